@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The tail of a run's record: what happened so far, for people to look at and for
+ * stepd_last_error(). msgpack:
+ *   [ [ [started_ms, duration_ms, attempt, step_id or nil, executions, name or nil, message or nil,
+ *       due_ms or 0], … the last 20 … ],
+ *     output or nil ]
+ * An attempt with no name suspended (a sleep) or succeeded.
+ */
+#ifndef STEPD_CORE_ATTEMPTS_H
+#define STEPD_CORE_ATTEMPTS_H
+
+#include <msgpack.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "core/run.h"
+
+#define ATTEMPTS_KEPT 20
+
+struct attempt_entry {
+    int64_t started_ms;
+    int64_t duration_ms;
+    int64_t due_ms;              /* when the next was due; 0: none followed */
+    const struct failure *failure; /* NULL: suspended or succeeded */
+    int attempt;
+};
+
+/* Appends to `buffer` the tail that follows `tail` (may be empty or damaged: begins anew) when
+ * `entry` (may be NULL) is added; `output` (msgpack, size 0: nil) is the run's result. */
+void attempts_pack(msgpack_sbuffer *buffer, struct bytes tail, const struct attempt_entry *entry, struct bytes output);
+/* The latest failure in `tail`; false: none. */
+bool attempts_last_failure(struct bytes tail, struct failure *ret_failure);
+
+#endif

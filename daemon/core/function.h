@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A function as the daemon runs it: the module's declaration with the config's settings applied.
+ * Made by modules/loader, constant afterwards, lives as long as the daemon.
+ */
+#ifndef STEPD_CORE_FUNCTION_H
+#define STEPD_CORE_FUNCTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <stepd/stepd.h>
+
+#include "core/backoff.h"
+
+/* A loaded module. `index` numbers modules from 0: each worker keeps one `local` for each. */
+struct module {
+    const struct stepd_module *declared;
+    const char *path;
+    size_t index;
+    void *handle;   /* of dlopen; never closed */
+    void *options;  /* the filled struct, NULL: has none */
+    void *shared;   /* from init */
+};
+
+struct function {
+    const char *id;
+    const char *event;  /* exactly one of event and topic */
+    const char *topic;
+    stepd_run_fn run;
+    stepd_run_fn on_failure;
+    int retries;
+    int64_t timeout_ms;
+    struct backoff backoff;
+    enum stepd_ordering ordering;
+    int concurrency;
+    int64_t dedupe_ms;
+    const void *options;
+    const struct module *module;
+    size_t index;  /* position in the daemon's list of functions */
+};
+
+#endif
