@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Runs as people see and change them: what stepctl asks of the store.
+ */
+#ifndef STEPD_REDIS_RUNS_H
+#define STEPD_REDIS_RUNS_H
+
+#include <msgpack.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "core/run.h"
+#include "redis/record.h"
+#include "redis/store.h"
+#include "redis/timers.h"
+
+struct loaded_run {
+    char id[RUN_ID_LENGTH + 1];
+    struct record record;
+    struct bytes *checkpoints;   /* core/steps.h decodes them */
+    size_t checkpoint_count;
+    msgpack_zone *zone;          /* all of it lives until loaded_run_done() */
+    redisReply *reply;
+};
+
+/* 0, -ENOENT: the store has no such run, -EBADMSG: its record is damaged, or as store_call(). */
+int runs_load(struct redis_store *store, const char *id, struct loaded_run *ret_run, struct error *ret_error) MUST_CHECK;
+void loaded_run_done(struct loaded_run *run);
+
+enum runs_list { RUNS_DELAYED, RUNS_OWNED, RUNS_BEHIND, RUNS_DEAD, RUNS_HISTORY };
+
+/* Ids of at most `limit` runs of a shard's list, latest first (delayed: due next first), from
+ * position `first` on. RUNS_OWNED and RUNS_BEHIND: over all workers and keys. */
+int runs_list(struct redis_store *store, enum runs_list list, int shard, size_t first, size_t limit,
+              struct run_id **ret_ids, size_t *ret_count) MUST_CHECK;
+
+enum runs_change { RUNS_CHANGED, RUNS_ASKED /* its worker ends it */, RUNS_IN_VAIN /* not in a state for it */ };
+
+int runs_cancel(struct redis_store *store, const char *id, enum runs_change *ret_change, struct error *ret_error) MUST_CHECK;
+/* A failed or cancelled run begins anew, with a clean counter, after its last good checkpoint. */
+int runs_retry(struct redis_store *store, const char *id, enum runs_change *ret_change, struct error *ret_error) MUST_CHECK;
+
+struct runs_stats {
+    struct worker_counts counts;  /* all workers, dead ones too */
+    uint64_t delayed, owned, dead, history, workers;
+    int64_t next_due_ms;          /* 0: none */
+};
+int runs_stats(struct redis_store *store, struct runs_stats *ret_stats) MUST_CHECK;
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What happens by the clock: this worker's proof of life, the claim of what is due, the runs of
+ * workers that died, and the watch on attempts past their timeout. Two threads, so that the watch
+ * goes on while Redis is away.
+ */
+#ifndef STEPD_REDIS_TIMERS_H
+#define STEPD_REDIS_TIMERS_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "core/dispatch.h"
+#include "redis/store.h"
+
+struct timers;
+
+/* Totals since this process began; what the store keeps of them is summed over all workers. */
+struct worker_counts {
+    uint64_t events_consumed, runs_started, runs_completed, runs_failed, retries_scheduled, dead_letters;
+};
+
+struct timers_settings {
+    struct redis_store *store;
+    struct dispatch *dispatch;
+    /* Timer thread: the function with this id, or NULL. */
+    const struct function *(*find_function)(void *context, const char *id);
+    /* Timer thread. */
+    void (*count)(void *context, struct worker_counts *ret_counts);
+    void *context;
+};
+
+struct timers *timers_create(const struct timers_settings *settings);
+/* 0, or negative errno with the reason. */
+int timers_start(struct timers *timers, struct error *ret_error) MUST_CHECK;
+/* Any thread, waits for nothing: what the store holds of offsets below `committed` can be forgotten. */
+void timers_trim(struct timers *timers, const char *topic, int32_t partition, int64_t committed);
+/* Claims nothing more: the daemon drains. Heartbeat and watch go on. */
+void timers_pause(struct timers *timers);
+/* Monotonic ms of the last round that Redis answered; readiness looks at its age. */
+int64_t timers_last_round_ms(const struct timers *timers);
+uint64_t timers_takeovers(const struct timers *timers); /* runs that it took from dead workers */
+/* Gives back what this worker still owns (as long as Redis answers), stops the threads, frees. Call
+ * before store_stop(). NULL is fine. */
+void timers_destroy(struct timers *timers);
+
+#endif
