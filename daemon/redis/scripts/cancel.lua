@@ -1,0 +1,19 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- A person wants a run to end. Answers: 0 it has, 1 its worker was asked to, 2 it had ended before or
+-- is not there; now; when something became due by it.
+local id = ARGV[1]
+local o = { fn = ARGV[2], place = ARGV[3], offset = ARGV[4], key = ARGV[5] }
+local kept = { history = ARGV[6], age = tonumber(ARGV[7]), count = tonumber(ARGV[8]) }
+local h = load(id)
+if not h or h.status == 'c' or h.status == 'f' then return { 2, now, 0 } end
+if h.status == 'x' then return { 0, now, 0 } end
+if h.status == 'o' then
+    if not has(h.flags, CANCEL) then h.flags = h.flags + CANCEL end
+    save(id, h)
+    call('SADD', P .. 'asked:' .. hex(h.owner), id)
+    return { 1, now, 0 }
+end
+call('ZREM', P .. 'delayed', id)
+if h.status == 'b' then call('ZREM', behind_key(o), id) end
+conclude(id, h, 'x', kept)
+return { 0, now, has(h.flags, ORDERED) and release_next(id, o) or 0 }

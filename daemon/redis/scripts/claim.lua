@@ -1,0 +1,53 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- What is due becomes this worker's, at most `max` runs or some 8 MiB. `serial` numbers the worker's
+-- claims: the same number again is the same claim, whose reply was lost.
+-- Answers: 1 when this worker's lease ran out, else 0; now; when the next is due, -1 never; the runs,
+-- each [id, record, [checkpoint, …]], or [id] where its record is lost.
+local owner, worker, serial, max = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local delayed, claim = P .. 'delayed', P .. 'claim:' .. worker
+local BYTES = 8 * 1024 * 1024
+
+local function next_due()
+    local first = call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
+    return first[2] and tonumber(first[2]) or -1
+end
+
+if call('EXISTS', P .. 'stats:' .. worker) == 0 then return { 1, now, -1, {} } end
+
+local ids, is_again = nil, false
+for word in string.gmatch(call('GET', claim) or '', '%S+') do
+    if ids then
+        ids[#ids + 1] = word
+    elseif word == serial then
+        ids, is_again = {}, true
+    else
+        break
+    end
+end
+ids = ids or call('ZRANGEBYSCORE', delayed, '-inf', now, 'LIMIT', 0, max)
+if #ids == 0 then return { 0, now, next_due(), {} } end
+
+local runs, claimed, bytes = {}, {}, 0
+for _, id in ipairs(ids) do
+    local h = load(id)
+    if is_again then
+        if not (h and h.status == 'o' and h.owner == owner) then h = nil end
+    elseif h then
+        bytes = bytes + HEADER_SIZE + h.body + h.tail + h.state
+        if bytes > BYTES and #runs > 0 then break end
+        h.status, h.changed, h.epoch, h.owner = 'o', now, h.epoch + 1, owner
+        save(id, h)
+        call('ZADD', P .. 'owned:' .. worker, now, id)
+        call('ZREM', delayed, id)
+    else
+        -- Lost, or of a version that is not ours.
+        call('ZREM', delayed, id)
+        runs[#runs + 1] = { id }
+    end
+    if h then
+        claimed[#claimed + 1] = id
+        runs[#runs + 1] = { id, call('GET', P .. 'run:' .. id), call('ZRANGE', P .. 'steps:' .. id, 0, -1) }
+    end
+end
+if not is_again then call('SET', claim, serial .. ' ' .. table.concat(claimed, ' ')) end
+return { 0, now, next_due(), runs }

@@ -1,0 +1,35 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- A run that failed or was cancelled begins anew, without the checkpoints whose positions stand from
+-- ARGV[7] on. `epoch` is what the caller saw. Answers: 0 done, 2 it is in no state for it; now; due.
+local id, epoch = ARGV[1], tonumber(ARGV[2])
+local o = { fn = ARGV[3], place = ARGV[4], offset = ARGV[5], key = ARGV[6] }
+local steps = P .. 'steps:' .. id
+local h = load(id)
+if h and h.epoch == epoch + 1 and (h.status == 'd' or h.status == 'b') then return { 0, now, h.changed } end
+if not h or h.epoch ~= epoch or (h.status ~= 'f' and h.status ~= 'x') then return { 2, now, 0 } end
+
+local dropped = {}
+for i = 7, #ARGV do dropped[tonumber(ARGV[i])] = true end
+local all = call('ZRANGE', steps, 0, -1, 'WITHSCORES')
+h.checkpoints, h.state = 0, 0
+for i = 1, #all, 2 do
+    local member, position = all[i], tonumber(all[i + 1])
+    if dropped[position] then
+        call('ZREM', steps, member)
+    else
+        if position ~= h.checkpoints then call('ZADD', steps, h.checkpoints, member) end
+        h.checkpoints, h.state = h.checkpoints + 1, h.state + #member
+    end
+end
+call('ZREM', P .. 'dead', id)
+call('ZREM', P .. 'history', id)
+h.epoch, h.attempt, h.phase, h.unclean, h.changed, h.flags = epoch + 1, 0, 0, 0, now, h.flags % CANCEL
+if not has(h.flags, ORDERED) or become_head(id, o) then
+    h.status = 'd'
+    call('ZADD', P .. 'delayed', now, id)
+else
+    h.status = 'b'
+    call('ZADD', behind_key(o), o.offset, id)
+end
+save(id, h)
+return { 0, now, h.status == 'd' and now or 0 }
