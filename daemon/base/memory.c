@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *memory_require(void *memory)
+{
+    if (memory == NULL) {
+        (void)fputs("stepd: out of memory\n", stderr);
+        abort();
+    }
+    return memory;
+}
+
+void *xmalloc(size_t size)
+{
+    return memory_require(malloc(size > 0 ? size : 1));
+}
+
+void *xcalloc(size_t count, size_t size)
+{
+    return memory_require(calloc(count > 0 ? count : 1, size > 0 ? size : 1));
+}
+
+void *xrealloc(void *memory, size_t size)
+{
+    return memory_require(realloc(memory, size > 0 ? size : 1));
+}
+
+char *xstrdup(const char *text)
+{
+    return memory_require(strdup(text));
+}
+
+char *xstrdup_or_null(const char *text)
+{
+    return text != NULL ? xstrdup(text) : NULL;
+}
+
+char *xstrndup(const char *text, size_t size)
+{
+    return memory_require(strndup(text, size));
+}
+
+void *xmemdup(const void *memory, size_t size)
+{
+    void *copy = xmalloc(size);
+
+    if (size > 0)
+        memcpy(copy, memory, size);
+    return copy;
+}
+
+char *xvasprintf(const char *format, va_list arguments)
+{
+    char *text = NULL;
+
+    return memory_require(vasprintf(&text, format, arguments) >= 0 ? text : NULL);
+}
+
+char *xasprintf(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    char *text = xvasprintf(format, arguments);
+    va_end(arguments);
+    return text;
+}
+
+void memory_free_at(void *pointer_to_pointer)
+{
+    free(*(void **)pointer_to_pointer);
+}
