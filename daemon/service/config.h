@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The daemon's config: one YAML file and the drop-ins beside it (conf.d/ *.yaml, in order of name;
+ * maps merge, anything else replaces). Scalars may hold ${NAME}, ${NAME:-otherwise} (environment),
+ * ${CREDENTIAL:name} (a file of $CREDENTIALS_DIRECTORY); $${ is a plain ${. config/stepd.yaml says
+ * what each key means. Constant once loaded.
+ */
+#ifndef STEPD_SERVICE_CONFIG_H
+#define STEPD_SERVICE_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/setting.h"
+#include "core/dispatch.h"
+
+/* Retry settings, of all functions or one; what was not given is the module's. */
+struct config_retry {
+    bool has_retries;
+    int retries;
+    bool has_jitter;
+    int64_t jitter_ms;
+    int64_t *schedule_ms;
+    size_t schedule_count;  /* 0: not given */
+};
+
+struct config_function {
+    const char *id;
+    struct place place;
+    const char *use;        /* NULL: not given; the template that it is made of */
+    const char *event;      /* NULL: not given */
+    const char *topic;      /* NULL: not given */
+    bool is_enabled;        /* `enabled`; true unless given */
+    struct config_retry retry;
+    bool has_timeout;
+    int64_t timeout_ms;
+    bool has_concurrency;
+    int concurrency;
+    bool has_ordering;
+    enum stepd_ordering ordering;
+    bool has_dedupe;
+    int64_t dedupe_ms;
+    const struct setting **options; /* every other key: the function's own */
+    size_t option_count;
+};
+
+struct config {
+    char *path;                    /* of the main file, absolute */
+    struct setting root;           /* all that was read; what the others point into */
+
+    const struct setting *kafka;   /* a map of scalars, for librdkafka; never NULL */
+    const char **topics;           /* NULL-ended */
+    const char **modules;          /* NULL-ended; absolute */
+
+    struct {
+        const char *url;
+        const char *prefix;
+        int64_t durability_lag_ms;
+        int64_t timeout_ms;        /* connecting, and a reply */
+        int shards;
+    } redis;
+
+    struct {
+        int threads;
+        int queue;                 /* messages in flight at most */
+        int max_stuck;
+        int64_t drain_timeout_ms;
+        int64_t shutdown_timeout_ms;
+        int64_t lease_ms;
+    } worker;
+
+    struct config_retry retry;     /* of all functions */
+    const char *dead_letter_topic; /* %t: the event's topic */
+    enum history_kept history;
+    int64_t history_age_ms;
+    int64_t history_limit;
+    int64_t dedupe_ms;             /* of all functions; 0: off */
+    int64_t commit_interval_ms;
+
+    struct {
+        int64_t event_bytes;
+        int64_t result_bytes;
+        int64_t state_bytes;
+        int steps;
+    } limits;
+
+    const char *http_listen;       /* "host:port"; empty: no HTTP */
+    struct {
+        enum log_level level;
+        enum log_format format;
+    } log;
+
+    struct config_function *functions;
+    size_t function_count;
+    const struct setting *options; /* a map: module -> map of its options; may be NULL */
+};
+
+/* 0 and the config, or -EINVAL with at least one more fault; all there are. */
+int config_load(const char *path, struct config **ret_config, struct config_faults *faults) MUST_CHECK;
+void config_destroy(struct config *config);
+
+/* The settings of function `id`; NULL: the config has none. */
+const struct config_function *config_function_find(const struct config *config, const char *id);
+/* The options of module `name`, a map; NULL: the config has none. */
+const struct setting *config_module_options(const struct config *config, const char *name);
+/* The text of kafka's setting `name`, or NULL. */
+const char *config_kafka(const struct config *config, const char *name);
+
+/* As a compiler does: `file:line:column: error: …`, the line and a caret; in order of place. */
+void config_faults_print(const struct config_faults *faults, FILE *out);
+
+#endif
