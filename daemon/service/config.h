@@ -43,8 +43,7 @@ struct config_function {
     enum stepd_ordering ordering;
     bool has_dedupe;
     int64_t dedupe_ms;
-    const struct setting **options; /* every other key: the function's own */
-    size_t option_count;
+    struct setting options; /* a map of every other key: the function's own settings */
 };
 
 struct config {
