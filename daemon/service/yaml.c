@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/yaml.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <libfyaml.h>
+
+#define CREDENTIAL_SIZE_MAX (1 << 20)
+
+struct reader {
+    const char *path;
+    struct config_faults *faults;
+};
+
+void setting_done(struct setting *setting)
+{
+    free(setting->name);
+    free((char *)setting->place.file);
+    free(setting->text);
+    for (size_t i = 0; i < setting->count; i++)
+        setting_done(&setting->items[i]);
+    free(setting->items);
+    *setting = (struct setting){ 0 };
+}
+
+/* ---- variables -------------------------------------------------------------------------------- */
+
+static char *credential_read(const char *name, const char **ret_why)
+{
+    const char *folder = getenv("CREDENTIALS_DIRECTORY");
+
+    if (folder == NULL) {
+        *ret_why = "CREDENTIALS_DIRECTORY is not set (see LoadCredential= in systemd.exec)";
+        return NULL;
+    }
+    if (name[0] == '\0' || strchr(name, '/') != NULL || strcmp(name, "..") == 0) {
+        *ret_why = "it is not the name of a file";
+        return NULL;
+    }
+    AUTO_FREE char *path = xasprintf("%s/%s", folder, name);
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        *ret_why = strerror(errno);
+        return NULL;
+    }
+    char *text = xcalloc(1, CREDENTIAL_SIZE_MAX + 1);
+    size_t size = fread(text, 1, CREDENTIAL_SIZE_MAX, file);
+    (void)fclose(file);
+    while (size > 0 && (text[size - 1] == '\n' || text[size - 1] == '\r'))
+        size--;
+    text[size] = '\0';
+    return xrealloc(text, size + 1);
+}
+
+/* What stands for `${name}`; NULL, with a fault, when nothing does. Caller frees. */
+static char *variable_value(struct reader *reader, const struct place *place, const char *name)
+{
+    static const char credential[] = "CREDENTIAL:";
+
+    if (strncmp(name, credential, sizeof(credential) - 1) == 0) {
+        const char *why = NULL;
+        char *value = credential_read(name + sizeof(credential) - 1, &why);
+        if (value == NULL)
+            config_faults_add(reader->faults, place, "no credential '%s': %s", name + sizeof(credential) - 1, why);
+        return value;
+    }
+
+    AUTO_FREE char *variable = xstrdup(name);
+    char *otherwise = strstr(variable, ":-");
+    if (otherwise != NULL) {
+        *otherwise = '\0';
+        otherwise += 2;
+    }
+    const char *value = getenv(variable);
+    if ((value == NULL || value[0] == '\0') && otherwise != NULL)
+        return xstrdup(otherwise);
+    if (value == NULL)
+        config_faults_add(reader->faults, place, "the environment has no %s (${%s:-otherwise} gives a default)", variable,
+                          variable);
+    return xstrdup_or_null(value);
+}
+
+static char *text_expand(struct reader *reader, const struct place *place, const char *text)
+{
+    char *expanded = NULL;
+    size_t size;
+    FILE *out = open_memstream(&expanded, &size);
+
+    if (out == NULL)
+        abort();
+    while (*text != '\0') {
+        if (strncmp(text, "$${", 3) == 0) {
+            (void)fputs("${", out);
+            text += 3;
+            continue;
+        }
+        const char *end = strncmp(text, "${", 2) == 0 ? strchr(text, '}') : NULL;
+        if (strncmp(text, "${", 2) == 0 && end == NULL)
+            config_faults_add(reader->faults, place, "'${' without its '}'; a plain one is written '$${'");
+        if (end == NULL) {
+            (void)fputc(*text++, out);
+            continue;
+        }
+        AUTO_FREE char *name = xstrndup(text + 2, (size_t)(end - text - 2));
+        AUTO_FREE char *value = variable_value(reader, place, name);
+        (void)fputs(value != NULL ? value : "", out);
+        text = end + 1;
+    }
+    if (fclose(out) != 0)
+        abort();
+    return expanded;
+}
+
+/* ---- YAML to settings ------------------------------------------------------------------------- */
+
+static void place_set(struct place *place, struct fy_node *node)
+{
+    struct fy_token *token = fy_node_get_scalar_token(node);
+    const struct fy_mark *mark = token != NULL ? fy_token_start_mark(token) : NULL;
+
+    if (mark == NULL)
+        return;
+    place->line = mark->line + 1;
+    place->column = mark->column + 1;
+}
+
+static void setting_read(struct reader *reader, struct setting *setting, struct fy_node *node);
+
+static struct setting *map_slot(struct setting *map, const char *name)
+{
+    for (size_t i = 0; i < map->count; i++) {
+        if (strcmp(map->items[i].name, name) == 0)
+            return &map->items[i];
+    }
+    map->items = xrealloc(map->items, (map->count + 1) * sizeof(*map->items));
+    struct setting *slot = &map->items[map->count++];
+    *slot = (struct setting){ .name = xstrdup(name) };
+    return slot;
+}
+
+static void map_read(struct reader *reader, struct setting *map, struct fy_node *node)
+{
+    void *iterator = NULL;
+
+    for (struct fy_node_pair *pair; (pair = fy_node_mapping_iterate(node, &iterator)) != NULL;) {
+        struct fy_node *key = fy_node_pair_key(pair);
+        size_t length;
+        const char *text = key != NULL && fy_node_is_scalar(key) ? fy_node_get_scalar(key, &length) : NULL;
+        if (text == NULL) {
+            config_faults_add(reader->faults, &map->place, "a key must be a plain word");
+            continue;
+        }
+        AUTO_FREE char *name = xstrndup(text, length);
+        struct setting *item = map_slot(map, name);
+        free((char *)item->place.file);
+        item->place = (struct place){ .file = xstrdup(reader->path) };
+        place_set(&item->place, key);
+        setting_read(reader, item, fy_node_pair_value(pair));
+    }
+}
+
+static void list_read(struct reader *reader, struct setting *list, struct fy_node *node)
+{
+    void *iterator = NULL;
+
+    for (struct fy_node *value; (value = fy_node_sequence_iterate(node, &iterator)) != NULL;) {
+        list->items = xrealloc(list->items, (list->count + 1) * sizeof(*list->items));
+        struct setting *item = &list->items[list->count++];
+        *item = (struct setting){ .place = list->place };
+        item->place.file = xstrdup(reader->path);
+        place_set(&item->place, value);
+        setting_read(reader, item, value);
+    }
+}
+
+static void setting_clear_value(struct setting *setting)
+{
+    free(setting->text);
+    setting->text = NULL;
+    for (size_t i = 0; i < setting->count; i++)
+        setting_done(&setting->items[i]);
+    free(setting->items);
+    setting->items = NULL;
+    setting->count = 0;
+}
+
+/* A bare `null`, `~` or nothing at all; a quoted "null" is a text. */
+static bool node_is_null(struct fy_node *node)
+{
+    return node == NULL || (fy_node_is_null(node) && fy_node_get_style(node) != FYNS_SINGLE_QUOTED &&
+                            fy_node_get_style(node) != FYNS_DOUBLE_QUOTED);
+}
+
+static void setting_read(struct reader *reader, struct setting *setting, struct fy_node *node)
+{
+    enum fy_node_type type = node != NULL ? fy_node_get_type(node) : FYNT_SCALAR;
+
+    if (type != FYNT_MAPPING || setting->kind != SETTING_MAP)
+        setting_clear_value(setting);
+    setting->value_place = setting->place;
+    if (type == FYNT_MAPPING) {
+        setting->kind = SETTING_MAP;
+        map_read(reader, setting, node);
+    } else if (type == FYNT_SEQUENCE) {
+        setting->kind = SETTING_LIST;
+        list_read(reader, setting, node);
+    } else if (node_is_null(node)) {
+        setting->kind = SETTING_NULL;
+    } else {
+        size_t length;
+        const char *text = fy_node_get_scalar(node, &length);
+        AUTO_FREE char *raw = xstrndup(text != NULL ? text : "", text != NULL ? length : 0);
+        place_set(&setting->value_place, node);
+        setting->kind = SETTING_SCALAR;
+        setting->text = text_expand(reader, &setting->value_place, raw);
+    }
+}
+
+static void diag_to_faults(struct reader *reader, struct fy_diag *diag)
+{
+    void *iterator = NULL;
+    size_t before = reader->faults->count;
+
+    for (struct fy_diag_error *error; (error = fy_diag_errors_iterate(diag, &iterator)) != NULL;) {
+        struct place place = { .file = reader->path, .line = error->line, .column = error->column };
+        config_faults_add(reader->faults, &place, "%s", error->msg);
+    }
+    if (reader->faults->count == before)
+        config_faults_add(reader->faults, &(struct place){ .file = reader->path }, "not YAML");
+}
+
+void yaml_load(const char *path, struct setting *root, struct config_faults *faults)
+{
+    struct reader reader = { .path = path, .faults = faults };
+    struct fy_diag_cfg diag_cfg;
+
+    if (access(path, R_OK) != 0) {
+        config_faults_add(faults, &(struct place){ .file = path }, "can't be read: %s", strerror(errno));
+        return;
+    }
+    fy_diag_cfg_default(&diag_cfg);
+    diag_cfg.fp = NULL;
+    struct fy_diag *diag = fy_diag_create(&diag_cfg);
+    fy_diag_set_collect_errors(diag, true);
+    const struct fy_parse_cfg cfg = {
+        .flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG | FYPCF_RESOLVE_DOCUMENT | FYPCF_DISABLE_MMAP_OPT,
+        .diag = diag,
+    };
+    struct fy_document *document = fy_document_build_from_file(&cfg, path);
+    struct fy_node *node = document != NULL ? fy_document_root(document) : NULL;
+    if (document == NULL || fy_diag_got_error(diag))
+        diag_to_faults(&reader, diag);
+    root->kind = SETTING_MAP;
+    if (node != NULL && fy_node_is_mapping(node))
+        map_read(&reader, root, node);
+    else if (node != NULL && !node_is_null(node))
+        config_faults_add(faults, &(struct place){ .file = path, .line = 1, .column = 1 }, "must be a map of keys");
+    fy_document_destroy(document);
+    fy_diag_destroy(diag);
+}

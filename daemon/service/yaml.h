@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A YAML file as a tree of settings with their places; variables and credentials expanded. */
+#ifndef STEPD_SERVICE_YAML_H
+#define STEPD_SERVICE_YAML_H
+
+#include "base/setting.h"
+
+/* Adds what the file holds to `root`, a map (zeroed: empty): maps merge, anything else replaces.
+ * Whatever is wrong in the file itself goes to `faults`; the rest of it is added all the same. */
+void yaml_load(const char *path, struct setting *root, struct config_faults *faults);
+void setting_done(struct setting *setting);
+
+#endif
