@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- One change of one run: 'C' checkpoint, 'P' park, 'H' phase, 'F' finish, 'B' bury. With epoch 0 the
 -- store does not know the run yet, and it is created by it.
--- Answers: how, epoch, now, due, when something became due by it (0: nothing did).
+-- Answers: how, now, epoch, due, when something became due by it (0: nothing did).
 local id, kind, epoch, owner, worker = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local status, phase, attempt = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
 local delay, due, position = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
@@ -18,15 +18,15 @@ local ENDS = { F = 'c', B = 'f' }
 -- What is no longer owned by us may be what this very call, sent before, made of it.
 local function answer_again(h)
     if kind == 'P' and (h.status == 'd' or h.status == 's' or h.status == 'b') then
-        return { OK, h.epoch, now, h.changed, 0 }
+        return { OK, now, h.epoch, h.changed, 0 }
     end
-    if h.status == 'x' then return { CANCELLED, h.epoch, now, 0, 0 } end
-    return { h.status == ENDS[kind] and OK or MOVED, h.epoch, now, 0, 0 }
+    if h.status == 'x' then return { CANCELLED, now, h.epoch, 0, 0 } end
+    return { h.status == ENDS[kind] and OK or MOVED, now, h.epoch, 0, 0 }
 end
 
 -- A take that finds the run: the same call sent before, or another copy of its message.
 local function answer_taken(h)
-    if h.epoch ~= 1 or h.owner ~= owner then return { MOVED, h.epoch, now, 0, 0 } end
+    if h.epoch ~= 1 or h.owner ~= owner then return { MOVED, now, h.epoch, 0, 0 } end
     if h.status ~= 'o' then return answer_again(h) end
     local is_same = false
     if kind == 'C' then
@@ -34,7 +34,7 @@ local function answer_taken(h)
     elseif kind == 'H' then
         is_same = h.phase == phase and call('GETRANGE', run, HEADER_SIZE + h.body, HEADER_SIZE + h.body + h.tail - 1) == tail
     end
-    return { is_same and OK or MOVED, h.epoch, now, 0, 0 }
+    return { is_same and OK or MOVED, now, h.epoch, 0, 0 }
 end
 
 local h = load(id)
@@ -42,20 +42,20 @@ local is_new = epoch == 0
 if is_new then
     if h then return answer_taken(h) end
     -- Taken over and ended while this copy of the message was worked on.
-    if call('ZSCORE', P .. 'taken:' .. o.place, id) then return { MOVED, 0, now, 0, 0 } end
-    if kind == 'F' and kept.history ~= 'a' then return { OK, 0, now, 0, 0 } end
+    if call('ZSCORE', P .. 'taken:' .. o.place, id) then return { MOVED, now, 0, 0, 0 } end
+    if kind == 'F' and kept.history ~= 'a' then return { OK, now, 0, 0, 0 } end
     h = { status = 'o', phase = phase, flags = ordered and ORDERED or 0, attempt = attempt, takeovers = 0, epoch = 1,
           checkpoints = 0, created = created, changed = now, body = #body, tail = #tail, state = 0, unclean = 0, owner = owner }
 else
     -- Lost, or finished by this call before: then all is said and done.
-    if not h then return { kind == 'F' and OK or GONE, 0, now, 0, 0 } end
-    if h.epoch ~= epoch or h.owner ~= owner then return { MOVED, h.epoch, now, 0, 0 } end
+    if not h then return { kind == 'F' and OK or GONE, now, 0, 0, 0 } end
+    if h.epoch ~= epoch or h.owner ~= owner then return { MOVED, now, h.epoch, 0, 0 } end
     if h.status ~= 'o' then return answer_again(h) end
     if has(h.flags, CANCEL) then
         call('ZREM', owned, id)
         call('SREM', P .. 'asked:' .. worker, id)
         conclude(id, h, 'x', kept)
-        return { CANCELLED, h.epoch, now, 0, ordered and release_next(id, o) or 0 }
+        return { CANCELLED, now, h.epoch, 0, ordered and release_next(id, o) or 0 }
     end
 end
 
@@ -64,7 +64,7 @@ if checkpoint ~= '' or clears then
     if h.checkpoints > position then
         for _, old in ipairs(call('ZRANGEBYSCORE', steps, position, '+inf')) do freed = freed + #old end
     end
-    if h.state - freed + #checkpoint > state_limit then return { LIMIT, is_new and 0 or h.epoch, now, 0, 0 } end
+    if h.state - freed + #checkpoint > state_limit then return { LIMIT, now, is_new and 0 or h.epoch, 0, 0 } end
     if h.checkpoints > position then call('ZREMRANGEBYSCORE', steps, position, '+inf') end
     if is_new then call('DEL', steps) end
     if checkpoint ~= '' then call('ZADD', steps, position, checkpoint) end
@@ -84,7 +84,7 @@ end
 if ENDS[kind] then
     if not is_new then call('ZREM', owned, id) end
     conclude(id, h, ENDS[kind], kept)
-    return { OK, h.epoch, now, 0, ordered and release_next(id, o) or 0 }
+    return { OK, now, h.epoch, 0, ordered and release_next(id, o) or 0 }
 end
 
 local is_head = not ordered or become_head(id, o)
@@ -94,7 +94,7 @@ if kind ~= 'P' then
         call('ZADD', P .. 'workers', 'NX', now + lease, worker)
     end
     save(id, h)
-    return { OK, h.epoch, now, 0, 0 }
+    return { OK, now, h.epoch, 0, 0 }
 end
 
 if due == 0 then due = now + delay end
@@ -108,4 +108,4 @@ else
     call('ZADD', behind_key(o), o.offset, id)
 end
 save(id, h)
-return { OK, h.epoch, now, due, is_head and due or 0 }
+return { OK, now, h.epoch, due, is_head and due or 0 }

@@ -32,7 +32,7 @@ for _, id in ipairs(ids) do
     local h = load(id)
     if is_again then
         if not (h and h.status == 'o' and h.owner == owner) then h = nil end
-    elseif h then
+    elseif h and (h.status == 'd' or h.status == 's') then
         bytes = bytes + HEADER_SIZE + h.body + h.tail + h.state
         if bytes > BYTES and #runs > 0 then break end
         h.status, h.changed, h.epoch, h.owner = 'o', now, h.epoch + 1, owner
@@ -40,9 +40,10 @@ for _, id in ipairs(ids) do
         call('ZADD', P .. 'owned:' .. worker, now, id)
         call('ZREM', delayed, id)
     else
-        -- Lost, or of a version that is not ours.
+        -- Lost, of a version that is not ours, or not due at all.
         call('ZREM', delayed, id)
-        runs[#runs + 1] = { id }
+        if not h then runs[#runs + 1] = { id } end
+        h = nil
     end
     if h then
         claimed[#claimed + 1] = id

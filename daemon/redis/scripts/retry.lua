@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
--- A run that failed or was cancelled begins anew, without the checkpoints whose positions stand from
--- ARGV[7] on. `epoch` is what the caller saw. Answers: 0 done, 2 it is in no state for it; now; due.
+-- A run that failed or was cancelled begins anew, without the checkpoints whose positions stand in
+-- ARGV[7], split by blanks. `epoch` is what the caller saw. Answers: 0 done, 2 it is in no state for it; now; due.
 local id, epoch = ARGV[1], tonumber(ARGV[2])
 local o = { fn = ARGV[3], place = ARGV[4], offset = ARGV[5], key = ARGV[6] }
 local steps = P .. 'steps:' .. id
@@ -9,7 +9,7 @@ if h and h.epoch == epoch + 1 and (h.status == 'd' or h.status == 'b') then retu
 if not h or h.epoch ~= epoch or (h.status ~= 'f' and h.status ~= 'x') then return { 2, now, 0 } end
 
 local dropped = {}
-for i = 7, #ARGV do dropped[tonumber(ARGV[i])] = true end
+for position in string.gmatch(ARGV[7], '%d+') do dropped[tonumber(position)] = true end
 local all = call('ZRANGE', steps, 0, -1, 'WITHSCORES')
 h.checkpoints, h.state = 0, 0
 for i = 1, #all, 2 do

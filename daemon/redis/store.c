@@ -1,0 +1,1023 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "redis/store.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "redis/keys.h"
+#include "redis/record.h"
+#include "scripts.h"
+
+#define BATCH_REQUESTS 1024
+#define BATCH_BYTES ((size_t)16 << 20)
+#define BACKOFF_MIN_MS 10
+#define BACKOFF_MAX_MS 250
+#define SHA_SIZE 40
+
+struct script {
+    const char *name;
+    const char *text;
+};
+
+static const struct script SCRIPTS[] = {
+    { "advance", script_advance },     { "queue_behind", script_queue_behind }, { "remember", script_remember },
+    { "claim", script_claim },         { "condemn", script_condemn },           { "heartbeat", script_heartbeat },
+    { "reap", script_reap },           { "leave", script_leave },               { "trim_taken", script_trim_taken },
+    { "cancel", script_cancel },       { "retry", script_retry },
+};
+#define SCRIPT_COUNT (sizeof(SCRIPTS) / sizeof(SCRIPTS[0]))
+
+/* One call on its way. On its caller's stack; the store thread owns it until `done` is posted. */
+struct request {
+    struct request *next;
+    char *command;             /* as it goes over the wire */
+    size_t size;
+    int script;                /* whose digest stands at sha_at; -1: a plain command */
+    size_t sha_at;
+    struct script_call *call;  /* script >= 0 */
+    redisReply *reply;
+    int status;
+    sem_t done;
+};
+
+struct request_list {
+    struct request *first;
+    struct request **end;
+};
+
+struct redis_store {
+    struct store port;
+    struct store_settings settings;
+    char **prefixes;                       /* by shard */
+    struct link_address address;
+
+    pthread_t thread;
+    bool is_started;
+    atomic_bool is_stopping;
+    atomic_bool is_up;
+    _Atomic(int64_t) clock_offset_ms;      /* Redis's time less our monotonic one */
+
+    void (*on_due)(void *context, int shard, int64_t due_ms);
+    void *on_due_context;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;                /* something waits, or is_stopping */
+    struct request_list waiting;           /* lock */
+    struct incarnation incarnation;        /* lock */
+
+    struct link link;                      /* store thread only, from here on */
+    bool is_linked;
+    struct link last_link;                 /* the one before: where to and who we were */
+    char digests[SCRIPT_COUNT][SHA_SIZE + 1];
+    bool has_scripts;
+    bool is_away;                          /* said so; not back yet */
+    int64_t away_since_ms;
+    int64_t backoff_ms;
+};
+
+/* ---- lists ------------------------------------------------------------------------------------ */
+
+static void list_init(struct request_list *list)
+{
+    list->first = NULL;
+    list->end = &list->first;
+}
+
+static void list_add(struct request_list *list, struct request *request)
+{
+    request->next = NULL;
+    *list->end = request;
+    list->end = &request->next;
+}
+
+static struct request *list_take(struct request_list *list)
+{
+    struct request *request = list->first;
+
+    if (request != NULL && (list->first = request->next) == NULL)
+        list->end = &list->first;
+    return request;
+}
+
+/* ---- the life of it ---------------------------------------------------------------------------- */
+
+static struct incarnation new_incarnation(void)
+{
+    struct incarnation incarnation;
+
+    if (getrandom(incarnation.bytes, sizeof(incarnation.bytes), 0) != (ssize_t)sizeof(incarnation.bytes))
+        abort();
+    return incarnation;
+}
+
+static const struct store_ops STORE_OPS;
+
+struct redis_store *store_create(const struct store_settings *settings)
+{
+    struct redis_store *store = xcalloc(1, sizeof(*store));
+    pthread_condattr_t monotonic;
+
+    assert(settings->shards >= 1);
+    store->port.ops = &STORE_OPS;
+    store->settings = *settings;
+    store->settings.url = xstrdup(settings->url);
+    store->settings.prefix = xstrdup(settings->prefix);
+    store->prefixes = xcalloc((size_t)settings->shards, sizeof(*store->prefixes));
+    for (int shard = 0; shard < settings->shards; shard++)
+        store->prefixes[shard] = keys_shard_prefix(settings->prefix, shard);
+    store->incarnation = new_incarnation();
+    store->clock_offset_ms = clock_wall_ms() - clock_monotonic_ms();
+    list_init(&store->waiting);
+    (void)pthread_mutex_init(&store->lock, NULL);
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&store->changed, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
+    return store;
+}
+
+void store_stop(struct redis_store *store)
+{
+    (void)pthread_mutex_lock(&store->lock);
+    store->is_stopping = true;
+    (void)pthread_cond_broadcast(&store->changed);
+    (void)pthread_mutex_unlock(&store->lock);
+}
+
+void store_destroy(struct redis_store *store)
+{
+    if (store == NULL)
+        return;
+    store_stop(store);
+    if (store->is_started)
+        (void)pthread_join(store->thread, NULL);
+    link_close(&store->link);
+    link_address_done(&store->address);
+    for (int shard = 0; shard < store->settings.shards; shard++)
+        free(store->prefixes[shard]);
+    free(store->prefixes);
+    free((char *)store->settings.url);
+    free((char *)store->settings.prefix);
+    (void)pthread_cond_destroy(&store->changed);
+    (void)pthread_mutex_destroy(&store->lock);
+    free(store);
+}
+
+struct store *store_port(struct redis_store *store)
+{
+    return &store->port;
+}
+
+bool store_is_up(struct redis_store *store)
+{
+    return store->is_up;
+}
+
+struct incarnation store_incarnation(struct redis_store *store)
+{
+    (void)pthread_mutex_lock(&store->lock);
+    struct incarnation incarnation = store->incarnation;
+    (void)pthread_mutex_unlock(&store->lock);
+    return incarnation;
+}
+
+static void renew(struct redis_store *store, bool is_rollback)
+{
+    (void)pthread_mutex_lock(&store->lock);
+    store->incarnation = new_incarnation();
+    (void)pthread_mutex_unlock(&store->lock);
+    if (store->settings.on_new_incarnation != NULL)
+        store->settings.on_new_incarnation(store->settings.context, is_rollback);
+}
+
+void store_renew(struct redis_store *store)
+{
+    renew(store, false);
+}
+
+int64_t store_now_ms(struct redis_store *store)
+{
+    return clock_monotonic_ms() + store->clock_offset_ms;
+}
+
+int store_shards(const struct redis_store *store)
+{
+    return store->settings.shards;
+}
+
+int store_shard_of(const struct redis_store *store, const char *run_id)
+{
+    return (int)(run_id_placement(run_id) % (unsigned)store->settings.shards);
+}
+
+const char *store_prefix(const struct redis_store *store, int shard)
+{
+    return store->prefixes[shard];
+}
+
+const struct store_settings *store_settings(const struct redis_store *store)
+{
+    return &store->settings;
+}
+
+void store_on_due(struct redis_store *store, void (*on_due)(void *context, int shard, int64_t due_ms), void *context)
+{
+    store->on_due = on_due;
+    store->on_due_context = context;
+}
+
+/* ---- connecting (store thread, and store_start before there is one) ---------------------------- */
+
+static int ask(struct redis_store *store, redisReply **ret_reply, struct error *ret_error, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    redisReply *reply = redisvCommand(store->link.redis, format, arguments);
+    va_end(arguments);
+    if (reply == NULL)
+        return error_set(ret_error, EAGAIN, "Redis: %s", store->link.redis->errstr);
+    if (reply->type == REDIS_REPLY_ERROR) {
+        int status = error_set(ret_error, strncmp(reply->str, "NOPERM", 6) == 0 ? EACCES : EAGAIN,
+                               "Redis says: %.160s", reply->str);
+        freeReplyObject(reply);
+        return status;
+    }
+    *ret_reply = reply;
+    return 0;
+}
+
+static int load_scripts(struct redis_store *store, struct error *ret_error)
+{
+    for (size_t i = 0; i < SCRIPT_COUNT; i++) {
+        AUTO_FREE char *text = xasprintf("%s%s", script_common, SCRIPTS[i].text);
+        AUTO_REPLY reply = NULL;
+        int status = ask(store, &reply, ret_error, "SCRIPT LOAD %s", text);
+        if (status != 0)
+            return status;
+        if (reply->type != REDIS_REPLY_STRING || reply->len != SHA_SIZE)
+            return error_set(ret_error, EAGAIN, "Redis: SCRIPT LOAD answered no digest");
+        memcpy(store->digests[i], reply->str, SHA_SIZE);
+    }
+    store->has_scripts = true;
+    return 0;
+}
+
+static int check_shards(struct redis_store *store, struct error *ret_error)
+{
+    AUTO_REPLY set = NULL;
+    AUTO_REPLY stands = NULL;
+
+    int status = ask(store, &set, ret_error, "SETNX %s:shards %d", store->settings.prefix, store->settings.shards);
+    if (status == 0)
+        status = ask(store, &stands, ret_error, "GET %s:shards", store->settings.prefix);
+    if (status != 0)
+        return status;
+    int shards = stands->type == REDIS_REPLY_STRING ? atoi(stands->str) : 0;
+    if (shards == store->settings.shards)
+        return 0;
+    return error_set(ret_error, EINVAL, "redis.shards is %d, but the runs under '%s' in this Redis are spread over %d: "
+                     "set it to %d, or use another redis.prefix", store->settings.shards, store->settings.prefix, shards, shards);
+}
+
+/* CONFIG may be closed to us; then nothing is said. */
+static void check_setting(struct redis_store *store, const char *name, const char *wanted, const char *why)
+{
+    AUTO_REPLY reply = redisCommand(store->link.redis, "CONFIG GET %s", name);
+
+    if (reply == NULL || reply->type != REDIS_REPLY_ARRAY || reply->elements != 2)
+        return;
+    if (strcmp(reply->element[1]->str, wanted) != 0)
+        log_warn("Redis has %s %s: %s; set it to %s", name, reply->element[1]->str, why, wanted);
+}
+
+static int set_clock(struct redis_store *store, struct error *ret_error)
+{
+    AUTO_REPLY reply = NULL;
+    int status = ask(store, &reply, ret_error, "TIME");
+
+    if (status == 0 && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2)
+        store->clock_offset_ms = atoll(reply->element[0]->str) * 1000 + atoll(reply->element[1]->str) / 1000 - clock_monotonic_ms();
+    return status;
+}
+
+static int connect_link(struct redis_store *store, struct error *ret_error)
+{
+    int status = link_open(&store->link, &store->address, store->settings.timeout_ms, ret_error);
+    if (status != 0)
+        return status;
+    link_cut_off(&store->link, &store->last_link);
+    status = check_shards(store, ret_error);
+    if (status == 0)
+        status = set_clock(store, ret_error);
+    if (status == 0)
+        status = load_scripts(store, ret_error);
+    if (status != 0) {
+        link_close(&store->link);
+        return status;
+    }
+
+    bool is_first = store->last_link.run_id[0] == '\0';
+    bool is_other = strcmp(store->link.run_id, store->last_link.run_id) != 0;
+    if (is_other) {
+        check_setting(store, "appendonly", "yes", "what waits in it is lost when it stops");
+        check_setting(store, "maxmemory-policy", "noeviction", "it may drop runs when its memory is full");
+    }
+    store->last_link = store->link;
+    store->is_linked = true;
+    if (is_other && !is_first)
+        renew(store, true);
+    return 0;
+}
+
+static void disconnect(struct redis_store *store)
+{
+    link_close(&store->link);
+    store->is_linked = false;
+}
+
+static void say_away(struct redis_store *store, const char *why)
+{
+    store->is_up = false;
+    if (store->is_away)
+        return;
+    store->is_away = true;
+    store->away_since_ms = clock_monotonic_ms();
+    log_warn("Redis does not work now (%s): runs that need it wait, nothing is lost, trying on", why);
+}
+
+static void say_back(struct redis_store *store)
+{
+    store->is_up = true;
+    store->backoff_ms = BACKOFF_MIN_MS;
+    if (!store->is_away)
+        return;
+    store->is_away = false;
+    log_info("Redis works again after %.1f s", (double)(clock_monotonic_ms() - store->away_since_ms) / 1000);
+}
+
+/* ---- the store thread -------------------------------------------------------------------------- */
+
+static struct timespec monotonic_in(int64_t ms)
+{
+    struct timespec at;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_sec += ms / 1000;
+    at.tv_nsec += ms % 1000 * 1000000;
+    if (at.tv_nsec >= 1000000000) {
+        at.tv_sec++;
+        at.tv_nsec -= 1000000000;
+    }
+    return at;
+}
+
+static void back_off(struct redis_store *store)
+{
+    struct timespec until = monotonic_in(store->backoff_ms);
+
+    store->backoff_ms = store->backoff_ms * 2 < BACKOFF_MAX_MS ? store->backoff_ms * 2 : BACKOFF_MAX_MS;
+    (void)pthread_mutex_lock(&store->lock);
+    while (!store->is_stopping && pthread_cond_timedwait(&store->changed, &store->lock, &until) != ETIMEDOUT)
+        ;
+    (void)pthread_mutex_unlock(&store->lock);
+}
+
+static void deliver(struct request *request, int status, redisReply *reply)
+{
+    request->status = status;
+    request->reply = reply;
+    (void)sem_post(&request->done); /* the caller's stack is gone from here on */
+}
+
+static void format_request(struct request *request, size_t count, const char **words, const size_t *sizes)
+{
+    free(request->command);
+    int size = redisFormatCommandArgv(&request->command, (int)count, words, sizes);
+    if (size < 0)
+        abort();
+    request->size = (size_t)size;
+}
+
+static void format_script(struct redis_store *store, struct request *request)
+{
+    static const char NO_DIGEST[SHA_SIZE + 1] = "0000000000000000000000000000000000000000";
+    struct script_call *call = request->call;
+    const char *prefix = store->prefixes[call->shard];
+    const char *words[SCRIPT_MAX_ARGUMENTS + 4] = { "EVALSHA", NO_DIGEST, "1", prefix };
+    size_t sizes[SCRIPT_MAX_ARGUMENTS + 4] = { 7, SHA_SIZE, 1, strlen(prefix) };
+
+    for (size_t i = 0; i < call->count; i++) {
+        words[i + 4] = call->arguments[i].size != 0 ? call->arguments[i].data : "";
+        sizes[i + 4] = call->arguments[i].size;
+    }
+    format_request(request, call->count + 4, words, sizes);
+    request->sha_at = (size_t)snprintf(NULL, 0, "*%zu\r\n$7\r\nEVALSHA\r\n$40\r\n", call->count + 4);
+}
+
+/* What is sent in this worker's name is sent in its name of now. */
+static void follow_incarnation(struct redis_store *store, struct request *request)
+{
+    if (request->script < 0 || request->call->owner_at < 0)
+        return;
+    struct incarnation self = store_incarnation(store);
+    if (memcmp(&self, &request->call->owner, sizeof(self)) == 0)
+        return;
+    request->call->owner = self;
+    keys_worker(&self, request->call->owner_hex);
+    format_script(store, request);
+}
+
+/* Takes what waits, after `batch`; waits for something. False: stop. */
+static bool collect(struct redis_store *store, struct request_list *batch)
+{
+    (void)pthread_mutex_lock(&store->lock);
+    while (store->waiting.first == NULL && batch->first == NULL && !store->is_stopping)
+        (void)pthread_cond_wait(&store->changed, &store->lock);
+    bool goes_on = !store->is_stopping;
+    size_t bytes = 0;
+    for (int count = 0; goes_on && count < BATCH_REQUESTS && bytes < BATCH_BYTES && store->waiting.first != NULL; count++) {
+        struct request *request = list_take(&store->waiting);
+        bytes += request->size;
+        list_add(batch, request);
+    }
+    (void)pthread_mutex_unlock(&store->lock);
+    return goes_on;
+}
+
+static bool begins(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+/* Errors that time heals. */
+static bool is_passing(const char *text)
+{
+    static const char *const WORDS[] = { "BUSY ", "LOADING ", "READONLY ", "OOM ", "MISCONF ", "MASTERDOWN ", "NOREPLICAS ",
+                                         "UNBLOCKED ", "TRYAGAIN ", "CLUSTERDOWN ", "NOAUTH ", "NOPERM ", "ERR max number" };
+
+    for (size_t i = 0; i < sizeof(WORDS) / sizeof(WORDS[0]); i++) {
+        if (begins(text, WORDS[i]))
+            return true;
+    }
+    /* Inside a script the same errors come wrapped. */
+    return strstr(text, "-OOM ") != NULL || strstr(text, "-READONLY ") != NULL || strstr(text, "-MISCONF ") != NULL ||
+           strstr(text, "OOM command not allowed") != NULL || strstr(text, "-NOREPLICAS ") != NULL;
+}
+
+static void learn_time(struct redis_store *store, const struct request *request, const redisReply *reply)
+{
+    if (request->script < 0 || reply->type != REDIS_REPLY_ARRAY || reply->elements < 2)
+        return;
+    /* A reply that waited to be read makes Redis seem slow: believe the fast ones. */
+    int64_t sample = reply->element[1]->integer - clock_monotonic_ms();
+    int64_t offset = store->clock_offset_ms;
+    store->clock_offset_ms = sample >= offset ? sample : offset - (offset - sample + 31) / 32;
+}
+
+enum round { ROUND_DONE, ROUND_LOAD_SCRIPTS, ROUND_BACK_OFF };
+
+/* Sends `batch` as one pipeline and delivers the replies. What must be asked again is in it after. */
+static enum round run_batch(struct redis_store *store, struct request_list *batch)
+{
+    struct request_list again;
+    enum round round = ROUND_DONE;
+    bool is_unwritable = false;
+
+    for (struct request *request = batch->first; request != NULL; request = request->next) {
+        follow_incarnation(store, request);
+        if (request->script >= 0)
+            memcpy(request->command + request->sha_at, store->digests[request->script], SHA_SIZE);
+        if (redisAppendFormattedCommand(store->link.redis, request->command, request->size) != REDIS_OK)
+            abort();
+    }
+    list_init(&again);
+    for (struct request *request; (request = batch->first) != NULL;) {
+        redisReply *reply = NULL;
+        if (redisGetReply(store->link.redis, (void **)&reply) != REDIS_OK) {
+            say_away(store, store->link.redis->errstr);
+            disconnect(store);
+            *again.end = batch->first;
+            if (batch->first != NULL)
+                again.end = batch->end;
+            round = ROUND_BACK_OFF;
+            break;
+        }
+        (void)list_take(batch);
+        if (reply->type != REDIS_REPLY_ERROR) {
+            learn_time(store, request, reply);
+            say_back(store);
+            deliver(request, 0, reply);
+            continue;
+        }
+        if (begins(reply->str, "NOSCRIPT")) {
+            round = round == ROUND_DONE ? ROUND_LOAD_SCRIPTS : round;
+            list_add(&again, request);
+        } else if (is_passing(reply->str)) {
+            say_away(store, reply->str);
+            is_unwritable = is_unwritable || strstr(reply->str, "READONLY") != NULL;
+            round = ROUND_BACK_OFF;
+            list_add(&again, request);
+        } else {
+            log_error("Redis refuses %s: %s", request->script >= 0 ? SCRIPTS[request->script].name : "a command", reply->str);
+            deliver(request, -EIO, NULL);
+        }
+        freeReplyObject(reply);
+    }
+    /* `again` may be empty, and its end then points into it. */
+    batch->first = again.first;
+    batch->end = again.first != NULL ? again.end : &batch->first;
+    if (is_unwritable && store->is_linked)
+        disconnect(store); /* the name may lead to the new master by now */
+    return round;
+}
+
+static void connect_again(struct redis_store *store)
+{
+    struct error error = { 0 };
+    int status = connect_link(store, &error);
+
+    if (status == 0) {
+        say_back(store);
+        return;
+    }
+    say_away(store, error.text);
+    if (status == -EINVAL && store->settings.fatal != NULL)
+        store->settings.fatal(error.text);
+    back_off(store);
+}
+
+static void *store_main(void *argument)
+{
+    struct redis_store *store = argument;
+    struct request_list batch;
+    struct error error = { 0 };
+
+    list_init(&batch);
+    for (;;) {
+        if (!store->is_linked) {
+            if (store->is_stopping)
+                break;
+            connect_again(store);
+            continue;
+        }
+        if (!collect(store, &batch))
+            break;
+        enum round round = run_batch(store, &batch);
+        if (round == ROUND_LOAD_SCRIPTS && load_scripts(store, &error) != 0) {
+            say_away(store, error.text);
+            disconnect(store);
+        }
+        if (round == ROUND_BACK_OFF)
+            back_off(store);
+    }
+    for (struct request *request; (request = list_take(&batch)) != NULL;)
+        deliver(request, -ESHUTDOWN, NULL);
+    (void)pthread_mutex_lock(&store->lock);
+    for (struct request *request; (request = list_take(&store->waiting)) != NULL;)
+        deliver(request, -ESHUTDOWN, NULL);
+    (void)pthread_mutex_unlock(&store->lock);
+    return NULL;
+}
+
+int store_start(struct redis_store *store, struct error *ret_error)
+{
+    struct error error = { 0 };
+    int status = link_address_parse(store->settings.url, &store->address, ret_error);
+    if (status != 0)
+        return status;
+
+    store->backoff_ms = BACKOFF_MIN_MS;
+    int connected = connect_link(store, &error);
+    if (connected == 0)
+        store->is_up = true;
+    if (connected != 0 && connected != -EAGAIN) {
+        *ret_error = error;
+        return connected;
+    }
+    int failed = pthread_create(&store->thread, NULL, store_main, store);
+    if (failed != 0)
+        return error_set(ret_error, failed, "can't start the store thread: %s", strerror(failed));
+    store->is_started = true;
+    if (connected != 0)
+        *ret_error = error;
+    return connected;
+}
+
+/* ---- calls ------------------------------------------------------------------------------------- */
+
+static int submit(struct redis_store *store, struct request *request, redisReply **ret_reply)
+{
+    (void)sem_init(&request->done, 0, 0);
+    (void)pthread_mutex_lock(&store->lock);
+    bool is_taken = !store->is_stopping && store->is_started;
+    if (is_taken) {
+        bool was_empty = store->waiting.first == NULL;
+        list_add(&store->waiting, request);
+        if (was_empty)
+            (void)pthread_cond_signal(&store->changed);
+    }
+    (void)pthread_mutex_unlock(&store->lock);
+    if (is_taken) {
+        while (sem_wait(&request->done) != 0)
+            assert(errno == EINTR);
+    } else {
+        request->status = -ESHUTDOWN;
+    }
+    (void)sem_destroy(&request->done);
+    free(request->command);
+    if (request->status == 0)
+        *ret_reply = request->reply;
+    return request->status;
+}
+
+int store_command(struct redis_store *store, int shard, size_t count, const struct bytes *words, redisReply **ret_reply)
+{
+    struct request request = { .script = -1 };
+    const char **texts = xcalloc(count, sizeof(*texts));
+    size_t *sizes = xcalloc(count, sizeof(*sizes));
+
+    (void)shard;
+    for (size_t i = 0; i < count; i++) {
+        texts[i] = words[i].size != 0 ? words[i].data : "";
+        sizes[i] = words[i].size;
+    }
+    format_request(&request, count, texts, sizes);
+    free(texts);
+    free(sizes);
+    return submit(store, &request, ret_reply);
+}
+
+int store_commandf(struct redis_store *store, int shard, redisReply **ret_reply, const char *format, ...)
+{
+    struct request request = { .script = -1 };
+    va_list arguments;
+
+    (void)shard;
+    va_start(arguments, format);
+    int size = redisvFormatCommand(&request.command, format, arguments);
+    va_end(arguments);
+    assert(size > 0);
+    request.size = (size_t)size;
+    return submit(store, &request, ret_reply);
+}
+
+static int script_index(const char *name)
+{
+    for (size_t i = 0; i < SCRIPT_COUNT; i++) {
+        if (strcmp(SCRIPTS[i].name, name) == 0)
+            return (int)i;
+    }
+    assert(!"a script of that name");
+    return -1;
+}
+
+void script_begin(struct script_call *call, const char *script, int shard)
+{
+    call->script = script;
+    call->shard = shard;
+    call->count = 0;
+    call->owner_at = -1;
+}
+
+void script_add(struct script_call *call, struct bytes argument)
+{
+    assert(call->count < SCRIPT_MAX_ARGUMENTS);
+    call->arguments[call->count++] = argument;
+}
+
+void script_add_text(struct script_call *call, const char *text)
+{
+    script_add(call, (struct bytes){ text, strlen(text) });
+}
+
+void script_add_number(struct script_call *call, int64_t number)
+{
+    assert(call->count < SCRIPT_MAX_ARGUMENTS);
+    char *text = call->numbers[call->count];
+    int size = snprintf(text, sizeof(call->numbers[0]), "%" PRId64, number);
+    script_add(call, (struct bytes){ text, (size_t)size });
+}
+
+void script_add_owner(struct script_call *call, const struct incarnation *owner)
+{
+    call->owner = *owner;
+    keys_worker(owner, call->owner_hex);
+    script_add(call, (struct bytes){ call->owner.bytes, sizeof(call->owner.bytes) });
+    script_add(call, (struct bytes){ call->owner_hex, strlen(call->owner_hex) });
+}
+
+void script_add_self(struct redis_store *store, struct script_call *call)
+{
+    struct incarnation self = store_incarnation(store);
+
+    call->owner_at = (int)call->count;
+    script_add_owner(call, &self);
+}
+
+int store_call(struct redis_store *store, struct script_call *call, redisReply **ret_reply)
+{
+    struct request request = { .script = script_index(call->script), .call = call };
+
+    format_script(store, &request);
+    return submit(store, &request, ret_reply);
+}
+
+/* ---- core's port ------------------------------------------------------------------------------- */
+
+static struct redis_store *store_of(struct store *port)
+{
+    return (struct redis_store *)port; /* its first member */
+}
+
+static bool is_ordered(const struct run *run)
+{
+    return run->function->ordering == STEPD_BY_KEY && run->event->view.key != NULL;
+}
+
+static void add_place(struct script_call *call, const char *topic, int32_t partition, char **ret_place)
+{
+    *ret_place = xasprintf("%s:%d", topic, (int)partition);
+    script_add_text(call, *ret_place);
+}
+
+/* function, place, offset, key: what an ordered run waits in. */
+static void add_order(struct script_call *call, const struct run *run, char **ret_place)
+{
+    const struct stepd_event *event = &run->event->view;
+
+    script_add_text(call, run->function->id);
+    add_place(call, event->topic, event->partition, ret_place);
+    script_add_number(call, event->offset);
+    script_add(call, (struct bytes){ event->key, event->key != NULL ? event->key_len : 0 });
+}
+
+static void add_history(const struct redis_store *store, struct script_call *call)
+{
+    static const char *const LETTERS[] = { [HISTORY_NONE] = "n", [HISTORY_FAILURES] = "f", [HISTORY_ALL] = "a" };
+
+    script_add_text(call, LETTERS[store->settings.history]);
+    script_add_number(call, store->settings.history_age_ms);
+    script_add_number(call, store->settings.history_count);
+}
+
+static void add_body(struct script_call *call, const struct run *run, msgpack_sbuffer *body)
+{
+    msgpack_packer packer;
+
+    msgpack_packer_init(&packer, body, msgpack_sbuffer_write);
+    record_pack_body(&packer, run);
+    script_add(call, (struct bytes){ body->data, body->size });
+}
+
+static const char *const KINDS[] = {
+    [TRANSITION_CHECKPOINT] = "C", [TRANSITION_PARK] = "P", [TRANSITION_PHASE] = "H",
+    [TRANSITION_FINISH] = "F",     [TRANSITION_BURY] = "B",
+};
+
+static void add_transition(struct script_call *call, const struct transition *change)
+{
+    const char status[] = { change->kind == TRANSITION_PARK ? (char)change->status : 'o', '\0' };
+
+    (void)snprintf(call->numbers[SCRIPT_MAX_ARGUMENTS - 1], sizeof(call->numbers[0]), "%s", status);
+    script_add_text(call, call->numbers[SCRIPT_MAX_ARGUMENTS - 1]);
+    script_add_number(call, change->phase);
+    script_add_number(call, change->attempt);
+    script_add_number(call, change->delay_ms > 0 ? change->delay_ms : 0);
+    script_add_number(call, change->due_ms);
+    script_add_number(call, (int64_t)change->position);
+    script_add(call, change->checkpoint);
+    script_add_text(call, change->clears_started ? "1" : "0");
+    script_add_text(call, change->tail.data != NULL ? "1" : "0");
+    script_add(call, change->tail);
+}
+
+static enum store_answer answer_of(const redisReply *reply)
+{
+    assert(reply->type == REDIS_REPLY_ARRAY && reply->elements >= 5);
+    return (enum store_answer)reply->element[0]->integer;
+}
+
+static int advance(struct store *port, const struct run *run, const struct transition *change, struct transition_reply *ret_reply)
+{
+    struct redis_store *store = store_of(port);
+    AUTO_FREE char *place = NULL;
+    AUTO_REPLY reply = NULL;
+    struct script_call call;
+    msgpack_sbuffer body;
+
+    if (run->epoch == 0 && change->kind == TRANSITION_FINISH && store->settings.history != HISTORY_ALL) {
+        *ret_reply = (struct transition_reply){ .answer = STORE_OK, .now_ms = store_now_ms(store) };
+        return 0;
+    }
+    msgpack_sbuffer_init(&body);
+    script_begin(&call, "advance", store_shard_of(store, run->id.text));
+    script_add_text(&call, run->id.text);
+    script_add_text(&call, KINDS[change->kind]);
+    script_add_number(&call, run->epoch);
+    if (run->epoch == 0)
+        script_add_self(store, &call);
+    else
+        script_add_owner(&call, &run->owner);
+    add_transition(&call, change);
+    add_history(store, &call);
+    script_add_number(&call, (int64_t)store->settings.state_bytes);
+    script_add_number(&call, store->settings.lease_ms);
+    add_order(&call, run, &place);
+    script_add_text(&call, is_ordered(run) ? "1" : "0");
+    script_add_number(&call, run->created_ms);
+    if (run->epoch == 0)
+        add_body(&call, run, &body);
+    else
+        script_add_text(&call, "");
+
+    int status = store_call(store, &call, &reply);
+    msgpack_sbuffer_destroy(&body);
+    if (status != 0)
+        return status;
+    *ret_reply = (struct transition_reply){
+        .answer = answer_of(reply),
+        .owner = call.owner,
+        .now_ms = reply->element[1]->integer,
+        .epoch = (uint32_t)reply->element[2]->integer,
+        .due_ms = reply->element[3]->integer,
+    };
+    int64_t wake_ms = reply->element[4]->integer;
+    if (wake_ms != 0 && store->on_due != NULL)
+        store->on_due(store->on_due_context, call.shard, wake_ms);
+    return 0;
+}
+
+static int queue_behind(struct store *port, const struct run *run, enum order_answer *ret_answer)
+{
+    struct redis_store *store = store_of(port);
+    AUTO_FREE char *place = NULL;
+    AUTO_REPLY reply = NULL;
+    struct script_call call;
+    msgpack_sbuffer body;
+
+    if (!is_ordered(run)) {
+        *ret_answer = ORDER_FREE;
+        return 0;
+    }
+    msgpack_sbuffer_init(&body);
+    script_begin(&call, "queue_behind", store_shard_of(store, run->id.text));
+    script_add_text(&call, run->id.text);
+    script_add_self(store, &call);
+    add_order(&call, run, &place);
+    script_add_number(&call, run->created_ms);
+    add_body(&call, run, &body);
+    int status = store_call(store, &call, &reply);
+    msgpack_sbuffer_destroy(&body);
+    if (status == 0)
+        *ret_answer = reply->element[0]->integer == 1 ? ORDER_QUEUED : ORDER_FREE;
+    return status;
+}
+
+static int remember(struct store *port, const struct run *run, int64_t window_ms, enum dedupe_answer *ret_answer)
+{
+    struct redis_store *store = store_of(port);
+    const struct stepd_event *event = &run->event->view;
+    /* Not the run's placement, which its key decides where the function is ordered. */
+    const char *identity = run->id.text + RUN_PLACEMENT_DIGITS;
+    AUTO_FREE char *origin = xasprintf("%s:%d:%lld:%lld", event->topic, (int)event->partition,
+                                       (long long)event->offset, (long long)run->event->timestamp_ms);
+    AUTO_REPLY reply = NULL;
+    struct script_call call;
+
+    script_begin(&call, "remember", store_shard_of(store, identity));
+    script_add_text(&call, identity);
+    script_add_text(&call, origin);
+    script_add_number(&call, window_ms > 0 ? window_ms : 1);
+    int status = store_call(store, &call, &reply);
+    if (status == 0)
+        *ret_answer = reply->element[0]->integer == 1 ? DEDUPE_DUPLICATE : DEDUPE_FIRST;
+    return status;
+}
+
+static int64_t port_now_ms(struct store *port)
+{
+    return store_now_ms(store_of(port));
+}
+
+static const struct store_ops STORE_OPS = {
+    .advance = advance,
+    .queue_behind = queue_behind,
+    .remember = remember,
+    .now_ms = port_now_ms,
+};
+
+/* ---- partitions -------------------------------------------------------------------------------- */
+
+struct id_list {
+    struct run_id *ids;
+    size_t count;
+    size_t capacity;
+};
+
+static void add_id(struct id_list *list, const redisReply *text)
+{
+    if (text->type != REDIS_REPLY_STRING || text->len != RUN_ID_LENGTH)
+        return;
+    if (list->count == list->capacity) {
+        list->capacity = list->capacity != 0 ? list->capacity * 2 : 64;
+        list->ids = xrealloc(list->ids, list->capacity * sizeof(*list->ids));
+    }
+    memcpy(list->ids[list->count++].text, text->str, RUN_ID_LENGTH + 1);
+}
+
+static void add_busy_key(struct key_set *keys, const redisReply *field)
+{
+    const char *end = memchr(field->str, '\0', (size_t)field->len);
+
+    if (end != NULL) {
+        size_t size = (size_t)field->len - (size_t)(end + 1 - field->str);
+        key_set_add(keys, field->str, (struct bytes){ end + 1, size });
+    }
+}
+
+/* Walks a sorted set's members or a hash's fields in pages; each is seen at least once. */
+static int scan(struct redis_store *store, int shard, const char *command, const char *key, struct id_list *ids, struct key_set *keys)
+{
+    char cursor[24] = "0";
+
+    do {
+        AUTO_REPLY reply = NULL;
+        int status = store_commandf(store, shard, &reply, "%s %s %s COUNT 1000", command, key, cursor);
+        if (status != 0)
+            return status;
+        if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2)
+            return -EIO;
+        (void)snprintf(cursor, sizeof(cursor), "%s", reply->element[0]->str);
+        const redisReply *page = reply->element[1];
+        for (size_t i = 0; i + 1 < page->elements; i += 2) {
+            if (ids != NULL)
+                add_id(ids, page->element[i]);
+            else
+                add_busy_key(keys, page->element[i]);
+        }
+    } while (strcmp(cursor, "0") != 0);
+    return 0;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    return memcmp(a, b, RUN_ID_LENGTH);
+}
+
+int store_load_partition(struct redis_store *store, const char *topic, int32_t partition, struct key_set *keys,
+                         struct run_id **ret_taken, size_t *ret_count)
+{
+    struct id_list list = { 0 };
+    int status = 0;
+
+    for (int shard = 0; status == 0 && shard < store->settings.shards; shard++) {
+        AUTO_FREE char *taken = keys_format(store->prefixes[shard], "taken:%s:%d", topic, (int)partition);
+        AUTO_FREE char *busy = keys_format(store->prefixes[shard], "busy:%s:%d", topic, (int)partition);
+        status = scan(store, shard, "ZSCAN", taken, &list, NULL);
+        if (status == 0)
+            status = scan(store, shard, "HSCAN", busy, NULL, keys);
+    }
+    if (status != 0) {
+        free(list.ids);
+        return status;
+    }
+    if (list.count > 0)
+        qsort(list.ids, list.count, sizeof(*list.ids), compare_ids);
+    *ret_taken = list.ids;
+    *ret_count = list.count;
+    return 0;
+}
+
+int store_trim_partition(struct redis_store *store, const char *topic, int32_t partition, int64_t committed, bool *ret_more)
+{
+    bool has_more = false;
+
+    for (int shard = 0; shard < store->settings.shards; shard++) {
+        AUTO_FREE char *place = NULL;
+        AUTO_REPLY reply = NULL;
+        struct script_call call;
+        script_begin(&call, "trim_taken", shard);
+        add_place(&call, topic, partition, &place);
+        script_add_number(&call, committed);
+        int status = store_call(store, &call, &reply);
+        if (status != 0)
+            return status;
+        has_more = has_more || reply->element[0]->integer != 0;
+    }
+    *ret_more = has_more;
+    return 0;
+}
