@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading msgpack that others wrote. Sizes are checked against the bytes that are there before
+ * anything is allocated, nesting against 64 levels, strings for UTF-8.
+ */
+#ifndef STEPD_CORE_PACKED_H
+#define STEPD_CORE_PACKED_H
+
+#include <msgpack.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/memory.h"
+
+/* Checks the one object at the start of `data`, and says how many bytes it has. */
+int packed_measure(struct bytes data, size_t *ret_size, struct error *ret_error) MUST_CHECK;
+/* The object that fills `data` entirely; lives as long as both `zone` and `data`. Of a text key
+ * that stands twice in a map the last wins. 0, or -EBADMSG with the reason. */
+int packed_decode(struct bytes data, msgpack_zone *zone, msgpack_object *ret_object, struct error *ret_error) MUST_CHECK;
+/* For data that packed_measure() has approved. */
+void packed_build(struct bytes data, msgpack_zone *zone, msgpack_object *ret_object);
+/* Leaves the last of each text key in every map of `object`. */
+void object_drop_duplicates(msgpack_object *object);
+
+#endif

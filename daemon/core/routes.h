@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From an event's name or its topic to the functions that it starts. Built once, constant
+ * afterwards, read by any thread. The functions and their strings are borrowed.
+ */
+#ifndef STEPD_CORE_ROUTES_H
+#define STEPD_CORE_ROUTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/function.h"
+
+struct routes;
+
+struct routes *routes_create(const struct function *const *functions, size_t count);
+void routes_destroy(struct routes *routes);
+
+/* Writes up to `max` functions to `out`, in the order in which they were given to routes_create(),
+ * and returns how many match, which may be more. `event_name` NULL (undecodable): those with a
+ * topic only. Allocates nothing. */
+size_t routes_match(const struct routes *routes, const char *topic, const char *event_name,
+                    const struct function **out, size_t max);
+/* No event starts more functions than this. */
+size_t routes_function_count(const struct routes *routes);
+/* Whether some function takes every message of this topic, whatever its bytes. */
+bool routes_topic_has_raw(const struct routes *routes, const char *topic);
+/* Whether some function that a message of this topic may start is STEPD_BY_KEY. */
+bool routes_has_ordered(const struct routes *routes, const char *topic);
+
+#endif
