@@ -10,6 +10,20 @@
 
 #define MS_MAX ((int64_t)3650 * 86400 * 1000) /* ten years: more is a slip */
 
+const char *place_file(const char *path)
+{
+    static char **files;
+    static size_t count;
+
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(files[i], path) == 0)
+            return files[i];
+    }
+    files = xrealloc(files, (count + 1) * sizeof(*files));
+    files[count] = xstrdup(path);
+    return files[count++];
+}
+
 const struct setting *setting_find(const struct setting *map, const char *name)
 {
     for (size_t i = 0; map != NULL && map->kind == SETTING_MAP && i < map->count; i++) {
@@ -26,10 +40,8 @@ void config_faults_add(struct config_faults *faults, const struct place *place, 
     faults->items = xrealloc(faults->items, (faults->count + 1) * sizeof(*faults->items));
     struct config_fault *fault = &faults->items[faults->count++];
     *fault = (struct config_fault){ 0 };
-    if (place != NULL) {
+    if (place != NULL)
         fault->place = *place;
-        fault->place.file = xstrdup_or_null(place->file);
-    }
     va_start(arguments, format);
     fault->text = xvasprintf(format, arguments);
     va_end(arguments);
@@ -37,10 +49,8 @@ void config_faults_add(struct config_faults *faults, const struct place *place, 
 
 void config_faults_done(struct config_faults *faults)
 {
-    for (size_t i = 0; i < faults->count; i++) {
-        free((char *)faults->items[i].place.file);
+    for (size_t i = 0; i < faults->count; i++)
         free(faults->items[i].text);
-    }
     free(faults->items);
     *faults = (struct config_faults){ 0 };
 }

@@ -12,7 +12,7 @@
 
 #include "base/memory.h"
 
-/* Counted from 1; file NULL: nowhere. */
+/* Counted from 1, 0: unknown; file NULL: nowhere. `file` is place_file()'s. */
 struct place {
     const char *file;
     int line;
@@ -36,11 +36,14 @@ struct setting {
     size_t count;
 };
 
+/* A copy of `path` that stays until the process ends; the same one for the same path. Start only. */
+const char *place_file(const char *path);
+
 const struct setting *setting_find(const struct setting *map, const char *name);
 
 /* Faults of a config, all of them, so that a person can mend them in one go. */
 struct config_fault {
-    struct place place;    /* file is the faults' own copy */
+    struct place place;
     char *text;
 };
 

@@ -52,7 +52,7 @@ struct config {
 
     const struct setting *kafka;   /* a map of scalars, for librdkafka; never NULL */
     const char **topics;           /* NULL-ended */
-    const char **modules;          /* NULL-ended; absolute */
+    char **modules;                /* NULL-ended; absolute */
 
     struct {
         const char *url;

@@ -19,7 +19,6 @@ struct reader {
 void setting_done(struct setting *setting)
 {
     free(setting->name);
-    free((char *)setting->place.file);
     free(setting->text);
     for (size_t i = 0; i < setting->count; i++)
         setting_done(&setting->items[i]);
@@ -156,8 +155,7 @@ static void map_read(struct reader *reader, struct setting *map, struct fy_node 
         }
         AUTO_FREE char *name = xstrndup(text, length);
         struct setting *item = map_slot(map, name);
-        free((char *)item->place.file);
-        item->place = (struct place){ .file = xstrdup(reader->path) };
+        item->place = (struct place){ .file = reader->path };
         place_set(&item->place, key);
         setting_read(reader, item, fy_node_pair_value(pair));
     }
@@ -171,7 +169,7 @@ static void list_read(struct reader *reader, struct setting *list, struct fy_nod
         list->items = xrealloc(list->items, (list->count + 1) * sizeof(*list->items));
         struct setting *item = &list->items[list->count++];
         *item = (struct setting){ .place = list->place };
-        item->place.file = xstrdup(reader->path);
+        item->place.file = reader->path;
         place_set(&item->place, value);
         setting_read(reader, item, value);
     }
@@ -235,11 +233,11 @@ static void diag_to_faults(struct reader *reader, struct fy_diag *diag)
 
 void yaml_load(const char *path, struct setting *root, struct config_faults *faults)
 {
-    struct reader reader = { .path = path, .faults = faults };
+    struct reader reader = { .path = place_file(path), .faults = faults };
     struct fy_diag_cfg diag_cfg;
 
     if (access(path, R_OK) != 0) {
-        config_faults_add(faults, &(struct place){ .file = path }, "can't be read: %s", strerror(errno));
+        config_faults_add(faults, &(struct place){ .file = reader.path }, "can't be read: %s", strerror(errno));
         return;
     }
     fy_diag_cfg_default(&diag_cfg);
@@ -258,7 +256,7 @@ void yaml_load(const char *path, struct setting *root, struct config_faults *fau
     if (node != NULL && fy_node_is_mapping(node))
         map_read(&reader, root, node);
     else if (node != NULL && !node_is_null(node))
-        config_faults_add(faults, &(struct place){ .file = path, .line = 1, .column = 1 }, "must be a map of keys");
+        config_faults_add(faults, &(struct place){ .file = reader.path, .line = 1, .column = 1 }, "must be a map of keys");
     fy_document_destroy(document);
     fy_diag_destroy(diag);
 }

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The daemon's pages for machines: /metrics (Prometheus), /healthz (the process lives), /readyz (it
+ * can do its work; else 503 with the reason). Threads of its own; GET and HEAD only.
+ */
+#ifndef STEPD_SERVICE_HTTP_H
+#define STEPD_SERVICE_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/metrics.h"
+
+struct http;
+
+struct http_settings {
+    const char *listen;             /* "host:port", "[::1]:port"; port 0: any free one */
+    const struct metrics *metrics;  /* outlives the server */
+    /* HTTP thread. Whether the daemon can do its work; `ret_reason` (one line) in either case. NULL:
+     * always ready. */
+    bool (*is_ready)(void *context, char *ret_reason, size_t size);
+    void *context;
+};
+
+/* 0, or -EINVAL with the reason why `listen` can't be an address. */
+int http_listen_check(const char *listen, struct error *ret_error) MUST_CHECK;
+
+/* 0, or negative errno with the reason. */
+int http_start(const struct http_settings *settings, struct http **ret_http, struct error *ret_error) MUST_CHECK;
+/* The port it listens on. */
+int http_port(const struct http *http);
+/* Waits for requests under way. NULL is fine. */
+void http_stop(struct http *http);
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/signals.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+struct signals {
+    pthread_t thread;
+    int signal_fd;
+    int end_fd;
+    void (*stop)(void *context, const char *signal_name);
+    void *context;
+};
+
+static void signal_set_fill(sigset_t *set)
+{
+    (void)sigemptyset(set);
+    (void)sigaddset(set, SIGTERM);
+    (void)sigaddset(set, SIGINT);
+    (void)sigaddset(set, SIGHUP);
+}
+
+void signals_block(void)
+{
+    sigset_t set;
+
+    signal_set_fill(&set);
+    (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+}
+
+void signals_unblock(void)
+{
+    sigset_t set;
+
+    signal_set_fill(&set);
+    (void)signal(SIGPIPE, SIG_DFL);
+    (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+struct stopper {
+    pthread_t thread;
+    struct signals *signals;
+    const char *name;
+};
+
+static void *stopper_run(void *argument)
+{
+    struct stopper *stopper = argument;
+
+    stopper->signals->stop(stopper->signals->context, stopper->name);
+    return NULL;
+}
+
+static void *signals_run(void *argument)
+{
+    struct signals *signals = argument;
+    struct stopper stopper = { .signals = signals };
+    struct pollfd watched[] = {
+        { .fd = signals->signal_fd, .events = POLLIN },
+        { .fd = signals->end_fd, .events = POLLIN },
+    };
+
+    for (;;) {
+        if (poll(watched, 2, -1) < 0 && errno != EINTR)
+            abort();
+        if (watched[1].revents != 0)
+            break;
+        struct signalfd_siginfo info;
+        if (read(signals->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+            continue;
+        if (info.ssi_signo == SIGHUP) {
+            log_info("SIGHUP: the config is read at start only; restart to apply a new one");
+            continue;
+        }
+        if (stopper.name != NULL) {
+            log_error("told to stop twice: ending at once, what was running is done again at the next start");
+            log_close();
+            _exit(128 + (int)info.ssi_signo);
+        }
+        /* On a thread of its own, so that a second signal is seen while it waits. */
+        stopper.name = info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT";
+        if (pthread_create(&stopper.thread, NULL, stopper_run, &stopper) != 0)
+            abort();
+    }
+    if (stopper.name != NULL)
+        (void)pthread_join(stopper.thread, NULL);
+    return NULL;
+}
+
+static void signals_free(struct signals *signals)
+{
+    if (signals->signal_fd >= 0)
+        (void)close(signals->signal_fd);
+    if (signals->end_fd >= 0)
+        (void)close(signals->end_fd);
+    free(signals);
+}
+
+int signals_start(void (*stop)(void *context, const char *signal_name), void *context, struct signals **ret_signals,
+                  struct error *ret_error)
+{
+    struct signals *signals = xcalloc(1, sizeof(*signals));
+    sigset_t set;
+
+    signals_block();
+    signal_set_fill(&set);
+    signals->stop = stop;
+    signals->context = context;
+    signals->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    signals->end_fd = eventfd(0, EFD_CLOEXEC);
+    int code = signals->signal_fd < 0 || signals->end_fd < 0 ? errno
+                                                             : pthread_create(&signals->thread, NULL, signals_run, signals);
+    if (code != 0) {
+        signals_free(signals);
+        return error_set(ret_error, code, "signals: %s", strerror(code));
+    }
+    *ret_signals = signals;
+    return 0;
+}
+
+void signals_stop(struct signals *signals)
+{
+    const uint64_t one = 1;
+
+    if (signals == NULL)
+        return;
+    if (write(signals->end_fd, &one, sizeof(one)) != (ssize_t)sizeof(one))
+        abort();
+    (void)pthread_join(signals->thread, NULL);
+    signals_free(signals);
+}

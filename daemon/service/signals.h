@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The process's signals, taken by one thread; no handler runs anywhere. SIGTERM and SIGINT ask for a
+ * stop, once; the second ends the process at once, as if it had crashed. SIGHUP is for later use and
+ * ignored. SIGPIPE is ignored.
+ */
+#ifndef STEPD_SERVICE_SIGNALS_H
+#define STEPD_SERVICE_SIGNALS_H
+
+#include "base/error.h"
+#include "base/memory.h"
+
+struct signals;
+
+/* Blocks the signals for the calling thread and all that it starts afterwards: call it before any
+ * other thread is there, module's included. */
+void signals_block(void);
+/* `stop` is called from the signal thread with the signal's name; it may block. */
+int signals_start(void (*stop)(void *context, const char *signal_name), void *context, struct signals **ret_signals,
+                  struct error *ret_error) MUST_CHECK;
+/* NULL is fine. */
+void signals_stop(struct signals *signals);
+/* In a child between fork and exec: as they were before signals_block(). */
+void signals_unblock(void);
+
+#endif
