@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dev/settings.h"
+
+#include <errno.h>
+#include <libfyaml.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+
+static void document_free_at(struct fy_document **document)
+{
+    fy_document_destroy(*document);
+}
+#define AUTO_DOCUMENT __attribute__((cleanup(document_free_at))) struct fy_document
+
+/* The user's file, or an empty map. */
+static int open_document(const char *path, struct fy_document **ret_document,
+                         struct error *ret_error)
+{
+    static const struct fy_parse_cfg cfg = {.flags = FYPCF_DEFAULT_PARSE | FYPCF_COLOR_NONE};
+
+    if (path != NULL && access(path, R_OK) != 0)
+        return error_set(ret_error, errno, "%s: %s", path, strerror(errno));
+    struct fy_document *document = path != NULL ? fy_document_build_from_file(&cfg, path) : NULL;
+    if (path != NULL && document == NULL)
+        return error_set(ret_error, EINVAL, "%s: not a YAML file", path);
+    if (document == NULL || fy_document_root(document) == NULL) {
+        fy_document_destroy(document);
+        document = fy_document_build_from_string(&cfg, "{}", FY_NT);
+    }
+    if (!fy_node_is_mapping(fy_document_root(document))) {
+        fy_document_destroy(document);
+        return error_set(ret_error, EINVAL, "%s: a config is a map of keys", path);
+    }
+    *ret_document = document;
+    return 0;
+}
+
+static struct fy_node *text_node(struct fy_document *document, const char *text)
+{
+    return fy_node_create_scalar_copy(document, text, FY_NT);
+}
+
+/* `map`'s `key` is `value` from now on; the value is the document's. */
+static void put(struct fy_node *map, const char *key, struct fy_node *value)
+{
+    struct fy_document *document = fy_node_document(map);
+    struct fy_node_pair *pair = fy_node_mapping_lookup_pair_by_string(map, key, FY_NT);
+
+    if (pair != NULL)
+        fy_node_pair_set_value(pair, value);
+    else
+        (void)fy_node_mapping_append(map, text_node(document, key), value);
+}
+
+static void put_text(struct fy_node *map, const char *key, const char *text)
+{
+    put(map, key, text_node(fy_node_document(map), text));
+}
+
+/* The map under `key`: the one that is there, or a new and empty one. */
+static struct fy_node *map_under(struct fy_node *root, const char *key, bool is_new)
+{
+    struct fy_node *map = fy_node_mapping_lookup_by_string(root, key, FY_NT);
+
+    if (!is_new && fy_node_is_mapping(map))
+        return map;
+    map = fy_node_create_mapping(fy_node_document(root));
+    put(root, key, map);
+    return map;
+}
+
+static void put_list(struct fy_node *root, const char *key, const char *const *texts, size_t count)
+{
+    struct fy_node *list = fy_node_create_sequence(fy_node_document(root));
+
+    for (size_t i = 0; i < count; i++)
+        (void)fy_node_sequence_append(list, text_node(fy_node_document(root), texts[i]));
+    put(root, key, list);
+}
+
+/* A path as seen from `folder`, made absolute. One that begins with a ${VARIABLE} stays. */
+static char *absolute(const char *folder, const char *path)
+{
+    char *real = path[0] == '$' ? NULL : realpath(path, NULL);
+    char *joined = NULL;
+
+    if (path[0] == '/' || path[0] == '$') {
+        free(real);
+        return xstrdup(path);
+    }
+    if (folder != NULL) {
+        free(real);
+        joined = xasprintf("%s/%s", folder, path);
+        real = realpath(joined, NULL);
+        if (real == NULL)
+            return joined;
+        free(joined);
+        return real;
+    }
+    if (real != NULL)
+        return real;
+    AUTO_FREE char *here = getcwd(NULL, 0);
+    return xasprintf("%s/%s", here != NULL ? here : ".", path);
+}
+
+static char *folder_of(const char *file)
+{
+    char *path = absolute(NULL, file);
+    char *slash = strrchr(path, '/');
+    if (slash != NULL)
+        *slash = '\0';
+    return path;
+}
+
+static void put_modules(struct fy_node *root, const struct dev_options *options)
+{
+    struct fy_document *document = fy_node_document(root);
+    struct fy_node *given = fy_node_mapping_lookup_by_string(root, "modules", FY_NT);
+    struct fy_node *list = fy_node_create_sequence(document);
+    AUTO_FREE char *folder =
+        options->config_file != NULL ? folder_of(options->config_file) : NULL;
+    const int count = fy_node_is_sequence(given) ? fy_node_sequence_item_count(given) : 0;
+
+    for (int i = 0; i < count; i++) {
+        struct fy_node *item = fy_node_sequence_get_by_index(given, i);
+        const char *text = fy_node_get_scalar0(item);
+        if (text == NULL)
+            continue;
+        AUTO_FREE char *path = absolute(folder, text);
+        (void)fy_node_sequence_append(list, text_node(document, path));
+    }
+    for (size_t i = 0; i < options->module_count; i++) {
+        AUTO_FREE char *path = absolute(NULL, options->modules[i]);
+        (void)fy_node_sequence_append(list, text_node(document, path));
+    }
+    put(root, "modules", list);
+}
+
+static void put_retry(struct fy_node *root, const char *interval)
+{
+    struct fy_node *retry = map_under(root, "retry", false);
+
+    put_list(retry, "schedule", &interval, 1);
+    put_text(retry, "jitter", "0");
+}
+
+static void put_kafka(struct fy_node *root, const struct dev_settings *settings)
+{
+    /* How to reach another broker (TLS, passwords) is of no use with the embedded one. */
+    struct fy_node *kafka = map_under(root, "kafka", settings->options->kafka == NULL);
+
+    put_text(kafka, "bootstrap.servers", settings->kafka);
+    if (fy_node_mapping_lookup_by_string(kafka, "group.id", FY_NT) == NULL)
+        put_text(kafka, "group.id", "stepd");
+    put_text(kafka, "auto.offset.reset", "earliest");
+}
+
+static int save(struct fy_document *document, const char *path, struct error *ret_error)
+{
+    AUTO_FREE char *text = fy_emit_document_to_string(document, FYECF_MODE_BLOCK | FYECF_WIDTH_INF);
+    AUTO_FREE char *written = xasprintf("%s.new", path);
+    FILE *file = text != NULL ? fopen(written, "we") : NULL;
+
+    if (file == NULL)
+        return error_set(ret_error, errno != 0 ? errno : EIO, "cannot write %s", written);
+    (void)fputs("# Written by `stepd dev` at each start; stepctl --config takes this file.\n", file);
+    (void)fputs(text, file);
+    if (fclose(file) != 0 || rename(written, path) != 0)
+        return error_set(ret_error, errno, "cannot write %s: %s", path, strerror(errno));
+    return 0;
+}
+
+int dev_settings_topics(const struct dev_options *options, char ***ret_topics,
+                        struct error *ret_error)
+{
+    AUTO_DOCUMENT *document = NULL;
+    size_t count = 0;
+    int status = open_document(options->config_file, &document, ret_error);
+
+    if (status != 0)
+        return status;
+    struct fy_node *given = fy_node_mapping_lookup_by_string(fy_document_root(document), "topics", FY_NT);
+    const int given_count = fy_node_is_sequence(given) ? fy_node_sequence_item_count(given) : 0;
+    char **topics = xcalloc(options->topic_count + (size_t)given_count + 2, sizeof(*topics));
+
+    for (size_t i = 0; i < options->topic_count; i++)
+        topics[count++] = xstrdup(options->topics[i]);
+    for (int i = 0; options->topic_count == 0 && i < given_count; i++) {
+        const char *text = fy_node_get_scalar0(fy_node_sequence_get_by_index(given, i));
+        if (text != NULL)
+            topics[count++] = xstrdup(text);
+    }
+    if (count == 0)
+        topics[count++] = xstrdup("events");
+    *ret_topics = topics;
+    return 0;
+}
+
+void dev_settings_free_topics(char **topics)
+{
+    for (char **at = topics; topics != NULL && *at != NULL; at++)
+        free(*at);
+    free(topics);
+}
+
+int dev_settings_write(const struct dev_settings *settings, const char *path,
+                       struct error *ret_error)
+{
+    const struct dev_options *options = settings->options;
+    AUTO_DOCUMENT *document = NULL;
+    char **topics = NULL;
+    size_t topic_count = 0;
+    int status = open_document(options->config_file, &document, ret_error);
+
+    if (status == 0)
+        status = dev_settings_topics(options, &topics, ret_error);
+    if (status != 0)
+        return status;
+    while (topics[topic_count] != NULL)
+        topic_count++;
+    struct fy_node *root = fy_document_root(document);
+    put_kafka(root, settings);
+    put_list(root, "topics", (const char *const *)topics, topic_count);
+    put_text(map_under(root, "redis", options->redis == NULL), "url", settings->redis);
+    put_modules(root, options);
+    if (options->retry_interval != NULL)
+        put_retry(root, options->retry_interval);
+    put_text(root, "history", "all");
+    put_text(map_under(root, "http", true), "listen", settings->http);
+    put_text(map_under(root, "log", false), "format", "dev");
+    dev_settings_free_topics(topics);
+    return save(document, path, ret_error);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * DIR/stepd.yaml: the config that `stepd dev` writes for its daemon and for stepctl. It is the
+ * user's own file, if one was given, with those keys replaced that `stepd dev` decides: where Kafka,
+ * Redis and HTTP are, history, the log's format, and what the command line says.
+ */
+#ifndef STEPD_DEV_SETTINGS_H
+#define STEPD_DEV_SETTINGS_H
+
+#include "base/error.h"
+#include "dev/options.h"
+
+struct dev_settings {
+    const struct dev_options *options;
+    const char *kafka; /* bootstrap.servers */
+    const char *redis; /* a URL */
+    const char *http;  /* HOST:PORT */
+};
+
+/* `-EINVAL`: the user's file is no config; ret_error says what is wrong with it. */
+MUST_CHECK int dev_settings_write(const struct dev_settings *settings, const char *path,
+                                  struct error *ret_error);
+
+/* The topics to consume: of the command line, else of the user's file, else `events`. NULL-ended;
+   the list and each of its strings are the caller's. */
+MUST_CHECK int dev_settings_topics(const struct dev_options *options, char ***ret_topics,
+                                   struct error *ret_error);
+void dev_settings_free_topics(char **topics);
+
+#endif
