@@ -2,6 +2,7 @@
 #include "redis/link.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -222,7 +223,8 @@ int link_open(struct link *link, const struct link_address *address, int64_t tim
             : error_set(ret_error, EAGAIN, "can't reach Redis at %s:%d: %s", address->host, address->port, link->redis->errstr);
     if (status == 0) {
         (void)redisSetTimeout(link->redis, timeout);
-        (void)redisEnableKeepAlive(link->redis);
+        if (address->host != NULL)
+            (void)redisEnableKeepAlive(link->redis);
         status = login(link, address, ret_error);
     }
     if (status == 0)

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/packed.h"
+
 #define BODY_FIELDS 8
 #define HEADERS_MAX 1000
 
@@ -134,10 +136,9 @@ static bool read_headers(const msgpack_object *object, msgpack_zone *zone, struc
 static bool read_body(struct bytes body, msgpack_zone *zone, struct record *record)
 {
     msgpack_object object;
-    size_t end = 0;
     int64_t partition = 0;
 
-    if (msgpack_unpack(body.data, body.size, &end, zone, &object) != MSGPACK_UNPACK_SUCCESS)
+    if (packed_decode(body, zone, &object, NULL) != 0)
         return false;
     if (object.type != MSGPACK_OBJECT_ARRAY || object.via.array.size != BODY_FIELDS)
         return false;

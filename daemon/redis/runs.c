@@ -2,6 +2,7 @@
 #include "redis/runs.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -174,15 +175,13 @@ int runs_list(struct redis_store *store, enum runs_list list, int shard, size_t 
 
 /* ---- changes ----------------------------------------------------------------------------------- */
 
-static char *add_order(struct script_call *call, const struct record *record)
+static void add_order(struct script_call *call, const struct record *record, char **ret_place)
 {
-    char *place = xasprintf("%s:%d", record->topic, (int)record->partition);
-
+    *ret_place = xasprintf("%s:%d", record->topic, (int)record->partition);
     script_add_text(call, record->function);
-    script_add_text(call, place);
+    script_add_text(call, *ret_place);
     script_add_number(call, record->offset);
     script_add(call, record->key);
-    return place;
 }
 
 static int change(struct redis_store *store, struct script_call *call, enum runs_change *ret_change, struct error *ret_error)
@@ -202,6 +201,7 @@ int runs_cancel(struct redis_store *store, const char *id, enum runs_change *ret
 {
     static const char *const LETTERS[] = { [HISTORY_NONE] = "n", [HISTORY_FAILURES] = "f", [HISTORY_ALL] = "a" };
     const struct store_settings *settings = store_settings(store);
+    AUTO_FREE char *place = NULL;
     struct script_call call;
     struct loaded_run run;
 
@@ -210,7 +210,7 @@ int runs_cancel(struct redis_store *store, const char *id, enum runs_change *ret
         return status;
     script_begin(&call, "cancel", store_shard_of(store, id));
     script_add_text(&call, id);
-    AUTO_FREE char *place = add_order(&call, &run.record);
+    add_order(&call, &run.record, &place);
     script_add_text(&call, LETTERS[settings->history]);
     script_add_number(&call, settings->history_age_ms);
     script_add_number(&call, settings->history_count);
@@ -235,6 +235,7 @@ static bool is_dropped(struct bytes member)
 
 int runs_retry(struct redis_store *store, const char *id, enum runs_change *ret_change, struct error *ret_error)
 {
+    AUTO_FREE char *place = NULL;
     struct script_call call;
     struct loaded_run run;
 
@@ -244,7 +245,7 @@ int runs_retry(struct redis_store *store, const char *id, enum runs_change *ret_
     script_begin(&call, "retry", store_shard_of(store, id));
     script_add_text(&call, id);
     script_add_number(&call, run.record.epoch);
-    AUTO_FREE char *place = add_order(&call, &run.record);
+    add_order(&call, &run.record, &place);
     /* The positions as one argument: there may be many. */
     AUTO_FREE char *dropped = xcalloc(run.checkpoint_count + 1, 12);
     size_t length = 0;

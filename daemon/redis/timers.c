@@ -257,7 +257,8 @@ static void release_held(struct claimed *claimed)
     struct held *held = (struct held *)claimed;
 
     steps_destroy(held->claimed.run.steps);
-    event_done(&held->event);
+    if (held->event.view.topic != NULL)
+        event_done(&held->event);
     msgpack_zone_destroy(&held->zone);
     free(held->data);
     free(held);
@@ -300,6 +301,16 @@ static void fill_run(struct timers *timers, struct held *held, const char *id, i
     held->claimed.release = release_held;
 }
 
+/* Whether its bytes can be read is for the run to find out: a function of a topic takes any. */
+static void begin_event(struct held *held)
+{
+    const struct record *record = &held->record;
+
+    event_init(&held->event, record->topic, record->partition, record->offset, record->timestamp_ms, record->key,
+               record->value, record->headers, record->header_count);
+    (void)!event_find_name(&held->event, NULL);
+}
+
 static struct held *hold(struct timers *timers, const redisReply *claimed, int64_t now_ms, struct error *ret_error)
 {
     const redisReply *bytes = claimed->element[1];
@@ -310,7 +321,7 @@ static struct held *hold(struct timers *timers, const redisReply *claimed, int64
         abort();
     int status = record_decode((struct bytes){ held->data, (size_t)bytes->len }, &held->zone, &held->record, ret_error);
     if (status == 0) {
-        record_event(&held->record, &held->event);
+        begin_event(held);
         status = load_steps(held, claimed->element[2], ret_error);
     }
     if (status != 0) {
@@ -323,10 +334,12 @@ static struct held *hold(struct timers *timers, const redisReply *claimed, int64
 
 static int condemn(struct timers *timers, int shard, const char *id, const char *why)
 {
+    struct log_fields fields = LOG_FIELDS_NONE;
     AUTO_REPLY reply = NULL;
     struct script_call call;
 
-    log_event(LOG_LEVEL_ERROR, &(struct log_fields){ .run_id = id, .partition = -1, .offset = -1, .attempt = -1, .due_in_ms = -1 },
+    fields.run_id = id;
+    log_event(LOG_LEVEL_ERROR, &fields,
               "the run's record in Redis can't be read (%s): it is put among the dead and not tried again", why);
     script_begin(&call, "condemn", shard);
     script_add_text(&call, id);
