@@ -361,7 +361,9 @@ static void say_away(struct redis_store *store, const char *why)
         return;
     store->is_away = true;
     store->away_since_ms = clock_monotonic_ms();
-    log_warn("Redis does not work now (%s): runs that need it wait, nothing is lost, trying on", why);
+    const char *script = strstr(why, " script: "); /* and its digest: of no use to a reader */
+    int length = (int)(script != NULL ? (size_t)(script - why) : strlen(why));
+    log_warn("Redis does not work now (%.*s): runs that need it wait, nothing is lost, trying on", length, why);
 }
 
 static void say_back(struct redis_store *store)
@@ -513,7 +515,8 @@ static enum round run_batch(struct redis_store *store, struct request_list *batc
     for (struct request *request; (request = batch->first) != NULL;) {
         redisReply *reply = NULL;
         if (redisGetReply(store->link.redis, (void **)&reply) != REDIS_OK) {
-            say_away(store, store->link.redis->errstr);
+            bool is_silent = store->link.redis->err == REDIS_ERR_IO && errno == EAGAIN;
+            say_away(store, is_silent ? "it does not answer" : store->link.redis->errstr);
             disconnect(store);
             *again.end = batch->first;
             if (batch->first != NULL)
