@@ -34,8 +34,9 @@ struct exchange {
     int16_t api_key, version;
     int32_t correlation;
     bool is_local; /* answered here, not by the broker */
+    bool is_silent; /* the client expects no answer; the mock broker gives one all the same */
     bool is_ready;
-    struct wire_buffer reply; /* a whole frame, once ready */
+    struct wire_buffer reply; /* a whole frame, once ready; empty if silent */
 };
 
 struct endpoint {
@@ -157,7 +158,7 @@ static void free_closed(struct forwarder *forwarder)
     }
 }
 
-/* A produce request with acks=0 is not answered. */
+/* Whoever produces with acks=0 expects no answer. */
 static bool is_answered(int16_t api_key, int16_t version, struct wire_reader body)
 {
     if (api_key != API_PRODUCE)
@@ -189,19 +190,16 @@ static int handle_request(struct client *client, const uint8_t *frame, size_t si
 
     if (body.is_short)
         return -EPROTO;
-    if (is_answered(api_key, version, body)) {
-        struct exchange *exchange = exchange_add(client);
-        const struct group_request request = {client, exchange, api_key, version,
-                                              clock_monotonic_ms()};
-        exchange->api_key = api_key;
-        exchange->version = version;
-        exchange->correlation = correlation;
-        exchange->is_local = api_key == API_JOIN_GROUP || api_key == API_SYNC_GROUP ||
-                             api_key == API_HEARTBEAT || api_key == API_LEAVE_GROUP;
-        if (groups_handle(client->forwarder->groups, &request, body))
-            return 0;
-    }
-    wire_buffer_add(&client->broker.out, frame, size);
+    struct exchange *exchange = exchange_add(client);
+    const struct group_request request = {client, exchange, api_key, version, clock_monotonic_ms()};
+    exchange->api_key = api_key;
+    exchange->version = version;
+    exchange->correlation = correlation;
+    exchange->is_silent = !is_answered(api_key, version, body);
+    exchange->is_local = api_key == API_JOIN_GROUP || api_key == API_SYNC_GROUP ||
+                         api_key == API_HEARTBEAT || api_key == API_LEAVE_GROUP;
+    if (!groups_handle(client->forwarder->groups, &request, body))
+        wire_buffer_add(&client->broker.out, frame, size);
     return 0;
 }
 
@@ -244,16 +242,23 @@ static int handle_response(struct client *client, uint8_t *frame, size_t size)
 
     (void)wire_read_i32(&header); /* length */
     const int32_t correlation = wire_read_i32(&header);
-    while (exchange != NULL && (exchange->is_local || exchange->is_ready))
+    while (exchange != NULL && exchange->correlation != correlation) {
+        if (exchange->is_silent)
+            exchange->is_ready = true;
+        else if (!exchange->is_local && !exchange->is_ready)
+            return -EPROTO; /* the broker answers in order */
         exchange = exchange->next;
-    if (exchange == NULL || exchange->correlation != correlation)
+    }
+    if (exchange == NULL || exchange->is_local || exchange->is_ready)
         return -EPROTO;
+    exchange->is_ready = true;
+    if (exchange->is_silent)
+        return 0;
     if (exchange->api_key == API_METADATA)
         patch_metadata(frame + 8, size - 8, exchange->version, client->forwarder->port);
     if (exchange->api_key == API_FIND_COORDINATOR)
         patch_coordinator(frame + 8, size - 8, exchange->version, client->forwarder->port);
     wire_buffer_add(&exchange->reply, frame, size);
-    exchange->is_ready = true;
     return 0;
 }
 
