@@ -9,10 +9,13 @@
 
 #include <libfyaml.h>
 
+#define FILE_SIZE_MAX (16 << 20)
 #define CREDENTIAL_SIZE_MAX (1 << 20)
+#define DEPTH_MAX 32 /* an alias may stand inside what it stands for */
 
 struct reader {
     const char *path;
+    int depth;
     struct config_faults *faults;
 };
 
@@ -24,6 +27,32 @@ void setting_done(struct setting *setting)
         setting_done(&setting->items[i]);
     free(setting->items);
     *setting = (struct setting){ 0 };
+}
+
+/* NULL with errno; caller frees. */
+static char *file_read(const char *path, size_t size_max)
+{
+    FILE *file = fopen(path, "re");
+    char *text = NULL;
+    size_t size = 0;
+
+    if (file == NULL)
+        return NULL;
+    for (;;) {
+        text = xrealloc(text, size + 4097);
+        size_t got = fread(text + size, 1, 4096, file);
+        size += got;
+        if (got == 0 || size > size_max)
+            break;
+    }
+    int code = ferror(file) != 0 ? errno : size > size_max ? EFBIG : 0;
+    (void)fclose(file);
+    text[size] = '\0';
+    if (code == 0)
+        return text;
+    free(text);
+    errno = code;
+    return NULL;
 }
 
 /* ---- variables -------------------------------------------------------------------------------- */
@@ -41,18 +70,16 @@ static char *credential_read(const char *name, const char **ret_why)
         return NULL;
     }
     AUTO_FREE char *path = xasprintf("%s/%s", folder, name);
-    FILE *file = fopen(path, "re");
-    if (file == NULL) {
+    char *text = file_read(path, CREDENTIAL_SIZE_MAX);
+    if (text == NULL) {
         *ret_why = strerror(errno);
         return NULL;
     }
-    char *text = xcalloc(1, CREDENTIAL_SIZE_MAX + 1);
-    size_t size = fread(text, 1, CREDENTIAL_SIZE_MAX, file);
-    (void)fclose(file);
+    size_t size = strlen(text);
     while (size > 0 && (text[size - 1] == '\n' || text[size - 1] == '\r'))
         size--;
     text[size] = '\0';
-    return xrealloc(text, size + 1);
+    return text;
 }
 
 /* What stands for `${name}`; NULL, with a fault, when nothing does. Caller frees. */
@@ -124,7 +151,8 @@ static void place_set(struct place *place, struct fy_node *node)
     if (mark == NULL)
         return;
     place->line = mark->line + 1;
-    place->column = mark->column + 1;
+    bool is_quoted = fy_node_get_style(node) == FYNS_SINGLE_QUOTED || fy_node_get_style(node) == FYNS_DOUBLE_QUOTED;
+    place->column = mark->column + (is_quoted ? 0 : 1); /* the mark stands behind the quote */
 }
 
 static void setting_read(struct reader *reader, struct setting *setting, struct fy_node *node);
@@ -186,17 +214,33 @@ static void setting_clear_value(struct setting *setting)
     setting->count = 0;
 }
 
-/* A bare `null`, `~` or nothing at all; a quoted "null" is a text. */
+/* Nothing at all, or a bare `null` or `~`; a quoted one is a text. */
 static bool node_is_null(struct fy_node *node)
 {
-    return node == NULL || (fy_node_is_null(node) && fy_node_get_style(node) != FYNS_SINGLE_QUOTED &&
-                            fy_node_get_style(node) != FYNS_DOUBLE_QUOTED);
+    size_t length;
+
+    if (node == NULL || fy_node_is_null(node))
+        return true;
+    if (!fy_node_is_scalar(node) || fy_node_get_style(node) != FYNS_PLAIN)
+        return false;
+    const char *text = fy_node_get_scalar(node, &length);
+    return text == NULL || length == 0 || (length == 1 && text[0] == '~') || (length == 4 && memcmp(text, "null", 4) == 0);
 }
 
 static void setting_read(struct reader *reader, struct setting *setting, struct fy_node *node)
 {
-    enum fy_node_type type = node != NULL ? fy_node_get_type(node) : FYNT_SCALAR;
+    if (node != NULL && fy_node_is_alias(node)) {
+        node = fy_node_resolve_alias(node);
+        if (node == NULL)
+            config_faults_add(reader->faults, &setting->place, "an alias (*name) of nothing");
+    }
+    if (reader->depth == DEPTH_MAX) {
+        config_faults_add(reader->faults, &setting->place, "nested too deep");
+        return;
+    }
 
+    enum fy_node_type type = node != NULL ? fy_node_get_type(node) : FYNT_SCALAR;
+    reader->depth++;
     if (type != FYNT_MAPPING || setting->kind != SETTING_MAP)
         setting_clear_value(setting);
     setting->value_place = setting->place;
@@ -216,6 +260,7 @@ static void setting_read(struct reader *reader, struct setting *setting, struct 
         setting->kind = SETTING_SCALAR;
         setting->text = text_expand(reader, &setting->value_place, raw);
     }
+    reader->depth--;
 }
 
 static void diag_to_faults(struct reader *reader, struct fy_diag *diag)
@@ -236,7 +281,8 @@ void yaml_load(const char *path, struct setting *root, struct config_faults *fau
     struct reader reader = { .path = place_file(path), .faults = faults };
     struct fy_diag_cfg diag_cfg;
 
-    if (access(path, R_OK) != 0) {
+    AUTO_FREE char *text = file_read(path, FILE_SIZE_MAX);
+    if (text == NULL) {
         config_faults_add(faults, &(struct place){ .file = reader.path }, "can't be read: %s", strerror(errno));
         return;
     }
@@ -244,11 +290,8 @@ void yaml_load(const char *path, struct setting *root, struct config_faults *fau
     diag_cfg.fp = NULL;
     struct fy_diag *diag = fy_diag_create(&diag_cfg);
     fy_diag_set_collect_errors(diag, true);
-    const struct fy_parse_cfg cfg = {
-        .flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG | FYPCF_RESOLVE_DOCUMENT | FYPCF_DISABLE_MMAP_OPT,
-        .diag = diag,
-    };
-    struct fy_document *document = fy_document_build_from_file(&cfg, path);
+    const struct fy_parse_cfg cfg = { .flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG, .diag = diag };
+    struct fy_document *document = fy_document_build_from_string(&cfg, text, FY_NT); /* points into it */
     struct fy_node *node = document != NULL ? fy_document_root(document) : NULL;
     if (document == NULL || fy_diag_got_error(diag))
         diag_to_faults(&reader, diag);
