@@ -30,7 +30,7 @@ static char *url_part(const char *from, size_t size)
     for (size_t i = 0; i < size; i++) {
         int high = from[i] == '%' && i + 2 < size ? hex_digit(from[i + 1]) : -1;
         int low = high >= 0 ? hex_digit(from[i + 2]) : -1;
-        part[length++] = low >= 0 ? (char)(high << 4 | low) : from[i];
+        part[length++] = (char)(low >= 0 ? high << 4 | low : from[i]);
         i += low >= 0 ? 2 : 0;
     }
     return part;

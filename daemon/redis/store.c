@@ -71,13 +71,12 @@ struct redis_store {
     atomic_bool is_up;
     _Atomic(int64_t) clock_offset_ms;      /* Redis's time less our monotonic one */
 
-    void (*on_due)(void *context, int shard, int64_t due_ms);
-    void *on_due_context;
-
     pthread_mutex_t lock;
     pthread_cond_t changed;                /* something waits, or is_stopping */
     struct request_list waiting;           /* lock */
     struct incarnation incarnation;        /* lock */
+    void (*on_due)(void *context, int shard, int64_t due_ms); /* lock; called under it */
+    void *on_due_context;                  /* lock */
 
     struct link link;                      /* store thread only, from here on */
     bool is_linked;
@@ -214,8 +213,10 @@ int64_t store_now_ms(struct redis_store *store)
 
 void store_made_due(struct redis_store *store, int shard, int64_t due_ms)
 {
+    (void)pthread_mutex_lock(&store->lock);
     if (store->on_due != NULL)
         store->on_due(store->on_due_context, shard, due_ms);
+    (void)pthread_mutex_unlock(&store->lock);
 }
 
 int store_shards(const struct redis_store *store)
@@ -240,8 +241,10 @@ const struct store_settings *store_settings(const struct redis_store *store)
 
 void store_on_due(struct redis_store *store, void (*on_due)(void *context, int shard, int64_t due_ms), void *context)
 {
+    (void)pthread_mutex_lock(&store->lock);
     store->on_due = on_due;
     store->on_due_context = context;
+    (void)pthread_mutex_unlock(&store->lock);
 }
 
 /* ---- connecting (store thread, and store_start before there is one) ---------------------------- */

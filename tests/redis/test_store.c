@@ -477,6 +477,7 @@ Test(store, later_events_of_a_key_wait_behind_its_run)
     cr_assert_eq(advance(&second.run, BURY), STORE_OK, "failed for good: the next goes");
     cr_assert_str_eq(list_of("delayed"), third.run.id.text);
     AUTO_REPLY last = claim(redis.store, 3, 10);
+    cr_assert_eq(last->element[3]->elements, 1);
     third.run.epoch = 1;
     hold(&third.run);
     cr_assert_eq(advance(&third.run, FINISH), STORE_OK);
