@@ -115,6 +115,8 @@ char *log_duration(int64_t duration_ms, char ret_text[LOG_DURATION_SIZE])
         (void)snprintf(ret_text, LOG_DURATION_SIZE, "%" PRId64 " ms", duration_ms);
         return ret_text;
     }
+    if (duration_ms >= 59500 && duration_ms < 60000)
+        duration_ms = 60000; /* not "60 s" */
     if (duration_ms < 60000) {
         int64_t tenths = (duration_ms + 50) / 100;
         if (tenths % 10 == 0 || tenths >= 100)
@@ -165,9 +167,11 @@ static void print_text_field(FILE *line, const char *name, const char *value)
         return;
     (void)fprintf(line, " %s=", name);
     if (value[0] == '\0' || strpbrk(value, " \"=\n\t") != NULL) {
-        (void)fputc('"', line);
-        print_clean(line, value);
-        (void)fputc('"', line);
+        json_t *quoted = json_string(value);
+        char *text = quoted != NULL ? json_dumps(quoted, JSON_ENCODE_ANY) : NULL;
+        (void)fputs(text != NULL ? text : "\"?\"", line);
+        free(text);
+        json_decref(quoted);
     } else {
         print_clean(line, value);
     }
