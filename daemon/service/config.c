@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/config.h"
 
+#include <dirent.h>
 #include <errno.h>
-#include <glob.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stddef.h>
@@ -572,19 +572,36 @@ static void config_check(struct config *config, struct config_faults *faults)
         config_faults_add(faults, &worker->place, "'drain_timeout' must not be longer than 'shutdown_timeout'");
 }
 
+static int is_drop_in(const struct dirent *entry)
+{
+    const char *dot = strrchr(entry->d_name, '.');
+
+    return entry->d_name[0] != '.' && dot != NULL && strcmp(dot, ".yaml") == 0;
+}
+
+/* By bytes, whatever the locale. */
+static int drop_in_compare(const struct dirent **left, const struct dirent **right)
+{
+    return strcmp((*left)->d_name, (*right)->d_name);
+}
+
 static void load_files(struct config *config, struct config_faults *faults)
 {
     AUTO_FREE char *copy = xstrdup(config->path);
-    AUTO_FREE char *pattern = xasprintf("%s/conf.d/*.yaml", dirname(copy));
-    glob_t drop_ins = { 0 };
+    AUTO_FREE char *folder = xasprintf("%s/conf.d", dirname(copy));
+    struct dirent **drop_ins = NULL;
 
     config->root.kind = SETTING_MAP;
     yaml_load(config->path, &config->root, faults);
-    if (glob(pattern, 0, NULL, &drop_ins) == 0) { /* sorted */
-        for (size_t i = 0; i < drop_ins.gl_pathc; i++)
-            yaml_load(drop_ins.gl_pathv[i], &config->root, faults);
+    int count = scandir(folder, &drop_ins, is_drop_in, drop_in_compare);
+    if (count < 0 && errno != ENOENT && errno != ENOTDIR)
+        config_faults_add(faults, &(struct place){ .file = place_file(folder) }, "can't be read: %s", strerror(errno));
+    for (int i = 0; i < count; i++) {
+        AUTO_FREE char *path = xasprintf("%s/%s", folder, drop_ins[i]->d_name);
+        yaml_load(path, &config->root, faults);
+        free(drop_ins[i]);
     }
-    globfree(&drop_ins);
+    free(drop_ins);
 }
 
 int config_load(const char *path, struct config **ret_config, struct config_faults *faults)
