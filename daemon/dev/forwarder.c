@@ -23,6 +23,8 @@
 enum {
     READ_SIZE = 256 * 1024,
     FRAME_LIMIT = 128 * 1024 * 1024, /* a longer request or response is no Kafka */
+    NEWEST_VERSIONS = 2, /* of an ApiVersions request that the mock broker answers well */
+    UNSUPPORTED_VERSION = 35,
     BUFFER_LIMIT = 16 * 1024 * 1024, /* unsent bytes at which reading the other side pauses */
     TICK_MS = 100
 };
@@ -106,7 +108,7 @@ static void send_ready(struct client *client)
     watch_client(client);
 }
 
-static void reply_from_groups(void *ticket, struct wire_buffer *body)
+static void reply_here(void *ticket, struct wire_buffer *body)
 {
     struct exchange *exchange = ticket;
 
@@ -116,6 +118,20 @@ static void reply_from_groups(void *ticket, struct wire_buffer *body)
     wire_buffer_done(body);
     exchange->is_ready = true;
     send_ready(exchange->client);
+}
+
+/* The mock broker refuses a version of this request that it does not know in a format that only
+   librdkafka reads; Java's client waits for ever. Refused by the book, a client asks again. */
+static void refuse_versions(struct exchange *exchange)
+{
+    struct wire_buffer body = {0};
+
+    wire_put_i16(&body, UNSUPPORTED_VERSION);
+    wire_put_i32(&body, 1);
+    wire_put_i16(&body, API_VERSIONS);
+    wire_put_i16(&body, 0);
+    wire_put_i16(&body, NEWEST_VERSIONS);
+    reply_here(exchange, &body);
 }
 
 static void client_close(struct client *client)
@@ -198,7 +214,9 @@ static int handle_request(struct client *client, const uint8_t *frame, size_t si
     exchange->is_silent = !is_answered(api_key, version, body);
     exchange->is_local = api_key == API_JOIN_GROUP || api_key == API_SYNC_GROUP ||
                          api_key == API_HEARTBEAT || api_key == API_LEAVE_GROUP;
-    if (!groups_handle(client->forwarder->groups, &request, body))
+    if (api_key == API_VERSIONS && version > NEWEST_VERSIONS)
+        refuse_versions(exchange);
+    else if (!groups_handle(client->forwarder->groups, &request, body))
         wire_buffer_add(&client->broker.out, frame, size);
     return 0;
 }
@@ -422,7 +440,7 @@ int forwarder_start(uint16_t port, uint16_t broker_port, struct forwarder **ret_
     struct forwarder *forwarder = xcalloc(1, sizeof(*forwarder));
 
     forwarder->broker_port = broker_port;
-    forwarder->groups = groups_create(reply_from_groups);
+    forwarder->groups = groups_create(reply_here);
     forwarder->poll_fd = epoll_create1(EPOLL_CLOEXEC);
     forwarder->stop.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int status = listen_on(forwarder, port);

@@ -27,7 +27,8 @@ enum api_key {
     API_JOIN_GROUP = 11,
     API_HEARTBEAT = 12,
     API_LEAVE_GROUP = 13,
-    API_SYNC_GROUP = 14
+    API_SYNC_GROUP = 14,
+    API_VERSIONS = 18
 };
 
 /* One request: the connection it came on, and the place its answer goes to. */
