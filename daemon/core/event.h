@@ -50,7 +50,7 @@ struct event_part {
 };
 
 struct event {
-    struct stepd_event view;     /* id, name and data are never NULL: topic and defaults until found */
+    struct stepd_event view;     /* id, name, data and user are never NULL, after event_find_name() */
     const char *traceparent;     /* NULL: none */
     const struct event_header *headers;
     size_t header_count;

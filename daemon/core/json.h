@@ -13,8 +13,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/memory.h"
-
-#define DATA_MAX_DEPTH 64
+#include "core/packed.h"
 
 /* `ret_object` lives as long as both `zone` and `text`: strings without escapes point into the
  * text. 0, or -EBADMSG with the reason. */

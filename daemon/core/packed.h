@@ -14,14 +14,18 @@
 #include "base/error.h"
 #include "base/memory.h"
 
+#define DATA_MAX_DEPTH 64 /* levels of maps and arrays */
+
 /* Checks the one object at the start of `data`, and says how many bytes it has. */
-int packed_measure(struct bytes data, size_t *ret_size, struct error *ret_error) MUST_CHECK;
+int packed_measure(struct bytes data, int max_depth, size_t *ret_size, struct error *ret_error) MUST_CHECK;
 /* The object that fills `data` entirely; lives as long as both `zone` and `data`. Of a text key
  * that stands twice in a map the last wins. 0, or -EBADMSG with the reason. */
 int packed_decode(struct bytes data, msgpack_zone *zone, msgpack_object *ret_object, struct error *ret_error) MUST_CHECK;
 /* For data that packed_measure() has approved. */
 void packed_build(struct bytes data, msgpack_zone *zone, msgpack_object *ret_object);
-/* Leaves the last of each text key in every map of `object`. */
-void object_drop_duplicates(msgpack_object *object);
+/* Leaves the last of each text key, in this map alone. */
+void map_drop_duplicates(msgpack_object_map *map);
+/* Never NULL. */
+void *zone_take(msgpack_zone *zone, size_t size);
 
 #endif
