@@ -125,7 +125,7 @@ int packed_measure(struct bytes data, int max_depth, size_t *ret_size, struct er
             open[depth - 1]--;
         if (head.is_container) {
             if (depth == max_depth)
-                return error_set(ret_error, EBADMSG, "nested deeper than %d levels", max_depth);
+                return error_set(ret_error, EBADMSG, "nested deeper than %d levels", DATA_MAX_DEPTH);
             open[depth++] = head.items;
         }
         at += head.size;
@@ -207,29 +207,185 @@ void map_drop_duplicates(msgpack_object_map *map)
         drop_from_small(map);
 }
 
-static void drop_duplicates(msgpack_object *object)
+static uint64_t big_endian_64(const unsigned char *at)
 {
-    if (object->type == MSGPACK_OBJECT_ARRAY)
-        for (uint32_t i = 0; i < object->via.array.size; i++)
-            drop_duplicates(&object->via.array.ptr[i]);
-    if (object->type != MSGPACK_OBJECT_MAP)
+    return (uint64_t)big_endian(at, 4) << 32 | big_endian(at + 4, 4);
+}
+
+static void build_unsigned(msgpack_object *object, uint64_t value)
+{
+    object->type = MSGPACK_OBJECT_POSITIVE_INTEGER;
+    object->via.u64 = value;
+}
+
+static void build_signed(msgpack_object *object, int64_t value)
+{
+    object->type = value < 0 ? MSGPACK_OBJECT_NEGATIVE_INTEGER : MSGPACK_OBJECT_POSITIVE_INTEGER;
+    object->via.i64 = value;
+}
+
+static void build_float(msgpack_object *object, uint32_t bits)
+{
+    float value;
+
+    memcpy(&value, &bits, sizeof(value));
+    object->type = MSGPACK_OBJECT_FLOAT32;
+    object->via.f64 = value;
+}
+
+static void build_double(msgpack_object *object, uint64_t bits)
+{
+    object->type = MSGPACK_OBJECT_FLOAT64;
+    memcpy(&object->via.f64, &bits, sizeof(bits));
+}
+
+static void build_bin(msgpack_object *object, const unsigned char *data, const unsigned char *end)
+{
+    object->type = MSGPACK_OBJECT_BIN;
+    object->via.bin.ptr = (const char *)data;
+    object->via.bin.size = (uint32_t)(end - data);
+}
+
+/* The ext's own type stands in the byte before its data. */
+static void build_ext(msgpack_object *object, const unsigned char *data, const unsigned char *end)
+{
+    object->type = MSGPACK_OBJECT_EXT;
+    object->via.ext.type = (int8_t)data[-1];
+    object->via.ext.ptr = (const char *)data;
+    object->via.ext.size = (uint32_t)(end - data);
+}
+
+/* What contains nothing, and is no text. `end` is behind it. */
+static void build_plain(const unsigned char *at, const unsigned char *end, msgpack_object *object)
+{
+    const unsigned char *rest = at + 1;
+
+    if (at[0] < 0x80) {
+        build_unsigned(object, at[0]);
         return;
-    for (uint32_t i = 0; i < object->via.map.size; i++) {
-        drop_duplicates(&object->via.map.ptr[i].key);
-        drop_duplicates(&object->via.map.ptr[i].val);
     }
+    if (at[0] >= 0xe0) {
+        build_signed(object, (int8_t)at[0]);
+        return;
+    }
+    switch (at[0]) {
+    case 0xc2:
+    case 0xc3:
+        object->type = MSGPACK_OBJECT_BOOLEAN;
+        object->via.boolean = at[0] == 0xc3;
+        return;
+    case 0xc4:
+    case 0xc5:
+    case 0xc6:
+        build_bin(object, at + types[at[0] - 0xc0].fixed, end);
+        return;
+    case 0xc7:
+    case 0xc8:
+    case 0xc9:
+        build_ext(object, at + types[at[0] - 0xc0].fixed, end);
+        return;
+    case 0xca:
+        build_float(object, big_endian(rest, 4));
+        return;
+    case 0xcb:
+        build_double(object, big_endian_64(rest));
+        return;
+    case 0xcc:
+        build_unsigned(object, rest[0]);
+        return;
+    case 0xcd:
+        build_unsigned(object, big_endian(rest, 2));
+        return;
+    case 0xce:
+        build_unsigned(object, big_endian(rest, 4));
+        return;
+    case 0xcf:
+        build_unsigned(object, big_endian_64(rest));
+        return;
+    case 0xd0:
+        build_signed(object, (int8_t)rest[0]);
+        return;
+    case 0xd1:
+        build_signed(object, (int16_t)big_endian(rest, 2));
+        return;
+    case 0xd2:
+        build_signed(object, (int32_t)big_endian(rest, 4));
+        return;
+    case 0xd3:
+        build_signed(object, (int64_t)big_endian_64(rest));
+        return;
+    case 0xd4:
+    case 0xd5:
+    case 0xd6:
+    case 0xd7:
+    case 0xd8:
+        build_ext(object, at + 2, end);
+        return;
+    default:
+        object->type = MSGPACK_OBJECT_NIL;
+    }
+}
+
+static bool is_map_head(unsigned char type)
+{
+    return (type >= 0x80 && type <= 0x8f) || type == 0xde || type == 0xdf;
+}
+
+static const unsigned char *build(const unsigned char *at, const unsigned char *end, msgpack_zone *zone, msgpack_object *object);
+
+static const unsigned char *build_array(const unsigned char *at, const unsigned char *end, uint64_t count, msgpack_zone *zone,
+                                        msgpack_object *object)
+{
+    msgpack_object *items = zone_take(zone, count * sizeof(*items));
+
+    for (uint64_t i = 0; i < count; i++)
+        at = build(at, end, zone, &items[i]);
+    object->type = MSGPACK_OBJECT_ARRAY;
+    object->via.array = (msgpack_object_array){ .size = (uint32_t)count, .ptr = items };
+    return at;
+}
+
+static const unsigned char *build_map(const unsigned char *at, const unsigned char *end, uint64_t count, msgpack_zone *zone,
+                                      msgpack_object *object)
+{
+    msgpack_object_kv *pairs = zone_take(zone, count * sizeof(*pairs));
+
+    for (uint64_t i = 0; i < count; i++) {
+        at = build(at, end, zone, &pairs[i].key);
+        at = build(at, end, zone, &pairs[i].val);
+    }
+    object->type = MSGPACK_OBJECT_MAP;
+    object->via.map = (msgpack_object_map){ .size = (uint32_t)count, .ptr = pairs };
     map_drop_duplicates(&object->via.map);
+    return at;
+}
+
+/* Returns where the next object begins. Recursion is as deep as the data, which was measured. */
+static const unsigned char *build(const unsigned char *at, const unsigned char *end, msgpack_zone *zone, msgpack_object *object)
+{
+    struct head head;
+    bool is_whole = read_head(at, (size_t)(end - at), &head);
+
+    assert(is_whole);
+    if (head.is_text) {
+        object->type = MSGPACK_OBJECT_STR;
+        object->via.str.ptr = (const char *)at + head.text_at;
+        object->via.str.size = (uint32_t)(head.size - head.text_at);
+        return at + head.size;
+    }
+    if (!head.is_container) {
+        build_plain(at, at + head.size, object);
+        return at + head.size;
+    }
+    if (is_map_head(at[0]))
+        return build_map(at + head.size, end, head.items / 2, zone, object);
+    return build_array(at + head.size, end, head.items, zone, object);
 }
 
 void packed_build(struct bytes data, msgpack_zone *zone, msgpack_object *ret_object)
 {
-    size_t at = 0;
-    msgpack_unpack_return result = msgpack_unpack(data.data, data.size, &at, zone, ret_object);
-
-    if (result == MSGPACK_UNPACK_NOMEM_ERROR)
-        abort();
-    assert(result == MSGPACK_UNPACK_SUCCESS || result == MSGPACK_UNPACK_EXTRA_BYTES);
-    drop_duplicates(ret_object);
+    const unsigned char *at = data.data;
+    (void)build(at, at + data.size, zone, ret_object);
 }
 
 int packed_decode(struct bytes data, msgpack_zone *zone, msgpack_object *ret_object, struct error *ret_error)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Reading msgpack that others wrote. Sizes are checked against the bytes that are there before
- * anything is allocated, nesting against 64 levels, strings for UTF-8.
+ * anything is allocated, nesting against 64 levels, strings for UTF-8. msgpack-c's own unpacker is
+ * not used: it checks none of these, and fails at more than 32 levels.
  */
 #ifndef STEPD_CORE_PACKED_H
 #define STEPD_CORE_PACKED_H
@@ -21,7 +22,7 @@ int packed_measure(struct bytes data, int max_depth, size_t *ret_size, struct er
 /* The object that fills `data` entirely; lives as long as both `zone` and `data`. Of a text key
  * that stands twice in a map the last wins. 0, or -EBADMSG with the reason. */
 int packed_decode(struct bytes data, msgpack_zone *zone, msgpack_object *ret_object, struct error *ret_error) MUST_CHECK;
-/* For data that packed_measure() has approved. */
+/* For data that packed_measure() has approved. A zone is wanted for maps and arrays only. */
 void packed_build(struct bytes data, msgpack_zone *zone, msgpack_object *ret_object);
 /* Leaves the last of each text key, in this map alone. */
 void map_drop_duplicates(msgpack_object_map *map);
