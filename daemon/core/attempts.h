@@ -11,6 +11,8 @@
 #define STEPD_CORE_ATTEMPTS_H
 
 #include <msgpack.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/bytes.h"
@@ -31,5 +33,12 @@ struct attempt_entry {
 void attempts_pack(msgpack_sbuffer *buffer, struct bytes tail, const struct attempt_entry *entry, struct bytes output);
 /* The latest failure in `tail`; false: none. */
 bool attempts_last_failure(struct bytes tail, struct failure *ret_failure);
+/* Attempts kept in `tail`, oldest first; 0 too when it is empty or damaged. */
+size_t attempts_count(struct bytes tail);
+/* The one at `index`, below attempts_count(). `ret_entry->failure` is NULL or points to `ret_failure`,
+ * which tells the step and its executions where there was one. */
+void attempts_at(struct bytes tail, size_t index, struct attempt_entry *ret_entry, struct failure *ret_failure);
+/* The run's result, msgpack within `tail`; size 0: none. */
+struct bytes attempts_output(struct bytes tail);
 
 #endif
