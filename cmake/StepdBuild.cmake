@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+# How everything of stepd's own is compiled: link to stepd_build.
+
+# assert() stays on in every build: a stop is safe, going on with a broken state is not.
+set(CMAKE_C_FLAGS_DEBUG "-Og -g")
+set(CMAKE_C_FLAGS_RELEASE "-O2")
+set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g")
+if(NOT CMAKE_BUILD_TYPE)
+    set(CMAKE_BUILD_TYPE RelWithDebInfo)
+endif()
+
+add_library(stepd_build INTERFACE)
+target_include_directories(stepd_build INTERFACE ${PROJECT_SOURCE_DIR}/daemon)
+target_compile_definitions(stepd_build INTERFACE _GNU_SOURCE)
+target_compile_options(stepd_build INTERFACE
+    -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
+    -Wformat=2 -Wvla -fstack-protector-strong -fno-omit-frame-pointer
+    $<$<BOOL:${STEPD_WERROR}>:-Werror>)
+if(STEPD_SANITIZE)
+    # Of all that is compiled, modules too: they share a process with the daemon.
+    add_compile_options(-fsanitize=${STEPD_SANITIZE} -fno-sanitize-recover=all)
+    add_link_options(-fsanitize=${STEPD_SANITIZE})
+else()
+    target_compile_options(stepd_build INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
+endif()
+target_link_options(stepd_build INTERFACE -Wl,-z,relro,-z,now)

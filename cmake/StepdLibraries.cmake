@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+# What stepd is built on: Debian 12's versions are the oldest that are tried.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+
+pkg_check_modules(RDKAFKA REQUIRED IMPORTED_TARGET rdkafka>=2.0.2)
+pkg_check_modules(HIREDIS REQUIRED IMPORTED_TARGET hiredis>=0.14)
+pkg_check_modules(MSGPACK REQUIRED IMPORTED_TARGET msgpack>=4)
+pkg_check_modules(FYAML REQUIRED IMPORTED_TARGET libfyaml>=0.7.12)
+pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson>=2.14)
+pkg_check_modules(MICROHTTPD REQUIRED IMPORTED_TARGET libmicrohttpd>=0.9.75)
+pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
+pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash>=0.8)
+pkg_check_modules(YAJL REQUIRED IMPORTED_TARGET yajl>=2.1)
+if(STEPD_TESTS)
+    pkg_check_modules(CRITERION REQUIRED IMPORTED_TARGET criterion)
+endif()
+
+# CRoaring in Debian 12 brings no .pc file.
+find_path(ROARING_INCLUDE roaring/roaring.h REQUIRED)
+find_library(ROARING_LIBRARY roaring REQUIRED)
+add_library(Roaring INTERFACE IMPORTED)
+target_include_directories(Roaring SYSTEM INTERFACE ${ROARING_INCLUDE})
+target_link_libraries(Roaring INTERFACE ${ROARING_LIBRARY})
