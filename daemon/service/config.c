@@ -665,6 +665,15 @@ const struct config_function *config_function_find(const struct config *config, 
     return NULL;
 }
 
+const char *const *config_function_keys(void)
+{
+    static const char *names[LENGTH(function_keys) + 1];
+
+    for (size_t i = 0; i < LENGTH(function_keys); i++)
+        names[i] = function_keys[i].name;
+    return names;
+}
+
 const struct setting *config_module_options(const struct config *config, const char *name)
 {
     return config->options != NULL ? setting_find(config->options, name) : NULL;

@@ -103,6 +103,8 @@ void config_destroy(struct config *config);
 
 /* The settings of function `id`; NULL: the config has none. */
 const struct config_function *config_function_find(const struct config *config, const char *id);
+/* The keys of an entry of `functions:` that are settings of every function; ended by NULL. */
+const char *const *config_function_keys(void);
 /* The options of module `name`, a map; NULL: the config has none. */
 const struct setting *config_module_options(const struct config *config, const char *name);
 /* The text of kafka's setting `name`, or NULL. */
