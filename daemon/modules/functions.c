@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "modules/functions.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "modules/module_file.h"
+#include "modules/options.h"
+
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+#define ID_MAX 200
+#define TOPIC_MAX 249
+#define YEAR_MS INT64_C(31536000000)
+#define BACKOFF_COUNT_MAX 1000
+#define CONCURRENCY_MAX 1000000
+
+/* A function or template as its module declares it. */
+struct declaration {
+    struct stepd_function function;
+    const struct module *module;
+    struct place place;  /* the module's file */
+    bool is_sound;
+};
+
+struct builder {
+    const struct config *config;
+    struct declaration *declarations;
+    size_t count;
+    struct functions *functions;
+    struct config_faults *faults;
+};
+
+/* A function, and the table that its options were filled by. */
+struct made_function {
+    struct function function;
+    const struct stepd_option *options;
+};
+
+static const struct config_function nothing_given = { .is_enabled = true };
+
+/* ---- what a module declares ------------------------------------------------------------------- */
+
+static bool id_is_valid(const char *id)
+{
+    size_t length = strlen(id);
+
+    return length > 0 && length <= ID_MAX && strspn(id, LETTERS "-_.:/") == length;
+}
+
+static bool topic_is_valid(const char *topic)
+{
+    size_t length = strlen(topic);
+
+    return length > 0 && length <= TOPIC_MAX && strspn(topic, LETTERS "._-") == length;
+}
+
+/* A star elsewhere than at the end would silently never match. */
+static bool event_is_valid(const char *event)
+{
+    size_t plain = strcspn(event, "*");
+
+    return event[0] != '\0' && (event[plain] == '\0' || event[plain + 1] == '\0');
+}
+
+static bool backoff_is_valid(const struct stepd_backoff *backoff)
+{
+    if (backoff->count == 0)
+        return true;
+    if (backoff->delays_ms == NULL || backoff->count > BACKOFF_COUNT_MAX)
+        return false;
+    for (size_t i = 0; i < backoff->count; i++) {
+        if (backoff->delays_ms[i] < 0 || backoff->delays_ms[i] > YEAR_MS)
+            return false;
+    }
+    return true;
+}
+
+static bool is_within(int64_t value, int64_t most)
+{
+    return value >= 0 && value <= most;
+}
+
+/* All that is wrong with it but its id. */
+static bool declaration_check(const struct declaration *declaration, struct config_faults *faults)
+{
+    const struct stepd_function *function = &declaration->function;
+    AUTO_FREE char *owner = xasprintf("%s %s", function->template ? "template" : "function", function->id);
+    const struct option_table table = { .owner = owner,
+                                        .options = function->options,
+                                        .size = function->options_size,
+                                        .taken = config_function_keys() };
+    const struct {
+        bool is_wrong;
+        const char *text;
+    } checks[] = {
+        { function->run == NULL, "has no .run" },
+        { function->event != NULL && function->topic != NULL, "has both .event and .topic: it is started by one" },
+        { function->event == NULL && function->topic == NULL && !function->template,
+          "has neither .event nor .topic: what starts it?" },
+        { function->event != NULL && !event_is_valid(function->event), ".event must be a name, with a * at its end only" },
+        { function->topic != NULL && !topic_is_valid(function->topic), ".topic is no topic's name" },
+        { !is_within(function->retries, STEPD_MAX_RETRIES), ".retries must be between 0 and 1000" },
+        { !is_within(function->timeout_ms, YEAR_MS), ".timeout_ms must be between 0 and a year" },
+        { !is_within(function->jitter_ms, YEAR_MS), ".jitter_ms must be between 0 and a year" },
+        { !is_within(function->dedupe_ms, YEAR_MS), ".dedupe_ms must be between 0 and a year" },
+        { !is_within(function->concurrency, CONCURRENCY_MAX), ".concurrency must be between 0 and 1000000" },
+        { !backoff_is_valid(&function->backoff), ".backoff must be up to 1000 delays, each between 0 and a year" },
+        { (unsigned)function->ordering > STEPD_BY_KEY, ".ordering must be STEPD_UNORDERED or STEPD_BY_KEY" },
+    };
+    bool is_sound = options_check(&table, &declaration->place, faults);
+
+    for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+        if (!checks[i].is_wrong)
+            continue;
+        config_faults_add(faults, &declaration->place, "[%s] %s", owner, checks[i].text);
+        is_sound = false;
+    }
+    return is_sound;
+}
+
+static const struct declaration *declaration_find(const struct builder *builder, const char *id)
+{
+    for (size_t i = 0; i < builder->count; i++) {
+        if (strcmp(builder->declarations[i].function.id, id) == 0)
+            return &builder->declarations[i];
+    }
+    return NULL;
+}
+
+static void declare(struct builder *builder, const struct module *module, size_t at)
+{
+    struct declaration *declaration = &builder->declarations[builder->count];
+
+    *declaration = (struct declaration){
+        .function = module_function(module, at),
+        .module = module,
+        .place = { .file = place_file(module->path) },
+    };
+    const char *id = declaration->function.id;
+    if (id == NULL || !id_is_valid(id)) {
+        config_faults_add(builder->faults, &declaration->place,
+                          "[module %s] function %zu has the id '%s': it must be 1 to %d letters, digits and any of -_.:/",
+                          module->declared->name, at, id != NULL ? id : "", ID_MAX);
+        return;
+    }
+    const struct declaration *other = declaration_find(builder, id);
+    if (other != NULL) {
+        config_faults_add(builder->faults, &declaration->place, "[module %s] function '%s' is declared twice%s%s",
+                          module->declared->name, id, other->module != module ? ", also by " : "",
+                          other->module != module ? other->module->path : "");
+        return;
+    }
+    declaration->is_sound = declaration_check(declaration, builder->faults);
+    builder->count++;
+}
+
+/* ---- with the config's settings --------------------------------------------------------------- */
+
+/* Where the config says `key` of function `id`; the function's own place, or the file, without it. */
+static struct place given_place(const struct config *config, const struct config_function *given, const char *key)
+{
+    if (given->id == NULL)
+        return (struct place){ .file = place_file(config->path) };
+    const struct setting *entry = setting_find(setting_find(&config->root, "functions"), given->id);
+    const struct setting *value = entry != NULL ? setting_find(entry, key) : NULL;
+    return value != NULL ? value->value_place : given->place;
+}
+
+static bool topic_is_read(const struct config *config, const char *topic)
+{
+    for (size_t i = 0; config->topics[i] != NULL; i++) {
+        if (strcmp(config->topics[i], topic) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void trigger_check(const struct builder *builder, const struct function *function, const struct config_function *given)
+{
+    const struct config *config = builder->config;
+
+    if (given->event != NULL && !event_is_valid(given->event)) {
+        const struct place place = given_place(config, given, "event");
+        config_faults_add(builder->faults, &place, "[function %s] 'event' must be a name, with a * at its end only", function->id);
+    }
+    if (function->topic != NULL && !topic_is_read(config, function->topic)) {
+        const struct setting *topics = setting_find(&config->root, "topics");
+        const struct place place = given->topic != NULL ? given_place(config, given, "topic")
+                                   : topics != NULL     ? topics->place
+                                                        : given_place(config, &nothing_given, "");
+        config_faults_add(builder->faults, &place,
+                          "[function %s] takes topic '%s', which is not read: add it to 'topics', or set `enabled: false`",
+                          function->id, function->topic);
+    }
+}
+
+static struct backoff backoff_choose(const struct config_retry *own, const struct stepd_function *declared,
+                                     const struct config_retry *all)
+{
+    struct backoff backoff = { .delays_ms = declared->backoff.delays_ms, .count = declared->backoff.count };
+
+    if (own->schedule_count > 0) {
+        backoff.delays_ms = own->schedule_ms;
+        backoff.count = own->schedule_count;
+    } else if (backoff.count == 0 && all->schedule_count > 0) {
+        backoff.delays_ms = all->schedule_ms;
+        backoff.count = all->schedule_count;
+    }
+    if (own->has_jitter)
+        backoff.jitter_ms = own->jitter_ms;
+    else if (declared->jitter_ms == STEPD_DEFAULT_JITTER_MS && all->has_jitter)
+        backoff.jitter_ms = all->jitter_ms;
+    else
+        backoff.jitter_ms = declared->jitter_ms;
+    return backoff;
+}
+
+static int retries_choose(const struct config_retry *own, const struct stepd_function *declared, const struct config_retry *all)
+{
+    if (own->has_retries)
+        return own->retries;
+    return declared->retries == STEPD_DEFAULT_RETRIES && all->has_retries ? all->retries : declared->retries;
+}
+
+static int64_t dedupe_choose(const struct config_function *given, const struct stepd_function *declared, int64_t all_ms)
+{
+    if (given->has_dedupe)
+        return given->dedupe_ms;
+    return declared->dedupe_ms > 0 ? declared->dedupe_ms : all_ms;
+}
+
+static void function_make(struct builder *builder, const struct declaration *declaration, const char *id,
+                          const struct config_function *given)
+{
+    const struct stepd_function *declared = &declaration->function;
+    const struct config *config = builder->config;
+    bool has_trigger = given->event != NULL || given->topic != NULL;
+    AUTO_FREE char *owner = xasprintf("function %s", id);
+    const struct option_table table = { .owner = owner,
+                                        .options = declared->options,
+                                        .size = declared->options_size,
+                                        .taken = config_function_keys() };
+    const struct place place = given_place(config, given, "");
+    struct functions *functions = builder->functions;
+    struct made_function *made = xcalloc(1, sizeof(*made));
+
+    *made = (struct made_function){
+        .function = {
+            .id = id,
+            .event = has_trigger ? given->event : declared->event,
+            .topic = has_trigger ? given->topic : declared->topic,
+            .run = declared->run,
+            .on_failure = declared->on_failure,
+            .retries = retries_choose(&given->retry, declared, &config->retry),
+            .timeout_ms = given->has_timeout ? given->timeout_ms : declared->timeout_ms,
+            .backoff = backoff_choose(&given->retry, declared, &config->retry),
+            .ordering = given->has_ordering ? given->ordering : declared->ordering,
+            .concurrency = given->has_concurrency ? given->concurrency : declared->concurrency,
+            .dedupe_ms = dedupe_choose(given, declared, config->dedupe_ms),
+            .options = options_fill(&table, &given->options, &place, builder->faults),
+            .module = declaration->module,
+            .index = functions->count,
+        },
+        .options = declared->options,
+    };
+    trigger_check(builder, &made->function, given);
+    functions->items = xrealloc(functions->items, (functions->count + 1) * sizeof(*functions->items));
+    functions->items[functions->count++] = &made->function;
+}
+
+/* ---- the config's entries --------------------------------------------------------------------- */
+
+/* Adds a fault that names the function or template that `name` is probably a slip of. */
+static void fault_unknown(const struct builder *builder, const struct place *place, const char *what, const char *name,
+                          bool is_template)
+{
+    AUTO_FREE const char **names = xcalloc(builder->count + 1, sizeof(*names));
+    size_t count = 0;
+
+    for (size_t i = 0; i < builder->count; i++) {
+        if (builder->declarations[i].function.template == is_template)
+            names[count++] = builder->declarations[i].function.id;
+    }
+    const char *meant = config_suggest(name, names, count);
+    config_faults_add(builder->faults, place, "no module has a %s '%s'%s%s%s", what, name, meant != NULL ? ", did you mean '" : "",
+                      meant != NULL ? meant : "", meant != NULL ? "'?" : "");
+}
+
+static void template_use(struct builder *builder, const struct config_function *given, bool is_complete)
+{
+    const struct declaration *declaration = declaration_find(builder, given->use);
+    const struct place place = given_place(builder->config, given, "use");
+
+    if (declaration_find(builder, given->id) != NULL) {
+        config_faults_add(builder->faults, &given->place, "'%s' is a module's %s already: choose another id", given->id,
+                          declaration_find(builder, given->id)->function.template ? "template" : "function");
+        return;
+    }
+    if (declaration == NULL) {
+        if (is_complete)
+            fault_unknown(builder, &place, "template", given->use, true);
+        return;
+    }
+    if (!declaration->function.template) {
+        config_faults_add(builder->faults, &place, "'%s' is a function, no template", given->use);
+        return;
+    }
+    if (declaration->is_sound && given->is_enabled)
+        function_make(builder, declaration, given->id, given);
+}
+
+static void entry_check(const struct builder *builder, const struct config_function *given, bool is_complete)
+{
+    const struct declaration *declaration = declaration_find(builder, given->id);
+
+    if (declaration == NULL && is_complete)
+        fault_unknown(builder, &given->place, "function", given->id, false);
+    else if (declaration != NULL && declaration->function.template)
+        config_faults_add(builder->faults, &given->place,
+                          "'%s' is a template: an entry with an id of its own and `use: %s` makes a function of it", given->id,
+                          given->id);
+}
+
+/* ---- the whole -------------------------------------------------------------------------------- */
+
+void functions_build(const struct config *config, struct module *const *modules, size_t module_count, bool is_complete,
+                     struct functions *functions, struct config_faults *faults)
+{
+    struct builder builder = { .config = config, .functions = functions, .faults = faults };
+    size_t count = 0;
+
+    for (size_t i = 0; i < module_count; i++)
+        count += modules[i]->declared->function_count;
+    builder.declarations = xcalloc(count + 1, sizeof(*builder.declarations));
+    for (size_t i = 0; i < module_count; i++) {
+        for (size_t at = 0; at < modules[i]->declared->function_count; at++)
+            declare(&builder, modules[i], at);
+    }
+    for (size_t i = 0; i < builder.count; i++) {
+        const struct declaration *declaration = &builder.declarations[i];
+        const struct config_function *given = config_function_find(config, declaration->function.id);
+        if (given == NULL || given->use != NULL)
+            given = &nothing_given;
+        if (declaration->is_sound && !declaration->function.template && given->is_enabled)
+            function_make(&builder, declaration, declaration->function.id, given);
+    }
+    for (size_t i = 0; i < config->function_count; i++) {
+        const struct config_function *given = &config->functions[i];
+        if (given->use != NULL)
+            template_use(&builder, given, is_complete);
+        else
+            entry_check(&builder, given, is_complete);
+    }
+    free(builder.declarations);
+}
+
+void functions_done(struct functions *functions)
+{
+    for (size_t i = 0; i < functions->count; i++) {
+        struct made_function *made = (struct made_function *)(uintptr_t)functions->items[i];
+        options_free(made->options, (void *)(uintptr_t)made->function.options);
+        free(made);
+    }
+    free(functions->items);
+    *functions = (struct functions){ 0 };
+}

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "modules/loader.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "modules/module_file.h"
+#include "modules/options.h"
+
+#define FUNCTION_COUNT_MAX 100000
+
+/* ---- finding and opening ---------------------------------------------------------------------- */
+
+static bool is_loaded(const struct loaded *loaded, const void *handle)
+{
+    for (size_t i = 0; i < loaded->module_count; i++) {
+        if (loaded->modules[i]->handle == handle)
+            return true;
+    }
+    return false;
+}
+
+static const struct module *module_named(const struct loaded *loaded, const char *name)
+{
+    for (size_t i = 0; i < loaded->module_count; i++) {
+        if (strcmp(loaded->modules[i]->declared->name, name) == 0)
+            return loaded->modules[i];
+    }
+    return NULL;
+}
+
+/* What holds of a module as a whole; its functions come later, when all modules are known. */
+static bool module_check(const struct loaded *loaded, const struct module *module, struct config_faults *faults)
+{
+    const struct stepd_module *declared = module->declared;
+    const struct place place = { .file = place_file(module->path) };
+
+    if (declared->name == NULL || declared->name[0] == '\0') {
+        config_faults_add(faults, &place, "has no .name");
+        return false;
+    }
+    const struct module *other = module_named(loaded, declared->name);
+    if (other != NULL) {
+        config_faults_add(faults, &place, "is module '%s', as %s is: rename one, or remove it", declared->name, other->path);
+        return false;
+    }
+    if (declared->functions == NULL || declared->function_count == 0 || declared->function_count > FUNCTION_COUNT_MAX) {
+        config_faults_add(faults, &place, "[module %s] has no functions: .functions = STEPD_FUNCTIONS(...)", declared->name);
+        return false;
+    }
+    AUTO_FREE char *owner = xasprintf("module %s", declared->name);
+    const struct option_table table = { .owner = owner, .options = declared->options, .size = declared->options_size };
+    return options_check(&table, &place, faults);
+}
+
+/* A file that is named twice, or by another name too, is one module. */
+static bool file_load(struct loaded *loaded, const char *path, struct config_faults *faults)
+{
+    struct module *module = module_open(path, faults);
+
+    if (module == NULL)
+        return false;
+    if (is_loaded(loaded, module->handle)) {
+        module_forget(module);
+        return true;
+    }
+    if (!module_check(loaded, module, faults)) {
+        module_forget(module);
+        return false;
+    }
+    module->index = loaded->module_count;
+    loaded->modules = xrealloc(loaded->modules, (loaded->module_count + 1) * sizeof(*loaded->modules));
+    loaded->modules[loaded->module_count++] = module;
+    return true;
+}
+
+static int is_shared_object(const struct dirent *entry)
+{
+    const char *dot = strrchr(entry->d_name, '.');
+
+    return entry->d_name[0] != '.' && dot != NULL && strcmp(dot, ".so") == 0;
+}
+
+/* By bytes, whatever the locale. */
+static int entry_compare(const struct dirent **left, const struct dirent **right)
+{
+    return strcmp((*left)->d_name, (*right)->d_name);
+}
+
+static bool folder_load(struct loaded *loaded, const char *folder, const struct place *place, struct config_faults *faults)
+{
+    struct dirent **entries = NULL;
+    int count = scandir(folder, &entries, is_shared_object, entry_compare);
+    bool is_complete = count >= 0;
+
+    if (count < 0)
+        config_faults_add(faults, place, "modules of '%s': %s", folder, strerror(errno));
+    if (count == 0)
+        log_warn("no modules in %s", folder);
+    for (int i = 0; i < count; i++) {
+        AUTO_FREE char *path = xasprintf("%s/%s", folder, entries[i]->d_name);
+        is_complete = file_load(loaded, path, faults) && is_complete;
+        free(entries[i]);
+    }
+    free(entries);
+    return is_complete;
+}
+
+static bool path_load(struct loaded *loaded, const char *path, const struct place *place, struct config_faults *faults)
+{
+    struct stat info;
+
+    if (stat(path, &info) != 0) {
+        config_faults_add(faults, place, "module '%s': %s", path, strerror(errno));
+        return false;
+    }
+    return S_ISDIR(info.st_mode) ? folder_load(loaded, path, place, faults) : file_load(loaded, path, faults);
+}
+
+/* Where the config names its module number `at`. */
+static struct place path_place(const struct config *config, size_t at)
+{
+    const struct setting *modules = setting_find(&config->root, "modules");
+
+    if (modules == NULL || at >= modules->count)
+        return (struct place){ .file = place_file(config->path) };
+    return modules->items[at].value_place;
+}
+
+static bool files_load(struct loaded *loaded, const struct config *config, struct config_faults *faults)
+{
+    bool is_complete = true;
+
+    for (size_t i = 0; config->modules[i] != NULL; i++) {
+        const struct place place = path_place(config, i);
+        is_complete = path_load(loaded, config->modules[i], &place, faults) && is_complete;
+    }
+    return is_complete;
+}
+
+/* ---- the modules' own options ----------------------------------------------------------------- */
+
+static void options_load(struct loaded *loaded, const struct config *config, struct config_faults *faults)
+{
+    for (size_t i = 0; i < loaded->module_count; i++) {
+        struct module *module = loaded->modules[i];
+        const struct stepd_module *declared = module->declared;
+        const struct setting *given = config_module_options(config, declared->name);
+        const struct place place = given != NULL ? given->place : (struct place){ .file = place_file(config->path) };
+        AUTO_FREE char *owner = xasprintf("module %s", declared->name);
+        const struct option_table table = { .owner = owner, .options = declared->options, .size = declared->options_size };
+        module->options = options_fill(&table, given, &place, faults);
+    }
+}
+
+/* Options of a module that is not there are a slip. */
+static void options_check_names(const struct loaded *loaded, const struct config *config, struct config_faults *faults)
+{
+    AUTO_FREE const char **names = xcalloc(loaded->module_count + 1, sizeof(*names));
+
+    for (size_t i = 0; i < loaded->module_count; i++)
+        names[i] = loaded->modules[i]->declared->name;
+    for (size_t i = 0; config->options != NULL && i < config->options->count; i++) {
+        const struct setting *given = &config->options->items[i];
+        if (module_named(loaded, given->name) != NULL)
+            continue;
+        const char *meant = config_suggest(given->name, names, loaded->module_count);
+        config_faults_add(faults, &given->place, "no module '%s' is loaded%s%s%s", given->name,
+                          meant != NULL ? ", did you mean '" : "", meant != NULL ? meant : "", meant != NULL ? "'?" : "");
+    }
+}
+
+/* ---- the whole -------------------------------------------------------------------------------- */
+
+int loader_load(const struct config *config, struct loaded **ret_loaded, struct config_faults *faults)
+{
+    struct loaded *loaded = xcalloc(1, sizeof(*loaded));
+    size_t faults_before = faults->count;
+    bool is_complete = files_load(loaded, config, faults);
+
+    options_load(loaded, config, faults);
+    if (is_complete)
+        options_check_names(loaded, config, faults);
+    functions_build(config, loaded->modules, loaded->module_count, is_complete, &loaded->functions, faults);
+    if (faults->count > faults_before) {
+        loaded_destroy(loaded);
+        return -EINVAL;
+    }
+    *ret_loaded = loaded;
+    return 0;
+}
+
+int modules_init(struct loaded *loaded, struct error *ret_error)
+{
+    for (size_t i = 0; i < loaded->module_count; i++) {
+        struct module *module = loaded->modules[i];
+        int status = module->declared->init != NULL ? module->declared->init(module->options, &module->shared) : 0;
+        if (status != 0) {
+            modules_exit(loaded);
+            return error_set(ret_error, ECANCELED, "module %s (%s) refused to start: init answered %d", module->declared->name,
+                             module->path, status);
+        }
+        loaded->initialised_count++;
+    }
+    return 0;
+}
+
+void modules_exit(struct loaded *loaded)
+{
+    while (loaded->initialised_count > 0) {
+        struct module *module = loaded->modules[--loaded->initialised_count];
+        if (module->declared->exit != NULL)
+            module->declared->exit(module->shared);
+        module->shared = NULL;
+    }
+}
+
+void loaded_destroy(struct loaded *loaded)
+{
+    if (loaded == NULL)
+        return;
+    functions_done(&loaded->functions);
+    for (size_t i = 0; i < loaded->module_count; i++) {
+        options_free(loaded->modules[i]->declared->options, loaded->modules[i]->options);
+        module_forget(loaded->modules[i]);
+    }
+    free(loaded->modules);
+    free(loaded);
+}
