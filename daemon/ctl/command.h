@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A command of stepctl: one file each, which ends in its entry. main.c lists them. */
+#ifndef STEPD_CTL_COMMAND_H
+#define STEPD_CTL_COMMAND_H
+
+#include "ctl/ctl.h"
+
+/* Options that a command may take besides the global ones. */
+enum {
+    TAKES_TOPIC = 1 << 0,
+    TAKES_KEY = 1 << 1,
+    TAKES_ID = 1 << 2,
+    TAKES_STATUS = 1 << 3,
+    TAKES_FUNCTION = 1 << 4,
+    TAKES_LIMIT = 1 << 5,
+    TAKES_ALL_FAILED = 1 << 6,
+};
+
+struct command {
+    const char *name;
+    const char *arguments;  /* as its usage shows them */
+    const char *summary;
+    const char *help;       /* paragraphs and examples */
+    unsigned options;       /* TAKES_… */
+    int most_words;
+    enum ctl_exit (*run)(struct ctl *ctl);
+};
+
+extern const struct command COMMAND_SEND;
+extern const struct command COMMAND_FUNCTIONS;
+extern const struct command COMMAND_RUNS;
+extern const struct command COMMAND_SHOW;
+extern const struct command COMMAND_WHY;
+extern const struct command COMMAND_RETRY;
+extern const struct command COMMAND_CANCEL;
+extern const struct command COMMAND_STATS;
+extern const struct command COMMAND_DOCTOR;
+
+#endif

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is set up in a way that loses runs or time, said with its remedy. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "ctl/command.h"
+#include "ctl/json_out.h"
+#include "ctl/kafka.h"
+#include "ctl/orphans.h"
+#include "ctl/text.h"
+#include "redis/runs.h"
+
+enum verdict { VERDICT_OK, VERDICT_WARNING, VERDICT_FAULT };
+
+struct finding {
+    enum verdict verdict;
+    const char *about;
+    char *text;
+    char *remedy;  /* empty: none */
+};
+
+struct findings {
+    struct finding *items;
+    size_t count;
+    bool is_unreachable;
+};
+
+static void add(struct findings *findings, enum verdict verdict, const char *about, const char *remedy, const char *format, ...) PRINTF_LIKE(5, 6);
+static void add(struct findings *findings, enum verdict verdict, const char *about, const char *remedy, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    char *text = xvasprintf(format, arguments);
+    va_end(arguments);
+    findings->items = xrealloc(findings->items, (findings->count + 1) * sizeof(*findings->items));
+    findings->items[findings->count++] = (struct finding){ verdict, about, text, xstrdup(verdict == VERDICT_OK ? "" : remedy) };
+}
+
+/* ---- Kafka -------------------------------------------------------------------------------------- */
+
+static const struct rd_kafka_metadata_topic *find_topic(const struct rd_kafka_metadata *metadata, const char *name)
+{
+    for (int i = 0; i < metadata->topic_cnt; i++)
+        if (strcmp(metadata->topics[i].topic, name) == 0)
+            return &metadata->topics[i];
+    return NULL;
+}
+
+static char *dead_letter_topic(const char *pattern, const char *topic)
+{
+    const char *at = strstr(pattern, "%t");
+
+    if (at == NULL)
+        return xstrdup(pattern);
+    return xasprintf("%.*s%s%s", (int)(at - pattern), pattern, topic, at + 2);
+}
+
+static void check_topic(struct findings *findings, const struct config *config, const struct rd_kafka_metadata *metadata, const char *name)
+{
+    const struct rd_kafka_metadata_topic *topic = find_topic(metadata, name);
+    AUTO_FREE char *dead_name = dead_letter_topic(config->dead_letter_topic, name);
+
+    if (topic == NULL)
+        add(findings, VERDICT_WARNING, "kafka", "create it, or let the brokers (auto.create.topics.enable)", "topic %s is not there", name);
+    else if (topic->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        add(findings, VERDICT_FAULT, "kafka", "see the brokers' log and their ACLs", "topic %s: %s", name, rd_kafka_err2str(topic->err));
+    else
+        add(findings, VERDICT_OK, "kafka", "", "topic %s has %d partition%s", name, topic->partition_cnt, topic->partition_cnt == 1 ? "" : "s");
+    if (find_topic(metadata, dead_name) == NULL)
+        add(findings, VERDICT_WARNING, "kafka", "create it, unless the brokers make topics by themselves", "topic %s, for dead letters, is not there yet", dead_name);
+}
+
+static void check_kafka(struct findings *findings, const struct config *config)
+{
+    const struct rd_kafka_metadata *metadata = NULL;
+    struct error error = { 0 };
+    struct kafka kafka;
+
+    if (kafka_open(&kafka, config, &error) != 0) {
+        add(findings, VERDICT_FAULT, "kafka", "mend that setting", "%s", error.text);
+        return;
+    }
+    if (kafka_look(&kafka, &metadata, &error) != 0) {
+        const char *servers = config_kafka(config, "bootstrap.servers");
+        AUTO_FREE char *remedy = xasprintf("is a broker up at %s (kafka.bootstrap.servers)?", servers != NULL ? servers : "(none)");
+        add(findings, VERDICT_FAULT, "kafka", remedy, "%s", error.text);
+        findings->is_unreachable = true;
+    } else {
+        add(findings, VERDICT_OK, "kafka", "", "%d broker%s", metadata->broker_cnt, metadata->broker_cnt == 1 ? " answers" : "s answer");
+        for (size_t i = 0; config->topics[i] != NULL; i++)
+            check_topic(findings, config, metadata, config->topics[i]);
+        rd_kafka_metadata_destroy(metadata);
+    }
+    kafka_close(&kafka);
+}
+
+/* ---- Redis -------------------------------------------------------------------------------------- */
+
+/* A line `name:value` of INFO; NULL: it is not there. */
+static char *info_value(const char *info, const char *name)
+{
+    AUTO_FREE char *wanted = xasprintf("\n%s:", name);
+    const char *at = strstr(info, wanted);
+
+    return at != NULL ? xstrndup(at + strlen(wanted), strcspn(at + strlen(wanted), "\r\n")) : NULL;
+}
+
+/* Through a script's pcall, since CONFIG may be forbidden or renamed; NULL: not told. */
+static char *setting_of(struct redis_store *store, const char *name)
+{
+    AUTO_REPLY reply = NULL;
+
+    if (store_commandf(store, 0, &reply, "EVAL %s 0 %s", "local r = redis.pcall('CONFIG', 'GET', ARGV[1]) if r.err then return false end return r[2]", name) != 0)
+        return NULL;
+    return reply->type == REDIS_REPLY_STRING ? xstrdup(reply->str) : NULL;
+}
+
+static void check_persistence(struct findings *findings, const char *info)
+{
+    AUTO_FREE char *is_on = info_value(info, "aof_enabled");
+    AUTO_FREE char *status = info_value(info, "aof_last_write_status");
+
+    if (is_on != NULL && strcmp(is_on, "1") == 0)
+        add(findings, VERDICT_OK, "redis", "", "append-only file: on");
+    else
+        add(findings, VERDICT_FAULT, "redis", "set `appendonly yes` (stepd's own redis.conf does)", "append-only file: off; a restart of Redis forgets every waiting run whose offset is committed");
+    if (status != NULL && strcmp(status, "ok") != 0)
+        add(findings, VERDICT_FAULT, "redis", "see Redis's log, and its disk", "the append-only file can't be written: %s", status);
+}
+
+static void check_eviction(struct findings *findings, const char *info)
+{
+    AUTO_FREE char *policy = info_value(info, "maxmemory_policy");
+
+    if (policy == NULL || strcmp(policy, "noeviction") == 0)
+        add(findings, VERDICT_OK, "redis", "", "eviction: none");
+    else
+        add(findings, VERDICT_FAULT, "redis", "set `maxmemory-policy noeviction`", "eviction: %s; when memory is short Redis throws runs away", policy);
+}
+
+static void check_listpack(struct findings *findings, struct redis_store *store, const char *name, const char *older_name)
+{
+    AUTO_FREE char *value = setting_of(store, name);
+
+    if (value == NULL)
+        value = setting_of(store, older_name);
+    if (value == NULL)
+        return;
+    if (strtol(value, NULL, 10) >= 512)
+        add(findings, VERDICT_OK, "redis", "", "%s: %s", name, value);
+    else {
+        AUTO_FREE char *remedy = xasprintf("set `%s 512`", name);
+        add(findings, VERDICT_WARNING, "redis", remedy, "%s: %s; a run with steps takes several times the memory", name, value);
+    }
+}
+
+static void check_settings(struct findings *findings, struct redis_store *store)
+{
+    AUTO_REPLY info = NULL;
+
+    if (store_commandf(store, 0, &info, "INFO") != 0 || info->str == NULL)
+        return;
+    AUTO_FREE char *version = info_value(info->str, "redis_version");
+    add(findings, VERDICT_OK, "redis", "", "Redis %s answers", version != NULL ? version : "(of unknown version)");
+    check_persistence(findings, info->str);
+    check_eviction(findings, info->str);
+    check_listpack(findings, store, "zset-max-listpack-value", "zset-max-ziplist-value");
+    check_listpack(findings, store, "hash-max-listpack-value", "hash-max-ziplist-value");
+}
+
+static void check_workers(struct findings *findings, struct redis_store *store)
+{
+    struct runs_stats stats;
+
+    if (runs_stats(store, &stats) != 0)
+        return;
+    if (stats.workers == 0)
+        add(findings, VERDICT_WARNING, "runs", "start stepd", "no daemon is alive; %" PRIu64 " run%s", stats.delayed, stats.delayed == 1 ? " waits" : "s wait");
+    else
+        add(findings, VERDICT_OK, "runs", "", "%" PRIu64 " daemon%s alive, %" PRIu64 " run%s", stats.workers, stats.workers == 1 ? " is" : "s are",
+            stats.delayed, stats.delayed == 1 ? " waits" : "s wait");
+    int64_t late_ms = store_now_ms(store) - stats.next_due_ms;
+    if (stats.workers > 0 && stats.next_due_ms > 0 && late_ms > 10000) {
+        AUTO_FREE char *late = text_duration(late_ms);
+        add(findings, VERDICT_WARNING, "runs", "more workers (worker.threads) or more daemons", "the run that has waited longest past its time has done so for %s", late);
+    }
+}
+
+static void check_orphans(struct findings *findings, struct redis_store *store)
+{
+    struct orphans orphans;
+
+    if (orphans_find(store, &orphans) != 0)
+        return;
+    if (orphans.count == 0)
+        add(findings, VERDICT_OK, "runs", "", "%zu run%s looked at%s, none is in no list", orphans.looked_at, orphans.looked_at == 1 ? "" : "s",
+            orphans.is_whole ? "" : " (of more)");
+    else
+        add(findings, VERDICT_WARNING, "runs", "the daemon's sweep makes them due; if they are there again in an hour, report it",
+            "%zu of %zu runs stand in no list, the first is %s", orphans.count, orphans.looked_at, orphans.first.text);
+}
+
+static void check_redis(struct findings *findings, struct ctl *ctl)
+{
+    struct error error = { 0 };
+    int status = ctl_try_store(ctl, &error);
+
+    if (status != 0) {
+        AUTO_FREE char *remedy = xasprintf("is Redis up at redis.url of %s?", ctl->config->path);
+        add(findings, VERDICT_FAULT, "redis", remedy, "%s", error.text);
+        findings->is_unreachable |= status == -EAGAIN;
+        return;
+    }
+    check_settings(findings, ctl->store);
+    check_workers(findings, ctl->store);
+    check_orphans(findings, ctl->store);
+}
+
+/* ---- all of it ---------------------------------------------------------------------------------- */
+
+static const char *const WORDS[] = { [VERDICT_OK] = "ok", [VERDICT_WARNING] = "warning", [VERDICT_FAULT] = "fault" };
+
+static void print_json(const struct findings *findings, bool is_well)
+{
+    struct json_out out;
+
+    json_out_init(&out);
+    json_out_open(&out, NULL, '{');
+    json_out_bool(&out, "ok", is_well);
+    json_out_open(&out, "checks", '[');
+    for (size_t i = 0; i < findings->count; i++) {
+        json_out_open(&out, NULL, '{');
+        json_out_text(&out, "verdict", WORDS[findings->items[i].verdict]);
+        json_out_text(&out, "about", findings->items[i].about);
+        json_out_text(&out, "text", findings->items[i].text);
+        json_out_text(&out, "remedy", findings->items[i].remedy[0] != '\0' ? findings->items[i].remedy : NULL);
+        json_out_close(&out, '{');
+    }
+    json_out_close(&out, '[');
+    json_out_close(&out, '{');
+    json_out_flush(&out);
+    json_out_done(&out);
+    (void)putchar('\n');
+}
+
+static void print_lines(const struct findings *findings)
+{
+    static const enum colour COLOURS[] = { [VERDICT_OK] = COLOUR_GREEN, [VERDICT_WARNING] = COLOUR_YELLOW, [VERDICT_FAULT] = COLOUR_RED };
+
+    for (size_t i = 0; i < findings->count; i++) {
+        const struct finding *finding = &findings->items[i];
+        text_print(COLOURS[finding->verdict], WORDS[finding->verdict]);
+        (void)printf("%*s%-7s ", (int)(9 - strlen(WORDS[finding->verdict])), "", finding->about);
+        text_print(COLOUR_NONE, finding->text);
+        (void)putchar('\n');
+        if (finding->remedy[0] != '\0')
+            (void)printf("%17s-> %s\n", "", finding->remedy);
+    }
+}
+
+static void findings_done(struct findings *findings)
+{
+    for (size_t i = 0; i < findings->count; i++) {
+        free(findings->items[i].text);
+        free(findings->items[i].remedy);
+    }
+    free(findings->items);
+}
+
+static enum ctl_exit run(struct ctl *ctl)
+{
+    struct findings findings = { 0 };
+    bool is_well = true;
+
+    enum ctl_exit status = ctl_load_config(ctl);
+    if (status != CTL_OK)
+        return status;
+    add(&findings, VERDICT_OK, "config", "", "%s can be read", ctl->config->path);
+    check_kafka(&findings, ctl->config);
+    check_redis(&findings, ctl);
+    for (size_t i = 0; i < findings.count; i++)
+        is_well &= findings.items[i].verdict != VERDICT_FAULT;
+    if (ctl->is_json)
+        print_json(&findings, is_well);
+    else
+        print_lines(&findings);
+    bool is_unreachable = findings.is_unreachable;
+    findings_done(&findings);
+    return is_well ? CTL_OK : is_unreachable ? CTL_UNREACHABLE : CTL_FAILED;
+}
+
+const struct command COMMAND_DOCTOR = {
+    .name = "doctor",
+    .arguments = "",
+    .summary = "what is set up wrong, with its remedy",
+    .help = "Looks at the config, at Kafka and its topics, at Redis's persistence, eviction and memory settings, and for\n"
+            "runs that stand in no list. Changes nothing. Exit status 0: no fault (there may be warnings).\n\n"
+            "  stepctl doctor\n"
+            "  stepctl --json doctor | jq '.checks[] | select(.verdict != \"ok\")'",
+    .run = run,
+};

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Runs found in the store: by a prefix of their id, or those that a person wants listed. */
+#ifndef STEPD_CTL_FIND_H
+#define STEPD_CTL_FIND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ctl/ctl.h"
+#include "redis/runs.h"
+
+#define FIND_PREFIX_LEAST 4   /* hex digits: they say which shard */
+#define FIND_SHORT_LENGTH 12  /* as much of an id as tables show */
+
+/* The run whose id is `text` or, alone, begins with it. Says itself what is wrong. */
+enum ctl_exit find_run(struct ctl *ctl, const char *text, struct run_id *ret_id) MUST_CHECK;
+/* The same, with all that the store holds of it; the caller gives it to loaded_run_done(). */
+enum ctl_exit find_and_load(struct ctl *ctl, const char *text, struct loaded_run *ret_run) MUST_CHECK;
+
+struct found {
+    struct run_id id;
+    int64_t created_ms;
+};
+
+struct find_filter {
+    enum run_status status;   /* 0: any; RUN_DELAYED: RUN_BEHIND too */
+    const char *function;     /* NULL: any */
+    size_t limit;
+};
+
+/* The newest `limit` runs that pass, newest first; only what is needed of each is read, some hundred
+ * a call. *ret_is_cut: more are delayed than were looked at. The caller frees. Negative errno as
+ * store_command(). */
+int find_runs(struct redis_store *store, const struct find_filter *filter, struct found **ret_found, size_t *ret_count, bool *ret_is_cut) MUST_CHECK;
+
+#endif

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/command.h"
+#include "ctl/json_out.h"
+#include "ctl/text.h"
+#include "modules/loader.h"
+
+static const struct backoff *backoff_of(const struct function *function)
+{
+    return function->backoff.count != 0 ? &function->backoff : &backoff_default;
+}
+
+static void print_json(const struct functions *functions)
+{
+    struct json_out out;
+
+    json_out_init(&out);
+    json_out_open(&out, NULL, '[');
+    for (size_t i = 0; i < functions->count; i++) {
+        const struct function *function = functions->items[i];
+        const struct backoff *backoff = backoff_of(function);
+        json_out_open(&out, NULL, '{');
+        json_out_text(&out, "id", function->id);
+        json_out_text(&out, "event", function->event);
+        json_out_text(&out, "topic", function->topic);
+        json_out_text(&out, "module", function->module->declared->name);
+        json_out_text(&out, "path", function->module->path);
+        json_out_number(&out, "retries", function->retries);
+        json_out_number(&out, "timeout_ms", function->timeout_ms);
+        json_out_open(&out, "backoff_ms", '[');
+        for (size_t k = 0; k < backoff->count; k++)
+            json_out_number(&out, NULL, backoff->delays_ms[k]);
+        json_out_close(&out, '[');
+        json_out_number(&out, "jitter_ms", function->backoff.jitter_ms);
+        json_out_text(&out, "ordering", function->ordering == STEPD_BY_KEY ? "by_key" : "unordered");
+        json_out_number(&out, "concurrency", function->concurrency);
+        json_out_number(&out, "dedupe_ms", function->dedupe_ms);
+        json_out_bool(&out, "on_failure", function->on_failure != NULL);
+        json_out_close(&out, '{');
+    }
+    json_out_close(&out, '[');
+    json_out_flush(&out);
+    json_out_done(&out);
+    (void)putchar('\n');
+}
+
+/* What is not as it is by default. */
+static char *notes(const struct function *function)
+{
+    AUTO_FREE char *timeout = text_duration(function->timeout_ms);
+    AUTO_FREE char *dedupe = text_duration(function->dedupe_ms);
+    AUTO_FREE char *first = function->timeout_ms > 0 ? xasprintf("timeout %s  ", timeout) : xstrdup("");
+    AUTO_FREE char *second = function->concurrency > 0 ? xasprintf("at most %d at once  ", function->concurrency) : xstrdup("");
+    AUTO_FREE char *third = function->dedupe_ms > 0 ? xasprintf("dedupe %s  ", dedupe) : xstrdup("");
+
+    return xasprintf("%s%s%s%s%s", function->ordering == STEPD_BY_KEY ? "ordered by key  " : "", first, second, third,
+                     function->on_failure != NULL ? "on_failure" : "");
+}
+
+static void print_table(const struct functions *functions)
+{
+    static const char *const HEAD[] = { "FUNCTION", "STARTED BY", "MODULE", "RETRIES", "" };
+    struct table *table = table_create(5);
+
+    for (size_t i = 0; i < 5; i++)
+        table_add(table, COLOUR_DIM, "%s", HEAD[i]);
+    for (size_t i = 0; i < functions->count; i++) {
+        const struct function *function = functions->items[i];
+        AUTO_FREE char *more = notes(function);
+        table_add(table, COLOUR_BOLD, "%s", function->id);
+        if (function->event != NULL)
+            table_add(table, COLOUR_NONE, "%s", function->event);
+        else
+            table_add(table, COLOUR_NONE, "topic %s", function->topic);
+        table_add(table, COLOUR_NONE, "%s", function->module->declared->name);
+        table_add(table, COLOUR_NONE, "%d", function->retries);
+        table_add(table, COLOUR_DIM, "%s", more);
+    }
+    table_print(table, "");
+}
+
+static enum ctl_exit run(struct ctl *ctl)
+{
+    struct config_faults faults = { 0 };
+    struct loaded *loaded = NULL;
+
+    enum ctl_exit status = ctl_load_config(ctl);
+    if (status != CTL_OK)
+        return status;
+    if (loader_load(ctl->config, &loaded, &faults) != 0) {
+        config_faults_print(&faults, stderr);
+        config_faults_done(&faults);
+        return ctl_fail(CTL_FAILED, "the daemon would not start with that");
+    }
+    config_faults_done(&faults);
+    if (ctl->is_json)
+        print_json(&loaded->functions);
+    else if (loaded->functions.count == 0)
+        (void)printf("No functions: name modules under `modules:` in %s.\n", ctl->config->path);
+    else
+        print_table(&loaded->functions);
+    loaded_destroy(loaded);
+    return CTL_OK;
+}
+
+const struct command COMMAND_FUNCTIONS = {
+    .name = "functions",
+    .arguments = "",
+    .summary = "the functions there are, and what starts them",
+    .help = "Loads the config's modules as the daemon does at its start (none of their functions runs), and lists what\n"
+            "they declare with the config's settings applied.\n\n"
+            "  stepctl functions\n"
+            "  stepctl --json functions | jq -r '.[] | select(.ordering == \"by_key\") | .id'",
+    .run = run,
+};

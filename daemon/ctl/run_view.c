@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ctl/run_view.h"
+
+#include <stdio.h>
+
+#include "core/attempts.h"
+
+const char *run_status_word(enum run_status status)
+{
+    switch (status) {
+    case RUN_DELAYED:
+    case RUN_BEHIND:
+        return "delayed";
+    case RUN_SLEEPING:
+        return "sleeping";
+    case RUN_OWNED:
+        return "running";
+    case RUN_COMPLETED:
+        return "completed";
+    case RUN_FAILED:
+        return "failed";
+    case RUN_CANCELLED:
+        return "cancelled";
+    }
+    return "unknown";
+}
+
+enum colour run_status_colour(enum run_status status)
+{
+    switch (status) {
+    case RUN_DELAYED:
+    case RUN_BEHIND:
+    case RUN_SLEEPING:
+        return COLOUR_YELLOW;
+    case RUN_OWNED:
+        return COLOUR_BLUE;
+    case RUN_COMPLETED:
+        return COLOUR_GREEN;
+    case RUN_FAILED:
+        return COLOUR_RED;
+    case RUN_CANCELLED:
+        return COLOUR_DIM;
+    }
+    return COLOUR_NONE;
+}
+
+bool run_status_is_end(enum run_status status)
+{
+    return status == RUN_COMPLETED || status == RUN_FAILED || status == RUN_CANCELLED;
+}
+
+const char *checkpoint_word(const struct run_view *view, const struct checkpoint *checkpoint)
+{
+    switch (checkpoint->kind) {
+    case CHECKPOINT_COMPLETED:
+        return "completed";
+    case CHECKPOINT_FAILED:
+        return "failed";
+    case CHECKPOINT_SLEEP:
+        return view->run->record.status == RUN_SLEEPING && checkpoint->until_ms > view->now_ms ? "sleeping" : "completed";
+    case CHECKPOINT_STARTED:
+        return "running";
+    }
+    return "unknown";
+}
+
+void run_view_open(struct run_view *view, const struct loaded_run *run, int64_t now_ms)
+{
+    const struct record *record = &run->record;
+
+    *view = (struct run_view){ .run = run, .now_ms = now_ms, .status = run_status_word(record->status), .steps = steps_create() };
+    if (record->status == RUN_DELAYED || record->status == RUN_SLEEPING)
+        view->due_ms = record->changed_ms;
+    event_init(&view->event, record->topic, record->partition, record->offset, record->timestamp_ms, record->key,
+               record->value, record->headers, record->header_count);
+    view->has_event = event_decode(&view->event, NULL) == 0;
+    view->has_error = record->status != RUN_COMPLETED && attempts_last_failure(record->tail, &view->error);
+    view->output = attempts_output(record->tail);
+    for (size_t i = 0; i < run->checkpoint_count; i++)
+        if (steps_load(view->steps, steps_count(view->steps), run->checkpoints[i], NULL) != 0)
+            view->damaged_steps++;
+}
+
+void run_view_done(struct run_view *view)
+{
+    event_done(&view->event);
+    steps_destroy(view->steps);
+}
+
+/* ---- JSON --------------------------------------------------------------------------------------- */
+
+static void put_error(struct json_out *out, const struct failure *failure)
+{
+    if (failure == NULL) {
+        json_out_null(out, "error");
+        return;
+    }
+    json_out_open(out, "error", '{');
+    json_out_text(out, "name", failure->name);
+    json_out_text(out, "message", failure->message);
+    if (failure->step_id[0] != '\0')
+        json_out_text(out, "step", failure->step_id);
+    json_out_close(out, '{');
+}
+
+static void put_time(struct json_out *out, const char *name, int64_t at_ms)
+{
+    if (at_ms > 0)
+        json_out_number(out, name, at_ms);
+    else
+        json_out_null(out, name);
+}
+
+static void put_steps(const struct run_view *view, struct json_out *out)
+{
+    const struct checkpoint *checkpoint;
+
+    json_out_open(out, "steps", '[');
+    for (size_t i = 0; (checkpoint = steps_at(view->steps, i)) != NULL; i++) {
+        json_out_open(out, NULL, '{');
+        json_out_text(out, "id", checkpoint->id);
+        json_out_text(out, "status", checkpoint_word(view, checkpoint));
+        json_out_number(out, "attempts", checkpoint->executions);
+        json_out_packed(out, "output", checkpoint->value);
+        put_error(out, checkpoint->failure);
+        put_time(out, "started_ms", checkpoint->started_ms);
+        put_time(out, "ended_ms", checkpoint->ended_ms);
+        if (checkpoint->kind == CHECKPOINT_SLEEP)
+            json_out_number(out, "until_ms", checkpoint->until_ms);
+        json_out_bool(out, "on_failure", checkpoint->phase == RUN_IN_ON_FAILURE);
+        json_out_close(out, '{');
+    }
+    json_out_close(out, '[');
+}
+
+static void put_attempts(const struct run_view *view, struct json_out *out)
+{
+    struct bytes tail = view->run->record.tail;
+    size_t count = attempts_count(tail);
+    struct attempt_entry entry;
+    struct failure failure;
+
+    json_out_open(out, "attempts", '[');
+    for (size_t i = 0; i < count; i++) {
+        attempts_at(tail, i, &entry, &failure);
+        json_out_open(out, NULL, '{');
+        json_out_number(out, "attempt", entry.attempt);
+        json_out_number(out, "started_ms", entry.started_ms);
+        json_out_number(out, "duration_ms", entry.duration_ms);
+        put_error(out, entry.failure);
+        put_time(out, "due_ms", entry.due_ms);
+        json_out_close(out, '{');
+    }
+    json_out_close(out, '[');
+}
+
+static void put_event(const struct run_view *view, struct json_out *out)
+{
+    const struct stepd_event *event = &view->event.view;
+
+    json_out_open(out, "event", '{');
+    json_out_text(out, "id", event->id);
+    json_out_text(out, "name", event->name);
+    json_out_object(out, "data", event->data);
+    json_out_number(out, "ts_ms", event->ts_ms);
+    json_out_close(out, '{');
+}
+
+void run_view_json(const struct run_view *view, struct json_out *out)
+{
+    const struct record *record = &view->run->record;
+
+    json_out_open(out, NULL, '{');
+    json_out_text(out, "id", view->run->id);
+    json_out_text(out, "function", record->function);
+    json_out_text(out, "status", view->status);
+    json_out_number(out, "attempt", record->attempt);
+    put_time(out, "due_ms", view->due_ms);
+    json_out_number(out, "created_ms", record->created_ms);
+    put_time(out, "ended_ms", run_status_is_end(record->status) ? record->changed_ms : 0);
+    put_event(view, out);
+    json_out_packed(out, "output", view->output);
+    put_error(out, view->has_error ? &view->error : NULL);
+    put_steps(view, out);
+    put_attempts(view, out);
+    json_out_text(out, "topic", record->topic);
+    json_out_number(out, "partition", record->partition);
+    json_out_number(out, "offset", record->offset);
+    if (record->key.data != NULL)
+        json_out_bytes(out, "key", record->key);
+    else
+        json_out_null(out, "key");
+    json_out_number(out, "takeovers", record->takeovers);
+    json_out_bool(out, "on_failure", record->phase == RUN_IN_ON_FAILURE);
+    json_out_close(out, '{');
+}

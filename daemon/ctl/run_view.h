@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A run as people and programs see it: what the store holds of it, decoded. */
+#ifndef STEPD_CTL_RUN_VIEW_H
+#define STEPD_CTL_RUN_VIEW_H
+
+#include <stdbool.h>
+
+#include "core/event.h"
+#include "core/steps.h"
+#include "ctl/json_out.h"
+#include "ctl/text.h"
+#include "redis/runs.h"
+
+/* Opened in place and not moved. Lives no longer than its loaded run. */
+struct run_view {
+    const struct loaded_run *run;
+    const char *status;        /* running delayed sleeping completed failed cancelled */
+    int64_t now_ms;
+    int64_t due_ms;            /* of the next attempt; 0: none */
+    struct event event;
+    bool has_event;            /* false: its bytes are no event */
+    struct failure error;
+    bool has_error;            /* the latest failure, unless it completed */
+    struct bytes output;       /* msgpack; size 0: none */
+    struct steps *steps;
+    size_t damaged_steps;      /* left out of `steps` */
+};
+
+void run_view_open(struct run_view *view, const struct loaded_run *run, int64_t now_ms);
+void run_view_done(struct run_view *view);
+
+const char *run_status_word(enum run_status status);
+enum colour run_status_colour(enum run_status status);
+/* completed, failed, cancelled. */
+bool run_status_is_end(enum run_status status);
+/* "completed", "failed"; "sleeping" while its time has not come; "running": begun, not finished. */
+const char *checkpoint_word(const struct run_view *view, const struct checkpoint *checkpoint);
+
+void run_view_json(const struct run_view *view, struct json_out *out);
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/command.h"
+#include "ctl/find.h"
+#include "ctl/run_view.h"
+
+/* false: there is no such status. */
+static bool parse_status(const char *word, enum run_status *ret_status)
+{
+    static const enum run_status ALL[] = { RUN_OWNED, RUN_DELAYED, RUN_SLEEPING, RUN_COMPLETED, RUN_FAILED, RUN_CANCELLED };
+
+    for (size_t i = 0; i < sizeof(ALL) / sizeof(ALL[0]); i++) {
+        if (strcmp(word, run_status_word(ALL[i])) == 0) {
+            *ret_status = ALL[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_row(struct table *table, const struct run_view *view)
+{
+    const struct record *record = &view->run->record;
+    AUTO_FREE char *when = text_when(record->changed_ms, view->now_ms);
+    AUTO_FREE char *created = text_when(record->created_ms, view->now_ms);
+
+    table_add(table, run_status_colour(record->status), "%s", view->status);
+    table_add(table, COLOUR_BOLD, "%.*s", FIND_SHORT_LENGTH, view->run->id);
+    table_add(table, COLOUR_NONE, "%s", record->function);
+    table_add(table, COLOUR_NONE, "%s", view->event.view.name);
+    table_add(table, COLOUR_DIM, "%s", created);
+    table_add(table, COLOUR_NONE, "%d", record->attempt);
+    if (record->status == RUN_BEHIND)
+        table_add(table, COLOUR_DIM, "behind another");
+    else if (view->due_ms != 0)
+        table_add(table, COLOUR_NONE, "due %s", when);
+    else
+        table_add(table, COLOUR_DIM, "%s", when);
+    table_add(table, COLOUR_NONE, "%s%s%s", view->has_error ? view->error.name : "", view->has_error ? ": " : "",
+              view->has_error ? view->error.message : "");
+}
+
+static struct table *begin_table(void)
+{
+    static const char *const HEAD[] = { "STATUS", "RUN", "FUNCTION", "EVENT", "CREATED", "ATTEMPT", "CHANGED", "ERROR" };
+    struct table *table = table_create(sizeof(HEAD) / sizeof(HEAD[0]));
+
+    for (size_t i = 0; i < sizeof(HEAD) / sizeof(HEAD[0]); i++)
+        table_add(table, COLOUR_DIM, "%s", HEAD[i]);
+    return table;
+}
+
+/* 0, or as runs_load(); a run that is gone or damaged by now is left out. */
+static int each(struct ctl *ctl, const struct find_filter *filter, const struct found *found, size_t count,
+                void (*take)(void *context, const struct run_view *view), void *context)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct loaded_run run;
+        struct run_view view;
+        int status = runs_load(ctl->store, found[i].id.text, &run, NULL);
+        if (status == -ENOENT || status == -EBADMSG)
+            continue;
+        if (status != 0)
+            return status;
+        run_view_open(&view, &run, store_now_ms(ctl->store));
+        if (filter->status == 0 || strcmp(view.status, run_status_word(filter->status)) == 0)
+            take(context, &view);
+        run_view_done(&view);
+        loaded_run_done(&run);
+    }
+    return 0;
+}
+
+struct listing {
+    struct table *table;
+    struct json_out out;
+    size_t count;
+};
+
+static void take_row(void *context, const struct run_view *view)
+{
+    struct listing *listing = context;
+
+    add_row(listing->table, view);
+    listing->count++;
+}
+
+static void take_json(void *context, const struct run_view *view)
+{
+    struct listing *listing = context;
+
+    (void)fputs(listing->count++ == 0 ? "\n" : ",\n", stdout);
+    run_view_json(view, &listing->out);
+    json_out_flush(&listing->out);
+}
+
+static int print_json(struct ctl *ctl, const struct find_filter *filter, const struct found *found, size_t count)
+{
+    struct listing listing = { 0 };
+
+    json_out_init(&listing.out);
+    (void)putchar('[');
+    int status = each(ctl, filter, found, count, take_json, &listing);
+    if (status == 0)
+        (void)puts(listing.count == 0 ? "]" : "\n]");
+    json_out_done(&listing.out);
+    return status;
+}
+
+static int print_table(struct ctl *ctl, const struct find_filter *filter, const struct found *found, size_t count, bool is_cut)
+{
+    struct listing listing = { .table = begin_table() };
+    int status = each(ctl, filter, found, count, take_row, &listing);
+
+    if (listing.count > 0)
+        table_print(listing.table, "");
+    else
+        table_destroy(listing.table);
+    if (status != 0)
+        return status;
+    if (listing.count == 0)
+        (void)puts(filter->status != 0 || filter->function != NULL ? "No such runs." : "No runs (finished ones are kept as `history` says).");
+    else if (count == filter->limit)
+        (void)printf("The newest %zu; --limit shows more.\n", count);
+    if (is_cut)
+        (void)puts("More runs are delayed than were looked at: of them, those due next.");
+    return 0;
+}
+
+static enum ctl_exit run(struct ctl *ctl)
+{
+    struct find_filter filter = { .function = ctl->function, .limit = ctl->limit };
+    AUTO_FREE struct found *found = NULL;
+    size_t count = 0;
+    bool is_cut = false;
+
+    if (ctl->status != NULL && !parse_status(ctl->status, &filter.status))
+        return ctl_misused(ctl, "'%s' is no status: running delayed sleeping completed failed cancelled", ctl->status);
+    enum ctl_exit opened = ctl_open_store(ctl);
+    if (opened != CTL_OK)
+        return opened;
+    int status = find_runs(ctl->store, &filter, &found, &count, &is_cut);
+    if (status == 0)
+        status = ctl->is_json ? print_json(ctl, &filter, found, count) : print_table(ctl, &filter, found, count, is_cut);
+    return status != 0 ? ctl_store_failed(ctl, status) : CTL_OK;
+}
+
+const struct command COMMAND_RUNS = {
+    .name = "runs",
+    .arguments = "[--status S] [--function F] [--limit N]",
+    .summary = "the newest runs",
+    .help = "Lists runs, newest first: those that wait, those that a daemon holds, and of the finished ones what\n"
+            "`history` keeps. A run that finished at its first attempt, or is in it, never needed Redis: it is listed\n"
+            "only with `history: all`.\n\n"
+            "  stepctl runs\n"
+            "  stepctl runs --status failed --function user-weekly-digest\n"
+            "  stepctl --json runs --limit 1000 | jq -r '.[] | select(.attempt > 2) | .id'",
+    .options = TAKES_STATUS | TAKES_FUNCTION | TAKES_LIMIT,
+    .most_words = 0,
+    .run = run,
+};

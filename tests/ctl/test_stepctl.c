@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The program itself ($STEPCTL) on a private Redis and a mock of Kafka's brokers. */
+#include <criterion/criterion.h>
+#include <jansson.h>
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "core/attempts.h"
+#include "core/steps.h"
+#include "redis_fixture.h"
+
+static struct redis_fixture redis;
+static char config[128];
+static char said[65536];   /* by the program: standard output and error */
+
+static void write_config(const char *bootstrap)
+{
+    FILE *file = fopen(config, "w");
+
+    cr_assert_not_null(file);
+    fprintf(file, "kafka: {bootstrap.servers: \"%s\", group.id: g}\ntopics: [events]\nhistory: all\n"
+                  "redis: {url: \"%s\", prefix: t, timeout: 1s}\n", bootstrap, redis.url);
+    cr_assert_eq(fclose(file), 0);
+}
+
+static void setup(void)
+{
+    redis_fixture_start(&redis);
+    struct store_settings settings = redis_fixture_settings(&redis);
+    settings.history = HISTORY_ALL;
+    redis.store = redis_fixture_open_with(&settings);
+    (void)snprintf(config, sizeof(config), "%s/stepd.yaml", redis.folder);
+    write_config("127.0.0.1:1");
+}
+
+static void teardown(void)
+{
+    redis_fixture_stop(&redis);
+}
+
+TestSuite(stepctl, .init = setup, .fini = teardown, .timeout = 60);
+
+/* Its exit status; what it says is in `said`. */
+static int stepctl(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static int stepctl(const char *format, ...)
+{
+    const char *program = getenv("STEPCTL");
+    va_list arguments;
+
+    va_start(arguments, format);
+    AUTO_FREE char *rest = xvasprintf(format, arguments);
+    va_end(arguments);
+    AUTO_FREE char *command = xasprintf("%s --config %s %s 2>&1", program != NULL ? program : "stepctl", config, rest);
+    FILE *pipe = popen(command, "r");
+    cr_assert_not_null(pipe);
+    said[fread(said, 1, sizeof(said) - 1, pipe)] = '\0';
+    int status = pclose(pipe);
+    cr_assert(WIFEXITED(status), "%s", said);
+    return WEXITSTATUS(status);
+}
+
+static json_t *parsed(void)
+{
+    json_error_t error;
+    json_t *json = json_loads(said, 0, &error);
+
+    cr_assert_not_null(json, "%s in: %s", error.text, said);
+    return json;
+}
+
+static const char *text_at(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    return text != NULL ? text : "(none)";
+}
+
+static void advance(struct run *run, const struct transition *transition)
+{
+    struct store *port = store_port(redis.store);
+    struct transition_reply reply;
+
+    cr_assert_eq(port->ops->advance(port, run, transition, &reply), 0);
+    cr_assert_eq(reply.answer, STORE_OK);
+    run->epoch = reply.epoch;
+    run->owner = reply.owner;
+}
+
+static void end_with(struct sample *sample, enum transition_kind kind, const char *failure_name, struct bytes output)
+{
+    struct failure failure = { .attempt = 2 };
+    struct attempt_entry entry = { .started_ms = 1700000000000, .duration_ms = 12, .attempt = 2, .failure = failure_name != NULL ? &failure : NULL };
+    msgpack_sbuffer tail;
+
+    if (failure_name != NULL)
+        (void)snprintf(failure.name, sizeof(failure.name), "%s", failure_name);
+    (void)snprintf(failure.message, sizeof(failure.message), "attempt 2");
+    msgpack_sbuffer_init(&tail);
+    attempts_pack(&tail, (struct bytes){ 0 }, &entry, output);
+    advance(&sample->run, &(struct transition){ .kind = kind, .attempt = 2, .tail = { tail.data, tail.size } });
+    msgpack_sbuffer_destroy(&tail);
+}
+
+static void park(struct sample *sample, enum run_status status, int64_t delay_ms)
+{
+    advance(&sample->run, &(struct transition){ .kind = TRANSITION_PARK, .status = status, .attempt = 1, .delay_ms = delay_ms, .tail = { "", 0 } });
+}
+
+static void add_step(struct sample *sample, size_t position, const struct checkpoint *checkpoint)
+{
+    msgpack_sbuffer buffer;
+
+    msgpack_sbuffer_init(&buffer);
+    checkpoint_pack(&buffer, checkpoint);
+    advance(&sample->run, &(struct transition){ .kind = TRANSITION_CHECKPOINT, .position = position, .checkpoint = { buffer.data, buffer.size }, .tail = { "", 0 } });
+    msgpack_sbuffer_destroy(&buffer);
+}
+
+Test(stepctl, lists_runs_newest_first)
+{
+    struct sample first, second, third;
+    sample_init(&first, 1);
+    sample_init(&second, 2);
+    sample_init(&third, 3);
+    park(&second, RUN_SLEEPING, 60000);
+    end_with(&third, TRANSITION_FINISH, NULL, (struct bytes){ "\x15", 1 });
+    end_with(&first, TRANSITION_BURY, "Doomed", (struct bytes){ 0 });
+
+    cr_assert_eq(stepctl("--json runs"), 0, "%s", said);
+    json_t *runs = parsed();
+    cr_assert_eq(json_array_size(runs), 3);
+    cr_assert_str_eq(text_at(json_array_get(runs, 0), "status"), "completed");
+    cr_assert_eq(json_integer_value(json_object_get(json_array_get(runs, 0), "output")), 21);
+    cr_assert(json_is_null(json_object_get(json_array_get(runs, 0), "error")));
+    cr_assert_str_eq(text_at(json_array_get(runs, 1), "status"), "sleeping");
+    cr_assert(json_is_integer(json_object_get(json_array_get(runs, 1), "due_ms")));
+    cr_assert_str_eq(text_at(json_array_get(runs, 2), "status"), "failed");
+    cr_assert_str_eq(text_at(json_object_get(json_array_get(runs, 2), "error"), "name"), "Doomed");
+    cr_assert_str_eq(text_at(json_object_get(json_array_get(runs, 2), "event"), "name"), "app/x");
+    json_decref(runs);
+}
+
+Test(stepctl, lists_what_was_asked_for)
+{
+    struct sample samples[30];
+
+    for (int i = 0; i < 30; i++) {
+        sample_init(&samples[i], i);
+        if (i % 3 == 0)
+            samples[i].function.id = "other";
+        if (i % 2 == 0)
+            park(&samples[i], RUN_DELAYED, 60000);
+        else
+            end_with(&samples[i], TRANSITION_BURY, "Doomed", (struct bytes){ 0 });
+    }
+    const struct { const char *asked; size_t count; } CASES[] = {
+        { "runs", 30 }, { "runs --limit 7", 7 }, { "runs --status delayed", 15 }, { "runs --status failed --function other", 5 },
+        { "runs --function f --limit 100000", 20 }, { "runs --status completed", 0 }, { "runs --status running", 0 },
+    };
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        cr_assert_eq(stepctl("--json %s", CASES[i].asked), 0, "%s", said);
+        json_t *runs = parsed();
+        cr_assert_eq(json_array_size(runs), CASES[i].count, "%s: %zu", CASES[i].asked, json_array_size(runs));
+        json_decref(runs);
+    }
+    cr_assert_eq(stepctl("runs --status faild"), 2);
+}
+
+Test(stepctl, shows_a_run_by_the_beginning_of_its_id)
+{
+    struct sample sample;
+    struct failure failure = { .name = "Declined", .message = "no funds", .attempt = 4 };
+    sample_init(&sample, 1);
+    add_step(&sample, 0, &(struct checkpoint){ .id = "flaky", .executions = 2, .value = { "\x81\xa1n\x14", 4 } });
+    add_step(&sample, 1, &(struct checkpoint){ .id = "nap", .kind = CHECKPOINT_SLEEP, .until_ms = 1700000000000 });
+    add_step(&sample, 2, &(struct checkpoint){ .id = "charge", .kind = CHECKPOINT_FAILED, .executions = 5, .failure = &failure });
+
+    cr_assert_eq(stepctl("--json show %.6s", sample.run.id.text), 0, "%s", said);
+    json_t *run = parsed();
+    cr_assert_str_eq(text_at(run, "id"), sample.run.id.text);
+    cr_assert_str_eq(text_at(run, "status"), "running");
+    json_t *steps = json_object_get(run, "steps");
+    cr_assert_eq(json_array_size(steps), 3);
+    cr_assert_str_eq(text_at(json_array_get(steps, 0), "id"), "flaky");
+    cr_assert_eq(json_integer_value(json_object_get(json_array_get(steps, 0), "attempts")), 2);
+    cr_assert_eq(json_integer_value(json_object_get(json_object_get(json_array_get(steps, 0), "output"), "n")), 20);
+    cr_assert_str_eq(text_at(json_array_get(steps, 1), "status"), "completed");
+    cr_assert_str_eq(text_at(json_object_get(json_array_get(steps, 2), "error"), "name"), "Declined");
+    json_decref(run);
+
+    cr_assert_eq(stepctl("show %s", sample.run.id.text), 0);
+    cr_assert_not_null(strstr(said, "Declined: no funds"), "%s", said);
+    cr_assert_eq(stepctl("show ffffffffffffffffffffffffffffffff"), 3);
+    cr_assert_eq(stepctl("show abcdef0123"), 3);
+    cr_assert_eq(stepctl("show xyz"), 2);
+}
+
+Test(stepctl, says_when_several_runs_share_a_beginning)
+{
+    struct sample first, second;
+    sample_init_ordered(&first, 1, "k");
+    sample_init_ordered(&second, 2, "k");
+    park(&first, RUN_DELAYED, 60000);
+    park(&second, RUN_DELAYED, 60000);
+
+    cr_assert_eq(stepctl("show %.4s", first.run.id.text), 2);
+    cr_assert_not_null(strstr(said, first.run.id.text), "%s", said);
+    cr_assert_not_null(strstr(said, second.run.id.text), "%s", said);
+}
+
+Test(stepctl, retries_what_failed_and_nothing_else)
+{
+    struct sample failed, parked;
+    sample_init(&failed, 1);
+    sample_init(&parked, 2);
+    end_with(&failed, TRANSITION_BURY, "Doomed", (struct bytes){ 0 });
+    park(&parked, RUN_DELAYED, 60000);
+
+    cr_assert_eq(stepctl("retry %s", failed.run.id.text), 0, "%s", said);
+    cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:dead"), "0");
+    cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:delayed"), "2");
+    cr_assert_eq(stepctl("retry %s", parked.run.id.text), 1);
+    cr_assert_not_null(strstr(said, "is delayed"), "%s", said);
+    cr_assert_eq(stepctl("retry"), 2);
+}
+
+Test(stepctl, retries_all_that_failed_of_a_function)
+{
+    struct sample samples[6];
+
+    for (int i = 0; i < 6; i++) {
+        sample_init(&samples[i], i);
+        if (i < 2)
+            samples[i].function.id = "other";
+        end_with(&samples[i], TRANSITION_BURY, "Doomed", (struct bytes){ 0 });
+    }
+    cr_assert_eq(stepctl("--json retry --all-failed --function other"), 0, "%s", said);
+    cr_assert_str_eq(said, "{\"retried\":2}\n");
+    cr_assert_eq(stepctl("retry --all-failed"), 0);
+    cr_assert_str_eq(said, "4 runs begin anew.\n");
+    cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:delayed"), "6");
+}
+
+Test(stepctl, cancels_what_waits)
+{
+    struct sample parked, owned;
+    sample_init(&parked, 1);
+    sample_init(&owned, 2);
+    park(&parked, RUN_SLEEPING, 60000);
+    add_step(&owned, 0, &(struct checkpoint){ .id = "a", .value = { "\x01", 1 } });
+
+    cr_assert_eq(stepctl("cancel %s", parked.run.id.text), 0, "%s", said);
+    cr_assert_eq(stepctl("--json runs --status cancelled"), 0);
+    json_t *runs = parsed();
+    cr_assert_eq(json_array_size(runs), 1);
+    json_decref(runs);
+    cr_assert_eq(stepctl("--json cancel %s", owned.run.id.text), 0);
+    cr_assert_not_null(strstr(said, "\"cancelled\":false"), "its worker is asked: %s", said);
+    cr_assert_not_null(strstr(redis_says(redis.store, "KEYS t{0}:asked:*"), "asked"));
+    cr_assert_eq(stepctl("cancel %s", parked.run.id.text), 0, "again: the same");
+}
+
+Test(stepctl, counts)
+{
+    struct sample parked, failed;
+    sample_init(&parked, 1);
+    sample_init(&failed, 2);
+    park(&parked, RUN_DELAYED, 60000);
+    end_with(&failed, TRANSITION_BURY, "Doomed", (struct bytes){ 0 });
+    (void)redis_says(redis.store, "HSET t{0}:stats events_consumed 10 runs_started 9 runs_failed 1");
+    (void)redis_says(redis.store, "ZADD t{0}:workers 99999999999999 abc");
+    (void)redis_says(redis.store, "HSET t{0}:stats:abc events_consumed 5");
+
+    cr_assert_eq(stepctl("--json stats"), 0, "%s", said);
+    json_t *stats = parsed();
+    const struct { const char *name; int value; } WANTED[] = {
+        { "events_consumed", 15 }, { "runs_started", 9 }, { "runs_completed", 0 }, { "runs_failed", 1 },
+        { "retries_scheduled", 0 }, { "delayed", 1 }, { "dead", 1 },
+    };
+    for (size_t i = 0; i < sizeof(WANTED) / sizeof(WANTED[0]); i++)
+        cr_assert_eq(json_integer_value(json_object_get(stats, WANTED[i].name)), WANTED[i].value, "%s", WANTED[i].name);
+    json_decref(stats);
+}
+
+static void assert_why(const struct sample *sample, const char *reason)
+{
+    cr_assert_eq(stepctl("--json why %s", sample->run.id.text), 0, "%s", said);
+    json_t *why = parsed();
+    cr_assert_str_eq(text_at(why, "reason"), reason, "%s", said);
+    json_decref(why);
+}
+
+Test(stepctl, says_why_a_run_does_not_move)
+{
+    struct sample due, asleep, late, head, behind, owned, failed;
+    sample_init(&due, 1);
+    sample_init(&asleep, 2);
+    sample_init(&late, 3);
+    sample_init_ordered(&head, 4, "k");
+    sample_init_ordered(&behind, 5, "k");
+    sample_init(&owned, 6);
+    sample_init(&failed, 7);
+    park(&due, RUN_DELAYED, 60000);
+    park(&asleep, RUN_SLEEPING, 60000);
+    park(&late, RUN_DELAYED, 0);
+    park(&head, RUN_DELAYED, 60000);
+    park(&behind, RUN_DELAYED, 60000);
+    add_step(&owned, 0, &(struct checkpoint){ .id = "a", .value = { "\x01", 1 } });
+    end_with(&failed, TRANSITION_BURY, "Doomed", (struct bytes){ 0 });
+
+    assert_why(&due, "due");
+    assert_why(&asleep, "sleeping");
+    assert_why(&late, "late");
+    assert_why(&behind, "behind");
+    cr_assert_not_null(strstr(said, head.run.id.text), "%s", said);
+    assert_why(&owned, "owned");
+    assert_why(&failed, "ended");
+    (void)redis_says(redis.store, "ZREM t{0}:delayed %s", due.run.id.text);
+    assert_why(&due, "lost");
+}
+
+Test(stepctl, sends_no_command_of_an_event_to_the_terminal)
+{
+    struct sample sample;
+    sample_init(&sample, 1);
+    sample.event.view.raw = "{\"name\":\"a\\u001b[31m\\u009bx\"}";
+    sample.event.view.raw_len = strlen(sample.event.view.raw);
+    park(&sample, RUN_DELAYED, 60000);
+
+    cr_assert_eq(stepctl("runs"), 0);
+    cr_assert_null(strchr(said, '\033'), "%s", said);
+    cr_assert_eq(stepctl("show %s", sample.run.id.text), 0);
+    cr_assert_null(strchr(said, '\033'), "%s", said);
+    cr_assert_null(strstr(said, "\xc2\x9b"), "%s", said);
+}
+
+Test(stepctl, sends_an_event_and_waits_for_it)
+{
+    char text[64];
+    rd_kafka_t *host = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), text, sizeof(text));
+    rd_kafka_mock_cluster_t *cluster = rd_kafka_mock_cluster_new(host, 1);
+    cr_assert_eq(rd_kafka_mock_topic_create(cluster, "events", 1, 1), 0);
+    write_config(rd_kafka_mock_cluster_bootstraps(cluster));
+
+    cr_assert_eq(stepctl("--json send app/x '{\"n\":9007199254740993}' --key k --id i1"), 0, "%s", said);
+    cr_assert_str_eq(said, "{\"topic\":\"events\",\"partition\":0,\"offset\":0}\n");
+    cr_assert_eq(stepctl("send app/x"), 0);
+    cr_assert_str_eq(said, "app/x is in events, partition 0, offset 1\n");
+    cr_assert_eq(stepctl("send app/x '{n}'"), 2);
+    cr_assert_eq(stepctl("send"), 2);
+    rd_kafka_mock_cluster_destroy(cluster);
+    rd_kafka_destroy(host);
+}
+
+Test(stepctl, says_what_it_cannot_reach)
+{
+    cr_assert_eq(stepctl("send app/x"), 4);
+    cr_assert_not_null(strstr(said, "Connection refused"), "%s", said);
+    redis_fixture_kill(&redis);
+    cr_assert_eq(stepctl("runs"), 4);
+    cr_assert_not_null(strstr(said, "redis.url"), "%s", said);
+}
+
+Test(stepctl, doctor_says_what_is_set_up_wrong)
+{
+    struct sample lost, behind, head;
+    sample_init(&lost, 1);
+    sample_init_ordered(&head, 2, "k");
+    sample_init_ordered(&behind, 3, "k");
+    park(&lost, RUN_DELAYED, 60000);
+    park(&head, RUN_DELAYED, 60000);
+    park(&behind, RUN_DELAYED, 60000);
+
+    cr_assert_eq(stepctl("doctor"), 4);
+    cr_assert_not_null(strstr(said, "fault    kafka"), "%s", said);
+    cr_assert_not_null(strstr(said, "3 runs looked at, none is in no list"), "%s", said);
+    cr_assert_not_null(strstr(said, "append-only file: on"), "%s", said);
+    (void)redis_says(redis.store, "CONFIG SET maxmemory-policy allkeys-lru");
+    (void)redis_says(redis.store, "ZREM t{0}:delayed %s", lost.run.id.text);
+    cr_assert_eq(stepctl("--json doctor"), 4);
+    cr_assert_not_null(strstr(said, "allkeys-lru"), "%s", said);
+    cr_assert_not_null(strstr(said, lost.run.id.text), "%s", said);
+    json_decref(parsed());
+}
