@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "ctl/command.h"
+#include "ctl/find.h"
 #include "ctl/json_out.h"
 #include "ctl/kafka.h"
 #include "ctl/orphans.h"
@@ -111,14 +111,15 @@ static char *info_value(const char *info, const char *name)
     return at != NULL ? xstrndup(at + strlen(wanted), strcspn(at + strlen(wanted), "\r\n")) : NULL;
 }
 
-/* Through a script's pcall, since CONFIG may be forbidden or renamed; NULL: not told. */
-static char *setting_of(struct redis_store *store, const char *name)
+/* On a connection of its own, since CONFIG may be forbidden or renamed, which is no fault; NULL: not
+ * told. */
+static char *setting_of(struct link *link, const char *name)
 {
-    AUTO_REPLY reply = NULL;
+    AUTO_REPLY reply = redisCommand(link->redis, "CONFIG GET %s", name);
 
-    if (store_commandf(store, 0, &reply, "EVAL %s 0 %s", "local r = redis.pcall('CONFIG', 'GET', ARGV[1]) if r.err then return false end return r[2]", name) != 0)
+    if (reply == NULL || reply->type != REDIS_REPLY_ARRAY || reply->elements != 2)
         return NULL;
-    return reply->type == REDIS_REPLY_STRING ? xstrdup(reply->str) : NULL;
+    return xstrdup(reply->element[1]->str);
 }
 
 static void check_persistence(struct findings *findings, const char *info)
@@ -144,12 +145,12 @@ static void check_eviction(struct findings *findings, const char *info)
         add(findings, VERDICT_FAULT, "redis", "set `maxmemory-policy noeviction`", "eviction: %s; when memory is short Redis throws runs away", policy);
 }
 
-static void check_listpack(struct findings *findings, struct redis_store *store, const char *name, const char *older_name)
+static void check_listpack(struct findings *findings, struct link *link, const char *name, const char *older_name)
 {
-    AUTO_FREE char *value = setting_of(store, name);
+    AUTO_FREE char *value = setting_of(link, name);
 
     if (value == NULL)
-        value = setting_of(store, older_name);
+        value = setting_of(link, older_name);
     if (value == NULL)
         return;
     if (strtol(value, NULL, 10) >= 512)
@@ -170,23 +171,37 @@ static void check_settings(struct findings *findings, struct redis_store *store)
     add(findings, VERDICT_OK, "redis", "", "Redis %s answers", version != NULL ? version : "(of unknown version)");
     check_persistence(findings, info->str);
     check_eviction(findings, info->str);
-    check_listpack(findings, store, "zset-max-listpack-value", "zset-max-ziplist-value");
-    check_listpack(findings, store, "hash-max-listpack-value", "hash-max-ziplist-value");
+}
+
+static void check_memory(struct findings *findings, const struct config *config)
+{
+    struct link_address address;
+    struct link link;
+
+    if (link_address_parse(config->redis.url, &address, NULL) != 0)
+        return;
+    if (link_open(&link, &address, config->redis.timeout_ms, NULL) == 0) {
+        check_listpack(findings, &link, "zset-max-listpack-value", "zset-max-ziplist-value");
+        check_listpack(findings, &link, "hash-max-listpack-value", "hash-max-ziplist-value");
+        link_close(&link);
+    }
+    link_address_done(&address);
 }
 
 static void check_workers(struct findings *findings, struct redis_store *store)
 {
     struct runs_stats stats;
+    int64_t alive = 0;
 
-    if (runs_stats(store, &stats) != 0)
+    if (runs_stats(store, &stats) != 0 || find_workers_alive(store, 0, &alive) != 0)
         return;
-    if (stats.workers == 0)
+    if (alive == 0)
         add(findings, VERDICT_WARNING, "runs", "start stepd", "no daemon is alive; %" PRIu64 " run%s", stats.delayed, stats.delayed == 1 ? " waits" : "s wait");
     else
-        add(findings, VERDICT_OK, "runs", "", "%" PRIu64 " daemon%s alive, %" PRIu64 " run%s", stats.workers, stats.workers == 1 ? " is" : "s are",
+        add(findings, VERDICT_OK, "runs", "", "%" PRId64 " daemon%s alive, %" PRIu64 " run%s", alive, alive == 1 ? " is" : "s are",
             stats.delayed, stats.delayed == 1 ? " waits" : "s wait");
     int64_t late_ms = store_now_ms(store) - stats.next_due_ms;
-    if (stats.workers > 0 && stats.next_due_ms > 0 && late_ms > 10000) {
+    if (alive > 0 && stats.next_due_ms > 0 && late_ms > 10000) {
         AUTO_FREE char *late = text_duration(late_ms);
         add(findings, VERDICT_WARNING, "runs", "more workers (worker.threads) or more daemons", "the run that has waited longest past its time has done so for %s", late);
     }
@@ -218,6 +233,7 @@ static void check_redis(struct findings *findings, struct ctl *ctl)
         return;
     }
     check_settings(findings, ctl->store);
+    check_memory(findings, ctl->config);
     check_workers(findings, ctl->store);
     check_orphans(findings, ctl->store);
 }

@@ -3,6 +3,7 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,6 +120,18 @@ enum ctl_exit find_and_load(struct ctl *ctl, const char *text, struct loaded_run
     if (status == -EBADMSG)
         return ctl_fail(CTL_FAILED, "run %s: %s", id.text, error.text);
     return status != 0 ? ctl_store_failed(ctl, status) : CTL_OK;
+}
+
+int find_workers_alive(struct redis_store *store, int shard, int64_t *ret_count)
+{
+    AUTO_FREE char *key = keys_format(store_prefix(store, shard), "workers");
+    AUTO_FREE char *least = xasprintf("%" PRId64, store_now_ms(store));
+    AUTO_REPLY reply = NULL;
+    int status = store_commandf(store, shard, &reply, "ZCOUNT %s %s +inf", key, least);
+
+    if (status == 0)
+        *ret_count = reply->integer;
+    return status;
 }
 
 /* ---- lists -------------------------------------------------------------------------------------- */

@@ -18,6 +18,9 @@ enum ctl_exit find_run(struct ctl *ctl, const char *text, struct run_id *ret_id)
 /* The same, with all that the store holds of it; the caller gives it to loaded_run_done(). */
 enum ctl_exit find_and_load(struct ctl *ctl, const char *text, struct loaded_run *ret_run) MUST_CHECK;
 
+/* Daemons whose heartbeat has not run out; a crashed one may stand in the list until another looks. */
+int find_workers_alive(struct redis_store *store, int shard, int64_t *ret_count) MUST_CHECK;
+
 struct found {
     struct run_id id;
     int64_t created_ms;

@@ -156,13 +156,13 @@ static void print_outcome(const struct run_view *view)
     if (view->has_error) {
         AUTO_FREE char *text = xasprintf("%s: %s%s%s%s", view->error.name, view->error.message, view->error.step_id[0] != '\0' ? " (step " : "",
                                          view->error.step_id, view->error.step_id[0] != '\0' ? ")" : "");
-        (void)puts("\nError");
-        line("", COLOUR_RED, text);
+        (void)printf("\nError\n  ");
+        text_print(COLOUR_RED, text);
+        (void)putchar('\n');
     }
     if (view->output.size > 0) {
         AUTO_FREE char *output = shown_packed(view->output);
-        (void)puts("\nOutput");
-        line("", COLOUR_NONE, output);
+        (void)printf("\nOutput\n  %s\n", output);
     }
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "ctl/command.h"
+#include "ctl/find.h"
 #include "ctl/json_out.h"
 #include "ctl/text.h"
 #include "redis/runs.h"
@@ -51,11 +52,14 @@ static void print_table(const struct row *rows, size_t count, int64_t next_due_m
 static enum ctl_exit run(struct ctl *ctl)
 {
     struct runs_stats stats;
+    int64_t alive = 0;
 
     enum ctl_exit opened = ctl_open_store(ctl);
     if (opened != CTL_OK)
         return opened;
     int status = runs_stats(ctl->store, &stats);
+    if (status == 0)
+        status = find_workers_alive(ctl->store, 0, &alive);
     if (status != 0)
         return ctl_store_failed(ctl, status);
     const struct row rows[] = {
@@ -69,7 +73,7 @@ static enum ctl_exit run(struct ctl *ctl)
         { "owned", stats.owned, "runs that a worker holds now, of those Redis knows" },
         { "dead", stats.dead, "failed runs kept, to look at and retry" },
         { "history", stats.history, "finished runs kept" },
-        { "workers", stats.workers, "daemons alive" },
+        { "workers", (uint64_t)alive, "daemons alive" },
     };
     if (ctl->is_json)
         print_json(rows, sizeof(rows) / sizeof(rows[0]), stats.next_due_ms);

@@ -45,19 +45,6 @@ static int score(struct redis_store *store, const char *id, const char *list, co
     return status;
 }
 
-static int workers_alive(struct redis_store *store, const char *id, int64_t now_ms, int64_t *ret_count)
-{
-    int shard = store_shard_of(store, id);
-    AUTO_FREE char *key = keys_format(store_prefix(store, shard), "workers");
-    AUTO_FREE char *least = xasprintf("%" PRId64, now_ms);
-    AUTO_REPLY reply = NULL;
-    int status = store_commandf(store, shard, &reply, "ZCOUNT %s %s +inf", key, least);
-
-    if (status == 0)
-        *ret_count = reply->integer;
-    return status;
-}
-
 static int why_waiting(struct redis_store *store, const struct run_view *view, struct reason *reason)
 {
     const char *id = view->run->id;
@@ -66,7 +53,7 @@ static int why_waiting(struct redis_store *store, const struct run_view *view, s
 
     int status = score(store, id, "delayed", id, &listed);
     if (status == 0)
-        status = workers_alive(store, id, view->now_ms, &alive);
+        status = find_workers_alive(store, store_shard_of(store, id), &alive);
     if (status != 0)
         return status;
     if (listed < 0)

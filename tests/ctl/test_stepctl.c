@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The program itself ($STEPCTL) on a private Redis and a mock of Kafka's brokers. */
+/* The program itself on a private Redis and a mock of Kafka's brokers. */
 #include <criterion/criterion.h>
 #include <jansson.h>
 #include <librdkafka/rdkafka.h>
@@ -12,7 +12,7 @@
 
 #include "core/attempts.h"
 #include "core/steps.h"
-#include "redis_fixture.h"
+#include "redis/redis_fixture.h"
 
 static struct redis_fixture redis;
 static char config[128];
@@ -49,13 +49,12 @@ TestSuite(stepctl, .init = setup, .fini = teardown, .timeout = 60);
 static int stepctl(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static int stepctl(const char *format, ...)
 {
-    const char *program = getenv("STEPCTL");
     va_list arguments;
 
     va_start(arguments, format);
     AUTO_FREE char *rest = xvasprintf(format, arguments);
     va_end(arguments);
-    AUTO_FREE char *command = xasprintf("%s --config %s %s 2>&1", program != NULL ? program : "stepctl", config, rest);
+    AUTO_FREE char *command = xasprintf(STEPD_TEST_BUILD_DIR "/bin/stepctl --config %s %s 2>&1", config, rest);
     FILE *pipe = popen(command, "r");
     cr_assert_not_null(pipe);
     said[fread(said, 1, sizeof(said) - 1, pipe)] = '\0';
@@ -379,6 +378,7 @@ Test(stepctl, doctor_says_what_is_set_up_wrong)
     cr_assert_not_null(strstr(said, "fault    kafka"), "%s", said);
     cr_assert_not_null(strstr(said, "3 runs looked at, none is in no list"), "%s", said);
     cr_assert_not_null(strstr(said, "append-only file: on"), "%s", said);
+    cr_assert_not_null(strstr(said, "zset-max-listpack-value: 64"), "%s", said);
     (void)redis_says(redis.store, "CONFIG SET maxmemory-policy allkeys-lru");
     (void)redis_says(redis.store, "ZREM t{0}:delayed %s", lost.run.id.text);
     cr_assert_eq(stepctl("--json doctor"), 4);
