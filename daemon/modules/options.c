@@ -202,6 +202,19 @@ static bool is_among(const char *const *names, const char *name)
     return false;
 }
 
+static bool has_overlap(const struct stepd_option *options, size_t at)
+{
+    size_t start = options[at].offset;
+    size_t end = start + types[options[at].type].size;
+
+    for (size_t i = 0; i < at; i++) {
+        if ((unsigned)options[i].type < TYPE_COUNT && options[i].offset < end &&
+            start < options[i].offset + types[options[i].type].size)
+            return true;
+    }
+    return false;
+}
+
 static const char *option_fault(const struct option_table *table, size_t at)
 {
     const struct stepd_option *option = &table->options[at];
@@ -222,6 +235,8 @@ static const char *option_fault(const struct option_table *table, size_t at)
     if (option->offset % types[option->type].size != 0 || option->offset > table->size ||
         table->size - option->offset < types[option->type].size)
         return "lies outside the struct: is .options_size set, and .offset an offsetof()?";
+    if (has_overlap(table->options, at))
+        return "lies where another option does: is .offset set?";
     if (option->default_text == NULL)
         return NULL;
     if (default_write(option, &trial) != 0)

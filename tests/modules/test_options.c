@@ -16,6 +16,9 @@ struct everything {
     int64_t bytes;
     const char *const *list;
     const char *const *map;
+    const char *other;
+    int64_t another;
+    int64_t third;
 };
 
 #define OPTION(name_, type_, field_, default_) \
@@ -123,7 +126,7 @@ Test(options, a_name_without_a_value_keeps_the_default)
 Test(options, an_unknown_name_is_told_with_those_that_are_known)
 {
     static const struct stepd_option mail[] = { OPTION("server", STEPD_STRING, text, "x"), OPTION("retries", STEPD_INT, number, "1"),
-                                                OPTION("from", STEPD_STRING, text, "y"), { .name = NULL } };
+                                                OPTION("from", STEPD_STRING, other, "y"), { .name = NULL } };
     const struct option_table mail_table = { .owner = "module mail", .options = mail, .size = sizeof(struct everything) };
     struct setting items[] = { scalar("retrys", "3") };
     struct setting given = map_of(items, 1);
@@ -186,25 +189,27 @@ Test(options, a_bad_table_is_refused_with_each_reason)
 {
     static const struct stepd_option bad[] = {
         OPTION("timeout", STEPD_INT, number, "1"),
-        OPTION("default", STEPD_INT, number, "one"),
+        OPTION("default", STEPD_INT, another, "one"),
         OPTION("list", STEPD_STRING_LIST, list, "{a: 1}"),
         OPTION("nested", STEPD_STRING_MAP, map, "{a: [1]}"),
         STEPD_OPTION(.name = "outside", .type = STEPD_INT, .offset = sizeof(struct everything), .default_text = "1"),
-        STEPD_OPTION(.name = "crooked", .type = STEPD_INT, .offset = 4, .default_text = "1"),
+        STEPD_OPTION(.name = "crooked", .type = STEPD_INT, .offset = 12, .default_text = "1"),
         STEPD_OPTION(.name = "type", .type = (enum stepd_option_type)40, .default_text = "1"),
         OPTION("default", STEPD_INT, number, "1"),
         OPTION("", STEPD_INT, number, "1"),
-        OPTION("fine", STEPD_INT, number, NULL),
+        OPTION("fine", STEPD_INT, third, NULL),
+        OPTION("over", STEPD_INT, third, "1"),
         { .name = NULL },
     };
     static const char *const taken[] = { "timeout", NULL };
     const struct option_table bad_table = { "function f", bad, sizeof(struct everything), taken };
 
     cr_assert_not(options_check(&bad_table, &place, &faults));
-    cr_assert_eq(faults.count, 9);
+    cr_assert_eq(faults.count, 10);
     cr_assert_str_eq(faults.items[0].text,
                      "[function f] option 'timeout' has the name of a setting that every function has: choose another");
     cr_assert_str_eq(faults.items[1].text, "[function f] option 'default' has a default that is not of its type");
+    cr_assert_str_eq(faults.items[9].text, "[function f] option 'over' lies where another option does: is .offset set?");
 }
 
 Test(options, no_table_needs_nothing)
