@@ -15,7 +15,7 @@ MAY_INCLUDE = {
     "dev": {"base"},
     "inngest": {"core", "base"},
     "testing": {"core", "base"},
-    "ctl": {"redis", "service", "core", "base"},
+    "ctl": {"redis", "modules", "service", "core", "base"},
 }
 
 

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+# Sourced by the other scripts: what they install, and how they say where they are.
+
+PACKAGES_TO_BUILD="gcc libc6-dev cmake ninja-build pkg-config librdkafka-dev libhiredis-dev libmsgpack-dev libfyaml-dev
+    libjansson-dev libmicrohttpd-dev libsystemd-dev libxxhash-dev libyajl-dev libroaring-dev libsqlite3-dev
+    libcurl4-openssl-dev"
+PACKAGES_TO_RUN="redis-server redis-tools kcat python3-minimal"
+PACKAGES_TO_TEST="libcriterion-dev g++ clang binutils git python3-pytest openjdk-17-jdk-headless maven"
+
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
+    bold=$(printf '\033[1m') dim=$(printf '\033[2m') red=$(printf '\033[31m') plain=$(printf '\033[0m')
+else
+    bold='' dim='' red='' plain=''
+fi
+started_s=$(date +%s)
+
+step() {
+    printf '%s==> %s%s %s[%d s]%s\n' "$bold" "$*" "$plain" "$dim" "$(($(date +%s) - started_s))" "$plain"
+}
+
+fail() {
+    printf '%s%s%s\n' "$red" "$*" "$plain" >&2
+    exit 1
+}
+
+is_installed() {
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+# install_packages NAME...: those that are missing; asks nothing.
+install_packages() {
+    missing=
+    command -v dpkg-query >/dev/null ||
+        { printf 'This is no Debian: what Debian calls %s has to be there already.\n' "$(echo "$@" | tr -s ' \n' ' ')"; return; }
+    for package in "$@"; do
+        is_installed "$package" || missing="$missing $package"
+    done
+    [ -n "$missing" ] || return 0
+    as_root=
+    if [ "$(id -u)" -ne 0 ]; then
+        as_root='sudo -n'
+        $as_root true 2>/dev/null || fail "Missing packages, and no way to install them unasked. As root:
+    apt-get install -y --no-install-recommends$missing"
+    fi
+    step "Installing$missing"
+    apt="$as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0"
+    $apt update >/dev/null || printf 'apt-get update failed; going on with the lists that are there.\n' >&2
+    # shellcheck disable=SC2086
+    $apt install --no-install-recommends $missing | grep -E '^(Setting up|E:)' || true
+    for package in $missing; do
+        is_installed "$package" || fail "apt-get could not install $package."
+    done
+}
+
+# build PRESET [CMAKE OPTION...]
+build() {
+    mkdir -p build
+    preset=$1
+    shift
+    step "Building ($preset) in build/$preset"
+    cmake --preset "$preset" "$@" >"build/$preset.log" 2>&1 || { tail -n 30 "build/$preset.log" >&2; return 1; }
+    cmake --build --preset "$preset" >"build/$preset.log" 2>&1 || { grep -A8 -E 'error|FAILED' "build/$preset.log" | head -n 60 >&2; return 1; }
+}
