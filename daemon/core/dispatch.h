@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From messages and claimed runs to attempts on worker threads: a bounded queue, the threads that
- * empty it, the strands that keep a key's messages in order, and the way back of what is done.
+ * From messages and claimed runs to attempts on worker threads: a ring of what waits, the threads
+ * that empty it, and the strands that keep a key's messages in order.
  */
 #ifndef STEPD_CORE_DISPATCH_H
 #define STEPD_CORE_DISPATCH_H
@@ -22,7 +22,7 @@ enum history_kept { HISTORY_NONE, HISTORY_FAILURES, HISTORY_ALL };
 
 struct dispatch_settings {
     int threads;
-    int queue;                     /* messages in flight at most */
+    int queue;                     /* messages in flight at most: the consumer keeps to it */
     int max_stuck;                 /* threads stuck past their timeout before the daemon stops */
     size_t event_bytes;            /* a larger message is a dead letter */
     int steps;                     /* limits of a run: steps, … */
@@ -30,12 +30,13 @@ struct dispatch_settings {
     size_t state_bytes;
     enum history_kept history;
     const char *dead_letter_topic; /* "%t.dead" */
-    const char *const *topics;     /* configured; NULL-ended. stepd/function.failed goes to one of them */
+    const char *const *topics;     /* configured; NULL-ended. Emitted events go to one of them */
     struct store *store;
     struct publisher *publisher;
     struct module *const *modules; /* for thread_init and thread_exit */
     size_t module_count;
     const struct routes *routes;
+    size_t function_count;
     void (*fatal)(const char *why); /* a core thread can't go on: ends the process with a clear last line */
 };
 
@@ -43,13 +44,12 @@ struct dispatch *dispatch_create(const struct dispatch_settings *settings);
 /* Starts the workers. 0, or negative errno with the reason (a module's thread_init refused). */
 int dispatch_start(struct dispatch *dispatch, struct error *ret_error) MUST_CHECK;
 
-/* Consumer thread: gives `count` messages, linked by next, in offset order. Does not wait; the caller
- * keeps in_flight below `queue`. */
-void dispatch_push(struct dispatch *dispatch, struct message *first, size_t count);
-/* Consumer thread: what is done since the last call, linked by next; NULL: nothing. */
-struct message *dispatch_take_done(struct dispatch *dispatch);
-/* Any thread. Messages pushed and not yet taken back. */
-size_t dispatch_in_flight(const struct dispatch *dispatch);
+/* Consumer thread: gives a batch, whose messages are QUEUED, in offset order, `open` of them. Does not
+ * wait for room: the caller keeps the messages of its open batches to about `queue`. */
+void dispatch_push(struct dispatch *dispatch, struct batch *batch);
+/* Consumer thread, now and then while batches are open: wakes a worker where all that are awake seem
+ * to be held up. */
+void dispatch_nudge(struct dispatch *dispatch);
 
 /* A run that was due, with all the store knows of it. `release` frees it, run.event included; called
  * by the worker that ends with it. run.function NULL: no such function here (`function_id` says
@@ -67,18 +67,17 @@ void dispatch_push_claimed(struct dispatch *dispatch, struct claimed *claimed);
  * stepd_is_cancelled(). NULL: all that the store had given to this incarnation. */
 void dispatch_cancel(struct dispatch *dispatch, const char *run_id);
 
-/* Workers start nothing new; returns true once all are idle, false after timeout_ms. */
+/* Workers start nothing new (what is queued is dropped, what was claimed stays the store's); returns
+ * true once all are idle, false after timeout_ms. */
 bool dispatch_drain(struct dispatch *dispatch, int64_t timeout_ms);
-/* Whether a message of this assignment is being worked on (queued ones of a revoked one don't count). */
-bool dispatch_is_busy_with(struct dispatch *dispatch, const struct assignment *assignment);
-/* Timer thread, some ten times a second: attempts past their timeout, worker's proof of life. */
+/* Watch thread, some ten times a second: attempts past their timeout. */
 void dispatch_watch(struct dispatch *dispatch);
 /* Stops the threads; those stuck in a handler are left behind. NULL is fine. */
 void dispatch_destroy(struct dispatch *dispatch);
 
 struct dispatch_counts {
     uint64_t events_unhandled, events_malformed, runs_started, runs_completed, runs_failed,
-        retries_scheduled, dead_letters, fenced, timed_out, duplicates;
+        retries_scheduled, dead_letters, fenced, timed_out, duplicates, crashed;
     size_t threads, threads_busy, threads_stuck, queued;
 };
 /* Any thread: totals since start. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A message on its way: consumer -> dispatch -> worker -> done list -> consumer. One owner at a time;
- * with several functions on one event, `pending` counts the runs that still hold it.
+ * Messages on their way: consumer -> dispatch -> worker, in batches of one allocation. The consumer
+ * makes a batch, hands it over once, and looks at its messages' states; when nobody works on any of
+ * them any more the batch is its own again. There is no way back to queue up for.
  */
 #ifndef STEPD_CORE_MESSAGE_H
 #define STEPD_CORE_MESSAGE_H
@@ -19,27 +20,56 @@
 struct assignment {
     char *topic;
     int32_t partition;
-    atomic_bool is_revoked;     /* consumer sets; workers then drop what has not started */
-    struct run_id *taken;       /* sorted; runs that the store had taken over at assignment */
+    atomic_bool is_revoked;      /* consumer sets; what has not started is then dropped */
+    struct run_id *taken;        /* sorted; runs that the store had taken over at assignment */
     size_t taken_count;
     struct key_set *parked_keys; /* core/key_set.h: ordered keys with a run in the store; locks itself */
-    void *offsets;              /* consumer's own */
+    void *offsets;               /* the consumer's own */
 };
 
-enum message_outcome {
+/* A message's state, in the order in which it gets there. Workers write it, the consumer reads it. */
+enum message_state {
+    MESSAGE_QUEUED,   /* nobody has begun with it */
+    MESSAGE_RUNNING,
     MESSAGE_DONE,     /* finished: nothing of it is left to do */
     MESSAGE_TAKEN,    /* the store holds at least one of its runs: committed after redis.durability_lag */
     MESSAGE_DROPPED,  /* not done; its partition was revoked, or the daemon stops: comes again */
 };
 
 struct message {
-    struct message *next;
     struct event event;
     struct assignment *assignment;
-    void *origin;               /* rd_kafka_message_t, the consumer's to destroy */
-    atomic_int pending;
-    _Atomic(enum message_outcome) outcome;  /* the greatest of its runs' */
-    int64_t done_ms;            /* monotonic, when pending became 0 */
+    struct batch *batch;
+    void *origin;                /* the consumer's: who owns the bytes, NULL: the batch does */
+    _Atomic(enum message_state) state;
+    atomic_int runs;             /* of it that have not ended; dispatch's own */
+    atomic_uint ends;            /* their states, a bit each, where there are several; dispatch's own */
 };
+
+/* `open` counts messages that are not yet done, taken or dropped, and handlers that were given up on
+ * but may still read theirs. At 0 (acquire) the batch is the consumer's again. */
+struct batch {
+    struct batch *next;          /* of whoever holds it */
+    atomic_uint open;
+    unsigned count;
+    struct message messages[];
+};
+
+/* Worker. False: the partition was revoked, and it must be dropped. The consumer sets is_revoked
+ * before it looks for RUNNING; sequential consistency makes one of both see the other. */
+static inline bool message_begin(struct message *message)
+{
+    atomic_store(&message->state, MESSAGE_RUNNING);
+    return !atomic_load(&message->assignment->is_revoked);
+}
+
+/* Worker, once: the last thing it does with a message. */
+static inline void message_end(struct message *message, enum message_state state)
+{
+    struct batch *batch = message->batch;
+
+    atomic_store_explicit(&message->state, state, memory_order_release);
+    atomic_fetch_sub_explicit(&batch->open, 1, memory_order_acq_rel);
+}
 
 #endif

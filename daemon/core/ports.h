@@ -94,7 +94,8 @@ struct publisher {
 };
 
 struct publisher_ops {
-    /* Returns 0 once the brokers have acknowledged it. */
+    /* 0 once the brokers have acknowledged it; -EIO when they refuse it (too large, not allowed): it
+     * is not out, and asking again at once won't help. */
     int (*publish)(struct publisher *publisher, const struct outgoing *message);
 };
 

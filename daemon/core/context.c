@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/context.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "core/http_date.h"
+
+#define ZONE_CHUNK_SIZE 8192
+#define BUFFER_KEPT_SIZE 65536  /* a larger output buffer is given back after its attempt */
+
+void context_init(struct stepd_ctx *ctx)
+{
+    memset(ctx, 0, sizeof(*ctx));
+    ctx->zone = msgpack_zone_new(ZONE_CHUNK_SIZE);
+    if (ctx->zone == NULL)
+        abort();
+    msgpack_sbuffer_init(&ctx->output);
+    msgpack_sbuffer_init(&ctx->step_output);
+    msgpack_sbuffer_init(&ctx->scratch);
+    msgpack_packer_init(&ctx->output_packer, &ctx->output, msgpack_sbuffer_write);
+    msgpack_packer_init(&ctx->step_packer, &ctx->step_output, msgpack_sbuffer_write);
+    ctx->random_state = (uint64_t)clock_monotonic_ns() ^ (uint64_t)(uintptr_t)ctx;
+}
+
+void context_done(struct stepd_ctx *ctx)
+{
+    msgpack_zone_free(ctx->zone);
+    msgpack_sbuffer_destroy(&ctx->output);
+    msgpack_sbuffer_destroy(&ctx->step_output);
+    msgpack_sbuffer_destroy(&ctx->scratch);
+    free(ctx->ids);
+}
+
+static void empty(msgpack_sbuffer *buffer)
+{
+    if (buffer->alloc > BUFFER_KEPT_SIZE) {
+        msgpack_sbuffer_destroy(buffer);
+        msgpack_sbuffer_init(buffer);
+    }
+    msgpack_sbuffer_clear(buffer);
+}
+
+void context_begin(struct stepd_ctx *ctx, struct run *run)
+{
+    ctx->run = run;
+    ctx->is_on_failure = run->phase == RUN_IN_ON_FAILURE;
+    ctx->deadline_ns = 0;
+    ctx->left_ns = 0;
+    ctx->raised.kind = RAISED_NOTHING;
+    ctx->is_step_error = false;
+    ctx->step.is_running = false;
+    ctx->step.was_nested = false;
+    ctx->suspension = NOT_SUSPENDED;
+    ctx->has_last = false;
+    ctx->store_error = 0;
+    ctx->id_count = 0;
+    atomic_store_explicit(&ctx->slot->is_cancelled, false, memory_order_relaxed);
+    empty(&ctx->output);
+    if (ctx->zone_is_used) {
+        msgpack_zone_clear(ctx->zone);
+        ctx->zone_is_used = false;
+    }
+    if (run->last != NULL)
+        context_set_last(ctx, run->last);
+}
+
+void context_enter(struct stepd_ctx *ctx, int64_t timeout_ms)
+{
+    ctx->deadline_ns = timeout_ms > 0 ? clock_monotonic_ns() + timeout_ms * 1000000 : 0;
+    slot_enter(ctx->slot, ctx->deadline_ns);
+}
+
+bool context_leave(struct stepd_ctx *ctx)
+{
+    return slot_leave(ctx->slot);
+}
+
+bool context_pause(struct stepd_ctx *ctx)
+{
+    if (!slot_leave(ctx->slot))
+        return false;
+    if (ctx->deadline_ns != 0)
+        ctx->left_ns = ctx->deadline_ns - clock_monotonic_ns();
+    return true;
+}
+
+void context_resume(struct stepd_ctx *ctx)
+{
+    if (ctx->deadline_ns != 0)
+        ctx->deadline_ns = clock_monotonic_ns() + (ctx->left_ns > 0 ? ctx->left_ns : 1);
+    slot_enter(ctx->slot, ctx->deadline_ns);
+}
+
+void *context_alloc(struct stepd_ctx *ctx, size_t size)
+{
+    void *memory = msgpack_zone_malloc(ctx->zone, size);
+    if (memory == NULL)
+        abort();
+    ctx->zone_is_used = true;
+    return memory;
+}
+
+char *context_strdup(struct stepd_ctx *ctx, const void *text, size_t size)
+{
+    char *copy = context_alloc(ctx, size + 1);
+    memcpy(copy, text, size);
+    copy[size] = '\0';
+    return copy;
+}
+
+/* Cuts at the size of `to`, and never within a UTF-8 character. */
+static void copy_text(char *to, size_t size, const char *from)
+{
+    size_t length = strnlen(from, size);
+    if (length == size)
+        for (length = size - 1; length > 0 && ((unsigned char)from[length] & 0xc0) == 0x80; length--)
+            continue;
+    memcpy(to, from, length);
+    to[length] = '\0';
+}
+
+void context_raise(struct stepd_ctx *ctx, enum raised_kind kind, const char *name, const char *format, va_list arguments)
+{
+    struct raised *raised = &ctx->raised;
+    char message[ERROR_MESSAGE_SIZE + 4];
+
+    raised->kind = kind;
+    raised->has_due = false;
+    raised->failure.attempt = ctx->run->attempt;
+    raised->failure.executions = ctx->step.is_running ? ctx->step.executions : 0;
+    copy_text(raised->failure.step_id, STEP_ID_SIZE, ctx->step.is_running ? ctx->step.id : "");
+    copy_text(raised->failure.name, ERROR_NAME_SIZE, name != NULL && name[0] != '\0' ? name : "Error");
+    if (vsnprintf(message, sizeof(message), format, arguments) < 0)
+        message[0] = '\0';
+    copy_text(raised->failure.message, ERROR_MESSAGE_SIZE, message);
+    if (!ctx->step.is_running)
+        ctx->is_step_error = false;
+}
+
+void context_set_last(struct stepd_ctx *ctx, const struct failure *failure)
+{
+    if (failure != &ctx->last)
+        ctx->last = *failure;
+    ctx->has_last = true;
+}
+
+bool context_advance(struct stepd_ctx *ctx, const struct transition *transition)
+{
+    struct transition_reply reply = { 0 };
+    int error = ctx->store->ops->advance(ctx->store, ctx->run, transition, &reply);
+
+    if (error == 0 && reply.answer == STORE_OK) {
+        ctx->run->epoch = reply.epoch;
+        ctx->run->owner = reply.owner;
+        return true;
+    }
+    ctx->store_error = error;
+    ctx->store_answer = error == 0 ? reply.answer : STORE_MOVED;
+    ctx->suspension = SUSPENDED_BY_STORE;
+    return false;
+}
+
+int64_t context_retry_delay_ms(struct stepd_ctx *ctx, const struct backoff *backoff)
+{
+    if (ctx->raised.has_due) {
+        int64_t delay_ms = ctx->raised.due_ms - ctx->store->ops->now_ms(ctx->store);
+        return delay_ms > 0 ? delay_ms : 0;
+    }
+    ctx->random_state = ctx->random_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    uint64_t mixed = ctx->random_state ^ ctx->random_state >> 33;
+    return backoff_delay_ms(backoff, ctx->run->attempt, mixed * UINT64_C(0x9e3779b97f4a7c15));
+}
+
+/* ---- the header's calls that only look ------------------------------------------------------- */
+
+const struct stepd_event *stepd_event(struct stepd_ctx *ctx)
+{
+    struct error error;
+
+    /* Only a `.topic` function ever meets bytes that don't decode: its data is nil then. */
+    (void)event_decode(ctx->run->event, &error);
+    return &ctx->run->event->view;
+}
+
+int stepd_attempt(struct stepd_ctx *ctx)
+{
+    return ctx->run->attempt;
+}
+
+int stepd_max_attempts(struct stepd_ctx *ctx)
+{
+    return 1 + (ctx->step.is_running ? ctx->step.retries : ctx->run->function->retries);
+}
+
+const char *stepd_run_id(struct stepd_ctx *ctx)
+{
+    return ctx->run->id.text;
+}
+
+msgpack_packer *stepd_output(struct stepd_ctx *ctx)
+{
+    return ctx->step.is_running ? &ctx->step_packer : &ctx->output_packer;
+}
+
+bool stepd_is_cancelled(struct stepd_ctx *ctx)
+{
+    return atomic_load_explicit(&ctx->slot->is_cancelled, memory_order_relaxed) || slot_is_abandoned(ctx->slot);
+}
+
+void *stepd_shared(struct stepd_ctx *ctx)
+{
+    return ctx->run->function->module->shared;
+}
+
+void *stepd_local(struct stepd_ctx *ctx)
+{
+    return ctx->locals != NULL ? ctx->locals[ctx->run->function->module->index] : NULL;
+}
+
+const void *stepd_options(struct stepd_ctx *ctx)
+{
+    return ctx->run->function->options;
+}
+
+const struct stepd_error *stepd_last_error(struct stepd_ctx *ctx)
+{
+    if (!ctx->has_last)
+        return NULL;
+    ctx->last_view = (struct stepd_error){
+        .name = ctx->last.name,
+        .message = ctx->last.message,
+        .attempt = ctx->last.attempt,
+        .step_id = ctx->last.step_id[0] != '\0' ? ctx->last.step_id : NULL,
+    };
+    return &ctx->last_view;
+}
+
+void stepd_log(struct stepd_ctx *ctx, enum stepd_level level, const char *format, ...)
+{
+    char text[1024];
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    const struct log_fields fields = {
+        .run_id = ctx->run->id.text,
+        .function = ctx->run->function->id,
+        .step = ctx->step.is_running ? ctx->step.id : NULL,
+        .trace_id = ctx->run->event->traceparent,
+        .topic = ctx->run->event->view.topic,
+        .partition = ctx->run->event->view.partition,
+        .offset = ctx->run->event->view.offset,
+        .attempt = ctx->run->attempt,
+        .due_in_ms = -1,
+    };
+    log_event((enum log_level)level, &fields, "%s", text);
+}
+
+/* ---- errors ----------------------------------------------------------------------------------- */
+
+enum stepd_status stepd_error(struct stepd_ctx *ctx, const char *name, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    context_raise(ctx, RAISED_RETRIABLE, name, format, arguments);
+    va_end(arguments);
+    return STEPD_FAILED;
+}
+
+enum stepd_status stepd_non_retriable(struct stepd_ctx *ctx, const char *name, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    context_raise(ctx, RAISED_NON_RETRIABLE, name, format, arguments);
+    va_end(arguments);
+    return STEPD_FAILED;
+}
+
+static void due_at(struct stepd_ctx *ctx, int64_t due_ms)
+{
+    ctx->raised.has_due = true;
+    ctx->raised.due_ms = due_ms;
+}
+
+#define DELAY_MAX_MS INT64_C(3155760000000) /* a hundred years: keeps sums within range */
+
+static int64_t from_now(struct stepd_ctx *ctx, int64_t delay_ms)
+{
+    int64_t bounded_ms = delay_ms < 0 ? 0 : delay_ms > DELAY_MAX_MS ? DELAY_MAX_MS : delay_ms;
+    return ctx->store->ops->now_ms(ctx->store) + bounded_ms;
+}
+
+enum stepd_status stepd_retry_after(struct stepd_ctx *ctx, int64_t delay_ms, const char *name, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    context_raise(ctx, RAISED_RETRIABLE, name, format, arguments);
+    va_end(arguments);
+    due_at(ctx, from_now(ctx, delay_ms));
+    return STEPD_FAILED;
+}
+
+enum stepd_status stepd_retry_at(struct stepd_ctx *ctx, int64_t unix_ms, const char *name, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    context_raise(ctx, RAISED_RETRIABLE, name, format, arguments);
+    va_end(arguments);
+    due_at(ctx, unix_ms);
+    return STEPD_FAILED;
+}
+
+enum stepd_status stepd_retry_after_http(struct stepd_ctx *ctx, const char *header_value, const char *name, const char *format, ...)
+{
+    va_list arguments;
+    int64_t due_ms;
+
+    va_start(arguments, format);
+    context_raise(ctx, RAISED_RETRIABLE, name, format, arguments);
+    va_end(arguments);
+    if (header_value != NULL && http_retry_after(header_value, ctx->store->ops->now_ms(ctx->store), &due_ms) == 0)
+        due_at(ctx, due_ms);
+    return STEPD_FAILED;
+}
