@@ -203,6 +203,19 @@ const char *stepd_run_id(struct stepd_ctx *ctx)
     return ctx->run->id.text;
 }
 
+const char *stepd_function_id(struct stepd_ctx *ctx)
+{
+    return ctx->run->function->id;
+}
+
+int64_t stepd_time_left_ms(struct stepd_ctx *ctx)
+{
+    if (ctx->deadline_ns == 0)
+        return INT64_MAX;
+    int64_t left_ns = ctx->deadline_ns - clock_monotonic_ns();
+    return left_ns > 0 ? left_ns / 1000000 : 0;
+}
+
 msgpack_packer *stepd_output(struct stepd_ctx *ctx)
 {
     return ctx->step.is_running ? &ctx->step_packer : &ctx->output_packer;
@@ -253,7 +266,7 @@ void stepd_log(struct stepd_ctx *ctx, enum stepd_level level, const char *format
         .run_id = ctx->run->id.text,
         .function = ctx->run->function->id,
         .step = ctx->step.is_running ? ctx->step.id : NULL,
-        .trace_id = ctx->run->event->traceparent,
+        .trace_id = ctx->run->event->view.traceparent,
         .topic = ctx->run->event->view.topic,
         .partition = ctx->run->event->view.partition,
         .offset = ctx->run->event->view.offset,

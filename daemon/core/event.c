@@ -52,12 +52,12 @@ void event_keep_traceparent(struct event *event, struct bytes text)
 {
     const unsigned char *at = text.data;
 
-    if (event->traceparent != NULL || text.size == 0 || text.size > TRACEPARENT_MAX)
+    if (event->view.traceparent != NULL || text.size == 0 || text.size > TRACEPARENT_MAX)
         return;
     for (size_t i = 0; i < text.size; i++)
         if (at[i] <= ' ' || at[i] > '~')
             return;
-    event->traceparent = event_keep_text(event, text);
+    event->view.traceparent = event_keep_text(event, text);
 }
 
 bool event_header_find(const struct event *event, const char *name, struct bytes *ret_value)
@@ -106,7 +106,6 @@ void event_init(struct event *event, const char *topic, int32_t partition, int64
         .raw = value.data,
         .raw_len = value.data == NULL ? 0 : value.size,
     };
-    event->traceparent = NULL;
     event->headers = headers;
     event->header_count = header_count;
     event->timestamp_ms = timestamp_ms;

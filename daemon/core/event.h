@@ -51,7 +51,6 @@ struct event_part {
 
 struct event {
     struct stepd_event view;     /* id, name, data and user are never NULL, after event_find_name() */
-    const char *traceparent;     /* NULL: none */
     const struct event_header *headers;
     size_t header_count;
     int64_t timestamp_ms;        /* the message's; -1: none */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The header's small readers: a value out of a msgpack object by its path. */
+/* The header's calls that read and write data: a value out of a msgpack object by its path, JSON. */
 #include <stdlib.h>
 #include <string.h>
 
 #include <stepd/stepd.h>
 
 #include "core/context.h"
+#include "core/json.h"
 
 static const msgpack_object *member(const msgpack_object *object, const char *name, size_t size)
 {
@@ -96,4 +97,24 @@ const char *stepd_get_str(struct stepd_ctx *ctx, const msgpack_object *object, c
     if (found == NULL || found->type != MSGPACK_OBJECT_STR)
         return otherwise;
     return context_strdup(ctx, found->via.str.ptr, found->via.str.size);
+}
+
+const char *stepd_to_json(struct stepd_ctx *ctx, const msgpack_object *object)
+{
+    msgpack_sbuffer buffer;
+
+    msgpack_sbuffer_init(&buffer);
+    json_write(&buffer, object);
+    const char *text = context_strdup(ctx, buffer.data, buffer.size);
+    msgpack_sbuffer_destroy(&buffer);
+    return text;
+}
+
+const msgpack_object *stepd_from_json(struct stepd_ctx *ctx, const void *text, size_t size)
+{
+    struct error error;
+    struct bytes copy = { context_strdup(ctx, text, size), size }; /* strings point into it */
+    msgpack_object *object = context_alloc(ctx, sizeof(*object));
+
+    return json_decode(copy, ctx->zone, object, &error) == 0 ? object : NULL;
 }

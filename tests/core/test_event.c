@@ -211,7 +211,7 @@ Test(event, reads_cloudevents_binary)
     init_text("{\"a\":1}", HEADERS(HEADER("ce_specversion", "1.0"), HEADER("ce_type", "com.example.made"), HEADER("ce_id", "c1"),
                                    HEADER("ce_time", "2020-09-13T12:26:40.5Z"), HEADER("ce_traceparent", "00-a-b-01"), JSON_TYPE));
     expect_named(EVENT_CLOUD_BINARY, "com.example.made", "c1", 1600000000500);
-    cr_assert_str_eq(event.traceparent, "00-a-b-01");
+    cr_assert_str_eq(event.view.traceparent, "00-a-b-01");
     expect_data("{\"a\":1}");
 }
 
@@ -259,7 +259,7 @@ Test(event, reads_cloudevents_structured)
               "\"traceparent\":\"00-c-d-01\",\"data\":{\"k\":\"v\"}}",
               STRUCTURED);
     expect_named(EVENT_CLOUD_STRUCTURED, "t.y", "c2", 1600000000000);
-    cr_assert_str_eq(event.traceparent, "00-c-d-01");
+    cr_assert_str_eq(event.view.traceparent, "00-c-d-01");
     expect_data("{\"k\":\"v\"}");
 }
 
@@ -290,11 +290,11 @@ Test(event, refuses_broken_cloudevents_structured)
 Test(event, passes_the_headers_traceparent_on)
 {
     init_text("nonsense", HEADERS(HEADER("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")));
-    cr_assert_str_eq(event.traceparent, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    cr_assert_str_eq(event.view.traceparent, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
     init_text("{}", HEADERS(HEADER("traceparent", "two\nlines")));
-    cr_assert_null(event.traceparent);
+    cr_assert_null(event.view.traceparent);
     init_text("{}", HEADERS({ .name = "traceparent" }));
-    cr_assert_null(event.traceparent);
+    cr_assert_null(event.view.traceparent);
 }
 
 Test(event, refuses_wrong_types_with_a_reason)

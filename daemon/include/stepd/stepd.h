@@ -63,6 +63,7 @@ struct stepd_event {
     size_t key_len;
     const void *raw;             /* the message's value as it came */
     size_t raw_len;
+    const char *traceparent;     /* W3C Trace Context, to pass on; NULL: none */
 };
 
 struct stepd_error {
@@ -220,6 +221,9 @@ STEPD_EXPORT const struct stepd_event *stepd_event(struct stepd_ctx *ctx);
 STEPD_EXPORT int stepd_attempt(struct stepd_ctx *ctx);       /* zero-indexed */
 STEPD_EXPORT int stepd_max_attempts(struct stepd_ctx *ctx);  /* 1 + retries, of what is running */
 STEPD_EXPORT const char *stepd_run_id(struct stepd_ctx *ctx);
+STEPD_EXPORT const char *stepd_function_id(struct stepd_ctx *ctx);
+/* How long what is running may still take: for the timeouts of what it waits for. INT64_MAX: no limit. */
+STEPD_EXPORT int64_t stepd_time_left_ms(struct stepd_ctx *ctx);
 
 /* The result of what is running, step or function: pack one object. Without one it is nil. What a
  * failed attempt packed is dropped. */
@@ -248,6 +252,13 @@ STEPD_EXPORT int64_t stepd_get_int(struct stepd_ctx *ctx, const msgpack_object *
 STEPD_EXPORT double stepd_get_double(struct stepd_ctx *ctx, const msgpack_object *object, const char *path, double otherwise);
 STEPD_EXPORT bool stepd_get_bool(struct stepd_ctx *ctx, const msgpack_object *object, const char *path, bool otherwise);
 STEPD_EXPORT const char *stepd_get_str(struct stepd_ctx *ctx, const msgpack_object *object, const char *path, const char *otherwise);
+
+/* ---- JSON: both live until the attempt ends --------------------------------------------------- */
+
+/* Always valid JSON, without spaces: bytes become base64, NaN null. */
+STEPD_EXPORT const char *stepd_to_json(struct stepd_ctx *ctx, const msgpack_object *object);
+/* NULL: it is no JSON (RFC 8259, UTF-8, 64 levels). Integers stay exact. */
+STEPD_EXPORT const msgpack_object *stepd_from_json(struct stepd_ctx *ctx, const void *text, size_t size);
 
 /* ---- errors: all answer STEPD_FAILED, to be returned -------------------------------------------
  * `name` 1 to 100 bytes, the message up to 1,000; what is longer is cut. */
