@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "service/http.h"
+#include "service/address.h"
 #include "service/yaml.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
@@ -556,7 +556,7 @@ static void config_check(struct config *config, struct config_faults *faults)
         config->redis.shards = 16;
     if (strpbrk(config->redis.prefix, "{}") != NULL)
         config_faults_add(faults, &setting_find(redis, "prefix")->value_place, "'prefix' must not hold braces: they choose a Cluster's slot");
-    if (config->http_listen[0] != '\0' && http_listen_check(config->http_listen, &error) != 0)
+    if (config->http_listen[0] != '\0' && address_check(config->http_listen, &error) != 0)
         config_faults_add(faults, &setting_find(http, "listen")->value_place, "%s", error.text);
     const char *percent = strchr(config->dead_letter_topic, '%');
     if (percent != NULL && percent[1] != 't')
@@ -604,15 +604,9 @@ static void load_files(struct config *config, struct config_faults *faults)
     free(drop_ins);
 }
 
-int config_load(const char *path, struct config **ret_config, struct config_faults *faults)
+/* From what was read to what it means. Frees the config after a fault. */
+static int interpret(struct config *config, struct config **ret_config, size_t faults_before, struct config_faults *faults)
 {
-    struct config *config = xcalloc(1, sizeof(*config));
-    size_t faults_before = faults->count;
-    char real[PATH_MAX];
-
-    config->path = xstrdup(realpath(path, real) != NULL ? real : path);
-    config_set_defaults(config);
-    load_files(config, faults);
     if (faults->count > faults_before) { /* half a file would be full of follow-up faults */
         config_destroy(config);
         return -EINVAL;
@@ -635,6 +629,31 @@ int config_load(const char *path, struct config **ret_config, struct config_faul
     }
     *ret_config = config;
     return 0;
+}
+
+int config_load(const char *path, struct config **ret_config, struct config_faults *faults)
+{
+    struct config *config = xcalloc(1, sizeof(*config));
+    size_t faults_before = faults->count;
+    char real[PATH_MAX];
+
+    config->path = xstrdup(realpath(path, real) != NULL ? real : path);
+    config_set_defaults(config);
+    load_files(config, faults);
+    return interpret(config, ret_config, faults_before, faults);
+}
+
+int config_parse(const char *name, const char *const *texts, size_t count, struct config **ret_config,
+                 struct config_faults *faults)
+{
+    struct config *config = xcalloc(1, sizeof(*config));
+    size_t faults_before = faults->count;
+
+    config->path = xstrdup(name);
+    config_set_defaults(config);
+    for (size_t i = 0; i < count; i++)
+        yaml_parse(texts[i], name, &config->root, faults);
+    return interpret(config, ret_config, faults_before, faults);
 }
 
 void config_destroy(struct config *config)

@@ -13,7 +13,7 @@
 #include <microhttpd.h>
 
 #include "base/log.h"
-#include "base/setting.h"
+#include "service/address.h"
 
 #define CONNECTIONS_MAX 64
 #define CONNECTION_TIMEOUT_S 10
@@ -34,39 +34,13 @@ struct answer {
 
 /* ---- address ---------------------------------------------------------------------------------- */
 
-static int listen_split(const char *listen, char **ret_host, char **ret_port, struct error *ret_error)
-{
-    const char *colon = strrchr(listen, ':');
-    int64_t port;
-
-    if (colon == NULL || colon == listen)
-        return error_set(ret_error, EINVAL, "'%s' is not host:port", listen);
-    if (parse_int(colon + 1, &port) != 0 || port < 0 || port > 65535)
-        return error_set(ret_error, EINVAL, "'%s' has no port from 0 to 65535", listen);
-    bool has_brackets = listen[0] == '[' && colon[-1] == ']';
-    size_t length = (size_t)(colon - listen);
-    if (!has_brackets && memchr(listen, ':', length) != NULL)
-        return error_set(ret_error, EINVAL, "'%s': an IPv6 address stands in brackets, [::1]:8288", listen);
-    *ret_host = has_brackets ? xstrndup(listen + 1, length - 2) : xstrndup(listen, length);
-    *ret_port = xstrdup(colon + 1);
-    return 0;
-}
-
-int http_listen_check(const char *listen, struct error *ret_error)
-{
-    AUTO_FREE char *host = NULL;
-    AUTO_FREE char *port = NULL;
-
-    return listen_split(listen, &host, &port, ret_error);
-}
-
 static int listen_open(const char *listen_at, struct error *ret_error)
 {
     AUTO_FREE char *host = NULL;
     AUTO_FREE char *port = NULL;
     const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV };
     struct addrinfo *addresses = NULL;
-    int status = listen_split(listen_at, &host, &port, ret_error);
+    int status = address_split(listen_at, &host, &port, ret_error);
 
     if (status != 0)
         return status;

@@ -24,9 +24,6 @@ struct http_settings {
     void *context;
 };
 
-/* 0, or -EINVAL with the reason why `listen` can't be an address. */
-int http_listen_check(const char *listen, struct error *ret_error) MUST_CHECK;
-
 /* 0, or negative errno with the reason. */
 int http_start(const struct http_settings *settings, struct http **ret_http, struct error *ret_error) MUST_CHECK;
 /* The port it listens on. */

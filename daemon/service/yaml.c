@@ -276,16 +276,11 @@ static void diag_to_faults(struct reader *reader, struct fy_diag *diag)
         config_faults_add(reader->faults, &(struct place){ .file = reader->path }, "not YAML");
 }
 
-void yaml_load(const char *path, struct setting *root, struct config_faults *faults)
+void yaml_parse(const char *text, const char *name, struct setting *root, struct config_faults *faults)
 {
-    struct reader reader = { .path = place_file(path), .faults = faults };
+    struct reader reader = { .path = place_file(name), .faults = faults };
     struct fy_diag_cfg diag_cfg;
 
-    AUTO_FREE char *text = file_read(path, FILE_SIZE_MAX);
-    if (text == NULL) {
-        config_faults_add(faults, &(struct place){ .file = reader.path }, "can't be read: %s", strerror(errno));
-        return;
-    }
     fy_diag_cfg_default(&diag_cfg);
     diag_cfg.fp = NULL;
     struct fy_diag *diag = fy_diag_create(&diag_cfg);
@@ -302,4 +297,14 @@ void yaml_load(const char *path, struct setting *root, struct config_faults *fau
         config_faults_add(faults, &(struct place){ .file = reader.path, .line = 1, .column = 1 }, "must be a map of keys");
     fy_document_destroy(document);
     fy_diag_destroy(diag);
+}
+
+void yaml_load(const char *path, struct setting *root, struct config_faults *faults)
+{
+    AUTO_FREE char *text = file_read(path, FILE_SIZE_MAX);
+
+    if (text != NULL)
+        yaml_parse(text, path, root, faults);
+    else
+        config_faults_add(faults, &(struct place){ .file = place_file(path) }, "can't be read: %s", strerror(errno));
 }

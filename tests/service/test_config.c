@@ -302,3 +302,16 @@ Test(config, follows_aliases_but_not_in_circles)
     config = NULL;
     check_fault("options: {m: &m {x: *m}}\n", 3, 18, "nested too deep");
 }
+
+Test(config, merges_texts_as_drop_ins)
+{
+    const char *const texts[] = {
+        "kafka: {bootstrap.servers: a}\ntopics: [events]\nretry: {retries: 3, jitter: 0}",
+        "retry: {retries: 7}",
+    };
+
+    cr_assert_eq(config_parse("a text", texts, 2, &config, &faults), 0);
+    cr_assert_eq(config->retry.retries, 7);
+    cr_assert(config->retry.has_jitter);
+    cr_assert_eq(config->retry.jitter_ms, 0);
+}

@@ -104,17 +104,3 @@ Test(http, refuses_a_port_in_use)
     cr_assert_eq(http_start(&settings, &other, &error), -EADDRINUSE);
     cr_assert_not_null(strstr(error.text, listen));
 }
-
-Test(http, knows_what_is_an_address)
-{
-    struct error error;
-
-    cr_assert_eq(http_listen_check("127.0.0.1:8288", &error), 0);
-    cr_assert_eq(http_listen_check("[::1]:0", &error), 0);
-    cr_assert_eq(http_listen_check("localhost:1", &error), 0);
-    cr_assert_neq(http_listen_check("8288", &error), 0);
-    cr_assert_neq(http_listen_check(":8288", &error), 0);
-    cr_assert_neq(http_listen_check("127.0.0.1:99999", &error), 0);
-    cr_assert_neq(http_listen_check("127.0.0.1:", &error), 0);
-    cr_assert_neq(http_listen_check("::1:80", &error), 0);
-}
