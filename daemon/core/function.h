@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A function as the daemon runs it: the module's declaration with the config's settings applied.
- * Made by modules/loader, constant afterwards, lives as long as the daemon.
+ * Made by modules/loader, constant afterwards, lives as long as the daemon. New settings of a running
+ * daemon make a newer struct of it, with the same id, trigger, ordering, code, module and index; what
+ * has begun with the older one ends with it.
  */
 #ifndef STEPD_CORE_FUNCTION_H
 #define STEPD_CORE_FUNCTION_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -39,6 +42,15 @@ struct function {
     const void *options;
     const struct module *module;
     size_t index;  /* position in the daemon's list of functions */
+    _Atomic(const struct function *) newest; /* in the first one of an id only; NULL: itself */
 };
+
+/* As an attempt is to begin with it now; `first` is the one that the daemon started with. Any thread. */
+static inline const struct function *function_newest(const struct function *first)
+{
+    const struct function *newest = atomic_load_explicit(&first->newest, memory_order_acquire);
+
+    return newest != NULL ? newest : first;
+}
 
 #endif

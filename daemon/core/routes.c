@@ -149,7 +149,7 @@ struct found {
 static void found_add(struct found *found, const struct function *function)
 {
     if (found->count < found->max)
-        found->out[found->count] = function;
+        found->out[found->count] = function_newest(function);
     found->count++;
 }
 

@@ -16,8 +16,8 @@ struct routes;
 struct routes *routes_create(const struct function *const *functions, size_t count);
 void routes_destroy(struct routes *routes);
 
-/* Writes up to `max` functions to `out`, in the order in which they were given to routes_create(),
- * and returns how many match, which may be more. `event_name` NULL (undecodable): those with a
+/* Writes up to `max` functions to `out`, each the newest of it, in the order in which they were given
+ * to routes_create(), and returns how many match, which may be more. `event_name` NULL (undecodable): those with a
  * topic only. Allocates nothing. */
 size_t routes_match(const struct routes *routes, const char *topic, const char *event_name,
                     const struct function **out, size_t max);

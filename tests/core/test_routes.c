@@ -121,3 +121,18 @@ Test(routes, find_each_of_many_names)
     }
     routes_destroy(large);
 }
+
+Test(routes, give_the_newest_settings_of_a_function, .init = NULL, .fini = NULL)
+{
+    struct function first = { .id = "mail", .event = "user/created", .retries = 1 };
+    const struct function newer = { .id = "mail", .event = "user/created", .retries = 2 };
+    const struct function *found[1];
+    struct routes *own = routes_of(&first, 1);
+
+    cr_assert_eq(routes_match(own, "events", "user/created", found, 1), 1);
+    cr_assert_eq(found[0]->retries, 1);
+    atomic_store(&first.newest, &newer);
+    cr_assert_eq(routes_match(own, "events", "user/created", found, 1), 1);
+    cr_assert_eq(found[0]->retries, 2);
+    routes_destroy(own);
+}
