@@ -19,8 +19,7 @@ struct signals {
     pthread_t thread;
     int signal_fd;
     int end_fd;
-    void (*stop)(void *context, const char *signal_name);
-    void *context;
+    struct signal_actions actions;
 };
 
 static void signal_set_fill(sigset_t *set)
@@ -59,7 +58,7 @@ static void *stopper_run(void *argument)
 {
     struct stopper *stopper = argument;
 
-    stopper->signals->stop(stopper->signals->context, stopper->name);
+    stopper->signals->actions.stop(stopper->signals->actions.context, stopper->name);
     return NULL;
 }
 
@@ -81,7 +80,8 @@ static void *signals_run(void *argument)
         if (read(signals->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
             continue;
         if (info.ssi_signo == SIGHUP) {
-            log_info("SIGHUP: the config is read at start only; restart to apply a new one");
+            if (stopper.name == NULL)
+                signals->actions.reload(signals->actions.context);
             continue;
         }
         if (stopper.name != NULL) {
@@ -108,16 +108,14 @@ static void signals_free(struct signals *signals)
     free(signals);
 }
 
-int signals_start(void (*stop)(void *context, const char *signal_name), void *context, struct signals **ret_signals,
-                  struct error *ret_error)
+int signals_start(const struct signal_actions *actions, struct signals **ret_signals, struct error *ret_error)
 {
     struct signals *signals = xcalloc(1, sizeof(*signals));
     sigset_t set;
 
     signals_block();
     signal_set_fill(&set);
-    signals->stop = stop;
-    signals->context = context;
+    signals->actions = *actions;
     signals->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     signals->end_fd = eventfd(0, EFD_CLOEXEC);
     int code = signals->signal_fd < 0 || signals->end_fd < 0 ? errno

@@ -18,6 +18,7 @@
 
 static sem_t told;
 static const char *told_by;
+static sem_t reloaded;
 
 static void stop(void *context, const char *signal_name)
 {
@@ -25,27 +26,70 @@ static void stop(void *context, const char *signal_name)
     (void)sem_post(context);
 }
 
-static void wait_told(void)
+static void reload(void *context)
+{
+    (void)context;
+    (void)sem_post(&reloaded);
+}
+
+static const struct signal_actions actions = { .stop = stop, .reload = reload, .context = &told };
+
+static int wait_for(sem_t *semaphore)
 {
     struct timespec until;
 
     (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += 5;
-    cr_assert_eq(sem_timedwait(&told, &until), 0);
+    until.tv_sec += 20;
+    return sem_timedwait(semaphore, &until);
 }
 
-Test(signals, stop_once_when_told_and_ignore_a_hangup)
+static void setup(void)
+{
+    (void)sem_init(&told, 0, 0);
+    (void)sem_init(&reloaded, 0, 0);
+}
+
+TestSuite(signals, .init = setup);
+
+Test(signals, stop_when_told)
 {
     struct signals *signals = NULL;
     struct error error;
 
-    (void)sem_init(&told, 0, 0);
-    cr_assert_eq(signals_start(stop, &told, &signals, &error), 0);
-    (void)kill(getpid(), SIGHUP);
+    cr_assert_eq(signals_start(&actions, &signals, &error), 0);
     (void)kill(getpid(), SIGTERM);
-    wait_told();
+    cr_assert_eq(wait_for(&told), 0);
     cr_assert_str_eq(told_by, "SIGTERM");
     signals_stop(signals);
+}
+
+Test(signals, reload_at_each_hangup)
+{
+    struct signals *signals = NULL;
+    struct error error;
+
+    cr_assert_eq(signals_start(&actions, &signals, &error), 0);
+    for (int i = 0; i < 3; i++) {
+        (void)kill(getpid(), SIGHUP);
+        cr_assert_eq(wait_for(&reloaded), 0);
+    }
+    cr_assert_neq(sem_trywait(&told), 0);
+    signals_stop(signals);
+}
+
+Test(signals, do_not_reload_while_they_stop)
+{
+    struct signals *signals = NULL;
+    struct error error;
+
+    cr_assert_eq(signals_start(&actions, &signals, &error), 0);
+    (void)kill(getpid(), SIGTERM);
+    cr_assert_eq(wait_for(&told), 0);
+    (void)kill(getpid(), SIGHUP);
+    for (sigset_t pending; sigpending(&pending) == 0 && sigismember(&pending, SIGHUP) == 1;)
+        (void)usleep(1000);
+    signals_stop(signals); /* the signal was taken */
+    cr_assert_neq(sem_trywait(&reloaded), 0);
 }
 
 static void stop_for_ever(void *context, const char *signal_name)
@@ -61,10 +105,10 @@ Test(signals, end_at_once_when_told_twice)
     pid_t child = fork();
 
     if (child == 0) {
+        const struct signal_actions stuck = { .stop = stop_for_ever, .reload = reload, .context = &told };
         struct signals *signals = NULL;
         struct error error;
-        (void)sem_init(&told, 0, 0);
-        if (signals_start(stop_for_ever, &told, &signals, &error) != 0)
+        if (signals_start(&stuck, &signals, &error) != 0)
             _exit(1);
         (void)kill(getpid(), SIGINT);
         (void)sem_wait(&told);
@@ -82,7 +126,7 @@ Test(signals, stopping_without_a_signal_is_fine)
     struct signals *signals = NULL;
     struct error error;
 
-    cr_assert_eq(signals_start(stop, &told, &signals, &error), 0);
+    cr_assert_eq(signals_start(&actions, &signals, &error), 0);
     signals_stop(signals);
     signals_stop(NULL);
 }
