@@ -229,6 +229,18 @@ static int64_t dedupe_choose(const struct config_function *given, const struct s
     return declared->dedupe_ms > 0 ? declared->dedupe_ms : all_ms;
 }
 
+/* What the author's own check says of the filled options. */
+static void options_ask(const struct declaration *declaration, const char *owner, const void *options,
+                        const struct place *place, struct config_faults *faults)
+{
+    char why[400] = "";
+
+    if (declaration->function.check == NULL || options == NULL)
+        return;
+    if (declaration->function.check(options, why, sizeof(why)) != 0)
+        config_faults_add(faults, place, "[%s] %s", owner, why[0] != '\0' ? why : "its module refuses the options");
+}
+
 static void function_make(struct builder *builder, const struct declaration *declaration, const char *id,
                           const struct config_function *given)
 {
@@ -263,6 +275,7 @@ static void function_make(struct builder *builder, const struct declaration *dec
         },
         .options = declared->options,
     };
+    options_ask(declaration, owner, made->function.options, &place, builder->faults);
     trigger_check(builder, &made->function, given);
     functions->items = xrealloc(functions->items, (functions->count + 1) * sizeof(*functions->items));
     functions->items[functions->count++] = &made->function;

@@ -202,6 +202,12 @@ Test(loader, a_template_makes_functions_with_options_of_their_own)
     cr_assert_null(function("hook"));
 }
 
+Test(loader, an_author_refuses_what_types_allow)
+{
+    cr_assert_eq(load("good", GOOD_OPTIONS "functions:\n  crm: {use: hook, event: e, url: 'ftp://a'}\n"), -EINVAL);
+    check_fault("stepd.yaml", 7, "[function crm] 'url' must begin with http, not 'ftp://a'");
+}
+
 /* ---- slips in the config ---------------------------------------------------------------------- */
 
 Test(loader, a_function_that_is_not_there_is_a_slip)

@@ -149,6 +149,9 @@ struct stepd_function {
     int64_t dedupe_ms;         /* a second event with the same id within it starts nothing; 0: off */
     const struct stepd_option *options; /* this function's own settings: stepd_options() */
     size_t options_size;       /* size of the struct that they fill */
+    /* What types can't say of them, looked at before anything runs: 0, or anything else once it
+     * wrote what is wrong ("'level' must be low or high, not 'hi'"). */
+    int (*check)(const void *options, char *ret_why, size_t why_size);
 #ifdef __cplusplus
     bool is_template;          /* C++ keeps the word for itself */
 #else
