@@ -7,6 +7,8 @@
 #include <string.h>
 #include <systemd/sd-daemon.h>
 
+#include "base/clock.h"
+
 void notify_ready(void)
 {
     (void)sd_notify(0, "READY=1");
@@ -27,6 +29,11 @@ void notify_status(const char *format, ...)
 void notify_stopping(void)
 {
     (void)sd_notify(0, "STOPPING=1");
+}
+
+void notify_reloading(void)
+{
+    (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_monotonic_ns() / 1000);
 }
 
 void notify_extend_timeout(int64_t timeout_ms)

@@ -11,6 +11,8 @@ void notify_ready(void);
 /* One line for `systemctl status`. */
 void notify_status(const char *format, ...) PRINTF_LIKE(1, 2);
 void notify_stopping(void);
+/* The config is read again, until notify_ready(). */
+void notify_reloading(void);
 /* Starting or stopping takes that long still. */
 void notify_extend_timeout(int64_t timeout_ms);
 /* The daemon moves; to be said more often than every notify_watchdog_interval_ms(). */

@@ -4,17 +4,12 @@
 #include <criterion/criterion.h>
 #include <semaphore.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-#include "service/notify.h"
 
 static sem_t told;
 static const char *told_by;
@@ -129,38 +124,4 @@ Test(signals, stopping_without_a_signal_is_fine)
     cr_assert_eq(signals_start(&actions, &signals, &error), 0);
     signals_stop(signals);
     signals_stop(NULL);
-}
-
-Test(notify, does_nothing_without_a_service_manager)
-{
-    (void)unsetenv("NOTIFY_SOCKET");
-    (void)unsetenv("WATCHDOG_USEC");
-    notify_ready();
-    notify_status("working on %d things\nREADY=0", 3);
-    notify_extend_timeout(1000);
-    notify_stopping();
-    cr_assert_eq(notify_watchdog_interval_ms(), 0);
-}
-
-Test(notify, tells_the_service_manager)
-{
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    char text[512];
-    int sock = socket(AF_UNIX, SOCK_DGRAM, 0);
-
-    /* An abstract address, named after us. */
-    int length = snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1, "stepd-notify-%d", (int)getpid());
-    cr_assert_eq(bind(sock, (struct sockaddr *)&address,
-                      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length)), 0);
-    (void)snprintf(text, sizeof(text), "@%s", address.sun_path + 1);
-    (void)setenv("NOTIFY_SOCKET", text, 1);
-    notify_status("3 partitions\nREADY=0");
-    ssize_t size = read(sock, text, sizeof(text) - 1);
-    text[size > 0 ? size : 0] = '\0';
-    cr_assert_str_eq(text, "STATUS=3 partitions");
-    notify_extend_timeout(1500);
-    size = read(sock, text, sizeof(text) - 1);
-    text[size > 0 ? size : 0] = '\0';
-    cr_assert_str_eq(text, "EXTEND_TIMEOUT_USEC=1500000");
-    (void)close(sock);
 }

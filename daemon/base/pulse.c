@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/pulse.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+static struct {
+    pthread_mutex_t lock; /* guards `first`, and what the looker keeps in each */
+    struct pulse *first;
+} the_pulses = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+struct pulse *pulse_start(const char *name, int64_t limit_ms)
+{
+    struct pulse *pulse = aligned_alloc(_Alignof(struct pulse), sizeof(*pulse));
+
+    if (pulse == NULL)
+        abort();
+    *pulse = (struct pulse){ .name = name, .limit_ms = limit_ms, .moved_ms = clock_monotonic_ms() };
+    (void)pthread_mutex_lock(&the_pulses.lock);
+    pulse->next = the_pulses.first;
+    the_pulses.first = pulse;
+    (void)pthread_mutex_unlock(&the_pulses.lock);
+    return pulse;
+}
+
+void pulse_stop(struct pulse *pulse)
+{
+    if (pulse == NULL)
+        return;
+    (void)pthread_mutex_lock(&the_pulses.lock);
+    struct pulse **at = &the_pulses.first;
+    while (*at != pulse) {
+        assert(*at != NULL);
+        at = &(*at)->next;
+    }
+    *at = pulse->next;
+    (void)pthread_mutex_unlock(&the_pulses.lock);
+    free(pulse);
+}
+
+/* How long it has been stuck; 0: it moves, or rests. */
+static int64_t still_ms(struct pulse *pulse, int64_t now_ms)
+{
+    uint64_t beats = atomic_load_explicit(&pulse->beats, memory_order_relaxed);
+
+    if (beats != pulse->seen_beats || (beats & 1) != 0) {
+        pulse->seen_beats = beats;
+        pulse->moved_ms = now_ms;
+    }
+    int64_t still = now_ms - pulse->moved_ms;
+    return still > pulse->limit_ms ? still : 0;
+}
+
+size_t pulses_look(int64_t now_ms, const char **ret_name, int64_t *ret_still_ms)
+{
+    size_t stuck = 0;
+    int64_t longest_ms = 0;
+
+    (void)pthread_mutex_lock(&the_pulses.lock);
+    for (struct pulse *pulse = the_pulses.first; pulse != NULL; pulse = pulse->next) {
+        int64_t still = still_ms(pulse, now_ms);
+        stuck += still > 0;
+        if (still <= longest_ms)
+            continue;
+        longest_ms = still;
+        *ret_name = pulse->name;
+        *ret_still_ms = still;
+    }
+    (void)pthread_mutex_unlock(&the_pulses.lock);
+    return stuck;
+}
