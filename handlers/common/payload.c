@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/payload.h"
+
+#include <assert.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/text.h"
+
+#define MEMBERS_MAX 16
+
+static const char *const NAMES[] = {
+    [PAYLOAD_CLOUDEVENT] = "cloudevent",
+    [PAYLOAD_EVENT] = "event",
+    [PAYLOAD_DATA] = "data",
+    [PAYLOAD_RAW] = "raw",
+};
+
+/* A map under construction; what its values point to is the event's. */
+struct members {
+    msgpack_object_kv pairs[MEMBERS_MAX];
+    uint32_t count;
+};
+
+bool payload_form_parse(const char *name, enum payload_form *ret_form)
+{
+    for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++) {
+        if (strcmp(NAMES[i], name) != 0)
+            continue;
+        *ret_form = (enum payload_form)i;
+        return true;
+    }
+    return false;
+}
+
+/* ---- members ---------------------------------------------------------------------------------- */
+
+static msgpack_object string_of(const void *text, size_t size)
+{
+    msgpack_object object = { .type = MSGPACK_OBJECT_STR };
+
+    object.via.str.ptr = text;
+    object.via.str.size = (uint32_t)size;
+    return object;
+}
+
+static msgpack_object bytes_of(const void *bytes, size_t size)
+{
+    msgpack_object object = { .type = MSGPACK_OBJECT_BIN };
+
+    object.via.bin.ptr = bytes;
+    object.via.bin.size = (uint32_t)size;
+    return object;
+}
+
+static void add(struct members *members, const char *name, msgpack_object value)
+{
+    assert(members->count < MEMBERS_MAX);
+    members->pairs[members->count++] = (msgpack_object_kv){ .key = string_of(name, strlen(name)), .val = value };
+}
+
+static void add_text(struct members *members, const char *name, const char *text)
+{
+    add(members, name, string_of(text, strlen(text)));
+}
+
+static void add_integer(struct members *members, const char *name, int64_t value)
+{
+    msgpack_object object = { .type = value < 0 ? MSGPACK_OBJECT_NEGATIVE_INTEGER : MSGPACK_OBJECT_POSITIVE_INTEGER };
+
+    object.via.i64 = value;
+    add(members, name, object);
+}
+
+static const char *members_to_json(struct stepd_ctx *ctx, struct members *members)
+{
+    msgpack_object map = { .type = MSGPACK_OBJECT_MAP };
+
+    map.via.map.ptr = members->pairs;
+    map.via.map.size = members->count;
+    return stepd_to_json(ctx, &map);
+}
+
+/* ---- the event's parts ------------------------------------------------------------------------ */
+
+/* A message that nobody could decode has no data but its bytes. */
+static bool is_bytes(const struct stepd_event *event, msgpack_object *ret_bytes)
+{
+    if (event->data->type == MSGPACK_OBJECT_BIN) {
+        *ret_bytes = *event->data;
+        return true;
+    }
+    if (event->data->type != MSGPACK_OBJECT_NIL || event->raw_len == 0 || strcmp(event->name, event->topic) != 0)
+        return false;
+    *ret_bytes = bytes_of(event->raw, event->raw_len);
+    return true;
+}
+
+/* JSON writes bytes as base64. */
+static void add_data(struct members *members, const struct stepd_event *event)
+{
+    msgpack_object bytes;
+
+    if (is_bytes(event, &bytes))
+        add(members, "data_base64", bytes);
+    else
+        add(members, "data", *event->data);
+}
+
+static void add_key(struct members *members, const struct stepd_event *event, const char *name, const char *base64_name)
+{
+    if (event->key == NULL)
+        return;
+    if (text_is_utf8(event->key, event->key_len))
+        add(members, name, string_of(event->key, event->key_len));
+    else if (base64_name != NULL)
+        add(members, base64_name, bytes_of(event->key, event->key_len));
+}
+
+static bool time_write(int64_t unix_ms, char *text, size_t size)
+{
+    time_t seconds = (time_t)(unix_ms / 1000);
+    struct tm parts;
+    char date[32];
+
+    if (unix_ms < 0 || gmtime_r(&seconds, &parts) == NULL || strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &parts) == 0)
+        return false;
+    (void)snprintf(text, size, "%s.%03dZ", date, (int)(unix_ms % 1000));
+    return true;
+}
+
+/* ---- forms ------------------------------------------------------------------------------------ */
+
+static const char *cloudevent(struct stepd_ctx *ctx, const struct stepd_event *event)
+{
+    struct members members = { .count = 0 };
+    char source[300], time[64];
+    msgpack_object bytes;
+
+    (void)snprintf(source, sizeof(source), "/topics/%s", event->topic);
+    add_text(&members, "specversion", "1.0");
+    add_text(&members, "id", event->id);
+    add_text(&members, "source", source);
+    add_text(&members, "type", event->name);
+    if (time_write(event->ts_ms, time, sizeof(time)))
+        add_text(&members, "time", time);
+    if (event->traceparent != NULL)
+        add_text(&members, "traceparent", event->traceparent);
+    add_key(&members, event, "partitionkey", NULL);
+    if (!is_bytes(event, &bytes))
+        add_text(&members, "datacontenttype", "application/json");
+    add_data(&members, event);
+    return members_to_json(ctx, &members);
+}
+
+static const char *plain_event(struct stepd_ctx *ctx, const struct stepd_event *event)
+{
+    struct members members = { .count = 0 };
+
+    add_text(&members, "id", event->id);
+    add_text(&members, "name", event->name);
+    add_data(&members, event);
+    if (event->user->type != MSGPACK_OBJECT_NIL)
+        add(&members, "user", *event->user);
+    add_integer(&members, "ts", event->ts_ms);
+    add_text(&members, "topic", event->topic);
+    add_integer(&members, "partition", event->partition);
+    add_integer(&members, "offset", event->offset);
+    add_key(&members, event, "key", "key_base64");
+    if (event->traceparent != NULL)
+        add_text(&members, "traceparent", event->traceparent);
+    return members_to_json(ctx, &members);
+}
+
+static struct payload json_payload(const char *json, const char *content_type)
+{
+    return (struct payload){ .bytes = json, .size = strlen(json), .content_type = content_type };
+}
+
+static struct payload bytes_payload(const void *bytes, size_t size)
+{
+    return (struct payload){ .bytes = size > 0 ? bytes : "", .size = size, .content_type = "application/octet-stream" };
+}
+
+struct payload payload_make(struct stepd_ctx *ctx, enum payload_form form)
+{
+    const struct stepd_event *event = stepd_event(ctx);
+    msgpack_object bytes;
+
+    switch (form) {
+    case PAYLOAD_CLOUDEVENT:
+        return json_payload(cloudevent(ctx, event), "application/cloudevents+json");
+    case PAYLOAD_EVENT:
+        return json_payload(plain_event(ctx, event), "application/json");
+    case PAYLOAD_DATA:
+        if (is_bytes(event, &bytes))
+            return bytes_payload(bytes.via.bin.ptr, bytes.via.bin.size);
+        return json_payload(stepd_to_json(ctx, event->data), "application/json");
+    case PAYLOAD_RAW:
+        break;
+    }
+    return bytes_payload(event->raw, event->raw_len);
+}

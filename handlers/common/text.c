@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/text.h"
+
+#include <jansson.h>
+
+bool text_is_utf8(const void *text, size_t size)
+{
+    json_t *string = json_stringn(text, size); /* refuses all else */
+
+    json_decref(string);
+    return string != NULL;
+}
+
+void text_pack(msgpack_packer *packer, const char *text, size_t size)
+{
+    if (size == 0)
+        (void)msgpack_pack_nil(packer);
+    else if (text_is_utf8(text, size))
+        (void)msgpack_pack_str_with_body(packer, text, size);
+    else
+        (void)msgpack_pack_bin_with_body(packer, text, size);
+}
+
+void text_pack_json(struct stepd_ctx *ctx, msgpack_packer *packer, const char *text, size_t size)
+{
+    const msgpack_object *object = stepd_from_json(ctx, text, size);
+
+    if (object != NULL)
+        (void)msgpack_pack_object(packer, *object);
+    else
+        text_pack(packer, text, size);
+}
+
+static bool is_blank(char c)
+{
+    return (unsigned char)c <= ' ' || c == 0x7f;
+}
+
+void text_to_line(const char *text, size_t size, char *line, size_t room)
+{
+    while (size > 0 && is_blank(text[0])) {
+        text++;
+        size--;
+    }
+    while (size > 0 && is_blank(text[size - 1]))
+        size--;
+    if (size > room - 1) /* not within a character */
+        for (size = room - 1; size > 0 && ((unsigned char)text[size] & 0xc0) == 0x80; size--)
+            continue;
+    for (size_t i = 0; i < size; i++)
+        line[i] = is_blank(text[i]) ? ' ' : text[i];
+    line[size] = '\0';
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/payload.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/context.h"
+
+#define TS_MS 1600000000500
+#define TRACE "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+static struct stepd_ctx ctx;
+static struct run run;
+static struct event event;
+
+static void open_context(void)
+{
+    context_init(&ctx);
+    run.event = &event;
+    ctx.run = &run;
+}
+
+static void close_context(void)
+{
+    event_done(&event);
+    context_done(&ctx);
+}
+
+TestSuite(payload, .init = open_context, .fini = close_context);
+
+static void receive(const char *key, const void *value, size_t size)
+{
+    static const struct event_header headers[] = { { "traceparent", { TRACE, sizeof(TRACE) - 1 } } };
+
+    event_init(&event, "orders", 2, 7, TS_MS, (struct bytes){ key, key != NULL ? strlen(key) : 0 },
+               (struct bytes){ value, size }, headers, 1);
+}
+
+static void expect(enum payload_form form, const char *content_type, const char *wanted)
+{
+    struct payload payload = payload_make(&ctx, form);
+
+    cr_assert_str_eq(payload.content_type, content_type);
+    cr_assert_eq(payload.size, strlen(wanted));
+    cr_assert_str_eq((const char *)payload.bytes, wanted);
+}
+
+#define ENVELOPE "{\"id\":\"e1\",\"name\":\"user/came\",\"data\":{\"n\":1},\"user\":{\"id\":5}}"
+
+Test(payload, is_a_cloudevent)
+{
+    receive("ada", ENVELOPE, strlen(ENVELOPE));
+    expect(PAYLOAD_CLOUDEVENT, "application/cloudevents+json",
+           "{\"specversion\":\"1.0\",\"id\":\"e1\",\"source\":\"/topics/orders\",\"type\":\"user/came\","
+           "\"time\":\"2020-09-13T12:26:40.500Z\",\"traceparent\":\"" TRACE "\",\"partitionkey\":\"ada\","
+           "\"datacontenttype\":\"application/json\",\"data\":{\"n\":1}}");
+}
+
+Test(payload, is_the_event)
+{
+    receive("ada", ENVELOPE, strlen(ENVELOPE));
+    expect(PAYLOAD_EVENT, "application/json",
+           "{\"id\":\"e1\",\"name\":\"user/came\",\"data\":{\"n\":1},\"user\":{\"id\":5},\"ts\":1600000000500,\"topic\":\"orders\","
+           "\"partition\":2,\"offset\":7,\"key\":\"ada\",\"traceparent\":\"" TRACE "\"}");
+}
+
+Test(payload, is_the_data)
+{
+    receive(NULL, ENVELOPE, strlen(ENVELOPE));
+    expect(PAYLOAD_DATA, "application/json", "{\"n\":1}");
+}
+
+Test(payload, is_the_bytes_as_they_came)
+{
+    receive(NULL, "\0\xff{", 3);
+    struct payload payload = payload_make(&ctx, PAYLOAD_RAW);
+    cr_assert_eq(payload.size, 3);
+    cr_assert_arr_eq(payload.bytes, "\0\xff{", 3);
+    cr_assert_str_eq(payload.content_type, "application/octet-stream");
+}
+
+Test(payload, bytes_that_are_no_event_are_data)
+{
+    receive("\xff", "\0\xff{", 3);
+    expect(PAYLOAD_CLOUDEVENT, "application/cloudevents+json",
+           "{\"specversion\":\"1.0\",\"id\":\"orders-2-7\",\"source\":\"/topics/orders\",\"type\":\"orders\","
+           "\"time\":\"2020-09-13T12:26:40.500Z\",\"traceparent\":\"" TRACE "\",\"data_base64\":\"AP97\"}");
+    expect(PAYLOAD_EVENT, "application/json",
+           "{\"id\":\"orders-2-7\",\"name\":\"orders\",\"data_base64\":\"AP97\",\"ts\":1600000000500,\"topic\":\"orders\","
+           "\"partition\":2,\"offset\":7,\"key_base64\":\"/w==\",\"traceparent\":\"" TRACE "\"}");
+    cr_assert_eq(payload_make(&ctx, PAYLOAD_DATA).size, 3);
+}
+
+Test(payload, nothing_is_nothing)
+{
+    receive(NULL, NULL, 0);
+    expect(PAYLOAD_DATA, "application/json", "null");
+    expect(PAYLOAD_RAW, "application/octet-stream", "");
+}
+
+Test(payload, forms_have_names)
+{
+    enum payload_form form;
+
+    cr_assert(payload_form_parse("data", &form));
+    cr_assert_eq(form, PAYLOAD_DATA);
+    cr_assert_not(payload_form_parse("Data", &form));
+    cr_assert_not(payload_form_parse("", &form));
+}
