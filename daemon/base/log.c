@@ -97,6 +97,11 @@ void log_open(enum log_level level, enum log_format format)
     atomic_store(&the_log.format, format);
 }
 
+void log_set_level(enum log_level level)
+{
+    atomic_store(&the_log.level, level);
+}
+
 bool log_has_level(enum log_level level)
 {
     return level <= atomic_load_explicit(&the_log.level, memory_order_relaxed);

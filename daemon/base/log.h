@@ -45,6 +45,8 @@ void log_open(enum log_level level, enum log_format format);
 /* Says what is still held back. */
 void log_close(void);
 bool log_has_level(enum log_level level);
+/* Any thread, at any time. */
+void log_set_level(enum log_level level);
 /* 0, or -EINVAL. */
 int log_level_parse(const char *name, enum log_level *ret_level) MUST_CHECK;
 int log_format_parse(const char *name, enum log_format *ret_format) MUST_CHECK;

@@ -336,6 +336,17 @@ static void entry_check(const struct builder *builder, const struct config_funct
 
 /* ---- the whole -------------------------------------------------------------------------------- */
 
+static int id_compare(const void *left, const void *right)
+{
+    return strcmp((*(const struct function *const *)left)->id, (*(const struct function *const *)right)->id);
+}
+
+static void functions_sort(struct functions *functions)
+{
+    functions->by_id = xmemdup(functions->items, functions->count * sizeof(*functions->items));
+    qsort(functions->by_id, functions->count, sizeof(*functions->by_id), id_compare);
+}
+
 void functions_build(const struct config *config, struct module *const *modules, size_t module_count, bool is_complete,
                      struct functions *functions, struct config_faults *faults)
 {
@@ -365,15 +376,60 @@ void functions_build(const struct config *config, struct module *const *modules,
             entry_check(&builder, given, is_complete);
     }
     free(builder.declarations);
+    functions_sort(functions);
+}
+
+/* Ours to write until others can see it. */
+static struct made_function *made_of(const struct function *function)
+{
+    return (struct made_function *)(uintptr_t)function;
 }
 
 void functions_done(struct functions *functions)
 {
     for (size_t i = 0; i < functions->count; i++) {
-        struct made_function *made = (struct made_function *)(uintptr_t)functions->items[i];
+        struct made_function *made = made_of(functions->items[i]);
         options_free(made->options, (void *)(uintptr_t)made->function.options);
         free(made);
     }
     free(functions->items);
+    free(functions->by_id);
     *functions = (struct functions){ 0 };
+}
+
+static const struct function *first_find(const struct functions *functions, const char *id)
+{
+    const struct function wanted = { .id = id };
+    const struct function *key = &wanted;
+    const struct function **found = bsearch(&key, functions->by_id, functions->count, sizeof(*functions->by_id), id_compare);
+
+    return found != NULL ? *found : NULL;
+}
+
+const struct function *functions_find(const struct functions *functions, const char *id)
+{
+    const struct function *first = first_find(functions, id);
+
+    return first != NULL ? function_newest(first) : NULL;
+}
+
+static bool is_same_code(const struct function *one, const struct function *other)
+{
+    return one->module == other->module && one->run == other->run && one->on_failure == other->on_failure;
+}
+
+void functions_renew(const struct functions *functions, const struct functions *newer)
+{
+    for (size_t i = 0; i < functions->count; i++) {
+        struct function *first = &made_of(functions->items[i])->function;
+        const struct function *found = first_find(newer, first->id);
+        if (found == NULL || !is_same_code(first, found))
+            continue;
+        struct function *renewed = &made_of(found)->function;
+        renewed->event = first->event;
+        renewed->topic = first->topic;
+        renewed->ordering = first->ordering;
+        renewed->index = first->index;
+        atomic_store_explicit(&first->newest, renewed, memory_order_release);
+    }
 }

@@ -15,6 +15,7 @@
 
 struct functions {
     const struct function **items;
+    const struct function **by_id;  /* the same, sorted */
     size_t count;
 };
 
@@ -23,5 +24,13 @@ struct functions {
 void functions_build(const struct config *config, struct module *const *modules, size_t module_count, bool is_complete,
                      struct functions *functions, struct config_faults *faults);
 void functions_done(struct functions *functions);
+
+/* Function `id` as a run of it is to begin now; NULL: there is none. Any thread. */
+const struct function *functions_find(const struct functions *functions, const char *id);
+
+/* Gives each function the settings that it has in `newer`, made of the same modules; its id, trigger
+ * and ordering stay. A function that is not in both stays as it is. `newer` must live as long. One
+ * thread; others may run attempts meanwhile. */
+void functions_renew(const struct functions *functions, const struct functions *newer);
 
 #endif

@@ -145,17 +145,28 @@ static bool files_load(struct loaded *loaded, const struct config *config, struc
 
 /* ---- the modules' own options ----------------------------------------------------------------- */
 
+static void *module_options_fill(const struct module *module, const struct config *config, struct config_faults *faults)
+{
+    const struct stepd_module *declared = module->declared;
+    const struct setting *given = config_module_options(config, declared->name);
+    const struct place place = given != NULL ? given->place : (struct place){ .file = place_file(config->path) };
+    AUTO_FREE char *owner = xasprintf("module %s", declared->name);
+    const struct option_table table = { .owner = owner, .options = declared->options, .size = declared->options_size };
+
+    return options_fill(&table, given, &place, faults);
+}
+
 static void options_load(struct loaded *loaded, const struct config *config, struct config_faults *faults)
 {
-    for (size_t i = 0; i < loaded->module_count; i++) {
-        struct module *module = loaded->modules[i];
-        const struct stepd_module *declared = module->declared;
-        const struct setting *given = config_module_options(config, declared->name);
-        const struct place place = given != NULL ? given->place : (struct place){ .file = place_file(config->path) };
-        AUTO_FREE char *owner = xasprintf("module %s", declared->name);
-        const struct option_table table = { .owner = owner, .options = declared->options, .size = declared->options_size };
-        module->options = options_fill(&table, given, &place, faults);
-    }
+    for (size_t i = 0; i < loaded->module_count; i++)
+        loaded->modules[i]->options = module_options_fill(loaded->modules[i], config, faults);
+}
+
+/* They are for the next start, but what is wrong with them is told now. */
+static void options_check_values(const struct loaded *loaded, const struct config *config, struct config_faults *faults)
+{
+    for (size_t i = 0; i < loaded->module_count; i++)
+        options_free(loaded->modules[i]->declared->options, module_options_fill(loaded->modules[i], config, faults));
 }
 
 /* Options of a module that is not there are a slip. */
@@ -183,6 +194,7 @@ int loader_load(const struct config *config, struct loaded **ret_loaded, struct 
     size_t faults_before = faults->count;
     bool is_complete = files_load(loaded, config, faults);
 
+    loaded->config = config;
     options_load(loaded, config, faults);
     if (is_complete)
         options_check_names(loaded, config, faults);
@@ -192,6 +204,35 @@ int loader_load(const struct config *config, struct loaded **ret_loaded, struct 
         return -EINVAL;
     }
     *ret_loaded = loaded;
+    return 0;
+}
+
+static bool names_same_modules(const struct config *one, const struct config *other)
+{
+    size_t i = 0;
+
+    while (one->modules[i] != NULL && other->modules[i] != NULL && strcmp(one->modules[i], other->modules[i]) == 0)
+        i++;
+    return one->modules[i] == NULL && other->modules[i] == NULL;
+}
+
+int loader_renew(struct loaded *loaded, const struct config *config, struct config_faults *faults)
+{
+    size_t faults_before = faults->count;
+    bool is_complete = names_same_modules(loaded->config, config);
+    struct functions newer = { 0 };
+
+    options_check_values(loaded, config, faults);
+    if (is_complete)
+        options_check_names(loaded, config, faults);
+    functions_build(config, loaded->modules, loaded->module_count, is_complete, &newer, faults);
+    if (faults->count > faults_before) {
+        functions_done(&newer);
+        return -EINVAL;
+    }
+    loaded->renewals = xrealloc(loaded->renewals, (loaded->renewal_count + 1) * sizeof(*loaded->renewals));
+    loaded->renewals[loaded->renewal_count++] = newer;
+    functions_renew(&loaded->functions, &newer);
     return 0;
 }
 
@@ -225,6 +266,9 @@ void loaded_destroy(struct loaded *loaded)
     if (loaded == NULL)
         return;
     functions_done(&loaded->functions);
+    for (size_t i = 0; i < loaded->renewal_count; i++)
+        functions_done(&loaded->renewals[i]);
+    free(loaded->renewals);
     for (size_t i = 0; i < loaded->module_count; i++) {
         options_free(loaded->modules[i]->declared->options, loaded->modules[i]->options);
         module_forget(loaded->modules[i]);

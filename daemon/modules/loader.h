@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * All modules of a config and the functions they make. Loaded once, at start, and constant
- * afterwards; the daemon's start and `stepd --check` do the same. Main thread only.
+ * All modules of a config and the functions they make. Loaded once, at start; only the functions'
+ * settings may be renewed afterwards. The daemon's start and `stepd --check` do the same. One thread.
  */
 #ifndef STEPD_MODULES_LOADER_H
 #define STEPD_MODULES_LOADER_H
@@ -18,11 +18,19 @@ struct loaded {
     size_t module_count;
     size_t initialised_count; /* of them, from the first */
     struct functions functions;
+    const struct config *config;
+    struct functions *renewals;  /* what later configs made of the functions; all kept, they may be in use */
+    size_t renewal_count;
 };
 
 /* Tries every module and tells every fault. 0, or -EINVAL with at least one more fault. The config
  * must live longer than what was loaded. No code of a module runs but its constructors. */
 int loader_load(const struct config *config, struct loaded **ret_loaded, struct config_faults *faults) MUST_CHECK;
+
+/* Renews the functions' settings from a later config, which must live as long as `loaded`; attempts may
+ * run meanwhile. Checks it as loader_load() does, as far as it can without opening other modules. 0, or
+ * -EINVAL with at least one more fault and nothing changed. */
+int loader_renew(struct loaded *loaded, const struct config *config, struct config_faults *faults) MUST_CHECK;
 
 /* Calls each module's init. -ECANCELED when one refuses; those before it are told to exit. */
 int modules_init(struct loaded *loaded, struct error *ret_error) MUST_CHECK;

@@ -736,6 +736,17 @@ static void source_print(const struct place *place, FILE *out)
     (void)fprintf(out, "    %.*s\n    %*s^\n", (int)strcspn(line, "\r\n"), line, place->column > 0 ? place->column - 1 : 0, "");
 }
 
+char *config_fault_text(const struct config_fault *fault)
+{
+    const struct place *place = &fault->place;
+
+    if (place->file == NULL)
+        return xstrdup(fault->text);
+    if (place->line == 0)
+        return xasprintf("%s: %s", place->file, fault->text);
+    return xasprintf("%s:%d:%d: %s", place->file, place->line, place->column, fault->text);
+}
+
 void config_faults_print(const struct config_faults *faults, FILE *out)
 {
     AUTO_FREE struct config_fault *sorted = xmemdup(faults->items, faults->count * sizeof(*sorted));

@@ -113,6 +113,8 @@ const struct setting *config_module_options(const struct config *config, const c
 /* The text of kafka's setting `name`, or NULL. */
 const char *config_kafka(const struct config *config, const char *name);
 
+/* `file:line:column: text`, without what is not known. Caller frees. */
+char *config_fault_text(const struct config_fault *fault);
 /* As a compiler does: `file:line:column: error: …`, the line and a caret; in order of place. */
 void config_faults_print(const struct config_faults *faults, FILE *out);
 

@@ -3,14 +3,19 @@
 
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
 
 #include "base/clock.h"
 
+static atomic_bool is_ready;
+
 void notify_ready(void)
 {
+    atomic_store(&is_ready, true);
     (void)sd_notify(0, "READY=1");
 }
 
@@ -33,7 +38,14 @@ void notify_stopping(void)
 
 void notify_reloading(void)
 {
-    (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_monotonic_ns() / 1000);
+    if (atomic_load(&is_ready))
+        (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_monotonic_ns() / 1000);
+}
+
+void notify_reloaded(void)
+{
+    if (atomic_load(&is_ready))
+        (void)sd_notify(0, "READY=1");
 }
 
 void notify_extend_timeout(int64_t timeout_ms)

@@ -11,8 +11,9 @@ void notify_ready(void);
 /* One line for `systemctl status`. */
 void notify_status(const char *format, ...) PRINTF_LIKE(1, 2);
 void notify_stopping(void);
-/* The config is read again, until notify_ready(). */
+/* The config is read again; it was, taken over or not. Nothing is told before notify_ready(). */
 void notify_reloading(void);
+void notify_reloaded(void);
 /* Starting or stopping takes that long still. */
 void notify_extend_timeout(int64_t timeout_ms);
 /* The daemon moves; to be said more often than every notify_watchdog_interval_ms(). */

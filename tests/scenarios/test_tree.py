@@ -10,7 +10,7 @@ MAY_INCLUDE = {
     "core": {"base"},
     "kafka": {"core", "base"},
     "redis": {"core", "base"},
-    "modules": {"core", "base"},
+    "modules": {"service", "core", "base"},
     "service": {"core", "base"},
     "dev": {"base"},
     "inngest": {"core", "base"},

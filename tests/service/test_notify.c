@@ -28,7 +28,13 @@ Test(notify, tells_the_service_manager)
     cr_assert_str_eq(manager_told(text, sizeof(text), 5000), "STATUS=3 partitions");
     notify_extend_timeout(1500);
     cr_assert_str_eq(manager_told(text, sizeof(text), 5000), "EXTEND_TIMEOUT_USEC=1500000");
+    notify_reloading(); /* it is not ready yet */
+    notify_reloaded();
+    notify_ready();
+    cr_assert_str_eq(manager_told(text, sizeof(text), 5000), "READY=1");
     notify_reloading();
     cr_assert_eq(strncmp(manager_told(text, sizeof(text), 5000), "RELOADING=1\nMONOTONIC_USEC=", 27), 0, "%s", text);
+    notify_reloaded();
+    cr_assert_str_eq(manager_told(text, sizeof(text), 5000), "READY=1");
     manager_stop();
 }
