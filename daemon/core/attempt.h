@@ -43,7 +43,7 @@ void attempt_run(struct stepd_ctx *ctx, struct run *run, struct attempt_report *
 void attempt_fail(struct stepd_ctx *ctx, struct run *run, const struct step_call *step, const char *name, const char *message,
                   struct attempt_report *ret_report);
 
-/* A message that no function can be given: its dead letter. 0 once it is out, or -ESHUTDOWN. */
+/* A message that no function can be given: its dead letter. 0 once it is out, else as publisher_ops. */
 int attempt_reject(struct publisher *publisher, const char *dead_letter_topic, const struct event *event, const char *name,
                    const char *message, int64_t now_ms) MUST_CHECK;
 

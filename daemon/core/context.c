@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/context.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +10,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "core/failure.h"
 #include "core/http_date.h"
+#include "core/packed.h"
 
 #define ZONE_CHUNK_SIZE 8192
 #define BUFFER_KEPT_SIZE 65536  /* a larger output buffer is given back after its attempt */
@@ -23,6 +26,7 @@ void context_init(struct stepd_ctx *ctx)
     msgpack_sbuffer_init(&ctx->output);
     msgpack_sbuffer_init(&ctx->step_output);
     msgpack_sbuffer_init(&ctx->scratch);
+    msgpack_sbuffer_init(&ctx->tail);
     msgpack_packer_init(&ctx->output_packer, &ctx->output, msgpack_sbuffer_write);
     msgpack_packer_init(&ctx->step_packer, &ctx->step_output, msgpack_sbuffer_write);
     ctx->random_state = (uint64_t)clock_monotonic_ns() ^ (uint64_t)(uintptr_t)ctx;
@@ -34,7 +38,8 @@ void context_done(struct stepd_ctx *ctx)
     msgpack_sbuffer_destroy(&ctx->output);
     msgpack_sbuffer_destroy(&ctx->step_output);
     msgpack_sbuffer_destroy(&ctx->scratch);
-    free(ctx->ids);
+    msgpack_sbuffer_destroy(&ctx->tail);
+    step_ids_done(&ctx->ids);
 }
 
 static void empty(msgpack_sbuffer *buffer)
@@ -49,17 +54,16 @@ static void empty(msgpack_sbuffer *buffer)
 void context_begin(struct stepd_ctx *ctx, struct run *run)
 {
     ctx->run = run;
-    ctx->is_on_failure = run->phase == RUN_IN_ON_FAILURE;
+    ctx->started_ns = clock_monotonic_ns();
     ctx->deadline_ns = 0;
-    ctx->left_ns = 0;
     ctx->raised.kind = RAISED_NOTHING;
     ctx->is_step_error = false;
+    ctx->was_nested = false;
     ctx->step.is_running = false;
-    ctx->step.was_nested = false;
     ctx->suspension = NOT_SUSPENDED;
     ctx->has_last = false;
     ctx->store_error = 0;
-    ctx->id_count = 0;
+    step_ids_clear(&ctx->ids);
     atomic_store_explicit(&ctx->slot->is_cancelled, false, memory_order_relaxed);
     empty(&ctx->output);
     if (ctx->zone_is_used) {
@@ -68,6 +72,14 @@ void context_begin(struct stepd_ctx *ctx, struct run *run)
     }
     if (run->last != NULL)
         context_set_last(ctx, run->last);
+    if (run->epoch > 0)
+        slot_hold(ctx->slot, run->id.text);
+}
+
+void context_end(struct stepd_ctx *ctx)
+{
+    if (ctx->run->epoch > 0)
+        slot_hold(ctx->slot, NULL);
 }
 
 void context_enter(struct stepd_ctx *ctx, int64_t timeout_ms)
@@ -81,51 +93,43 @@ bool context_leave(struct stepd_ctx *ctx)
     return slot_leave(ctx->slot);
 }
 
-bool context_pause(struct stepd_ctx *ctx)
+bool context_pause(struct stepd_ctx *ctx, int64_t *ret_left_ns)
 {
     if (!slot_leave(ctx->slot))
         return false;
-    if (ctx->deadline_ns != 0)
-        ctx->left_ns = ctx->deadline_ns - clock_monotonic_ns();
+    *ret_left_ns = ctx->deadline_ns != 0 ? ctx->deadline_ns - clock_monotonic_ns() : 0;
+    if (ctx->deadline_ns != 0 && *ret_left_ns <= 0)
+        *ret_left_ns = 1;
     return true;
 }
 
-void context_resume(struct stepd_ctx *ctx)
+void context_resume(struct stepd_ctx *ctx, int64_t left_ns)
 {
-    if (ctx->deadline_ns != 0)
-        ctx->deadline_ns = clock_monotonic_ns() + (ctx->left_ns > 0 ? ctx->left_ns : 1);
+    ctx->deadline_ns = left_ns != 0 ? clock_monotonic_ns() + left_ns : 0;
     slot_enter(ctx->slot, ctx->deadline_ns);
 }
 
 void *context_alloc(struct stepd_ctx *ctx, size_t size)
 {
-    void *memory = msgpack_zone_malloc(ctx->zone, size);
-    if (memory == NULL)
-        abort();
     ctx->zone_is_used = true;
-    return memory;
+    return zone_take(ctx->zone, size);
 }
 
 char *context_strdup(struct stepd_ctx *ctx, const void *text, size_t size)
 {
     char *copy = context_alloc(ctx, size + 1);
+
     memcpy(copy, text, size);
     copy[size] = '\0';
     return copy;
 }
 
-/* Cuts at the size of `to`, and never within a UTF-8 character. */
 static void copy_text(char *to, size_t size, const char *from)
 {
-    size_t length = strnlen(from, size);
-    if (length == size)
-        for (length = size - 1; length > 0 && ((unsigned char)from[length] & 0xc0) == 0x80; length--)
-            continue;
-    memcpy(to, from, length);
-    to[length] = '\0';
+    failure_copy_text(to, size, (struct bytes){ from, strlen(from) });
 }
 
-void context_raise(struct stepd_ctx *ctx, enum raised_kind kind, const char *name, const char *format, va_list arguments)
+void context_vraise(struct stepd_ctx *ctx, enum raised_kind kind, const char *name, const char *format, va_list arguments)
 {
     struct raised *raised = &ctx->raised;
     char message[ERROR_MESSAGE_SIZE + 4];
@@ -143,6 +147,15 @@ void context_raise(struct stepd_ctx *ctx, enum raised_kind kind, const char *nam
         ctx->is_step_error = false;
 }
 
+void context_raise(struct stepd_ctx *ctx, enum raised_kind kind, const char *name, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    context_vraise(ctx, kind, name, format, arguments);
+    va_end(arguments);
+}
+
 void context_set_last(struct stepd_ctx *ctx, const struct failure *failure)
 {
     if (failure != &ctx->last)
@@ -153,12 +166,22 @@ void context_set_last(struct stepd_ctx *ctx, const struct failure *failure)
 bool context_advance(struct stepd_ctx *ctx, const struct transition *transition)
 {
     struct transition_reply reply = { 0 };
-    int error = ctx->store->ops->advance(ctx->store, ctx->run, transition, &reply);
+    struct run *run = ctx->run;
+    int error = ctx->store->ops->advance(ctx->store, run, transition, &reply);
 
     if (error == 0 && reply.answer == STORE_OK) {
-        ctx->run->epoch = reply.epoch;
-        ctx->run->owner = reply.owner;
+        if (run->epoch == 0 && reply.epoch > 0)
+            slot_hold(ctx->slot, run->id.text);
+        run->epoch = reply.epoch;
+        run->owner = reply.owner;
+        run->attempt = transition->attempt;
+        run->phase = transition->phase;
         return true;
+    }
+    if (error == 0 && reply.answer == STORE_LIMIT) {
+        context_raise(ctx, RAISED_NON_RETRIABLE, "StateLimit", "limits.state: the run's results would take more room than it has");
+        ctx->suspension = SUSPENDED_BY_LIMIT;
+        return false;
     }
     ctx->store_error = error;
     ctx->store_answer = error == 0 ? reply.answer : STORE_MOVED;
@@ -166,15 +189,43 @@ bool context_advance(struct stepd_ctx *ctx, const struct transition *transition)
     return false;
 }
 
+int64_t context_now_ms(const struct stepd_ctx *ctx)
+{
+    return ctx->store->ops->now_ms(ctx->store);
+}
+
 int64_t context_retry_delay_ms(struct stepd_ctx *ctx, const struct backoff *backoff)
 {
     if (ctx->raised.has_due) {
-        int64_t delay_ms = ctx->raised.due_ms - ctx->store->ops->now_ms(ctx->store);
+        int64_t delay_ms = ctx->raised.due_ms - context_now_ms(ctx);
         return delay_ms > 0 ? delay_ms : 0;
     }
     ctx->random_state = ctx->random_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
     uint64_t mixed = ctx->random_state ^ ctx->random_state >> 33;
     return backoff_delay_ms(backoff, ctx->run->attempt, mixed * UINT64_C(0x9e3779b97f4a7c15));
+}
+
+bool context_check_output(struct stepd_ctx *ctx, const msgpack_sbuffer *output, bool *ret_is_limit)
+{
+    struct error error;
+    size_t size = 0;
+
+    *ret_is_limit = false;
+    if (output->size == 0)
+        return true;
+    if (output->size > ctx->settings->result_bytes) {
+        *ret_is_limit = true;
+        context_raise(ctx, RAISED_NON_RETRIABLE, "ResultLimit", "limits.result: a result of %zu bytes, more than %zu",
+                      output->size, ctx->settings->result_bytes);
+        return false;
+    }
+    int status = packed_measure((struct bytes){ output->data, output->size }, DATA_MAX_DEPTH, &size, &error);
+    if (status == 0 && size == output->size)
+        return true;
+    *ret_is_limit = status == -ELOOP;
+    context_raise(ctx, RAISED_NON_RETRIABLE, status == -ELOOP ? "NestingLimit" : "InvalidOutput", "the result is %s",
+                  status == 0 ? "more than one object" : error.text);
+    return false;
 }
 
 /* ---- the header's calls that only look ------------------------------------------------------- */
@@ -283,7 +334,7 @@ enum stepd_status stepd_error(struct stepd_ctx *ctx, const char *name, const cha
     va_list arguments;
 
     va_start(arguments, format);
-    context_raise(ctx, RAISED_RETRIABLE, name, format, arguments);
+    context_vraise(ctx, RAISED_RETRIABLE, name, format, arguments);
     va_end(arguments);
     return STEPD_FAILED;
 }
@@ -293,7 +344,7 @@ enum stepd_status stepd_non_retriable(struct stepd_ctx *ctx, const char *name, c
     va_list arguments;
 
     va_start(arguments, format);
-    context_raise(ctx, RAISED_NON_RETRIABLE, name, format, arguments);
+    context_vraise(ctx, RAISED_NON_RETRIABLE, name, format, arguments);
     va_end(arguments);
     return STEPD_FAILED;
 }
@@ -309,7 +360,7 @@ static void due_at(struct stepd_ctx *ctx, int64_t due_ms)
 static int64_t from_now(struct stepd_ctx *ctx, int64_t delay_ms)
 {
     int64_t bounded_ms = delay_ms < 0 ? 0 : delay_ms > DELAY_MAX_MS ? DELAY_MAX_MS : delay_ms;
-    return ctx->store->ops->now_ms(ctx->store) + bounded_ms;
+    return context_now_ms(ctx) + bounded_ms;
 }
 
 enum stepd_status stepd_retry_after(struct stepd_ctx *ctx, int64_t delay_ms, const char *name, const char *format, ...)
@@ -317,7 +368,7 @@ enum stepd_status stepd_retry_after(struct stepd_ctx *ctx, int64_t delay_ms, con
     va_list arguments;
 
     va_start(arguments, format);
-    context_raise(ctx, RAISED_RETRIABLE, name, format, arguments);
+    context_vraise(ctx, RAISED_RETRIABLE, name, format, arguments);
     va_end(arguments);
     due_at(ctx, from_now(ctx, delay_ms));
     return STEPD_FAILED;
@@ -328,7 +379,7 @@ enum stepd_status stepd_retry_at(struct stepd_ctx *ctx, int64_t unix_ms, const c
     va_list arguments;
 
     va_start(arguments, format);
-    context_raise(ctx, RAISED_RETRIABLE, name, format, arguments);
+    context_vraise(ctx, RAISED_RETRIABLE, name, format, arguments);
     va_end(arguments);
     due_at(ctx, unix_ms);
     return STEPD_FAILED;
@@ -340,9 +391,9 @@ enum stepd_status stepd_retry_after_http(struct stepd_ctx *ctx, const char *head
     int64_t due_ms;
 
     va_start(arguments, format);
-    context_raise(ctx, RAISED_RETRIABLE, name, format, arguments);
+    context_vraise(ctx, RAISED_RETRIABLE, name, format, arguments);
     va_end(arguments);
-    if (header_value != NULL && http_retry_after(header_value, ctx->store->ops->now_ms(ctx->store), &due_ms) == 0)
+    if (header_value != NULL && http_retry_after(header_value, context_now_ms(ctx), &due_ms) == 0)
         due_at(ctx, due_ms);
     return STEPD_FAILED;
 }

@@ -7,20 +7,26 @@
 #define STEPD_CORE_CONTEXT_H
 
 #include <msgpack.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include <stepd/stepd.h>
 
 #include "core/ports.h"
+#include "core/routes.h"
 #include "core/run.h"
 #include "core/slot.h"
+#include "core/step_ids.h"
 
 /* What all attempts of a daemon share. Constant. */
-struct attempt_limits {
-    int steps;            /* a run */
-    size_t result_bytes;  /* of one step or function */
-    size_t state_bytes;   /* of a run's checkpoints together */
+struct attempt_settings {
+    int steps;                     /* limits: of a run, */
+    size_t result_bytes;           /* of one step or function; a run's state is the store's to limit */
+    bool keeps_all;                /* history of runs that never needed the store, too */
+    const char *dead_letter_topic; /* "%t.dead" */
+    const char *const *topics;     /* configured; NULL-ended, one at least: where emitted events may go */
+    const struct routes *routes;   /* NULL: no topic is taken whole */
 };
 
 enum raised_kind { RAISED_NOTHING, RAISED_RETRIABLE, RAISED_NON_RETRIABLE };
@@ -44,12 +50,12 @@ enum suspension {
 /* The step that runs, or whose failure parks the run. */
 struct step_call {
     bool is_running;
-    bool was_nested;         /* it called a step of its own: refused */
     char id[STEP_ID_SIZE];
     int retries;
     struct backoff backoff;
     int64_t timeout_ms;
     bool is_at_most_once;
+    size_t position;         /* of its checkpoint */
     int executions;          /* this one included */
     int64_t started_ms;
 };
@@ -59,17 +65,15 @@ struct stepd_ctx {
     struct slot *slot;
     struct store *store;
     struct publisher *publisher;
-    const struct attempt_limits *limits;
-    const char *emit_topic;              /* where stepd_send_event() goes */
-    void *const *locals;                 /* by module index */
+    const struct attempt_settings *settings;
+    void *const *locals;                 /* by module index; NULL: none */
     uint64_t random_state;
 
-    bool is_on_failure;
-    int64_t started_ms;                  /* store's time */
-    int64_t deadline_ns;                 /* of the attempt, while module code runs; 0: none */
-    int64_t left_ns;                     /* of the deadline, while it does not */
+    int64_t started_ns;                  /* monotonic */
+    int64_t deadline_ns;                 /* of the module code that runs; 0: none */
     struct raised raised;                /* by the function, or by the step that runs */
     bool is_step_error;                  /* a step failed for good and the function raised nothing since */
+    bool was_nested;                     /* the step that runs called a step of its own: refused */
     struct step_call step;
     enum suspension suspension;
     struct transition park;              /* SUSPENDED_TO_PARK */
@@ -83,8 +87,8 @@ struct stepd_ctx {
     msgpack_sbuffer step_output;
     msgpack_packer step_packer;
     msgpack_sbuffer scratch;             /* a checkpoint on its way to the store */
-    struct id_count *ids;                /* step ids used in this attempt */
-    size_t id_count, id_capacity;
+    msgpack_sbuffer tail;                /* of the record, on its way to the store */
+    struct step_ids ids;
     int store_error;                     /* of the call that failed; 0 */
     enum store_answer store_answer;      /* SUSPENDED_BY_STORE: why */
 };
@@ -93,23 +97,31 @@ void context_init(struct stepd_ctx *ctx);
 void context_done(struct stepd_ctx *ctx);
 /* Ready for an attempt of `run`. */
 void context_begin(struct stepd_ctx *ctx, struct run *run);
+/* Nothing of the attempt's run is held any more. */
+void context_end(struct stepd_ctx *ctx);
 /* Module code is about to run, at most timeout_ms (0: no limit); is over: false when abandoned. */
 void context_enter(struct stepd_ctx *ctx, int64_t timeout_ms);
 bool context_leave(struct stepd_ctx *ctx);
-/* Between two pieces of module code in one attempt: the clock of its timeout stands still. */
-bool context_pause(struct stepd_ctx *ctx);
-void context_resume(struct stepd_ctx *ctx);
+/* Between two pieces of one function's code: the clock of its timeout stands still. False: abandoned.
+ * `ret_left_ns` is for context_resume(). */
+bool context_pause(struct stepd_ctx *ctx, int64_t *ret_left_ns);
+void context_resume(struct stepd_ctx *ctx, int64_t left_ns);
 /* An allocation that lives until the attempt ends. */
 void *context_alloc(struct stepd_ctx *ctx, size_t size);
 char *context_strdup(struct stepd_ctx *ctx, const void *text, size_t size);
-void context_raise(struct stepd_ctx *ctx, enum raised_kind kind, const char *name, const char *format, va_list arguments);
+/* An error of what is running now. */
+void context_raise(struct stepd_ctx *ctx, enum raised_kind kind, const char *name, const char *format, ...) PRINTF_LIKE(4, 5);
+void context_vraise(struct stepd_ctx *ctx, enum raised_kind kind, const char *name, const char *format, va_list arguments);
 void context_set_last(struct stepd_ctx *ctx, const struct failure *failure);
-/* One durable change of ctx->run, whose epoch, owner follow it. STORE_OK, or another answer after
- * which the attempt is suspended by the store. Module code must not be on the clock. */
+/* One durable change of ctx->run, whose epoch and owner follow it. False: the attempt is suspended,
+ * by the store or by a limit. Module code must not be on the clock. */
 bool context_advance(struct stepd_ctx *ctx, const struct transition *transition);
-/* The settings of what is retried now: the step, or the function. */
+/* Before the next attempt of what raised ctx->raised. */
 int64_t context_retry_delay_ms(struct stepd_ctx *ctx, const struct backoff *backoff);
-/* A step failed (in module code, or by timeout): parks the run, or makes the failure a checkpoint. */
-enum stepd_status step_settle_failure(struct stepd_ctx *ctx);
+/* Whether `output` is one whole object within the limits. Otherwise an error was raised;
+ * *ret_is_limit: it is for the run to fail of. */
+bool context_check_output(struct stepd_ctx *ctx, const msgpack_sbuffer *output, bool *ret_is_limit);
+/* The store's time. */
+int64_t context_now_ms(const struct stepd_ctx *ctx);
 
 #endif

@@ -125,7 +125,7 @@ int packed_measure(struct bytes data, int max_depth, size_t *ret_size, struct er
             open[depth - 1]--;
         if (head.is_container) {
             if (depth == max_depth)
-                return error_set(ret_error, EBADMSG, "nested deeper than %d levels", DATA_MAX_DEPTH);
+                return error_set(ret_error, ELOOP, "nested deeper than %d levels", DATA_MAX_DEPTH);
             open[depth++] = head.items;
         }
         at += head.size;

@@ -17,7 +17,8 @@
 
 #define DATA_MAX_DEPTH 64 /* levels of maps and arrays */
 
-/* Checks the one object at the start of `data`, and says how many bytes it has. */
+/* Checks the one object at the start of `data`, and says how many bytes it has. 0, -EBADMSG, or -ELOOP
+ * when it is nested too deep. */
 int packed_measure(struct bytes data, int max_depth, size_t *ret_size, struct error *ret_error) MUST_CHECK;
 /* The object that fills `data` entirely; lives as long as both `zone` and `data`. Of a text key
  * that stands twice in a map the last wins. 0, or -EBADMSG with the reason. */

@@ -1,2 +1,591 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/dispatch.h"
+#include "core/workers.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/attempt.h"
+#include "core/key_set.h"
+#include "core/steps.h"
+
+#define SLOW_NS INT64_C(50000)        /* work that takes longer is worth waking another thread */
+#define UNKNOWN_DELAY_MS 60000        /* until a run whose function is not here is looked at again */
+#define REJECT_PAUSE_MS 1000
+
+/* One writer: no need of an atomic add. */
+void worker_count(_Atomic(uint64_t) *counter)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
+struct worker *worker_create(struct dispatch *dispatch)
+{
+    const struct dispatch_settings *settings = &dispatch->settings;
+    struct worker *worker = xcalloc(1, sizeof(*worker));
+
+    worker->dispatch = dispatch;
+    worker->matches = xcalloc(settings->function_count + 1, sizeof(*worker->matches));
+    worker->locals = xcalloc(settings->module_count + 1, sizeof(*worker->locals));
+    slot_init(&worker->slot);
+    context_init(&worker->ctx);
+    worker->ctx.slot = &worker->slot;
+    worker->ctx.store = settings->store;
+    worker->ctx.publisher = settings->publisher;
+    worker->ctx.settings = &dispatch->attempts;
+    worker->ctx.locals = worker->locals;
+    return worker;
+}
+
+void worker_destroy(struct worker *worker)
+{
+    context_done(&worker->ctx);
+    slot_done(&worker->slot);
+    free(worker->locals);
+    free(worker->matches);
+    free(worker);
+}
+
+/* ---- gates: a function's concurrency -------------------------------------------------------------- */
+
+/* False: the job waits (as `job` on the heap) until another one of its function is over. */
+static bool gate_enter(struct dispatch *dispatch, struct job *job)
+{
+    int limit = job->function != NULL ? job->function->concurrency : 0;
+    if (limit == 0 || job->is_gated)
+        return true;
+    struct gate *gate = &dispatch->gates[job->function->index];
+
+    (void)pthread_mutex_lock(&gate->lock);
+    bool may_enter = gate->running < limit;
+    job->is_gated = true;
+    if (may_enter) {
+        gate->running++;
+    } else {
+        struct job *waiting = xmemdup(job, sizeof(*job));
+        jobs_add(&gate->waiting, waiting);
+    }
+    (void)pthread_mutex_unlock(&gate->lock);
+    return may_enter;
+}
+
+/* The next that may run, in the place of the one that is over; NULL: none waits. */
+static struct job *gate_leave(struct dispatch *dispatch, const struct job *job)
+{
+    if (!job->is_gated)
+        return NULL;
+    struct gate *gate = &dispatch->gates[job->function->index];
+
+    (void)pthread_mutex_lock(&gate->lock);
+    struct job *next = jobs_take(&gate->waiting);
+    if (next == NULL)
+        gate->running--;
+    (void)pthread_mutex_unlock(&gate->lock);
+    return next;
+}
+
+/* ---- what became of an attempt ------------------------------------------------------------------- */
+
+static void say(const struct worker *worker, const struct run *run, const struct attempt_report *report)
+{
+    bool is_watched = worker->dispatch->attempts.keeps_all;
+    enum log_level quiet = is_watched ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG;
+    struct log_fields fields = LOG_FIELDS_NONE;
+    enum log_level level = quiet;
+    char duration[LOG_DURATION_SIZE];
+
+    switch (report->end) {
+    case ATTEMPT_COMPLETED:
+        fields.outcome = "completed";
+        break;
+    case ATTEMPT_RETRY:
+        fields.outcome = "retry";
+        level = LOG_LEVEL_WARN;
+        break;
+    case ATTEMPT_SLEEPING:
+        fields.outcome = "sleeping";
+        break;
+    case ATTEMPT_FAILED:
+        fields.outcome = "failed";
+        level = LOG_LEVEL_ERROR;
+        break;
+    case ATTEMPT_CANCELLED:
+        fields.outcome = "cancelled";
+        break;
+    case ATTEMPT_MOVED:
+    case ATTEMPT_STOPPED:
+    case ATTEMPT_ABANDONED:
+        return;
+    }
+    if (!log_has_level(level))
+        return;
+    fields.run_id = run->id.text;
+    fields.function = run->function->id;
+    fields.event_id = run->event->view.id;
+    fields.trace_id = run->event->traceparent;
+    fields.topic = run->event->view.topic;
+    fields.partition = run->event->view.partition;
+    fields.offset = run->event->view.offset;
+    fields.attempt = report->failure != NULL ? report->failure->attempt : run->attempt;
+    if (report->end == ATTEMPT_RETRY || report->end == ATTEMPT_SLEEPING)
+        fields.due_in_ms = report->due_in_ms > 0 ? report->due_in_ms : 0;
+    if (report->failure != NULL && report->failure->step_id[0] != '\0')
+        fields.step = report->failure->step_id;
+    if (report->failure != NULL)
+        log_event(level, &fields, "%s: %s", report->failure->name, report->failure->message);
+    else
+        log_event(level, &fields, "%s", log_duration((report->ended_ns - report->started_ns) / 1000000, duration));
+}
+
+static void tally(struct tally *tally, const struct attempt_report *report)
+{
+    switch (report->end) {
+    case ATTEMPT_COMPLETED:
+        worker_count(&tally->completed);
+        break;
+    case ATTEMPT_RETRY:
+        worker_count(&tally->retried);
+        break;
+    case ATTEMPT_FAILED:
+        worker_count(&tally->failed);
+        worker_count(&tally->dead);
+        break;
+    case ATTEMPT_MOVED:
+        worker_count(&tally->fenced);
+        break;
+    case ATTEMPT_SLEEPING:
+    case ATTEMPT_CANCELLED:
+    case ATTEMPT_STOPPED:
+    case ATTEMPT_ABANDONED:
+        break;
+    }
+}
+
+static bool is_ordered(const struct run *run)
+{
+    return run->function->ordering == STEPD_BY_KEY && run->event->view.key != NULL;
+}
+
+/* What its message is now. An ordered run that is left to the store keeps later ones of its key back:
+ * known before the strand goes on. */
+static enum message_state state_after(const struct job *job, const struct run *run, const struct attempt_report *report)
+{
+    if (report->end == ATTEMPT_STOPPED)
+        return run->epoch > 0 ? MESSAGE_TAKEN : MESSAGE_DROPPED;
+    bool is_stored = report->is_stored || report->end != ATTEMPT_COMPLETED;
+    bool has_ended = report->end == ATTEMPT_COMPLETED || report->end == ATTEMPT_FAILED;
+    if (is_stored && !has_ended && is_ordered(run))
+        key_set_add(job->message->assignment->parked_keys, run->function->id,
+                    (struct bytes){ run->event->view.key, run->event->view.key_len });
+    return is_stored ? MESSAGE_TAKEN : MESSAGE_DONE;
+}
+
+/* One of the message's runs is over. */
+static void end_run_of(struct message *message, enum message_state state)
+{
+    if (message->runs == 1 && message->ends == 0) {
+        message_end(message, state);
+        return;
+    }
+    unsigned ends = atomic_fetch_or(&message->ends, 1U << state) | 1U << state;
+    if (atomic_fetch_sub(&message->runs, 1) != 1)
+        return;
+    ends |= atomic_load(&message->ends);
+    message_end(message, ends & 1U << MESSAGE_DROPPED ? MESSAGE_DROPPED : ends & 1U << MESSAGE_TAKEN ? MESSAGE_TAKEN : MESSAGE_DONE);
+}
+
+/* ---- one run of a message ------------------------------------------------------------------------ */
+
+static int compare_ids(const void *a, const void *b)
+{
+    return memcmp(a, b, RUN_ID_LENGTH);
+}
+
+static bool is_taken(const struct assignment *assignment, const struct run_id *id)
+{
+    return assignment->taken_count > 0 &&
+           bsearch(id, assignment->taken, assignment->taken_count, sizeof(*id), compare_ids) != NULL;
+}
+
+/* Whether an attempt is to be made; else *ret_state is what the message is. */
+static bool may_start(struct worker *worker, const struct job *job, struct run *run, enum message_state *ret_state)
+{
+    struct store *store = worker->ctx.store;
+    struct key_set *parked = job->message->assignment->parked_keys;
+    struct bytes key = { run->event->view.key, run->event->view.key_len };
+
+    *ret_state = MESSAGE_TAKEN;
+    if (is_taken(job->message->assignment, &run->id))
+        return false;
+    if (run->function->dedupe_ms > 0) {
+        enum dedupe_answer answer;
+        *ret_state = MESSAGE_DROPPED;
+        if (store->ops->remember(store, run, run->function->dedupe_ms, &answer) != 0)
+            return false;
+        *ret_state = MESSAGE_DONE;
+        if (answer == DEDUPE_DUPLICATE) {
+            worker_count(&worker->tally.duplicates);
+            return false;
+        }
+    }
+    if (is_ordered(run) && key_set_has(parked, run->function->id, key)) {
+        enum order_answer answer;
+        *ret_state = MESSAGE_DROPPED;
+        if (store->ops->queue_behind(store, run, &answer) != 0)
+            return false;
+        *ret_state = MESSAGE_TAKEN;
+        if (answer == ORDER_QUEUED)
+            return false;
+        key_set_remove(parked, run->function->id, key);
+    }
+    return true;
+}
+
+static void begin_run(struct worker *worker, const struct job *job)
+{
+    struct event *event = &job->message->event;
+
+    worker->own_run = (struct run){
+        .function = job->function,
+        .event = event,
+        .id = job->function->dedupe_ms > 0 ? run_id_of_event_id(job->function, event) : run_id_of(job->function, event),
+        .created_ms = event->timestamp_ms >= 0 ? event->timestamp_ms : clock_wall_ms(),
+    };
+    worker->run = &worker->own_run;
+}
+
+/* False: abandoned. */
+static bool run_message(struct worker *worker)
+{
+    const struct job *job = &worker->job;
+    struct attempt_report report;
+    enum message_state state = MESSAGE_DROPPED;
+
+    if (message_begin(job->message) && !atomic_load_explicit(&worker->dispatch->is_draining, memory_order_relaxed)) {
+        begin_run(worker, job);
+        if (may_start(worker, job, worker->run, &state)) {
+            worker_count(&worker->tally.started);
+            attempt_run(&worker->ctx, worker->run, &report);
+            if (report.end == ATTEMPT_ABANDONED)
+                return false;
+            tally(&worker->tally, &report);
+            say(worker, worker->run, &report);
+            state = state_after(job, worker->run, &report);
+            steps_destroy(worker->run->steps);
+        }
+    }
+    end_run_of(job->message, state);
+    return true;
+}
+
+/* ---- one run of the store's ---------------------------------------------------------------------- */
+
+/* Its module is not here, or not any more: it waits for it. */
+static void put_off(struct worker *worker, struct claimed *claimed)
+{
+    const struct function stand_in = { .id = claimed->function_id };
+    const struct transition change = {
+        .kind = TRANSITION_PARK,
+        .status = RUN_DELAYED,
+        .phase = claimed->run.phase,
+        .attempt = claimed->run.attempt,
+        .delay_ms = UNKNOWN_DELAY_MS,
+    };
+    struct transition_reply reply;
+
+    log_warn("run %s wants function '%s', which no module here has: it is put off for a minute", claimed->run.id.text,
+             claimed->function_id);
+    claimed->run.function = &stand_in;
+    (void)worker->ctx.store->ops->advance(worker->ctx.store, &claimed->run, &change, &reply);
+    claimed->run.function = NULL;
+}
+
+/* False: abandoned. */
+static bool run_claimed(struct worker *worker)
+{
+    struct claimed *claimed = worker->job.claimed;
+    struct attempt_report report;
+
+    if (!atomic_load(&worker->dispatch->is_draining)) { /* else it stays ours, and is given back at the end */
+        worker->run = &claimed->run;
+        if (claimed->run.function == NULL) {
+            put_off(worker, claimed);
+        } else {
+            attempt_run(&worker->ctx, worker->run, &report);
+            if (report.end == ATTEMPT_ABANDONED)
+                return false;
+            tally(&worker->tally, &report);
+            say(worker, worker->run, &report);
+        }
+    }
+    claimed->release(claimed);
+    return true;
+}
+
+/* ---- jobs ---------------------------------------------------------------------------------------- */
+
+/* What the job kept from running; one of them is returned, others are queued. NULL: none. */
+static struct job *release_next(struct dispatch *dispatch, const struct job *job)
+{
+    struct job *after_gate = gate_leave(dispatch, job);
+    struct job *after_strand = job->strand != NULL ? strands_leave(dispatch->strands, job->strand) : NULL;
+
+    if (after_gate != NULL && after_strand != NULL)
+        dispatch_add_extra(dispatch, after_gate);
+    return after_strand != NULL ? after_strand : after_gate;
+}
+
+/* Runs worker->job, and whatever that kept from running. False: the watch took over. */
+static bool run_job(struct worker *worker)
+{
+    struct dispatch *dispatch = worker->dispatch;
+
+    for (;;) {
+        if (!gate_enter(dispatch, &worker->job))
+            return true;
+        bool is_ours = worker->job.claimed != NULL ? run_claimed(worker) : run_message(worker);
+        if (!is_ours)
+            return false;
+        struct job *next = release_next(dispatch, &worker->job);
+        if (next == NULL)
+            return true;
+        worker->job = *next;
+        free(next);
+    }
+}
+
+/* ---- a message nobody has looked at -------------------------------------------------------------- */
+
+/* A message without a run has no other way on than its dead letter. */
+static enum message_state reject(struct worker *worker, struct message *message, const char *name, const char *why)
+{
+    struct dispatch *dispatch = worker->dispatch;
+    const struct timespec pause = { .tv_sec = REJECT_PAUSE_MS / 1000 };
+
+    log_warn("%s [%d] @ %lld is no event (%s: %s): it goes to the dead letters", message->event.view.topic,
+             (int)message->event.view.partition, (long long)message->event.view.offset, name, why);
+    worker_count(&worker->tally.malformed);
+    for (;;) {
+        int status = attempt_reject(worker->ctx.publisher, dispatch->settings.dead_letter_topic, &message->event, name, why,
+                                    context_now_ms(&worker->ctx));
+        if (status == 0) {
+            worker_count(&worker->tally.dead);
+            return MESSAGE_DONE;
+        }
+        if (status == -ESHUTDOWN || atomic_load(&dispatch->is_draining) || atomic_load(&message->assignment->is_revoked))
+            return MESSAGE_DROPPED;
+        log_error("the brokers refuse the dead letter of %s [%d] @ %lld: trying on", message->event.view.topic,
+                  (int)message->event.view.partition, (long long)message->event.view.offset);
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+/* All its functions but the first become jobs of their own. */
+static void spread(struct dispatch *dispatch, struct message *message, const struct function *const *functions, size_t count)
+{
+    atomic_store(&message->runs, (int)count);
+    for (size_t i = 1; i < count; i++) {
+        struct job *job = xmalloc(sizeof(*job));
+        *job = (struct job){ .function = functions[i], .message = message };
+        dispatch_add_extra(dispatch, job);
+    }
+}
+
+/* False: the watch took over. */
+static bool route(struct worker *worker, struct message *message)
+{
+    struct dispatch *dispatch = worker->dispatch;
+    struct event *event = &message->event;
+    char text[96];
+    struct error error;
+
+    if (!message_begin(message) || atomic_load_explicit(&dispatch->is_draining, memory_order_relaxed)) {
+        message_end(message, MESSAGE_DROPPED);
+        return true;
+    }
+    if (event->view.raw_len > dispatch->settings.event_bytes) {
+        (void)snprintf(text, sizeof(text), "%zu bytes, more than limits.event (%zu)", event->view.raw_len, dispatch->settings.event_bytes);
+        message_end(message, reject(worker, message, "EventTooLarge", text));
+        return true;
+    }
+    bool is_malformed = event_find_name(event, &error) != 0;
+    size_t count = routes_match(dispatch->settings.routes, event->view.topic, is_malformed ? NULL : event->view.name,
+                                worker->matches, dispatch->settings.function_count);
+    if (count == 0) {
+        if (!is_malformed)
+            worker_count(&worker->tally.unhandled);
+        message_end(message, is_malformed ? reject(worker, message, "MalformedEvent", error.text) : MESSAGE_DONE);
+        return true;
+    }
+    spread(dispatch, message, worker->matches, count);
+    worker->job = (struct job){ .function = worker->matches[0], .message = message };
+    return run_job(worker);
+}
+
+/* ---- what a stuck thread left -------------------------------------------------------------------- */
+
+static void drop(struct takeover *takeover)
+{
+    if (atomic_fetch_sub(&takeover->holders, 1) != 1)
+        return;
+    if (takeover->job.claimed != NULL) {
+        takeover->job.claimed->release(takeover->job.claimed);
+    } else {
+        steps_destroy(takeover->run.steps);
+        atomic_fetch_sub(&takeover->job.message->batch->open, 1);
+    }
+    free(takeover);
+}
+
+static void settle(struct worker *worker, struct takeover *takeover)
+{
+    const struct step_call *step = takeover->step.is_running ? &takeover->step : NULL;
+    struct run *run = &takeover->run;
+    struct attempt_report report;
+    char text[160];
+
+    int64_t timeout_ms = step != NULL ? step->timeout_ms : run->function->timeout_ms;
+    (void)snprintf(text, sizeof(text), "not done after %lld ms; its thread is left behind", (long long)timeout_ms);
+    worker_count(&worker->tally.timed_out);
+    attempt_fail(&worker->ctx, run, step, "HandlerTimeout", text, &report);
+    tally(&worker->tally, &report);
+    say(worker, run, &report);
+    if (takeover->job.message != NULL)
+        end_run_of(takeover->job.message, state_after(&takeover->job, run, &report));
+    struct job *next = release_next(worker->dispatch, &takeover->job);
+    drop(takeover);
+    if (next != NULL)
+        dispatch_add_extra(worker->dispatch, next);
+}
+
+/* ---- the thread ---------------------------------------------------------------------------------- */
+
+static void init_modules(struct worker *worker)
+{
+    const struct dispatch_settings *settings = &worker->dispatch->settings;
+
+    for (size_t i = 0; i < settings->module_count; i++) {
+        const struct module *module = settings->modules[i];
+        if (module->declared->thread_init == NULL ||
+            module->declared->thread_init(module->shared, &worker->locals[module->index]) == 0)
+            continue;
+        AUTO_FREE char *why = xasprintf("module %s refuses to start on a worker thread (its thread_init failed)", module->declared->name);
+        settings->fatal(why);
+    }
+}
+
+static void exit_modules(struct worker *worker)
+{
+    const struct dispatch_settings *settings = &worker->dispatch->settings;
+
+    for (size_t i = settings->module_count; i-- > 0;) {
+        const struct module *module = settings->modules[i];
+        if (module->declared->thread_exit != NULL)
+            module->declared->thread_exit(module->shared, worker->locals[module->index]);
+    }
+}
+
+static struct job *take_extra(struct dispatch *dispatch)
+{
+    if (atomic_load(&dispatch->extra_count) == 0)
+        return NULL;
+    (void)pthread_mutex_lock(&dispatch->lock);
+    struct job *job = jobs_take(&dispatch->claimed);
+    if (job != NULL)
+        atomic_fetch_sub(&dispatch->claimed_count, 1);
+    else
+        job = jobs_take(&dispatch->extra);
+    if (job != NULL)
+        atomic_fetch_sub(&dispatch->extra_count, 1);
+    (void)pthread_mutex_unlock(&dispatch->lock);
+    return job;
+}
+
+/* What comes next; a job has bit 0 set. 0: nothing. */
+static uintptr_t take(struct dispatch *dispatch)
+{
+    struct job *job = take_extra(dispatch);
+
+    return job != NULL ? (uintptr_t)job | 1 : ring_take(&dispatch->ring);
+}
+
+static bool has_work(struct dispatch *dispatch)
+{
+    return atomic_load(&dispatch->extra_count) > 0 || ring_count(&dispatch->ring) > 0;
+}
+
+/* Until there may be something to do. False: the end. */
+static bool wait_for_work(struct dispatch *dispatch)
+{
+    (void)pthread_mutex_lock(&dispatch->lock);
+    atomic_fetch_add(&dispatch->sleepers, 1);
+    atomic_thread_fence(memory_order_seq_cst);
+    while (!has_work(dispatch) && !atomic_load(&dispatch->is_stopping))
+        (void)pthread_cond_wait(&dispatch->work, &dispatch->lock);
+    atomic_fetch_sub(&dispatch->sleepers, 1);
+    (void)pthread_mutex_unlock(&dispatch->lock);
+    return !atomic_load(&dispatch->is_stopping);
+}
+
+/* More threads than cores help only where handlers wait. */
+static void share_work(const struct worker *worker)
+{
+    struct dispatch *dispatch = worker->dispatch;
+    int sleepers = atomic_load_explicit(&dispatch->sleepers, memory_order_relaxed);
+
+    if (sleepers > 0 && has_work(dispatch) && (worker->was_slow || dispatch->settings.threads - sleepers < dispatch->cores))
+        dispatch_wake(dispatch);
+}
+
+/* False: the watch took over. */
+static bool work_on(struct worker *worker, uintptr_t item)
+{
+    if ((item & 1) == 0)
+        return route(worker, (struct message *)item);
+    struct job *job = (struct job *)(item & ~(uintptr_t)1);
+    worker->job = *job;
+    free(job);
+    return run_job(worker);
+}
+
+void *worker_main(void *argument)
+{
+    struct worker *worker = argument;
+    struct dispatch *dispatch = worker->dispatch;
+    bool is_ours = true;
+
+    init_modules(worker);
+    if (worker->first_work != NULL) {
+        settle(worker, worker->first_work);
+        atomic_store(&worker->is_busy, false);
+    }
+    while (is_ours) {
+        atomic_store_explicit(&worker->is_busy, true, memory_order_relaxed);
+        uintptr_t item = take(dispatch);
+        if (item == 0) {
+            atomic_store_explicit(&worker->is_busy, false, memory_order_relaxed);
+            if (!wait_for_work(dispatch))
+                break;
+            continue;
+        }
+        int64_t begun_ns = clock_monotonic_ns();
+        atomic_store_explicit(&worker->taken_ns, begun_ns, memory_order_relaxed);
+        share_work(worker);
+        is_ours = work_on(worker, item);
+        worker->was_slow = clock_monotonic_ns() - begun_ns > SLOW_NS;
+    }
+    if (!is_ours) {
+        drop(worker->takeover);
+        atomic_fetch_sub(&dispatch->stuck, 1);
+        exit_modules(worker);
+        atomic_store(&worker->is_busy, false);
+        return NULL;
+    }
+    exit_modules(worker);
+    return NULL;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of dispatch: what its two files share. dispatch.c queues and watches, workers.c runs. */
+#ifndef STEPD_CORE_WORKERS_H
+#define STEPD_CORE_WORKERS_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "base/metrics.h"
+#include "core/context.h"
+#include "core/dispatch.h"
+#include "core/job.h"
+#include "core/ring.h"
+#include "core/strands.h"
+
+/* Written by one worker, read by any. */
+struct tally {
+    _Atomic(uint64_t) unhandled, malformed, started, completed, failed, retried, dead, fenced, timed_out, duplicates;
+};
+
+/* At most `limit` runs of a function at once. */
+struct gate {
+    pthread_mutex_t lock;
+    int running;              /* lock */
+    struct job_list waiting;  /* lock */
+};
+
+/* An attempt that the watch took from a thread that is stuck in its handler. The thread may still
+ * read event and run: whoever of the two is done last gives them back. */
+struct takeover {
+    struct job job;
+    struct run run;
+    struct step_call step;
+    atomic_int holders;
+};
+
+struct worker {
+    struct worker *next;                /* dispatch->lock */
+    struct dispatch *dispatch;
+    pthread_t thread;
+    struct slot slot;
+    struct takeover *takeover;          /* watch writes it before it takes over; read once abandoned */
+    struct takeover *first_work;        /* a replacement's; NULL: none */
+    atomic_bool is_busy;
+    _Atomic(int64_t) taken_ns;          /* monotonic, when it last took something */
+    bool is_stuck;                      /* watch thread only */
+
+    struct stepd_ctx ctx;               /* its thread only, but for what the watch takes over */
+    void **locals;
+    struct job job;                     /* that it runs */
+    struct run own_run;                 /* of a message */
+    struct run *run;
+    const struct function **matches;    /* room for all functions */
+    bool was_slow;                      /* its last piece of work */
+    struct tally tally;
+};
+
+struct dispatch {
+    struct dispatch_settings settings;
+    struct attempt_settings attempts;
+    int cores;
+
+    struct ring ring;                   /* messages, and jobs with bit 0 set; consumer thread fills */
+    struct strands *strands;
+    struct gate *gates;                 /* by function->index */
+
+    pthread_mutex_t lock;
+    pthread_cond_t work;                /* something to do, or is_stopping */
+    struct job_list extra;              /* lock; what is not in the ring: claimed runs first */
+    struct job_list claimed;            /* lock */
+    atomic_size_t extra_count;          /* of both */
+    atomic_size_t claimed_count;
+    atomic_int sleepers;
+    atomic_bool is_draining;
+    atomic_bool is_stopping;
+    struct worker *workers;             /* lock */
+    atomic_int stuck;
+};
+
+void worker_count(_Atomic(uint64_t) *counter);
+/* Never NULL; its thread is not started. */
+struct worker *worker_create(struct dispatch *dispatch);
+void worker_destroy(struct worker *worker);
+/* The thread: runs until the dispatch stops, or the watch has taken its work. */
+void *worker_main(void *worker);
+
+
+void dispatch_wake(struct dispatch *dispatch);
+void dispatch_add_extra(struct dispatch *dispatch, struct job *job);
+
+#endif
