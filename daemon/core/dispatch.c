@@ -35,6 +35,7 @@ struct dispatch *dispatch_create(const struct dispatch_settings *settings)
     };
     ring_init(&dispatch->ring, (size_t)settings->queue + BATCH_ROOM);
     dispatch->strands = strands_create();
+    dispatch->matches = xcalloc(settings->function_count + 1, sizeof(*dispatch->matches));
     dispatch->gates = xcalloc(settings->function_count + 1, sizeof(*dispatch->gates));
     for (size_t i = 0; i < settings->function_count; i++)
         (void)pthread_mutex_init(&dispatch->gates[i].lock, NULL);
@@ -82,13 +83,13 @@ static void wake_all(struct dispatch *dispatch)
 /* Whether the thread ends soon enough to be waited for. */
 static bool can_be_joined(const struct worker *worker)
 {
-    return !worker->is_stuck && !atomic_load(&worker->is_busy);
+    return atomic_load(&worker->is_finished) || (!worker->is_stuck && !atomic_load(&worker->is_busy));
 }
 
-void dispatch_destroy(struct dispatch *dispatch)
+bool dispatch_destroy(struct dispatch *dispatch)
 {
     if (dispatch == NULL)
-        return;
+        return true;
     atomic_store(&dispatch->is_stopping, true);
     wake_all(dispatch);
     bool is_left = false;
@@ -103,15 +104,17 @@ void dispatch_destroy(struct dispatch *dispatch)
         worker_destroy(worker);
     }
     if (is_left)
-        return;
+        return false;
     for (size_t i = 0; i < dispatch->settings.function_count; i++)
         (void)pthread_mutex_destroy(&dispatch->gates[i].lock);
     free(dispatch->gates);
+    free(dispatch->matches);
     strands_destroy(dispatch->strands);
     ring_done(&dispatch->ring);
     (void)pthread_cond_destroy(&dispatch->work);
     (void)pthread_mutex_destroy(&dispatch->lock);
     free(dispatch);
+    return true;
 }
 
 /* ---- waking workers ------------------------------------------------------------------------------ */
@@ -175,18 +178,18 @@ static struct job *new_job(const struct function *function, struct message *mess
  * a key's messages in order. What can go now is put into the ring. False: no job was made of it. */
 static bool order(struct dispatch *dispatch, struct message *message, uint64_t *at)
 {
-    const struct function *matches[64];
+    const struct function **matches = dispatch->matches;
     struct error error;
 
     if (message->event.view.key == NULL || message->event.view.raw_len > dispatch->settings.event_bytes)
         return false;
     bool is_malformed = event_find_name(&message->event, &error) != 0;
     size_t count = routes_match(dispatch->settings.routes, message->event.view.topic, is_malformed ? NULL : message->event.view.name,
-                                matches, sizeof(matches) / sizeof(matches[0]));
+                                matches, dispatch->settings.function_count);
     size_t ordered = 0;
-    for (size_t i = 0; i < count && i < 64; i++)
+    for (size_t i = 0; i < count; i++)
         ordered += is_ordered(matches[i], message);
-    if (ordered == 0 || count > 64)
+    if (ordered == 0)
         return false;
     message->runs = (int)count;
     bool has_place = true; /* one in the ring is this message's */
@@ -306,10 +309,43 @@ static void replace(struct dispatch *dispatch, struct takeover *takeover)
         dispatch->settings.fatal(error.text);
 }
 
+static void add_tally(struct dispatch_counts *counts, const struct tally *tally)
+{
+    counts->events_unhandled += atomic_load(&tally->unhandled);
+    counts->events_malformed += atomic_load(&tally->malformed);
+    counts->runs_started += atomic_load(&tally->started);
+    counts->runs_completed += atomic_load(&tally->completed);
+    counts->runs_failed += atomic_load(&tally->failed);
+    counts->retries_scheduled += atomic_load(&tally->retried);
+    counts->dead_letters += atomic_load(&tally->dead);
+    counts->fenced += atomic_load(&tally->fenced);
+    counts->timed_out += atomic_load(&tally->timed_out);
+    counts->duplicates += atomic_load(&tally->duplicates);
+}
+
+/* Threads that were stuck, and came back after all: their places were taken long ago. */
+static void bury_finished(struct dispatch *dispatch)
+{
+    (void)pthread_mutex_lock(&dispatch->lock);
+    for (struct worker **link = &dispatch->workers; *link != NULL;) {
+        struct worker *worker = *link;
+        if (!worker->is_stuck || !atomic_load(&worker->is_finished)) {
+            link = &worker->next;
+            continue;
+        }
+        *link = worker->next;
+        add_tally(&dispatch->retired, &worker->tally);
+        (void)pthread_join(worker->thread, NULL);
+        worker_destroy(worker);
+    }
+    (void)pthread_mutex_unlock(&dispatch->lock);
+}
+
 void dispatch_watch(struct dispatch *dispatch)
 {
     int64_t now_ns = clock_monotonic_ns();
 
+    bury_finished(dispatch);
     for (;;) {
         struct takeover *takeover = NULL;
         (void)pthread_mutex_lock(&dispatch->lock);
@@ -359,26 +395,14 @@ bool dispatch_drain(struct dispatch *dispatch, int64_t timeout_ms)
 
 void dispatch_counts(struct dispatch *dispatch, struct dispatch_counts *ret_counts)
 {
-    struct dispatch_counts counts = {
-        .threads_stuck = (size_t)atomic_load(&dispatch->stuck),
-        .queued = ring_count(&dispatch->ring) + atomic_load(&dispatch->extra_count),
-    };
-
     (void)pthread_mutex_lock(&dispatch->lock);
+    struct dispatch_counts counts = dispatch->retired;
+    counts.threads_stuck = (size_t)atomic_load(&dispatch->stuck);
+    counts.queued = ring_count(&dispatch->ring) + atomic_load(&dispatch->extra_count);
     for (const struct worker *worker = dispatch->workers; worker != NULL; worker = worker->next) {
-        const struct tally *tally = &worker->tally;
         counts.threads += !worker->is_stuck;
         counts.threads_busy += atomic_load(&worker->is_busy);
-        counts.events_unhandled += atomic_load(&tally->unhandled);
-        counts.events_malformed += atomic_load(&tally->malformed);
-        counts.runs_started += atomic_load(&tally->started);
-        counts.runs_completed += atomic_load(&tally->completed);
-        counts.runs_failed += atomic_load(&tally->failed);
-        counts.retries_scheduled += atomic_load(&tally->retried);
-        counts.dead_letters += atomic_load(&tally->dead);
-        counts.fenced += atomic_load(&tally->fenced);
-        counts.timed_out += atomic_load(&tally->timed_out);
-        counts.duplicates += atomic_load(&tally->duplicates);
+        add_tally(&counts, &worker->tally);
     }
     (void)pthread_mutex_unlock(&dispatch->lock);
     *ret_counts = counts;

@@ -72,8 +72,9 @@ void dispatch_cancel(struct dispatch *dispatch, const char *run_id);
 bool dispatch_drain(struct dispatch *dispatch, int64_t timeout_ms);
 /* Watch thread, some ten times a second: attempts past their timeout. */
 void dispatch_watch(struct dispatch *dispatch);
-/* Stops the threads; those stuck in a handler are left behind. NULL is fine. */
-void dispatch_destroy(struct dispatch *dispatch);
+/* Stops the threads. False: some are stuck in handlers and were left behind, with all that they still
+ * use; then nothing of that may be freed, and the process is to end. NULL is fine. */
+bool dispatch_destroy(struct dispatch *dispatch);
 
 struct dispatch_counts {
     uint64_t events_unhandled, events_malformed, runs_started, runs_completed, runs_failed,

@@ -198,14 +198,14 @@ static int publish_event(struct stepd_ctx *ctx, const char *id, const char *name
     pack_envelope(&packed, id, name, context_now_ms(ctx), data);
     const char *type = encode_envelope(&packed, &value);
     headers[0] = (struct event_header){ "content-type", { type, strlen(type) } };
-    if (event->traceparent != NULL)
-        headers[1] = (struct event_header){ "traceparent", { event->traceparent, strlen(event->traceparent) } };
+    if (event->view.traceparent != NULL)
+        headers[1] = (struct event_header){ "traceparent", { event->view.traceparent, strlen(event->view.traceparent) } };
     const struct outgoing message = {
         .topic = event_topic(ctx),
         .key = { event->view.key, event->view.key_len },
         .value = { value.data, value.size },
         .headers = headers,
-        .header_count = event->traceparent != NULL ? 2 : 1,
+        .header_count = event->view.traceparent != NULL ? 2 : 1,
     };
     int status = ctx->publisher->ops->publish(ctx->publisher, &message);
     msgpack_sbuffer_destroy(&packed);

@@ -56,7 +56,7 @@ void worker_destroy(struct worker *worker)
 /* False: the job waits (as `job` on the heap) until another one of its function is over. */
 static bool gate_enter(struct dispatch *dispatch, struct job *job)
 {
-    int limit = job->function != NULL ? job->function->concurrency : 0;
+    int limit = job->function != NULL ? function_newest(job->function)->concurrency : 0;
     if (limit == 0 || job->is_gated)
         return true;
     struct gate *gate = &dispatch->gates[job->function->index];
@@ -127,7 +127,7 @@ static void say(const struct worker *worker, const struct run *run, const struct
     fields.run_id = run->id.text;
     fields.function = run->function->id;
     fields.event_id = run->event->view.id;
-    fields.trace_id = run->event->traceparent;
+    fields.trace_id = run->event->view.traceparent;
     fields.topic = run->event->view.topic;
     fields.partition = run->event->view.partition;
     fields.offset = run->event->view.offset;
@@ -248,12 +248,13 @@ static bool may_start(struct worker *worker, const struct job *job, struct run *
 
 static void begin_run(struct worker *worker, const struct job *job)
 {
+    const struct function *function = function_newest(job->function);
     struct event *event = &job->message->event;
 
     worker->own_run = (struct run){
-        .function = job->function,
+        .function = function,
         .event = event,
-        .id = job->function->dedupe_ms > 0 ? run_id_of_event_id(job->function, event) : run_id_of(job->function, event),
+        .id = function->dedupe_ms > 0 ? run_id_of_event_id(function, event) : run_id_of(function, event),
         .created_ms = event->timestamp_ms >= 0 ? event->timestamp_ms : clock_wall_ms(),
     };
     worker->run = &worker->own_run;
@@ -582,10 +583,9 @@ void *worker_main(void *argument)
     if (!is_ours) {
         drop(worker->takeover);
         atomic_fetch_sub(&dispatch->stuck, 1);
-        exit_modules(worker);
-        atomic_store(&worker->is_busy, false);
-        return NULL;
     }
     exit_modules(worker);
+    atomic_store(&worker->is_busy, false);
+    atomic_store(&worker->is_finished, true);
     return NULL;
 }

@@ -7,7 +7,6 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "base/metrics.h"
 #include "core/context.h"
 #include "core/dispatch.h"
 #include "core/job.h"
@@ -45,6 +44,7 @@ struct worker {
     atomic_bool is_busy;
     _Atomic(int64_t) taken_ns;          /* monotonic, when it last took something */
     bool is_stuck;                      /* watch thread only */
+    atomic_bool is_finished;            /* the thread's last act */
 
     struct stepd_ctx ctx;               /* its thread only, but for what the watch takes over */
     void **locals;
@@ -75,6 +75,8 @@ struct dispatch {
     atomic_bool is_draining;
     atomic_bool is_stopping;
     struct worker *workers;             /* lock */
+    struct dispatch_counts retired;     /* lock; of threads that are gone */
+    const struct function **matches;    /* consumer thread; room for all functions */
     atomic_int stuck;
 };
 
