@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# What is installed besides the programs and the modules: header, CMake package, pkg-config, config, unit.
+# What is installed besides the programs and the modules: header, CMake package, pkg-config, config, units.
 include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/stepd)
@@ -26,6 +26,18 @@ configure_file(cmake/stepd.pc.in stepd.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/stepd.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
 install(FILES config/stepd.yaml config/redis.conf DESTINATION ${CMAKE_INSTALL_SYSCONFDIR}/stepd)
-configure_file(systemd/stepd.service.in stepd.service @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/stepd.service DESTINATION lib/systemd/system)
+
+# stepd.service, and stepd@NAME.service, whose config is a folder's: drop-ins are one daemon's.
+function(stepd_unit file UNIT_TITLE UNIT_USER UNIT_CONFIG)
+    configure_file(systemd/stepd.service.in systemd/${file} @ONLY)
+endfunction()
+stepd_unit(stepd.service "stepd, durable event handlers" stepd ${STEPD_CONFIG_DIR}/stepd.yaml)
+stepd_unit(stepd@.service "stepd, durable event handlers (%i)" stepd-%i ${STEPD_CONFIG_DIR}/%i/stepd.yaml)
+configure_file(systemd/stepd-redis.service.in systemd/stepd-redis.service @ONLY)
+configure_file(systemd/stepd.tmpfiles.conf.in systemd/stepd.tmpfiles.conf @ONLY)
+foreach(unit stepd.service stepd@.service stepd-redis.service)
+    install(FILES ${PROJECT_BINARY_DIR}/systemd/${unit} DESTINATION lib/systemd/system)
+endforeach()
+install(FILES systemd/stepd.sysusers.conf DESTINATION lib/sysusers.d RENAME stepd.conf)
+install(FILES ${PROJECT_BINARY_DIR}/systemd/stepd.tmpfiles.conf DESTINATION lib/tmpfiles.d RENAME stepd.conf)
 install(DIRECTORY DESTINATION ${STEPD_MODULE_DIR})
