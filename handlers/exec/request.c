@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "request.h"
+
+#include <string.h>
+
+#define ID_MAX 200
+#define NAME_MAX_SIZE 200
+#define YEAR_MS INT64_C(31536000000)
+#define KEYS_MAX 4
+
+/* Exactly these keys make a line of that kind; the first `needed` can't be left out. */
+static const struct form {
+    enum request_kind kind;
+    size_t needed;
+    const char *keys[KEYS_MAX + 1];
+} FORMS[] = {
+    { REQUEST_STEP, 1, { "step" } },
+    { REQUEST_RESULT, 2, { "step", "result" } },
+    { REQUEST_ERROR, 2, { "step", "error" } },
+    { REQUEST_SLEEP, 2, { "sleep", "ms" } },
+    { REQUEST_SEND, 2, { "send", "name", "data" } },
+    { REQUEST_OUTPUT, 1, { "output" } },
+};
+static const struct form ERROR_FORM = { REQUEST_ERROR, 1, { "name", "message", "retriable", "retry_after_ms" } };
+
+static bool is_key(const msgpack_object *key, const char *name)
+{
+    return key->type == MSGPACK_OBJECT_STR && key->via.str.size == strlen(name) &&
+           memcmp(key->via.str.ptr, name, key->via.str.size) == 0;
+}
+
+static bool form_has(const struct form *form, const msgpack_object *key)
+{
+    for (const char *const *at = form->keys; *at != NULL; at++) {
+        if (is_key(key, *at))
+            return true;
+    }
+    return false;
+}
+
+static bool form_fits(struct stepd_ctx *ctx, const struct form *form, const msgpack_object *map)
+{
+    for (size_t i = 0; i < form->needed; i++) {
+        if (stepd_get(ctx, map, form->keys[i]) == NULL)
+            return false;
+    }
+    for (uint32_t i = 0; i < map->via.map.size; i++) {
+        if (!form_has(form, &map->via.map.ptr[i].key))
+            return false;
+    }
+    return true;
+}
+
+static const struct form *form_find(struct stepd_ctx *ctx, const msgpack_object *map)
+{
+    for (size_t i = 0; i < sizeof(FORMS) / sizeof(FORMS[0]); i++) {
+        if (form_fits(ctx, &FORMS[i], map))
+            return &FORMS[i];
+    }
+    return NULL;
+}
+
+/* 1 to `most` bytes without a NUL. */
+static bool text_read(struct stepd_ctx *ctx, const msgpack_object *map, const char *key, size_t most, const char **ret_text)
+{
+    const msgpack_object *value = stepd_get(ctx, map, key);
+
+    *ret_text = stepd_get_str(ctx, map, key, NULL);
+    return *ret_text != NULL && value->via.str.size > 0 && value->via.str.size <= most &&
+           strlen(*ret_text) == value->via.str.size;
+}
+
+/* `otherwise` where it is missing. */
+static bool delay_read(struct stepd_ctx *ctx, const msgpack_object *map, const char *key, int64_t otherwise, int64_t *ret_ms)
+{
+    const msgpack_object *value = stepd_get(ctx, map, key);
+
+    *ret_ms = value == NULL ? otherwise : stepd_get_int(ctx, map, key, -1);
+    return value == NULL || (*ret_ms >= 0 && *ret_ms <= YEAR_MS);
+}
+
+static const char *error_read(struct stepd_ctx *ctx, const msgpack_object *error, struct request *request)
+{
+    const msgpack_object *retriable = stepd_get(ctx, error, "retriable");
+
+    if (error->type != MSGPACK_OBJECT_MAP || !form_fits(ctx, &ERROR_FORM, error))
+        return "\"error\" is {\"name\", \"message\", \"retriable\", \"retry_after_ms\"}, of which only \"name\" must be there";
+    if (!text_read(ctx, error, "name", NAME_MAX_SIZE, &request->name))
+        return "\"name\" of an error is a text of 1 to 200 bytes";
+    request->message = stepd_get_str(ctx, error, "message", "");
+    if (retriable != NULL && retriable->type != MSGPACK_OBJECT_BOOLEAN)
+        return "\"retriable\" is true or false";
+    request->is_retriable = retriable == NULL || retriable->via.boolean;
+    if (!delay_read(ctx, error, "retry_after_ms", -1, &request->retry_after_ms))
+        return "\"retry_after_ms\" is a number of milliseconds, at most a year";
+    return NULL;
+}
+
+static const char *rest_read(struct stepd_ctx *ctx, const msgpack_object *map, struct request *request)
+{
+    switch (request->kind) {
+    case REQUEST_STEP:
+        return NULL;
+    case REQUEST_RESULT:
+        request->value = stepd_get(ctx, map, "result");
+        return NULL;
+    case REQUEST_OUTPUT:
+        request->value = stepd_get(ctx, map, "output");
+        return NULL;
+    case REQUEST_ERROR:
+        return error_read(ctx, stepd_get(ctx, map, "error"), request);
+    case REQUEST_SLEEP:
+        return delay_read(ctx, map, "ms", -1, &request->delay_ms) ? NULL : "\"ms\" is a number of milliseconds, at most a year";
+    case REQUEST_SEND:
+        request->value = stepd_get(ctx, map, "data");
+        return text_read(ctx, map, "name", NAME_MAX_SIZE, &request->name) ? NULL : "\"name\" of an event is a text of 1 to 200 bytes";
+    }
+    return NULL;
+}
+
+const char *request_read(struct stepd_ctx *ctx, const char *line, size_t size, struct request *ret_request)
+{
+    const msgpack_object *map = stepd_from_json(ctx, line, size);
+
+    if (map == NULL)
+        return "a line is one JSON object, this is no JSON";
+    const struct form *form = map->type == MSGPACK_OBJECT_MAP ? form_find(ctx, map) : NULL;
+    if (form == NULL)
+        return "a line is {\"step\"}, {\"step\", \"result\"}, {\"step\", \"error\"}, {\"sleep\", \"ms\"}, "
+               "{\"send\", \"name\", \"data\"} or {\"output\"}, this is none";
+    *ret_request = (struct request){ .kind = form->kind, .retry_after_ms = -1 };
+    if (form->kind != REQUEST_OUTPUT && !text_read(ctx, map, form->keys[0], ID_MAX, &ret_request->id))
+        return "the id of a step is a text of 1 to 200 bytes";
+    return rest_read(ctx, map, ret_request);
+}

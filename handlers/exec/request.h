@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One line that a program asks, understood. */
+#ifndef HANDLERS_EXEC_REQUEST_H
+#define HANDLERS_EXEC_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <stepd/stepd.h>
+
+enum request_kind {
+    REQUEST_STEP,   /* {"step": id}: may it run? */
+    REQUEST_RESULT, /* {"step": id, "result": value} */
+    REQUEST_ERROR,  /* {"step": id, "error": {name, message, retriable, retry_after_ms}} */
+    REQUEST_SLEEP,  /* {"sleep": id, "ms": delay_ms} */
+    REQUEST_SEND,   /* {"send": id, "name": name, "data": value} */
+    REQUEST_OUTPUT, /* {"output": value} */
+};
+
+struct request {
+    enum request_kind kind;
+    const char *id;
+    const msgpack_object *value; /* of a result, an output, an event's data; NULL: none was given */
+    const char *name;            /* of an error or an event */
+    const char *message;
+    bool is_retriable;
+    int64_t retry_after_ms;      /* -1: the schedule says */
+    int64_t delay_ms;
+};
+
+/* What is understood lives until the attempt ends. NULL, or what is wrong with the line. */
+const char *request_read(struct stepd_ctx *ctx, const char *line, size_t size, struct request *ret_request);
+
+#endif

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+# To be sourced by shell scripts that stepd's exec runs. A step that has returned is never run again in
+# its run: the script is started again after a failure, and `step` answers with what was printed before.
+
+# ask LINE: sends it, and sets $answer.
+ask() {
+    printf '%s\n' "$1" >&3
+    IFS= read -r answer <&4 || exit 75
+    case $answer in
+    '{"suspend":true}') exit 0 ;;
+    '{"error":'*) printf '%s\n' "$answer" >&2; exit 65 ;;
+    esac
+}
+
+# step NAME COMMAND...: sets $result to what the command printed (JSON, one line), now or in an earlier
+# attempt. A command that fails is retried; its status is 1 once it failed for good, $answer says why.
+step() {
+    step_name=$1
+    shift
+    ask "{\"step\":\"$step_name\"}"
+    case $answer in
+    '{"result":'*)
+        result=${answer#'{"result":'}
+        result=${result%'}'}
+        return 0
+        ;;
+    '{"failed":'*) return 1 ;;
+    esac
+    if result=$("$@" 3>&- 4<&-); then
+        ask "{\"step\":\"$step_name\",\"result\":${result:-null}}"
+    else
+        ask "{\"step\":\"$step_name\",\"error\":{\"name\":\"CommandFailed\",\"message\":\"exit status $?\"}}"
+        return 1
+    fi
+}
+
+# nap NAME MILLISECONDS: the script ends here, and is started again when the time is over.
+nap() {
+    ask "{\"sleep\":\"$1\",\"ms\":$2}"
+}
