@@ -73,8 +73,8 @@ static void retry(struct stepd_ctx *ctx, struct attempt_report *report)
         .status = RUN_DELAYED,
         .phase = ctx->run->phase,
         .attempt = ctx->run->attempt + 1,
-        .delay_ms = context_retry_delay_ms(ctx, &ctx->run->function->backoff),
-        .due_ms = ctx->raised.has_due ? ctx->raised.due_ms : 0,
+        .delay_ms = context_backoff_ms(ctx, &ctx->run->function->backoff),
+        .due_ms = context_raised_due_ms(ctx),
     };
 
     park(ctx, &change, &ctx->raised.failure, report);
@@ -294,7 +294,7 @@ static void fail_step(struct stepd_ctx *ctx, const struct step_call *step, struc
     /* At most once: nobody knows what became of it, so it is not tried again. */
     if (ctx->run->attempt < step->retries && !step->is_at_most_once) {
         change->attempt = ctx->run->attempt + 1;
-        change->delay_ms = context_retry_delay_ms(ctx, &step->backoff);
+        change->delay_ms = step->retry_delay_ms;
         return;
     }
     msgpack_sbuffer_clear(&ctx->scratch);
@@ -306,7 +306,7 @@ static void fail_function(struct stepd_ctx *ctx, struct transition *change)
 {
     if (ctx->run->attempt < ctx->run->function->retries) {
         change->attempt = ctx->run->attempt + 1;
-        change->delay_ms = context_retry_delay_ms(ctx, &ctx->run->function->backoff);
+        change->delay_ms = context_backoff_ms(ctx, &ctx->run->function->backoff);
         return;
     }
     change->attempt = ctx->run->attempt;

@@ -194,12 +194,15 @@ int64_t context_now_ms(const struct stepd_ctx *ctx)
     return ctx->store->ops->now_ms(ctx->store);
 }
 
-int64_t context_retry_delay_ms(struct stepd_ctx *ctx, const struct backoff *backoff)
+int64_t context_raised_due_ms(const struct stepd_ctx *ctx)
 {
-    if (ctx->raised.has_due) {
-        int64_t delay_ms = ctx->raised.due_ms - context_now_ms(ctx);
-        return delay_ms > 0 ? delay_ms : 0;
-    }
+    if (!ctx->raised.has_due)
+        return 0;
+    return ctx->raised.due_ms > 0 ? ctx->raised.due_ms : 1;
+}
+
+int64_t context_backoff_ms(struct stepd_ctx *ctx, const struct backoff *backoff)
+{
     ctx->random_state = ctx->random_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
     uint64_t mixed = ctx->random_state ^ ctx->random_state >> 33;
     return backoff_delay_ms(backoff, ctx->run->attempt, mixed * UINT64_C(0x9e3779b97f4a7c15));

@@ -52,7 +52,7 @@ struct step_call {
     bool is_running;
     char id[STEP_ID_SIZE];
     int retries;
-    struct backoff backoff;
+    int64_t retry_delay_ms;  /* before its next attempt, should this one fail */
     int64_t timeout_ms;
     bool is_at_most_once;
     size_t position;         /* of its checkpoint */
@@ -116,8 +116,10 @@ void context_set_last(struct stepd_ctx *ctx, const struct failure *failure);
 /* One durable change of ctx->run, whose epoch and owner follow it. False: the attempt is suspended,
  * by the store or by a limit. Module code must not be on the clock. */
 bool context_advance(struct stepd_ctx *ctx, const struct transition *transition);
-/* Before the next attempt of what raised ctx->raised. */
-int64_t context_retry_delay_ms(struct stepd_ctx *ctx, const struct backoff *backoff);
+/* Before the next attempt of what fails now, as the schedule has it; jitter in it. */
+int64_t context_backoff_ms(struct stepd_ctx *ctx, const struct backoff *backoff);
+/* When the error itself says that the next attempt is due; 0: it doesn't. */
+int64_t context_raised_due_ms(const struct stepd_ctx *ctx);
 /* Whether `output` is one whole object within the limits. Otherwise an error was raised;
  * *ret_is_limit: it is for the run to fail of. */
 bool context_check_output(struct stepd_ctx *ctx, const msgpack_sbuffer *output, bool *ret_is_limit);

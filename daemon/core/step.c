@@ -168,8 +168,8 @@ static enum stepd_status park_for_retry(struct stepd_ctx *ctx)
         .status = RUN_DELAYED,
         .phase = ctx->run->phase,
         .attempt = ctx->run->attempt + 1,
-        .delay_ms = context_retry_delay_ms(ctx, &step->backoff),
-        .due_ms = ctx->raised.has_due ? ctx->raised.due_ms : 0,
+        .delay_ms = step->retry_delay_ms,
+        .due_ms = context_raised_due_ms(ctx),
         .position = step->position,
         .clears_started = step->is_at_most_once,
     };
@@ -271,6 +271,16 @@ static const struct checkpoint *find_finished(struct stepd_ctx *ctx, size_t *ret
 
 /* ---- running one --------------------------------------------------------------------------------- */
 
+/* Worked out before the step runs: should it hang or crash, its policy may be gone with its thread. */
+static int64_t retry_delay_ms(struct stepd_ctx *ctx, const struct stepd_policy *policy)
+{
+    if (policy == NULL || policy->backoff.count == 0)
+        return context_backoff_ms(ctx, &ctx->run->function->backoff);
+    /* The author gave exact delays: no jitter. */
+    const struct backoff own = { .delays_ms = policy->backoff.delays_ms, .count = policy->backoff.count };
+    return context_backoff_ms(ctx, &own);
+}
+
 static void set_up(struct stepd_ctx *ctx, const struct stepd_policy *policy)
 {
     const struct function *function = ctx->run->function;
@@ -279,12 +289,7 @@ static void set_up(struct stepd_ctx *ctx, const struct stepd_policy *policy)
     step->retries = policy != NULL ? policy->retries : function->retries;
     if (step->retries < 0)
         step->retries = 0;
-    step->backoff = function->backoff;
-    if (policy != NULL && policy->backoff.count > 0) {
-        step->backoff.delays_ms = policy->backoff.delays_ms;
-        step->backoff.count = policy->backoff.count;
-        step->backoff.jitter_ms = 0; /* the author gave exact delays */
-    }
+    step->retry_delay_ms = retry_delay_ms(ctx, policy);
     step->timeout_ms = policy != NULL && policy->timeout_ms > 0 ? policy->timeout_ms : function->timeout_ms;
     step->is_at_most_once = policy != NULL && policy->at_most_once;
     step->position = finished_count(ctx->run);
