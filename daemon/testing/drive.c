@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Lets runs go on: one attempt at a time, on a clock that jumps to when it is due. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "core/attempt.h"
+#include "core/attempts.h"
+#include "core/steps.h"
+#include "testing/test.h"
+#include "testing/watch.h"
+
+/* ---- what module code is seen to do -------------------------------------------------------------- */
+
+static struct stepd_test *test_of(struct stepd_ctx *ctx)
+{
+    return (struct stepd_test *)((char *)ctx - offsetof(struct stepd_test, ctx));
+}
+
+static struct attempt_note *note_last(const struct stepd_test_run *run)
+{
+    return run->note_count > 0 ? run->notes[run->note_count - 1] : NULL;
+}
+
+static struct attempt_note *note_begin(struct stepd_ctx *ctx, bool is_on_failure)
+{
+    struct stepd_test_run *run = test_of(ctx)->current;
+    const struct attempt_note *before = note_last(run);
+    struct attempt_note *note = xcalloc(1, sizeof(*note));
+
+    note->view.attempt = stepd_attempt(ctx);
+    note->view.is_on_failure = is_on_failure;
+    note->view.at_ms = run->test->store.now_ms;
+    note->view.delay_ms = note->view.at_ms - (before != NULL ? before->view.at_ms : run->started_ms);
+    note->answer = STEPD_FAILED;
+    run->notes = xrealloc(run->notes, (run->note_count + 1) * sizeof(struct attempt_note *));
+    run->notes[run->note_count++] = note;
+    return note;
+}
+
+static void note_error(struct attempt_note *note, const struct failure *failure)
+{
+    note->failure = *failure;
+    note->error = (struct stepd_error){
+        .name = note->failure.name,
+        .message = note->failure.message,
+        .attempt = note->failure.attempt,
+        .step_id = note->failure.step_id[0] != '\0' ? note->failure.step_id : NULL,
+    };
+    note->view.error = &note->error;
+}
+
+enum stepd_status observe_run(struct stepd_ctx *ctx)
+{
+    struct attempt_note *note = note_begin(ctx, false);
+
+    note->answer = test_of(ctx)->current->observed->run(ctx);
+    return note->answer;
+}
+
+enum stepd_status observe_on_failure(struct stepd_ctx *ctx)
+{
+    struct attempt_note *function = note_last(test_of(ctx)->current);
+
+    if (function != NULL && !function->view.is_on_failure) /* the attempt that the run failed of */
+        note_error(function, &ctx->last);
+    struct attempt_note *note = note_begin(ctx, true);
+    note->answer = test_of(ctx)->current->observed->on_failure(ctx);
+    return note->answer;
+}
+
+/* How the last entered code's attempt ended, where it failed. */
+static void note_end(struct stepd_test_run *run, const struct attempt_report *report)
+{
+    struct attempt_note *note = note_last(run);
+    const struct failure *failure = report->failure;
+
+    if (report->end == ATTEMPT_FAILED && note->view.is_on_failure)
+        failure = note->answer != STEPD_OK ? &run->test->ctx.raised.failure : NULL;
+    if (failure != NULL && (report->end == ATTEMPT_RETRY || report->end == ATTEMPT_FAILED))
+        note_error(note, failure);
+}
+
+/* ---- handlers that die ---------------------------------------------------------------------------- */
+
+static const int FATAL_SIGNALS[] = { SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL };
+#define FATAL_SIGNAL_COUNT (sizeof(FATAL_SIGNALS) / sizeof(FATAL_SIGNALS[0]))
+
+/* The attempt that is being made on this thread. */
+static _Thread_local sigjmp_buf rescue;
+static _Thread_local struct slot *rescued_slot;
+
+static void on_fatal_signal(int number)
+{
+    if (rescued_slot != NULL && slot_leave(rescued_slot))
+        siglongjmp(rescue, number);
+    (void)signal(number, SIG_DFL); /* no handler's: the program's own */
+    (void)raise(number);
+}
+
+static void signals_catch(struct sigaction before[FATAL_SIGNAL_COUNT])
+{
+    struct sigaction action = { .sa_handler = on_fatal_signal, .sa_flags = SA_NODEFER };
+
+    (void)sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < FATAL_SIGNAL_COUNT; i++)
+        (void)sigaction(FATAL_SIGNALS[i], &action, &before[i]);
+}
+
+static void signals_restore(const struct sigaction before[FATAL_SIGNAL_COUNT])
+{
+    for (size_t i = 0; i < FATAL_SIGNAL_COUNT; i++)
+        (void)sigaction(FATAL_SIGNALS[i], &before[i], NULL);
+}
+
+/* ---- one attempt ---------------------------------------------------------------------------------- */
+
+/* Module code that did not say how it ended; its context is left behind. */
+static void settle(struct stepd_test *test, struct run *run, const char *name, const char *message, struct attempt_report *report)
+{
+    const struct step_call step = test->ctx.step; /* without what it points to: that may be gone */
+
+    test_renew_context(test);
+    attempt_fail(&test->ctx, run, step.is_running ? &step : NULL, name, message, report);
+}
+
+static void make_watched(struct stepd_test *test, struct run *run, struct attempt_report *report)
+{
+    struct watch watch;
+
+    watch_start(&watch, &test->slot);
+    attempt_run(&test->ctx, run, report);
+    watch_stop(&watch);
+    if (report->end != ATTEMPT_ABANDONED)
+        return;
+    const struct step_call *step = &test->ctx.step;
+    int64_t timeout_ms = step->is_running ? step->timeout_ms : run->function->timeout_ms;
+    char message[80];
+    (void)snprintf(message, sizeof(message), "not done after %lld ms", (long long)timeout_ms);
+    settle(test, run, "HandlerTimeout", message, report);
+}
+
+static void make_rescued(struct stepd_test *test, struct run *run, struct attempt_report *report)
+{
+    struct sigaction before[FATAL_SIGNAL_COUNT];
+
+    signals_catch(before);
+    rescued_slot = &test->slot;
+    int number = sigsetjmp(rescue, 1);
+    if (number == 0) {
+        attempt_run(&test->ctx, run, report);
+    } else {
+        char message[80];
+        (void)snprintf(message, sizeof(message), "the handler died of signal %d (%s)", number, strsignal(number));
+        settle(test, run, "HandlerCrashed", message, report);
+    }
+    rescued_slot = NULL;
+    signals_restore(before);
+}
+
+/* The run as a worker gets it: of the store, if that knows it; else as its message came. */
+struct held {
+    struct run run;
+    struct failure last;
+    void *tail;
+};
+
+static void hold(struct stepd_test_run *run, struct held *held)
+{
+    struct memory_store *store = &run->test->store;
+    struct memory_record *record = memory_store_find(store, run->id.text);
+
+    *held = (struct held){ .run = {
+        .function = &run->observed->function,
+        .event = &run->event,
+        .id = run->id,
+        .created_ms = run->started_ms,
+    } };
+    if (record == NULL)
+        return;
+    if (record->changed_ms > store->now_ms)
+        store->now_ms = record->changed_ms;
+    memory_store_claim(store, record, &held->run);
+    held->tail = xmemdup(held->run.tail.data != NULL ? held->run.tail.data : "", held->run.tail.size); /* the record's changes */
+    held->run.tail.data = held->tail;
+    if (attempts_last_failure(held->run.tail, &held->last))
+        held->run.last = &held->last;
+}
+
+static void release(struct held *held)
+{
+    steps_destroy(held->run.steps);
+    free(held->tail);
+}
+
+static void make_attempt(struct stepd_test_run *run)
+{
+    struct stepd_test *test = run->test;
+    size_t note_count = run->note_count;
+    struct attempt_report report;
+    struct held held;
+
+    hold(run, &held);
+    test->current = run;
+    if (test->catches_crashes)
+        make_rescued(test, &held.run, &report);
+    else
+        make_watched(test, &held.run, &report);
+    if (run->note_count > note_count)
+        note_end(run, &report);
+    release(&held);
+    if (test->store.is_out_of_reach)
+        memory_store_succeed(&test->store);
+}
+
+/* A run whose last attempt did not end by itself has its failure brought out by one without code. */
+static bool is_to_be_brought_out(const struct stepd_test_run *run)
+{
+    const struct memory_record *record = memory_store_find(&run->test->store, run->id.text);
+
+    return record != NULL && record->phase == RUN_FAILING && record->status == RUN_DELAYED && record->takeovers == 0;
+}
+
+enum stepd_test_status stepd_test_attempt(struct stepd_test_run *run)
+{
+    enum stepd_test_status status = stepd_test_status(run);
+
+    if (status_is_end(status) || status == STEPD_TEST_BEHIND)
+        return status;
+    run_forget_views(run);
+    make_attempt(run);
+    if (is_to_be_brought_out(run))
+        make_attempt(run);
+    return stepd_test_status(run);
+}
+
+/* ---- many ----------------------------------------------------------------------------------------- */
+
+/* The one whose attempt is due first. NULL: none can go on. */
+static struct stepd_test_run *next_due(const struct stepd_test *test)
+{
+    struct stepd_test_run *next = NULL;
+
+    for (size_t i = 0; i < test->run_count; i++) {
+        struct stepd_test_run *run = test->runs[i];
+        enum stepd_test_status status = stepd_test_status(run);
+        if (status_is_end(status) || status == STEPD_TEST_BEHIND)
+            continue;
+        if (next == NULL || stepd_test_due_ms(run) < stepd_test_due_ms(next))
+            next = run;
+    }
+    return next;
+}
+
+void stepd_test_finish_all(struct stepd_test *test)
+{
+    for (struct stepd_test_run *run; (run = next_due(test)) != NULL;)
+        (void)stepd_test_attempt(run);
+}
+
+enum stepd_test_status stepd_test_finish(struct stepd_test_run *run)
+{
+    struct stepd_test *test = run->test;
+
+    for (size_t i = 0; run_is_behind(run) && i < test->run_count; i++) {
+        if (test->runs[i]->observed == run->observed && test->runs[i] != run)
+            (void)stepd_test_finish(test->runs[i]);
+    }
+    while (!status_is_end(stepd_test_attempt(run)))
+        continue;
+    return stepd_test_status(run);
+}
+
+/* ---- what others do to a run ----------------------------------------------------------------------- */
+
+bool stepd_test_cancel(struct stepd_test_run *run)
+{
+    return memory_store_cancel(&run->test->store, run->id.text);
+}
+
+bool stepd_test_retry(struct stepd_test_run *run)
+{
+    run_forget_views(run);
+    return memory_store_retry(&run->test->store, run->id.text);
+}
+
+void stepd_test_crash(struct stepd_test_run *run, enum stepd_test_moment moment, const char *step_id)
+{
+    struct memory_death *death = &run->test->store.death;
+
+    if (step_id != NULL && strlen(step_id) >= sizeof(death->step_id))
+        test_die("'%s' is longer than a step's id", step_id);
+    *death = (struct memory_death){ .is_planned = true, .is_after = moment == STEPD_TEST_AFTER, .run = run->id };
+    (void)snprintf(death->step_id, sizeof(death->step_id), "%s", step_id != NULL ? step_id : "");
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The publisher port (core/ports.h) in memory: what was sent out, in order. One thread. */
+#ifndef STEPD_TESTING_OUTBOX_H
+#define STEPD_TESTING_OUTBOX_H
+
+#include <msgpack.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <stepd/testing.h>
+
+#include "core/ports.h"
+
+struct outbox {
+    struct publisher port;              /* its first member: what core calls */
+    const bool *is_out_of_reach;        /* the daemon that sends is dead */
+    msgpack_zone *zone;                 /* what the messages are made of */
+    struct stepd_test_event **letters;  /* dead letters */
+    size_t letter_count;
+    struct stepd_test_event **events;   /* all else */
+    size_t event_count;
+};
+
+/* `is_out_of_reach` is borrowed and looked at whenever something is sent. */
+void outbox_init(struct outbox *outbox, const bool *is_out_of_reach);
+void outbox_done(struct outbox *outbox);
+
+#endif

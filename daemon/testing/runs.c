@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Runs come to be: from an event as it was given to a message, and from that to the functions it starts. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/attempt.h"
+#include "core/json.h"
+#include "core/packed.h"
+#include "testing/test.h"
+#include "testing/text.h"
+
+#define ZONE_CHUNK_SIZE 1024
+
+/* ---- messages ------------------------------------------------------------------------------------ */
+
+static struct bytes keep(struct stepd_test *test, const void *data, size_t size)
+{
+    char *copy = zone_take(test->zone, size + 1);
+
+    if (size > 0)
+        memcpy(copy, data, size);
+    copy[size] = '\0';
+    return (struct bytes){ copy, size };
+}
+
+static struct bytes keep_text(struct stepd_test *test, const char *text)
+{
+    return text != NULL ? keep(test, text, strlen(text)) : (struct bytes){ 0 };
+}
+
+static void write_text(msgpack_sbuffer *json, const char *text)
+{
+    (void)msgpack_sbuffer_write(json, text, strlen(text));
+}
+
+static void write_string(msgpack_sbuffer *json, const char *name, const char *text)
+{
+    if (text == NULL)
+        return;
+    write_text(json, json->size > 1 ? "," : "");
+    json_write_string(json, (struct bytes){ name, strlen(name) });
+    write_text(json, ":");
+    json_write_string(json, (struct bytes){ text, strlen(text) });
+}
+
+static void write_value(msgpack_sbuffer *json, const char *name, const char *given)
+{
+    AUTO_FREE char *text = given != NULL ? text_to_json(given) : NULL;
+
+    if (text == NULL)
+        return;
+    write_text(json, json->size > 1 ? "," : "");
+    json_write_string(json, (struct bytes){ name, strlen(name) });
+    write_text(json, ":");
+    write_text(json, text);
+}
+
+/* The JSON envelope of an event that was given by its parts. */
+static struct bytes envelope_of(struct stepd_test *test, const struct stepd_test_event *given, const char *name)
+{
+    msgpack_sbuffer json;
+
+    msgpack_sbuffer_init(&json);
+    write_text(&json, "{");
+    write_string(&json, "name", name);
+    write_string(&json, "id", given->id);
+    if (given->ts_ms != 0) {
+        AUTO_FREE char *ts = xasprintf("%lld", (long long)given->ts_ms);
+        write_value(&json, "ts", ts);
+    }
+    write_value(&json, "data", given->data);
+    write_value(&json, "user", given->user);
+    write_text(&json, "}");
+    struct bytes value = keep(test, json.data, json.size);
+    msgpack_sbuffer_destroy(&json);
+    return value;
+}
+
+static const struct event_header *headers_of(struct stepd_test *test, const struct stepd_test_event *given, size_t *ret_count)
+{
+    size_t count = 0;
+
+    while (given->headers != NULL && given->headers[count] != NULL)
+        count++;
+    struct event_header *headers = zone_take(test->zone, (count / 2 + 1) * sizeof(*headers));
+    for (size_t i = 0; i + 1 < count; i += 2)
+        headers[i / 2] = (struct event_header){ keep_text(test, given->headers[i]).data, keep_text(test, given->headers[i + 1]) };
+    *ret_count = count / 2;
+    return headers;
+}
+
+static const char *topic_of(const struct stepd_test *test, const struct stepd_test_event *given, const struct function *function)
+{
+    if (given->topic != NULL)
+        return given->topic;
+    return function != NULL && function->topic != NULL ? function->topic : test->config->topics[0];
+}
+
+/* A prefix is no name. */
+static const char *name_of(const struct stepd_test_event *given, const struct function *function)
+{
+    if (given->name != NULL || function == NULL || function->event == NULL)
+        return given->name;
+    return strchr(function->event, '*') == NULL ? function->event : NULL;
+}
+
+/* One message more on its topic; all of it lives as long as the test. `function` NULL: of none in
+ * particular. */
+struct message_view {
+    const char *topic;
+    int64_t offset;
+    struct bytes key;
+    struct bytes value;
+    const struct event_header *headers;
+    size_t header_count;
+};
+
+static struct message_view message_of(struct stepd_test *test, const struct stepd_test_event *given, const struct function *function)
+{
+    struct message_view message = {
+        .topic = keep_text(test, topic_of(test, given, function)).data,
+        .offset = test->next_offset++,
+        .key = keep_text(test, given->key),
+        .value = given->raw != NULL ? keep(test, given->raw, given->raw_len) : envelope_of(test, given, name_of(given, function)),
+    };
+
+    message.headers = headers_of(test, given, &message.header_count);
+    return message;
+}
+
+static void event_begin(struct event *event, const struct message_view *message, int64_t now_ms)
+{
+    event_init(event, message->topic, 0, message->offset, now_ms, message->key, message->value, message->headers,
+               message->header_count);
+}
+
+/* ---- runs ---------------------------------------------------------------------------------------- */
+
+/* With a window, an id that the function has seen within it starts nothing. */
+static bool is_repeated(struct stepd_test_run *run)
+{
+    struct stepd_test *test = run->test;
+    const struct run identity = { .function = &run->observed->function, .event = &run->event, .id = run->id };
+    enum dedupe_answer answer = DEDUPE_FIRST;
+
+    if (run->observed->function.dedupe_ms == 0)
+        return false;
+    int status = test->store.port.ops->remember(&test->store.port, &identity, run->observed->function.dedupe_ms, &answer);
+    return status == 0 && answer == DEDUPE_DUPLICATE;
+}
+
+static struct stepd_test_run *run_create(struct stepd_test *test, const struct observed *observed, const struct message_view *message)
+{
+    struct stepd_test_run *run = xcalloc(1, sizeof(*run));
+    struct error error = { 0 };
+
+    run->test = test;
+    run->observed = observed;
+    run->started_ms = test->store.now_ms;
+    run->views = msgpack_zone_new(ZONE_CHUNK_SIZE);
+    if (run->views == NULL)
+        abort();
+    event_begin(&run->event, message, test->store.now_ms);
+    if (event_find_name(&run->event, &error) != 0 && observed->function.topic == NULL)
+        test_die("function %s can't be given this message: %s", observed->function.id, error.text);
+    run->id = observed->function.dedupe_ms > 0 ? run_id_of_event_id(&observed->function, &run->event)
+                                               : run_id_of(&observed->function, &run->event);
+    run->is_duplicate = is_repeated(run);
+    test->runs = xrealloc(test->runs, (test->run_count + 1) * sizeof(*test->runs));
+    test->runs[test->run_count++] = run;
+    return run;
+}
+
+void run_destroy(struct stepd_test_run *run)
+{
+    for (size_t i = 0; i < run->note_count; i++)
+        free(run->notes[i]);
+    free(run->notes);
+    msgpack_zone_free(run->views);
+    event_done(&run->event);
+    free(run);
+}
+
+void run_forget_views(struct stepd_test_run *run)
+{
+    msgpack_zone_clear(run->views);
+    run->steps = (struct steps_view){ .is_read = false };
+}
+
+static const struct observed *function_find(const struct stepd_test *test, const char *id)
+{
+    for (size_t i = 0; i < test->functions.count; i++) {
+        if (strcmp(test->observed[i].function.id, id) == 0)
+            return &test->observed[i];
+    }
+    test_die("module %s has no function '%s'", test->declared->name, id);
+}
+
+struct stepd_test_run *stepd_test_start(struct stepd_test *test, const char *function_id, const struct stepd_test_event *event)
+{
+    static const struct stepd_test_event nothing = { .name = NULL };
+
+    test_prepare(test);
+    const struct observed *observed = function_find(test, function_id);
+    const struct message_view message = message_of(test, event != NULL ? event : &nothing, &observed->function);
+    return run_create(test, observed, &message);
+}
+
+/* What no function can be given. */
+static void reject(struct stepd_test *test, const struct event *event, const char *name, const char *why)
+{
+    (void)!attempt_reject(&test->outbox.port, test->settings.dead_letter_topic, event, name, why, test->store.now_ms);
+}
+
+size_t stepd_test_send(struct stepd_test *test, const struct stepd_test_event *given)
+{
+    struct event event = { .has_zone = false };
+    struct error error = { 0 };
+
+    test_prepare(test);
+    const struct message_view message = message_of(test, given, NULL);
+    AUTO_FREE const struct function **functions = xcalloc(routes_function_count(test->routes) + 1, sizeof(*functions));
+    event_begin(&event, &message, test->store.now_ms);
+    bool is_read = event_find_name(&event, &error) == 0;
+    size_t count = routes_match(test->routes, message.topic, is_read ? event.view.name : NULL, functions,
+                                routes_function_count(test->routes));
+    for (size_t i = 0; i < count; i++)
+        (void)run_create(test, (const struct observed *)functions[i], &message); /* its first member */
+    if (!is_read && !routes_topic_has_raw(test->routes, message.topic))
+        reject(test, &event, "MalformedEvent", error.text);
+    event_done(&event);
+    return count;
+}
+
+size_t stepd_test_run_count(const struct stepd_test *test)
+{
+    return test->run_count;
+}
+
+struct stepd_test_run *stepd_test_run_at(const struct stepd_test *test, size_t index)
+{
+    return index < test->run_count ? test->runs[index] : NULL;
+}
+
+/* ---- order --------------------------------------------------------------------------------------- */
+
+static bool shares_strand(const struct stepd_test_run *one, const struct stepd_test_run *other)
+{
+    const struct stepd_event *a = &one->event.view;
+    const struct stepd_event *b = &other->event.view;
+
+    return one->observed == other->observed && a->key != NULL && b->key != NULL && strcmp(a->topic, b->topic) == 0 &&
+           a->key_len == b->key_len && memcmp(a->key, b->key, a->key_len) == 0;
+}
+
+bool run_is_behind(const struct stepd_test_run *run)
+{
+    const struct stepd_test *test = run->test;
+
+    if (run->observed->function.ordering != STEPD_BY_KEY)
+        return false;
+    for (size_t i = 0; i < test->run_count && test->runs[i] != run; i++) {
+        if (shares_strand(test->runs[i], run) && !status_is_end(stepd_test_status(test->runs[i])))
+            return true;
+    }
+    return false;
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A module under test, from the inside: its functions with the settings applied, a store, an outbox and
+ * one context. Runs are made by runs.c, let on by drive.c, read by views.c.
+ */
+#ifndef STEPD_TESTING_TEST_H
+#define STEPD_TESTING_TEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <stepd/testing.h>
+
+#include "base/memory.h"
+#include "core/context.h"
+#include "core/event.h"
+#include "core/routes.h"
+#include "modules/functions.h"
+#include "service/config.h"
+#include "testing/memory_store.h"
+#include "testing/outbox.h"
+
+/* A function as it runs here: its code is entered by way of ours, which notes the attempt. */
+struct observed {
+    struct function function;  /* what core sees */
+    stepd_run_fn run;
+    stepd_run_fn on_failure;
+};
+
+struct attempt_note {
+    struct stepd_test_attempt view;
+    enum stepd_status answer;
+    struct failure failure;    /* what view.error points into */
+    struct stepd_error error;
+};
+
+/* The recorded steps as they were at a time. */
+struct steps_view {
+    bool is_read;
+    int64_t at_ms;
+    struct stepd_test_step *items;
+    size_t count;
+};
+
+struct stepd_test_run {
+    struct stepd_test *test;
+    const struct observed *observed;
+    struct event event;
+    struct run_id id;
+    bool is_duplicate;
+    int64_t started_ms;
+    struct attempt_note **notes;
+    size_t note_count;
+    msgpack_zone *views;       /* what was read of it; emptied when it goes on */
+    struct steps_view steps;   /* in `views` */
+};
+
+struct stepd_test {
+    const struct stepd_module *declared;
+    char **texts;              /* settings, as given */
+    size_t text_count;
+    bool is_initialised;
+    bool has_local;
+    bool catches_crashes;
+
+    struct module module;
+    struct config *config;
+    struct functions functions;
+    struct observed *observed; /* one for each function */
+    struct routes *routes;
+    void *local;               /* of thread_init */
+
+    struct memory_store store;
+    struct outbox outbox;
+    struct slot slot;
+    struct attempt_settings settings;
+    struct stepd_ctx ctx;
+    struct stepd_test_run *current; /* the one whose attempt is being made */
+
+    struct stepd_test_run **runs;
+    size_t run_count;
+    int64_t next_offset;
+    msgpack_zone *zone;        /* what events were given as */
+};
+
+/* A test that is wrong: one line on standard error, and the end of the program. */
+void test_die(const char *format, ...) PRINTF_LIKE(1, 2) __attribute__((noreturn));
+/* Ready to run functions, or the program ends. */
+void test_prepare(struct stepd_test *test);
+/* A context as it is at an attempt's start; the one before, if any, is done with. */
+void test_renew_context(struct stepd_test *test);
+
+/* Whether an earlier run of its key has not ended. */
+bool run_is_behind(const struct stepd_test_run *run);
+bool status_is_end(enum stepd_test_status status);
+void run_destroy(struct stepd_test_run *run);
+/* What was read of it lives no longer. */
+void run_forget_views(struct stepd_test_run *run);
+
+/* What function and on_failure are entered by. */
+enum stepd_status observe_run(struct stepd_ctx *ctx);
+enum stepd_status observe_on_failure(struct stepd_ctx *ctx);
+
+#endif
