@@ -33,6 +33,11 @@ const struct setting *setting_find(const struct setting *map, const char *name)
     return NULL;
 }
 
+const char *setting_shown(const struct setting *setting)
+{
+    return setting->shown != NULL ? setting->shown : setting->text;
+}
+
 void config_faults_add(struct config_faults *faults, const struct place *place, const char *format, ...)
 {
     va_list arguments;

@@ -32,6 +32,7 @@ struct setting {
     struct place value_place;
     enum setting_kind kind;
     char *text;            /* SCALAR: as written, variables expanded */
+    char *shown;           /* SCALAR: as it may be shown: as written, secrets hidden; NULL: as `text` */
     struct setting *items; /* LIST, MAP */
     size_t count;
 };
@@ -41,6 +42,9 @@ struct setting {
 const char *place_file(const char *path);
 
 const struct setting *setting_find(const struct setting *map, const char *name);
+
+/* What a message may say that a scalar is. */
+const char *setting_shown(const struct setting *setting);
 
 /* Faults of a config, all of them, so that a person can mend them in one go. */
 struct config_fault {

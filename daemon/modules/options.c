@@ -166,10 +166,10 @@ static bool given_write(const struct option_table *table, const struct stepd_opt
         return collection_write(table, option, given, field, faults);
     int status = scalar_write(option->type, given->text, field);
     if (status == -ERANGE)
-        config_faults_add(faults, &given->value_place, "[%s] '%s' is too large: '%s'", table->owner, option->name, given->text);
+        config_faults_add(faults, &given->value_place, "[%s] '%s' is too large: '%s'", table->owner, option->name, setting_shown(given));
     else if (status != 0)
         config_faults_add(faults, &given->value_place, "[%s] '%s' must be %s, not '%s'", table->owner, option->name, expected,
-                          given->text);
+                          setting_shown(given));
     return status == 0;
 }
 

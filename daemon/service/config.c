@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/secret.h"
 #include "service/address.h"
 #include "service/yaml.h"
 
@@ -161,10 +162,10 @@ static void fault_range(struct config_faults *faults, const struct setting *sett
 
     if (key->type == KEY_DURATION || key->type == KEY_SCHEDULE)
         config_faults_add(faults, &setting->value_place, "'%s' must be between %s and %s, not '%s'", name,
-                          log_duration(key->least, least), log_duration(key->most, most), setting->text);
+                          log_duration(key->least, least), log_duration(key->most, most), setting_shown(setting));
     else
         config_faults_add(faults, &setting->value_place, "'%s' must be between %lld and %lld, not '%s'", name,
-                          (long long)key->least, (long long)key->most, setting->text);
+                          (long long)key->least, (long long)key->most, setting_shown(setting));
 }
 
 static bool number_read(const struct key *key, const struct setting *setting, const char *name,
@@ -187,7 +188,8 @@ static bool number_read(const struct key *key, const struct setting *setting, co
         return false;
     int status = kinds[key->type].parse(text, &number);
     if (status == -EINVAL) {
-        config_faults_add(faults, &setting->value_place, "'%s' must be %s, not '%s'", name, kinds[key->type].expected, text);
+        config_faults_add(faults, &setting->value_place, "'%s' must be %s, not '%s'", name, kinds[key->type].expected,
+                          setting_shown(setting));
         return false;
     }
     if (status != 0 || number < key->least || number > key->most) {
@@ -213,7 +215,7 @@ static bool name_read(const struct key *key, const struct setting *setting, stru
         }
         (void)snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s%s", count > 0 ? ", " : "", key->names[count]);
     }
-    config_faults_add(faults, &setting->value_place, "'%s' must be one of %s; not '%s'", key->name, known, text);
+    config_faults_add(faults, &setting->value_place, "'%s' must be one of %s; not '%s'", key->name, known, setting_shown(setting));
     return false;
 }
 
@@ -265,7 +267,8 @@ static void key_read(const struct key *key, const struct setting *setting, void 
         const char *text = scalar_text(setting, "true or false", faults);
         is_read = text != NULL && parse_bool(text, field) == 0;
         if (text != NULL && !is_read)
-            config_faults_add(faults, &setting->value_place, "'%s' must be true or false, not '%s'", key->name, text);
+            config_faults_add(faults, &setting->value_place, "'%s' must be true or false, not '%s'", key->name,
+                              setting_shown(setting));
         break;
     }
     case KEY_INT:
@@ -733,6 +736,8 @@ static void source_print(const struct place *place, FILE *out)
     if (file == NULL)
         return;
     (void)fclose(file);
+    if (secret_is_in(line))
+        return;
     (void)fprintf(out, "    %.*s\n    %*s^\n", (int)strcspn(line, "\r\n"), line, place->column > 0 ? place->column - 1 : 0, "");
 }
 

@@ -9,13 +9,18 @@
 
 #include <libfyaml.h>
 
+#include "base/secret.h"
+
 #define FILE_SIZE_MAX (16 << 20)
 #define CREDENTIAL_SIZE_MAX (1 << 20)
+#define COUNT_MAX 200000
 #define DEPTH_MAX 32 /* an alias may stand inside what it stands for */
 
 struct reader {
     const char *path;
     int depth;
+    size_t count;       /* settings read: aliases of aliases multiply */
+    bool is_secret;     /* what is read stands behind a name that says so */
     struct config_faults *faults;
 };
 
@@ -23,6 +28,7 @@ void setting_done(struct setting *setting)
 {
     free(setting->name);
     free(setting->text);
+    free(setting->shown);
     for (size_t i = 0; i < setting->count; i++)
         setting_done(&setting->items[i]);
     free(setting->items);
@@ -185,7 +191,10 @@ static void map_read(struct reader *reader, struct setting *map, struct fy_node 
         struct setting *item = map_slot(map, name);
         item->place = (struct place){ .file = reader->path };
         place_set(&item->place, key);
+        bool was_secret = reader->is_secret;
+        reader->is_secret = was_secret || secret_is_name(name);
         setting_read(reader, item, fy_node_pair_value(pair));
+        reader->is_secret = was_secret;
     }
 }
 
@@ -207,6 +216,8 @@ static void setting_clear_value(struct setting *setting)
 {
     free(setting->text);
     setting->text = NULL;
+    free(setting->shown);
+    setting->shown = NULL;
     for (size_t i = 0; i < setting->count; i++)
         setting_done(&setting->items[i]);
     free(setting->items);
@@ -238,6 +249,11 @@ static void setting_read(struct reader *reader, struct setting *setting, struct 
         config_faults_add(reader->faults, &setting->place, "nested too deep");
         return;
     }
+    if (reader->count++ >= COUNT_MAX) {
+        if (reader->count == COUNT_MAX + 1)
+            config_faults_add(reader->faults, &setting->place, "more than %d settings", COUNT_MAX);
+        return;
+    }
 
     enum fy_node_type type = node != NULL ? fy_node_get_type(node) : FYNT_SCALAR;
     reader->depth++;
@@ -259,6 +275,7 @@ static void setting_read(struct reader *reader, struct setting *setting, struct 
         place_set(&setting->value_place, node);
         setting->kind = SETTING_SCALAR;
         setting->text = text_expand(reader, &setting->value_place, raw);
+        setting->shown = reader->is_secret ? xstrdup(SECRET_HIDDEN) : secret_mask(raw);
     }
     reader->depth--;
 }

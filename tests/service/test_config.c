@@ -315,3 +315,59 @@ Test(config, merges_texts_as_drop_ins)
     cr_assert(config->retry.has_jitter);
     cr_assert_eq(config->retry.jitter_ms, 0);
 }
+
+/* ---- secrets ---------------------------------------------------------------------------------- */
+
+/* All that is said of the faults. */
+static char *faults_said(void)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+
+    config_faults_print(&faults, out);
+    (void)fclose(out);
+    return text;
+}
+
+Test(config, never_shows_a_secret_in_a_fault)
+{
+    static const char *const secrets[] = {
+        "redis: {timeout: 'redis://me:hunter2@h', url: ''}\n",
+        "worker: {threads: '${HUNTER}'}\n",
+        "worker:\n  threads: no  # password hunter2\n",
+        "log: {level: '${CREDENTIAL:hunter}'}\n",
+        "functions: {f: {secret: hunter2, retries: many}}\n",
+    };
+    AUTO_FREE char *credential = xasprintf("%s/hunter", folder);
+    FILE *file = fopen(credential, "w");
+
+    cr_assert_not_null(file);
+    (void)fputs("hunter2\n", file);
+    (void)fclose(file);
+    (void)setenv("CREDENTIALS_DIRECTORY", folder, 1);
+    (void)setenv("HUNTER", "hunter2", 1);
+    for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++) {
+        AUTO_FREE char *whole = xasprintf("%s%s", MINIMAL, secrets[i]);
+        cr_assert_neq(load(whole), 0, "%s", whole);
+        AUTO_FREE char *said = faults_said();
+        cr_assert_null(strstr(said, "hunter2"), "%s", said);
+        config_faults_done(&faults);
+    }
+}
+
+Test(config, bounds_what_aliases_of_aliases_make)
+{
+    char text[1024] = "options:\n  m: {a0: &a0 [x,x,x,x,x,x,x,x,x,x]";
+
+    for (int i = 1; i < 8; i++) {
+        AUTO_FREE char *next = xasprintf(", a%d: &a%d [*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d]", i, i, i - 1, i - 1, i - 1,
+                                         i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
+        (void)strncat(text, next, sizeof(text) - strlen(text) - 1);
+    }
+    (void)strncat(text, "}\n", sizeof(text) - strlen(text) - 1);
+    AUTO_FREE char *whole = xasprintf("%s%s", MINIMAL, text);
+    cr_assert_neq(load(whole), 0);
+    AUTO_FREE char *said = faults_said();
+    cr_assert_not_null(strstr(said, "more than 200000 settings"), "%s", said);
+}
