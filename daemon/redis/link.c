@@ -119,7 +119,7 @@ int link_address_parse(const char *url, struct link_address *ret_address, struct
         status = error_set(ret_error, ENOTSUP, "redis.url: Sentinel and Cluster are not yet supported by this build: "
                            "give one server as redis://HOST:PORT");
     else
-        status = error_set(ret_error, EINVAL, "redis.url: '%.60s' begins with none of redis:// and unix://", url);
+        status = error_set(ret_error, EINVAL, "redis.url begins with none of redis:// and unix://");
     if (status != 0) {
         link_address_done(&address);
         return status;
