@@ -24,7 +24,6 @@ struct assignment {
     struct run_id *taken;        /* sorted; runs that the store had taken over at assignment */
     size_t taken_count;
     struct key_set *parked_keys; /* core/key_set.h: ordered keys with a run in the store; locks itself */
-    void *offsets;               /* the consumer's own */
 };
 
 /* A message's state, in the order in which it gets there. Workers write it, the consumer reads it. */
@@ -40,7 +39,7 @@ struct message {
     struct event event;
     struct assignment *assignment;
     struct batch *batch;
-    void *origin;                /* the consumer's: who owns the bytes, NULL: the batch does */
+    bool is_settled;             /* the consumer's own: it has seen how this one ended */
     _Atomic(enum message_state) state;
     atomic_int runs;             /* of it that have not ended; dispatch's own */
     atomic_uint ends;            /* their states, a bit each, where there are several; dispatch's own */
@@ -51,6 +50,7 @@ struct message {
 struct batch {
     struct batch *next;          /* of whoever holds it */
     atomic_uint open;
+    atomic_bool is_mixed;        /* some ended as taken or dropped */
     unsigned count;
     struct message messages[];
 };
@@ -68,6 +68,8 @@ static inline void message_end(struct message *message, enum message_state state
 {
     struct batch *batch = message->batch;
 
+    if (state != MESSAGE_DONE)
+        atomic_store_explicit(&batch->is_mixed, true, memory_order_relaxed);
     atomic_store_explicit(&message->state, state, memory_order_release);
     atomic_fetch_sub_explicit(&batch->open, 1, memory_order_acq_rel);
 }

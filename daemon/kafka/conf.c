@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kafka/conf.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+/*
+ * Lost connections are said once, in plain words, by who notices that nothing works (FAIL and ERROR
+ * repeat them for each broker and try); settings of the other kind of client are given to both.
+ */
+static bool is_noise(const char *facility)
+{
+    static const char *const noise[] = { "FAIL", "ERROR", "CONFWARN", "MAXPOLL", "SESSTMOUT" };
+
+    for (size_t i = 0; i < sizeof(noise) / sizeof(noise[0]); i++) {
+        if (strcmp(facility, noise[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Runs on: librdkafka's threads. `level` is syslog's. */
+static void on_log(const rd_kafka_t *handle, int level, const char *facility, const char *text)
+{
+    (void)handle;
+    if (level >= 7 || is_noise(facility))
+        log_debug("librdkafka: %s: %s", facility, text);
+    else if (level >= 5)
+        log_info("librdkafka: %s: %s", facility, text);
+    else if (level == 4)
+        log_warn("librdkafka: %s: %s", facility, text);
+    else
+        log_error("librdkafka: %s: %s", facility, text);
+}
+
+static int set_one(rd_kafka_conf_t *conf, const struct setting *setting, struct error *ret_error)
+{
+    char why[150];
+
+    if (setting->kind != SETTING_SCALAR)
+        return error_set(ret_error, EINVAL, "kafka: %s: wants one value", setting->name);
+    if (rd_kafka_conf_set(conf, setting->name, setting->text, why, sizeof(why)) != RD_KAFKA_CONF_OK)
+        return error_set(ret_error, EINVAL, "kafka: %s", why);
+    return 0;
+}
+
+int conf_create(const struct setting *kafka, rd_kafka_conf_t **ret_conf, struct error *ret_error)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+
+    for (size_t i = 0; i < kafka->count; i++) {
+        int failed = set_one(conf, &kafka->items[i], ret_error);
+        if (failed != 0) {
+            rd_kafka_conf_destroy(conf);
+            return failed;
+        }
+    }
+    conf_default(conf, kafka, "client.id", "stepd");
+    rd_kafka_conf_set_log_cb(conf, on_log);
+    *ret_conf = conf;
+    return 0;
+}
+
+void conf_default(rd_kafka_conf_t *conf, const struct setting *kafka, const char *name, const char *value)
+{
+    if (setting_find(kafka, name) == NULL)
+        (void)rd_kafka_conf_set(conf, name, value, NULL, 0);
+}
+
+void conf_force(rd_kafka_conf_t *conf, const char *name, const char *value)
+{
+    char why[150];
+
+    if (rd_kafka_conf_set(conf, name, value, why, sizeof(why)) != RD_KAFKA_CONF_OK) {
+        log_error("librdkafka refuses %s=%s: %s", name, value, why);
+        abort();
+    }
+}
+
+const char *conf_text(const struct setting *kafka, const char *name, const char *otherwise)
+{
+    const struct setting *setting = setting_find(kafka, name);
+
+    return setting != NULL && setting->kind == SETTING_SCALAR ? setting->text : otherwise;
+}

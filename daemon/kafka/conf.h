@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A librdkafka configuration from the config's `kafka:`, and its log as stepd writes one. */
+#ifndef STEPD_KAFKA_CONF_H
+#define STEPD_KAFKA_CONF_H
+
+#include <librdkafka/rdkafka.h>
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/setting.h"
+
+/* `kafka` is a map of scalars. 0, and a configuration that is the caller's; or -EINVAL with the setting
+ * that librdkafka refuses. */
+int conf_create(const struct setting *kafka, rd_kafka_conf_t **ret_conf, struct error *ret_error) MUST_CHECK;
+/* A default of ours: what the user wrote wins, and a librdkafka that does not know it goes without. */
+void conf_default(rd_kafka_conf_t *conf, const struct setting *kafka, const char *name, const char *value);
+/* What correctness hangs on. */
+void conf_force(rd_kafka_conf_t *conf, const char *name, const char *value);
+/* The user's value, or `otherwise`. */
+const char *conf_text(const struct setting *kafka, const char *name, const char *otherwise);
+
+#endif
