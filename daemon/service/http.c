@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,15 @@ struct answer {
     unsigned status;
     const char *type;
     char *body; /* taken by the response */
+    size_t size;
+};
+
+/* A request from its headers to its answer. */
+struct exchange {
+    const struct web_route *route; /* NULL: a page of ours, or none */
+    char *body;
+    size_t size;
+    bool is_too_large;
 };
 
 /* ---- address ---------------------------------------------------------------------------------- */
@@ -87,13 +97,19 @@ static struct answer page_metrics(const struct http *http)
         metrics_print(http->settings.metrics, page);
     if (fclose(page) != 0)
         abort();
-    return (struct answer){ MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", body };
+    return (struct answer){ MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", body, size };
+}
+
+/* `body` is taken. */
+static struct answer plain(unsigned status, char *body)
+{
+    return (struct answer){ status, "text/plain; charset=utf-8", body, strlen(body) };
 }
 
 static struct answer page_health(const struct http *http)
 {
     (void)http;
-    return (struct answer){ MHD_HTTP_OK, "text/plain; charset=utf-8", xstrdup("ok\n") };
+    return plain(MHD_HTTP_OK, xstrdup("ok\n"));
 }
 
 static struct answer page_ready(const struct http *http)
@@ -102,8 +118,7 @@ static struct answer page_ready(const struct http *http)
     bool is_ready = http->settings.is_ready == NULL ||
                     http->settings.is_ready(http->settings.context, reason, sizeof(reason));
 
-    return (struct answer){ is_ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, "text/plain; charset=utf-8",
-                            xasprintf("%s\n", reason) };
+    return plain(is_ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, xasprintf("%s\n", reason));
 }
 
 static const struct page {
@@ -118,7 +133,7 @@ static const struct page {
 static enum MHD_Result answer_send(struct MHD_Connection *connection, struct answer answer)
 {
     struct MHD_Response *response =
-        MHD_create_response_from_buffer(strlen(answer.body), answer.body, MHD_RESPMEM_MUST_FREE);
+        MHD_create_response_from_buffer(answer.size, answer.body, MHD_RESPMEM_MUST_FREE);
 
     if (response == NULL)
         abort();
@@ -131,36 +146,118 @@ static enum MHD_Result answer_send(struct MHD_Connection *connection, struct ans
     return result;
 }
 
+/* ---- what others answer ------------------------------------------------------------------------- */
+
+static bool path_matches(const char *pattern, const char *path)
+{
+    size_t size = strlen(pattern);
+
+    return size > 0 && pattern[size - 1] == '*' ? strncmp(pattern, path, size - 1) == 0 : strcmp(pattern, path) == 0;
+}
+
+static const struct web_route *route_find(const struct http *http, const char *method, const char *path)
+{
+    for (size_t i = 0; i < http->settings.route_count; i++) {
+        const struct web_route *route = &http->settings.routes[i];
+        if (strcmp(route->method, method) == 0 && path_matches(route->path, path))
+            return route;
+    }
+    return NULL;
+}
+
+static const char *header_of(const struct web_request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+static const char *query_of(const struct web_request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+static void exchange_add(struct exchange *exchange, const char *data, size_t size)
+{
+    if (exchange->route == NULL || exchange->is_too_large)
+        return;
+    exchange->is_too_large = size > exchange->route->body_max || exchange->size > exchange->route->body_max - size;
+    if (exchange->is_too_large)
+        return;
+    exchange->body = xrealloc(exchange->body, exchange->size + size + 1);
+    memcpy(exchange->body + exchange->size, data, size);
+    exchange->size += size;
+    exchange->body[exchange->size] = '\0';
+}
+
+static struct answer route_answer(const struct exchange *exchange, struct MHD_Connection *connection, const char *method, const char *path)
+{
+    const struct web_request request = {
+        .method = method,
+        .path = path,
+        .body = { exchange->body != NULL ? exchange->body : "", exchange->size },
+        .connection = connection,
+        .header = header_of,
+        .query = query_of,
+    };
+    struct web_reply reply = { .status = MHD_HTTP_OK, .type = "application/json" };
+
+    if (exchange->is_too_large)
+        return plain(MHD_HTTP_CONTENT_TOO_LARGE, xstrdup("the body is too large\n"));
+    exchange->route->answer(exchange->route->context, &request, &reply);
+    return (struct answer){ reply.status, reply.type, reply.body != NULL ? reply.body : xstrdup(""), reply.size };
+}
+
+/* ---- requests ----------------------------------------------------------------------------------- */
+
+static bool is_read_only(const char *method)
+{
+    return strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
+}
+
+static struct answer page_answer(const struct http *http, const char *method, const char *url)
+{
+    if (!is_read_only(method))
+        return plain(MHD_HTTP_METHOD_NOT_ALLOWED, xstrdup("GET only\n"));
+    for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+        if (strcmp(url, pages[i].path) == 0)
+            return pages[i].answer(http);
+    }
+    return plain(MHD_HTTP_NOT_FOUND, xstrdup("here are /metrics, /healthz and /readyz\n"));
+}
+
 static enum MHD_Result request_answer(void *context, struct MHD_Connection *connection, const char *url,
                                       const char *method, const char *version, const char *upload_data,
                                       size_t *upload_data_size, void **request)
 {
-    static int is_seen;
     const struct http *http = context;
-    struct answer answer = { MHD_HTTP_NOT_FOUND, "text/plain; charset=utf-8", NULL };
+    struct exchange *exchange = *request;
 
     (void)version;
-    (void)upload_data;
-    if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
-        answer.status = MHD_HTTP_METHOD_NOT_ALLOWED;
-        answer.body = xstrdup("GET only\n");
-        return answer_send(connection, answer);
-    }
-    if (*request == NULL) { /* the headers alone; asked again with the (empty) body */
-        *request = &is_seen;
-        return MHD_YES;
+    if (exchange == NULL) { /* the headers alone; asked again with each piece of the body, and at its end */
+        exchange = xcalloc(1, sizeof(*exchange));
+        exchange->route = route_find(http, method, url);
+        *request = exchange;
+        return exchange->route == NULL && !is_read_only(method) ? answer_send(connection, page_answer(http, method, url)) : MHD_YES;
     }
     if (*upload_data_size > 0) {
+        exchange_add(exchange, upload_data, *upload_data_size);
         *upload_data_size = 0;
         return MHD_YES;
     }
-    for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]) && answer.body == NULL; i++) {
-        if (strcmp(url, pages[i].path) == 0)
-            answer = pages[i].answer(http);
-    }
-    if (answer.body == NULL)
-        answer.body = xstrdup("here are /metrics, /healthz and /readyz\n");
-    return answer_send(connection, answer);
+    return answer_send(connection, exchange->route != NULL ? route_answer(exchange, connection, method, url)
+                                                           : page_answer(http, method, url));
+}
+
+static void request_done(void *context, struct MHD_Connection *connection, void **request, enum MHD_RequestTerminationCode code)
+{
+    struct exchange *exchange = *request;
+
+    (void)context;
+    (void)connection;
+    (void)code;
+    if (exchange != NULL)
+        free(exchange->body);
+    free(exchange);
+    *request = NULL;
 }
 
 PRINTF_LIKE(2, 0) static void daemon_log(void *context, const char *format, va_list arguments)
@@ -185,7 +282,9 @@ int http_start(const struct http_settings *settings, struct http **ret_http, str
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG, 0, NULL, NULL, request_answer, http,
         MHD_OPTION_EXTERNAL_LOGGER, daemon_log, NULL, MHD_OPTION_LISTEN_SOCKET, sock, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_TIMEOUT_S,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_MEMORY, MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_MEMORY, MHD_OPTION_NOTIFY_COMPLETED, request_done, NULL,
+        /* A pool of one is no pool: the library wants 0 then. */
+        MHD_OPTION_THREAD_POOL_SIZE, (unsigned)(settings->threads > 1 ? settings->threads : 0), MHD_OPTION_END);
     if (http->daemon == NULL) {
         (void)close(sock);
         free(http);

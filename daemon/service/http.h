@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The daemon's pages for machines: /metrics (Prometheus), /healthz (the process lives), /readyz (it
- * can do its work; else 503 with the reason). Threads of its own; GET and HEAD only.
+ * can do its work; else 503 with the reason). Threads of its own; GET and HEAD, but for the routes that
+ * others answer.
  */
 #ifndef STEPD_SERVICE_HTTP_H
 #define STEPD_SERVICE_HTTP_H
@@ -12,6 +13,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/metrics.h"
+#include "base/web.h"
 
 struct http;
 
@@ -22,6 +24,9 @@ struct http_settings {
      * always ready. */
     bool (*is_ready)(void *context, char *ret_reason, size_t size);
     void *context;
+    const struct web_route *routes; /* what others answer, first match wins; outlive the server */
+    size_t route_count;
+    int threads;                    /* that answer; 0: one */
 };
 
 /* 0, or negative errno with the reason. */

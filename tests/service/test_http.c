@@ -20,13 +20,29 @@ static bool is_ready(void *context, char *ret_reason, size_t size)
     return is_ready_now;
 }
 
+/* Answers with what it was told. */
+static void echo(void *context, const struct web_request *request, struct web_reply *reply)
+{
+    const char *name = request->header(request, "X-Name");
+    const char *page = request->query(request, "page");
+
+    (void)context;
+    reply->status = 201;
+    reply->body = xasprintf("{\"path\":\"%s\",\"body\":\"%s\",\"name\":\"%s\",\"page\":\"%s\"}", request->path,
+                            (const char *)request->body.data, name != NULL ? name : "", page != NULL ? page : "");
+    reply->size = strlen(reply->body);
+}
+
+static const struct web_route routes[] = { { "POST", "/echo/*", 10, echo, NULL } };
+
 static void setup(void)
 {
     struct error error = { 0 };
 
     metrics = metrics_create();
     counter_add(metrics_counter(metrics, "events_total", NULL, "Events."), 5);
-    const struct http_settings settings = { .listen = "127.0.0.1:0", .metrics = metrics, .is_ready = is_ready };
+    const struct http_settings settings = { .listen = "127.0.0.1:0", .metrics = metrics, .is_ready = is_ready, .routes = routes,
+                                            .route_count = 1, .threads = 2 };
     cr_assert_eq(http_start(&settings, &http, &error), 0, "%s", error.text);
 }
 
@@ -103,4 +119,27 @@ Test(http, refuses_a_port_in_use)
     const struct http_settings settings = { .listen = listen };
     cr_assert_eq(http_start(&settings, &other, &error), -EADDRINUSE);
     cr_assert_not_null(strstr(error.text, listen));
+}
+
+Test(http, hands_a_route_path_body_header_and_query)
+{
+    const char *answer = ask("POST /echo/it?page=2 HTTP/1.1\r\nHost: x\r\nX-Name: Ann\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc");
+
+    cr_assert_eq(strncmp(answer, "HTTP/1.1 201", 12), 0, "%s", answer);
+    cr_assert_not_null(strstr(answer, "{\"path\":\"/echo/it\",\"body\":\"abc\",\"name\":\"Ann\",\"page\":\"2\"}"), "%s", answer);
+    cr_assert_not_null(strstr(answer, "application/json"));
+}
+
+Test(http, refuses_a_body_larger_than_its_route_takes)
+{
+    const char *answer = ask("POST /echo/it HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\nConnection: close\r\n\r\n01234567890");
+
+    cr_assert_eq(strncmp(answer, "HTTP/1.1 413", 12), 0, "%s", answer);
+    answer = ask("POST /echo/it HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\nConnection: close\r\n\r\n0123456789");
+    cr_assert_eq(strncmp(answer, "HTTP/1.1 201", 12), 0, "%s", answer);
+}
+
+Test(http, a_route_is_of_one_method)
+{
+    cr_assert_eq(strncmp(GET("/echo/it"), "HTTP/1.1 404", 12), 0);
 }
