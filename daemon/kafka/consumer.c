@@ -24,12 +24,14 @@
 #include "kafka/commits.h"
 #include "kafka/conf.h"
 #include "kafka/group.h"
+#include "kafka/handle.h"
 #include "kafka/loads.h"
 #include "kafka/partition.h"
 #include "kafka/scout.h"
 
 #define ASK_TIMEOUT_MS 5000
 #define PULSE_LIMIT_MS 30000
+#define DESTROY_MS 3000
 #define IDLE_WAIT_MS 50          /* for a message, when nothing is in flight: how late a rebalance is seen */
 #define OPEN_WAIT_MS 5           /* … when something is: how late its end is seen */
 #define IDLE_COMMIT_MS 100       /* nothing came for that long: what is done is committed */
@@ -1072,7 +1074,8 @@ void consumer_destroy(struct consumer *consumer)
         scout_destroy(consumer->scout);
         free_unnamed(consumer);
         rd_kafka_queue_destroy(consumer->messages);
-        rd_kafka_destroy_flags(consumer->handle, consumer->is_closed ? 0 : RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+        if (!handle_destroy(consumer->handle, consumer->is_closed ? 0 : RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE, DESTROY_MS))
+            return; /* still used there */
     }
     free(consumer->assigned.items);
     free(consumer->views);
