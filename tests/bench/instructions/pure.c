@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the pure parts cost, to be counted in instructions: `pure NAME` does one thing TURNS times within
+ * measured(), the only function that callgrind collects. No argument: lists the names.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/backoff.h"
+#include "core/event.h"
+#include "core/offsets.h"
+#include "core/routes.h"
+#include "core/run.h"
+
+#define TURNS 1000
+#define FUNCTIONS 100
+#define TEXT_SIZE 3000
+
+static const char json[] = "{\"name\":\"app/button.clicked\",\"id\":\"01HF3Z6Y8M2K4Q7R9T1V3X5Z7B\",\"ts\":1700000000123,\"data\":{\"user_id\":\"user-48213\","
+                           "\"button\":\"checkout\",\"page\":\"/cart/summary\",\"x\":412,\"y\":96,\"items\":[1,2,3],\"ok\":true}}";
+
+static const char packed[] = "\x82\xa4name\xb2"
+                             "app/button.clicked\xa4"
+                             "data\x83\xa7user_id\xaauser-48213\xa6"
+                             "button\xa8"
+                             "checkout\xa1x\xcd\x01\x9c";
+
+static struct event event;
+static struct function functions[FUNCTIONS];
+static char names[FUNCTIONS][32];
+static const struct function *listed[FUNCTIONS];
+static struct routes *routes;
+static struct offsets *offsets;
+static char text[TEXT_SIZE];
+static size_t text_size;
+static volatile int64_t kept; /* what the compiler must not leave out */
+
+static void take(const char *value, size_t size)
+{
+    event_init(&event, "events", 3, 4711, 1700000000000, (struct bytes){ "key-17", 6 }, (struct bytes){ value, size }, NULL, 0);
+}
+
+static void name_of_json(int turn)
+{
+    struct error error;
+
+    (void)turn;
+    take(json, sizeof(json) - 1);
+    kept = event_find_name(&event, &error);
+}
+
+static void data_of_json(int turn)
+{
+    struct error error;
+
+    (void)turn;
+    take(json, sizeof(json) - 1);
+    kept = event_decode(&event, &error);
+}
+
+static void name_of_msgpack(int turn)
+{
+    struct error error;
+
+    (void)turn;
+    take(packed, sizeof(packed) - 1);
+    kept = event_find_name(&event, &error);
+}
+
+static void data_of_msgpack(int turn)
+{
+    struct error error;
+
+    (void)turn;
+    take(packed, sizeof(packed) - 1);
+    kept = event_decode(&event, &error);
+}
+
+static void delay(int turn)
+{
+    kept = backoff_delay_ms(&backoff_default, turn % 12, (uint64_t)turn * UINT64_C(0x9e3779b97f4a7c15));
+}
+
+static void prepare_routes(void)
+{
+    for (int i = 0; i < FUNCTIONS; i++) {
+        (void)snprintf(names[i], sizeof(names[i]), i % 10 == 0 ? "app/group%d.*" : "app/thing%d.done", i);
+        functions[i] = (struct function){ .id = names[i], .event = names[i], .index = (size_t)i };
+        listed[i] = &functions[i];
+    }
+    routes = routes_create(listed, FUNCTIONS);
+}
+
+static void route(int turn)
+{
+    const struct function *out[4];
+
+    kept = (int64_t)routes_match(routes, "events", turn % 2 == 0 ? "app/thing77.done" : "app/group50.seen", out, 4);
+}
+
+static void id_of_run(int turn)
+{
+    event.view.offset = turn;
+    kept = run_id_of(&functions[0], &event).text[7];
+}
+
+static void prepare_run(void)
+{
+    take(json, sizeof(json) - 1);
+    functions[0] = (struct function){ .id = "click-recorder", .event = "app/button.clicked" };
+}
+
+static void prepare_offsets(void)
+{
+    offsets = offsets_create(0);
+}
+
+/* In flight: some hundred, done out of order. */
+static void track(int turn)
+{
+    kept = offsets_start(offsets, turn);
+    offsets_finish(offsets, turn < 256 ? 0 : (turn - 256) ^ 7);
+    kept = offsets_committable(offsets);
+}
+
+static void prepare_bitmap(void)
+{
+    offsets = offsets_create(0);
+    for (int64_t at = 0; at < 20000; at++)
+        (void)offsets_start(offsets, at);
+    for (int64_t at = 1; at < 20000; at++)
+        if (at * 2654435761 % 97 != 0)
+            offsets_finish(offsets, at);
+    text_size = offsets_encode(offsets, text, sizeof(text));
+}
+
+static void write_bitmap(int turn)
+{
+    (void)turn;
+    kept = (int64_t)offsets_encode(offsets, text, sizeof(text));
+}
+
+static void read_bitmap(int turn)
+{
+    struct error error;
+    struct offsets *fresh = offsets_create(0);
+
+    (void)turn;
+    kept = offsets_decode(fresh, (struct bytes){ text, text_size }, 20000, &error);
+    offsets_destroy(fresh);
+}
+
+static const struct question {
+    const char *name;
+    void (*prepare)(void);
+    void (*turn)(int turn);
+    int turns;
+} questions[] = {
+    { "envelope-json-name", NULL, name_of_json, TURNS },
+    { "envelope-json-data", NULL, data_of_json, TURNS },
+    { "envelope-msgpack-name", NULL, name_of_msgpack, TURNS },
+    { "envelope-msgpack-data", NULL, data_of_msgpack, TURNS },
+    { "backoff-delay", NULL, delay, TURNS },
+    { "routes-match", prepare_routes, route, TURNS },
+    { "run-id", prepare_run, id_of_run, TURNS },
+    { "offsets-start-finish", prepare_offsets, track, TURNS },
+    { "offsets-encode", prepare_bitmap, write_bitmap, TURNS / 50 },
+    { "offsets-decode", prepare_bitmap, read_bitmap, TURNS / 50 },
+};
+#define QUESTIONS (sizeof(questions) / sizeof(questions[0]))
+
+void measured(const struct question *question);
+
+__attribute__((noinline)) void measured(const struct question *question)
+{
+    for (int turn = 0; turn < question->turns; turn++)
+        question->turn(turn);
+}
+
+static void ask(const struct question *question)
+{
+    if (question->prepare != NULL)
+        question->prepare();
+    question->turn(0); /* what is done once: lazy binding, memory that is kept */
+    measured(question);
+}
+
+int main(int argc, char **argv)
+{
+    for (size_t i = 0; i < QUESTIONS; i++) {
+        if (argc < 2)
+            printf("%s %d\n", questions[i].name, questions[i].turns);
+        else if (strcmp(argv[1], questions[i].name) == 0)
+            ask(&questions[i]);
+    }
+    return EXIT_SUCCESS;
+}
