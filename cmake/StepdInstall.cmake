@@ -1,30 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
 # What is installed besides the programs and the modules: header, CMake package, pkg-config, config, units.
+# Two components: `runtime`, the default, and `development`, what a module's author needs.
 include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/stepd)
 set(STEPD_CONFIG_DIR ${CMAKE_INSTALL_FULL_SYSCONFDIR}/stepd)
 
-install(DIRECTORY daemon/include/stepd DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+install(DIRECTORY daemon/include/stepd DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development FILES_MATCHING PATTERN "*.h")
 
-install(TARGETS stepd_handler_api EXPORT stepd)
-install(TARGETS stepd_testing EXPORT stepd-testing)
-install(EXPORT stepd NAMESPACE stepd:: FILE stepd-targets.cmake DESTINATION ${package_dir})
-install(EXPORT stepd-testing NAMESPACE stepd:: FILE stepd-testing-targets.cmake DESTINATION ${package_dir})
+install(TARGETS stepd_handler_api EXPORT stepd COMPONENT development)
+install(TARGETS stepd_testing EXPORT stepd-testing COMPONENT development)
+install(EXPORT stepd NAMESPACE stepd:: FILE stepd-targets.cmake DESTINATION ${package_dir} COMPONENT development)
+install(EXPORT stepd-testing NAMESPACE stepd:: FILE stepd-testing-targets.cmake DESTINATION ${package_dir} COMPONENT development)
 configure_package_config_file(cmake/stepd-config.cmake.in stepd-config.cmake
     INSTALL_DESTINATION ${package_dir} PATH_VARS STEPD_MODULE_DIR)
 write_basic_package_version_file(stepd-config-version.cmake COMPATIBILITY SameMajorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/stepd-config.cmake ${PROJECT_BINARY_DIR}/stepd-config-version.cmake
-    cmake/StepdAddModule.cmake DESTINATION ${package_dir})
+    cmake/StepdAddModule.cmake DESTINATION ${package_dir} COMPONENT development)
 
 # Relative to where the file lies, so that an installed tree can be moved.
 file(RELATIVE_PATH STEPD_PC_PREFIX ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
 string(REGEX REPLACE "/$" "" STEPD_PC_PREFIX "${STEPD_PC_PREFIX}")
 configure_file(cmake/stepd.pc.in stepd.pc @ONLY)
 configure_file(cmake/stepd-testing.pc.in stepd-testing.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/stepd.pc ${PROJECT_BINARY_DIR}/stepd-testing.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+install(FILES ${PROJECT_BINARY_DIR}/stepd.pc ${PROJECT_BINARY_DIR}/stepd-testing.pc
+    DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT development)
 
-install(FILES config/stepd.yaml config/redis.conf DESTINATION ${CMAKE_INSTALL_SYSCONFDIR}/stepd)
+file(READ config/stepd.yaml config)
+if(STEPD_PACKAGE)
+    string(REPLACE "\nmodules: []\n" "\nmodules: [\"${CMAKE_INSTALL_FULL_LIBDIR}/stepd/modules-${STEPD_ABI_MAJOR}\"]\n" config "${config}")
+endif()
+file(WRITE ${PROJECT_BINARY_DIR}/config/stepd.yaml "${config}")
+install(FILES ${PROJECT_BINARY_DIR}/config/stepd.yaml config/redis.conf DESTINATION ${CMAKE_INSTALL_SYSCONFDIR}/stepd)
 
 # stepd.service, and stepd@NAME.service, whose config is a folder's: drop-ins are one daemon's.
 function(stepd_unit file UNIT_TITLE UNIT_USER UNIT_CONFIG)
@@ -40,3 +47,4 @@ endforeach()
 install(FILES systemd/stepd.sysusers.conf DESTINATION lib/sysusers.d RENAME stepd.conf)
 install(FILES ${PROJECT_BINARY_DIR}/systemd/stepd.tmpfiles.conf DESTINATION lib/tmpfiles.d RENAME stepd.conf)
 install(DIRECTORY DESTINATION ${STEPD_MODULE_DIR})
+install(DIRECTORY DESTINATION ${STEPD_MODULE_DIR} COMPONENT development)

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+# Debian packages, one for each component: `cmake --workflow --preset package`.
+foreach(script conffiles postinst prerm postrm)
+    configure_file(packaging/${script}.in packaging/${script} @ONLY
+        FILE_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
+endforeach()
+file(CHMOD ${PROJECT_BINARY_DIR}/packaging/conffiles FILE_PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
+install(FILES packaging/copyright DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/stepd)
+install(FILES packaging/copyright DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/stepd-dev COMPONENT development)
+install(FILES README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/stepd)
+
+set(CPACK_GENERATOR DEB)
+set(CPACK_SET_DESTDIR ON)
+set(CPACK_PACKAGE_CONTACT "stepd maintainers <maintainers@stepd.example>")
+set(CPACK_PACKAGE_DIRECTORY ${PROJECT_BINARY_DIR}/packages)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_COMPONENTS_ALL runtime development)
+set(CPACK_DEB_COMPONENT_INSTALL ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_NAME stepd)
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_SECTION admin)
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_DEPENDS "init-system-helpers (>= 1.54~)")
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_RECOMMENDS "redis-server (>= 5:6.0), systemd")
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_SUGGESTS "stepd-dev, kcat")
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONTROL_EXTRA
+    ${PROJECT_BINARY_DIR}/packaging/conffiles ${PROJECT_BINARY_DIR}/packaging/postinst
+    ${PROJECT_BINARY_DIR}/packaging/prerm ${PROJECT_BINARY_DIR}/packaging/postrm)
+set(CPACK_COMPONENT_RUNTIME_DESCRIPTION "Runs the functions of modules for events from Kafka's topics, retries what
+fails, and remembers the steps that are done so that none is done twice.")
+
+# What stepd::testing links to is its .pc file's.
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME stepd-dev)
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS
+    "libmsgpack-dev, pkg-config, libfyaml-dev, libjansson-dev, libyajl-dev, libxxhash-dev, libsystemd-dev")
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SUGGESTS "cmake (>= 3.25)")
+set(CPACK_COMPONENT_DEVELOPMENT_DESCRIPTION "Header, CMake package, pkg-config files and testing library:
+all that is needed to write a module of functions for stepd, to build it
+with CMake or pkg-config, and to test it in memory.")
+include(CPack)
