@@ -2,6 +2,7 @@
 #include "redis/port.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -41,15 +42,6 @@ static void add_order(struct script_call *call, const struct run *run, char **re
     script_add(call, (struct bytes){ event->key, event->key != NULL ? event->key_len : 0 });
 }
 
-static void add_history(const struct redis_store *store, struct script_call *call)
-{
-    static const char *const LETTERS[] = { [HISTORY_NONE] = "n", [HISTORY_FAILURES] = "f", [HISTORY_ALL] = "a" };
-
-    script_add_text(call, LETTERS[store_settings(store)->history]);
-    script_add_number(call, store_settings(store)->history_age_ms);
-    script_add_number(call, store_settings(store)->history_count);
-}
-
 static void add_body(struct script_call *call, const struct run *run, msgpack_sbuffer *body)
 {
     msgpack_packer packer;
@@ -59,37 +51,91 @@ static void add_body(struct script_call *call, const struct run *run, msgpack_sb
     script_add(call, (struct bytes){ body->data, body->size });
 }
 
-static const char *const KINDS[] = {
-    [TRANSITION_CHECKPOINT] = "C", [TRANSITION_PARK] = "P", [TRANSITION_PHASE] = "H",
-    [TRANSITION_FINISH] = "F",     [TRANSITION_BURY] = "B",
-};
+/* ---- a change, as change.lua reads it: one argument, since each costs Redis some 100 ns ----------- */
 
-static void add_transition(struct script_call *call, const struct transition *change)
+#define CHANGE_FIXED 65
+#define CHANGE_SIZE (CHANGE_FIXED + 11) /* and the position once more, in digits */
+
+static void put_16(char *at, uint64_t number)
 {
-    const char status[] = { change->kind == TRANSITION_PARK ? (char)change->status : 'o', '\0' };
-
-    (void)snprintf(call->numbers[SCRIPT_MAX_ARGUMENTS - 1], sizeof(call->numbers[0]), "%s", status);
-    script_add_text(call, call->numbers[SCRIPT_MAX_ARGUMENTS - 1]);
-    script_add_number(call, change->phase);
-    script_add_number(call, change->attempt);
-    script_add_number(call, change->delay_ms > 0 ? change->delay_ms : 0);
-    script_add_number(call, change->due_ms);
-    script_add_number(call, (int64_t)change->position);
-    script_add(call, change->checkpoint);
-    script_add_text(call, change->clears_started ? "1" : "0");
-    script_add_text(call, change->tail.data != NULL ? "1" : "0");
-    script_add(call, change->tail);
+    uint16_t value = htole16((uint16_t)number);
+    memcpy(at, &value, sizeof(value));
 }
 
-static enum store_answer answer_of(const redisReply *reply)
+static void put_32(char *at, uint64_t number)
 {
+    uint32_t value = htole32(number < UINT32_MAX ? (uint32_t)number : UINT32_MAX);
+    memcpy(at, &value, sizeof(value));
+}
+
+static void put_64(char *at, int64_t number)
+{
+    uint64_t value = htole64((uint64_t)number);
+    memcpy(at, &value, sizeof(value));
+}
+
+/* Epoch and position stand where the record's header has epoch and number of checkpoints: record.h. */
+static struct bytes pack_change(const struct redis_store *store, const struct run *run, const struct transition *change,
+                                char ret_bytes[CHANGE_SIZE])
+{
+    static const char KINDS[] = {
+        [TRANSITION_CHECKPOINT] = 'C', [TRANSITION_PARK] = 'P', [TRANSITION_PHASE] = 'H',
+        [TRANSITION_FINISH] = 'F',     [TRANSITION_BURY] = 'B',
+    };
+    static const char HISTORY[] = { [HISTORY_NONE] = 'n', [HISTORY_FAILURES] = 'f', [HISTORY_ALL] = 'a' };
+    const struct store_settings *settings = store_settings(store);
+
+    memset(ret_bytes, 0, CHANGE_SIZE);
+    ret_bytes[0] = KINDS[change->kind];
+    ret_bytes[1] = (char)change->phase;
+    ret_bytes[2] = (char)((is_ordered(run) ? 1 : 0) | (change->clears_started ? 2 : 0) | (change->tail.data != NULL ? 4 : 0));
+    ret_bytes[3] = change->kind == TRANSITION_PARK ? (char)change->status : RUN_OWNED;
+    put_16(ret_bytes + 4, (uint64_t)change->attempt);
+    put_32(ret_bytes + 8, run->epoch);
+    put_32(ret_bytes + 12, change->position);
+    put_32(ret_bytes + 16, settings->state_bytes);
+    put_64(ret_bytes + 24, change->delay_ms > 0 ? change->delay_ms : 0);
+    put_64(ret_bytes + 32, change->due_ms);
+    put_64(ret_bytes + 40, run->created_ms);
+    put_64(ret_bytes + 48, run->event->view.offset);
+    put_64(ret_bytes + 56, settings->lease_ms);
+    ret_bytes[64] = HISTORY[settings->history];
+    int digits = snprintf(ret_bytes + CHANGE_FIXED, CHANGE_SIZE - CHANGE_FIXED, "%" PRIu32, (uint32_t)change->position);
+    return (struct bytes){ ret_bytes, CHANGE_FIXED + (size_t)digits };
+}
+
+static struct transition_reply read_answer(struct redis_store *store, const struct run *run, const struct script_call *call, const redisReply *reply)
+{
+    if (reply->type == REDIS_REPLY_INTEGER) /* the short way of a checkpoint */
+        return (struct transition_reply){ .answer = STORE_OK, .owner = call->owner, .now_ms = store_now_ms(store), .epoch = run->epoch };
     assert(reply->type == REDIS_REPLY_ARRAY && reply->elements >= 5);
-    return (enum store_answer)reply->element[0]->integer;
+    return (struct transition_reply){
+        .answer = (enum store_answer)reply->element[0]->integer,
+        .owner = call->owner,
+        .now_ms = reply->element[1]->integer,
+        .epoch = (uint32_t)reply->element[2]->integer,
+        .due_ms = reply->element[3]->integer,
+    };
+}
+
+/* What the scripts want to know of the run's message: nothing, once it is in the store and not ordered. */
+static void add_message(struct script_call *call, const struct run *run, char **ret_place, msgpack_sbuffer *body)
+{
+    const struct stepd_event *event = &run->event->view;
+
+    if (run->epoch != 0 && !is_ordered(run))
+        return;
+    script_add_text(call, run->function->id);
+    add_place(call, event->topic, event->partition, ret_place);
+    script_add(call, (struct bytes){ event->key, event->key != NULL ? event->key_len : 0 });
+    if (run->epoch == 0)
+        add_body(call, run, body);
 }
 
 static int advance(struct store *port, const struct run *run, const struct transition *change, struct transition_reply *ret_reply)
 {
     struct redis_store *store = store_of(port);
+    char packed[CHANGE_SIZE];
     AUTO_FREE char *place = NULL;
     AUTO_REPLY reply = NULL;
     struct script_call call;
@@ -100,38 +146,24 @@ static int advance(struct store *port, const struct run *run, const struct trans
         return 0;
     }
     msgpack_sbuffer_init(&body);
-    script_begin(&call, "advance", store_shard_of(store, run->id.text));
+    script_begin(&call, run->epoch == 0 ? "take" : "advance", store_shard_of(store, run->id.text));
     script_add_text(&call, run->id.text);
-    script_add_text(&call, KINDS[change->kind]);
-    script_add_number(&call, run->epoch);
+    script_add(&call, pack_change(store, run, change, packed));
     if (run->epoch == 0)
         script_add_self(store, &call);
     else
         script_add_owner(&call, &run->owner);
-    add_transition(&call, change);
-    add_history(store, &call);
-    script_add_number(&call, (int64_t)store_settings(store)->state_bytes);
-    script_add_number(&call, store_settings(store)->lease_ms);
-    add_order(&call, run, &place);
-    script_add_text(&call, is_ordered(run) ? "1" : "0");
-    script_add_number(&call, run->created_ms);
-    if (run->epoch == 0)
-        add_body(&call, run, &body);
-    else
-        script_add_text(&call, "");
+    script_add(&call, change->checkpoint);
+    if (run->epoch == 0 || is_ordered(run) || change->tail.data != NULL)
+        script_add(&call, change->tail);
+    add_message(&call, run, &place, &body);
 
     int status = store_call(store, &call, &reply);
     msgpack_sbuffer_destroy(&body);
     if (status != 0)
         return status;
-    *ret_reply = (struct transition_reply){
-        .answer = answer_of(reply),
-        .owner = call.owner,
-        .now_ms = reply->element[1]->integer,
-        .epoch = (uint32_t)reply->element[2]->integer,
-        .due_ms = reply->element[3]->integer,
-    };
-    int64_t wake_ms = reply->element[4]->integer;
+    *ret_reply = read_answer(store, run, &call, reply);
+    int64_t wake_ms = reply->type == REDIS_REPLY_ARRAY ? reply->element[4]->integer : 0;
     if (wake_ms != 0)
         store_made_due(store, call.shard, wake_ms);
     return 0;

@@ -200,7 +200,6 @@ static int change(struct redis_store *store, struct script_call *call, enum runs
 int runs_cancel(struct redis_store *store, const char *id, enum runs_change *ret_change, struct error *ret_error)
 {
     static const char *const LETTERS[] = { [HISTORY_NONE] = "n", [HISTORY_FAILURES] = "f", [HISTORY_ALL] = "a" };
-    const struct store_settings *settings = store_settings(store);
     AUTO_FREE char *place = NULL;
     struct script_call call;
     struct loaded_run run;
@@ -211,9 +210,7 @@ int runs_cancel(struct redis_store *store, const char *id, enum runs_change *ret
     script_begin(&call, "cancel", store_shard_of(store, id));
     script_add_text(&call, id);
     add_order(&call, &run.record, &place);
-    script_add_text(&call, LETTERS[settings->history]);
-    script_add_number(&call, settings->history_age_ms);
-    script_add_number(&call, settings->history_count);
+    script_add_text(&call, LETTERS[store_settings(store)->history]);
     status = change(store, &call, ret_change, ret_error);
     loaded_run_done(&run);
     return status;

@@ -28,16 +28,27 @@
 #define BACKOFF_MAX_MS 250
 #define SHA_SIZE 40
 
+/* A script is sent as its parts, one after another. */
+#define SCRIPT_PARTS 6
 struct script {
     const char *name;
-    const char *text;
+    const char *parts[SCRIPT_PARTS];
 };
 
 static const struct script SCRIPTS[] = {
-    { "advance", script_advance },     { "queue_behind", script_queue_behind }, { "remember", script_remember },
-    { "claim", script_claim },         { "condemn", script_condemn },           { "heartbeat", script_heartbeat },
-    { "reap", script_reap },           { "leave", script_leave },               { "trim_taken", script_trim_taken },
-    { "cancel", script_cancel },       { "retry", script_retry },
+    { "take", { script_common, script_order, script_change, script_take } },
+    { "advance", { script_checkpoint, script_common, script_order, script_ending, script_change, script_advance } },
+    { "queue_behind", { script_common, script_order, script_queue_behind } },
+    { "remember", { script_common, script_remember } },
+    { "claim", { script_common, script_claim } },
+    { "condemn", { script_common, script_condemn } },
+    { "heartbeat", { script_common, script_heartbeat } },
+    { "reap", { script_common, script_worker, script_reap } },
+    { "leave", { script_common, script_worker, script_leave } },
+    { "trim_taken", { script_common, script_trim_taken } },
+    { "forget", { script_common, script_forget } },
+    { "cancel", { script_common, script_order, script_ending, script_worker, script_cancel } },
+    { "retry", { script_common, script_order, script_retry } },
 };
 #define SCRIPT_COUNT (sizeof(SCRIPTS) / sizeof(SCRIPTS[0]))
 
@@ -268,10 +279,23 @@ static int ask(struct redis_store *store, redisReply **ret_reply, struct error *
     return 0;
 }
 
+/* The caller frees. */
+static char *script_text(const struct script *script)
+{
+    char *text = xstrdup("");
+
+    for (size_t i = 0; i < SCRIPT_PARTS && script->parts[i] != NULL; i++) {
+        char *longer = xasprintf("%s%s", text, script->parts[i]);
+        free(text);
+        text = longer;
+    }
+    return text;
+}
+
 static int load_scripts(struct redis_store *store, struct error *ret_error)
 {
     for (size_t i = 0; i < SCRIPT_COUNT; i++) {
-        AUTO_FREE char *text = xasprintf("%s%s", script_common, SCRIPTS[i].text);
+        AUTO_FREE char *text = script_text(&SCRIPTS[i]);
         AUTO_REPLY reply = NULL;
         int status = ask(store, &reply, ret_error, "SCRIPT LOAD %s", text);
         if (status != 0)

@@ -313,16 +313,18 @@ static void begin_event(struct held *held)
 
 static struct held *hold(struct timers *timers, const redisReply *claimed, int64_t now_ms, struct error *ret_error)
 {
-    const redisReply *bytes = claimed->element[1];
+    const redisReply *header = claimed->element[1];
+    const redisReply *bytes = claimed->element[2];
     struct held *held = xcalloc(1, sizeof(*held));
 
     held->data = xmemdup(bytes->str, (size_t)bytes->len + 1);
+    memcpy(held->data, header->str, RECORD_HEADER_SIZE);
     if (!msgpack_zone_init(&held->zone, 1024))
         abort();
     int status = record_decode((struct bytes){ held->data, (size_t)bytes->len }, &held->zone, &held->record, ret_error);
     if (status == 0) {
         begin_event(held);
-        status = load_steps(held, claimed->element[2], ret_error);
+        status = load_steps(held, claimed->element[3], ret_error);
     }
     if (status != 0) {
         release_held(&held->claimed);
@@ -351,7 +353,7 @@ static int give(struct timers *timers, int shard, const redisReply *claimed, int
 {
     struct error error = { 0 };
 
-    if (claimed->elements < 3 || claimed->element[1]->type != REDIS_REPLY_STRING)
+    if (claimed->elements < 4)
         return condemn(timers, shard, claimed->element[0]->str, "it is lost, or not of this version");
     struct held *held = hold(timers, claimed, now_ms, &error);
     if (held == NULL)
@@ -458,6 +460,26 @@ static int reap(struct timers *timers)
     return 0;
 }
 
+/* Runs that ended are kept for a while only. */
+static int forget(struct timers *timers)
+{
+    const struct store_settings *settings = store_settings(timers->settings.store);
+
+    for (int shard = 0; shard < store_shards(timers->settings.store); shard++) {
+        AUTO_REPLY reply = NULL;
+        struct script_call call;
+        script_begin(&call, "forget", shard);
+        script_add_number(&call, settings->history_age_ms);
+        script_add_number(&call, settings->history_count);
+        int status = store_call(timers->settings.store, &call, &reply);
+        if (status != 0)
+            return status;
+        if (reply->element[2]->integer != 0)
+            shard--; /* there are more */
+    }
+    return 0;
+}
+
 static int trim(struct timers *timers)
 {
     (void)pthread_mutex_lock(&timers->lock);
@@ -520,6 +542,8 @@ static void *timer_main(void *argument)
             status = reap(timers);
             if (status == 0)
                 status = trim(timers);
+            if (status == 0)
+                status = forget(timers);
             next_reap_ms = clock_monotonic_ms() + REAP_EVERY_MS;
         }
         if (status == 0)

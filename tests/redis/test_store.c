@@ -100,6 +100,18 @@ static int reap(struct redis_store *store)
     return (int)reply->element[0]->integer;
 }
 
+static int forget(struct redis_store *store, int64_t age_ms, int64_t count)
+{
+    struct script_call call;
+    AUTO_REPLY reply = NULL;
+
+    script_begin(&call, "forget", 0);
+    script_add_number(&call, age_ms);
+    script_add_number(&call, count);
+    cr_assert_eq(store_call(store, &call, &reply), 0);
+    return (int)reply->element[0]->integer;
+}
+
 static void hold(struct run *run)
 {
     struct incarnation self = store_incarnation(redis.store);
@@ -278,7 +290,6 @@ Test(store, history_of_all_holds_runs_that_needed_no_store)
 {
     struct store_settings settings = redis_fixture_settings(&redis);
     settings.history = HISTORY_ALL;
-    settings.history_count = 3;
     store_destroy(redis.store);
     redis.store = redis_fixture_open_with(&settings);
 
@@ -289,8 +300,13 @@ Test(store, history_of_all_holds_runs_that_needed_no_store)
         cr_assert_eq(advance(&sample.run, FINISH), STORE_OK);
         cr_assert_eq(advance(&copy, FINISH), STORE_OK, "sent twice");
     }
-    cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:history"), "3", "trimmed");
+    cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:history"), "6");
+    cr_assert_eq(forget(redis.store, 86400000, 3), 3);
+    cr_assert_eq(forget(redis.store, 86400000, 3), 0);
     cr_assert_str_eq(redis_says(redis.store, "DBSIZE"), "5", "3 runs, history, shards");
+    (void)usleep(2000);
+    cr_assert_eq(forget(redis.store, 1, 3), 3, "past their age");
+    cr_assert_str_eq(redis_says(redis.store, "DBSIZE"), "1");
 }
 
 Test(store, bury_puts_a_run_among_the_dead)
@@ -326,7 +342,7 @@ Test(store, claim_gives_what_is_due_with_its_checkpoints)
     cr_assert_eq(reply->element[3]->elements, 1);
     const redisReply *run = reply->element[3]->element[0];
     cr_assert_str_eq(run->element[0]->str, sample.run.id.text);
-    cr_assert_eq(run->element[2]->elements, 1);
+    cr_assert_eq(run->element[3]->elements, 1);
     struct loaded_run loaded = load(&sample.run);
     cr_assert_eq(loaded.record.status, RUN_OWNED);
     cr_assert_eq(loaded.record.epoch, 2);

@@ -2,8 +2,7 @@
 -- A person wants a run to end. Answers: 0 it has, 1 its worker was asked to, 2 it had ended before or
 -- is not there; now; when something became due by it.
 local id = ARGV[1]
-local o = { fn = ARGV[2], place = ARGV[3], offset = ARGV[4], key = ARGV[5] }
-local kept = { history = ARGV[6], age = tonumber(ARGV[7]), count = tonumber(ARGV[8]) }
+local order, history = order_of({ fn = ARGV[2], place = ARGV[3], offset = ARGV[4], key = ARGV[5] }), ARGV[6]
 local h = load(id)
 if not h or h.status == 'c' or h.status == 'f' then return { 2, now, 0 } end
 if h.status == 'x' then return { 0, now, 0 } end
@@ -14,6 +13,6 @@ if h.status == 'o' then
     return { 1, now, 0 }
 end
 call('ZREM', P .. 'delayed', id)
-if h.status == 'b' then call('ZREM', behind_key(o), id) end
-conclude(id, h, 'x', kept)
-return { 0, now, has(h.flags, ORDERED) and release_next(id, o) or 0 }
+if h.status == 'b' then order.leave_behind(id) end
+conclude(id, h, 'x', history)
+return { 0, now, has(h.flags, ORDERED) and order.release(id) or 0 }

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- What is due becomes this worker's, at most `max` runs or some 8 MiB. `serial` numbers the worker's
 -- claims: the same number again is the same claim, whose reply was lost.
--- Answers: 1 when this worker's lease ran out, else 0; now; when the next is due, -1 never; the runs,
--- each [id, record, [checkpoint, …]], or [id] where its record is lost.
+-- Answers: 1 when this worker's lease ran out, else 0; now; when the next is due, -1 never; the runs, each
+-- [id, header, record with the header of before, [checkpoint, …]], or [id] where its record is lost.
 local owner, worker, serial, max = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local delayed, claim = P .. 'delayed', P .. 'claim:' .. worker
 local BYTES = 8 * 1024 * 1024
@@ -10,6 +10,20 @@ local BYTES = 8 * 1024 * 1024
 local function next_due()
     local first = call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
     return first[2] and tonumber(first[2]) or -1
+end
+
+-- All its checkpoints, in order. Where some are lost, the others move up: the header counts them.
+local function checkpoints_of(id, h)
+    local steps = P .. 'steps:' .. id
+    local all = call('ZRANGE', steps, 0, -1)
+    if #all ~= h.checkpoints then
+        h.checkpoints, h.state = #all, 0
+        for i, checkpoint in ipairs(all) do
+            call('ZADD', steps, i - 1, checkpoint)
+            h.state = h.state + #checkpoint
+        end
+    end
+    return all
 end
 
 if call('EXISTS', P .. 'stats:' .. worker) == 0 then return { 1, now, -1, {} } end
@@ -27,28 +41,36 @@ end
 ids = ids or call('ZRANGEBYSCORE', delayed, '-inf', now, 'LIMIT', 0, max)
 if #ids == 0 then return { 0, now, next_due(), {} } end
 
-local runs, claimed, bytes = {}, {}, 0
+local runs, claimed, listed, gone, bytes = {}, {}, {}, {}, 0
 for _, id in ipairs(ids) do
-    local h = load(id)
+    local raw = call('GET', P .. 'run:' .. id)
+    local h = raw and parsed(raw)
     if is_again then
         if not (h and h.status == 'o' and h.owner == owner) then h = nil end
     elseif h and (h.status == 'd' or h.status == 's') then
-        bytes = bytes + HEADER_SIZE + h.body + h.tail + h.state
+        bytes = bytes + #raw + h.state
         if bytes > BYTES and #runs > 0 then break end
         h.status, h.changed, h.epoch, h.owner = 'o', now, h.epoch + 1, owner
-        save(id, h)
-        call('ZADD', P .. 'owned:' .. worker, now, id)
-        call('ZREM', delayed, id)
     else
         -- Lost, of a version that is not ours, or not due at all.
-        call('ZREM', delayed, id)
+        gone[#gone + 1] = id
         if not h then runs[#runs + 1] = { id } end
         h = nil
     end
     if h then
+        local checkpoints = checkpoints_of(id, h)
+        local header = packed(h)
+        call('SETRANGE', P .. 'run:' .. id, 0, header)
         claimed[#claimed + 1] = id
-        runs[#runs + 1] = { id, call('GET', P .. 'run:' .. id), call('ZRANGE', P .. 'steps:' .. id, 0, -1) }
+        listed[#listed + 1] = now_text
+        listed[#listed + 1] = id
+        runs[#runs + 1] = { id, header, raw, checkpoints }
     end
 end
+if #claimed > 0 then
+    call('ZADD', P .. 'owned:' .. worker, unpack(listed))
+    call('ZREM', delayed, unpack(claimed))
+end
+if #gone > 0 then call('ZREM', delayed, unpack(gone)) end
 if not is_again then call('SET', claim, serial .. ' ' .. table.concat(claimed, ' ')) end
 return { 0, now, next_due(), runs }

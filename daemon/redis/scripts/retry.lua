@@ -2,7 +2,7 @@
 -- A run that failed or was cancelled begins anew, without the checkpoints whose positions stand in
 -- ARGV[7], split by blanks. `epoch` is what the caller saw. Answers: 0 done, 2 it is in no state for it; now; due.
 local id, epoch = ARGV[1], tonumber(ARGV[2])
-local o = { fn = ARGV[3], place = ARGV[4], offset = ARGV[5], key = ARGV[6] }
+local order = order_of({ fn = ARGV[3], place = ARGV[4], offset = ARGV[5], key = ARGV[6] })
 local steps = P .. 'steps:' .. id
 local h = load(id)
 if h and h.epoch == epoch + 1 and (h.status == 'd' or h.status == 'b') then return { 0, now, h.changed } end
@@ -24,12 +24,12 @@ end
 call('ZREM', P .. 'dead', id)
 call('ZREM', P .. 'history', id)
 h.epoch, h.attempt, h.phase, h.unclean, h.changed, h.flags = epoch + 1, 0, 0, 0, now, h.flags % CANCEL
-if not has(h.flags, ORDERED) or become_head(id, o) then
+if not has(h.flags, ORDERED) or order.become_head(id) then
     h.status = 'd'
     call('ZADD', P .. 'delayed', now, id)
 else
     h.status = 'b'
-    call('ZADD', behind_key(o), o.offset, id)
+    order.wait_behind(id)
 end
 save(id, h)
 return { 0, now, h.status == 'd' and now or 0 }

@@ -1,0 +1,22 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- One change of one run, as take.lua and advance.lua are asked for it: 'C' checkpoint, 'P' park, 'H' phase,
+-- 'F' finish, 'B' bury. port.c says what `change` holds. The last arguments may be missing where the run
+-- is not ordered.
+local id, change, owner, worker, checkpoint, tail = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local kind, phase, bits, status, attempt, _, epoch, position, state_limit, _, delay, due, created, offset, lease, history =
+    struct.unpack('<c1BBc1HHI4I4I4I4i8i8i8i8i8c1', change)
+local position_text = change:sub(66)
+local ordered, clears, has_tail = has(bits, 1), has(bits, 2), has(bits, 4)
+local order = ordered and order_of({ fn = ARGV[7], place = ARGV[8], offset = offset, key = ARGV[9] })
+local run, steps, owned = P .. 'run:' .. id, P .. 'steps:' .. id, P .. 'owned:' .. worker
+local ENDS = { F = 'c', B = 'f' }
+if due == 0 then due = now + delay end
+
+-- What is no longer owned by us may be what this very call, sent before, made of it.
+local function answer_again(h)
+    if kind == 'P' and (h.status == 'd' or h.status == 's' or h.status == 'b') then
+        return { OK, now, h.epoch, h.changed, 0 }
+    end
+    if h.status == 'x' then return { CANCELLED, now, h.epoch, 0, 0 } end
+    return { h.status == ENDS[kind] and OK or MOVED, now, h.epoch, 0, 0 }
+end

@@ -1,0 +1,24 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- Runs that ended longer than `age` ago, or that are more than `count`, are no longer kept: at most 100 a
+-- call, oldest first. Answers: how many; now; 1 when there may be more.
+local age, count = tonumber(ARGV[1]), tonumber(ARGV[2])
+local forgotten = 0
+for _, name in ipairs({ 'history', 'dead' }) do
+    local list, budget = P .. name, 50
+    local old = call('ZRANGEBYSCORE', list, '-inf', now - age, 'LIMIT', 0, budget)
+    if #old == 0 then
+        local excess = call('ZCARD', list) - count
+        if excess > 0 then old = call('ZRANGE', list, 0, math.min(excess, budget) - 1) end
+    end
+    if #old > 0 then
+        local keys = {}
+        for _, id in ipairs(old) do
+            keys[#keys + 1] = P .. 'run:' .. id
+            keys[#keys + 1] = P .. 'steps:' .. id
+        end
+        call('ZREM', list, unpack(old))
+        call('UNLINK', unpack(keys))
+        forgotten = math.max(forgotten, #old)
+    end
+end
+return { forgotten, now, forgotten == 50 and 1 or 0 }
