@@ -21,7 +21,7 @@
  * when it is nested too deep. */
 int packed_measure(struct bytes data, int max_depth, size_t *ret_size, struct error *ret_error) MUST_CHECK;
 /* The object that fills `data` entirely; lives as long as both `zone` and `data`. Of a text key
- * that stands twice in a map the last wins. 0, or -EBADMSG with the reason. */
+ * that stands twice in a map the last wins. Fails as packed_measure(), with the reason. */
 int packed_decode(struct bytes data, msgpack_zone *zone, msgpack_object *ret_object, struct error *ret_error) MUST_CHECK;
 /* For data that packed_measure() has approved. A zone is wanted for maps and arrays only. */
 void packed_build(struct bytes data, msgpack_zone *zone, msgpack_object *ret_object);

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Dispatch under load, with a store and a publisher in memory: every message ends, ordered keys run one
+ * at a time and in order, a gate lets no more through than its limit, a stuck handler is taken over.
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/dispatch.h"
+#include "core/key_set.h"
+#include "core/routes.h"
+
+#define BATCH 64
+#define BATCHES 600
+#define KEYS 37
+#define GATE 3
+#define THREADS 16
+
+static _Atomic(int64_t) last_of_key[KEYS];
+static atomic_int in_key[KEYS], in_gate, attempts, parks, publishes, late;
+
+static void expect(bool holds, const char *what)
+{
+    if (holds)
+        return;
+    (void)fprintf(stderr, "stress_dispatch: %s\n", what);
+    abort();
+}
+
+static int advance(struct store *store, const struct run *run, const struct transition *transition, struct transition_reply *ret_reply)
+{
+    (void)store;
+    parks += transition->kind == TRANSITION_PARK;
+    *ret_reply = (struct transition_reply){ .answer = STORE_OK, .epoch = run->epoch + 1, .now_ms = clock_wall_ms() };
+    return 0;
+}
+
+static int queue_behind(struct store *store, const struct run *run, enum order_answer *ret_answer)
+{
+    (void)store;
+    (void)run;
+    *ret_answer = ORDER_FREE;
+    return 0;
+}
+
+static int remember(struct store *store, const struct run *run, int64_t window_ms, enum dedupe_answer *ret_answer)
+{
+    (void)store;
+    (void)run;
+    (void)window_ms;
+    *ret_answer = DEDUPE_FIRST;
+    return 0;
+}
+
+static int64_t now_ms(struct store *store)
+{
+    (void)store;
+    return clock_wall_ms();
+}
+
+static int publish(struct publisher *publisher, const struct outgoing *message)
+{
+    (void)publisher;
+    (void)message;
+    publishes++;
+    return 0;
+}
+
+static const struct store_ops store_ops = { advance, queue_behind, remember, now_ms };
+static const struct publisher_ops publisher_ops = { publish };
+
+static enum stepd_status quick(struct stepd_ctx *ctx)
+{
+    (void)ctx;
+    attempts++;
+    return STEPD_OK;
+}
+
+static enum stepd_status ordered(struct stepd_ctx *ctx)
+{
+    const struct stepd_event *event = stepd_event(ctx);
+    int key = ((const char *)event->key)[0];
+
+    expect(atomic_fetch_add(&in_key[key], 1) == 0, "two runs of one key at once");
+    expect(atomic_exchange(&last_of_key[key], event->offset) < event->offset, "a key's runs are out of order");
+    attempts++;
+    in_key[key]--;
+    return event->offset % 50 == 0 ? stepd_error(ctx, "Later", "parked") : STEPD_OK;
+}
+
+static enum stepd_status gated(struct stepd_ctx *ctx)
+{
+    (void)ctx;
+    expect(atomic_fetch_add(&in_gate, 1) < GATE, "more at once than concurrency allows");
+    attempts++;
+    in_gate--;
+    return STEPD_OK;
+}
+
+static enum stepd_status stuck(struct stepd_ctx *ctx)
+{
+    attempts++;
+    while (!stepd_is_cancelled(ctx))
+        (void)usleep(1000);
+    (void)usleep(20000);
+    expect(stepd_step_run(ctx, "late", NULL, NULL, NULL) == STEPD_SUSPENDED, "a late step ran");
+    late++;
+    return STEPD_OK;
+}
+
+static const struct stepd_module declared = { .name = "stress" };
+static const struct module module = { .declared = &declared };
+static struct function functions[] = {
+    { .id = "quick", .event = "app/*", .run = quick, .module = &module, .index = 0 },
+    { .id = "ordered", .event = "app/ordered", .run = ordered, .ordering = STEPD_BY_KEY, .retries = 1, .module = &module, .index = 1 },
+    { .id = "gated", .event = "app/gated", .run = gated, .concurrency = GATE, .module = &module, .index = 2 },
+    { .id = "stuck", .event = "stuck", .run = stuck, .timeout_ms = 50, .retries = 1, .module = &module, .index = 3 },
+};
+
+static void fatal(const char *why)
+{
+    expect(false, why);
+}
+
+static void fill(struct batch *batch, struct assignment *assignment, int64_t first_offset, const char *name)
+{
+    static char values[8][64];
+    static char keys[KEYS];
+    static int next;
+
+    char *value = values[next++ % 8];
+    (void)snprintf(value, sizeof(values[0]), "{\"name\":\"%s\"}", name);
+    batch->count = BATCH;
+    batch->open = BATCH;
+    for (unsigned i = 0; i < BATCH; i++) {
+        struct message *message = &batch->messages[i];
+        int64_t offset = first_offset + i;
+        char *key = &keys[offset % KEYS];
+        *key = (char)(offset % KEYS);
+        *message = (struct message){ .assignment = assignment, .batch = batch };
+        event_init(&message->event, "topic", 0, offset, 1, (struct bytes){ key, 1 }, (struct bytes){ value, strlen(value) }, NULL, 0);
+    }
+}
+
+static void wait_until_closed(struct dispatch *dispatch, struct batch *batch)
+{
+    int64_t until_ms = clock_monotonic_ms() + 60000;
+
+    while (atomic_load(&batch->open) > 0) {
+        dispatch_nudge(dispatch);
+        dispatch_watch(dispatch);
+        (void)usleep(200);
+        expect(clock_monotonic_ms() < until_ms, "a batch does not end");
+    }
+    for (unsigned i = 0; i < BATCH; i++)
+        event_done(&batch->messages[i].event);
+    free(batch);
+}
+
+static struct batch *new_batch(struct assignment *assignment, int64_t offset, const char *name)
+{
+    struct batch *batch = xcalloc(1, sizeof(*batch) + BATCH * sizeof(struct message));
+
+    fill(batch, assignment, offset, name);
+    return batch;
+}
+
+int main(void)
+{
+    static const char *const names[] = { "app/quick", "app/ordered", "app/gated", "nobody/wants" };
+    const struct function *const list[] = { &functions[0], &functions[1], &functions[2], &functions[3] };
+    static const char *const topics[] = { "topic", NULL };
+    struct assignment assignment = { .topic = (char *)(uintptr_t)"topic", .parked_keys = key_set_create() };
+    struct routes *routes = routes_create(list, 4);
+    struct store store = { &store_ops };
+    struct publisher publisher = { &publisher_ops };
+    const struct dispatch_settings settings = {
+        .threads = THREADS, .queue = BATCH * 8, .max_stuck = BATCH, .event_bytes = 1000, .steps = 10, .result_bytes = 1000,
+        .dead_letter_topic = "%t.dead", .topics = topics, .store = &store, .publisher = &publisher, .routes = routes,
+        .function_count = 4, .fatal = fatal,
+    };
+    struct dispatch *dispatch = dispatch_create(&settings);
+    struct batch *open[4] = { 0 };
+    struct error error;
+
+    log_open(LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
+    for (int i = 0; i < KEYS; i++)
+        last_of_key[i] = -1;
+    expect(dispatch_start(dispatch, &error) == 0, "no start");
+    for (int i = 0; i < BATCHES; i++) {
+        if (open[i % 4] != NULL)
+            wait_until_closed(dispatch, open[i % 4]);
+        open[i % 4] = new_batch(&assignment, (int64_t)i * BATCH, names[i % 4]);
+        dispatch_push(dispatch, open[i % 4]);
+    }
+    for (int i = 0; i < 4; i++)
+        wait_until_closed(dispatch, open[i]);
+    expect(attempts == BATCHES / 4 * BATCH * 5, "an attempt is missing, or one too many");
+
+    struct batch *last = new_batch(&assignment, (int64_t)BATCHES * BATCH, "stuck");
+    parks = 0;
+    dispatch_push(dispatch, last);
+    wait_until_closed(dispatch, last);
+    expect(parks == BATCH && late == BATCH, "a stuck handler was not taken over");
+
+    expect(dispatch_drain(dispatch, 10000), "it does not drain");
+    (void)usleep(50000);
+    dispatch_watch(dispatch);
+    expect(dispatch_destroy(dispatch), "threads are left behind");
+    routes_destroy(routes);
+    key_set_destroy(assignment.parked_keys);
+    (void)printf("stress_dispatch: %d attempts\n", attempts);
+    return 0;
+}
