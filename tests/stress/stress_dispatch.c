@@ -23,6 +23,7 @@
 #define THREADS 16
 
 static _Atomic(int64_t) last_of_key[KEYS];
+static char keys[KEYS];
 static atomic_int in_key[KEYS], in_gate, attempts, parks, publishes, late;
 
 static void expect(bool holds, const char *what)
@@ -128,21 +129,14 @@ static void fatal(const char *why)
     expect(false, why);
 }
 
-static void fill(struct batch *batch, struct assignment *assignment, int64_t first_offset, const char *name)
+static void fill(struct batch *batch, struct assignment *assignment, int64_t first_offset, const char *value)
 {
-    static char values[8][64];
-    static char keys[KEYS];
-    static int next;
-
-    char *value = values[next++ % 8];
-    (void)snprintf(value, sizeof(values[0]), "{\"name\":\"%s\"}", name);
     batch->count = BATCH;
     batch->open = BATCH;
     for (unsigned i = 0; i < BATCH; i++) {
         struct message *message = &batch->messages[i];
         int64_t offset = first_offset + i;
-        char *key = &keys[offset % KEYS];
-        *key = (char)(offset % KEYS);
+        const char *key = &keys[offset % KEYS];
         *message = (struct message){ .assignment = assignment, .batch = batch };
         event_init(&message->event, "topic", 0, offset, 1, (struct bytes){ key, 1 }, (struct bytes){ value, strlen(value) }, NULL, 0);
     }
@@ -163,17 +157,19 @@ static void wait_until_closed(struct dispatch *dispatch, struct batch *batch)
     free(batch);
 }
 
-static struct batch *new_batch(struct assignment *assignment, int64_t offset, const char *name)
+static struct batch *new_batch(struct assignment *assignment, int64_t offset, const char *value)
 {
     struct batch *batch = xcalloc(1, sizeof(*batch) + BATCH * sizeof(struct message));
 
-    fill(batch, assignment, offset, name);
+    fill(batch, assignment, offset, value);
     return batch;
 }
 
 int main(void)
 {
-    static const char *const names[] = { "app/quick", "app/ordered", "app/gated", "nobody/wants" };
+    static const char *const events[] = {
+        "{\"name\":\"app/quick\"}", "{\"name\":\"app/ordered\"}", "{\"name\":\"app/gated\"}", "{\"name\":\"nobody/wants\"}",
+    };
     const struct function *const list[] = { &functions[0], &functions[1], &functions[2], &functions[3] };
     static const char *const topics[] = { "topic", NULL };
     struct assignment assignment = { .topic = (char *)(uintptr_t)"topic", .parked_keys = key_set_create() };
@@ -190,20 +186,22 @@ int main(void)
     struct error error;
 
     log_open(LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
-    for (int i = 0; i < KEYS; i++)
+    for (int i = 0; i < KEYS; i++) {
         last_of_key[i] = -1;
+        keys[i] = (char)i;
+    }
     expect(dispatch_start(dispatch, &error) == 0, "no start");
     for (int i = 0; i < BATCHES; i++) {
         if (open[i % 4] != NULL)
             wait_until_closed(dispatch, open[i % 4]);
-        open[i % 4] = new_batch(&assignment, (int64_t)i * BATCH, names[i % 4]);
+        open[i % 4] = new_batch(&assignment, (int64_t)i * BATCH, events[i % 4]);
         dispatch_push(dispatch, open[i % 4]);
     }
     for (int i = 0; i < 4; i++)
         wait_until_closed(dispatch, open[i]);
     expect(attempts == BATCHES / 4 * BATCH * 5, "an attempt is missing, or one too many");
 
-    struct batch *last = new_batch(&assignment, (int64_t)BATCHES * BATCH, "stuck");
+    struct batch *last = new_batch(&assignment, (int64_t)BATCHES * BATCH, "{\"name\":\"stuck\"}");
     parks = 0;
     dispatch_push(dispatch, last);
     wait_until_closed(dispatch, last);
