@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "core/attempts.h"
 #include "core/emit.h"
+#include "core/journal.h"
 #include "core/steps.h"
 
 #define REFUSED_DELAY_MS 30000 /* until what the brokers refused is tried again */
@@ -255,6 +256,7 @@ static void run_function(struct stepd_ctx *ctx, struct attempt_report *report)
 void attempt_run(struct stepd_ctx *ctx, struct run *run, struct attempt_report *ret_report)
 {
     context_begin(ctx, run);
+    journal_begin(ctx->journal, run);
     *ret_report = (struct attempt_report){ .started_ns = ctx->started_ns };
     switch (run->phase) {
     case RUN_IN_FUNCTION:
@@ -269,6 +271,7 @@ void attempt_run(struct stepd_ctx *ctx, struct run *run, struct attempt_report *
     }
     if (ret_report->end == ATTEMPT_ABANDONED)
         return;
+    journal_end(ctx->journal);
     ret_report->ended_ns = clock_monotonic_ns();
     ret_report->is_stored = run->epoch > 0;
     context_end(ctx);

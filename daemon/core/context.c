@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "core/failure.h"
 #include "core/http_date.h"
+#include "core/journal.h"
 #include "core/packed.h"
 
 #define ZONE_CHUNK_SIZE 8192
@@ -176,6 +177,7 @@ bool context_advance(struct stepd_ctx *ctx, const struct transition *transition)
         run->owner = reply.owner;
         run->attempt = transition->attempt;
         run->phase = transition->phase;
+        journal_follow(ctx->journal, run);
         return true;
     }
     if (error == 0 && reply.answer == STORE_LIMIT) {

@@ -29,6 +29,8 @@ struct attempt_settings {
     const struct routes *routes;   /* NULL: no topic is taken whole */
 };
 
+struct journal_slot; /* core/journal.h */
+
 enum raised_kind { RAISED_NOTHING, RAISED_RETRIABLE, RAISED_NON_RETRIABLE };
 
 /* An error as module code raised it, before anything is decided. */
@@ -67,6 +69,7 @@ struct stepd_ctx {
     struct publisher *publisher;
     const struct attempt_settings *settings;
     void *const *locals;                 /* by module index; NULL: none */
+    struct journal_slot *journal;        /* NULL: crashes are not noted */
     uint64_t random_state;
 
     int64_t started_ns;                  /* monotonic */

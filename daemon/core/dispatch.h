@@ -17,6 +17,7 @@
 #include "core/routes.h"
 
 struct dispatch;
+struct journal; /* core/journal.h */
 
 enum history_kept { HISTORY_NONE, HISTORY_FAILURES, HISTORY_ALL };
 
@@ -36,6 +37,7 @@ struct dispatch_settings {
     struct module *const *modules; /* for thread_init and thread_exit */
     size_t module_count;
     const struct routes *routes;
+    struct journal *journal;       /* NULL: crashes are not noted */
     size_t function_count;
     void (*fatal)(const char *why); /* a core thread can't go on: ends the process with a clear last line */
 };

@@ -15,6 +15,7 @@
 #include "core/attempts.h"
 #include "core/context.h"
 #include "core/emit.h"
+#include "core/journal.h"
 #include "core/packed.h"
 #include "core/steps.h"
 
@@ -322,10 +323,12 @@ static bool run_body(struct stepd_ctx *ctx, stepd_step_fn fn, const void *arg, e
     msgpack_sbuffer_clear(&ctx->step_output);
     ctx->was_nested = false;
     ctx->step.is_running = true;
+    journal_begin_step(ctx->journal, &ctx->step);
     context_enter(ctx, ctx->step.timeout_ms);
     *ret_status = fn(ctx, arg);
     if (!context_leave(ctx))
         return false;
+    journal_end_step(ctx->journal);
     if (*ret_status != STEPD_OK && ctx->raised.kind == RAISED_NOTHING)
         context_raise(ctx, RAISED_RETRIABLE, "Error", "the step failed without saying why");
     ctx->step.is_running = false;

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/attempt.h"
+#include "core/journal.h"
 #include "core/key_set.h"
 #include "core/steps.h"
 
@@ -560,6 +561,8 @@ void *worker_main(void *argument)
     struct dispatch *dispatch = worker->dispatch;
     bool is_ours = true;
 
+    worker->ctx.journal = journal_take_slot(dispatch->settings.journal);
+    journal_attach(worker->ctx.journal);
     init_modules(worker);
     if (worker->first_work != NULL) {
         settle(worker, worker->first_work);
@@ -585,6 +588,7 @@ void *worker_main(void *argument)
         atomic_fetch_sub(&dispatch->stuck, 1);
     }
     exit_modules(worker);
+    journal_give_slot(worker->ctx.journal);
     atomic_store(&worker->is_busy, false);
     atomic_store(&worker->is_finished, true);
     return NULL;
