@@ -79,6 +79,7 @@ static void segfault(void)
     (void)raise(SIGSEGV);
 }
 
+#pragma GCC diagnostic ignored "-Winfinite-recursion"
 static void overflow_stack(void)
 {
     volatile char frame[4096];

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The daemon put together: its parts, in the order in which they start; they stop in reverse. */
+#ifndef STEPD_DAEMON_H
+#define STEPD_DAEMON_H
+
+#include <stdatomic.h>
+
+#include "base/metrics.h"
+#include "core/dispatch.h"
+#include "core/routes.h"
+#include "kafka/consumer.h"
+#include "kafka/producer.h"
+#include "modules/loader.h"
+#include "modules/reload.h"
+#include "redis/store.h"
+#include "redis/timers.h"
+#include "service/config.h"
+#include "service/http.h"
+#include "service/signals.h"
+#include "service/watchdog.h"
+
+enum {
+    DAEMON_EXIT_CONFIG = 78, /* EX_CONFIG: the config or a module is refused */
+};
+
+struct daemon {
+    struct config *config;
+    struct loaded *loaded;
+    struct reload *reload;
+    struct routes *routes;
+    struct metrics *metrics;
+    struct redis_store *store;
+    struct producer *producer;
+    struct dispatch *dispatch;
+    struct timers *timers;
+    _Atomic(struct consumer *) consumer; /* the store thread looks before there is one */
+    struct watchdog *watchdog;
+    struct http *http;
+    struct signals *signals;
+};
+
+/* Reads config and modules; says all that is wrong with them. 0, or the exit status. */
+int daemon_load(struct daemon *daemon, const char *config_path);
+/* Starts all parts. 0, or the exit status; the reason is said. */
+int daemon_start(struct daemon *daemon);
+/* Until a stop is asked for. */
+void daemon_serve(struct daemon *daemon);
+/* Drains and ends all that was started, whatever that is. */
+void daemon_stop(struct daemon *daemon);
+
+/* Whether the daemon can do its work, and in one line why not. Any thread. */
+bool daemon_is_ready(void *daemon, char *ret_reason, size_t size);
+/* gauges.c: what /metrics tells. */
+void daemon_register_metrics(struct daemon *daemon);
+
+#endif

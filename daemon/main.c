@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon.h"
+#include "dev/dev.h"
+
+#define EXIT_USAGE 64
+#define DEFAULT_CONFIG "/etc/stepd/stepd.yaml"
+
+static const char usage[] =
+    "Usage: stepd [--config FILE]          the service; FILE is " DEFAULT_CONFIG " unless given\n"
+    "       stepd --check [--config FILE]  says all that is wrong in config and modules; exits 0 or 78\n"
+    "       stepd dev [OPTION]...          all of stepd on one machine; stepd dev --help\n"
+    "       stepd --version\n";
+
+struct arguments {
+    const char *config_path;
+    bool is_check;
+};
+
+/* -1: go on, else the exit status. */
+static int parse_arguments(int argc, char **argv, struct arguments *arguments)
+{
+    *arguments = (struct arguments){ .config_path = DEFAULT_CONFIG };
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--config") == 0 && i + 1 < argc) {
+            arguments->config_path = argv[++i];
+        } else if (strncmp(argv[i], "--config=", 9) == 0) {
+            arguments->config_path = argv[i] + 9;
+        } else if (strcmp(argv[i], "--check") == 0) {
+            arguments->is_check = true;
+        } else if (strcmp(argv[i], "--help") == 0) {
+            (void)fputs(usage, stdout);
+            return EXIT_SUCCESS;
+        } else if (strcmp(argv[i], "--version") == 0) {
+            (void)printf("stepd %s, ABI %d.%d\n", STEPD_VERSION, STEPD_ABI_MAJOR, STEPD_ABI_MINOR);
+            return EXIT_SUCCESS;
+        } else {
+            (void)fprintf(stderr, "stepd: '%s' is no option, or lacks its value\n%s", argv[i], usage);
+            return EXIT_USAGE;
+        }
+    }
+    return -1;
+}
+
+int main(int argc, char **argv)
+{
+    struct daemon daemon = { 0 };
+    struct arguments arguments;
+
+    if (argc > 1 && strcmp(argv[1], "dev") == 0)
+        return dev_main(argc, argv);
+    int status = parse_arguments(argc, argv, &arguments);
+    if (status >= 0)
+        return status;
+    signals_block();
+    status = daemon_load(&daemon, arguments.config_path);
+    if (status == 0 && !arguments.is_check) {
+        status = daemon_start(&daemon);
+        if (status == 0)
+            daemon_serve(&daemon);
+    }
+    daemon_stop(&daemon);
+    return status;
+}
