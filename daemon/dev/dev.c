@@ -27,9 +27,11 @@
 #include "dev/ports.h"
 #include "dev/redis_server.h"
 #include "dev/settings.h"
+#include "dev/watch.h"
 
 enum {
     READY_POLL_MS = 50,
+    WATCH_POLL_MS = 300,
     SLOW_START_MS = 15 * 1000,  /* then say once what it waits for */
     BACKOFF_LEAST_MS = 200,
     BACKOFF_MOST_MS = 5000,
@@ -52,7 +54,9 @@ struct dev {
     struct dev_options options;
     char *folder; /* absolute */
     char *config_path;
-    char **topics;
+    char **topics, **modules;
+    struct watch *watch; /* NULL without --watch */
+    bool is_renewing;    /* the daemon was told to end, since a module changed */
     int lock_fd, signal_fd;
     struct broker *broker; /* NULL with --kafka */
     struct watched daemon, redis;
@@ -301,6 +305,8 @@ static int dev_start(struct dev *dev, struct error *ret_error)
     if (status == 0)
         status = dev_settings_topics(&dev->options, &dev->topics, ret_error);
     if (status == 0)
+        status = dev_settings_modules(&dev->options, &dev->modules, ret_error);
+    if (status == 0)
         status = start_broker(dev, ret_error);
     if (status == 0)
         status = start_redis(dev, ret_error);
@@ -308,6 +314,8 @@ static int dev_start(struct dev *dev, struct error *ret_error)
         status = write_config(dev, ret_error);
     if (status == 0)
         print_banner(dev);
+    if (status == 0 && dev->options.watches)
+        dev->watch = watch_create(dev->modules);
     if (status == 0)
         status = launch_daemon(dev, ret_error);
     return status;
@@ -329,19 +337,54 @@ static void plan_restart(struct watched *child, const char *how)
     say("the %s %s; it is started again in %.1f s", child->name, how, child->backoff_ms / 1000.0);
 }
 
+/* As it is, the daemon won't start: with --watch it may be mended. */
+static void refused(struct dev *dev)
+{
+    dev->daemon.pid = 0;
+    dev->daemon.restart_ms = 0;
+    if (dev->watch != NULL) {
+        complain("the daemon refuses its config or a module, as it says above: it is started again when a module changes");
+        return;
+    }
+    complain("the daemon refuses its config or a module, as it says above");
+    dev->exit_status = EX_CONFIG;
+    dev->is_ending = true;
+}
+
+/* The old one is gone: starts the new one now, whatever it waited for. */
+static void renew(struct dev *dev)
+{
+    dev->is_renewing = false;
+    dev->daemon.pid = 0;
+    dev->daemon.backoff_ms = 0;
+    dev->daemon.restart_ms = clock_monotonic_ms();
+}
+
+static void look_at_modules(struct dev *dev)
+{
+    if (dev->watch == NULL || !watch_look(dev->watch))
+        return;
+    say("a module changed: the daemon is started anew");
+    if (dev->daemon.pid == 0) {
+        renew(dev);
+        return;
+    }
+    dev->is_renewing = true;
+    (void)kill(dev->daemon.pid, SIGTERM);
+}
+
 static void daemon_ended(struct dev *dev, int wait_status)
 {
     AUTO_FREE char *how = child_end_text(wait_status);
+    bool is_refusal = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == EX_CONFIG;
 
     dev->is_ready = dev->is_slow = false;
-    if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == EX_CONFIG) {
-        dev->daemon.pid = 0;
-        complain("the daemon refuses its config or a module, as it says above");
-        dev->exit_status = EX_CONFIG;
-        dev->is_ending = true;
-        return;
-    }
-    plan_restart(&dev->daemon, how);
+    if (dev->is_renewing)
+        renew(dev);
+    else if (is_refusal)
+        refused(dev);
+    else
+        plan_restart(&dev->daemon, how);
 }
 
 static void reap(struct dev *dev)
@@ -421,6 +464,8 @@ static int until_next(const struct dev *dev)
     const int64_t now_ms = clock_monotonic_ms();
     int64_t wait_ms = 60 * 1000;
 
+    if (dev->watch != NULL)
+        wait_ms = WATCH_POLL_MS;
     if (!dev->is_ready && dev->daemon.pid != 0)
         wait_ms = READY_POLL_MS;
     const int64_t restarts_ms[] = {dev->daemon.restart_ms, dev->redis.restart_ms};
@@ -439,6 +484,7 @@ static void dev_serve(struct dev *dev)
         read_signals(dev);
         if (dev->is_ending)
             return;
+        look_at_modules(dev);
         restart_due(dev, &dev->redis, launch_redis);
         restart_due(dev, &dev->daemon, launch_daemon);
         check_ready(dev);
@@ -459,7 +505,9 @@ static void dev_stop(struct dev *dev)
         (void)close(dev->signal_fd);
     if (dev->lock_fd >= 0)
         (void)close(dev->lock_fd);
-    dev_settings_free_topics(dev->topics);
+    watch_destroy(dev->watch);
+    dev_settings_free(dev->topics);
+    dev_settings_free(dev->modules);
     dev_options_done(&dev->options);
     free(dev->kafka);
     free(dev->redis_url);

@@ -16,6 +16,7 @@ static const char HELP[] =
     "the daemon, and a live log of its runs. Ctrl-C ends all of it.\n"
     "\n"
     "  --module FILE.so      load this module; may be repeated\n"
+    "  --watch               start the daemon anew when a module's file has changed\n"
     "  --topic NAME          consume this topic; may be repeated (events)\n"
     "  --config FILE         take functions, modules, options and the like from this config\n"
     "  --retry-interval DUR  wait this long before each retry, as in 200ms or 1s, without jitter\n"
@@ -30,6 +31,7 @@ static const char HELP[] =
 
 enum {
     OPTION_MODULE = 256,
+    OPTION_WATCH,
     OPTION_TOPIC,
     OPTION_CONFIG,
     OPTION_RETRY_INTERVAL,
@@ -44,6 +46,7 @@ enum {
 
 static const struct option OPTIONS[] = {
     {"module", required_argument, NULL, OPTION_MODULE},
+    {"watch", no_argument, NULL, OPTION_WATCH},
     {"topic", required_argument, NULL, OPTION_TOPIC},
     {"config", required_argument, NULL, OPTION_CONFIG},
     {"retry-interval", required_argument, NULL, OPTION_RETRY_INTERVAL},
@@ -90,6 +93,9 @@ static bool take(struct dev_options *options, int option, const char *value)
     switch (option) {
     case OPTION_MODULE:
         options->modules[options->module_count++] = value;
+        return true;
+    case OPTION_WATCH:
+        options->watches = true;
         return true;
     case OPTION_TOPIC:
         options->topics[options->topic_count++] = value;

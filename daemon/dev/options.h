@@ -3,6 +3,7 @@
 #ifndef STEPD_DEV_OPTIONS_H
 #define STEPD_DEV_OPTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,7 @@ struct dev_options {
     const char *config_file;                    /* NULL: none */
     const char *data_dir;                       /* NULL: the default one */
     const char *kafka, *redis;                  /* NULL: the embedded broker, the private server */
+    bool watches;                               /* modules that change start the daemon anew */
 };
 
 enum dev_options_answer { DEV_OPTIONS_RUN, DEV_OPTIONS_HELPED, DEV_OPTIONS_WRONG };

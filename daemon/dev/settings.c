@@ -75,12 +75,13 @@ static struct fy_node *map_under(struct fy_node *root, const char *key, bool is_
     return map;
 }
 
-static void put_list(struct fy_node *root, const char *key, const char *const *texts, size_t count)
+/* `texts`: NULL-ended. */
+static void put_list(struct fy_node *root, const char *key, const char *const *texts)
 {
     struct fy_node *list = fy_node_create_sequence(fy_node_document(root));
 
-    for (size_t i = 0; i < count; i++)
-        (void)fy_node_sequence_append(list, text_node(fy_node_document(root), texts[i]));
+    for (; *texts != NULL; texts++)
+        (void)fy_node_sequence_append(list, text_node(fy_node_document(root), *texts));
     put(root, key, list);
 }
 
@@ -118,35 +119,32 @@ static char *folder_of(const char *file)
     return path;
 }
 
-static void put_modules(struct fy_node *root, const struct dev_options *options)
+/* NULL-ended; dev_settings_free() it. */
+static char **modules_of(struct fy_node *root, const struct dev_options *options)
 {
-    struct fy_document *document = fy_node_document(root);
     struct fy_node *given = fy_node_mapping_lookup_by_string(root, "modules", FY_NT);
-    struct fy_node *list = fy_node_create_sequence(document);
     AUTO_FREE char *folder =
         options->config_file != NULL ? folder_of(options->config_file) : NULL;
-    const int count = fy_node_is_sequence(given) ? fy_node_sequence_item_count(given) : 0;
+    const int given_count = fy_node_is_sequence(given) ? fy_node_sequence_item_count(given) : 0;
+    char **modules = xcalloc((size_t)given_count + options->module_count + 1, sizeof(*modules));
+    size_t count = 0;
 
-    for (int i = 0; i < count; i++) {
-        struct fy_node *item = fy_node_sequence_get_by_index(given, i);
-        const char *text = fy_node_get_scalar0(item);
-        if (text == NULL)
-            continue;
-        AUTO_FREE char *path = absolute(folder, text);
-        (void)fy_node_sequence_append(list, text_node(document, path));
+    for (int i = 0; i < given_count; i++) {
+        const char *text = fy_node_get_scalar0(fy_node_sequence_get_by_index(given, i));
+        if (text != NULL)
+            modules[count++] = absolute(folder, text);
     }
-    for (size_t i = 0; i < options->module_count; i++) {
-        AUTO_FREE char *path = absolute(NULL, options->modules[i]);
-        (void)fy_node_sequence_append(list, text_node(document, path));
-    }
-    put(root, "modules", list);
+    for (size_t i = 0; i < options->module_count; i++)
+        modules[count++] = absolute(NULL, options->modules[i]);
+    return modules;
 }
 
 static void put_retry(struct fy_node *root, const char *interval)
 {
     struct fy_node *retry = map_under(root, "retry", false);
+    const char *const schedule[] = {interval, NULL};
 
-    put_list(retry, "schedule", &interval, 1);
+    put_list(retry, "schedule", schedule);
     put_text(retry, "jitter", "0");
 }
 
@@ -202,11 +200,22 @@ int dev_settings_topics(const struct dev_options *options, char ***ret_topics,
     return 0;
 }
 
-void dev_settings_free_topics(char **topics)
+void dev_settings_free(char **texts)
 {
-    for (char **at = topics; topics != NULL && *at != NULL; at++)
+    for (char **at = texts; texts != NULL && *at != NULL; at++)
         free(*at);
-    free(topics);
+    free(texts);
+}
+
+int dev_settings_modules(const struct dev_options *options, char ***ret_modules,
+                         struct error *ret_error)
+{
+    AUTO_DOCUMENT *document = NULL;
+    int status = open_document(options->config_file, &document, ret_error);
+
+    if (status == 0)
+        *ret_modules = modules_of(fy_document_root(document), options);
+    return status;
 }
 
 int dev_settings_write(const struct dev_settings *settings, const char *path,
@@ -215,25 +224,24 @@ int dev_settings_write(const struct dev_settings *settings, const char *path,
     const struct dev_options *options = settings->options;
     AUTO_DOCUMENT *document = NULL;
     char **topics = NULL;
-    size_t topic_count = 0;
     int status = open_document(options->config_file, &document, ret_error);
 
     if (status == 0)
         status = dev_settings_topics(options, &topics, ret_error);
     if (status != 0)
         return status;
-    while (topics[topic_count] != NULL)
-        topic_count++;
     struct fy_node *root = fy_document_root(document);
     put_kafka(root, settings);
-    put_list(root, "topics", (const char *const *)topics, topic_count);
+    put_list(root, "topics", (const char *const *)topics);
     put_text(map_under(root, "redis", options->redis == NULL), "url", settings->redis);
-    put_modules(root, options);
+    char **modules = modules_of(root, options);
+    put_list(root, "modules", (const char *const *)modules);
+    dev_settings_free(modules);
     if (options->retry_interval != NULL)
         put_retry(root, options->retry_interval);
     put_text(root, "history", "all");
     put_text(map_under(root, "http", true), "listen", settings->http);
     put_text(map_under(root, "log", false), "format", "dev");
-    dev_settings_free_topics(topics);
+    dev_settings_free(topics);
     return save(document, path, ret_error);
 }

@@ -25,6 +25,9 @@ MUST_CHECK int dev_settings_write(const struct dev_settings *settings, const cha
    the list and each of its strings are the caller's. */
 MUST_CHECK int dev_settings_topics(const struct dev_options *options, char ***ret_topics,
                                    struct error *ret_error);
-void dev_settings_free_topics(char **topics);
+/* The modules to load, absolute paths: of the user's file, then of the command line. Likewise. */
+MUST_CHECK int dev_settings_modules(const struct dev_options *options, char ***ret_modules,
+                                    struct error *ret_error);
+void dev_settings_free(char **texts); /* NULL: nothing */
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * `stepd dev` around a daemon that only answers /readyz: the supervisor runs itself with --config.
- * FAKE_DAEMON: "crash" dies of SIGSEGV a moment after its first start, "refuse" exits 78, "stuck"
- * ignores SIGTERM.
+ * FAKE_DAEMON: "crash" dies of SIGSEGV a moment after its first start, "refuse" exits 78,
+ * "refuse-once" the first time only, "stuck" ignores SIGTERM.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -62,6 +62,14 @@ static void crash(int signal_number)
     (void)raise(SIGSEGV);
 }
 
+static int is_first_start(const char *config)
+{
+    char mark[4096];
+
+    (void)snprintf(mark, sizeof(mark), "%s.started", config);
+    return mkdir(mark, 0700) == 0;
+}
+
 int main(int argc, char **argv)
 {
     const char *what = getenv("FAKE_DAEMON");
@@ -70,15 +78,13 @@ int main(int argc, char **argv)
         return dev_main(argc, argv);
     if (what != NULL && strcmp(what, "refuse") == 0)
         return 78;
+    if (what != NULL && strcmp(what, "refuse-once") == 0 && is_first_start(argv[2]))
+        return 78;
     if (what != NULL && strcmp(what, "stuck") == 0)
         (void)signal(SIGTERM, SIG_IGN);
-    if (what != NULL && strcmp(what, "crash") == 0) {
-        char mark[4096];
-        (void)snprintf(mark, sizeof(mark), "%s.crashed", argv[2]);
-        if (mkdir(mark, 0700) == 0) {
-            (void)signal(SIGALRM, crash);
-            (void)alarm(1);
-        }
+    if (what != NULL && strcmp(what, "crash") == 0 && is_first_start(argv[2])) {
+        (void)signal(SIGALRM, crash);
+        (void)alarm(1);
     }
     return serve(configured_port(argv[2]));
 }

@@ -128,6 +128,46 @@ class TestDev(unittest.TestCase):
         self.assertTrue(wait(ping))
         self.assertEqual(dev.end(), 0)
 
+    def test_a_module_that_changed_starts_the_daemon_anew(self):
+        modules = os.path.join(self.temp.name, "modules")
+        os.mkdir(modules)
+        single = os.path.join(self.temp.name, "single.so")
+        def write(path, text, by_rename=False):
+            target = path + ".new" if by_rename else path
+            with open(target, "w") as file:
+                file.write(text)
+            os.replace(target, path)
+        write(single, "one")
+        with open(os.path.join(self.temp.name, "user.yaml"), "w") as config:
+            config.write("modules: [modules]\n")
+        dev = self.dev("--watch", "--module", single, "--config", config.name)
+        dev.ready()
+        renewed = lambda count: wait(lambda: dev.text().count("ready again") == count)
+        write(single, "two")
+        self.assertTrue(renewed(1), dev.text())
+        write(single, "three", by_rename=True)
+        self.assertTrue(renewed(2), dev.text())
+        write(os.path.join(modules, "new.so"), "new")
+        self.assertTrue(renewed(3), dev.text())
+        write(os.path.join(modules, "notes.txt"), "no module")
+        os.remove(single)
+        time.sleep(1)
+        self.assertEqual(dev.text().count("ready again"), 3)
+        self.assertEqual(dev.text().count("a module changed"), 3)
+        self.assertNotIn("started again in", dev.text())
+        self.assertEqual(dev.end(), 0)
+
+    def test_a_module_that_is_refused_is_waited_for(self):
+        module = os.path.join(self.temp.name, "m.so")
+        with open(module, "w") as file:
+            file.write("bad")
+        dev = self.dev("--watch", "--module", module, what="refuse-once")
+        self.assertTrue(wait(lambda: "when a module changes" in dev.text()), dev.text())
+        with open(module, "w") as file:
+            file.write("good")
+        dev.ready()
+        self.assertEqual(dev.end(), 0)
+
     def test_a_refused_config_ends_it_with_78(self):
         dev = self.dev(what="refuse")
         self.assertEqual(dev.process.wait(20), 78)
