@@ -5,7 +5,7 @@
 
 #include "ctl/command.h"
 #include "ctl/find.h"
-#include "ctl/run_view.h"
+#include "view/run_view.h"
 
 static enum ctl_exit run(struct ctl *ctl)
 {

@@ -9,11 +9,11 @@
 
 #include "ctl/command.h"
 #include "ctl/find.h"
-#include "ctl/json_out.h"
 #include "ctl/kafka.h"
 #include "ctl/orphans.h"
 #include "ctl/text.h"
 #include "redis/runs.h"
+#include "view/json_out.h"
 
 enum verdict { VERDICT_OK, VERDICT_WARNING, VERDICT_FAULT };
 

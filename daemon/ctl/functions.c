@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "ctl/command.h"
-#include "ctl/json_out.h"
 #include "ctl/text.h"
 #include "modules/loader.h"
+#include "view/json_out.h"
 
 static const struct backoff *backoff_of(const struct function *function)
 {

@@ -6,8 +6,8 @@
 
 #include "ctl/command.h"
 #include "ctl/find.h"
-#include "ctl/json_out.h"
-#include "ctl/run_view.h"
+#include "view/json_out.h"
+#include "view/run_view.h"
 
 #define ALL_MOST 10000000
 

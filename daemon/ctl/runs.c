@@ -6,7 +6,8 @@
 
 #include "ctl/command.h"
 #include "ctl/find.h"
-#include "ctl/run_view.h"
+#include "ctl/text.h"
+#include "view/run_view.h"
 
 /* false: there is no such status. */
 static bool parse_status(const char *word, enum run_status *ret_status)
@@ -28,7 +29,7 @@ static void add_row(struct table *table, const struct run_view *view)
     AUTO_FREE char *when = text_when(record->changed_ms, view->now_ms);
     AUTO_FREE char *created = text_when(record->created_ms, view->now_ms);
 
-    table_add(table, run_status_colour(record->status), "%s", view->status);
+    table_add(table, text_status_colour(record->status), "%s", view->status);
     table_add(table, COLOUR_BOLD, "%.*s", FIND_SHORT_LENGTH, view->run->id);
     table_add(table, COLOUR_NONE, "%s", record->function);
     table_add(table, COLOUR_NONE, "%s", view->event.view.name);

@@ -7,8 +7,8 @@
 
 #include "core/json.h"
 #include "ctl/command.h"
-#include "ctl/json_out.h"
 #include "ctl/kafka.h"
+#include "view/json_out.h"
 
 /* All of standard input. */
 static int read_input(msgpack_sbuffer *text)

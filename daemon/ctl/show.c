@@ -8,7 +8,8 @@
 #include "core/json.h"
 #include "ctl/command.h"
 #include "ctl/find.h"
-#include "ctl/run_view.h"
+#include "ctl/text.h"
+#include "view/run_view.h"
 
 #define DATA_SHOWN 2000 /* characters of an event's data, or of a result; --json shows all */
 
@@ -33,7 +34,7 @@ static void print_head(const struct run_view *view)
 
     text_print(COLOUR_BOLD, view->run->id);
     (void)printf("  ");
-    text_print(run_status_colour(record->status), view->status);
+    text_print(text_status_colour(record->status), view->status);
     (void)putchar('\n');
     line("function", COLOUR_NONE, record->function);
     line("event", COLOUR_NONE, event);

@@ -5,9 +5,9 @@
 
 #include "ctl/command.h"
 #include "ctl/find.h"
-#include "ctl/json_out.h"
 #include "ctl/text.h"
 #include "redis/runs.h"
+#include "view/json_out.h"
 
 struct row {
     const char *name;

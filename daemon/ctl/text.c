@@ -29,6 +29,25 @@ struct table {
     size_t columns;
 };
 
+enum colour text_status_colour(enum run_status status)
+{
+    switch (status) {
+    case RUN_DELAYED:
+    case RUN_BEHIND:
+    case RUN_SLEEPING:
+        return COLOUR_YELLOW;
+    case RUN_OWNED:
+        return COLOUR_BLUE;
+    case RUN_COMPLETED:
+        return COLOUR_GREEN;
+    case RUN_FAILED:
+        return COLOUR_RED;
+    case RUN_CANCELLED:
+        return COLOUR_DIM;
+    }
+    return COLOUR_NONE;
+}
+
 size_t text_width(void)
 {
     struct winsize size = { 0 };

@@ -10,8 +10,11 @@
 
 #include "base/bytes.h"
 #include "base/memory.h"
+#include "core/run.h"
 
 enum colour { COLOUR_NONE, COLOUR_RED, COLOUR_GREEN, COLOUR_YELLOW, COLOUR_BLUE, COLOUR_DIM, COLOUR_BOLD };
+
+enum colour text_status_colour(enum run_status status);
 
 /* Columns of the terminal; 0: standard output is none, so nothing is cut. */
 size_t text_width(void);

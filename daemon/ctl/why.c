@@ -9,8 +9,9 @@
 
 #include "ctl/command.h"
 #include "ctl/find.h"
-#include "ctl/run_view.h"
 #include "redis/keys.h"
+#include "ctl/text.h"
+#include "view/run_view.h"
 
 struct reason {
     char code[16];  /* for programs: ended due sleeping late owned expired behind lost */

@@ -20,6 +20,7 @@
 #define CONNECTION_TIMEOUT_S 10
 #define REQUEST_MEMORY 32768 /* of one request's line and headers */
 #define REASON_SIZE 512
+#define STREAM_BLOCK 16384
 
 struct http {
     struct http_settings settings;
@@ -32,6 +33,8 @@ struct answer {
     const char *type;
     char *body; /* taken by the response */
     size_t size;
+    struct web_stream *stream; /* instead of a body; taken too */
+    const struct web_header *headers;
 };
 
 /* A request from its headers to its answer. */
@@ -97,13 +100,13 @@ static struct answer page_metrics(const struct http *http)
         metrics_print(http->settings.metrics, page);
     if (fclose(page) != 0)
         abort();
-    return (struct answer){ MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", body, size };
+    return (struct answer){ .status = MHD_HTTP_OK, .type = "text/plain; version=0.0.4; charset=utf-8", .body = body, .size = size };
 }
 
 /* `body` is taken. */
 static struct answer plain(unsigned status, char *body)
 {
-    return (struct answer){ status, "text/plain; charset=utf-8", body, strlen(body) };
+    return (struct answer){ .status = status, .type = "text/plain; charset=utf-8", .body = body, .size = strlen(body) };
 }
 
 static struct answer page_health(const struct http *http)
@@ -130,15 +133,42 @@ static const struct page {
     { "/readyz", page_ready },
 };
 
-static enum MHD_Result answer_send(struct MHD_Connection *connection, struct answer answer)
+static ssize_t stream_read(void *context, uint64_t position, char *out, size_t size)
+{
+    struct web_stream *stream = context;
+    size_t got = stream->read(stream, out, size);
+
+    (void)position;
+    return got > 0 ? (ssize_t)got : MHD_CONTENT_READER_END_OF_STREAM;
+}
+
+static void stream_close(void *context)
+{
+    struct web_stream *stream = context;
+
+    stream->close(stream);
+}
+
+static struct MHD_Response *response_of(const struct answer *answer)
 {
     struct MHD_Response *response =
-        MHD_create_response_from_buffer(answer.size, answer.body, MHD_RESPMEM_MUST_FREE);
+        answer->stream != NULL
+            ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, stream_read, answer->stream, stream_close)
+            : MHD_create_response_from_buffer(answer->size, answer->body, MHD_RESPMEM_MUST_FREE);
 
     if (response == NULL)
         abort();
+    return response;
+}
+
+static enum MHD_Result answer_send(struct MHD_Connection *connection, struct answer answer)
+{
+    struct MHD_Response *response = response_of(&answer);
+
     (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer.type);
     (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    for (const struct web_header *header = answer.headers; header != NULL && header->name != NULL; header++)
+        (void)MHD_add_response_header(response, header->name, header->value);
     if (answer.status == MHD_HTTP_METHOD_NOT_ALLOWED)
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
     enum MHD_Result result = MHD_queue_response(connection, answer.status, response);
@@ -203,7 +233,14 @@ static struct answer route_answer(const struct exchange *exchange, struct MHD_Co
     if (exchange->is_too_large)
         return plain(MHD_HTTP_CONTENT_TOO_LARGE, xstrdup("the body is too large\n"));
     exchange->route->answer(exchange->route->context, &request, &reply);
-    return (struct answer){ reply.status, reply.type, reply.body != NULL ? reply.body : xstrdup(""), reply.size };
+    return (struct answer){
+        .status = reply.status,
+        .type = reply.type,
+        .body = reply.body == NULL && reply.stream == NULL ? xstrdup("") : reply.body,
+        .size = reply.size,
+        .stream = reply.stream,
+        .headers = reply.headers,
+    };
 }
 
 /* ---- requests ----------------------------------------------------------------------------------- */
@@ -279,12 +316,10 @@ int http_start(const struct http_settings *settings, struct http **ret_http, str
     http->settings = *settings;
     http->port = socket_port(sock);
     http->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG, 0, NULL, NULL, request_answer, http,
+        MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL, request_answer, http,
         MHD_OPTION_EXTERNAL_LOGGER, daemon_log, NULL, MHD_OPTION_LISTEN_SOCKET, sock, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_TIMEOUT_S,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_MEMORY, MHD_OPTION_NOTIFY_COMPLETED, request_done, NULL,
-        /* A pool of one is no pool: the library wants 0 then. */
-        MHD_OPTION_THREAD_POOL_SIZE, (unsigned)(settings->threads > 1 ? settings->threads : 0), MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_MEMORY, MHD_OPTION_NOTIFY_COMPLETED, request_done, NULL, MHD_OPTION_END);
     if (http->daemon == NULL) {
         (void)close(sock);
         free(http);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The daemon's pages for machines: /metrics (Prometheus), /healthz (the process lives), /readyz (it
- * can do its work; else 503 with the reason). Threads of its own; GET and HEAD, but for the routes that
- * others answer.
+ * can do its work; else 503 with the reason). A thread a connection, so that an answer may take its time;
+ * GET and HEAD, but for the routes that others answer.
  */
 #ifndef STEPD_SERVICE_HTTP_H
 #define STEPD_SERVICE_HTTP_H
@@ -20,13 +20,12 @@ struct http;
 struct http_settings {
     const char *listen;             /* "host:port", "[::1]:port"; port 0: any free one */
     const struct metrics *metrics;  /* outlives the server */
-    /* HTTP thread. Whether the daemon can do its work; `ret_reason` (one line) in either case. NULL:
+    /* The connection's thread. Whether the daemon can do its work; `ret_reason` (one line) in either case. NULL:
      * always ready. */
     bool (*is_ready)(void *context, char *ret_reason, size_t size);
     void *context;
     const struct web_route *routes; /* what others answer, first match wins; outlive the server */
     size_t route_count;
-    int threads;                    /* that answer; 0: one */
 };
 
 /* 0, or negative errno with the reason. */

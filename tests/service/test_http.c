@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -33,7 +34,36 @@ static void echo(void *context, const struct web_request *request, struct web_re
     reply->size = strlen(reply->body);
 }
 
-static const struct web_route routes[] = { { "POST", "/echo/*", 10, echo, NULL } };
+struct ticks {
+    struct web_stream stream;
+    int left;
+};
+
+static size_t ticks_read(struct web_stream *stream, char *out, size_t size)
+{
+    struct ticks *ticks = (struct ticks *)stream;
+
+    return ticks->left-- > 0 ? (size_t)snprintf(out, size, "tick %d\n", ticks->left) : 0;
+}
+
+static void ticks_close(struct web_stream *stream)
+{
+    free(stream);
+}
+
+static void tick(void *context, const struct web_request *request, struct web_reply *reply)
+{
+    static const struct web_header headers[] = { { "X-Ticks", "3" }, { NULL, NULL } };
+    struct ticks *ticks = xcalloc(1, sizeof(*ticks));
+
+    (void)context;
+    (void)request;
+    *ticks = (struct ticks){ .stream = { ticks_read, ticks_close }, .left = 3 };
+    reply->stream = &ticks->stream;
+    reply->headers = headers;
+}
+
+static const struct web_route routes[] = { { "POST", "/echo/*", 10, echo, NULL }, { "GET", "/ticks", 0, tick, NULL } };
 
 static void setup(void)
 {
@@ -42,7 +72,7 @@ static void setup(void)
     metrics = metrics_create();
     counter_add(metrics_counter(metrics, "events_total", NULL, "Events."), 5);
     const struct http_settings settings = { .listen = "127.0.0.1:0", .metrics = metrics, .is_ready = is_ready, .routes = routes,
-                                            .route_count = 1, .threads = 2 };
+                                            .route_count = 2 };
     cr_assert_eq(http_start(&settings, &http, &error), 0, "%s", error.text);
 }
 
@@ -142,4 +172,13 @@ Test(http, refuses_a_body_larger_than_its_route_takes)
 Test(http, a_route_is_of_one_method)
 {
     cr_assert_eq(strncmp(GET("/echo/it"), "HTTP/1.1 404", 12), 0);
+}
+
+Test(http, streams_what_a_route_goes_on_to_say)
+{
+    const char *answer = GET("/ticks");
+
+    cr_assert_not_null(strstr(answer, "X-Ticks: 3\r\n"), "%s", answer);
+    cr_assert_not_null(strstr(answer, "tick 2\n"), "%s", answer);
+    cr_assert_not_null(strstr(answer, "tick 0\n"), "%s", answer);
 }

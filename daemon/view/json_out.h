@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* JSON written member by member, on core/json. Commas come by themselves. */
-#ifndef STEPD_CTL_JSON_OUT_H
-#define STEPD_CTL_JSON_OUT_H
+#ifndef STEPD_VIEW_JSON_OUT_H
+#define STEPD_VIEW_JSON_OUT_H
 
 #include <msgpack.h>
 #include <stdbool.h>

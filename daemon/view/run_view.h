@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A run as people and programs see it: what the store holds of it, decoded. */
-#ifndef STEPD_CTL_RUN_VIEW_H
-#define STEPD_CTL_RUN_VIEW_H
+#ifndef STEPD_VIEW_RUN_VIEW_H
+#define STEPD_VIEW_RUN_VIEW_H
 
 #include <stdbool.h>
 
 #include "core/event.h"
 #include "core/steps.h"
-#include "ctl/json_out.h"
-#include "ctl/text.h"
 #include "redis/runs.h"
+#include "view/json_out.h"
 
 /* Opened in place and not moved. Lives no longer than its loaded run. */
 struct run_view {
@@ -30,7 +29,6 @@ void run_view_open(struct run_view *view, const struct loaded_run *run, int64_t 
 void run_view_done(struct run_view *view);
 
 const char *run_status_word(enum run_status status);
-enum colour run_status_colour(enum run_status status);
 /* completed, failed, cancelled. */
 bool run_status_is_end(enum run_status status);
 /* "completed", "failed"; "sleeping" while its time has not come; "running": begun, not finished. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "ctl/run_view.h"
+#include "view/run_view.h"
 
 #include <stdio.h>
 
@@ -23,25 +23,6 @@ const char *run_status_word(enum run_status status)
         return "cancelled";
     }
     return "unknown";
-}
-
-enum colour run_status_colour(enum run_status status)
-{
-    switch (status) {
-    case RUN_DELAYED:
-    case RUN_BEHIND:
-    case RUN_SLEEPING:
-        return COLOUR_YELLOW;
-    case RUN_OWNED:
-        return COLOUR_BLUE;
-    case RUN_COMPLETED:
-        return COLOUR_GREEN;
-    case RUN_FAILED:
-        return COLOUR_RED;
-    case RUN_CANCELLED:
-        return COLOUR_DIM;
-    }
-    return COLOUR_NONE;
 }
 
 bool run_status_is_end(enum run_status status)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "ctl/json_out.h"
+#include "view/json_out.h"
 
 #include <inttypes.h>
 #include <stdio.h>
