@@ -75,7 +75,7 @@ static void retry(struct stepd_ctx *ctx, struct attempt_report *report)
         .phase = ctx->run->phase,
         .attempt = ctx->run->attempt + 1,
         .delay_ms = context_backoff_ms(ctx, &ctx->run->function->backoff),
-        .due_ms = context_raised_due_ms(ctx),
+        .due_ms = raised_due_ms(&ctx->raised),
     };
 
     park(ctx, &change, &ctx->raised.failure, report);
@@ -210,7 +210,7 @@ static void run_on_failure(struct stepd_ctx *ctx, struct attempt_report *report)
     if (!call(ctx, ctx->run->function->on_failure, &status, report))
         return;
     if (ctx->suspension == SUSPENDED_TO_PARK) {
-        park(ctx, &ctx->park, ctx->park.status == RUN_SLEEPING ? NULL : &ctx->raised.failure, report);
+        park(ctx, &ctx->park, ctx->park.status == RUN_SLEEPING ? NULL : &ctx->step_raised.failure, report);
         return;
     }
     if (status != STEPD_OK || ctx->suspension == SUSPENDED_BY_LIMIT) {
@@ -235,7 +235,7 @@ static void run_function(struct stepd_ctx *ctx, struct attempt_report *report)
     if (!call(ctx, ctx->run->function->run, &status, report))
         return;
     if (ctx->suspension == SUSPENDED_TO_PARK) {
-        park(ctx, &ctx->park, ctx->park.status == RUN_SLEEPING ? NULL : &ctx->raised.failure, report);
+        park(ctx, &ctx->park, ctx->park.status == RUN_SLEEPING ? NULL : &ctx->step_raised.failure, report);
         return;
     }
     if (ctx->suspension == SUSPENDED_BY_LIMIT) {
@@ -290,7 +290,7 @@ static void fail_step(struct stepd_ctx *ctx, const struct step_call *step, struc
         .executions = step->executions,
         .started_ms = step->started_ms,
         .ended_ms = context_now_ms(ctx),
-        .failure = &ctx->raised.failure,
+        .failure = &ctx->step_raised.failure,
     };
 
     change->position = step->position;
@@ -330,14 +330,14 @@ void attempt_fail(struct stepd_ctx *ctx, struct run *run, const struct step_call
     }
     context_raise(ctx, RAISED_RETRIABLE, name, "%s", message);
     ctx->step.is_running = false;
-    if (step == NULL && run->phase == RUN_IN_ON_FAILURE && run->attempt >= run->function->retries) {
+    if (step != NULL) {
+        fail_step(ctx, step, &change);
+        park(ctx, &change, &ctx->step_raised.failure, ret_report);
+    } else if (run->phase == RUN_IN_ON_FAILURE && run->attempt >= run->function->retries) {
         say_on_failure_failed(ctx, &ctx->raised.failure);
-        bury(ctx, &ctx->raised.failure, ret_report);
+        bury(ctx, &ctx->last, ret_report);
     } else {
-        if (step != NULL)
-            fail_step(ctx, step, &change);
-        else
-            fail_function(ctx, &change);
+        fail_function(ctx, &change);
         park(ctx, &change, &ctx->raised.failure, ret_report);
     }
     ret_report->ended_ns = clock_monotonic_ns();

@@ -130,11 +130,21 @@ static void copy_text(char *to, size_t size, const char *from)
     failure_copy_text(to, size, (struct bytes){ from, strlen(from) });
 }
 
+/* Where an error of what is running now goes; NULL: nobody asks any more. */
+static struct raised *raised_now(struct stepd_ctx *ctx)
+{
+    if (ctx->suspension != NOT_SUSPENDED)
+        return NULL;
+    return ctx->step.is_running ? &ctx->step_raised : &ctx->raised;
+}
+
 void context_vraise(struct stepd_ctx *ctx, enum raised_kind kind, const char *name, const char *format, va_list arguments)
 {
-    struct raised *raised = &ctx->raised;
+    struct raised *raised = raised_now(ctx);
     char message[ERROR_MESSAGE_SIZE + 4];
 
+    if (raised == NULL)
+        return;
     raised->kind = kind;
     raised->has_due = false;
     raised->failure.attempt = ctx->run->attempt;
@@ -196,11 +206,11 @@ int64_t context_now_ms(const struct stepd_ctx *ctx)
     return ctx->store->ops->now_ms(ctx->store);
 }
 
-int64_t context_raised_due_ms(const struct stepd_ctx *ctx)
+int64_t raised_due_ms(const struct raised *raised)
 {
-    if (!ctx->raised.has_due)
+    if (!raised->has_due)
         return 0;
-    return ctx->raised.due_ms > 0 ? ctx->raised.due_ms : 1;
+    return raised->due_ms > 0 ? raised->due_ms : 1;
 }
 
 int64_t context_backoff_ms(struct stepd_ctx *ctx, const struct backoff *backoff)
@@ -356,8 +366,12 @@ enum stepd_status stepd_non_retriable(struct stepd_ctx *ctx, const char *name, c
 
 static void due_at(struct stepd_ctx *ctx, int64_t due_ms)
 {
-    ctx->raised.has_due = true;
-    ctx->raised.due_ms = due_ms;
+    struct raised *raised = raised_now(ctx);
+
+    if (raised == NULL)
+        return;
+    raised->has_due = true;
+    raised->due_ms = due_ms;
 }
 
 #define DELAY_MAX_MS INT64_C(3155760000000) /* a hundred years: keeps sums within range */

@@ -74,7 +74,8 @@ struct stepd_ctx {
 
     int64_t started_ns;                  /* monotonic */
     int64_t deadline_ns;                 /* of the module code that runs; 0: none */
-    struct raised raised;                /* by the function, or by the step that runs */
+    struct raised raised;                /* by the function */
+    struct raised step_raised;           /* by the step that runs, or ran last */
     bool is_step_error;                  /* a step failed for good and the function raised nothing since */
     bool was_nested;                     /* the step that runs called a step of its own: refused */
     struct step_call step;
@@ -112,7 +113,7 @@ void context_resume(struct stepd_ctx *ctx, int64_t left_ns);
 /* An allocation that lives until the attempt ends. */
 void *context_alloc(struct stepd_ctx *ctx, size_t size);
 char *context_strdup(struct stepd_ctx *ctx, const void *text, size_t size);
-/* An error of what is running now. */
+/* An error of what is running now. Once suspended nothing is raised any more. */
 void context_raise(struct stepd_ctx *ctx, enum raised_kind kind, const char *name, const char *format, ...) PRINTF_LIKE(4, 5);
 void context_vraise(struct stepd_ctx *ctx, enum raised_kind kind, const char *name, const char *format, va_list arguments);
 void context_set_last(struct stepd_ctx *ctx, const struct failure *failure);
@@ -122,7 +123,7 @@ bool context_advance(struct stepd_ctx *ctx, const struct transition *transition)
 /* Before the next attempt of what fails now, as the schedule has it; jitter in it. */
 int64_t context_backoff_ms(struct stepd_ctx *ctx, const struct backoff *backoff);
 /* When the error itself says that the next attempt is due; 0: it doesn't. */
-int64_t context_raised_due_ms(const struct stepd_ctx *ctx);
+int64_t raised_due_ms(const struct raised *raised);
 /* Whether `output` is one whole object within the limits. Otherwise an error was raised;
  * *ret_is_limit: it is for the run to fail of. */
 bool context_check_output(struct stepd_ctx *ctx, const msgpack_sbuffer *output, bool *ret_is_limit);

@@ -170,7 +170,7 @@ static enum stepd_status park_for_retry(struct stepd_ctx *ctx)
         .phase = ctx->run->phase,
         .attempt = ctx->run->attempt + 1,
         .delay_ms = step->retry_delay_ms,
-        .due_ms = context_raised_due_ms(ctx),
+        .due_ms = raised_due_ms(&ctx->step_raised),
         .position = step->position,
         .clears_started = step->is_at_most_once,
     };
@@ -182,15 +182,15 @@ static enum stepd_status fail_for_good(struct stepd_ctx *ctx)
 {
     struct checkpoint checkpoint = checkpoint_of(ctx, CHECKPOINT_FAILED);
 
-    checkpoint.failure = &ctx->raised.failure;
+    checkpoint.failure = &ctx->step_raised.failure;
     if (!record(ctx, &checkpoint, 0))
         return STEPD_SUSPENDED;
-    return answer_failed(ctx, &ctx->raised.failure);
+    return answer_failed(ctx, &ctx->step_raised.failure);
 }
 
 static enum stepd_status settle_failure(struct stepd_ctx *ctx)
 {
-    bool is_retriable = ctx->raised.kind == RAISED_RETRIABLE && ctx->run->attempt < ctx->step.retries;
+    bool is_retriable = ctx->step_raised.kind == RAISED_RETRIABLE && ctx->run->attempt < ctx->step.retries;
 
     return is_retriable ? park_for_retry(ctx) : fail_for_good(ctx);
 }
@@ -296,20 +296,23 @@ static void set_up(struct stepd_ctx *ctx, const struct stepd_policy *policy)
     step->position = finished_count(ctx->run);
     step->executions = earlier_executions(ctx->run, step->id) + 1;
     step->started_ms = context_now_ms(ctx);
-    ctx->raised.kind = RAISED_NOTHING;
-    ctx->is_step_error = false;
+    ctx->step_raised.kind = RAISED_NOTHING;
 }
 
 static enum stepd_status keep_result(struct stepd_ctx *ctx, const msgpack_object **ret_result)
 {
     bool is_limit;
 
-    if (!context_check_output(ctx, &ctx->step_output, &is_limit)) {
-        if (!is_limit)
-            return settle_failure(ctx);
+    ctx->step.is_running = true; /* errors are the step's */
+    bool is_good = context_check_output(ctx, &ctx->step_output, &is_limit);
+    ctx->step.is_running = false;
+    if (is_limit) {
+        ctx->raised = ctx->step_raised;
         ctx->suspension = SUSPENDED_BY_LIMIT;
         return STEPD_SUSPENDED;
     }
+    if (!is_good)
+        return settle_failure(ctx);
     struct checkpoint checkpoint = checkpoint_of(ctx, CHECKPOINT_COMPLETED);
     checkpoint.value = (struct bytes){ ctx->step_output.data, ctx->step_output.size };
     if (!record(ctx, &checkpoint, 0))
@@ -329,11 +332,11 @@ static bool run_body(struct stepd_ctx *ctx, stepd_step_fn fn, const void *arg, e
     if (!context_leave(ctx))
         return false;
     journal_end_step(ctx->journal);
-    if (*ret_status != STEPD_OK && ctx->raised.kind == RAISED_NOTHING)
+    if (*ret_status != STEPD_OK && ctx->step_raised.kind == RAISED_NOTHING)
         context_raise(ctx, RAISED_RETRIABLE, "Error", "the step failed without saying why");
     ctx->step.is_running = false;
     if (ctx->was_nested) {
-        ctx->raised.kind = RAISED_NON_RETRIABLE;
+        ctx->step_raised.kind = RAISED_NON_RETRIABLE;
         *ret_status = STEPD_FAILED;
     }
     return true;
