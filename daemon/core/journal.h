@@ -43,7 +43,7 @@ struct journal_entry {
     uint32_t epoch;             /* 0: the store did not know the run */
     struct incarnation owner;
     int32_t has_step;
-    struct step_call step;      /* but for its backoff, which points into the process that died */
+    struct step_call step;
 };
 
 struct journal;

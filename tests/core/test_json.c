@@ -188,8 +188,8 @@ static void expect_packed_refusal(const char *data, size_t size, const char *rea
 {
     msgpack_object object;
     struct error error = { 0 };
+    int wanted = strstr(reason, "levels") != NULL ? -ELOOP : -EBADMSG;
 
-    int wanted = strncmp(reason, "nested", 6) == 0 ? -ELOOP : -EBADMSG;
     cr_assert_eq(packed_decode((struct bytes){ data, size }, &zone, &object, &error), wanted, "%s", reason);
     cr_assert(strstr(error.text, reason) != NULL, "'%s' does not say '%s'", error.text, reason);
 }
