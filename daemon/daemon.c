@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/emit.h"
 #include "core/function.h"
 #include "service/notify.h"
 
@@ -144,6 +145,19 @@ static int start_store(struct daemon *daemon, struct error *ret_error)
     return 0;
 }
 
+static int start_producer(struct daemon *daemon, struct error *ret_error)
+{
+    const struct config *config = daemon->config;
+    int status = producer_create(config->kafka, &daemon->producer, ret_error);
+
+    for (size_t i = 0; status == 0 && config->topics[i] != NULL; i++) {
+        AUTO_FREE char *letters = emit_letter_topic(config->dead_letter_topic, config->topics[i]);
+        producer_expect(daemon->producer, letters);
+        producer_expect(daemon->producer, config->topics[i]);
+    }
+    return status;
+}
+
 static int start_dispatch(struct daemon *daemon, struct error *ret_error)
 {
     const struct config *config = daemon->config;
@@ -234,7 +248,7 @@ static int start_parts(struct daemon *daemon, struct error *ret_error)
     if (status == 0)
         status = start_store(daemon, ret_error);
     if (status == 0)
-        status = producer_create(config->kafka, &daemon->producer, ret_error);
+        status = start_producer(daemon, ret_error);
     if (status == 0)
         status = start_dispatch(daemon, ret_error);
     if (status == 0)

@@ -18,8 +18,7 @@
 
 /* ---- dead letters -------------------------------------------------------------------------------- */
 
-/* "%t" is the message's topic. */
-static char *letter_topic(const char *pattern, const char *topic)
+char *emit_letter_topic(const char *pattern, const char *topic)
 {
     const char *at = strstr(pattern, "%t");
 
@@ -69,7 +68,7 @@ static void fill_headers(struct header_list *list, const struct dead_letter *let
 int emit_letter(struct publisher *publisher, const struct dead_letter *letter)
 {
     const struct event *event = letter->event;
-    AUTO_FREE char *topic = letter_topic(letter->topic, event->view.topic);
+    AUTO_FREE char *topic = emit_letter_topic(letter->topic, event->view.topic);
     struct header_list list = { .count = 0 };
 
     list.items = xcalloc(event->header_count + OWN_HEADERS, sizeof(*list.items));

@@ -39,6 +39,8 @@ struct producer {
     atomic_bool has_failed;          /* the handle, for good: the thread makes another */
     pthread_rwlock_t lock;           /* guards handle: callers read, the thread replaces it */
     rd_kafka_t *handle;              /* NULL: it could not be made anew yet */
+    rd_kafka_topic_t **expected;     /* lock; the handle's */
+    size_t expected_count;
     pthread_mutex_t stop_lock;       /* guards stop */
     pthread_cond_t stop;             /* is_stopping was set */
 };
@@ -118,11 +120,18 @@ static void empty(struct producer *producer)
         (void)rd_kafka_poll(producer->handle, POLL_MS);
 }
 
+static void forget_expected(struct producer *producer)
+{
+    while (producer->expected_count > 0)
+        rd_kafka_topic_destroy(producer->expected[--producer->expected_count]);
+}
+
 static void start_anew(struct producer *producer)
 {
     struct error error;
 
     pthread_rwlock_wrlock(&producer->lock);
+    forget_expected(producer);
     if (producer->handle != NULL) {
         empty(producer);
         (void)handle_destroy(producer->handle, 0, END_MS);
@@ -316,6 +325,17 @@ struct publisher *producer_port(struct producer *producer)
     return &producer->publisher;
 }
 
+void producer_expect(struct producer *producer, const char *topic)
+{
+    pthread_rwlock_wrlock(&producer->lock);
+    rd_kafka_topic_t *expected = producer->handle != NULL ? rd_kafka_topic_new(producer->handle, topic, NULL) : NULL;
+    if (expected != NULL) {
+        producer->expected = xrealloc(producer->expected, (producer->expected_count + 1) * sizeof(rd_kafka_topic_t *));
+        producer->expected[producer->expected_count++] = expected;
+    }
+    pthread_rwlock_unlock(&producer->lock);
+}
+
 bool producer_is_up(const struct producer *producer)
 {
     return atomic_load(&producer->is_up);
@@ -342,6 +362,8 @@ void producer_destroy(struct producer *producer, int64_t timeout_ms)
         atomic_store(&producer->must_end, true);
         (void)pthread_join(producer->thread, NULL);
     }
+    forget_expected(producer);
+    free(producer->expected);
     if (producer->handle != NULL) {
         empty(producer);
         if (!handle_destroy(producer->handle, 0, timeout_ms))

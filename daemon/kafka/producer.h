@@ -21,6 +21,9 @@ struct producer;
 int producer_create(const struct setting *kafka, struct producer **ret_producer, struct error *ret_error) MUST_CHECK;
 /* Core's view of it; lives as long as it. Any thread, many at once. */
 struct publisher *producer_port(struct producer *producer);
+/* Any thread, waits for nothing: messages for this topic are likely to come, so look up where it is
+ * now; the first of them would wait a second for that. */
+void producer_expect(struct producer *producer, const char *topic);
 /* Any thread. Whether the brokers took the last message that was tried. */
 bool producer_is_up(const struct producer *producer);
 /* Any thread: calls that wait, now and later, answer -ESHUTDOWN. */
