@@ -62,7 +62,7 @@ class Kcat:
         self.address = address
 
     def produce(self, value, topic="events", key=None, headers=(), partition=None):
-        words = ["kcat", "-q", "-P", "-b", self.address, "-t", topic, "-D", ""]
+        words = ["kcat", "-q", "-P", "-b", self.address, "-t", topic, "-D", "\\x1e\\x1d"]
         words += ["-k", key] if key is not None else []
         words += ["-p", str(partition)] if partition is not None else []
         for name, text in dict(headers).items():
