@@ -39,6 +39,8 @@
 #define BURST_MESSAGES 32        /* as many wait: large loads */
 #define MEMORY_MIN ((size_t)64 << 20)
 #define WATCH_MS 1000
+#define TEND_MS 20
+#define FORWARD_MS 10000         /* a partition's stop is over by then */
 #define STALLED_MS 30000         /* lag, nothing in flight, and no move for that long */
 #define BACKOFF_MIN_US 50
 #define BACKOFF_MAX_US 2000
@@ -107,6 +109,8 @@ struct consumer {
     int64_t came_ms;                 /* a message came */
     int64_t watched_ms;
     int64_t backoff_us;
+    bool must_tend;
+    int64_t tended_ms;
     bool is_down;                    /* no broker answers; said once */
     int64_t down_ms;
     bool is_joined;
@@ -175,7 +179,6 @@ static void forward(struct consumer *consumer, const struct partition *partition
 
 static void take_up(struct consumer *consumer, struct partition *partition)
 {
-    partition->is_listed = true;
     list_add(&consumer->assigned, partition);
     consumer->last.topic = NULL;
     consumer->loading++;
@@ -192,7 +195,6 @@ static void let_go(struct consumer *consumer, struct partition *partition)
         consumer->assigned.items[i] = consumer->assigned.items[--consumer->assigned.count];
         break;
     }
-    partition->is_listed = false;
     atomic_store(&partition->assignment.is_revoked, true);
     partition->next = consumer->revoked;
     consumer->revoked = partition;
@@ -377,8 +379,8 @@ static void on_message(rd_kafka_message_t *message, void *opaque)
         return;
     }
     struct partition *partition = partition_of_message(consumer, message);
-    if (partition == NULL)
-        return; /* no longer ours */
+    if (partition == NULL || partition->is_seeking)
+        return; /* no longer ours, or comes again */
     if (!offsets_start(partition->offsets, message->offset)) {
         consumer->counts.seen_again++;
         return;
@@ -465,22 +467,71 @@ static struct partition *begin(struct consumer *consumer, const rd_kafka_topic_p
     return partition;
 }
 
-/* Reading of `old` ends, and begins again as `partition` says. */
-static void replace(struct consumer *consumer, struct partition *old, struct partition *partition)
+static rd_kafka_topic_partition_list_t *list_of(const struct partition *partition)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
 
-    let_go(consumer, old);
     rd_kafka_topic_partition_list_add(list, partition->assignment.topic, partition->assignment.partition)->offset = partition->start;
-    /* What was fetched before is void from here on, whether or not anyone waits for the answer. */
+    return list;
+}
+
+static void say_refused(const char *what, rd_kafka_error_t *error)
+{
+    if (error == NULL)
+        return;
+    log_warn("%s: %s", what, rd_kafka_error_string(error));
+    rd_kafka_error_destroy(error);
+}
+
+/* What was fetched before is void from here on. */
+static void seek(struct consumer *consumer, struct partition *partition)
+{
+    rd_kafka_topic_partition_list_t *list = list_of(partition);
     rd_kafka_error_t *failed = rd_kafka_seek_partitions(consumer->handle, list, ASK_TIMEOUT_MS);
-    if (failed != NULL) {
+
+    partition->is_seeking = failed != NULL || list->elems[0].err != RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (partition->is_seeking) {
         struct log_fields fields = fields_of(partition, partition->start);
-        log_event(LOG_LEVEL_WARN, &fields, "going back takes long: %s", rd_kafka_error_string(failed));
-        rd_kafka_error_destroy(failed);
+        consumer->must_tend = true;
+        log_event(LOG_LEVEL_DEBUG, &fields, "the partition can't go back yet: %s",
+                  failed != NULL ? rd_kafka_error_string(failed) : rd_kafka_err2str(list->elems[0].err));
     }
+    if (failed != NULL)
+        rd_kafka_error_destroy(failed);
     rd_kafka_topic_partition_list_destroy(list);
-    take_up(consumer, partition);
+}
+
+/*
+ * librdkafka reads a partition no more after an offset that was out of range, and does not seek in it.
+ * Its stop, which it finishes some time later, takes the partition's queue off ours again.
+ */
+static void restart(struct consumer *consumer, struct partition *partition)
+{
+    rd_kafka_topic_partition_list_t *list = list_of(partition);
+
+    say_refused("can't stop reading", rd_kafka_incremental_unassign(consumer->handle, list));
+    say_refused("can't go on reading", rd_kafka_incremental_assign(consumer->handle, list));
+    rd_kafka_topic_partition_list_destroy(list);
+    partition->forward_until_ms = consumer->now_ms + FORWARD_MS;
+    consumer->must_tend = true;
+}
+
+/* What seek() and restart() have left to do. */
+static void tend(struct consumer *consumer)
+{
+    if (!consumer->must_tend || consumer->now_ms - consumer->tended_ms < TEND_MS)
+        return;
+    consumer->must_tend = false;
+    consumer->tended_ms = consumer->now_ms;
+    for (size_t i = 0; i < consumer->assigned.count; i++) {
+        struct partition *partition = consumer->assigned.items[i];
+        if (partition->is_seeking)
+            seek(consumer, partition);
+        if (partition->forward_until_ms > consumer->now_ms) {
+            forward(consumer, partition);
+            consumer->must_tend = true;
+        }
+    }
 }
 
 static void on_out_of_range(struct consumer *consumer, struct partition *old)
@@ -497,7 +548,10 @@ static void on_out_of_range(struct consumer *consumer, struct partition *old)
     log_event(LOG_LEVEL_WARN, &fields,
               "the offset to read next is not there any more (deleted by retention, or the topic was made anew): going on at the %s, %" PRId64,
               consumer->reset == RESET_LATEST ? "end" : "beginning", begin.start);
-    replace(consumer, old, partition_create(topic, id, &begin, &is_unread));
+    struct partition *partition = partition_create(topic, id, &begin, &is_unread);
+    let_go(consumer, old);
+    take_up(consumer, partition);
+    restart(consumer, partition);
 }
 
 static void on_partition_error(struct consumer *consumer, const rd_kafka_message_t *message)
@@ -516,6 +570,19 @@ static void on_partition_error(struct consumer *consumer, const rd_kafka_message
     log_event(LOG_LEVEL_WARN, &fields, "can't be read now: %s", rd_kafka_message_errstr(message));
 }
 
+static void renew(struct consumer *consumer, struct partition *old)
+{
+    struct partition *partition = partition_renew(old);
+    int64_t read_next = offsets_next(old->offsets) >= 0 ? offsets_next(old->offsets) : old->start;
+
+    partition->is_seeking = old->is_seeking;
+    partition->forward_until_ms = old->forward_until_ms;
+    let_go(consumer, old);
+    take_up(consumer, partition);
+    if (partition->is_seeking || partition->start != read_next)
+        seek(consumer, partition);
+}
+
 /* Redis lost its last moments: what it had taken since then comes again, under new assignments. */
 static void rewind_all(struct consumer *consumer)
 {
@@ -531,8 +598,8 @@ static void rewind_all(struct consumer *consumer)
     for (size_t i = 0; i < consumer->assigned.count; i++)
         list_add(&old, consumer->assigned.items[i]);
     for (size_t i = 0; i < old.count; i++)
-        replace(consumer, old.items[i], partition_renew(old.items[i]));
-    log_info("what was not committed of %zu partitions is read again", old.count);
+        renew(consumer, old.items[i]);
+    log_info("what was not done of %zu partitions is read again", old.count);
     free(old.items);
 }
 
@@ -565,14 +632,6 @@ static bool fetch_committed(struct consumer *consumer, rd_kafka_topic_partition_
         (void)nanosleep(&(struct timespec){ .tv_nsec = 100000000 }, NULL);
     }
     return false;
-}
-
-static void say_refused(const char *what, rd_kafka_error_t *error)
-{
-    if (error == NULL)
-        return;
-    log_warn("%s: %s", what, rd_kafka_error_string(error));
-    rd_kafka_error_destroy(error);
 }
 
 static void on_assigned(struct consumer *consumer, rd_kafka_topic_partition_list_t *list)
@@ -872,6 +931,7 @@ static void round_of(struct consumer *consumer)
     commits_poll(consumer->commits);
     if (atomic_load(&consumer->must_rewind) && !commits_are_under_way(consumer->commits))
         rewind_all(consumer);
+    tend(consumer);
     commit_if_due(consumer);
     watch(consumer);
     free_unnamed(consumer);

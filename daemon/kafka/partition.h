@@ -28,7 +28,8 @@ struct partition {
     int64_t committed;            /* acknowledged by the broker; OFFSETS_UNKNOWN: nothing is */
     uint64_t committed_told;      /* hash of the metadata that went with it */
     size_t metadata_max;          /* less, once the broker found it too large */
-    bool is_listed;               /* in the consumer's list: assigned, not revoked */
+    bool is_seeking;              /* librdkafka still reads elsewhere: what comes is not for it */
+    int64_t forward_until_ms;     /* its queue may come loose until then; 0: no */
     atomic_bool is_loaded;        /* scout: what the store had taken over is known */
     _Atomic(int64_t) end;         /* scout and consumer: the high watermark; OFFSETS_UNKNOWN */
     int64_t watched_next;         /* the stall watch: what was next when it last moved */
