@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is measured: stepd, the peers, the floor. Each is a process whose CPU time is taken as a whole."""
+import json
+import mmap
+import os
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+BUILD = ROOT / "build/bench"
+STEPD = Path(os.environ.get("STEPD_BUILD") or ROOT / "build/release").resolve() / "bin/stepd"
+KAFKA_SERVER = ROOT / "tests/kafka-server/kafka-server"
+LONGEST_S = 300   # of one measurement; past it the contender is left out
+POLL_S = 0.002
+SLOTS, SLOT_WORDS, SAMPLES_AT = 256, 8, 256 * 64
+
+
+class CantBeHad(Exception):
+    pass
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def run(*words, **more):
+    """A program that has to succeed; its output, and the CPU seconds that it and its children took."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    try:
+        done = subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=LONGEST_S, **more)
+    except subprocess.TimeoutExpired:
+        raise CantBeHad(f"{Path(str(words[0])).name}: not done within {LONGEST_S} s") from None
+    except OSError as error:
+        raise CantBeHad(f"{words[0]}: {error.strerror}") from None
+    if done.returncode != 0:
+        raise CantBeHad(f"{' '.join(map(str, words[:3]))}: exit {done.returncode}: {(done.stderr or done.stdout).strip()[-300:]}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return done.stdout, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def rate(result, cpu_s):
+    """Of what a program says of itself, {"events", "seconds"}: the figures of a throughput question."""
+    return {"per_second": result["events"] / result["seconds"], "cpu_s_per_million": cpu_s * 1e6 / result["events"]}
+
+
+def measured(*words):
+    text, cpu_s = run(*words)
+    result = json.loads(text.splitlines()[-1])
+    return rate(result, cpu_s) if "seconds" in result else result
+
+
+def compile_c(source, *flags):
+    """A program or module of this folder, built once."""
+    target = BUILD / (source.stem + (".so" if "-shared" in flags else ""))
+    if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
+        BUILD.mkdir(parents=True, exist_ok=True)
+        run(os.environ.get("CC", "cc"), "-O2", "-D_GNU_SOURCE", "-o", target, source, *flags)
+    return target
+
+
+def once(folder, *steps):
+    """A peer's folder under build/bench, made by commands that fetch and build it; only the first time."""
+    target = BUILD / "peers" / folder
+    if (target / "ready").exists():
+        return target
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(HERE / "peers" / folder, target)
+    for words in steps:
+        run(*words, cwd=target)
+    (target / "ready").touch()
+    return target
+
+
+def bullmq():
+    return ["node", once("bullmq", ["npm", "install", "--no-audit", "--no-fund"]) / "bench.js"]
+
+
+def asynq():
+    return [once("asynq", ["go", "build", "-o", "bench", "."]) / "bench"]
+
+
+def dramatiq():
+    folder = once("dramatiq", [sys.executable, "-m", "venv", "env"], ["env/bin/pip", "install", "-q", "-r", "requirements.txt"])
+    return [folder / "env/bin/python", folder / "bench.py"]
+
+
+def parallel_consumer():
+    folder = once("parallel-consumer", ["mvn", "-B", "-q", "compile", "dependency:build-classpath", "-Dmdep.outputFile=classpath"])
+    return ["java", "-Xmx2g", "-cp", f"{folder}/target/classes:{(folder / 'classpath').read_text().strip()}", "Bench"]
+
+
+class Redis:
+    """A private redis-server, as the shipped redis.conf has it."""
+
+    def __init__(self, folder):
+        folder.mkdir(parents=True)
+        self.port = free_port()
+        self.process = subprocess.Popen(["redis-server", ROOT / "config/redis.conf", "--port", str(self.port), "--dir", folder],
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        end = time.monotonic() + 10
+        while "PONG" not in self.ask("PING"):
+            if time.monotonic() > end:
+                raise CantBeHad("redis-server does not answer")
+            time.sleep(0.02)
+
+    def ask(self, *words):
+        return subprocess.run(["redis-cli", "-p", str(self.port), *words], capture_output=True, text=True).stdout
+
+    def info(self, name):
+        return float(next(line.split(":")[1] for line in self.ask("INFO").splitlines() if line.startswith(name + ":")))
+
+    def cpu_s(self):
+        return self.info("used_cpu_sys") + self.info("used_cpu_user")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+
+class Daemon:
+    """One stepd with one function of modules/bench.c, and the file in which that counts."""
+
+    def __init__(self, bench, folder, redis, topic, functions, group=None, **settings):
+        folder.mkdir(parents=True)
+        self.folder, self.http = folder, f"127.0.0.1:{free_port()}"
+        every = ["noop", "by-key", "burn", "nap", "steps", "latency", "waits", "late"]
+        config = {
+            "kafka": {"bootstrap.servers": bench.kafka, "group.id": group or f"stepd-{os.urandom(4).hex()}", "auto.offset.reset": "earliest"},
+            "topics": [topic],
+            "redis": {"url": f"redis://127.0.0.1:{redis.port}/0"},
+            "modules": [str(bench.module)],
+            "http": {"listen": self.http},
+            "log": {"level": "error", "format": "text"},
+            "functions": {name: {"enabled": False} for name in every if name not in functions},
+            "options": {"bench": {"file": str(folder / "counts")}},
+            **settings,
+        }
+        (folder / "stepd.yaml").write_text(json.dumps(config))
+        if not STEPD.exists():
+            raise CantBeHad(f"no {STEPD}: cmake --workflow --preset release")
+        self.started = time.monotonic()
+        self.process = subprocess.Popen([STEPD, "--config", folder / "stepd.yaml"], stdout=open(folder / "out", "wb"),
+                                        stderr=subprocess.STDOUT, start_new_session=True)
+        self.counts = None
+
+    def log(self):
+        return (self.folder / "out").read_text(errors="replace")[-400:]
+
+    def check(self):
+        if self.process.poll() is not None:
+            raise CantBeHad(f"stepd ended: {self.log()}")
+
+    def seen(self):
+        if self.counts is None:
+            path = self.folder / "counts"
+            if not path.exists() or path.stat().st_size <= SAMPLES_AT + 128:
+                return 0
+            with open(path, "rb") as file:
+                self.counts = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return sum(memoryview(self.counts)[:SLOTS * 64].cast("Q")[::SLOT_WORDS].tolist())
+
+    def samples_ms(self):
+        self.seen()
+        count = int.from_bytes(self.counts[SAMPLES_AT:SAMPLES_AT + 8], "little")
+        values = memoryview(self.counts)[SAMPLES_AT + 64:SAMPLES_AT + 64 + 4 * count].cast("i").tolist()
+        return sorted(value / 1000 for value in values)
+
+    def wait_for(self, count, seconds=LONGEST_S):
+        """Until that many were seen; the seconds from the first one on."""
+        begun, end = None, time.monotonic() + seconds
+        while True:
+            seen = self.seen()
+            now = time.monotonic()
+            if begun is None and seen > 0:
+                begun = now
+            if seen >= count:
+                return now - begun
+            if now > end:
+                raise CantBeHad(f"{seen} of {count} within {seconds} s: {self.log()}")
+            self.check()
+            time.sleep(POLL_S)
+
+    def is_ready(self):
+        try:
+            with urllib.request.urlopen(f"http://{self.http}/readyz", timeout=5) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    def wait_ready(self):
+        """Seconds since it was started."""
+        while not self.is_ready():
+            self.check()
+            if time.monotonic() - self.started > 60:
+                raise CantBeHad(f"not ready within 60 s: {self.log()}")
+            time.sleep(POLL_S)
+        return time.monotonic() - self.started
+
+    def resident_mb(self):
+        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS"):
+                return int(line.split()[1]) / 1024
+
+    def cpu_s(self):
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def stop(self):
+        """CPU seconds of its whole life."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+class Bench:
+    """One real Kafka for all, and the topics that are filled once."""
+
+    def __init__(self, folder, options):
+        self.folder, self.options, self.filled, self.number = folder, options, {}, 0
+
+    def __enter__(self):
+        self.kafka = run(KAFKA_SERVER, "start", self.folder / "kafka")[0].strip()
+        try:
+            self.module = compile_c(HERE / "modules/bench.c", "-std=c11", "-shared", "-fPIC", f"-I{ROOT}/daemon/include")
+            self.fill_program = compile_c(HERE / "floor/fill.c", "-lrdkafka")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        subprocess.run([KAFKA_SERVER, "stop", self.folder / "kafka"])
+
+    def fresh(self, name):
+        self.number += 1
+        return self.folder / f"{name}-{self.number}"
+
+    def fresh_topic(self, partitions=4):
+        self.number += 1
+        return self.create_topic(f"bench-{self.number}", partitions)
+
+    def create_topic(self, topic, partitions):
+        jars = run(KAFKA_SERVER, "classpath")[0].strip()
+        run("java", "-XX:TieredStopAtLevel=1", "-cp", jars, "org.apache.kafka.tools.TopicCommand", "--bootstrap-server", self.kafka,
+            "--create", "--topic", topic, "--partitions", partitions)
+        return topic
+
+    def topic_of(self, count):
+        """A topic that holds `count` events already."""
+        if count not in self.filled:
+            self.filled[count] = self.fresh_topic()
+            run(self.fill_program, self.kafka, self.filled[count], count, 0, "bench/event")
+        return self.filled[count]
+
+    def produce_steadily(self, topic, count, rate_per_s, name="bench/timed"):
+        return subprocess.Popen([str(word) for word in (self.fill_program, self.kafka, topic, count, rate_per_s, name)])

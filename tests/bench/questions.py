@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The questions, and who answers each: NAME -> a function that takes the bench and answers with figures."""
+import json
+import subprocess
+import time
+from dataclasses import dataclass
+
+import contenders
+from contenders import HERE, CantBeHad, Daemon, Redis, compile_c, measured
+
+STEPS = 10
+THROUGHPUT = {"per_second": "a second", "cpu_s_per_million": "CPU s a million"}
+RATE = 1000
+
+
+@dataclass
+class Question:
+    text: str
+    figures: dict       # key in a result -> what it is
+    contenders: dict
+
+
+# ---- throughput -------------------------------------------------------------------------------------------------
+
+
+def stepd(function, count_of, per_event=1, **settings):
+    def measure(bench):
+        count = count_of(bench.options)
+        topic = bench.topic_of(count)
+        with Redis(bench.fresh("redis")) as redis, \
+                Daemon(bench, bench.fresh("stepd"), redis, topic, [function], **settings) as daemon:
+            seconds = daemon.wait_for(count * per_event)
+            return contenders.rate({"events": count * per_event, "seconds": seconds}, daemon.stop())
+    return measure
+
+
+def loop(count_of, burn_ns=0):
+    def measure(bench):
+        count = count_of(bench.options)
+        return measured(compile_c(HERE / "floor/loop.c", "-lrdkafka"), bench.kafka, bench.topic_of(count), count, burn_ns)
+    return measure
+
+
+def parallel_consumer(count_of, order="unordered", threads=16, sleep_ms=0):
+    def measure(bench):
+        count = count_of(bench.options)
+        return measured(*contenders.parallel_consumer(), bench.kafka, bench.topic_of(count), count, order, threads, sleep_ms)
+    return measure
+
+
+def on_redis(peer, mode, count_of, per_event=1):
+    def measure(bench):
+        count = count_of(bench.options)
+        words = peer()
+        with Redis(bench.fresh("redis")) as redis:
+            result = measured(*words, redis.port, mode, count, 0)
+        return {"per_second": result["per_second"] * per_event, "cpu_s_per_million": result["cpu_s_per_million"] / per_event}
+    return measure
+
+
+def sleepers(count_of):
+    def measure(bench):
+        return measured(compile_c(HERE / "floor/sleepers.c", "-lpthread"), count_of(bench.options))
+    return measure
+
+
+def checkpoints(count_of):
+    def measure(bench):
+        with Redis(bench.fresh("redis")) as redis:
+            return measured("python3", HERE / "floor/checkpoints.py", redis.port, count_of(bench.options))
+    return measure
+
+
+def events(options):
+    return options.events
+
+
+def some_events(options):
+    return max(1000, options.events // 5)
+
+
+def jobs(options):
+    return options.jobs
+
+
+def few_jobs(options):
+    return max(100, options.jobs // STEPS)
+
+
+# ---- time ------------------------------------------------------------------------------------------------------
+
+
+def percentiles(samples):
+    return {"p50_ms": samples[len(samples) // 2], "p99_ms": samples[len(samples) * 99 // 100]}
+
+
+def latency_of_stepd(bench):
+    count = RATE * bench.options.seconds
+    topic = bench.fresh_topic()
+    with Redis(bench.fresh("redis")) as redis, Daemon(bench, bench.fresh("stepd"), redis, topic, ["latency"]) as daemon:
+        daemon.wait_ready()
+        time.sleep(1)
+        producer = bench.produce_steadily(topic, count, RATE)
+        daemon.wait_for(count)
+        producer.wait()
+        return percentiles(daemon.samples_ms())
+
+
+def latency_of_loop(bench):
+    count = RATE * bench.options.seconds
+    topic = bench.fresh_topic()
+    program = compile_c(HERE / "floor/loop.c", "-lrdkafka")
+    producer = None
+    consumer = subprocess.Popen([program, bench.kafka, topic, str(count), "-1"], stdout=subprocess.PIPE, text=True)
+    try:
+        time.sleep(2)
+        producer = bench.produce_steadily(topic, count, RATE)
+        return json.loads(consumer.communicate(timeout=contenders.LONGEST_S)[0])
+    finally:
+        consumer.kill()
+        if producer is not None:
+            producer.wait()
+
+
+def start_of_stepd(bench):
+    topic = bench.topic_of(1000)
+    with Redis(bench.fresh("redis")) as redis, Daemon(bench, bench.fresh("stepd"), redis, topic, ["noop"]) as daemon:
+        ready_ms = daemon.wait_ready() * 1000
+        daemon.wait_for(1000)
+        return {"ready_ms": ready_ms, "first_event_ms": (time.monotonic() - daemon.started) * 1000}
+
+
+def start_of_loop(bench):
+    topic = bench.topic_of(1000)
+    program = compile_c(HERE / "floor/loop.c", "-lrdkafka")
+    begun = time.monotonic()
+    contenders.run(program, bench.kafka, topic, 1000, 0)
+    return {"first_event_ms": (time.monotonic() - begun) * 1000}
+
+
+# ---- runs that wait --------------------------------------------------------------------------------------------
+
+
+def lateness_of_stepd(bench):
+    waiting, count = bench.options.waiting, RATE * bench.options.seconds
+    timed = bench.fresh_topic()
+    with Redis(bench.fresh("redis")) as redis:
+        result = {}
+        empty_bytes = redis.info("used_memory")
+        # Idle first, on a topic that has nothing; the waiting ones come from the filled one.
+        with Daemon(bench, bench.fresh("stepd"), redis, timed, ["waits", "late"], topics=[timed, bench.topic_of(waiting)],
+                    history="none") as daemon:
+            daemon.wait_ready()
+            result["idle_mb"] = daemon.resident_mb()
+            daemon.wait_for(waiting)
+            time.sleep(3)
+            result["waiting_mb"] = daemon.resident_mb()
+            result["bytes_a_run"] = (redis.info("used_memory") - empty_bytes) / waiting - 200
+            before_s = redis.cpu_s() + daemon.cpu_s()
+            producer = bench.produce_steadily(timed, count, RATE)
+            daemon.wait_for(waiting + count)
+            producer.wait()
+            result["cpu_us_a_run"] = (redis.cpu_s() + daemon.cpu_s() - before_s) * 1e6 / count
+            return {**result, **percentiles(daemon.samples_ms())}
+
+
+def late_on_redis(peer):
+    def measure(bench):
+        words = peer()
+        with Redis(bench.fresh("redis")) as redis:
+            return measured(*words, redis.port, "late", RATE * bench.options.seconds, bench.options.waiting)
+    return measure
+
+
+def cost_with(waiting):
+    """The CPU time of daemon and Redis for a run that fails once and is due a second later."""
+    def measure(bench):
+        kept, bench.options.waiting = bench.options.waiting, waiting
+        try:
+            return {"cpu_us_a_run": lateness_of_stepd(bench)["cpu_us_a_run"]}
+        finally:
+            bench.options.waiting = kept
+    return measure
+
+
+# ---- many daemons ----------------------------------------------------------------------------------------------
+
+FLEET, PARTITIONS = 10, 32
+
+
+def fleet(bench):
+    topic = bench.fresh_topic(PARTITIONS)
+    group = f"fleet-{bench.number}"
+    with Redis(bench.fresh("redis")) as redis:
+        def launch():
+            return Daemon(bench, bench.fresh("stepd"), redis, topic, ["latency"], group=group, worker={"threads": 4})
+        daemons = [launch() for _ in range(FLEET - 1)]
+        try:
+            for daemon in daemons:
+                daemon.wait_ready()
+            producer = bench.produce_steadily(topic, RATE * (bench.options.seconds + 15), RATE)
+            time.sleep(2)
+            daemons.append(launch())
+            pause_s = longest_pause(daemons, 8)
+            before = [daemon.seen() for daemon in daemons]
+            time.sleep(bench.options.seconds)
+            shares = [daemon.seen() - start for daemon, start in zip(daemons, before)]
+            producer.kill()
+            producer.wait()
+        finally:
+            for daemon in daemons:
+                daemon.__exit__()
+    even = sum(shares) / len(shares)
+    if even == 0:
+        raise CantBeHad("the fleet did nothing")
+    return {"pause_ms": pause_s * 1000, "least_share": min(shares) / even, "most_share": max(shares) / even}
+
+
+def longest_pause(daemons, seconds):
+    """The longest time in which none of them finished anything."""
+    end = time.monotonic() + seconds
+    last, seen, longest = time.monotonic(), 0, 0.0
+    while time.monotonic() < end:
+        total = sum(daemon.seen() for daemon in daemons)
+        now = time.monotonic()
+        if total != seen:
+            longest, last, seen = max(longest, now - last), now, total
+        time.sleep(0.005)
+    return max(longest, time.monotonic() - last)
+
+
+ALL = {
+    "noop": Question("no-op events of 200 B, already in the topic", THROUGHPUT, {
+        "stepd": stepd("noop", events), "librdkafka loop": loop(events), "Parallel Consumer": parallel_consumer(events),
+        "BullMQ": on_redis(contenders.bullmq, "noop", jobs), "asynq": on_redis(contenders.asynq, "noop", jobs),
+        "dramatiq": on_redis(contenders.dramatiq, "noop", few_jobs)}),
+    "burn": Question("events whose handler burns 1 µs", THROUGHPUT, {"stepd": stepd("burn", events), "librdkafka loop": loop(events, 1000)}),
+    "by-key": Question("no-op events in order by 10,007 keys", THROUGHPUT, {
+        "stepd": stepd("by-key", events), "stepd, unordered": stepd("noop", events),
+        "Parallel Consumer": parallel_consumer(events, "key")}),
+    "sleep": Question("handlers that sleep 1 ms, 64 threads", THROUGHPUT, {
+        "stepd": stepd("nap", some_events, worker={"threads": 64}), "64 sleeping threads": sleepers(some_events),
+        "Parallel Consumer": parallel_consumer(some_events, threads=64, sleep_ms=1)}),
+    "steps": Question("durable steps, runs of 10, results of 100 B, append-only every second", THROUGHPUT, {
+        "stepd": stepd("steps", few_jobs, STEPS, worker={"threads": 64}),
+        "the script, pipelined": checkpoints(lambda options: few_jobs(options) * STEPS),
+        "BullMQ, chained jobs": on_redis(contenders.bullmq, "chain", few_jobs, STEPS),
+        "asynq, chained tasks": on_redis(contenders.asynq, "chain", few_jobs, STEPS),
+        "dramatiq, chained": on_redis(contenders.dramatiq, "chain", lambda options: max(100, few_jobs(options) // STEPS), STEPS)}),
+    "latency": Question("produced to handler started, 1,000 a second", {"p50_ms": "p50 ms", "p99_ms": "p99 ms"}, {
+        "stepd": latency_of_stepd, "librdkafka loop": latency_of_loop}),
+    "lateness": Question("retries, 1,000 due a second while others wait", {
+        "p50_ms": "late, p50 ms", "p99_ms": "late, p99 ms", "idle_mb": "daemon idle, MB", "waiting_mb": "daemon with all waiting, MB",
+        "bytes_a_run": "Redis bytes a waiting run beyond its 200 B"}, {
+        "stepd": lateness_of_stepd, "BullMQ": late_on_redis(contenders.bullmq), "asynq": late_on_redis(contenders.asynq)}),
+    "cost": Question("one due run with that many waiting", {"cpu_us_a_run": "CPU µs, daemon and Redis"}, {
+        "stepd": cost_with(1000), "stepd, 10,000": cost_with(10000), "stepd, 100,000": cost_with(100000)}),
+    "start": Question("process start, broker up", {"ready_ms": "ms to ready", "first_event_ms": "ms to the 1,000th event"}, {
+        "stepd": start_of_stepd, "librdkafka loop": start_of_loop}),
+    "fleet": Question("10 daemons, 32 partitions, one joins", {
+        "pause_ms": "ms in which none worked", "least_share": "least share of an even one", "most_share": "most share of an even one"},
+        {"stepd": fleet}),
+}
