@@ -268,9 +268,7 @@ class Bench:
         return self.create_topic(f"bench-{self.number}", partitions)
 
     def create_topic(self, topic, partitions):
-        jars = run(KAFKA_SERVER, "classpath")[0].strip()
-        run("java", "-XX:TieredStopAtLevel=1", "-cp", jars, "org.apache.kafka.tools.TopicCommand", "--bootstrap-server", self.kafka,
-            "--create", "--topic", topic, "--partitions", partitions)
+        run(compile_c(HERE / "floor/topic.c", "-lrdkafka"), self.kafka, topic, partitions)
         return topic
 
     def topic_of(self, count):
