@@ -34,6 +34,7 @@ extern const struct command COMMAND_WHY;
 extern const struct command COMMAND_RETRY;
 extern const struct command COMMAND_CANCEL;
 extern const struct command COMMAND_STATS;
+extern const struct command COMMAND_TOP;
 extern const struct command COMMAND_DOCTOR;
 extern const struct command COMMAND_NEW_MODULE;
 

@@ -6,8 +6,7 @@
 
 #include "ctl/command.h"
 #include "ctl/find.h"
-#include "ctl/text.h"
-#include "view/run_view.h"
+#include "ctl/run_table.h"
 
 /* false: there is no such status. */
 static bool parse_status(const char *word, enum run_status *ret_status)
@@ -23,59 +22,6 @@ static bool parse_status(const char *word, enum run_status *ret_status)
     return false;
 }
 
-static void add_row(struct table *table, const struct run_view *view)
-{
-    const struct record *record = &view->run->record;
-    AUTO_FREE char *when = text_when(record->changed_ms, view->now_ms);
-    AUTO_FREE char *created = text_when(record->created_ms, view->now_ms);
-
-    table_add(table, text_status_colour(record->status), "%s", view->status);
-    table_add(table, COLOUR_BOLD, "%.*s", FIND_SHORT_LENGTH, view->run->id);
-    table_add(table, COLOUR_NONE, "%s", record->function);
-    table_add(table, COLOUR_NONE, "%s", view->event.view.name);
-    table_add(table, COLOUR_DIM, "%s", created);
-    table_add(table, COLOUR_NONE, "%d", record->attempt);
-    if (record->status == RUN_BEHIND)
-        table_add(table, COLOUR_DIM, "behind another");
-    else if (view->due_ms != 0)
-        table_add(table, COLOUR_NONE, "due %s", when);
-    else
-        table_add(table, COLOUR_DIM, "%s", when);
-    table_add(table, COLOUR_NONE, "%s%s%s", view->has_error ? view->error.name : "", view->has_error ? ": " : "",
-              view->has_error ? view->error.message : "");
-}
-
-static struct table *begin_table(void)
-{
-    static const char *const HEAD[] = { "STATUS", "RUN", "FUNCTION", "EVENT", "CREATED", "ATTEMPT", "CHANGED", "ERROR" };
-    struct table *table = table_create(sizeof(HEAD) / sizeof(HEAD[0]));
-
-    for (size_t i = 0; i < sizeof(HEAD) / sizeof(HEAD[0]); i++)
-        table_add(table, COLOUR_DIM, "%s", HEAD[i]);
-    return table;
-}
-
-/* 0, or as runs_load(); a run that is gone or damaged by now is left out. */
-static int each(struct ctl *ctl, const struct find_filter *filter, const struct found *found, size_t count,
-                void (*take)(void *context, const struct run_view *view), void *context)
-{
-    for (size_t i = 0; i < count; i++) {
-        struct loaded_run run;
-        struct run_view view;
-        int status = runs_load(ctl->store, found[i].id.text, &run, NULL);
-        if (status == -ENOENT || status == -EBADMSG)
-            continue;
-        if (status != 0)
-            return status;
-        run_view_open(&view, &run, store_now_ms(ctl->store));
-        if (filter->status == 0 || strcmp(view.status, run_status_word(filter->status)) == 0)
-            take(context, &view);
-        run_view_done(&view);
-        loaded_run_done(&run);
-    }
-    return 0;
-}
-
 struct listing {
     struct table *table;
     struct json_out out;
@@ -86,7 +32,7 @@ static void take_row(void *context, const struct run_view *view)
 {
     struct listing *listing = context;
 
-    add_row(listing->table, view);
+    run_table_add(listing->table, view);
     listing->count++;
 }
 
@@ -105,7 +51,7 @@ static int print_json(struct ctl *ctl, const struct find_filter *filter, const s
 
     json_out_init(&listing.out);
     (void)putchar('[');
-    int status = each(ctl, filter, found, count, take_json, &listing);
+    int status = run_views_each(ctl, filter, found, count, take_json, &listing);
     if (status == 0)
         (void)puts(listing.count == 0 ? "]" : "\n]");
     json_out_done(&listing.out);
@@ -114,8 +60,8 @@ static int print_json(struct ctl *ctl, const struct find_filter *filter, const s
 
 static int print_table(struct ctl *ctl, const struct find_filter *filter, const struct found *found, size_t count, bool is_cut)
 {
-    struct listing listing = { .table = begin_table() };
-    int status = each(ctl, filter, found, count, take_row, &listing);
+    struct listing listing = { .table = run_table_begin() };
+    int status = run_views_each(ctl, filter, found, count, take_row, &listing);
 
     if (listing.count > 0)
         table_print(listing.table, "");

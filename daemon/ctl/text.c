@@ -48,15 +48,23 @@ enum colour text_status_colour(enum run_status status)
     return COLOUR_NONE;
 }
 
-size_t text_width(void)
+static struct winsize terminal_size(void)
 {
     struct winsize size = { 0 };
 
-    if (isatty(STDOUT_FILENO) == 0)
-        return 0;
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
-        return size.ws_col;
-    return 80;
+    if (isatty(STDOUT_FILENO) != 0 && (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0))
+        size = (struct winsize){ .ws_col = 80, .ws_row = 24 };
+    return size;
+}
+
+size_t text_width(void)
+{
+    return terminal_size().ws_col;
+}
+
+size_t text_height(void)
+{
+    return terminal_size().ws_row;
 }
 
 static bool has_colours(void)

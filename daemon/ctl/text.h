@@ -16,8 +16,9 @@ enum colour { COLOUR_NONE, COLOUR_RED, COLOUR_GREEN, COLOUR_YELLOW, COLOUR_BLUE,
 
 enum colour text_status_colour(enum run_status status);
 
-/* Columns of the terminal; 0: standard output is none, so nothing is cut. */
+/* Columns, lines of the terminal; 0: standard output is none, so nothing is cut. */
 size_t text_width(void);
+size_t text_height(void);
 /* `text`, printable, between the colour's codes when standard output is a terminal. */
 void text_print(enum colour colour, const char *text);
 /* One line, without control characters; cut to `width` columns (0: not) with an ellipsis. The caller

@@ -293,6 +293,44 @@ static void assert_why(const struct sample *sample, const char *reason)
     json_decref(why);
 }
 
+Test(stepctl, looks_at_the_top_as_often_as_told)
+{
+    struct sample sample;
+    sample_init(&sample, 1);
+    park(&sample, RUN_DELAYED, 60000);
+
+    (void)redis_says(redis.store, "HSET t{0}:stats events_consumed 10");
+    cr_assert_eq(stepctl("--json top --limit 2"), 0, "%s", said);
+    char *second = strchr(said, '\n');
+    cr_assert_not_null(second, "%s", said);
+    cr_assert_eq(strchr(second + 1, '\n')[1], '\0', "%s", said);
+    *second = '\0';
+    json_t *look = parsed();
+    cr_assert_eq(json_integer_value(json_object_get(look, "events_consumed")), 10);
+    cr_assert_eq(json_integer_value(json_object_get(look, "delayed")), 1);
+    cr_assert_eq(json_integer_value(json_object_get(json_object_get(look, "per_second"), "events_consumed")), 0);
+    json_decref(look);
+    cr_assert_eq(stepctl("top --limit 1"), 0);
+    cr_assert_not_null(strstr(said, "0 daemons alive   1 delayed (the next is due in "), "%s", said);
+    AUTO_FREE char *shortened = xstrndup(sample.run.id.text, 12);
+    cr_assert_not_null(strstr(said, shortened), "%s", said);
+    cr_assert_null(strchr(said, '\033'), "no terminal: %s", said);
+}
+
+Test(stepctl, gives_the_terminal_back_after_the_top)
+{
+    AUTO_FREE char *command = xasprintf("script -qec '" STEPD_TEST_BUILD_DIR "/bin/stepctl --config %s top --limit 1' /dev/null </dev/null", config);
+    FILE *pipe = popen(command, "r");
+
+    cr_assert_not_null(pipe);
+    said[fread(said, 1, sizeof(said) - 1, pipe)] = '\0';
+    cr_assert_eq(pclose(pipe), 0, "%s", said);
+    const char *taken = strstr(said, "\033[?1049h");
+    cr_assert_not_null(taken, "%s", said);
+    cr_assert_not_null(strstr(taken, "events_consumed"));
+    cr_assert_not_null(strstr(taken, "\033[?25h\033[?1049l"), "%s", said);
+}
+
 Test(stepctl, says_why_a_run_does_not_move)
 {
     struct sample due, asleep, late, head, behind, owned, failed;
