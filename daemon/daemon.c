@@ -80,7 +80,10 @@ static int load_partition(void *context, const char *topic, int32_t partition, s
 {
     struct daemon *daemon = context;
 
-    return store_load_partition(daemon->store, topic, partition, keys, ret_taken, ret_count);
+    if (!recovery_wait(daemon->recovery))
+        return -ESHUTDOWN;
+    int status = recovery_load(daemon->store, topic, partition, daemon->crashes);
+    return status != 0 ? status : store_load_partition(daemon->store, topic, partition, keys, ret_taken, ret_count);
 }
 
 static void on_committed(void *context, const char *topic, int32_t partition, int64_t committed)
@@ -88,6 +91,13 @@ static void on_committed(void *context, const char *topic, int32_t partition, in
     struct daemon *daemon = context;
 
     timers_trim(daemon->timers, topic, partition, committed);
+}
+
+static void on_crash_counted(void *context, const struct run *run)
+{
+    struct daemon *daemon = context;
+
+    recovery_forget(daemon->store, run);
 }
 
 static void ask_to_stop(void *context, const char *signal_name)
@@ -158,6 +168,50 @@ static int start_producer(struct daemon *daemon, struct error *ret_error)
     return status;
 }
 
+/* Where the service manager keeps our state, unless the config names a file. */
+static char *journal_path(const struct config *config)
+{
+    const char *folder = getenv("STATE_DIRECTORY");
+    const char *file = config->worker.journal;
+
+    if (file[0] == '/')
+        return xstrdup(file);
+    if (file[0] != '\0')
+        return xasprintf("%.*s/%s", (int)(strrchr(config->path, '/') - config->path), config->path, file);
+    return folder != NULL ? xasprintf("%s/journal", folder) : NULL;
+}
+
+/* Twice as many slots as workers: stuck threads keep theirs. */
+static int start_journal(struct daemon *daemon, struct error *ret_error)
+{
+    AUTO_FREE char *path = journal_path(daemon->config);
+
+    daemon->crashes = crashes_create();
+    if (path == NULL) {
+        log_warn("no worker.journal: a handler that crashes is attempted again and again, its crashes are not counted");
+        return 0;
+    }
+    size_t slots = (size_t)daemon->config->worker.threads * 2 + (size_t)daemon->config->worker.max_stuck;
+    int status = journal_open(path, slots, &daemon->journal, ret_error);
+    if (status == 0)
+        journal_catch_crashes();
+    return status;
+}
+
+static int start_recovery(struct daemon *daemon, struct error *ret_error)
+{
+    const struct recovery_settings settings = {
+        .journal = daemon->journal,
+        .store = daemon->store,
+        .publisher = producer_port(daemon->producer),
+        .attempts = dispatch_attempt_settings(daemon->dispatch),
+        .find_function = find_function,
+        .context = daemon,
+    };
+
+    return recovery_start(&settings, &daemon->recovery, ret_error);
+}
+
 static int start_dispatch(struct daemon *daemon, struct error *ret_error)
 {
     const struct config *config = daemon->config;
@@ -177,6 +231,10 @@ static int start_dispatch(struct daemon *daemon, struct error *ret_error)
         .modules = daemon->loaded->modules,
         .module_count = daemon->loaded->module_count,
         .routes = daemon->routes,
+        .journal = daemon->journal,
+        .crashes = daemon->crashes,
+        .crash_counted = on_crash_counted,
+        .context = daemon,
         .function_count = daemon->loaded->functions.count,
         .fatal = fatal,
     };
@@ -250,7 +308,11 @@ static int start_parts(struct daemon *daemon, struct error *ret_error)
     if (status == 0)
         status = start_producer(daemon, ret_error);
     if (status == 0)
+        status = start_journal(daemon, ret_error);
+    if (status == 0)
         status = start_dispatch(daemon, ret_error);
+    if (status == 0)
+        status = start_recovery(daemon, ret_error);
     if (status == 0)
         status = start_timers(daemon, ret_error);
     if (status == 0)
@@ -359,6 +421,7 @@ void daemon_stop(struct daemon *daemon)
         producer_stop(daemon->producer);
     if (daemon->store != NULL)
         store_stop(daemon->store);
+    recovery_destroy(daemon->recovery);
     if (!dispatch_destroy(daemon->dispatch)) {
         log_warn("handlers that do not end are left behind");
         log_close();
@@ -371,6 +434,8 @@ void daemon_stop(struct daemon *daemon)
     signals_stop(daemon->signals);
     if (daemon->loaded != NULL)
         modules_exit(daemon->loaded);
+    journal_close(daemon->journal);
+    crashes_destroy(daemon->crashes);
     metrics_destroy(daemon->metrics);
     routes_destroy(daemon->routes);
     loaded_destroy(daemon->loaded);

@@ -6,7 +6,9 @@
 #include <stdatomic.h>
 
 #include "base/metrics.h"
+#include "core/crashes.h"
 #include "core/dispatch.h"
+#include "core/journal.h"
 #include "core/routes.h"
 #include "kafka/consumer.h"
 #include "kafka/producer.h"
@@ -18,6 +20,7 @@
 #include "service/http.h"
 #include "service/signals.h"
 #include "service/watchdog.h"
+#include "recovery.h"
 
 enum {
     DAEMON_EXIT_CONFIG = 78, /* EX_CONFIG: the config or a module is refused */
@@ -31,6 +34,9 @@ struct daemon {
     struct metrics *metrics;
     struct redis_store *store;
     struct producer *producer;
+    struct journal *journal;
+    struct crashes *crashes;
+    struct recovery *recovery;
     struct dispatch *dispatch;
     struct timers *timers;
     _Atomic(struct consumer *) consumer; /* the store thread looks before there is one */

@@ -20,6 +20,7 @@ static const struct entry dispatch_counters[] = {
     { "retries_scheduled_total", "Attempts to be made again.", offsetof(struct dispatch_counts, retries_scheduled) },
     { "dead_letters_total", "Messages sent to dead letter topics.", offsetof(struct dispatch_counts, dead_letters) },
     { "runs_fenced_total", "Attempts whose run another worker had taken over.", offsetof(struct dispatch_counts, fenced) },
+    { "handlers_crashed_total", "Attempts whose handler ended the daemon.", offsetof(struct dispatch_counts, crashed) },
     { "handlers_timed_out_total", "Handlers that took longer than their timeout.", offsetof(struct dispatch_counts, timed_out) },
 };
 

@@ -44,6 +44,11 @@ struct dispatch *dispatch_create(const struct dispatch_settings *settings)
     return dispatch;
 }
 
+const struct attempt_settings *dispatch_attempt_settings(const struct dispatch *dispatch)
+{
+    return &dispatch->attempts;
+}
+
 /* Starts one more worker; with `first_work` it begins with that. */
 static int start_worker(struct dispatch *dispatch, struct takeover *first_work, struct error *ret_error)
 {
@@ -321,6 +326,7 @@ static void add_tally(struct dispatch_counts *counts, const struct tally *tally)
     counts->fenced += atomic_load(&tally->fenced);
     counts->timed_out += atomic_load(&tally->timed_out);
     counts->duplicates += atomic_load(&tally->duplicates);
+    counts->crashed += atomic_load(&tally->crashed);
 }
 
 /* Threads that were stuck, and came back after all: their places were taken long ago. */

@@ -18,6 +18,8 @@
 
 struct dispatch;
 struct journal; /* core/journal.h */
+struct crashes; /* core/crashes.h */
+struct attempt_settings; /* core/context.h */
 
 enum history_kept { HISTORY_NONE, HISTORY_FAILURES, HISTORY_ALL };
 
@@ -38,11 +40,17 @@ struct dispatch_settings {
     size_t module_count;
     const struct routes *routes;
     struct journal *journal;       /* NULL: crashes are not noted */
+    struct crashes *crashes;       /* core/crashes.h; NULL: none are known */
+    /* A worker thread: the crash of this run, which the store did not know, was counted. NULL is fine. */
+    void (*crash_counted)(void *context, const struct run *run);
+    void *context;                 /* of crash_counted */
     size_t function_count;
     void (*fatal)(const char *why); /* a core thread can't go on: ends the process with a clear last line */
 };
 
 struct dispatch *dispatch_create(const struct dispatch_settings *settings);
+/* What its attempts share; lives as long as it. */
+const struct attempt_settings *dispatch_attempt_settings(const struct dispatch *dispatch);
 /* Starts the workers. 0, or negative errno with the reason (a module's thread_init refused). */
 int dispatch_start(struct dispatch *dispatch, struct error *ret_error) MUST_CHECK;
 

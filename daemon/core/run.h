@@ -88,6 +88,7 @@ struct run {
     uint32_t epoch;              /* 0: the store does not know it */
     struct incarnation owner;    /* under which it is held, when epoch > 0 */
     int takeovers;
+    int unclean;                 /* daemons that died holding it, in a row */
     int64_t created_ms;          /* store's or message's time */
     int64_t now_ms;              /* the store's time when it was claimed; 0: never was */
     struct bytes tail;           /* of the record, as it was when claimed; see core/attempts.h */

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "core/attempt.h"
 #include "core/journal.h"
+#include "core/crashes.h"
 #include "core/key_set.h"
 #include "core/steps.h"
 
@@ -261,6 +262,19 @@ static void begin_run(struct worker *worker, const struct job *job)
     worker->run = &worker->own_run;
 }
 
+static const char crash_text[] = "the handler ended its process, or was running each time it ended";
+
+/* One attempt, or what a crash made of it. */
+static void attempt(struct worker *worker, struct run *run, bool has_crashed, struct attempt_report *report)
+{
+    if (!has_crashed) {
+        attempt_run(&worker->ctx, run, report);
+        return;
+    }
+    worker_count(&worker->tally.crashed);
+    attempt_fail(&worker->ctx, run, NULL, "HandlerCrashed", crash_text, report);
+}
+
 /* False: abandoned. */
 static bool run_message(struct worker *worker)
 {
@@ -271,10 +285,14 @@ static bool run_message(struct worker *worker)
     if (message_begin(job->message) && !atomic_load_explicit(&worker->dispatch->is_draining, memory_order_relaxed)) {
         begin_run(worker, job);
         if (may_start(worker, job, worker->run, &state)) {
+            const struct dispatch_settings *settings = &worker->dispatch->settings;
+            bool has_crashed = crashes_take(settings->crashes, &worker->run->id);
             worker_count(&worker->tally.started);
-            attempt_run(&worker->ctx, worker->run, &report);
+            attempt(worker, worker->run, has_crashed, &report);
             if (report.end == ATTEMPT_ABANDONED)
                 return false;
+            if (has_crashed && report.is_stored)
+                settings->crash_counted(settings->context, worker->run);
             tally(&worker->tally, &report);
             say(worker, worker->run, &report);
             state = state_after(job, worker->run, &report);
@@ -318,7 +336,7 @@ static bool run_claimed(struct worker *worker)
         if (claimed->run.function == NULL) {
             put_off(worker, claimed);
         } else {
-            attempt_run(&worker->ctx, worker->run, &report);
+            attempt(worker, worker->run, claimed->run.unclean >= CRASHES_ENOUGH, &report);
             if (report.end == ATTEMPT_ABANDONED)
                 return false;
             tally(&worker->tally, &report);

@@ -15,7 +15,7 @@
 
 /* Written by one worker, read by any. */
 struct tally {
-    _Atomic(uint64_t) unhandled, malformed, started, completed, failed, retried, dead, fenced, timed_out, duplicates;
+    _Atomic(uint64_t) unhandled, malformed, started, completed, failed, retried, dead, fenced, timed_out, duplicates, crashed;
 };
 
 /* At most `limit` runs of a function at once. */

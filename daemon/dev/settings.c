@@ -240,6 +240,7 @@ int dev_settings_write(const struct dev_settings *settings, const char *path,
     if (options->retry_interval != NULL)
         put_retry(root, options->retry_interval);
     put_text(root, "history", "all");
+    put_text(map_under(root, "worker", false), "journal", "journal");
     put_text(map_under(root, "http", true), "listen", settings->http);
     put_text(map_under(root, "log", false), "format", "dev");
     dev_settings_free(topics);

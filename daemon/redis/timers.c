@@ -292,6 +292,7 @@ static void fill_run(struct timers *timers, struct held *held, const char *id, i
     run->epoch = record->epoch;
     run->owner = record->owner;
     run->takeovers = record->takeovers;
+    run->unclean = record->unclean;
     run->created_ms = record->created_ms;
     run->now_ms = now_ms;
     run->tail = record->tail;

@@ -63,6 +63,7 @@ static const struct key worker_keys[] = {
     { "max_stuck", KEY_INT, AT(worker.max_stuck), NOT_TOLD, 1, 4096, NULL },
     { "drain_timeout", KEY_DURATION, AT(worker.drain_timeout_ms), NOT_TOLD, 0, ANY_MS, NULL },
     { "shutdown_timeout", KEY_DURATION, AT(worker.shutdown_timeout_ms), NOT_TOLD, 100, ANY_MS, NULL },
+    { "journal", KEY_STRING, AT(worker.journal), NOT_TOLD, 0, 0, NULL },
     { "lease", KEY_DURATION, AT(worker.lease_ms), NOT_TOLD, 500, 600000, NULL },
 };
 static const struct key retry_keys[] = {
@@ -532,6 +533,7 @@ static void config_set_defaults(struct config *config)
     config->worker.drain_timeout_ms = 10000;
     config->worker.shutdown_timeout_ms = 25000;
     config->worker.lease_ms = 5000;
+    config->worker.journal = "";
     config->dead_letter_topic = "%t.dead";
     config->history = HISTORY_FAILURES;
     config->history_age_ms = 24 * 3600000;

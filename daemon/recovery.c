@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "recovery.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "core/attempts.h"
+#include "core/steps.h"
+#include "redis/keys.h"
+#include "redis/runs.h"
+
+#define KEPT_SECONDS (7 * 24 * 3600) /* a crash whose message never comes again is forgotten */
+
+struct recovery {
+    struct recovery_settings settings;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool is_done;                    /* lock */
+    bool is_broken_off;              /* lock */
+};
+
+/* ---- runs that the store does not know ------------------------------------------------------------ */
+
+static char *crashed_key(struct redis_store *store, int shard, const char *topic, int32_t partition)
+{
+    return keys_format(store_prefix(store, shard), "crashed:%s:%d", topic, (int)partition);
+}
+
+static int count_unknown(struct recovery *recovery, const struct journal_entry *entry)
+{
+    struct redis_store *store = recovery->settings.store;
+    int shard = store_shard_of(store, entry->run_id);
+    AUTO_FREE char *key = crashed_key(store, shard, entry->topic, entry->partition);
+    AUTO_REPLY counted = NULL;
+    AUTO_REPLY expires = NULL;
+
+    int status = store_commandf(store, shard, &counted, "HINCRBY %s %s %d", key, entry->run_id,
+                                entry->state == JOURNAL_CRASHED ? CRASHES_ENOUGH : 1);
+    return status != 0 ? status : store_commandf(store, shard, &expires, "EXPIRE %s %d", key, KEPT_SECONDS);
+}
+
+int recovery_load(struct redis_store *store, const char *topic, int32_t partition, struct crashes *crashes)
+{
+    for (int shard = 0; shard < store_shards(store); shard++) {
+        AUTO_FREE char *key = crashed_key(store, shard, topic, partition);
+        AUTO_REPLY reply = NULL;
+        int status = store_commandf(store, shard, &reply, "HGETALL %s", key);
+        if (status != 0)
+            return status;
+        for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i + 1 < reply->elements; i += 2) {
+            if (run_id_is_valid(reply->element[i]->str))
+                crashes_set(crashes, reply->element[i]->str, atoi(reply->element[i + 1]->str));
+        }
+    }
+    return 0;
+}
+
+void recovery_forget(struct redis_store *store, const struct run *run)
+{
+    int shard = store_shard_of(store, run->id.text);
+    AUTO_FREE char *key = crashed_key(store, shard, run->event->view.topic, run->event->view.partition);
+    AUTO_REPLY reply = NULL;
+
+    (void)store_commandf(store, shard, &reply, "HDEL %s %s", key, run->id.text);
+}
+
+/* ---- runs that the store knows --------------------------------------------------------------------- */
+
+static bool is_still_its(const struct record *record, const struct journal_entry *entry)
+{
+    return record->status == RUN_OWNED && record->epoch == entry->epoch &&
+           memcmp(&record->owner, &entry->owner, sizeof(entry->owner)) == 0;
+}
+
+static bool load_steps(struct run *run, const struct loaded_run *loaded)
+{
+    struct error error;
+
+    run->steps = loaded->checkpoint_count > 0 ? steps_create() : NULL;
+    for (size_t i = 0; i < loaded->checkpoint_count; i++) {
+        if (steps_load(run->steps, i, loaded->checkpoints[i], &error) != 0)
+            return false;
+    }
+    return true;
+}
+
+static void say(const struct journal_entry *entry)
+{
+    if (entry->signal != 0)
+        log_error("function %s ended the daemon with signal %d (SIG%s), in run %s%s%s: that attempt counts as failed", entry->function,
+                  entry->signal, sigabbrev_np(entry->signal) != NULL ? sigabbrev_np(entry->signal) : "?", entry->run_id,
+                  entry->has_step ? ", step " : "", entry->has_step ? entry->step.id : "");
+    else
+        log_error("function %s ended the daemon by exit(), in run %s: that attempt counts as failed", entry->function, entry->run_id);
+}
+
+static void fail_attempt(struct recovery *recovery, const struct journal_entry *entry, const struct function *function,
+                         const struct loaded_run *loaded)
+{
+    const struct record *record = &loaded->record;
+    struct step_call step = entry->step;
+    struct attempt_report report;
+    struct event event = { 0 };
+    struct stepd_ctx ctx;
+    struct slot slot;
+    char text[80];
+
+    event_init(&event, record->topic, record->partition, record->offset, record->timestamp_ms, record->key, record->value,
+               record->headers, record->header_count);
+    struct run run = {
+        .function = function,
+        .event = &event,
+        .attempt = record->attempt,
+        .phase = record->phase,
+        .epoch = record->epoch,
+        .owner = record->owner,
+        .created_ms = record->created_ms,
+        .tail = record->tail,
+    };
+    memcpy(run.id.text, entry->run_id, sizeof(run.id.text));
+    slot_init(&slot);
+    context_init(&ctx);
+    ctx.slot = &slot;
+    ctx.store = store_port(recovery->settings.store);
+    ctx.publisher = recovery->settings.publisher;
+    ctx.settings = recovery->settings.attempts;
+    step.backoff = function->backoff;
+    step.is_running = true;
+    (void)snprintf(text, sizeof(text), entry->signal != 0 ? "the handler ended its process with signal %d" : "the handler called exit()",
+                   entry->signal);
+    if (load_steps(&run, loaded))
+        attempt_fail(&ctx, &run, entry->has_step ? &step : NULL, "HandlerCrashed", text, &report);
+    steps_destroy(run.steps);
+    context_done(&ctx);
+    slot_done(&slot);
+    event_done(&event);
+}
+
+/* A run that was only in flight is reaped with its worker's lease, and so is one whose outcome is the
+ * store's to call unknown. */
+static int count_known(struct recovery *recovery, const struct journal_entry *entry)
+{
+    const struct function *function = recovery->settings.find_function(recovery->settings.context, entry->function);
+    struct loaded_run loaded;
+    struct error error;
+
+    if (entry->state != JOURNAL_CRASHED || function == NULL || (entry->has_step && entry->step.is_at_most_once))
+        return 0;
+    int status = runs_load(recovery->settings.store, entry->run_id, &loaded, &error);
+    if (status == -ENOENT || status == -EBADMSG)
+        return 0;
+    if (status != 0)
+        return status;
+    if (is_still_its(&loaded.record, entry))
+        fail_attempt(recovery, entry, function, &loaded);
+    loaded_run_done(&loaded);
+    return 0;
+}
+
+/* ---- the thread ------------------------------------------------------------------------------------ */
+
+static void *recovery_main(void *argument)
+{
+    struct recovery *recovery = argument;
+    size_t count = 0;
+    const struct journal_entry *found = recovery->settings.journal != NULL ? journal_found(recovery->settings.journal, &count) : NULL;
+    int status = 0;
+
+    for (size_t i = 0; status == 0 && i < count; i++) {
+        if (found[i].state == JOURNAL_CRASHED)
+            say(&found[i]);
+        status = found[i].epoch > 0 ? count_known(recovery, &found[i]) : count_unknown(recovery, &found[i]);
+    }
+    if (status == 0 && recovery->settings.journal != NULL)
+        journal_forget_found(recovery->settings.journal);
+    (void)pthread_mutex_lock(&recovery->lock);
+    recovery->is_done = true;
+    recovery->is_broken_off = status != 0;
+    (void)pthread_cond_broadcast(&recovery->changed);
+    (void)pthread_mutex_unlock(&recovery->lock);
+    return NULL;
+}
+
+int recovery_start(const struct recovery_settings *settings, struct recovery **ret_recovery, struct error *ret_error)
+{
+    struct recovery *recovery = xcalloc(1, sizeof(*recovery));
+
+    recovery->settings = *settings;
+    (void)pthread_mutex_init(&recovery->lock, NULL);
+    (void)pthread_cond_init(&recovery->changed, NULL);
+    int failed = pthread_create(&recovery->thread, NULL, recovery_main, recovery);
+    if (failed != 0) {
+        free(recovery);
+        return error_set(ret_error, failed, "can't start a thread: %s", strerror(failed));
+    }
+    *ret_recovery = recovery;
+    return 0;
+}
+
+bool recovery_wait(struct recovery *recovery)
+{
+    (void)pthread_mutex_lock(&recovery->lock);
+    while (!recovery->is_done)
+        (void)pthread_cond_wait(&recovery->changed, &recovery->lock);
+    bool is_told = !recovery->is_broken_off;
+    (void)pthread_mutex_unlock(&recovery->lock);
+    return is_told;
+}
+
+void recovery_destroy(struct recovery *recovery)
+{
+    if (recovery == NULL)
+        return;
+    (void)pthread_join(recovery->thread, NULL);
+    (void)pthread_cond_destroy(&recovery->changed);
+    (void)pthread_mutex_destroy(&recovery->lock);
+    free(recovery);
+}

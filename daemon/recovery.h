@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the crash journal found at start, told to the store: attempts whose handler ended the process
+ * count as failed, HandlerCrashed. A thread of its own, since Redis may be away; partitions are not
+ * read before it is done.
+ */
+#ifndef STEPD_RECOVERY_H
+#define STEPD_RECOVERY_H
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "core/attempt.h"
+#include "core/crashes.h"
+#include "core/journal.h"
+#include "redis/store.h"
+
+struct recovery;
+
+struct recovery_settings {
+    struct journal *journal;
+    struct redis_store *store;
+    struct publisher *publisher;
+    const struct attempt_settings *attempts;
+    const struct function *(*find_function)(void *context, const char *id);
+    void *context;
+};
+
+int recovery_start(const struct recovery_settings *settings, struct recovery **ret_recovery, struct error *ret_error) MUST_CHECK;
+/* Any thread: until all that was found is told; false: the daemon stops. */
+bool recovery_wait(struct recovery *recovery);
+/* After store_stop(). NULL is fine. */
+void recovery_destroy(struct recovery *recovery);
+
+/* How often runs of this partition that the store does not know were in flight in an unclean stop. 0,
+ * or as store_command(). */
+int recovery_load(struct redis_store *store, const char *topic, int32_t partition, struct crashes *crashes) MUST_CHECK;
+/* The run's crash was counted: it is forgotten. */
+void recovery_forget(struct redis_store *store, const struct run *run);
+
+#endif
