@@ -131,7 +131,6 @@ static void fail_attempt(struct recovery *recovery, const struct journal_entry *
     ctx.store = store_port(recovery->settings.store);
     ctx.publisher = recovery->settings.publisher;
     ctx.settings = recovery->settings.attempts;
-    step.backoff = function->backoff;
     step.is_running = true;
     (void)snprintf(text, sizeof(text), entry->signal != 0 ? "the handler ended its process with signal %d" : "the handler called exit()",
                    entry->signal);

@@ -339,6 +339,8 @@ void attempt_fail(struct stepd_ctx *ctx, struct run *run, const struct step_call
     } else {
         fail_function(ctx, &change);
         park(ctx, &change, &ctx->raised.failure, ret_report);
+        if (ret_report->end == ATTEMPT_RETRY && change.phase == RUN_FAILING)
+            ret_report->end = ATTEMPT_PASSED_ON;
     }
     ret_report->ended_ns = clock_monotonic_ns();
     ret_report->is_stored = run->epoch > 0;

@@ -119,6 +119,7 @@ static void say(const struct worker *worker, const struct run *run, const struct
     case ATTEMPT_CANCELLED:
         fields.outcome = "cancelled";
         break;
+    case ATTEMPT_PASSED_ON:
     case ATTEMPT_MOVED:
     case ATTEMPT_STOPPED:
     case ATTEMPT_ABANDONED:
@@ -161,6 +162,7 @@ static void tally(struct tally *tally, const struct attempt_report *report)
         worker_count(&tally->fenced);
         break;
     case ATTEMPT_SLEEPING:
+    case ATTEMPT_PASSED_ON:
     case ATTEMPT_CANCELLED:
     case ATTEMPT_STOPPED:
     case ATTEMPT_ABANDONED:
