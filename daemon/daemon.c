@@ -129,10 +129,11 @@ int daemon_load(struct daemon *daemon, const char *config_path)
     return status == 0 ? 0 : DAEMON_EXIT_CONFIG;
 }
 
-static int start_store(struct daemon *daemon, struct error *ret_error)
+static struct store_settings store_settings_of(struct daemon *daemon)
 {
     const struct config *config = daemon->config;
-    const struct store_settings settings = {
+
+    return (struct store_settings){
         .url = config->redis.url,
         .prefix = config->redis.prefix,
         .shards = config->redis.shards,
@@ -146,6 +147,11 @@ static int start_store(struct daemon *daemon, struct error *ret_error)
         .fatal = fatal,
         .context = daemon,
     };
+}
+
+static int start_store(struct daemon *daemon, struct error *ret_error)
+{
+    const struct store_settings settings = store_settings_of(daemon);
 
     daemon->store = store_create(&settings);
     int status = store_start(daemon->store, ret_error);
@@ -279,15 +285,40 @@ static int start_consumer(struct daemon *daemon, struct error *ret_error)
     return consumer_start(consumer, ret_error);
 }
 
+static int start_page(struct daemon *daemon, struct error *ret_error)
+{
+    const struct page_settings settings = {
+        .config = daemon->config,
+        .functions = daemon->loaded->functions.items,
+        .function_count = daemon->loaded->functions.count,
+        .dispatch = daemon->dispatch,
+        .producer = daemon->producer,
+        .consumer = &daemon->consumer,
+        .store = store_settings_of(daemon),
+        .is_ready = daemon_is_ready,
+        .context = daemon,
+    };
+
+    daemon->page = page_create(&settings);
+    return page_start(daemon->page, ret_error);
+}
+
 static int start_http(struct daemon *daemon, struct error *ret_error)
 {
-    const struct http_settings settings = {
-        .listen = daemon->config->http_listen, .metrics = daemon->metrics, .is_ready = daemon_is_ready, .context = daemon,
+    struct http_settings settings = {
+        .listen = daemon->config->http_listen, .is_ready = daemon_is_ready, .context = daemon,
     };
 
     daemon->metrics = metrics_create();
     daemon_register_metrics(daemon);
-    return settings.listen[0] != '\0' ? http_start(&settings, &daemon->http, ret_error) : 0;
+    settings.metrics = daemon->metrics;
+    if (settings.listen[0] == '\0')
+        return 0;
+    int status = start_page(daemon, ret_error);
+    if (status != 0)
+        return status;
+    settings.routes = page_routes(daemon->page, &settings.route_count);
+    return http_start(&settings, &daemon->http, ret_error);
 }
 
 /* The list of what a daemon is, in order. */
@@ -415,7 +446,9 @@ void daemon_stop(struct daemon *daemon)
 {
     if (daemon->dispatch != NULL)
         drain(daemon);
+    page_stop(daemon->page);
     http_stop(daemon->http);
+    page_destroy(daemon->page);
     timers_destroy(daemon->timers);
     if (daemon->producer != NULL)
         producer_stop(daemon->producer);

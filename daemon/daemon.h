@@ -14,6 +14,7 @@
 #include "kafka/producer.h"
 #include "modules/loader.h"
 #include "modules/reload.h"
+#include "page/page.h"
 #include "redis/store.h"
 #include "redis/timers.h"
 #include "service/config.h"
@@ -41,6 +42,7 @@ struct daemon {
     struct timers *timers;
     _Atomic(struct consumer *) consumer; /* the store thread looks before there is one */
     struct watchdog *watchdog;
+    struct page *page;
     struct http *http;
     struct signals *signals;
 };

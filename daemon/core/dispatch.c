@@ -36,6 +36,7 @@ struct dispatch *dispatch_create(const struct dispatch_settings *settings)
     ring_init(&dispatch->ring, (size_t)settings->queue + BATCH_ROOM);
     dispatch->strands = strands_create();
     dispatch->matches = xcalloc(settings->function_count + 1, sizeof(*dispatch->matches));
+    dispatch->retired_functions = xcalloc(settings->function_count + 1, sizeof(*dispatch->retired_functions));
     dispatch->gates = xcalloc(settings->function_count + 1, sizeof(*dispatch->gates));
     for (size_t i = 0; i < settings->function_count; i++)
         (void)pthread_mutex_init(&dispatch->gates[i].lock, NULL);
@@ -113,6 +114,7 @@ bool dispatch_destroy(struct dispatch *dispatch)
     for (size_t i = 0; i < dispatch->settings.function_count; i++)
         (void)pthread_mutex_destroy(&dispatch->gates[i].lock);
     free(dispatch->gates);
+    free(dispatch->retired_functions);
     free(dispatch->matches);
     strands_destroy(dispatch->strands);
     ring_done(&dispatch->ring);
@@ -329,6 +331,15 @@ static void add_tally(struct dispatch_counts *counts, const struct tally *tally)
     counts->crashed += atomic_load(&tally->crashed);
 }
 
+static void add_function_tally(struct function_counts *counts, const struct function_tally *tally)
+{
+    counts->completed += atomic_load(&tally->completed);
+    counts->failed += atomic_load(&tally->failed);
+    counts->retried += atomic_load(&tally->retried);
+    for (size_t i = 0; i < DURATION_BUCKETS; i++)
+        counts->durations[i] += atomic_load(&tally->durations[i]);
+}
+
 /* Threads that were stuck, and came back after all: their places were taken long ago. */
 static void bury_finished(struct dispatch *dispatch)
 {
@@ -341,6 +352,8 @@ static void bury_finished(struct dispatch *dispatch)
         }
         *link = worker->next;
         add_tally(&dispatch->retired, &worker->tally);
+        for (size_t i = 0; i < dispatch->settings.function_count; i++)
+            add_function_tally(&dispatch->retired_functions[i], &worker->functions[i]);
         (void)pthread_join(worker->thread, NULL);
         worker_destroy(worker);
     }
@@ -410,6 +423,16 @@ void dispatch_counts(struct dispatch *dispatch, struct dispatch_counts *ret_coun
         counts.threads_busy += atomic_load(&worker->is_busy);
         add_tally(&counts, &worker->tally);
     }
+    (void)pthread_mutex_unlock(&dispatch->lock);
+    *ret_counts = counts;
+}
+
+void dispatch_function_counts(struct dispatch *dispatch, size_t index, struct function_counts *ret_counts)
+{
+    (void)pthread_mutex_lock(&dispatch->lock);
+    struct function_counts counts = dispatch->retired_functions[index];
+    for (const struct worker *worker = dispatch->workers; worker != NULL; worker = worker->next)
+        add_function_tally(&counts, &worker->functions[index]);
     (void)pthread_mutex_unlock(&dispatch->lock);
     *ret_counts = counts;
 }

@@ -94,4 +94,13 @@ struct dispatch_counts {
 /* Any thread: totals since start. */
 void dispatch_counts(struct dispatch *dispatch, struct dispatch_counts *ret_counts);
 
+/* Attempts by how long they took, two buckets to each doubling: bucket i begins at 2^(i/2) µs. */
+#define DURATION_BUCKETS 64
+struct function_counts {
+    uint64_t completed, failed, retried;
+    uint64_t durations[DURATION_BUCKETS]; /* of all attempts that ended */
+};
+/* Any thread: totals since start of the function with that index. */
+void dispatch_function_counts(struct dispatch *dispatch, size_t index, struct function_counts *ret_counts);
+
 #endif

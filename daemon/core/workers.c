@@ -34,6 +34,7 @@ struct worker *worker_create(struct dispatch *dispatch)
     worker->dispatch = dispatch;
     worker->matches = xcalloc(settings->function_count + 1, sizeof(*worker->matches));
     worker->locals = xcalloc(settings->module_count + 1, sizeof(*worker->locals));
+    worker->functions = xcalloc(settings->function_count + 1, sizeof(*worker->functions));
     slot_init(&worker->slot);
     context_init(&worker->ctx);
     worker->ctx.slot = &worker->slot;
@@ -48,6 +49,7 @@ void worker_destroy(struct worker *worker)
 {
     context_done(&worker->ctx);
     slot_done(&worker->slot);
+    free(worker->functions);
     free(worker->locals);
     free(worker->matches);
     free(worker);
@@ -145,8 +147,34 @@ static void say(const struct worker *worker, const struct run *run, const struct
         log_event(level, &fields, "%s", log_duration((report->ended_ns - report->started_ns) / 1000000, duration));
 }
 
-static void tally(struct tally *tally, const struct attempt_report *report)
+static size_t duration_bucket(int64_t duration_ns)
 {
+    uint64_t us = duration_ns > 1000 ? (uint64_t)duration_ns / 1000 : 1;
+    unsigned power = 63 - (unsigned)__builtin_clzll(us);
+    unsigned is_upper_half = us >= (uint64_t)((double)(UINT64_C(1) << power) * 1.41421356237);
+    size_t bucket = 2 * power + is_upper_half;
+
+    return bucket < DURATION_BUCKETS ? bucket : DURATION_BUCKETS - 1;
+}
+
+static void tally_function(struct function_tally *tally, const struct attempt_report *report)
+{
+    if (report->end == ATTEMPT_COMPLETED)
+        worker_count(&tally->completed);
+    else if (report->end == ATTEMPT_RETRY)
+        worker_count(&tally->retried);
+    else if (report->end == ATTEMPT_FAILED)
+        worker_count(&tally->failed);
+    else
+        return;
+    worker_count(&tally->durations[duration_bucket(report->ended_ns - report->started_ns)]);
+}
+
+static void tally(struct worker *worker, const struct run *run, const struct attempt_report *report)
+{
+    struct tally *tally = &worker->tally;
+
+    tally_function(&worker->functions[run->function->index], report);
     switch (report->end) {
     case ATTEMPT_COMPLETED:
         worker_count(&tally->completed);
@@ -295,7 +323,7 @@ static bool run_message(struct worker *worker)
                 return false;
             if (has_crashed && report.is_stored)
                 settings->crash_counted(settings->context, worker->run);
-            tally(&worker->tally, &report);
+            tally(worker, worker->run, &report);
             say(worker, worker->run, &report);
             state = state_after(job, worker->run, &report);
             steps_destroy(worker->run->steps);
@@ -341,7 +369,7 @@ static bool run_claimed(struct worker *worker)
             attempt(worker, worker->run, claimed->run.unclean >= CRASHES_ENOUGH, &report);
             if (report.end == ATTEMPT_ABANDONED)
                 return false;
-            tally(&worker->tally, &report);
+            tally(worker, worker->run, &report);
             say(worker, worker->run, &report);
         }
     }
@@ -475,7 +503,7 @@ static void settle(struct worker *worker, struct takeover *takeover)
     (void)snprintf(text, sizeof(text), "not done after %lld ms; its thread is left behind", (long long)timeout_ms);
     worker_count(&worker->tally.timed_out);
     attempt_fail(&worker->ctx, run, step, "HandlerTimeout", text, &report);
-    tally(&worker->tally, &report);
+    tally(worker, run, &report);
     say(worker, run, &report);
     if (takeover->job.message != NULL)
         end_run_of(takeover->job.message, state_after(&takeover->job, run, &report));

@@ -18,6 +18,12 @@ struct tally {
     _Atomic(uint64_t) unhandled, malformed, started, completed, failed, retried, dead, fenced, timed_out, duplicates, crashed;
 };
 
+/* The same of one function: struct function_counts, of one worker. */
+struct function_tally {
+    _Atomic(uint64_t) completed, failed, retried;
+    _Atomic(uint64_t) durations[DURATION_BUCKETS];
+};
+
 /* At most `limit` runs of a function at once. */
 struct gate {
     pthread_mutex_t lock;
@@ -54,6 +60,7 @@ struct worker {
     const struct function **matches;    /* room for all functions */
     bool was_slow;                      /* its last piece of work */
     struct tally tally;
+    struct function_tally *functions;   /* by function->index */
 };
 
 struct dispatch {
@@ -76,6 +83,7 @@ struct dispatch {
     atomic_bool is_stopping;
     struct worker *workers;             /* lock */
     struct dispatch_counts retired;     /* lock; of threads that are gone */
+    struct function_counts *retired_functions; /* lock; by function->index */
     const struct function **matches;    /* consumer thread; room for all functions */
     atomic_int stuck;
 };

@@ -241,7 +241,9 @@ int dev_settings_write(const struct dev_settings *settings, const char *path,
         put_retry(root, options->retry_interval);
     put_text(root, "history", "all");
     put_text(map_under(root, "worker", false), "journal", "journal");
-    put_text(map_under(root, "http", true), "listen", settings->http);
+    struct fy_node *http = map_under(root, "http", true);
+    put_text(http, "listen", settings->http);
+    put_text(http, "without_token", "true");
     put_text(map_under(root, "log", false), "format", "dev");
     dev_settings_free(topics);
     return save(document, path, ret_error);

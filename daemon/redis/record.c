@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/failure.h"
 #include "core/packed.h"
 
 #define BODY_FIELDS 8
@@ -157,10 +158,9 @@ static bool is_status(char letter)
     return letter != '\0' && strchr("dsobcfx", letter) != NULL;
 }
 
-int record_decode(struct bytes data, msgpack_zone *zone, struct record *ret_record, struct error *ret_error)
+static int read_header(struct bytes data, struct record *record, struct error *ret_error)
 {
     const char *at = data.data;
-    struct record record = { 0 };
 
     if (data.size < RECORD_HEADER_SIZE)
         return error_set(ret_error, EBADMSG, "a record of %zu bytes, shorter than its header", data.size);
@@ -168,26 +168,55 @@ int record_decode(struct bytes data, msgpack_zone *zone, struct record *ret_reco
         return error_set(ret_error, EBADMSG, "a record of version %d, this daemon knows %d", at[0], RECORD_VERSION);
     if (!is_status(at[1]) || at[2] < 0 || at[2] > RUN_IN_ON_FAILURE)
         return error_set(ret_error, EBADMSG, "a record with status %d, phase %d", at[1], at[2]);
+    record->status = (enum run_status)at[1];
+    record->phase = (enum run_phase)at[2];
+    record->flags = (unsigned char)at[3];
+    record->attempt = read_16(at + 4);
+    record->takeovers = read_16(at + 6);
+    record->epoch = read_32(at + 8);
+    record->checkpoints = read_32(at + 12);
+    record->created_ms = read_64(at + 16);
+    record->changed_ms = read_64(at + 24);
+    record->state_bytes = read_32(at + 40);
+    record->unclean = read_16(at + 44);
+    memcpy(record->owner.bytes, at + 48, sizeof(record->owner.bytes));
+    return 0;
+}
+
+int record_decode(struct bytes data, msgpack_zone *zone, struct record *ret_record, struct error *ret_error)
+{
+    const char *at = data.data;
+    struct record record = { 0 };
+    int status = read_header(data, &record, ret_error);
+
+    if (status != 0)
+        return status;
     size_t body_size = read_32(at + 32);
     size_t tail_size = read_32(at + 36);
     if (body_size + tail_size > data.size - RECORD_HEADER_SIZE)
         return error_set(ret_error, EBADMSG, "a record of %zu bytes that should have %zu", data.size,
                          RECORD_HEADER_SIZE + body_size + tail_size);
-    record.status = (enum run_status)at[1];
-    record.phase = (enum run_phase)at[2];
-    record.flags = (unsigned char)at[3];
-    record.attempt = read_16(at + 4);
-    record.takeovers = read_16(at + 6);
-    record.epoch = read_32(at + 8);
-    record.checkpoints = read_32(at + 12);
-    record.created_ms = read_64(at + 16);
-    record.changed_ms = read_64(at + 24);
-    record.state_bytes = read_32(at + 40);
-    record.unclean = read_16(at + 44);
-    memcpy(record.owner.bytes, at + 48, sizeof(record.owner.bytes));
     record.tail = (struct bytes){ at + RECORD_HEADER_SIZE + body_size, tail_size };
     if (!read_body((struct bytes){ at + RECORD_HEADER_SIZE, body_size }, zone, &record))
         return error_set(ret_error, EBADMSG, "a record whose body is damaged");
+    *ret_record = record;
+    return 0;
+}
+
+int record_decode_head(struct bytes data, msgpack_zone *zone, struct record *ret_record, struct error *ret_error)
+{
+    struct record record = { .topic = "" };
+    int status = read_header(data, &record, ret_error);
+
+    if (status != 0)
+        return status;
+    struct fields body = fields_open((struct bytes){ (const char *)data.data + RECORD_HEADER_SIZE, data.size - RECORD_HEADER_SIZE });
+    struct bytes function = fields_take_text(&body);
+    char *text = zone_alloc(zone, function.size + 1);
+    if (function.size > 0)
+        memcpy(text, function.data, function.size);
+    text[function.size] = '\0';
+    record.function = text;
     *ret_record = record;
     return 0;
 }

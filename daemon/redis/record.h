@@ -66,5 +66,7 @@ struct record {
 void record_pack_body(msgpack_packer *packer, const struct run *run);
 /* 0, or -EBADMSG with the reason. `data` may be damaged: nothing in it is trusted. */
 int record_decode(struct bytes data, msgpack_zone *zone, struct record *ret_record, struct error *ret_error);
+/* The same of a record's first bytes alone, half a KiB or more: its header and its function. */
+int record_decode_head(struct bytes data, msgpack_zone *zone, struct record *ret_record, struct error *ret_error);
 
 #endif

@@ -82,6 +82,8 @@ static const struct key limits_keys[] = {
 };
 static const struct key http_keys[] = {
     { "listen", KEY_STRING, AT(http_listen), NOT_TOLD, 0, 0, NULL },
+    { "token", KEY_STRING, AT(http_token), NOT_TOLD, 0, 0, NULL },
+    { "without_token", KEY_BOOL, AT(http_without_token), NOT_TOLD, 0, 0, NULL },
 };
 static const struct key log_keys[] = {
     { "level", KEY_NAME, AT(log.level), NOT_TOLD, 0, 0, level_names },
@@ -544,6 +546,7 @@ static void config_set_defaults(struct config *config)
     config->limits.state_bytes = 32 << 20;
     config->limits.steps = 1000;
     config->http_listen = "127.0.0.1:8288";
+    config->http_token = "";
     config->log.level = LOG_LEVEL_INFO;
     config->log.format = LOG_FORMAT_AUTO;
 }

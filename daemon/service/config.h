@@ -88,6 +88,8 @@ struct config {
     } limits;
 
     const char *http_listen;       /* "host:port"; empty: no HTTP */
+    const char *http_token;        /* that the page asks of who changes something; empty: nobody may */
+    bool http_without_token;       /* anyone may who reaches the address */
     struct {
         enum log_level level;
         enum log_format format;

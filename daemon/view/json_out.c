@@ -87,6 +87,12 @@ void json_out_null(struct json_out *out, const char *name)
     put(out, "null", 4);
 }
 
+void json_out_raw(struct json_out *out, const char *name, struct bytes json)
+{
+    begin(out, name);
+    put(out, json.data, json.size);
+}
+
 void json_out_object(struct json_out *out, const char *name, const msgpack_object *object)
 {
     begin(out, name);

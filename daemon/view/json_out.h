@@ -27,6 +27,8 @@ void json_out_number(struct json_out *out, const char *name, int64_t number);
 void json_out_bool(struct json_out *out, const char *name, bool value);
 void json_out_null(struct json_out *out, const char *name);
 void json_out_object(struct json_out *out, const char *name, const msgpack_object *object);
+/* What is JSON already. */
+void json_out_raw(struct json_out *out, const char *name, struct bytes json);
 /* msgpack; size 0 or damaged: null. */
 void json_out_packed(struct json_out *out, const char *name, struct bytes packed);
 

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the page lets people do. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "core/json.h"
+#include "page/inside.h"
+#include "page/rows.h"
+
+#define RETRIES_A_REQUEST 500
+
+/* ---- one run ------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *word;
+    const char *done;
+    int (*change)(struct redis_store *store, const char *id, enum runs_change *ret_change, struct error *ret_error);
+    const char *in_vain;
+} run_changes[] = {
+    { "/retry", "retried", runs_retry, "only what failed or was cancelled can be retried" },
+    { "/cancel", "cancelled", runs_cancel, "it has ended already" },
+};
+
+static void change_run(struct page *page, const char *id, size_t which, struct web_reply *reply)
+{
+    enum runs_change change = RUNS_IN_VAIN;
+    struct error error = { 0 };
+    struct json_out out;
+
+    int status = run_changes[which].change(page->store, id, &change, &error);
+    if (status != 0) {
+        reply_error(reply, status == -ENOENT ? 404 : status == -EBADMSG ? 422 : 503, "%s", error.text);
+        return;
+    }
+    if (change == RUNS_IN_VAIN) {
+        reply_error(reply, 409, "%s", run_changes[which].in_vain);
+        return;
+    }
+    log_info("run %s is %s from the page", id, run_changes[which].done);
+    json_out_init(&out);
+    json_out_open(&out, NULL, '{');
+    json_out_text(&out, "changed", change == RUNS_ASKED ? "asked" : run_changes[which].done);
+    json_out_close(&out, '{');
+    reply_json(reply, &out);
+}
+
+void page_change_run(void *context, const struct web_request *request, struct web_reply *reply)
+{
+    const char *id = request->path + strlen("/api/runs/");
+    size_t length = strcspn(id, "/");
+    AUTO_FREE char *copy = xstrndup(id, length);
+
+    for (size_t i = 0; i < sizeof(run_changes) / sizeof(run_changes[0]); i++) {
+        if (strcmp(run_changes[i].word, id + length) == 0) {
+            if (run_id_is_valid(copy))
+                change_run(context, copy, i, reply);
+            else
+                reply_error(reply, 404, "no such run");
+            return;
+        }
+    }
+    reply_error(reply, 404, "a run can be retried and cancelled");
+}
+
+/* ---- what a request says ------------------------------------------------------------------------- */
+
+static const msgpack_object *member(const msgpack_object *map, const char *name)
+{
+    if (map->type != MSGPACK_OBJECT_MAP)
+        return NULL;
+    for (uint32_t i = 0; i < map->via.map.size; i++) {
+        const msgpack_object *key = &map->via.map.ptr[i].key;
+        if (key->type == MSGPACK_OBJECT_STR && key->via.str.size == strlen(name) && memcmp(key->via.str.ptr, name, key->via.str.size) == 0)
+            return &map->via.map.ptr[i].val;
+    }
+    return NULL;
+}
+
+/* Empty: it is not there, or no text. */
+static struct bytes text_member(const msgpack_object *map, const char *name)
+{
+    const msgpack_object *value = member(map, name);
+
+    if (value == NULL || value->type != MSGPACK_OBJECT_STR)
+        return (struct bytes){ NULL, 0 };
+    return (struct bytes){ value->via.str.ptr, value->via.str.size };
+}
+
+static char *text_copy(struct bytes text)
+{
+    return text.size > 0 ? xstrndup(text.data, text.size) : NULL;
+}
+
+/* The body as an object in `zone`; else it is answered. */
+static bool read_body(const struct web_request *request, msgpack_zone *zone, msgpack_object *ret_object, struct web_reply *reply)
+{
+    struct error error = { 0 };
+
+    if (json_decode(request->body, zone, ret_object, &error) == 0 && ret_object->type == MSGPACK_OBJECT_MAP)
+        return true;
+    reply_error(reply, 400, "the body is to be a JSON object: %s", error.text);
+    return false;
+}
+
+/* ---- many runs ----------------------------------------------------------------------------------- */
+
+struct chosen {
+    const char *function;   /* NULL: any */
+    int64_t before_ms;      /* failed before: what fails again meanwhile is not retried again */
+    struct run_id *ids;
+    size_t count;
+};
+
+static bool choose(void *context, const struct row *row)
+{
+    struct chosen *chosen = context;
+
+    if (row->record->status != RUN_FAILED || row->record->changed_ms > chosen->before_ms)
+        return true;
+    if (chosen->function != NULL && strcmp(row->record->function, chosen->function) != 0)
+        return true;
+    memcpy(chosen->ids[chosen->count++].text, row->id, sizeof(row->id));
+    return chosen->count < RETRIES_A_REQUEST;
+}
+
+static int retry_chosen(struct page *page, const struct chosen *chosen, size_t *ret_retried)
+{
+    int status = 0;
+
+    *ret_retried = 0;
+    for (size_t i = 0; i < chosen->count && status == 0; i++) {
+        enum runs_change change = RUNS_IN_VAIN;
+        status = runs_retry(page->store, chosen->ids[i].text, &change, NULL);
+        if (status == -ENOENT || status == -EBADMSG)
+            status = 0;
+        *ret_retried += change != RUNS_IN_VAIN;
+    }
+    return status;
+}
+
+static void retry_all(struct page *page, struct chosen *chosen, struct web_reply *reply)
+{
+    struct json_out out;
+    size_t retried = 0, next;
+    bool is_end;
+    int status = 0;
+
+    for (int shard = 0; shard < store_shards(page->store) && status == 0 && chosen->count < RETRIES_A_REQUEST; shard++)
+        status = rows_look(page->store, RUNS_DEAD, shard, 0, SIZE_MAX, choose, chosen, &next, &is_end);
+    if (status == 0)
+        status = retry_chosen(page, chosen, &retried);
+    if (status != 0) {
+        reply_error(reply, 503, "Redis: %s", strerror(-status));
+        return;
+    }
+    log_info("%zu runs are retried from the page", retried);
+    json_out_init(&out);
+    json_out_open(&out, NULL, '{');
+    json_out_number(&out, "retried", (int64_t)retried);
+    json_out_bool(&out, "more", chosen->count == RETRIES_A_REQUEST && retried > 0);
+    json_out_number(&out, "before_ms", chosen->before_ms);
+    json_out_close(&out, '{');
+    reply_json(reply, &out);
+}
+
+void page_retry_all(void *context, const struct web_request *request, struct web_reply *reply)
+{
+    struct page *page = context;
+    msgpack_zone *zone = msgpack_zone_new(1024);
+    msgpack_object body;
+
+    if (read_body(request, zone, &body, reply)) {
+        AUTO_FREE char *function = text_copy(text_member(&body, "function"));
+        const msgpack_object *before = member(&body, "before_ms");
+        struct chosen chosen = {
+            .function = function,
+            .before_ms = before != NULL && before->type == MSGPACK_OBJECT_POSITIVE_INTEGER ? (int64_t)before->via.u64
+                                                                                            : store_now_ms(page->store),
+            .ids = xcalloc(RETRIES_A_REQUEST, sizeof(*chosen.ids)),
+        };
+        retry_all(page, &chosen, reply);
+        free(chosen.ids);
+    }
+    msgpack_zone_free(zone);
+}
+
+/* ---- an event ------------------------------------------------------------------------------------ */
+
+static void write_envelope(const msgpack_object *body, struct json_out *out)
+{
+    const msgpack_object *data = member(body, "data");
+    struct bytes id = text_member(body, "id");
+
+    json_out_open(out, NULL, '{');
+    if (id.size > 0)
+        json_out_bytes(out, "id", id);
+    json_out_bytes(out, "name", text_member(body, "name"));
+    if (data != NULL)
+        json_out_object(out, "data", data);
+    json_out_close(out, '{');
+}
+
+static bool is_topic_read(const struct page *page, const char *topic)
+{
+    const char *const *known = page->settings.config->topics;
+
+    while (*known != NULL && strcmp(*known, topic) != 0)
+        known++;
+    return *known != NULL;
+}
+
+static void send_event(struct page *page, const msgpack_object *body, const char *topic, struct web_reply *reply)
+{
+    struct publisher *publisher = producer_port(page->settings.producer);
+    struct json_out envelope, out;
+
+    json_out_init(&envelope);
+    write_envelope(body, &envelope);
+    const struct outgoing message = {
+        .topic = topic,
+        .key = text_member(body, "key"),
+        .value = { envelope.buffer.data, envelope.buffer.size },
+    };
+    int status = publisher->ops->publish(publisher, &message);
+    json_out_done(&envelope);
+    if (status != 0) {
+        reply_error(reply, 503, "Kafka did not take it: %s", strerror(-status));
+        return;
+    }
+    json_out_init(&out);
+    json_out_open(&out, NULL, '{');
+    json_out_text(&out, "topic", topic);
+    json_out_close(&out, '{');
+    reply_json(reply, &out);
+}
+
+void page_send(void *context, const struct web_request *request, struct web_reply *reply)
+{
+    struct page *page = context;
+    msgpack_zone *zone = msgpack_zone_new(4096);
+    msgpack_object body;
+
+    if (read_body(request, zone, &body, reply)) {
+        AUTO_FREE char *asked = text_copy(text_member(&body, "topic"));
+        const char *topic = asked != NULL ? asked : page->settings.config->topics[0];
+        if (text_member(&body, "name").size == 0)
+            reply_error(reply, 400, "an event has a name");
+        else if (topic == NULL || !is_topic_read(page, topic))
+            reply_error(reply, 400, "this daemon does not read that topic");
+        else if (!producer_is_up(page->settings.producer))
+            reply_error(reply, 503, "Kafka does not answer now");
+        else
+            send_event(page, &body, topic, reply);
+    }
+    msgpack_zone_free(zone);
+}

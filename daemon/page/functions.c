@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+
+#include "base/clock.h"
+#include "page/inside.h"
+
+static void subtract(struct function_counts *now, const struct function_counts *before)
+{
+    now->completed -= before->completed;
+    now->failed -= before->failed;
+    now->retried -= before->retried;
+    for (size_t i = 0; i < DURATION_BUCKETS; i++)
+        now->durations[i] -= before->durations[i];
+}
+
+/* Milliseconds, between the bounds of the bucket it falls in; negative: nothing ran. */
+static double percentile_ms(const struct function_counts *counts, double part)
+{
+    uint64_t sum = 0, below = 0;
+
+    for (size_t i = 0; i < DURATION_BUCKETS; i++)
+        sum += counts->durations[i];
+    double rank = part * (double)sum;
+    for (size_t i = 0; i < DURATION_BUCKETS && sum > 0; i++) {
+        if ((double)(below + counts->durations[i]) >= rank && counts->durations[i] > 0) {
+            double within = (rank - (double)below) / (double)counts->durations[i];
+            return pow(2, ((double)i + within) / 2) / 1000;
+        }
+        below += counts->durations[i];
+    }
+    return -1;
+}
+
+static void put_us(struct json_out *out, const char *name, double ms)
+{
+    if (ms < 0)
+        json_out_null(out, name);
+    else
+        json_out_number(out, name, (int64_t)(ms * 1000));
+}
+
+/* Of the last five minutes, or since the start. */
+static void put_recent(struct page *page, size_t index, struct json_out *out)
+{
+    struct function_counts now;
+    struct function_counts before = { 0 };
+    int64_t since_ms = 0;
+
+    dispatch_function_counts(page->settings.dispatch, page->settings.functions[index]->index, &now);
+    json_out_open(out, "totals", '{');
+    json_out_number(out, "completed", (int64_t)now.completed);
+    json_out_number(out, "failed", (int64_t)now.failed);
+    json_out_number(out, "retried", (int64_t)now.retried);
+    json_out_close(out, '{');
+    if (past_function(page->past, index, &since_ms, &before))
+        subtract(&now, &before);
+    int64_t span_ms = since_ms > 0 ? clock_wall_ms() - since_ms : 0;
+    json_out_open(out, "recent", '{');
+    json_out_number(out, "span_ms", span_ms > 0 ? span_ms : 0);
+    json_out_number(out, "completed", (int64_t)now.completed);
+    json_out_number(out, "failed", (int64_t)now.failed);
+    json_out_number(out, "retried", (int64_t)now.retried);
+    put_us(out, "p50_us", percentile_ms(&now, 0.5));
+    put_us(out, "p99_us", percentile_ms(&now, 0.99));
+    json_out_close(out, '{');
+}
+
+static void put_settings(const struct function *function, struct json_out *out)
+{
+    const struct backoff *backoff = function->backoff.count != 0 ? &function->backoff : &backoff_default;
+
+    json_out_number(out, "retries", function->retries);
+    json_out_number(out, "timeout_ms", function->timeout_ms);
+    json_out_open(out, "backoff_ms", '[');
+    for (size_t i = 0; i < backoff->count; i++)
+        json_out_number(out, NULL, backoff->delays_ms[i]);
+    json_out_close(out, '[');
+    json_out_number(out, "jitter_ms", function->backoff.jitter_ms);
+    json_out_text(out, "ordering", function->ordering == STEPD_BY_KEY ? "by_key" : "unordered");
+    json_out_number(out, "concurrency", function->concurrency);
+    json_out_number(out, "dedupe_ms", function->dedupe_ms);
+    json_out_bool(out, "on_failure", function->on_failure != NULL);
+}
+
+void page_functions(void *context, const struct web_request *request, struct web_reply *reply)
+{
+    struct page *page = context;
+    struct json_out out;
+
+    (void)request;
+    json_out_init(&out);
+    json_out_open(&out, NULL, '{');
+    json_out_open(&out, "functions", '[');
+    for (size_t i = 0; i < page->settings.function_count; i++) {
+        const struct function *function = function_newest(page->settings.functions[i]);
+        json_out_open(&out, NULL, '{');
+        json_out_text(&out, "id", function->id);
+        json_out_text(&out, "event", function->event);
+        json_out_text(&out, "topic", function->topic);
+        json_out_text(&out, "module", function->module->declared->name);
+        put_settings(function, &out);
+        put_recent(page, i, &out);
+        json_out_close(&out, '{');
+    }
+    json_out_close(&out, '[');
+    json_out_open(&out, "topics", '[');
+    for (const char *const *topic = page->settings.config->topics; *topic != NULL; topic++)
+        json_out_text(&out, NULL, *topic);
+    json_out_close(&out, '[');
+    json_out_close(&out, '{');
+    reply_json(reply, &out);
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "page/rows.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "redis/keys.h"
+
+#define ROWS 50              /* read in one call */
+#define WHOLE_MOST "16384"   /* a larger record is read no further than its header and function */
+#define HEAD "511"
+
+static int read_records(struct redis_store *store, int shard, const struct run_id *ids, size_t count, redisReply **ret_reply)
+{
+    static const char SCRIPT[] =
+        "local r = {} for i, k in ipairs(KEYS) do "
+        "if redis.call('STRLEN', k) <= " WHOLE_MOST " then r[i] = redis.call('GET', k) else r[i] = redis.call('GETRANGE', k, 0, " HEAD ") end "
+        "end return r";
+    struct bytes words[ROWS + 3];
+    char *keys[ROWS];
+    char number[24];
+
+    words[0] = (struct bytes){ "EVAL", 4 };
+    words[1] = (struct bytes){ SCRIPT, sizeof(SCRIPT) - 1 };
+    words[2] = (struct bytes){ number, (size_t)snprintf(number, sizeof(number), "%zu", count) };
+    for (size_t i = 0; i < count; i++) {
+        keys[i] = keys_format(store_prefix(store, shard), "run:%s", ids[i].text);
+        words[i + 3] = (struct bytes){ keys[i], strlen(keys[i]) };
+    }
+    int status = store_command(store, shard, count + 3, words, ret_reply);
+    for (size_t i = 0; i < count; i++)
+        free(keys[i]);
+    return status;
+}
+
+/* Header and function of a record of which no more is there. */
+static bool read_head(struct bytes data, msgpack_zone *zone, struct record *record)
+{
+    if (data.size <= RECORD_HEADER_SIZE)
+        return false;
+    return record_decode_head(data, zone, record, NULL) == 0;
+}
+
+static bool look_at(struct redis_store *store, struct row *row, const redisReply *bytes, bool (*look)(void *, const struct row *), void *context)
+{
+    struct loaded_run run = { 0 };
+    struct run_view view;
+    bool goes_on = true;
+
+    if (bytes->type != REDIS_REPLY_STRING)
+        return true; /* ended and forgotten since the list was read */
+    const struct bytes data = { bytes->str, (size_t)bytes->len };
+    run.zone = msgpack_zone_new(1024);
+    memcpy(run.id, row->id, sizeof(run.id));
+    row->record = &run.record;
+    if (record_decode(data, run.zone, &run.record, NULL) == 0) {
+        run_view_open(&view, &run, store_now_ms(store));
+        row->view = &view;
+        goes_on = look(context, row);
+        run_view_done(&view);
+    } else if (read_head(data, run.zone, &run.record)) {
+        row->view = NULL;
+        goes_on = look(context, row);
+    }
+    msgpack_zone_free(run.zone);
+    return goes_on;
+}
+
+int rows_look(struct redis_store *store, enum runs_list list, int shard, size_t first, size_t most,
+              bool (*look)(void *context, const struct row *row), void *context, size_t *ret_next, bool *ret_is_end)
+{
+    bool goes_on = true;
+
+    *ret_next = first;
+    *ret_is_end = false;
+    while (goes_on && most > 0) {
+        AUTO_FREE struct run_id *ids = NULL;
+        AUTO_REPLY reply = NULL;
+        size_t wanted = most < ROWS ? most : ROWS;
+        size_t count = 0;
+        int status = runs_list(store, list, shard, *ret_next, wanted, &ids, &count);
+        if (status == 0 && count > 0)
+            status = read_records(store, shard, ids, count, &reply);
+        if (status != 0)
+            return status;
+        for (size_t i = 0; i < count && i < reply->elements && goes_on; i++) {
+            struct row row = { .place = *ret_next };
+            memcpy(row.id, ids[i].text, sizeof(row.id));
+            goes_on = look_at(store, &row, reply->element[i], look, context);
+            ++*ret_next;
+        }
+        if (goes_on && count < wanted) {
+            *ret_is_end = true;
+            return 0;
+        }
+        most -= wanted;
+    }
+    return 0;
+}
+
+static void put_time(struct json_out *out, const char *name, int64_t at_ms)
+{
+    if (at_ms > 0)
+        json_out_number(out, name, at_ms);
+    else
+        json_out_null(out, name);
+}
+
+void row_json(const struct row *row, struct json_out *out)
+{
+    const struct record *record = row->record;
+    bool is_ended = run_status_is_end(record->status);
+
+    json_out_open(out, NULL, '{');
+    json_out_text(out, "id", row->id);
+    json_out_text(out, "function", record->function);
+    json_out_text(out, "status", run_status_word(record->status));
+    json_out_bool(out, "is_behind", record->status == RUN_BEHIND);
+    json_out_number(out, "attempt", record->attempt);
+    json_out_number(out, "created_ms", record->created_ms);
+    put_time(out, "due_ms", row->view != NULL ? row->view->due_ms : 0);
+    put_time(out, "ended_ms", is_ended ? record->changed_ms : 0);
+    json_out_text(out, "event_name", row->view != NULL ? row->view->event.view.name : NULL);
+    json_out_text(out, "event_id", row->view != NULL ? row->view->event.view.id : NULL);
+    json_out_text(out, "error_name", row->view != NULL && row->view->has_error ? row->view->error.name : NULL);
+    json_out_text(out, "error_message", row->view != NULL && row->view->has_error ? row->view->error.message : NULL);
+    json_out_close(out, '{');
+}
