@@ -115,9 +115,10 @@ struct consumer {
     int64_t down_ms;
     bool is_joined;
     bool is_closed;
-
-    pthread_mutex_t lock;            /* guards counts and views */
     struct consumer_counts counts;
+
+    pthread_mutex_t lock;            /* guards what follows */
+    struct consumer_counts published;
     struct partition_view *views;
     size_t view_count;
 };
@@ -406,8 +407,28 @@ static void serve_messages(struct consumer *consumer, int wait_ms)
     consumer->is_burst = rd_kafka_queue_length(consumer->messages) >= BURST_MESSAGES && consumer->memory < consumer->memory_max / 2;
     (void)rd_kafka_consume_callback_queue(consumer->messages, wait_ms, on_message, consumer);
     push_filling(consumer);
+    consumer->counts.events_consumed += consumer->round;
     if (consumer->round > 0)
         consumer->came_ms = consumer->now_ms;
+}
+
+/* ---- what others see --------------------------------------------------------------------------- */
+
+static void publish_counts(struct consumer *consumer)
+{
+    struct commits_counts commits = commits_counts(consumer->commits);
+    struct consumer_counts *counts = &consumer->counts;
+
+    counts->commits = commits.done;
+    counts->commits_failed = commits.failed;
+    counts->partitions = consumer->assigned.count;
+    counts->in_flight = consumer->in_flight;
+    counts->has_joined = consumer->is_joined;
+    counts->is_paused = room(consumer) == 0;
+    counts->last_loop_ms = consumer->now_ms;
+    pthread_mutex_lock(&consumer->lock);
+    consumer->published = *counts;
+    pthread_mutex_unlock(&consumer->lock);
 }
 
 /* ---- where reading begins --------------------------------------------------------------------- */
@@ -672,20 +693,17 @@ static void round_begin(struct consumer *consumer)
     pulse_beat(consumer->pulse);
 }
 
-/* Meanwhile the other partitions go on. */
+/* What was handed over of other partitions goes on meanwhile; librdkafka fetches nothing until we answer. */
 static void drain(struct consumer *consumer)
 {
-    int64_t until_ms = clock_monotonic_ms() + consumer->settings.drain_timeout_ms;
+    int64_t until_ms = consumer->now_ms + consumer->settings.drain_timeout_ms;
 
-    sweep(consumer);
     while (is_running(consumer) && consumer->now_ms < until_ms) {
-        round_begin(consumer);
         dispatch_nudge(consumer->settings.dispatch);
-        if (room(consumer) > 0)
-            serve_messages(consumer, 1);
-        else
-            (void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+        (void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+        round_begin(consumer);
         sweep(consumer);
+        publish_counts(consumer);
     }
     if (is_running(consumer))
         log_warn("attempts of revoked partitions still run after %" PRId64 " ms: their messages come again elsewhere",
@@ -843,43 +861,30 @@ static void watch_partition(struct consumer *consumer, struct partition *partiti
     log_event(LOG_LEVEL_WARN, &fields, "%" PRId64 " events wait in this partition, and none came for %d s", end - next, STALLED_MS / 1000);
 }
 
+static void view_of(const struct partition *partition, struct partition_view *ret_view)
+{
+    *ret_view = (struct partition_view){
+        .partition = partition->assignment.partition,
+        .committed = partition->committed,
+        .end = atomic_load(&partition->end),
+        .in_flight = offsets_in_flight(partition->offsets),
+        .is_stalled = partition->is_stalled,
+    };
+    (void)snprintf(ret_view->topic, sizeof(ret_view->topic), "%s", partition->assignment.topic);
+}
+
 static void publish_views(struct consumer *consumer)
 {
     size_t count = consumer->assigned.count;
 
+    consumer->counts.stalled = 0;
     pthread_mutex_lock(&consumer->lock);
     consumer->views = xrealloc(consumer->views, (count + 1) * sizeof(consumer->views[0]));
     consumer->view_count = count;
-    consumer->counts.stalled = 0;
     for (size_t i = 0; i < count; i++) {
-        const struct partition *partition = consumer->assigned.items[i];
-        struct partition_view *view = &consumer->views[i];
-        *view = (struct partition_view){
-            .partition = partition->assignment.partition,
-            .committed = partition->committed,
-            .end = atomic_load(&partition->end),
-            .in_flight = offsets_in_flight(partition->offsets),
-            .is_stalled = partition->is_stalled,
-        };
-        (void)snprintf(view->topic, sizeof(view->topic), "%s", partition->assignment.topic);
-        consumer->counts.stalled += partition->is_stalled;
+        view_of(consumer->assigned.items[i], &consumer->views[i]);
+        consumer->counts.stalled += consumer->assigned.items[i]->is_stalled;
     }
-    pthread_mutex_unlock(&consumer->lock);
-}
-
-static void publish_counts(struct consumer *consumer, size_t came)
-{
-    struct commits_counts commits = commits_counts(consumer->commits);
-
-    pthread_mutex_lock(&consumer->lock);
-    consumer->counts.events_consumed += came;
-    consumer->counts.commits = commits.done;
-    consumer->counts.commits_failed = commits.failed;
-    consumer->counts.partitions = consumer->assigned.count;
-    consumer->counts.in_flight = consumer->in_flight;
-    consumer->counts.has_joined = consumer->is_joined;
-    consumer->counts.is_paused = room(consumer) == 0;
-    consumer->counts.last_loop_ms = consumer->now_ms;
     pthread_mutex_unlock(&consumer->lock);
 }
 
@@ -935,14 +940,13 @@ static void round_of(struct consumer *consumer)
     commit_if_due(consumer);
     watch(consumer);
     free_unnamed(consumer);
-    consumer->round = 0;
     if (room(consumer) == 0) {
         wait_for_room(consumer);
     } else {
         consumer->backoff_us = 0;
         serve_messages(consumer, consumer->open != NULL ? OPEN_WAIT_MS : IDLE_WAIT_MS);
     }
-    publish_counts(consumer, consumer->round);
+    publish_counts(consumer);
 }
 
 /* Leaving commits what is done, in on_revoked(). Close may hang, in 2.0.2 for ever. */
@@ -960,7 +964,7 @@ static void leave(struct consumer *consumer)
         sweep(consumer);
         commits_poll(consumer->commits);
         consumer->is_closed = rd_kafka_consumer_closed(consumer->handle) == 1;
-        publish_counts(consumer, 0);
+        publish_counts(consumer);
     }
     if (!consumer->is_closed)
         log_warn("the group does not let us go in time: it finds out by itself");
@@ -1146,7 +1150,7 @@ void consumer_destroy(struct consumer *consumer)
 void consumer_counts(struct consumer *consumer, struct consumer_counts *ret_counts)
 {
     pthread_mutex_lock(&consumer->lock);
-    *ret_counts = consumer->counts;
+    *ret_counts = consumer->published;
     pthread_mutex_unlock(&consumer->lock);
 }
 
