@@ -5,14 +5,13 @@
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/pulse.h"
 #include "core/emit.h"
-#include "core/function.h"
 #include "service/notify.h"
 
 #define ROUND_LATE_MS 10000  /* the clock's last round is older: nothing that is due moves */
@@ -48,11 +47,7 @@ static const struct function *find_function(void *context, const char *id)
 {
     const struct daemon *daemon = context;
 
-    for (size_t i = 0; i < daemon->loaded->functions.count; i++) {
-        if (strcmp(daemon->loaded->functions.items[i]->id, id) == 0)
-            return function_newest(daemon->loaded->functions.items[i]);
-    }
-    return NULL;
+    return functions_find(&daemon->loaded->functions, id);
 }
 
 static void count(void *context, struct worker_counts *ret_counts)
@@ -405,6 +400,7 @@ static bool wait_for_stop(int64_t timeout_ms)
 
 void daemon_serve(struct daemon *daemon)
 {
+    struct pulse *pulse = pulse_start("main", PULSE_LIMIT_MS);
     bool was_ready = false;
     char reason[160];
 
@@ -416,7 +412,9 @@ void daemon_serve(struct daemon *daemon)
             was_ready = true;
         }
         notify_status("%s", reason);
+        pulse_beat(pulse);
     }
+    pulse_stop(pulse);
 }
 
 /* ---- stop ---------------------------------------------------------------------------------------- */

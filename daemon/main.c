@@ -10,10 +10,19 @@
 #define DEFAULT_CONFIG "/etc/stepd/stepd.yaml"
 
 static const char usage[] =
-    "Usage: stepd [--config FILE]          the service; FILE is " DEFAULT_CONFIG " unless given\n"
-    "       stepd --check [--config FILE]  says all that is wrong in config and modules; exits 0 or 78\n"
-    "       stepd dev [OPTION]...          all of stepd on one machine; stepd dev --help\n"
-    "       stepd --version\n";
+    "Usage: stepd [--check] [--config FILE]   the service\n"
+    "       stepd dev [OPTION]...             all of stepd on one machine; stepd dev --help\n"
+    "\n"
+    "Runs the functions of modules for the events of Kafka's topics.\n"
+    "\n"
+    "  --config FILE  the config (" DEFAULT_CONFIG ")\n"
+    "  --check        say all that is wrong in config and modules, run nothing\n"
+    "  --version      say the version, and the ABI of modules\n"
+    "  --help         show this\n"
+    "\n"
+    "Example: stepd --check --config ./stepd.yaml\n"
+    "\n"
+    "Exit status: 0 stopped as told, 1 could not start or go on, 64 wrong usage, 78 config or a module is wrong.\n";
 
 struct arguments {
     const char *config_path;
@@ -38,7 +47,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
             (void)printf("stepd %s, ABI %d.%d\n", STEPD_VERSION, STEPD_ABI_MAJOR, STEPD_ABI_MINOR);
             return EXIT_SUCCESS;
         } else {
-            (void)fprintf(stderr, "stepd: '%s' is no option, or lacks its value\n%s", argv[i], usage);
+            (void)fprintf(stderr, "stepd: '%s' is no option, or lacks its value; see stepd --help\n", argv[i]);
             return EXIT_USAGE;
         }
     }

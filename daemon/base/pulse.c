@@ -8,6 +8,8 @@
 
 #include "base/clock.h"
 
+_Thread_local struct pulse *pulse_own;
+
 static struct {
     pthread_mutex_t lock; /* guards `first`, and what the looker keeps in each */
     struct pulse *first;
@@ -24,6 +26,7 @@ struct pulse *pulse_start(const char *name, int64_t limit_ms)
     pulse->next = the_pulses.first;
     the_pulses.first = pulse;
     (void)pthread_mutex_unlock(&the_pulses.lock);
+    pulse_own = pulse;
     return pulse;
 }
 
@@ -39,6 +42,8 @@ void pulse_stop(struct pulse *pulse)
     }
     *at = pulse->next;
     (void)pthread_mutex_unlock(&the_pulses.lock);
+    if (pulse_own == pulse)
+        pulse_own = NULL;
     free(pulse);
 }
 

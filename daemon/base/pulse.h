@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define PULSE_LIMIT_MS 30000 /* of a thread without a reason for another */
+
 /* Of one thread, which alone beats and rests; in a cache line of its own. */
 struct pulse {
     _Alignas(64) _Atomic(uint64_t) beats; /* odd: at rest */
@@ -21,10 +23,13 @@ struct pulse {
     struct pulse *next;
 };
 
-/* A thread that begins, or whoever starts it. `name` is borrowed; `limit_ms`: without a beat for
- * longer, and not at rest, it is stuck. Any thread. */
+/* The thread's that runs, NULL: it has none. */
+extern _Thread_local struct pulse *pulse_own;
+
+/* A thread that begins. `name` is borrowed; `limit_ms`: without a beat for longer, and not at rest, it
+ * is stuck. */
 struct pulse *pulse_start(const char *name, int64_t limit_ms);
-/* Before the thread ends, or once it did. NULL is fine. */
+/* The same thread, before it ends. NULL is fine. */
 void pulse_stop(struct pulse *pulse);
 
 static inline void pulse_beat(struct pulse *pulse)
@@ -38,6 +43,19 @@ static inline void pulse_rest(struct pulse *pulse)
 {
     uint64_t beats = atomic_load_explicit(&pulse->beats, memory_order_relaxed);
     atomic_store_explicit(&pulse->beats, (beats + 1) | 1, memory_order_relaxed);
+}
+
+/* Around what any thread may have to wait for, and someone else answers for. */
+static inline void pulse_rest_here(void)
+{
+    if (pulse_own != NULL)
+        pulse_rest(pulse_own);
+}
+
+static inline void pulse_beat_here(void)
+{
+    if (pulse_own != NULL)
+        pulse_beat(pulse_own);
 }
 
 /* Looks at all, always from the same thread and at least as often as the shortest limit. How many are

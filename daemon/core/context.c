@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/pulse.h"
 #include "core/failure.h"
 #include "core/http_date.h"
 #include "core/journal.h"
@@ -86,16 +87,19 @@ void context_end(struct stepd_ctx *ctx)
 void context_enter(struct stepd_ctx *ctx, int64_t timeout_ms)
 {
     ctx->deadline_ns = timeout_ms > 0 ? clock_monotonic_ns() + timeout_ms * 1000000 : 0;
+    pulse_rest_here(); /* the watch looks at its timeout */
     slot_enter(ctx->slot, ctx->deadline_ns);
 }
 
 bool context_leave(struct stepd_ctx *ctx)
 {
+    pulse_beat_here();
     return slot_leave(ctx->slot);
 }
 
 bool context_pause(struct stepd_ctx *ctx, int64_t *ret_left_ns)
 {
+    pulse_beat_here();
     if (!slot_leave(ctx->slot))
         return false;
     *ret_left_ns = ctx->deadline_ns != 0 ? ctx->deadline_ns - clock_monotonic_ns() : 0;
@@ -107,6 +111,7 @@ bool context_pause(struct stepd_ctx *ctx, int64_t *ret_left_ns)
 void context_resume(struct stepd_ctx *ctx, int64_t left_ns)
 {
     ctx->deadline_ns = left_ns != 0 ? clock_monotonic_ns() + left_ns : 0;
+    pulse_rest_here();
     slot_enter(ctx->slot, ctx->deadline_ns);
 }
 

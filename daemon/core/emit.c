@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/pulse.h"
 #include "core/failure.h"
 #include "core/json.h"
 #include "core/packed.h"
@@ -65,6 +66,15 @@ static void fill_headers(struct header_list *list, const struct dead_letter *let
     }
 }
 
+/* As long as the brokers take for it. */
+static int publish(struct publisher *publisher, const struct outgoing *message)
+{
+    pulse_rest_here();
+    int status = publisher->ops->publish(publisher, message);
+    pulse_beat_here();
+    return status;
+}
+
 int emit_letter(struct publisher *publisher, const struct dead_letter *letter)
 {
     const struct event *event = letter->event;
@@ -80,7 +90,7 @@ int emit_letter(struct publisher *publisher, const struct dead_letter *letter)
         .headers = list.items,
         .header_count = list.count,
     };
-    int status = publisher->ops->publish(publisher, &message);
+    int status = publish(publisher, &message);
     free(list.items);
     return status;
 }
@@ -206,7 +216,7 @@ static int publish_event(struct stepd_ctx *ctx, const char *id, const char *name
         .headers = headers,
         .header_count = event->view.traceparent != NULL ? 2 : 1,
     };
-    int status = ctx->publisher->ops->publish(ctx->publisher, &message);
+    int status = publish(ctx->publisher, &message);
     msgpack_sbuffer_destroy(&packed);
     msgpack_sbuffer_destroy(&value);
     return status;

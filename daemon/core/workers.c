@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/pulse.h"
 #include "core/attempt.h"
 #include "core/journal.h"
 #include "core/crashes.h"
@@ -575,8 +576,10 @@ static bool wait_for_work(struct dispatch *dispatch)
     (void)pthread_mutex_lock(&dispatch->lock);
     atomic_fetch_add(&dispatch->sleepers, 1);
     atomic_thread_fence(memory_order_seq_cst);
+    pulse_rest_here();
     while (!has_work(dispatch) && !atomic_load(&dispatch->is_stopping))
         (void)pthread_cond_wait(&dispatch->work, &dispatch->lock);
+    pulse_beat_here();
     atomic_fetch_sub(&dispatch->sleepers, 1);
     (void)pthread_mutex_unlock(&dispatch->lock);
     return !atomic_load(&dispatch->is_stopping);
@@ -612,11 +615,13 @@ void *worker_main(void *argument)
     worker->ctx.journal = journal_take_slot(dispatch->settings.journal);
     journal_attach(worker->ctx.journal);
     init_modules(worker);
+    struct pulse *pulse = pulse_start("worker", PULSE_LIMIT_MS);
     if (worker->first_work != NULL) {
         settle(worker, worker->first_work);
         atomic_store(&worker->is_busy, false);
     }
     while (is_ours) {
+        pulse_beat(pulse);
         atomic_store_explicit(&worker->is_busy, true, memory_order_relaxed);
         uintptr_t item = take(dispatch);
         if (item == 0) {
@@ -635,6 +640,7 @@ void *worker_main(void *argument)
         drop(worker->takeover);
         atomic_fetch_sub(&dispatch->stuck, 1);
     }
+    pulse_stop(pulse);
     exit_modules(worker);
     journal_give_slot(worker->ctx.journal);
     atomic_store(&worker->is_busy, false);

@@ -30,7 +30,6 @@
 #include "kafka/scout.h"
 
 #define ASK_TIMEOUT_MS 5000
-#define PULSE_LIMIT_MS 30000
 #define DESTROY_MS 3000
 #define IDLE_WAIT_MS 50          /* for a message, when nothing is in flight: how late a rebalance is seen */
 #define OPEN_WAIT_MS 5           /* … when something is: how late its end is seen */

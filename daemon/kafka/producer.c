@@ -23,7 +23,6 @@
 #include "kafka/handle.h"
 
 #define POLL_MS 100
-#define PULSE_LIMIT_MS 30000
 #define RETRY_MIN_MS 100
 #define RETRY_MAX_MS 5000
 #define END_MS 5000              /* for a producer that failed, to end */

@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/pulse.h"
 #include "redis/keys.h"
 #include "redis/port.h"
 #include "scripts.h"
@@ -608,15 +609,19 @@ static void *store_main(void *argument)
     (void)sigaddset(&broken_pipe, SIGPIPE);
     (void)pthread_sigmask(SIG_BLOCK, &broken_pipe, NULL);
     list_init(&batch);
+    struct pulse *pulse = pulse_start("store", PULSE_LIMIT_MS + 2 * store->settings.timeout_ms);
     for (;;) {
+        pulse_beat(pulse);
         if (!store->is_linked) {
             if (store->is_stopping)
                 break;
             connect_again(store);
             continue;
         }
+        pulse_rest(pulse);
         if (!collect(store, &batch))
             break;
+        pulse_beat(pulse);
         enum round round = run_batch(store, &batch);
         if (round == ROUND_LOAD_SCRIPTS && load_scripts(store, &error) != 0) {
             say_away(store, error.text);
@@ -631,6 +636,7 @@ static void *store_main(void *argument)
     for (struct request *request; (request = list_take(&store->waiting)) != NULL;)
         deliver(request, -ESHUTDOWN, NULL);
     (void)pthread_mutex_unlock(&store->lock);
+    pulse_stop(pulse);
     return NULL;
 }
 
@@ -673,8 +679,10 @@ static int submit(struct redis_store *store, struct request *request, redisReply
     }
     (void)pthread_mutex_unlock(&store->lock);
     if (is_taken) {
+        pulse_rest_here(); /* the store thread answers for it */
         while (sem_wait(&request->done) != 0)
             assert(errno == EINTR);
+        pulse_beat_here();
     } else {
         request->status = -ESHUTDOWN;
     }

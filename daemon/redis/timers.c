@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/pulse.h"
 #include "core/attempts.h"
 #include "core/steps.h"
 #include "redis/record.h"
@@ -527,8 +528,10 @@ static void *timer_main(void *argument)
     int64_t beat_every_ms = lease_ms / 5 > 0 ? lease_ms / 5 : 1;
     int64_t next_beat_ms = 0;
     int64_t next_reap_ms = 0;
+    struct pulse *pulse = pulse_start("timers", PULSE_LIMIT_MS);
 
     for (;;) {
+        pulse_beat(pulse);
         int64_t now_ms = clock_monotonic_ms();
         int status = 0;
         if (now_ms >= next_beat_ms) {
@@ -563,15 +566,20 @@ static void *timer_main(void *argument)
             break;
     }
     leave(timers);
+    pulse_stop(pulse);
     return NULL;
 }
 
 static void *watch_main(void *argument)
 {
     struct timers *timers = argument;
+    struct pulse *pulse = pulse_start("watch", PULSE_LIMIT_MS);
 
-    while (wait_until(timers, clock_monotonic_ms() + WATCH_EVERY_MS, false))
+    while (wait_until(timers, clock_monotonic_ms() + WATCH_EVERY_MS, false)) {
         dispatch_watch(timers->settings.dispatch);
+        pulse_beat(pulse);
+    }
+    pulse_stop(pulse);
     return NULL;
 }
 

@@ -78,3 +78,17 @@ Test(pulse, of_several_the_longest_stuck_is_named)
     pulse_stop(pulses[2]);
     cr_assert_eq(look_after(900000), 0);
 }
+
+Test(pulse, is_found_by_its_thread)
+{
+    struct pulse *pulse = begin("worker", 1000);
+
+    pulse_rest_here();
+    cr_assert_eq(look_after(5000), 0);
+    pulse_beat_here();
+    cr_assert_eq(look_after(5001), 0);
+    cr_assert_eq(look_after(9000), 1);
+    pulse_stop(pulse);
+    pulse_rest_here(); /* no pulse: nothing */
+    pulse_beat_here();
+}
