@@ -70,5 +70,5 @@ module.exports = {
 
 process.on('uncaughtException', (error) => {
   console.error(error.stack ?? String(error));
-  process.exit(error instanceof NonRetriable ? 65 : 1);
+  process.exit(error instanceof NonRetriable || error instanceof StepFailed ? 65 : 1);
 });

@@ -21,7 +21,7 @@ class RetryAfter(Exception):
 
 
 class StepFailed(Exception):
-    """A step failed for good. Unhandled, it is the run's error; otherwise the program goes on."""
+    """A step failed for good. Unhandled, it fails the run; handled, the program goes on."""
 
     def __init__(self, step, name, message):
         super().__init__(f"{step}: {name}: {message}")
@@ -94,7 +94,7 @@ def _end(kind, error, trace):
     if isinstance(error, RetryAfter):
         print(f"Retry-After: {math.ceil(error.seconds)}", file=sys.stderr)
         sys.exit(75)
-    sys.exit(65 if isinstance(error, NonRetriable) else 1)
+    sys.exit(65 if isinstance(error, (NonRetriable, StepFailed)) else 1)
 
 
 sys.excepthook = _end
