@@ -127,38 +127,44 @@ static void settle(struct stepd_test *test, struct run *run, const char *name, c
     attempt_fail(&test->ctx, run, step.is_running ? &step : NULL, name, message, report);
 }
 
-static void make_watched(struct stepd_test *test, struct run *run, struct attempt_report *report)
-{
-    struct watch watch;
-
-    watch_start(&watch, &test->slot);
-    attempt_run(&test->ctx, run, report);
-    watch_stop(&watch);
-    if (report->end != ATTEMPT_ABANDONED)
-        return;
-    const struct step_call *step = &test->ctx.step;
-    int64_t timeout_ms = step->is_running ? step->timeout_ms : run->function->timeout_ms;
-    char message[80];
-    (void)snprintf(message, sizeof(message), "not done after %lld ms", (long long)timeout_ms);
-    settle(test, run, "HandlerTimeout", message, report);
-}
-
-static void make_rescued(struct stepd_test *test, struct run *run, struct attempt_report *report)
+/* Returns the signal that the handler died of; 0: it did not. */
+static int run_rescued(struct stepd_test *test, struct run *run, struct attempt_report *report)
 {
     struct sigaction before[FATAL_SIGNAL_COUNT];
 
     signals_catch(before);
     rescued_slot = &test->slot;
     int number = sigsetjmp(rescue, 1);
-    if (number == 0) {
+    if (number == 0)
         attempt_run(&test->ctx, run, report);
-    } else {
-        char message[80];
-        (void)snprintf(message, sizeof(message), "the handler died of signal %d (%s)", number, strsignal(number));
-        settle(test, run, "HandlerCrashed", message, report);
-    }
     rescued_slot = NULL;
     signals_restore(before);
+    return number;
+}
+
+static int run_plainly(struct stepd_test *test, struct run *run, struct attempt_report *report)
+{
+    attempt_run(&test->ctx, run, report);
+    return 0;
+}
+
+static void run_watched(struct stepd_test *test, struct run *run, struct attempt_report *report)
+{
+    struct watch watch;
+    char message[80];
+
+    watch_start(&watch, &test->slot);
+    int number = test->catches_crashes ? run_rescued(test, run, report) : run_plainly(test, run, report);
+    watch_stop(&watch);
+    if (number != 0) {
+        (void)snprintf(message, sizeof(message), "the handler died of signal %d (%s)", number, strsignal(number));
+        settle(test, run, "HandlerCrashed", message, report);
+    } else if (report->end == ATTEMPT_ABANDONED) {
+        const struct step_call *step = &test->ctx.step;
+        int64_t timeout_ms = step->is_running ? step->timeout_ms : run->function->timeout_ms;
+        (void)snprintf(message, sizeof(message), "not done after %lld ms", (long long)timeout_ms);
+        settle(test, run, "HandlerTimeout", message, report);
+    }
 }
 
 /* The run as a worker gets it: of the store, if that knows it; else as its message came. */
@@ -205,10 +211,7 @@ static void make_attempt(struct stepd_test_run *run)
 
     hold(run, &held);
     test->current = run;
-    if (test->catches_crashes)
-        make_rescued(test, &held.run, &report);
-    else
-        make_watched(test, &held.run, &report);
+    run_watched(test, &held.run, &report);
     if (run->note_count > note_count)
         note_end(run, &report);
     release(&held);
