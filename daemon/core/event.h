@@ -74,7 +74,7 @@ struct event {
  * memory used again. Allocates nothing. key or value with data NULL: none. */
 void event_init(struct event *event, const char *topic, int32_t partition, int64_t offset, int64_t timestamp_ms,
                 struct bytes key, struct bytes value, const struct event_header *headers, size_t header_count);
-/* Leaves it zeroed. */
+/* Leaves it as if zeroed. */
 void event_done(struct event *event);
 
 /* Validates the value and fills view.name, id, ts_ms. 0, or -EBADMSG with the reason; then name is

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "core/members_scan.h"
 #include "core/yajl_run.h"
 
 #define ONLY_EXPONENTS_OVERFLOW 300 /* fewer digits without an exponent always fit a double */
@@ -157,6 +158,11 @@ int members_find_json(struct bytes text, struct member *members, bool *ret_is_ma
         .yajl_end_array = on_close_array,
     };
     struct scan scan = { .text = text, .members = members };
+
+    if (members_scan_json(text, members)) {
+        *ret_is_map = true;
+        return 0;
+    }
     int result = yajl_run(text, &callbacks, &scan, &scan.depth, on_begin, ret_error);
 
     if (result == 0)

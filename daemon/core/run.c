@@ -1,71 +1,124 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/run.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#define XXH_STATIC_LINKING_ONLY /* a state on the stack */
 #include <xxhash.h>
 
-/* Hashes a text with its length before it, so that ("ab", "c") and ("a", "bc") differ. */
-static void add_text(XXH3_state_t *state, const void *text, size_t size)
+#include "base/memory.h"
+
+#define HASHED_SIZE 1024 /* identities are mostly shorter: those are hashed at once, from the stack */
+
+/* What an id is made of, piece by piece. */
+struct identity {
+    unsigned char *bytes;
+    size_t size;
+    size_t room;
+    unsigned char first_bytes[HASHED_SIZE];
+};
+
+static void identity_init(struct identity *identity)
 {
-    uint64_t length = size;
-    XXH3_128bits_update(state, &length, sizeof(length));
-    XXH3_128bits_update(state, text, size);
+    identity->bytes = identity->first_bytes;
+    identity->size = 0;
+    identity->room = HASHED_SIZE;
 }
 
-static void add_number(XXH3_state_t *state, int64_t number)
+static void identity_grow(struct identity *identity, size_t size)
 {
-    XXH3_128bits_update(state, &number, sizeof(number));
+    unsigned char *old = identity->bytes == identity->first_bytes ? NULL : identity->bytes;
+
+    identity->room = 2 * (identity->size + size);
+    identity->bytes = xrealloc(old, identity->room);
+    if (old == NULL)
+        memcpy(identity->bytes, identity->first_bytes, identity->size);
+}
+
+static void add(struct identity *identity, const void *bytes, size_t size)
+{
+    if (size > identity->room - identity->size)
+        identity_grow(identity, size);
+    memcpy(identity->bytes + identity->size, bytes, size);
+    identity->size += size;
+}
+
+static void add_number(struct identity *identity, int64_t number)
+{
+    add(identity, &number, sizeof(number));
+}
+
+/* A text with its length before it, so that ("ab", "c") and ("a", "bc") differ. */
+static void add_text(struct identity *identity, const void *text, size_t size)
+{
+    add_number(identity, (int64_t)size);
+    add(identity, text, size);
+}
+
+static XXH128_hash_t identity_hash(struct identity *identity)
+{
+    XXH128_hash_t hash = XXH3_128bits(identity->bytes, identity->size);
+
+    if (identity->bytes != identity->first_bytes)
+        free(identity->bytes);
+    return hash;
 }
 
 /* One key's runs share a placement, so that one script sees all of them. */
-static unsigned placement_of(const struct function *function, const struct event *event, XXH128_hash_t identity)
+static unsigned placement_of(const struct function *function, const struct event *event, XXH128_hash_t hash)
 {
+    struct identity identity;
+
     if (function->ordering != STEPD_BY_KEY || event->view.key == NULL)
-        return (unsigned)(identity.high64 >> 48);
-    XXH3_state_t state;
-    XXH3_128bits_reset(&state);
-    add_text(&state, function->id, strlen(function->id));
-    add_text(&state, event->view.topic, strlen(event->view.topic));
-    add_text(&state, event->view.key, event->view.key_len);
-    return (unsigned)(XXH3_128bits_digest(&state).high64 >> 48);
+        return (unsigned)(hash.high64 >> 48);
+    identity_init(&identity);
+    add_text(&identity, function->id, strlen(function->id));
+    add_text(&identity, event->view.topic, strlen(event->view.topic));
+    add_text(&identity, event->view.key, event->view.key_len);
+    return (unsigned)(identity_hash(&identity).high64 >> 48);
 }
 
-static struct run_id written(unsigned placement, XXH128_hash_t identity)
+static void write_hex(char *text, uint64_t number, int digits)
+{
+    while (digits-- > 0) {
+        text[digits] = "0123456789abcdef"[number & 15];
+        number >>= 4;
+    }
+}
+
+static struct run_id written(unsigned placement, XXH128_hash_t hash)
 {
     struct run_id id;
 
-    (void)snprintf(id.text, sizeof(id.text), "%04x%012llx%016llx", placement,
-                   (unsigned long long)(identity.high64 & UINT64_C(0xffffffffffff)),
-                   (unsigned long long)identity.low64);
+    write_hex(id.text, placement, RUN_PLACEMENT_DIGITS);
+    write_hex(id.text + RUN_PLACEMENT_DIGITS, hash.high64, 12);
+    write_hex(id.text + RUN_PLACEMENT_DIGITS + 12, hash.low64, 16);
+    id.text[RUN_ID_LENGTH] = '\0';
     return id;
 }
 
 struct run_id run_id_of(const struct function *function, const struct event *event)
 {
-    XXH3_state_t state;
+    struct identity identity;
 
-    XXH3_128bits_reset(&state);
-    add_text(&state, function->id, strlen(function->id));
-    add_text(&state, event->view.topic, strlen(event->view.topic));
-    add_number(&state, event->view.partition);
-    add_number(&state, event->view.offset);
-    add_number(&state, event->timestamp_ms);
-    XXH128_hash_t identity = XXH3_128bits_digest(&state);
-    return written(placement_of(function, event, identity), identity);
+    identity_init(&identity);
+    add_text(&identity, function->id, strlen(function->id));
+    add_text(&identity, event->view.topic, strlen(event->view.topic));
+    add_number(&identity, event->view.partition);
+    add_number(&identity, event->view.offset);
+    add_number(&identity, event->timestamp_ms);
+    XXH128_hash_t hash = identity_hash(&identity);
+    return written(placement_of(function, event, hash), hash);
 }
 
 struct run_id run_id_of_event_id(const struct function *function, const struct event *event)
 {
-    XXH3_state_t state;
+    struct identity identity;
 
-    XXH3_128bits_reset(&state);
-    add_text(&state, function->id, strlen(function->id));
-    add_text(&state, event->view.id, strlen(event->view.id));
-    XXH128_hash_t identity = XXH3_128bits_digest(&state);
-    return written(placement_of(function, event, identity), identity);
+    identity_init(&identity);
+    add_text(&identity, function->id, strlen(function->id));
+    add_text(&identity, event->view.id, strlen(event->view.id));
+    XXH128_hash_t hash = identity_hash(&identity);
+    return written(placement_of(function, event, hash), hash);
 }
 
 unsigned run_id_placement(const char *id)

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the quick scan of a JSON map takes, the parser takes too, and finds the same members in it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/json.h"
+#include "core/members_scan.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(bool is_true)
+{
+    if (!is_true)
+        abort();
+}
+
+/* The parser keeps the last of a key that stands twice, and so is it here. */
+static const msgpack_object *find(const msgpack_object *map, const struct member *member)
+{
+    for (uint32_t i = 0; i < map->via.map.size; i++) {
+        const msgpack_object *key = &map->via.map.ptr[i].key;
+        if (key->via.str.size == member->key_size && memcmp(key->via.str.ptr, member->key, member->key_size) == 0)
+            return &map->via.map.ptr[i].val;
+    }
+    return NULL;
+}
+
+static void compare(const msgpack_object *map, const struct member *member, msgpack_zone *zone)
+{
+    const msgpack_object *value = find(map, member);
+    msgpack_object own;
+    struct error error;
+
+    require(member->is_present == (value != NULL));
+    if (value == NULL)
+        return;
+    require(member->value.type == value->type);
+    require(json_decode(member->bytes, zone, &own, &error) == 0 && msgpack_object_equal(own, *value));
+    if (value->type != MSGPACK_OBJECT_MAP && value->type != MSGPACK_OBJECT_ARRAY)
+        require(msgpack_object_equal(member->value, *value));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct member members[] = { MEMBER("name"), MEMBER("data"), MEMBER("ts"), MEMBER(""), { .key = NULL } };
+    char *text = malloc(size + 1); /* of its own, so that a read past its end is seen */
+    char *exact = text == NULL ? NULL : realloc(text, size > 0 ? size : 1);
+    msgpack_zone zone;
+    msgpack_object object;
+    struct error error = { 0 };
+
+    require(exact != NULL && msgpack_zone_init(&zone, 1024));
+    memcpy(exact, data, size);
+    if (members_scan_json((struct bytes){ exact, size }, members)) {
+        require(json_decode((struct bytes){ exact, size }, &zone, &object, &error) == 0);
+        require(object.type == MSGPACK_OBJECT_MAP);
+        for (const struct member *member = members; member->key != NULL; member++)
+            compare(&object, member, &zone);
+    }
+    msgpack_zone_destroy(&zone);
+    free(exact);
+    return 0;
+}
