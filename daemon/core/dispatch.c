@@ -126,10 +126,21 @@ bool dispatch_destroy(struct dispatch *dispatch)
 
 /* ---- waking workers ------------------------------------------------------------------------------ */
 
+/* Lock held. Who is called no longer counts as asleep: else all that comes before it is up would call
+ * another one. */
+static void call_sleeper(struct dispatch *dispatch)
+{
+    if (atomic_load_explicit(&dispatch->sleepers, memory_order_relaxed) == 0)
+        return;
+    atomic_fetch_sub(&dispatch->sleepers, 1);
+    dispatch->calls++;
+    (void)pthread_cond_signal(&dispatch->work);
+}
+
 void dispatch_wake(struct dispatch *dispatch)
 {
     (void)pthread_mutex_lock(&dispatch->lock);
-    (void)pthread_cond_signal(&dispatch->work);
+    call_sleeper(dispatch);
     (void)pthread_mutex_unlock(&dispatch->lock);
 }
 
@@ -162,7 +173,7 @@ void dispatch_add_extra(struct dispatch *dispatch, struct job *job)
     (void)pthread_mutex_lock(&dispatch->lock);
     jobs_add(job->claimed != NULL ? &dispatch->claimed : &dispatch->extra, job);
     atomic_fetch_add(&dispatch->extra_count, 1);
-    (void)pthread_cond_signal(&dispatch->work);
+    call_sleeper(dispatch);
     (void)pthread_mutex_unlock(&dispatch->lock);
 }
 

@@ -570,15 +570,26 @@ static bool has_work(struct dispatch *dispatch)
     return atomic_load(&dispatch->extra_count) > 0 || ring_count(&dispatch->ring) > 0;
 }
 
+/* Pairs with dispatch_nudge(): either we see what was published, or it sees us sleep. */
+static void count_as_sleeper(struct dispatch *dispatch)
+{
+    atomic_fetch_add(&dispatch->sleepers, 1);
+    atomic_thread_fence(memory_order_seq_cst);
+}
+
 /* Until there may be something to do. False: the end. */
 static bool wait_for_work(struct dispatch *dispatch)
 {
     (void)pthread_mutex_lock(&dispatch->lock);
-    atomic_fetch_add(&dispatch->sleepers, 1);
-    atomic_thread_fence(memory_order_seq_cst);
+    count_as_sleeper(dispatch);
     pulse_rest_here();
-    while (!has_work(dispatch) && !atomic_load(&dispatch->is_stopping))
+    while (!has_work(dispatch) && !atomic_load(&dispatch->is_stopping)) {
         (void)pthread_cond_wait(&dispatch->work, &dispatch->lock);
+        if (dispatch->calls > 0) {
+            dispatch->calls--;
+            count_as_sleeper(dispatch);
+        }
+    }
     pulse_beat_here();
     atomic_fetch_sub(&dispatch->sleepers, 1);
     (void)pthread_mutex_unlock(&dispatch->lock);
@@ -620,6 +631,7 @@ void *worker_main(void *argument)
         settle(worker, worker->first_work);
         atomic_store(&worker->is_busy, false);
     }
+    int64_t now_ns = clock_monotonic_ns();
     while (is_ours) {
         pulse_beat(pulse);
         atomic_store_explicit(&worker->is_busy, true, memory_order_relaxed);
@@ -628,13 +640,15 @@ void *worker_main(void *argument)
             atomic_store_explicit(&worker->is_busy, false, memory_order_relaxed);
             if (!wait_for_work(dispatch))
                 break;
+            now_ns = clock_monotonic_ns();
             continue;
         }
-        int64_t begun_ns = clock_monotonic_ns();
+        int64_t begun_ns = now_ns; /* the end of the last is the beginning of this */
         atomic_store_explicit(&worker->taken_ns, begun_ns, memory_order_relaxed);
         share_work(worker);
         is_ours = work_on(worker, item);
-        worker->was_slow = clock_monotonic_ns() - begun_ns > SLOW_NS;
+        now_ns = clock_monotonic_ns();
+        worker->was_slow = now_ns - begun_ns > SLOW_NS;
     }
     if (!is_ours) {
         drop(worker->takeover);

@@ -78,7 +78,8 @@ struct dispatch {
     struct job_list claimed;            /* lock */
     atomic_size_t extra_count;          /* of both */
     atomic_size_t claimed_count;
-    atomic_int sleepers;
+    atomic_int sleepers;                /* not yet called; lock to write */
+    int calls;                          /* lock; signals that no sleeper has answered yet */
     atomic_bool is_draining;
     atomic_bool is_stopping;
     struct worker *workers;             /* lock */
