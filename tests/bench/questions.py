@@ -64,13 +64,6 @@ def sleepers(count_of):
     return measure
 
 
-def checkpoints(count_of):
-    def measure(bench):
-        with Redis(bench.fresh("redis")) as redis:
-            return measured("python3", HERE / "floor/checkpoints.py", redis.port, count_of(bench.options))
-    return measure
-
-
 def events(options):
     return options.events
 
@@ -243,7 +236,6 @@ ALL = {
         "Parallel Consumer": parallel_consumer(some_events, threads=64, sleep_ms=1)}),
     "steps": Question("durable steps, runs of 10, results of 100 B, append-only every second", THROUGHPUT, {
         "stepd": stepd("steps", few_jobs, STEPS, worker={"threads": 64}),
-        "the script, pipelined": checkpoints(lambda options: few_jobs(options) * STEPS),
         "BullMQ, chained jobs": on_redis(contenders.bullmq, "chain", few_jobs, STEPS),
         "asynq, chained tasks": on_redis(contenders.asynq, "chain", few_jobs, STEPS),
         "dramatiq, chained": on_redis(contenders.dramatiq, "chain", lambda options: max(100, few_jobs(options) // STEPS), STEPS)}),
