@@ -2,6 +2,7 @@
 #include "core/routes.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +35,16 @@ struct routes {
     struct list prefixes; /* all of them, for names that are not in the table */
     struct table topics;
     bool has_ordered_event;
+    _Atomic(struct routes *) newest; /* in the first one only; NULL: itself */
+    struct routes *older;            /* that it replaced: somebody may still read it */
 };
+
+static const struct routes *routes_newest(const struct routes *routes)
+{
+    const struct routes *newest = atomic_load_explicit(&routes->newest, memory_order_acquire);
+
+    return newest != NULL ? newest : routes;
+}
 
 static void list_add(struct list *list, size_t position)
 {
@@ -128,15 +138,33 @@ struct routes *routes_create(const struct function *const *functions, size_t cou
     return routes;
 }
 
-void routes_destroy(struct routes *routes)
+void routes_replace(struct routes *routes, const struct function *const *functions, size_t count)
 {
-    if (routes == NULL)
-        return;
+    struct routes *newer = routes_create(functions, count);
+
+    newer->older = atomic_load_explicit(&routes->newest, memory_order_relaxed);
+    atomic_store_explicit(&routes->newest, newer, memory_order_release);
+}
+
+static void free_one(struct routes *routes)
+{
     table_free(&routes->names);
     table_free(&routes->topics);
     free(routes->prefixes.at);
     free(routes->functions);
     free(routes);
+}
+
+void routes_destroy(struct routes *routes)
+{
+    if (routes == NULL)
+        return;
+    for (struct routes *newer = routes->newest; newer != NULL;) {
+        struct routes *older = newer->older;
+        free_one(newer);
+        newer = older;
+    }
+    free_one(routes);
 }
 
 /* Collects what matches, counting on where there is no more room. */
@@ -156,6 +184,7 @@ static void found_add(struct found *found, const struct function *function)
 size_t routes_match(const struct routes *routes, const char *topic, const char *event_name, const struct function **out,
                     size_t max)
 {
+    routes = routes_newest(routes);
     struct found found = { .out = out, .max = max };
     const struct list *raw = &table_place(&routes->topics, topic)->list;
     const struct list none = { 0 };
@@ -183,16 +212,17 @@ size_t routes_match(const struct routes *routes, const char *topic, const char *
 
 size_t routes_function_count(const struct routes *routes)
 {
-    return routes->count;
+    return routes_newest(routes)->count;
 }
 
 bool routes_topic_has_raw(const struct routes *routes, const char *topic)
 {
-    return table_place(&routes->topics, topic)->list.count > 0;
+    return table_place(&routes_newest(routes)->topics, topic)->list.count > 0;
 }
 
 bool routes_has_ordered(const struct routes *routes, const char *topic)
 {
+    routes = routes_newest(routes);
     const struct list *raw = &table_place(&routes->topics, topic)->list;
 
     for (size_t i = 0; i < raw->count; i++)

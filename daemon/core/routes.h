@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From an event's name or its topic to the functions that it starts. Built once, constant
- * afterwards, read by any thread. The functions and their strings are borrowed.
+ * From an event's name or its topic to the functions that it starts. Built once, replaced as a whole
+ * where functions come at run time, read by any thread. The functions and their strings are borrowed.
  */
 #ifndef STEPD_CORE_ROUTES_H
 #define STEPD_CORE_ROUTES_H
@@ -14,7 +14,11 @@
 struct routes;
 
 struct routes *routes_create(const struct function *const *functions, size_t count);
+/* Frees all that replaced it, too. */
 void routes_destroy(struct routes *routes);
+/* From here on `routes` leads to these; readers that have begun finish with what they have. One thread at
+ * a time. Functions by topic or key must stay the same ones: the consumer has looked for them. */
+void routes_replace(struct routes *routes, const struct function *const *functions, size_t count);
 
 /* Writes up to `max` functions to `out`, each the newest of it, in the order in which they were given
  * to routes_create(), and returns how many match, which may be more. `event_name` NULL (undecodable): those with a

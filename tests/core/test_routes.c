@@ -136,3 +136,16 @@ Test(routes, give_the_newest_settings_of_a_function, .init = NULL, .fini = NULL)
     cr_assert_eq(found[0]->retries, 2);
     routes_destroy(own);
 }
+
+Test(routes, lead_to_what_replaced_them)
+{
+    const struct function added = { .id = "new", .event = "user/created" };
+    const struct function *list[] = { &functions[1], &added };
+
+    routes_replace(routes, list, 2);
+    expect("clicks", "user/created", "raw new");
+    expect("events", "user/deleted", "");
+    routes_replace(routes, list, 1);
+    expect("clicks", "user/created", "raw");
+    expect("events", "user/created", "");
+}
