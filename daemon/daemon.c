@@ -47,7 +47,9 @@ static const struct function *find_function(void *context, const char *id)
 {
     const struct daemon *daemon = context;
 
-    return functions_find(&daemon->loaded->functions, id);
+    const struct function *function = functions_find(&daemon->loaded->functions, id);
+
+    return function == NULL && daemon->inngest != NULL ? inngest_find_function(daemon->inngest, id) : function;
 }
 
 static void count(void *context, struct worker_counts *ret_counts)
@@ -244,7 +246,7 @@ static int start_dispatch(struct daemon *daemon, struct error *ret_error)
         .crashes = daemon->crashes,
         .crash_counted = on_crash_counted,
         .context = daemon,
-        .function_count = daemon->loaded->functions.count,
+        .function_count = daemon->loaded->functions.count + apps_function_room(daemon),
         .fatal = fatal,
     };
 
@@ -307,6 +309,21 @@ static int start_page(struct daemon *daemon, struct error *ret_error)
     return page_start(daemon->page, ret_error);
 }
 
+/* The page's, and what apps ask for. */
+static const struct web_route *join_routes(struct daemon *daemon, size_t *ret_count)
+{
+    size_t page_count = 0, app_count = 0;
+    const struct web_route *page = page_routes(daemon->page, &page_count);
+    const struct web_route *apps = daemon->inngest != NULL ? inngest_routes(daemon->inngest, &app_count) : NULL;
+
+    daemon->web_routes = xcalloc(page_count + app_count + 1, sizeof(*daemon->web_routes));
+    if (app_count > 0)
+        memcpy(daemon->web_routes, apps, app_count * sizeof(*apps));
+    memcpy(daemon->web_routes + app_count, page, page_count * sizeof(*page));
+    *ret_count = app_count + page_count;
+    return daemon->web_routes;
+}
+
 static int start_http(struct daemon *daemon, struct error *ret_error)
 {
     struct http_settings settings = {
@@ -321,7 +338,7 @@ static int start_http(struct daemon *daemon, struct error *ret_error)
     int status = start_page(daemon, ret_error);
     if (status != 0)
         return status;
-    settings.routes = page_routes(daemon->page, &settings.route_count);
+    settings.routes = join_routes(daemon, &settings.route_count);
     return http_start(&settings, &daemon->http, ret_error);
 }
 
@@ -345,6 +362,8 @@ static int start_parts(struct daemon *daemon, struct error *ret_error)
     if (status == 0)
         status = start_journal(daemon, ret_error);
     if (status == 0)
+        apps_create(daemon);
+    if (status == 0)
         status = start_dispatch(daemon, ret_error);
     if (status == 0)
         status = start_recovery(daemon, ret_error);
@@ -352,6 +371,8 @@ static int start_parts(struct daemon *daemon, struct error *ret_error)
         status = start_timers(daemon, ret_error);
     if (status == 0)
         status = start_http(daemon, ret_error);
+    if (status == 0)
+        status = apps_start(daemon, ret_error);
     if (status == 0)
         status = start_consumer(daemon, ret_error);
     return status;
@@ -454,8 +475,12 @@ void daemon_stop(struct daemon *daemon)
     if (daemon->dispatch != NULL)
         drain(daemon);
     page_stop(daemon->page);
+    inngest_stop(daemon->inngest);
+    if (daemon->inngest != NULL && daemon->producer != NULL)
+        producer_stop(daemon->producer); /* requests under way may wait for the brokers */
     http_stop(daemon->http);
     page_destroy(daemon->page);
+    free(daemon->web_routes);
     timers_destroy(daemon->timers);
     if (daemon->producer != NULL)
         producer_stop(daemon->producer);
@@ -468,6 +493,7 @@ void daemon_stop(struct daemon *daemon)
         _exit(EXIT_SUCCESS);
     }
     consumer_destroy(atomic_load(&daemon->consumer));
+    inngest_destroy(daemon->inngest);
     producer_destroy(daemon->producer, 1000);
     store_destroy(daemon->store);
     watchdog_stop(daemon->watchdog);

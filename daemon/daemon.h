@@ -10,6 +10,7 @@
 #include "core/dispatch.h"
 #include "core/journal.h"
 #include "core/routes.h"
+#include "inngest/inngest.h"
 #include "kafka/consumer.h"
 #include "kafka/producer.h"
 #include "modules/loader.h"
@@ -41,8 +42,10 @@ struct daemon {
     struct dispatch *dispatch;
     struct timers *timers;
     _Atomic(struct consumer *) consumer; /* the store thread looks before there is one */
+    struct inngest *inngest;             /* NULL: the config has no such section */
     struct watchdog *watchdog;
     struct page *page;
+    struct web_route *web_routes;        /* all that http answers besides its own */
     struct http *http;
     struct signals *signals;
 };
@@ -58,6 +61,10 @@ void daemon_stop(struct daemon *daemon);
 
 /* Whether the daemon can do its work, and in one line why not. Any thread. */
 bool daemon_is_ready(void *daemon, char *ret_reason, size_t size);
+/* apps.c: the programs that register functions over HTTP; nothing where the config does not want them. */
+void apps_create(struct daemon *daemon);
+size_t apps_function_room(const struct daemon *daemon);
+int apps_start(struct daemon *daemon, struct error *ret_error) MUST_CHECK;
 /* gauges.c: what /metrics tells. */
 void daemon_register_metrics(struct daemon *daemon);
 

@@ -17,6 +17,8 @@ static const char HELP[] =
     "\n"
     "  --module FILE.so      load this module; may be repeated\n"
     "  --watch               start the daemon anew when a module's file has changed\n"
+    "  --app URL             serve this program of an Inngest SDK, as in\n"
+    "                        http://127.0.0.1:3000/api/inngest; may be repeated\n"
     "  --topic NAME          consume this topic; may be repeated (events)\n"
     "  --config FILE         take functions, modules, options and the like from this config\n"
     "  --retry-interval DUR  wait this long before each retry, as in 200ms or 1s, without jitter\n"
@@ -32,6 +34,7 @@ static const char HELP[] =
 enum {
     OPTION_MODULE = 256,
     OPTION_WATCH,
+    OPTION_APP,
     OPTION_TOPIC,
     OPTION_CONFIG,
     OPTION_RETRY_INTERVAL,
@@ -47,6 +50,7 @@ enum {
 static const struct option OPTIONS[] = {
     {"module", required_argument, NULL, OPTION_MODULE},
     {"watch", no_argument, NULL, OPTION_WATCH},
+    {"app", required_argument, NULL, OPTION_APP},
     {"topic", required_argument, NULL, OPTION_TOPIC},
     {"config", required_argument, NULL, OPTION_CONFIG},
     {"retry-interval", required_argument, NULL, OPTION_RETRY_INTERVAL},
@@ -97,6 +101,9 @@ static bool take(struct dev_options *options, int option, const char *value)
     case OPTION_WATCH:
         options->watches = true;
         return true;
+    case OPTION_APP:
+        options->apps[options->app_count++] = value;
+        return true;
     case OPTION_TOPIC:
         options->topics[options->topic_count++] = value;
         return true;
@@ -135,6 +142,7 @@ enum dev_options_answer dev_options_parse(struct dev_options *options, int argc,
     *options = (struct dev_options){.kafka_port = 9092, .redis_port = 6390, .http_port = 8288};
     options->modules = xcalloc((size_t)argc + 1, sizeof(*options->modules));
     options->topics = xcalloc((size_t)argc + 1, sizeof(*options->topics));
+    options->apps = xcalloc((size_t)argc + 1, sizeof(*options->apps));
     if (argc > 1 && strcmp(argv[1], "dev") == 0) {
         argc--;
         argv++;
@@ -162,5 +170,6 @@ void dev_options_done(struct dev_options *options)
 {
     free(options->modules);
     free(options->topics);
+    free(options->apps);
     *options = (struct dev_options){0};
 }

@@ -12,6 +12,8 @@ struct dev_options {
     size_t module_count;
     const char **topics;
     size_t topic_count;
+    const char **apps;
+    size_t app_count;
     uint16_t kafka_port, redis_port, http_port; /* 0: any free one */
     const char *retry_interval;                 /* NULL: the usual schedule */
     const char *config_file;                    /* NULL: none */

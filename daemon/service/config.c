@@ -85,6 +85,11 @@ static const struct key http_keys[] = {
     { "token", KEY_STRING, AT(http_token), NOT_TOLD, 0, 0, NULL },
     { "without_token", KEY_BOOL, AT(http_without_token), NOT_TOLD, 0, 0, NULL },
 };
+static const struct key inngest_keys[] = {
+    { "apps", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
+    { "event_key", KEY_STRING, AT(inngest.event_key), NOT_TOLD, 1, 0, NULL },
+    { "topic", KEY_STRING, AT(inngest.topic), NOT_TOLD, 1, 0, NULL },
+};
 static const struct key log_keys[] = {
     { "level", KEY_NAME, AT(log.level), NOT_TOLD, 0, 0, level_names },
     { "format", KEY_NAME, AT(log.format), NOT_TOLD, 0, 0, format_names },
@@ -104,6 +109,7 @@ static const struct key top_keys[] = {
     { "commit_interval", KEY_DURATION, AT(commit_interval_ms), NOT_TOLD, 10, 600000, NULL },
     { "limits", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
     { "http", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
+    { "inngest", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
     { "log", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
     { "functions", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
     { "options", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
@@ -458,6 +464,31 @@ static void modules_read(struct config *config, struct config_faults *faults)
     }
 }
 
+static void inngest_read(struct config *config, struct config_faults *faults)
+{
+    const struct setting *inngest = setting_find(&config->root, "inngest");
+    const struct setting *apps = inngest != NULL && inngest->kind == SETTING_MAP ? setting_find(inngest, "apps") : NULL;
+    size_t count = 0;
+
+    config->inngest.is_on = inngest != NULL;
+    config->inngest.apps = xcalloc((apps != NULL ? apps->count : 0) + 1, sizeof(*config->inngest.apps));
+    if (config->inngest.is_on && config->inngest.topic == NULL)
+        config->inngest.topic = config->topics[0];
+    if (apps == NULL || apps->kind == SETTING_NULL)
+        return;
+    if (apps->kind != SETTING_LIST) {
+        config_faults_add(faults, &apps->value_place, "'apps' must be a list of URLs, such as [\"http://localhost:3000/api/inngest\"]");
+        return;
+    }
+    for (size_t i = 0; i < apps->count; i++) {
+        const char *url = scalar_text(&apps->items[i], "an URL", faults);
+        if (url != NULL && strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
+            config_faults_add(faults, &apps->items[i].value_place, "an app is an URL, such as http://localhost:3000/api/inngest");
+        else if (url != NULL)
+            config->inngest.apps[count++] = url;
+    }
+}
+
 static void function_read(const struct setting *setting, struct config_function *function, struct config_faults *faults)
 {
     *function = (struct config_function){ .id = setting->name, .place = setting->place, .is_enabled = true };
@@ -519,6 +550,7 @@ static const struct {
     { "dead_letter", dead_letter_keys, LENGTH(dead_letter_keys) },
     { "limits", limits_keys, LENGTH(limits_keys) },
     { "http", http_keys, LENGTH(http_keys) },
+    { "inngest", inngest_keys, LENGTH(inngest_keys) },
     { "log", log_keys, LENGTH(log_keys) },
 };
 
@@ -549,6 +581,23 @@ static void config_set_defaults(struct config *config)
     config->http_token = "";
     config->log.level = LOG_LEVEL_INFO;
     config->log.format = LOG_FORMAT_AUTO;
+}
+
+/* Events that come in over HTTP must come back from Kafka. */
+static void inngest_check(const struct config *config, struct config_faults *faults)
+{
+    const struct setting *inngest = setting_find(&config->root, "inngest");
+    size_t i = 0;
+
+    if (!config->inngest.is_on)
+        return;
+    if (config->http_listen[0] == '\0')
+        config_faults_add(faults, &inngest->place, "'inngest' needs HTTP, which 'http.listen' turns off");
+    while (config->topics[i] != NULL && config->inngest.topic != NULL && strcmp(config->topics[i], config->inngest.topic) != 0)
+        i++;
+    if (config->inngest.topic != NULL && config->topics[i] == NULL)
+        config_faults_add(faults, &inngest->place, "inngest.topic '%s' is none of 'topics': its events would start nothing",
+                          config->inngest.topic);
 }
 
 /* What one key alone can't tell. */
@@ -627,10 +676,12 @@ static int interpret(struct config *config, struct config **ret_config, size_t f
     }
     kafka_read(config, faults);
     topics_read(config, faults);
+    inngest_read(config, faults);
     modules_read(config, faults);
     functions_read(config, faults);
     options_read(config, faults);
     config_check(config, faults);
+    inngest_check(config, faults);
     if (faults->count > faults_before) {
         config_destroy(config);
         return -EINVAL;
@@ -672,6 +723,7 @@ void config_destroy(struct config *config)
         free(config->modules[i]);
     free(config->modules);
     free(config->topics);
+    free(config->inngest.apps);
     free(config->retry.schedule_ms);
     for (size_t i = 0; i < config->function_count; i++) {
         free(config->functions[i].retry.schedule_ms);

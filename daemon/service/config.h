@@ -91,6 +91,12 @@ struct config {
     const char *http_token;        /* that the page asks of who changes something; empty: nobody may */
     bool http_without_token;       /* anyone may who reaches the address */
     struct {
+        bool is_on;                /* there is such a section */
+        const char **apps;         /* NULL-ended; URLs that are asked to register */
+        const char *event_key;     /* NULL: any */
+        const char *topic;         /* of events that come in over HTTP; one of `topics` */
+    } inngest;
+    struct {
         enum log_level level;
         enum log_format format;
     } log;

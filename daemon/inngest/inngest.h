@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The daemon as a server of Inngest's SDKs: its HTTP routes, its functions, and the thread that asks the
+ * configured apps to register. All it needs of Redis and Kafka is given to it.
+ */
+#ifndef STEPD_INNGEST_INNGEST_H
+#define STEPD_INNGEST_INNGEST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/web.h"
+#include "core/function.h"
+#include "core/ports.h"
+#include "core/routes.h"
+
+#define INNGEST_FUNCTIONS_MAX 1000 /* of all apps, since the start */
+
+/* Where registered apps are kept, by name: 0 once it is durable, or all was told; or negative errno. */
+struct app_shelf {
+    int (*save)(void *context, const char *name, struct bytes app);
+    int (*load)(void *context, void (*each)(void *each_context, const char *name, struct bytes app), void *each_context);
+    void *context;
+};
+
+struct inngest_settings {
+    const char *const *apps;               /* URLs that are asked to register; NULL-ended */
+    const char *event_key;                 /* NULL: any will do */
+    const char *topic;                     /* of events that come in */
+    size_t event_bytes;                    /* one event */
+    struct backoff backoff;
+    const struct function *const *functions; /* the daemon's own, first in its list */
+    size_t function_count;
+    struct routes *routes;                 /* of these; replaced when apps change */
+    struct publisher *publisher;
+    struct app_shelf shelf;
+};
+
+struct inngest;
+
+/* Its functions can be found and its requests answered from here on. The settings are copied, not what
+ * they point to. */
+struct inngest *inngest_create(const struct inngest_settings *settings);
+/* Starts the thread that looks at the shelf and asks the apps. 0, or negative errno with the reason. */
+int inngest_start(struct inngest *inngest, struct error *ret_error) MUST_CHECK;
+/* Before the shelf and the publisher stop. NULL is fine. */
+void inngest_stop(struct inngest *inngest);
+/* Once no attempt runs any more. NULL is fine. */
+void inngest_destroy(struct inngest *inngest);
+
+const struct web_route *inngest_routes(const struct inngest *inngest, size_t *ret_count);
+/* Any thread. NULL: there is none, on the shelf neither. */
+const struct function *inngest_find_function(struct inngest *inngest, const char *id);
+
+#endif

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Programs of Inngest's own SDKs on stepd: what they see of attempts and steps is what was recorded of
+their own server, in inngest/recorded.json: [attempt, most attempts, finished steps, status, ops] of each call."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from support import eventually, free_port
+
+HERE = Path(__file__).parent / "inngest"
+RECORDED = json.loads((HERE / "recorded.json").read_text())
+SDKS = {"ts3": ("npm", "inngest@3.54.2"), "ts4": ("npm", "inngest@4.24.0"), "py": ("pip", "inngest==0.5.19", "flask==3.1.3")}
+
+
+def get(url):
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return json.loads(answer.read())
+
+
+def post(url, body, method="POST"):
+    """Status and what was answered."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, data, method=method), timeout=20) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+@pytest.fixture(scope="session")
+def sdk(tmp_path_factory):
+    """Installs an SDK once; its folder."""
+    installed = {}
+
+    def install(name):
+        if name in installed:
+            return installed[name]
+        folder = tmp_path_factory.mktemp(name)
+        kind, *packages = SDKS[name]
+        if kind == "npm":
+            shutil.copy(HERE / "app.mjs", folder)
+            commands = [["npm", "install", "--silent", "--prefix", folder, *packages]]
+        else:
+            shutil.copy(HERE / "app.py", folder)
+            commands = [[sys.executable, "-m", "venv", folder / "venv"], [folder / "venv/bin/pip", "install", "-q", *packages]]
+        for command in commands:
+            try:
+                done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=400)
+                why = done.stderr[-500:] if done.returncode else None
+            except OSError as error:
+                why = str(error)
+            if why is not None:
+                if os.environ.get("CI") == "true":
+                    pytest.fail(f"CI skips nothing: {why}")
+                pytest.skip(f"{packages[0]} can't be had: {why}")
+        installed[name] = folder
+        return folder
+    return install
+
+
+class App:
+    def __init__(self, folder, name, http, port=None):
+        self.port = port or free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        words = [folder / "venv/bin/python", "app.py", self.port] if name == "py" else ["node", "app.mjs", self.port, name[2:]]
+        out = open(folder / "log", "ab")
+        # The SDKs find their server by this alone.
+        self.process = subprocess.Popen(list(map(str, words)), cwd=folder, stdout=out, stderr=out,
+                                        env={**os.environ, "INNGEST_DEV": f"http://{http}"})
+        out.close()
+
+    def calls(self, function):
+        return [call for name, call in get(f"{self.url}/calls") if name == function]
+
+    def seen(self, function):
+        return [(step, attempt) for name, step, attempt in get(f"{self.url}/seen") if name == function]
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait(20)
+
+
+@pytest.fixture
+def serve(folder, sdk, dev):
+    """An app of an SDK and a `stepd dev` that has its functions: serve("ts3")."""
+    started = []
+
+    def start(name):
+        http_port = free_port()
+        app = App(sdk(name), name, f"127.0.0.1:{http_port}")
+        started.append(app)
+        stepd = dev((), "--http-port", http_port, "--retry-interval", "300ms", "--app", f"{app.url}/api/inngest")
+        stepd.http = f"http://{stepd.at['http']}"
+        eventually(lambda: get(f"{stepd.http}/dev")["functions"], 60, what=stepd.log)
+        return app, stepd
+    yield start
+    for app in started:
+        app.stop()
+
+
+def send(stepd, name, **more):
+    status, answer = post(f"{stepd.http}/e/any", {"name": name, "data": {"n": 1}, **more})
+    assert status == 200, answer
+    return answer["ids"][0]
+
+
+def as_results(calls):
+    """A function's end is told as an op where steps are checkpointed by requests of their own, else as the result."""
+    return [[*call[:3], 200, []] if call[4] == [["RunComplete", ""]] else call for call in calls]
+
+
+@pytest.mark.parametrize("name", SDKS)
+def test_an_app_is_called_as_its_own_server_calls_it(serve, name):
+    app, stepd = serve(name)
+    for function in RECORDED[name]:
+        short = function.removeprefix("oracle-py-" if name == "py" else "oracle-")
+        send(stepd, f"py/{short}" if name == "py" else short)
+    for function, calls in RECORDED[name].items():
+        eventually(lambda: len(app.calls(function)) >= len(calls), 40, what=lambda: f"{function}\n{stepd.log()[-3000:]}")
+    eventually(lambda: all(run["status"] in ("completed", "failed") for run in stepd.runs()), 30)
+    assert {function: app.calls(function) for function in RECORDED[name]} == \
+        {function: as_results(calls) for function, calls in RECORDED[name].items()}
+
+
+@pytest.mark.parametrize("name", ["ts3", "ts4"])
+def test_what_the_recordings_leave_to_chance(serve, name):
+    app, stepd = serve(name)
+    ids = {function: send(stepd, function) for function in ("parallel", "loop", "handled", "waits", "onfail", "sender", "zero")}
+
+    run, = stepd.wait_for("oracle-parallel", "completed")
+    assert stepd.show(run["id"])["output"] == [1, 2]
+    assert app.seen("parallel") == [("p1", 0), ("p1", 1), ("p2", 0)]
+    run, = stepd.wait_for("oracle-loop", "completed")
+    shown = stepd.show(run["id"])
+    assert shown["output"] == [0, 1, 2]
+    assert [step["id"] for step in shown["steps"]] == ["same", "same:1", "same:2"]
+    assert shown["event"]["id"] == ids["loop"]
+    run, = stepd.wait_for("oracle-handled", "completed")
+    shown = stepd.show(run["id"])
+    assert shown["output"] == "rolled back: bad"
+    assert [(step["id"], step["status"]) for step in shown["steps"]] == [("bad", "failed"), ("rollback", "completed")]
+    run, = stepd.wait_for("oracle-waits", "failed")
+    assert stepd.show(run["id"])["error"]["name"] == "UnsupportedStep"
+    assert "WaitForEvent" in stepd.show(run["id"])["error"]["message"]
+    stepd.wait_for("oracle-onfail", "failed")
+    eventually(lambda: app.seen("onfail") == [("gone", 0)], what=lambda: app.seen("onfail"))
+    stepd.wait_for("oracle-sender", "completed")
+    assert eventually(lambda: app.seen("told")) == [("sender", 0)]
+    eventually(lambda: {"oracle-zero", "oracle-waits", "oracle-onfail"} == {function for function, _ in app.seen("listener")},
+               what=lambda: app.seen("listener"))
+
+
+def test_steps_that_are_done_stay_done_when_the_daemon_is_killed(sdk, daemon):
+    port = free_port()
+    first = daemon([], inngest={"apps": [f"http://127.0.0.1:{port}/api/inngest"]}, history="all", worker={"threads": 8, "lease": "1s"})
+    app = App(sdk("ts3"), "ts3", first.http, port)
+    http = f"http://{first.http}"
+    try:
+        eventually(lambda: get(f"{http}/dev")["functions"], 60, what=first.log)
+        assert post(f"{http}/e/any", {"name": "slow"})[0] == 200
+        eventually(lambda: len(app.seen("slow")) >= 3, 40, what=first.log)
+        first.stop(signal.SIGKILL)
+        app.process.send_signal(signal.SIGSTOP)  # does not register again: what is known of it is in Redis
+        first.start()
+        eventually(lambda: get(f"{http}/dev")["functions"], 60, what=first.log)
+        app.process.send_signal(signal.SIGCONT)
+        run, = first.wait_for("oracle-slow", "completed", seconds=60)
+        assert first.show(run["id"])["output"] == "done"
+        steps = [step for step, _ in app.seen("slow")]
+        # The one that was under way when the daemon died may have run twice; none that was recorded did.
+        assert sorted(set(steps)) == list(range(10))
+        assert len(steps) <= 11
+    finally:
+        app.stop()
+
+
+def test_events_are_answered_with_their_ids(folder, dev):
+    stepd = dev((), "--app", "http://127.0.0.1:1/none")
+    http = f"http://{stepd.at['http']}"
+    status, answer = post(f"{http}/e/any", [{"name": "a", "data": {"x": 1}}, {"name": "b", "id": "mine", "ts": 1700000000000, "user": {"u": 2}}])
+    assert status == 200 and answer["status"] == 200
+    assert len(answer["ids"][0]) == 26 and answer["ids"][1] == "mine"
+    sent = [json.loads(message["value"]) for message in stepd.kafka.consume("events")]
+    assert sent[0]["name"] == "a" and sent[0]["data"] == {"x": 1} and sent[0]["id"] == answer["ids"][0] and sent[0]["ts"] > 1700000000000
+    assert sent[1] == {"name": "b", "id": "mine", "ts": 1700000000000, "data": {}, "user": {"u": 2}}
+    for wrong in (b"{", {"data": {}}, {"name": ""}, {"name": "a", "data": [1]}, [{"name": "a"}, 5]):
+        assert post(f"{http}/e/any", wrong)[0] == 400, wrong
+
+
+def registration(name, **function):
+    return {"appName": "made", "url": "http://127.0.0.1:1/", "functions": [{
+        "id": name, "name": name, "triggers": [{"event": "made"}],
+        "steps": {"step": {"id": "step", "name": "step", "runtime": {"type": "http", "url": f"http://127.0.0.1:1/?fnId={name}&stepId=step"},
+                           "retries": {"attempts": 0}}}, **function}]}
+
+
+def test_what_stepd_does_not_have_is_refused_in_a_sentence(folder, dev):
+    stepd = dev((), "--app", "http://127.0.0.1:1/none")
+    http = f"http://{stepd.at['http']}"
+    for function, sentence in (({"triggers": [{"cron": "* * * * *"}]}, "cron"), ({"throttle": {"limit": 1}}, "throttle"),
+                               ({"batchEvents": {"maxSize": 2}}, "batchEvents"), ({"idempotency": "event.data.x"}, "idempotency"),
+                               ({"concurrency": [{"limit": 1, "key": "event.data.x"}]}, "concurrency"),
+                               ({"triggers": [{"event": "made", "expression": "event.data.n > 1"}]}, "event.data.n > 1")):
+        status, answer = post(f"{http}/fn/register", registration("bad", **function))
+        assert status == 400 and "'bad'" in answer["error"] and sentence in answer["error"], answer
+    assert get(f"{http}/dev")["functions"] == []
+    assert post(f"{http}/fn/register", registration("good", concurrency=[{"limit": 3}], idempotency="event.id")) == (200, {"ok": True, "modified": True})
+    assert post(f"{http}/fn/register", registration("good", concurrency=[{"limit": 3}], idempotency="event.id"))[1]["modified"] is False
+    assert get(f"{http}/dev")["functions"] == ["good"]
+
+
+def test_a_function_that_went_away_fails_its_waiting_runs(folder, dev):
+    stepd = dev((), "--retry-interval", "3s", "--app", "http://127.0.0.1:1/none")
+    http = f"http://{stepd.at['http']}"
+    gone = registration("gone")
+    del gone["functions"][0]["steps"]["step"]["retries"]
+    assert post(f"{http}/fn/register", gone)[0] == 200
+    assert post(f"{http}/e/any", {"name": "made"})[0] == 200
+    stepd.wait_for("gone", "delayed")
+    assert post(f"{http}/fn/register", registration("other"))[0] == 200
+    run, = stepd.wait_for("gone", "failed")
+    assert run["error"]["name"] == "FunctionGone"
+
+
+def test_the_event_key_is_checked(daemon, folder):
+    stepd = daemon([], inngest={"event_key": "right"})
+    http = f"http://{stepd.http}"
+    assert post(f"{http}/e/wrong", {"name": "a"})[0] == 401
+    assert post(f"{http}/e/right", {"name": "a"})[0] == 200
+
+
+def test_without_its_section_there_is_no_such_server(daemon):
+    stepd = daemon([])
+    assert stepd.get("/dev")[0] == 404
