@@ -7,7 +7,7 @@ export function element(name, properties = {}, ...children) {
     if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
     else made.setAttribute(key, value === true ? "" : String(value));
   }
-  made.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  made.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return made;
 }
 
@@ -28,7 +28,7 @@ export function table(heads, rows, label) {
 
 export const status = (word, is_behind) => element("span", { class: `status ${word}` }, is_behind ? "in line" : word);
 
-export const runLink = (id) => element("a", { href: `#/runs/${encodeURIComponent(id)}`, class: "code" }, id.slice(0, 12));
+export const runLink = (id) => element("a", { href: `#/runs/${encodeURIComponent(id)}`, class: "code whole" }, id.slice(0, 12));
 
 export function say(text) {
   const line = element("p", {}, text);

@@ -27,12 +27,11 @@ export async function show(view, { signal, refresh }) {
   }
   view.append(
     element("p", { class: "faint" }, is_all ? `All ${looked} that are kept.` : `The latest ${looked}; there are more.`),
-    table(["Error", "Function", { text: "Runs", class: "amount" }, "Latest", ""], groups.map((group) => [
-      { text: [element("strong", {}, group.error === "" ? "(no error)" : group.error), element("div", { class: "faint" }, group.message)] },
+    table(["Error", "Function", { text: "Runs", class: "amount" }, "Latest"], groups.map((group) => [
+      { text: [element("strong", {}, group.error === "" ? "(no error)" : group.error), element("div", { class: "brief faint" }, group.message)] },
       element("a", { href: `#/runs?status=failed&function=${encodeURIComponent(group.function)}` }, group.function),
       { text: group.count, class: "amount" },
       { text: [time(group.latest_ms), " ", runLink(group.latest)] },
-      "",
     ]), "Failures"),
     element("h2", {}, "Retry"),
     element("div", { class: "buttons" }, functions.map((name) => element("button", { onclick: () => retry(name) }, `All of ${name}`)),

@@ -16,10 +16,10 @@ function row(run, chosen) {
     runLink(run.id),
     status(run.status, run.is_behind),
     run.function,
-    { text: [run.event_name ?? "(too large to show here)", element("div", { class: "faint" }, run.event_id ?? "")] },
+    { text: [element("div", { class: "brief" }, run.event_name ?? "(too large to show here)"), element("div", { class: "brief faint" }, run.event_id ?? "")] },
     time(run.created_ms),
     { text: run.due_ms ? due(run.due_ms) : run.ended_ms ? time(run.ended_ms) : "", class: "wide" },
-    { text: run.error_name === null ? "" : [element("strong", {}, run.error_name), " ", run.error_message ?? ""], class: "wide" },
+    { text: run.error_name === null ? "" : element("div", { class: "brief" }, element("strong", {}, run.error_name), " ", run.error_message ?? ""), class: "wide" },
   ];
 }
 

@@ -20,6 +20,7 @@ export function time(at_ms) {
 }
 
 export function duration(ms) {
+  if (ms === 0) return "under 1 ms";
   if (ms < 1) return `${Math.max(0, Math.round(ms * 1000))} µs`;
   if (ms < 1000) return `${ms < 10 ? Math.round(ms * 10) / 10 : Math.round(ms)} ms`;
   const s = Math.round(ms / 1000);
