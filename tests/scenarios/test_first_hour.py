@@ -23,7 +23,7 @@ FORMATS = {
 @pytest.mark.parametrize("form", FORMATS)
 def test_events_in_every_format(dev, module, form):
     value, headers = FORMATS[form]
-    service = dev([module("five")])
+    service = dev([module("five")], "--topic", "events", "--topic", "raw")
     service.kafka.produce(value, headers=headers)
     (run,) = service.wait_for("greet", "completed")
     shown = service.show(run["id"])
@@ -34,7 +34,7 @@ def test_events_in_every_format(dev, module, form):
 
 
 def test_a_failure_recovers_on_schedule(dev, module):
-    service = dev([module("five")], "--retry-interval", "200ms")
+    service = dev([module("five")], "--topic", "events", "--topic", "raw", "--retry-interval", "200ms")
     service.kafka.send("job/flaky")
     (run,) = service.wait_for("flaky", "completed")
     shown = service.show(run["id"])
@@ -43,7 +43,7 @@ def test_a_failure_recovers_on_schedule(dev, module):
 
 
 def test_a_dead_letter_says_all(dev, module):
-    service = dev([module("five")], "--retry-interval", "100ms")
+    service = dev([module("five")], "--topic", "events", "--topic", "raw", "--retry-interval", "100ms")
     service.kafka.produce('{"name":"job/doomed","data":{"n":1}}', key="k1", headers={"x-mine": "kept"})
     (run,) = service.wait_for("doomed", "failed")
     (letter,) = eventually(lambda: service.kafka.consume("events.dead"))
@@ -62,7 +62,7 @@ def test_a_dead_letter_says_all(dev, module):
 
 
 def test_a_dead_run_is_retried_from_a_clean_counter(dev, module):
-    service = dev([module("five")], "--retry-interval", "100ms")
+    service = dev([module("five")], "--topic", "events", "--topic", "raw", "--retry-interval", "100ms")
     service.kafka.send("job/doomed")
     (run,) = service.wait_for("doomed", "failed")
     assert service.ctl_run("retry", run["id"]).returncode == 0
@@ -78,7 +78,7 @@ def test_a_topic_of_raw_bytes(dev, module):
 
 
 def test_what_cant_be_read_is_a_dead_letter_and_the_rest_goes_on(dev, module):
-    service = dev([module("five")])
+    service = dev([module("five")], "--topic", "events", "--topic", "raw")
     service.kafka.produce(b'{"name": "user/came", "data": {')
     service.kafka.send("user/came", {"user": {"name": "Ada"}})
     service.wait_for("greet", "completed")
@@ -88,7 +88,7 @@ def test_what_cant_be_read_is_a_dead_letter_and_the_rest_goes_on(dev, module):
 
 
 def test_dev_ends_clean(dev, module):
-    service = dev([module("five")])
+    service = dev([module("five")], "--topic", "events", "--topic", "raw")
     service.kafka.send("user/came")
     service.wait_for("greet", "completed")
     assert service.stop() == 0

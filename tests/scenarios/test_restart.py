@@ -12,7 +12,7 @@ def send(kafka, topic, name, count):
 
 
 def test_a_stop_ends_clean_and_nothing_runs_twice(kafka, daemon, module, topic):
-    service = daemon([module("five")], topics=[topic], history="all")
+    service = daemon([module("five")], topics=[topic, "raw"], history="all")
     send(kafka, topic, "user/came", 200)
     service.wait_for("greet", "completed", 200)
     assert service.stop() == 0
@@ -24,7 +24,7 @@ def test_a_stop_ends_clean_and_nothing_runs_twice(kafka, daemon, module, topic):
 
 
 def test_parked_runs_outlive_a_kill(kafka, daemon, module, topic):
-    service = daemon([module("five")], topics=[topic], history="all", **RETRY)
+    service = daemon([module("five")], topics=[topic, "raw"], history="all", **RETRY)
     send(kafka, topic, "job/flaky", 50)
     service.wait_for("flaky", "delayed", 50)
     service.kill()
@@ -34,7 +34,7 @@ def test_parked_runs_outlive_a_kill(kafka, daemon, module, topic):
 
 
 def test_redis_comes_back(kafka, daemon, module, topic, redis):
-    service = daemon([module("five")], topics=[topic], history="all", **RETRY)
+    service = daemon([module("five")], topics=[topic, "raw"], history="all", **RETRY)
     send(kafka, topic, "job/flaky", 20)
     service.wait_for("flaky", "delayed", 20)
     redis.kill()
@@ -47,7 +47,7 @@ def test_redis_comes_back(kafka, daemon, module, topic, redis):
 
 
 def test_stepctl_works_while_the_daemon_is_down(kafka, daemon, module, topic):
-    service = daemon([module("five")], topics=[topic], retry={"schedule": ["50ms"], "jitter": "0"})
+    service = daemon([module("five")], topics=[topic, "raw"], retry={"schedule": ["50ms"], "jitter": "0"})
     send(kafka, topic, "job/doomed", 3)
     service.wait_for("doomed", "failed", 3)
     assert service.stop() == 0
