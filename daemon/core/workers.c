@@ -210,12 +210,13 @@ static enum message_state state_after(const struct job *job, const struct run *r
 {
     if (report->end == ATTEMPT_STOPPED)
         return run->epoch > 0 ? MESSAGE_TAKEN : MESSAGE_DROPPED;
-    bool is_stored = report->is_stored || report->end != ATTEMPT_COMPLETED;
-    bool has_ended = report->end == ATTEMPT_COMPLETED || report->end == ATTEMPT_FAILED;
-    if (is_stored && !has_ended && is_ordered(run))
+    /* Whatever the store may yet lose of a run that ended, nothing of it is left to do. */
+    if (report->end == ATTEMPT_COMPLETED || report->end == ATTEMPT_FAILED)
+        return MESSAGE_DONE;
+    if (is_ordered(run))
         key_set_add(job->message->assignment->parked_keys, run->function->id,
                     (struct bytes){ run->event->view.key, run->event->view.key_len });
-    return is_stored ? MESSAGE_TAKEN : MESSAGE_DONE;
+    return MESSAGE_TAKEN;
 }
 
 /* One of the message's runs is over. */

@@ -19,6 +19,7 @@
 #define CLAIM_AT_ONCE 10          /* a claim of 100 holds Redis up for 1.7 ms, one of 10 for 0.18 */
 #define CLAIM_POLL_MS 250         /* for what other daemons park earlier than what we know of */
 #define CLAIM_STARVED_MS 3        /* due, but no worker free */
+#define BEAT_EVERY_MS 250         /* how old stepctl's counts may be; a fifth of a shorter lease */
 #define REAP_EVERY_MS 1000
 #define WATCH_EVERY_MS 100
 #define LEAVE_SECONDS 3           /* to give runs back at the end */
@@ -525,7 +526,7 @@ static void *timer_main(void *argument)
 {
     struct timers *timers = argument;
     int64_t lease_ms = store_settings(timers->settings.store)->lease_ms;
-    int64_t beat_every_ms = lease_ms / 5 > 0 ? lease_ms / 5 : 1;
+    int64_t beat_every_ms = lease_ms / 5 < BEAT_EVERY_MS ? lease_ms / 5 : BEAT_EVERY_MS;
     int64_t next_beat_ms = 0;
     int64_t next_reap_ms = 0;
     struct pulse *pulse = pulse_start("timers", PULSE_LIMIT_MS);

@@ -36,7 +36,7 @@ target_compile_options(greeter PRIVATE -Wall -Wextra -Wpedantic -Werror)
 """
 
 # What the linker and the C start-up put in every program that exports anything.
-OF_THE_TOOLCHAIN = {"_init", "_fini", "_start", "main", "_end", "_edata", "__bss_start", "__data_start", "data_start", "_IO_stdin_used",
+OF_THE_TOOLCHAIN = {"stdout", "stderr", "stdin", "_init", "_fini", "_start", "main", "_end", "_edata", "__bss_start", "__data_start", "data_start", "_IO_stdin_used",
                     "__dso_handle"}
 
 
@@ -61,7 +61,7 @@ def exported(path):
 def check(prefix, folder, module):
     """stepd --check of a config with that module alone; no Kafka, no Redis."""
     config = folder / "stepd.yaml"
-    config.write_text(f"modules: [{module}]\n")
+    config.write_text(f"kafka: {{bootstrap.servers: 'localhost:9092'}}\ntopics: [events]\nmodules: [{module}]\n")
     return subprocess.run([prefix / "bin/stepd", "--check", "--config", config], capture_output=True, text=True, timeout=60)
 
 

@@ -20,7 +20,8 @@ def test_a_stop_ends_clean_and_nothing_runs_twice(kafka, daemon, module, topic):
     service.start()
     send(kafka, topic, "user/came", 10)
     service.wait_for("greet", "completed", 210)
-    assert service.ctl("stats")["runs_started"] == before + 20  # greet and audit
+    eventually(lambda: service.ctl("stats")["runs_started"] == before + 20,  # greet and audit
+               what=lambda: service.ctl("stats"))
 
 
 def test_parked_runs_outlive_a_kill(kafka, daemon, module, topic):
