@@ -25,7 +25,13 @@ fail() {
     exit 1
 }
 
+# Node.js and Go may be there from elsewhere, which Debian's packages of them do not like.
 is_installed() {
+    case $1 in
+        nodejs) command -v node >/dev/null && return ;;
+        npm) command -v npm >/dev/null && return ;;
+        golang-go) command -v go >/dev/null && return ;;
+    esac
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
