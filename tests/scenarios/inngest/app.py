@@ -12,6 +12,7 @@ app = flask.Flask("oracle-py")
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
 client = inngest.Inngest(app_id="oracle-py", is_production=False)
 calls = []
+limited = []
 
 
 def function(name, retries=4):
@@ -51,7 +52,8 @@ def digest(ctx: inngest.ContextSync):
 
 @function("welcome")
 def welcome(ctx: inngest.ContextSync):
-    if ctx.attempt == 0:
+    if not limited:
+        limited.append(ctx.run_id)
         raise inngest.RetryAfterError("Hit rate limit", datetime.timedelta(seconds=2))
     ctx.step.run("send-message", lambda: {"message": "ok"})
     ctx.step.sleep("nap", datetime.timedelta(seconds=1))
