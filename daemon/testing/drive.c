@@ -80,7 +80,7 @@ static void note_end(struct stepd_test_run *run, const struct attempt_report *re
 
     if (report->end == ATTEMPT_FAILED && note->view.is_on_failure)
         failure = note->answer != STEPD_OK ? &run->test->ctx.raised.failure : NULL;
-    if (failure != NULL && (report->end == ATTEMPT_RETRY || report->end == ATTEMPT_FAILED))
+    if (failure != NULL && (report->end == ATTEMPT_RETRY || report->end == ATTEMPT_PASSED_ON || report->end == ATTEMPT_FAILED))
         note_error(note, failure);
 }
 
@@ -157,7 +157,7 @@ static void run_watched(struct stepd_test *test, struct run *run, struct attempt
     int number = test->catches_crashes ? run_rescued(test, run, report) : run_plainly(test, run, report);
     watch_stop(&watch);
     if (number != 0) {
-        (void)snprintf(message, sizeof(message), "the handler died of signal %d (%s)", number, strsignal(number));
+        (void)snprintf(message, sizeof(message), "the handler ended its process with signal %d", number);
         settle(test, run, "HandlerCrashed", message, report);
     } else if (report->end == ATTEMPT_ABANDONED) {
         const struct step_call *step = &test->ctx.step;
@@ -202,7 +202,8 @@ static void release(struct held *held)
     free(held->tail);
 }
 
-static void make_attempt(struct stepd_test_run *run)
+/* How the attempt ended. */
+static enum attempt_end make_attempt(struct stepd_test_run *run)
 {
     struct stepd_test *test = run->test;
     size_t note_count = run->note_count;
@@ -217,14 +218,7 @@ static void make_attempt(struct stepd_test_run *run)
     release(&held);
     if (test->store.is_out_of_reach)
         memory_store_succeed(&test->store);
-}
-
-/* A run whose last attempt did not end by itself has its failure brought out by one without code. */
-static bool is_to_be_brought_out(const struct stepd_test_run *run)
-{
-    const struct memory_record *record = memory_store_find(&run->test->store, run->id.text);
-
-    return record != NULL && record->phase == RUN_FAILING && record->status == RUN_DELAYED && record->takeovers == 0;
+    return report.end;
 }
 
 enum stepd_test_status stepd_test_attempt(struct stepd_test_run *run)
@@ -234,9 +228,8 @@ enum stepd_test_status stepd_test_attempt(struct stepd_test_run *run)
     if (status_is_end(status) || status == STEPD_TEST_BEHIND)
         return status;
     run_forget_views(run);
-    make_attempt(run);
-    if (is_to_be_brought_out(run))
-        make_attempt(run);
+    if (make_attempt(run) == ATTEMPT_PASSED_ON)
+        (void)make_attempt(run); /* no code is entered by it but on_failure */
     return stepd_test_status(run);
 }
 

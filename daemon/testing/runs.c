@@ -207,27 +207,35 @@ struct stepd_test_run *stepd_test_start(struct stepd_test *test, const char *fun
 }
 
 /* What no function can be given. */
-static void reject(struct stepd_test *test, const struct event *event, const char *name, const char *why)
+static size_t reject(struct stepd_test *test, struct event *event, const char *name, const char *why)
 {
     (void)!attempt_reject(&test->outbox.port, test->settings.dead_letter_topic, event, name, why, test->store.now_ms);
+    event_done(event);
+    return 0;
 }
 
 size_t stepd_test_send(struct stepd_test *test, const struct stepd_test_event *given)
 {
     struct event event = { .has_zone = false };
     struct error error = { 0 };
+    char text[96];
 
     test_prepare(test);
+    const size_t largest = (size_t)test->config->limits.event_bytes;
     const struct message_view message = message_of(test, given, NULL);
     AUTO_FREE const struct function **functions = xcalloc(routes_function_count(test->routes) + 1, sizeof(*functions));
     event_begin(&event, &message, test->store.now_ms);
+    if (message.value.size > largest) {
+        (void)snprintf(text, sizeof(text), "%zu bytes, more than limits.event (%zu)", message.value.size, largest);
+        return reject(test, &event, "EventTooLarge", text);
+    }
     bool is_read = event_find_name(&event, &error) == 0;
     size_t count = routes_match(test->routes, message.topic, is_read ? event.view.name : NULL, functions,
                                 routes_function_count(test->routes));
+    if (!is_read && count == 0)
+        return reject(test, &event, "MalformedEvent", error.text);
     for (size_t i = 0; i < count; i++)
         (void)run_create(test, (const struct observed *)functions[i], &message); /* its first member */
-    if (!is_read && !routes_topic_has_raw(test->routes, message.topic))
-        reject(test, &event, "MalformedEvent", error.text);
     event_done(&event);
     return count;
 }

@@ -161,7 +161,7 @@ const struct scenario scenarios[] = {
       .trace = LINES("function 0/5", "function 1/5 HandlerCrashed"), .status = "completed" },
     { .name = "a-handler-that-always-crashes-ends-as-a-dead-letter",
       .trace = LINES("function 0/2", "function 1/2"), .status = "failed", .letters = LINES("HandlerCrashed 2"),
-      .error = "HandlerCrashed: the handler died of signal 11 (Segmentation fault)" },
+      .error = "HandlerCrashed" },
     { .name = "a-crash-in-a-step-is-a-failed-attempt-of-the-step",
       .trace = LINES("done 0/5", "step 0/5", "step 1/5"), .status = "completed",
       .steps = LINES("done completed 1 0", "crash completed 2 null") },

@@ -60,7 +60,7 @@ static enum stepd_status hears_of_failures(struct stepd_ctx *ctx)
 
     if (strcmp(function, "a-failed-run-is-told") != 0)
         return STEPD_OK;
-    trace_as(ctx, function, "heard", "%s: %s of %s, n=%d, run %s", stepd_get_str(ctx, data, "error.name", "?"),
+    trace_as(ctx, function, "listener|heard", "%s: %s of %s, n=%d, run %s", stepd_get_str(ctx, data, "error.name", "?"),
              stepd_get_str(ctx, data, "error.message", "?"), stepd_get_str(ctx, data, "event.name", "?"),
              (int)stepd_get_int(ctx, data, "event.data.n", -1), stepd_get_str(ctx, data, "run_id", NULL) != NULL ? "known" : "?");
     return STEPD_OK;
@@ -131,7 +131,7 @@ const struct scenario scenarios[] = {
       .status = "failed", .error = "Hopeless: no use",
       .steps = LINES("same completed 1 1", "same completed 2 2", "nap completed 1 null") },
     { .name = "a-failed-run-is-told", .events = EVENTS({ .data = "{\"n\": 8}" }),
-      .trace = LINES("function 0/5", "heard 0/5 Hopeless: no use of conformance/a-failed-run-is-told, n=8, run known"),
+      .trace = LINES("function 0/5", "listener|heard 0/5 Hopeless: no use of conformance/a-failed-run-is-told, n=8, run known"),
       .status = "failed", .error = "Hopeless: no use", .letters = LINES("Hopeless 1") },
     { .name = "a-failed-run-can-be-retried", .act = ACT_RETRY,
       .trace = LINES("function 0/5", "done 0/5", "function 0/5"), .status = "completed", .letters = LINES("Hopeless 1"),

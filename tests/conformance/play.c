@@ -222,8 +222,9 @@ static void expect_end(const struct scenario *scenario, const struct stepd_test 
             continue;
         const struct stepd_error *error = stepd_test_error(run);
         char text[LINE_SIZE] = "";
+        bool has_message = scenario->error != NULL && strchr(scenario->error, ':') != NULL;
         if (error != NULL)
-            (void)snprintf(text, sizeof(text), "%s: %s", error->name, error->message);
+            (void)snprintf(text, sizeof(text), has_message ? "%s: %s" : "%s", error->name, error->message);
         cr_expect_str_eq(stepd_test_status_name(stepd_test_status(run)), scenario->status, "%s", scenario->name);
         cr_expect_str_eq(text, scenario->error != NULL ? scenario->error : "", "%s: '%s'", scenario->name, text);
         if (scenario->output != NULL)

@@ -42,7 +42,7 @@ struct scenario {
     const char *const *trace;             /* what its code said, in order for each key; NULL-ended */
     const char *status;                   /* of each of its runs; NULL: it has none */
     const char *output;                   /* JSON; NULL: not looked at */
-    const char *error;                    /* "NAME: message"; NULL: none */
+    const char *error;                    /* "NAME: message", or its name alone; NULL: none */
     const char *const *steps;             /* "ID STATUS EXECUTIONS RESULT", of its first run; NULL: not looked at */
     const char *const *letters;           /* "ERROR ATTEMPTS" of each dead letter; NULL: not looked at */
     const char *const *times;             /* ms from the event to each line of `trace`; NULL: not looked at */

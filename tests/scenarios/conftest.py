@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures: each ends what it started. `--keep` leaves the folders (configs, logs, data) and names them."""
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def kafka(tmp_path_factory):
 @pytest.fixture
 def topic(request):
     """A topic's name that no other test uses."""
-    return f"{request.node.name.replace('_', '-')[:40].strip('-')}-{os.urandom(3).hex()}"
+    return f"{re.sub('[^a-zA-Z0-9]+', '-', request.node.name)[:40].strip('-')}-{os.urandom(3).hex()}"
 
 
 @pytest.fixture

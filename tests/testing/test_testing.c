@@ -473,3 +473,28 @@ Test(testing, a_text_that_is_neither_json_nor_yaml_ends_the_program, .signal = S
 {
     (void)stepd_test_equals(&number, "{");
 }
+
+/* ---- the schedule -------------------------------------------------------------------------------- */
+
+Test(testing, delays_follow_the_table)
+{
+    static const int64_t table_s[] = { 15, 30, 60, 120, 300, 600, 1200, 2400, 3600, 7200, 7200, 7200 };
+
+    stepd_test_configure(test, "functions: {doomed: {retries: 12}}");
+    struct stepd_test_run *run = stepd_test_start(test, "doomed", NULL);
+    cr_assert_eq(stepd_test_finish(run), STEPD_TEST_FAILED);
+    cr_assert_eq(stepd_test_attempt_count(run), 13);
+    for (size_t i = 0; i < 12; i++) {
+        int64_t delay_ms = stepd_test_attempt_at(run, i + 1)->delay_ms;
+        cr_assert(delay_ms >= table_s[i] * 1000 && delay_ms < (table_s[i] + 30) * 1000, "retry %zu after %lld ms", i, (long long)delay_ms);
+    }
+}
+
+Test(testing, schedule_and_jitter_are_settings)
+{
+    stepd_test_configure(test, "retry: {schedule: [1s, 5s], jitter: 0}");
+    struct stepd_test_run *run = stepd_test_start(test, "doomed", NULL);
+    cr_assert_eq(stepd_test_finish(run), STEPD_TEST_FAILED);
+    cr_assert_eq(stepd_test_attempt_at(run, 1)->delay_ms, 1000);
+    cr_assert_eq(stepd_test_attempt_at(run, 2)->delay_ms, 5000);
+}
