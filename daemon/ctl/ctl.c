@@ -56,7 +56,7 @@ static char *dev_config_path(void)
     return xasprintf("%s/.local/state/stepd/dev/stepd.yaml", home != NULL ? home : "");
 }
 
-enum ctl_exit ctl_load_config(struct ctl *ctl)
+static enum ctl_exit load_config(struct ctl *ctl, int (*load)(const char *, struct config **, struct config_faults *))
 {
     struct config_faults faults = { 0 };
     AUTO_FREE char *path = ctl->is_dev ? dev_config_path() : xstrdup(ctl->config_path != NULL ? ctl->config_path : DEFAULT_CONFIG);
@@ -66,13 +66,23 @@ enum ctl_exit ctl_load_config(struct ctl *ctl)
             return ctl_fail(CTL_FAILED, "there is no %s yet: start `stepd dev` first, or name its file with --config", path);
         return ctl_fail(CTL_FAILED, "%s: %s; name the daemon's config with --config FILE, or use --dev", path, strerror(errno));
     }
-    if (config_load(path, &ctl->config, &faults) != 0) {
+    if (load(path, &ctl->config, &faults) != 0) {
         config_faults_print(&faults, stderr);
         config_faults_done(&faults);
         return ctl_fail(CTL_FAILED, "%s can't be used until that is mended", path);
     }
     config_faults_done(&faults);
     return CTL_OK;
+}
+
+enum ctl_exit ctl_load_config(struct ctl *ctl)
+{
+    return load_config(ctl, config_load_to_look);
+}
+
+enum ctl_exit ctl_load_whole_config(struct ctl *ctl)
+{
+    return load_config(ctl, config_load);
 }
 
 static void *watch(void *data)

@@ -47,6 +47,8 @@ enum ctl_exit ctl_misused(const struct ctl *ctl, const char *format, ...) PRINTF
 
 /* These say what is wrong themselves. */
 enum ctl_exit ctl_load_config(struct ctl *ctl) MUST_CHECK;
+/* As the daemon would, with all its variables and credentials. */
+enum ctl_exit ctl_load_whole_config(struct ctl *ctl) MUST_CHECK;
 enum ctl_exit ctl_open_store(struct ctl *ctl) MUST_CHECK;
 /* Connects for store_start(); used by doctor, which goes on without. */
 int ctl_try_store(struct ctl *ctl, struct error *ret_error) MUST_CHECK;

@@ -87,7 +87,7 @@ static enum ctl_exit run(struct ctl *ctl)
     struct config_faults faults = { 0 };
     struct loaded *loaded = NULL;
 
-    enum ctl_exit status = ctl_load_config(ctl);
+    enum ctl_exit status = ctl_load_whole_config(ctl);
     if (status != CTL_OK)
         return status;
     if (loader_load(ctl->config, &loaded, &faults) != 0) {

@@ -642,20 +642,20 @@ static int drop_in_compare(const struct dirent **left, const struct dirent **rig
     return strcmp((*left)->d_name, (*right)->d_name);
 }
 
-static void load_files(struct config *config, struct config_faults *faults)
+static void load_files(struct config *config, enum yaml_missing missing, struct config_faults *faults)
 {
     AUTO_FREE char *copy = xstrdup(config->path);
     AUTO_FREE char *folder = xasprintf("%s/conf.d", dirname(copy));
     struct dirent **drop_ins = NULL;
 
     config->root.kind = SETTING_MAP;
-    yaml_load(config->path, &config->root, faults);
+    yaml_load(config->path, missing, &config->root, faults);
     int count = scandir(folder, &drop_ins, is_drop_in, drop_in_compare);
     if (count < 0 && errno != ENOENT && errno != ENOTDIR)
         config_faults_add(faults, &(struct place){ .file = place_file(folder) }, "can't be read: %s", strerror(errno));
     for (int i = 0; i < count; i++) {
         AUTO_FREE char *path = xasprintf("%s/%s", folder, drop_ins[i]->d_name);
-        yaml_load(path, &config->root, faults);
+        yaml_load(path, missing, &config->root, faults);
         free(drop_ins[i]);
     }
     free(drop_ins);
@@ -690,7 +690,7 @@ static int interpret(struct config *config, struct config **ret_config, size_t f
     return 0;
 }
 
-int config_load(const char *path, struct config **ret_config, struct config_faults *faults)
+static int load(const char *path, enum yaml_missing missing, struct config **ret_config, struct config_faults *faults)
 {
     struct config *config = xcalloc(1, sizeof(*config));
     size_t faults_before = faults->count;
@@ -698,8 +698,18 @@ int config_load(const char *path, struct config **ret_config, struct config_faul
 
     config->path = xstrdup(realpath(path, real) != NULL ? real : path);
     config_set_defaults(config);
-    load_files(config, faults);
+    load_files(config, missing, faults);
     return interpret(config, ret_config, faults_before, faults);
+}
+
+int config_load(const char *path, struct config **ret_config, struct config_faults *faults)
+{
+    return load(path, YAML_MISSING_IS_WRONG, ret_config, faults);
+}
+
+int config_load_to_look(const char *path, struct config **ret_config, struct config_faults *faults)
+{
+    return load(path, YAML_MISSING_IS_EMPTY, ret_config, faults);
 }
 
 int config_parse(const char *name, const char *const *texts, size_t count, struct config **ret_config,
@@ -711,7 +721,7 @@ int config_parse(const char *name, const char *const *texts, size_t count, struc
     config->path = xstrdup(name);
     config_set_defaults(config);
     for (size_t i = 0; i < count; i++)
-        yaml_parse(texts[i], name, &config->root, faults);
+        yaml_parse(texts[i], name, YAML_MISSING_IS_WRONG, &config->root, faults);
     return interpret(config, ret_config, faults_before, faults);
 }
 

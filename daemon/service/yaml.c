@@ -20,6 +20,8 @@ struct reader {
     const char *path;
     int depth;
     size_t count;       /* settings read: aliases of aliases multiply */
+    enum yaml_missing missing;
+    bool may_lack;      /* what is read may name variables that are not there */
     bool is_secret;     /* what is read stands behind a name that says so */
     struct config_faults *faults;
 };
@@ -96,7 +98,7 @@ static char *variable_value(struct reader *reader, const struct place *place, co
     if (strncmp(name, credential, sizeof(credential) - 1) == 0) {
         const char *why = NULL;
         char *value = credential_read(name + sizeof(credential) - 1, &why);
-        if (value == NULL)
+        if (value == NULL && !reader->may_lack)
             config_faults_add(reader->faults, place, "no credential '%s': %s", name + sizeof(credential) - 1, why);
         return value;
     }
@@ -110,7 +112,7 @@ static char *variable_value(struct reader *reader, const struct place *place, co
     const char *value = getenv(variable);
     if ((value == NULL || value[0] == '\0') && otherwise != NULL)
         return xstrdup(otherwise);
-    if (value == NULL)
+    if (value == NULL && !reader->may_lack)
         config_faults_add(reader->faults, place, "the environment has no %s (${%s:-otherwise} gives a default)", variable,
                           variable);
     return xstrdup_or_null(value);
@@ -192,6 +194,8 @@ static void map_read(struct reader *reader, struct setting *map, struct fy_node 
         item->place = (struct place){ .file = reader->path };
         place_set(&item->place, key);
         bool was_secret = reader->is_secret;
+        if (reader->depth == 0)
+            reader->may_lack = reader->missing == YAML_MISSING_IS_EMPTY && strcmp(name, "kafka") != 0 && strcmp(name, "redis") != 0;
         reader->is_secret = was_secret || secret_is_name(name);
         setting_read(reader, item, fy_node_pair_value(pair));
         reader->is_secret = was_secret;
@@ -293,9 +297,9 @@ static void diag_to_faults(struct reader *reader, struct fy_diag *diag)
         config_faults_add(reader->faults, &(struct place){ .file = reader->path }, "not YAML");
 }
 
-void yaml_parse(const char *text, const char *name, struct setting *root, struct config_faults *faults)
+void yaml_parse(const char *text, const char *name, enum yaml_missing missing, struct setting *root, struct config_faults *faults)
 {
-    struct reader reader = { .path = place_file(name), .faults = faults };
+    struct reader reader = { .path = place_file(name), .missing = missing, .faults = faults };
     struct fy_diag_cfg diag_cfg;
 
     fy_diag_cfg_default(&diag_cfg);
@@ -316,12 +320,12 @@ void yaml_parse(const char *text, const char *name, struct setting *root, struct
     fy_diag_destroy(diag);
 }
 
-void yaml_load(const char *path, struct setting *root, struct config_faults *faults)
+void yaml_load(const char *path, enum yaml_missing missing, struct setting *root, struct config_faults *faults)
 {
     AUTO_FREE char *text = file_read(path, FILE_SIZE_MAX);
 
     if (text != NULL)
-        yaml_parse(text, path, root, faults);
+        yaml_parse(text, path, missing, root, faults);
     else
         config_faults_add(faults, &(struct place){ .file = place_file(path) }, "can't be read: %s", strerror(errno));
 }

@@ -5,11 +5,17 @@
 
 #include "base/setting.h"
 
+/* What a variable or a credential is that is not there. */
+enum yaml_missing {
+    YAML_MISSING_IS_WRONG,
+    YAML_MISSING_IS_EMPTY, /* but in `kafka` and `redis` */
+};
+
 /* Adds what the file holds to `root`, a map (zeroed: empty): maps merge, anything else replaces.
  * Whatever is wrong in the file itself goes to `faults`; the rest of it is added all the same. */
-void yaml_load(const char *path, struct setting *root, struct config_faults *faults);
+void yaml_load(const char *path, enum yaml_missing missing, struct setting *root, struct config_faults *faults);
 /* The same of a text, which faults call `name`. */
-void yaml_parse(const char *text, const char *name, struct setting *root, struct config_faults *faults);
+void yaml_parse(const char *text, const char *name, enum yaml_missing missing, struct setting *root, struct config_faults *faults);
 void setting_done(struct setting *setting);
 
 #endif

@@ -2,6 +2,7 @@
 #include "service/config.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -261,6 +262,25 @@ Test(config, says_which_variable_is_missing)
 {
     (void)unsetenv("STEPD_TEST_NONE");
     check_fault("redis: {url: \"${STEPD_TEST_NONE}\"}\n", 3, 14, "the environment has no STEPD_TEST_NONE");
+}
+
+Test(config, who_only_looks_may_lack_variables_and_credentials)
+{
+    AUTO_FREE char *path = xasprintf("%s/stepd.yaml", folder);
+
+    (void)unsetenv("STEPD_TEST_NONE");
+    (void)unsetenv("CREDENTIALS_DIRECTORY");
+    write_file("stepd.yaml", MINIMAL "functions: {crm: {use: http, event: e, token: \"${STEPD_TEST_NONE}\", secret: \"${CREDENTIAL:crm}\"}}\n");
+    cr_assert_eq(config_load_to_look(path, &config, &faults), 0);
+    cr_assert_str_eq(setting_find(&config_function_find(config, "crm")->options, "token")->text, "");
+    config_destroy(config);
+    config = NULL;
+    cr_assert_eq(config_load(path, &config, &faults), -EINVAL);
+    cr_assert_eq(faults.count, 2);
+    config_faults_done(&faults);
+    write_file("stepd.yaml", MINIMAL "redis: {url: \"${STEPD_TEST_NONE}\"}\n");
+    cr_assert_eq(config_load_to_look(path, &config, &faults), -EINVAL);
+    cr_assert_eq(faults.count, 1);
 }
 
 Test(config, reads_the_default_config_to_the_defaults)
