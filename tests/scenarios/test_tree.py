@@ -57,3 +57,12 @@ def test_every_config_key_is_described_once():
     text = (ROOT / "config/stepd.yaml").read_text()
     keys = re.findall(r"^([a-z_]+):", text, re.M)
     assert len(keys) == len(set(keys))
+
+
+def test_the_page_of_semantics_names_every_scenario_and_no_other():
+    played = set()
+    for path in tracked("tests/conformance/*.c"):
+        _, _, table = path.read_text().partition("const struct scenario scenarios[]")
+        played |= set(re.findall(r'\{ \.name = "([a-z0-9-]+)"', table))
+    named = set(re.findall(r"`([a-z0-9]+(?:-[a-z0-9]+){2,})`", (ROOT / "docs/semantics.md").read_text()))
+    assert named == played
