@@ -248,7 +248,7 @@ static void compare(const struct stepd_test *test, const struct scenario *scenar
     read_times(run);
     for (size_t i = 0; scenario->times != NULL && scenario->times[i] != NULL; i++) {
         if (i == 0 || strcmp(scenario->times[i], scenario->times[i - 1]) != 0 || strncmp(scenario->trace[i], "function", 8) == 0)
-            add(&entries, "%s", scenario->times[i]);
+            entries.items[entries.count++] = (char *)(uintptr_t)scenario->times[i];
     }
     entries.items[entries.count] = NULL;
     expect_lines(scenario, "time", &times, scenario->times != NULL ? (const char *const *)entries.items : NULL);

@@ -56,6 +56,7 @@ static void start(const char *script)
     static char *argv[4] = { "sh", "-c" };
     static char *environment[] = { "PATH=/usr/bin:/bin", NULL };
 
+    free(argv[2]); /* of the one before */
     argv[2] = strdup(script);
     spec.argv = argv;
     spec.environment = environment;
