@@ -115,7 +115,8 @@ void *context_alloc(struct stepd_ctx *ctx, size_t size);
 char *context_strdup(struct stepd_ctx *ctx, const void *text, size_t size);
 /* An error of what is running now. Once suspended nothing is raised any more. */
 void context_raise(struct stepd_ctx *ctx, enum raised_kind kind, const char *name, const char *format, ...) PRINTF_LIKE(4, 5);
-void context_vraise(struct stepd_ctx *ctx, enum raised_kind kind, const char *name, const char *format, va_list arguments);
+void context_vraise(struct stepd_ctx *ctx, enum raised_kind kind, const char *name, const char *format, va_list arguments)
+    PRINTF_LIKE(4, 0);
 void context_set_last(struct stepd_ctx *ctx, const struct failure *failure);
 /* One durable change of ctx->run, whose epoch and owner follow it. False: the attempt is suspended,
  * by the store or by a limit. Module code must not be on the clock. */
