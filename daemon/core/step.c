@@ -270,6 +270,26 @@ static const struct checkpoint *find_finished(struct stepd_ctx *ctx, size_t *ret
     return ctx->run->steps != NULL ? steps_find(ctx->run->steps, ctx->run->phase, ctx->step.id, ret_position) : NULL;
 }
 
+/* Whether a new step is to be made by this call, with the function off the clock; else *ret_status is
+ * what the call answers, from its checkpoint where it is finished. */
+static bool begin_call(struct stepd_ctx *ctx, const char *id, const msgpack_object **ret_result, int64_t *ret_left_ns,
+                       enum stepd_status *ret_status)
+{
+    size_t position;
+
+    if (!open_call(ctx, id, ret_left_ns, ret_status))
+        return false;
+    *ret_status = STEPD_FAILED;
+    if (name_step(ctx, id)) {
+        const struct checkpoint *finished = find_finished(ctx, &position);
+        if (finished == NULL && may_begin(ctx))
+            return true;
+        *ret_status = finished != NULL ? answer(ctx, finished, position, ret_result) : STEPD_SUSPENDED;
+    }
+    context_resume(ctx, *ret_left_ns);
+    return false;
+}
+
 /* ---- running one --------------------------------------------------------------------------------- */
 
 /* Worked out before the step runs: should it hang or crash, its policy may be gone with its thread. */
@@ -355,8 +375,6 @@ static enum stepd_status run_step(struct stepd_ctx *ctx, const struct stepd_poli
 {
     enum stepd_status status;
 
-    if (!may_begin(ctx))
-        return STEPD_SUSPENDED;
     set_up(ctx, policy);
     if (ctx->step.is_at_most_once && !note_start(ctx))
         return STEPD_SUSPENDED;
@@ -373,16 +391,10 @@ static enum stepd_status step_call(struct stepd_ctx *ctx, const struct stepd_pol
     enum stepd_status status;
     bool is_abandoned = false;
     int64_t left_ns = 0;
-    size_t position;
 
-    if (!open_call(ctx, id, &left_ns, &status))
+    if (!begin_call(ctx, id, ret_result, &left_ns, &status))
         return status;
-    status = STEPD_FAILED;
-    if (name_step(ctx, id)) {
-        const struct checkpoint *finished = find_finished(ctx, &position);
-        status = finished != NULL ? answer(ctx, finished, position, ret_result)
-                                  : run_step(ctx, policy, fn, arg, ret_result, &is_abandoned);
-    }
+    status = run_step(ctx, policy, fn, arg, ret_result, &is_abandoned);
     if (!is_abandoned)
         context_resume(ctx, left_ns);
     return status;
@@ -406,21 +418,11 @@ static enum stepd_status sleep_call(struct stepd_ctx *ctx, const char *id, int64
 {
     enum stepd_status status;
     int64_t left_ns = 0;
-    size_t position;
 
-    if (!open_call(ctx, id, &left_ns, &status))
+    if (!begin_call(ctx, id, NULL, &left_ns, &status))
         return status;
-    status = STEPD_FAILED;
-    if (name_step(ctx, id)) {
-        const struct checkpoint *finished = find_finished(ctx, &position);
-        int64_t bounded_ms = time_ms < SLEEP_MAX_MS ? time_ms : SLEEP_MAX_MS;
-        if (finished != NULL)
-            status = answer(ctx, finished, position, NULL);
-        else if (!may_begin(ctx))
-            status = STEPD_SUSPENDED;
-        else
-            status = sleep_anew(ctx, is_delay ? context_now_ms(ctx) + (bounded_ms > 0 ? bounded_ms : 0) : bounded_ms);
-    }
+    int64_t bounded_ms = time_ms < SLEEP_MAX_MS ? time_ms : SLEEP_MAX_MS;
+    status = sleep_anew(ctx, is_delay ? context_now_ms(ctx) + (bounded_ms > 0 ? bounded_ms : 0) : bounded_ms);
     context_resume(ctx, left_ns);
     return status;
 }
@@ -442,8 +444,6 @@ static enum stepd_status send_anew(struct stepd_ctx *ctx, const char *name, cons
     struct bytes packed_data = { data != NULL ? data->data : NULL, data != NULL ? data->size : 0 };
     struct error error = { 0 };
 
-    if (!may_begin(ctx))
-        return STEPD_SUSPENDED;
     set_up(ctx, NULL);
     ctx->step.is_running = true; /* errors are the step's */
     int status = emit_event(ctx, name, packed_data, &error);
@@ -464,15 +464,10 @@ enum stepd_status stepd_send_event(struct stepd_ctx *ctx, const char *id, const 
 {
     enum stepd_status status;
     int64_t left_ns = 0;
-    size_t position;
 
-    if (!open_call(ctx, id, &left_ns, &status))
+    if (!begin_call(ctx, id, NULL, &left_ns, &status))
         return status;
-    status = STEPD_FAILED;
-    if (name_step(ctx, id)) {
-        const struct checkpoint *finished = find_finished(ctx, &position);
-        status = finished != NULL ? answer(ctx, finished, position, NULL) : send_anew(ctx, name, data);
-    }
+    status = send_anew(ctx, name, data);
     context_resume(ctx, left_ns);
     return status;
 }
