@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/text.h"
 
+#include <errno.h>
 #include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
 
 bool text_is_utf8(const void *text, size_t size)
 {
@@ -50,4 +53,14 @@ void text_to_line(const char *text, size_t size, char *line, size_t room)
     for (size_t i = 0; i < size; i++)
         line[i] = is_blank(text[i]) ? ' ' : text[i];
     line[size] = '\0';
+}
+
+int text_refuse(char *ret_why, size_t why_size, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(ret_why, why_size, format, arguments);
+    va_end(arguments);
+    return -EINVAL;
 }

@@ -15,5 +15,7 @@ void text_pack(msgpack_packer *packer, const char *text, size_t size);
 void text_pack_json(struct stepd_ctx *ctx, msgpack_packer *packer, const char *text, size_t size);
 /* At most room - 1 bytes on one line, for a message: control characters become spaces. */
 void text_to_line(const char *text, size_t size, char *line, size_t room);
+/* Why a setting is refused, for a function's `.check`: writes it and returns -EINVAL. */
+int text_refuse(char *ret_why, size_t why_size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -3,9 +3,7 @@
  * exec: makes functions of a config's entries that run a program for each event, one process an
  * attempt. The program may cut its work into steps.
  */
-#include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,18 +22,6 @@
 
 /* ---- options ---------------------------------------------------------------------------------- */
 
-static int refuse(char *ret_why, size_t why_size, const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-static int refuse(char *ret_why, size_t why_size, const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    (void)vsnprintf(ret_why, why_size, format, arguments);
-    va_end(arguments);
-    return -EINVAL;
-}
-
 static bool is_exit_status(const char *text)
 {
     char *end;
@@ -50,19 +36,19 @@ static int check(const void *filled, char *ret_why, size_t why_size)
     enum payload_form form;
 
     if (options->command[0] == NULL || options->command[0][0] == '\0')
-        return refuse(ret_why, why_size, "'command' must be a list: the program, then its arguments");
+        return text_refuse(ret_why, why_size, "'command' must be a list: the program, then its arguments");
     if (!payload_form_parse(options->input, &form))
-        return refuse(ret_why, why_size, "'input' must be event, cloudevent, data or raw, not '%s'", options->input);
+        return text_refuse(ret_why, why_size, "'input' must be event, cloudevent, data or raw, not '%s'", options->input);
     for (const char *const *at = options->environment; *at != NULL; at += 2) {
         if (at[0][0] == '\0' || strchr(at[0], '=') != NULL)
-            return refuse(ret_why, why_size, "'env' has '%s', which can't be the name of a variable", at[0]);
+            return text_refuse(ret_why, why_size, "'env' has '%s', which can't be the name of a variable", at[0]);
     }
     for (const char *const *at = options->fail_on; *at != NULL; at++) {
         if (!is_exit_status(*at))
-            return refuse(ret_why, why_size, "'fail_on' lists exit statuses from 1 to 255, not '%s'", *at);
+            return text_refuse(ret_why, why_size, "'fail_on' lists exit statuses from 1 to 255, not '%s'", *at);
     }
     if (options->line_most < 1024)
-        return refuse(ret_why, why_size, "'max_line' must be at least 1KiB");
+        return text_refuse(ret_why, why_size, "'max_line' must be at least 1KiB");
     return 0;
 }
 

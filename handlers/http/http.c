@@ -6,7 +6,6 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,25 +94,13 @@ static const char *headers_find_wrong(const char *const *headers)
     return NULL;
 }
 
-static int refuse(char *ret_why, size_t why_size, const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-static int refuse(char *ret_why, size_t why_size, const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    (void)vsnprintf(ret_why, why_size, format, arguments);
-    va_end(arguments);
-    return -EINVAL;
-}
-
 static int check_statuses(const char *name, const char *const *patterns, char *ret_why, size_t why_size)
 {
     const char *wrong = statuses_find_wrong(patterns);
 
     if (wrong == NULL)
         return 0;
-    return refuse(ret_why, why_size, "'%s' lists HTTP statuses, as in [2xx, 408], not '%s'", name, wrong);
+    return text_refuse(ret_why, why_size, "'%s' lists HTTP statuses, as in [2xx, 408], not '%s'", name, wrong);
 }
 
 /* What is told of the secret is that it is wrong, never what it is. */
@@ -124,15 +111,15 @@ static int check(const void *filled, char *ret_why, size_t why_size)
     enum payload_form form;
 
     if (!url_is_valid(options->url))
-        return refuse(ret_why, why_size, "'url' must be an http:// or https:// URL");
+        return text_refuse(ret_why, why_size, "'url' must be an http:// or https:// URL");
     if (!is_token(options->method))
-        return refuse(ret_why, why_size, "'method' must be an HTTP method, not '%s'", options->method);
+        return text_refuse(ret_why, why_size, "'method' must be an HTTP method, not '%s'", options->method);
     if (!payload_form_parse(options->body, &form))
-        return refuse(ret_why, why_size, "'body' must be cloudevent, event, data or raw, not '%s'", options->body);
+        return text_refuse(ret_why, why_size, "'body' must be cloudevent, event, data or raw, not '%s'", options->body);
     if (wrong_header != NULL)
-        return refuse(ret_why, why_size, "'headers' has '%s', whose name or value can't stand in a request", wrong_header);
+        return text_refuse(ret_why, why_size, "'headers' has '%s', whose name or value can't stand in a request", wrong_header);
     if (options->secret[0] != '\0' && !signature_secrets_are_valid(options->secret))
-        return refuse(ret_why, why_size, "'secret' must be whsec_ and the base64 of 24 to 64 bytes");
+        return text_refuse(ret_why, why_size, "'secret' must be whsec_ and the base64 of 24 to 64 bytes");
     if (check_statuses("done_on", options->done_on, ret_why, why_size) != 0 ||
         check_statuses("retry_on", options->retry_on, ret_why, why_size) != 0)
         return -EINVAL;
