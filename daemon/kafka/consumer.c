@@ -23,6 +23,7 @@
 #include "base/pulse.h"
 #include "kafka/commits.h"
 #include "kafka/conf.h"
+#include "kafka/ends.h"
 #include "kafka/group.h"
 #include "kafka/handle.h"
 #include "kafka/loads.h"
@@ -36,6 +37,8 @@
 #define IDLE_COMMIT_MS 100       /* nothing came for that long: what is done is committed */
 #define ROUND_MESSAGES 4096      /* served before anything else is looked at */
 #define BURST_MESSAGES 32        /* as many wait: large loads */
+#define SLEEP_MESSAGES 1000      /* with fewer no queue is full */
+#define ASK_MS 5000              /* where partitions end */
 #define MEMORY_MIN ((size_t)64 << 20)
 #define WATCH_MS 1000
 #define TEND_MS 20
@@ -90,6 +93,7 @@ struct consumer {
     struct load **open_last;
     struct load *filling;            /* NULL: none */
     size_t in_flight;                /* at the last sweep, and what was pushed since */
+    bool is_full;                    /* by either of these two */
     size_t memory;                   /* of open loads */
     size_t memory_max;
     size_t round;                    /* messages of this round */
@@ -98,6 +102,9 @@ struct consumer {
     struct partition *revoked;       /* those that something still names */
     struct takings takings;
     size_t loading;                  /* assigned ones that the scout has not ended with */
+    bool must_count_loading;
+    int64_t asked_ms;                /* the scout, for ends */
+    size_t most_queued;              /* since the scout was last asked: librdkafka may sleep since then */
     struct {                         /* the partition of the last message */
         const rd_kafka_topic_t *topic;
         int32_t id;
@@ -199,8 +206,7 @@ static void let_go(struct consumer *consumer, struct partition *partition)
     partition->next = consumer->revoked;
     consumer->revoked = partition;
     consumer->last.topic = NULL;
-    if (!atomic_load(&partition->is_loaded))
-        consumer->loading--;
+    consumer->must_count_loading = true;
 }
 
 static void free_unnamed(struct consumer *consumer)
@@ -220,11 +226,47 @@ static void hear_scout(struct consumer *consumer)
 {
     struct partition *partition;
 
-    while ((partition = scout_take_back(consumer->scout)) != NULL)
+    while ((partition = scout_take_back(consumer->scout)) != NULL) {
         partition->holders--;
+        consumer->must_count_loading = true;
+    }
+    if (!consumer->must_count_loading)
+        return;
+    consumer->must_count_loading = false;
     consumer->loading = 0;
     for (size_t i = 0; i < consumer->assigned.count; i++)
         consumer->loading += !atomic_load(&consumer->assigned.items[i]->is_loaded);
+}
+
+static rd_kafka_topic_partition_list_t *list_all(const struct partition_list *partitions)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)partitions->count);
+
+    for (size_t i = 0; i < partitions->count; i++)
+        rd_kafka_topic_partition_list_add(list, partitions->items[i]->assignment.topic, partitions->items[i]->assignment.partition);
+    return list;
+}
+
+static void ask_ends(struct consumer *consumer)
+{
+    rd_kafka_topic_partition_list_t *list = list_all(&consumer->assigned);
+
+    scout_ask_ends(consumer->scout, &list);
+    consumer->asked_ms = consumer->now_ms;
+}
+
+static void hear_ends(struct consumer *consumer)
+{
+    rd_kafka_topic_partition_list_t *list = scout_take_ends(consumer->scout);
+
+    if (list == NULL)
+        return;
+    for (int i = 0; i < list->cnt; i++) {
+        struct partition *partition = find(&consumer->assigned, list->elems[i].topic, list->elems[i].partition);
+        if (partition != NULL && list->elems[i].offset > partition->end)
+            partition->end = list->elems[i].offset;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
 }
 
 /* ---- what has ended --------------------------------------------------------------------------- */
@@ -307,6 +349,23 @@ static void load_ended(struct consumer *consumer, struct load *load)
     loads_give(&consumer->loads, load);
 }
 
+/* Full until a quarter has ended: messages come in large loads then, not one for each that ends. */
+static void look_whether_full(struct consumer *consumer)
+{
+    size_t queue = (size_t)consumer->settings.queue;
+    size_t memory = consumer->memory_max;
+
+    if (consumer->is_full)
+        consumer->is_full = consumer->in_flight > queue - (queue + 3) / 4 || consumer->memory > memory - memory / 4;
+    else
+        consumer->is_full = consumer->in_flight >= queue || consumer->memory >= memory;
+}
+
+static bool is_held_back(const struct consumer *consumer)
+{
+    return consumer->is_full || consumer->loading > 0 || atomic_load(&consumer->must_pause) || atomic_load(&consumer->must_rewind);
+}
+
 /* Takes back the loads that have ended, and counts what is in flight in the others. */
 static void sweep(struct consumer *consumer)
 {
@@ -326,6 +385,7 @@ static void sweep(struct consumer *consumer)
     }
     consumer->open_last = at;
     consumer->in_flight = in_flight;
+    look_whether_full(consumer);
 }
 
 /* Before a commit: what has ended in loads that have not. */
@@ -354,17 +414,6 @@ static void push_filling(struct consumer *consumer)
     consumer->open_last = &load->next;
     atomic_store_explicit(&load->batch.open, load->batch.count, memory_order_relaxed);
     dispatch_push(consumer->settings.dispatch, &load->batch);
-}
-
-static size_t room(const struct consumer *consumer)
-{
-    size_t queue = (size_t)consumer->settings.queue;
-
-    if (consumer->loading > 0 || atomic_load(&consumer->must_pause) || atomic_load(&consumer->must_rewind))
-        return 0;
-    if (consumer->memory >= consumer->memory_max || consumer->in_flight >= queue)
-        return 0;
-    return queue - consumer->in_flight;
 }
 
 static void on_partition_error(struct consumer *consumer, const rd_kafka_message_t *message);
@@ -399,11 +448,28 @@ static void on_message(rd_kafka_message_t *message, void *opaque)
         rd_kafka_yield(consumer->handle);
 }
 
+/*
+ * A librdkafka that does not know fetch.queue.backoff.ms (before 2.2) sleeps for a second once its queue
+ * is full, however fast it is emptied then. A question to the leaders wakes it.
+ */
+static void keep_awake(struct consumer *consumer, size_t queued)
+{
+    if (queued > consumer->most_queued)
+        consumer->most_queued = queued;
+    if (consumer->most_queued < SLEEP_MESSAGES || queued > consumer->most_queued / 2 || consumer->now_ms == consumer->asked_ms)
+        return;
+    consumer->most_queued = queued;
+    ask_ends(consumer);
+}
+
 /* Hands on what is there, waiting up to wait_ms for the first. */
 static void serve_messages(struct consumer *consumer, int wait_ms)
 {
+    size_t queued = rd_kafka_queue_length(consumer->messages);
+
     consumer->round = 0;
-    consumer->is_burst = rd_kafka_queue_length(consumer->messages) >= BURST_MESSAGES && consumer->memory < consumer->memory_max / 2;
+    consumer->is_burst = queued >= BURST_MESSAGES && consumer->memory < consumer->memory_max / 2;
+    keep_awake(consumer, queued);
     (void)rd_kafka_consume_callback_queue(consumer->messages, wait_ms, on_message, consumer);
     push_filling(consumer);
     consumer->counts.events_consumed += consumer->round;
@@ -423,7 +489,7 @@ static void publish_counts(struct consumer *consumer)
     counts->partitions = consumer->assigned.count;
     counts->in_flight = consumer->in_flight;
     counts->has_joined = consumer->is_joined;
-    counts->is_paused = room(consumer) == 0;
+    counts->is_paused = is_held_back(consumer);
     counts->last_loop_ms = consumer->now_ms;
     pthread_mutex_lock(&consumer->lock);
     consumer->published = *counts;
@@ -441,22 +507,33 @@ static enum reset reset_of(const struct setting *kafka)
     return strcasecmp(text, "error") == 0 || strcasecmp(text, "none") == 0 ? RESET_REFUSED : RESET_EARLIEST;
 }
 
-static bool ask_ends(struct consumer *consumer, const char *topic, int32_t id, int64_t *ret_low, int64_t *ret_high)
+/* Where partitions begin and end. */
+struct places {
+    rd_kafka_topic_partition_list_t *beginnings;
+    rd_kafka_topic_partition_list_t *ends;
+};
+
+static struct places places_ask(struct consumer *consumer, const rd_kafka_topic_partition_list_t *list)
 {
-    return rd_kafka_query_watermark_offsets(consumer->handle, topic, id, ret_low, ret_high, ASK_TIMEOUT_MS) ==
-           RD_KAFKA_RESP_ERR_NO_ERROR;
+    struct places places = { rd_kafka_topic_partition_list_copy(list), rd_kafka_topic_partition_list_copy(list) };
+
+    ends_ask(consumer->handle, places.beginnings, RD_KAFKA_OFFSET_BEGINNING, ASK_TIMEOUT_MS);
+    ends_ask(consumer->handle, places.ends, RD_KAFKA_OFFSET_END, ASK_TIMEOUT_MS);
+    return places;
 }
 
-/* An offset, so that a commit can be made before the first message; logical where no broker says. */
-static int64_t reset_offset(struct consumer *consumer, const char *topic, int32_t id, int64_t *ret_end)
+static void places_done(struct places *places)
 {
-    int64_t low;
-    int64_t high;
+    rd_kafka_topic_partition_list_destroy(places->beginnings);
+    rd_kafka_topic_partition_list_destroy(places->ends);
+}
 
-    if (!ask_ends(consumer, topic, id, &low, &high))
-        return consumer->reset == RESET_LATEST ? RD_KAFKA_OFFSET_END : RD_KAFKA_OFFSET_BEGINNING;
-    *ret_end = high;
-    return consumer->reset == RESET_LATEST ? high : low;
+static int64_t place_find(const rd_kafka_topic_partition_list_t *list, const char *topic, int32_t id)
+{
+    const rd_kafka_topic_partition_t *entry =
+        rd_kafka_topic_partition_list_find((rd_kafka_topic_partition_list_t *)(uintptr_t)list, topic, id);
+
+    return entry != NULL ? entry->offset : ENDS_UNKNOWN;
 }
 
 static void refuse_reset(struct consumer *consumer, const char *topic, int32_t id, const char *why)
@@ -466,20 +543,31 @@ static void refuse_reset(struct consumer *consumer, const char *topic, int32_t i
     consumer->settings.fatal(text);
 }
 
-static struct partition *begin(struct consumer *consumer, const rd_kafka_topic_partition_t *committed)
+/* An offset, so that a commit can be made before the first message; logical where no broker says. */
+static int64_t reset_offset(const struct consumer *consumer, const struct places *places, const char *topic, int32_t id)
 {
-    struct partition_begin begin = { .start = committed->offset, .end = OFFSETS_UNKNOWN };
+    const rd_kafka_topic_partition_list_t *list = consumer->reset == RESET_LATEST ? places->ends : places->beginnings;
+    int64_t offset = place_find(list, topic, id);
+
+    if (offset >= 0)
+        return offset;
+    return consumer->reset == RESET_LATEST ? RD_KAFKA_OFFSET_END : RD_KAFKA_OFFSET_BEGINNING;
+}
+
+static struct partition *begin(struct consumer *consumer, const rd_kafka_topic_partition_t *committed, const struct places *places)
+{
+    struct partition_begin begin = {
+        .start = committed->offset,
+        .metadata = { committed->metadata, committed->metadata_size },
+        .end = place_find(places->ends, committed->topic, committed->partition),
+    };
     bool is_unread;
-    int64_t low;
 
     if (committed->offset < 0) {
         if (consumer->reset == RESET_REFUSED)
             refuse_reset(consumer, committed->topic, committed->partition, "the group has no offset there");
-        begin.start = reset_offset(consumer, committed->topic, committed->partition, &begin.end);
-    } else if (committed->metadata_size > 0) {
-        begin.metadata = (struct bytes){ committed->metadata, committed->metadata_size };
-        if (!ask_ends(consumer, committed->topic, committed->partition, &low, &begin.end))
-            begin.end = OFFSETS_UNKNOWN;
+        begin.start = reset_offset(consumer, places, committed->topic, committed->partition);
+        begin.metadata.size = 0;
     }
     struct partition *partition = partition_create(committed->topic, committed->partition, &begin, &is_unread);
     partition->committed = committed->offset >= 0 ? committed->offset : OFFSETS_UNKNOWN;
@@ -564,7 +652,12 @@ static void on_out_of_range(struct consumer *consumer, struct partition *old)
 
     if (consumer->reset == RESET_REFUSED)
         refuse_reset(consumer, topic, id, "the offset to read next is not there any more");
-    begin.start = reset_offset(consumer, topic, id, &begin.end);
+    rd_kafka_topic_partition_list_t *list = list_of(old);
+    struct places places = places_ask(consumer, list);
+    begin.start = reset_offset(consumer, &places, topic, id);
+    begin.end = place_find(places.ends, topic, id);
+    places_done(&places);
+    rd_kafka_topic_partition_list_destroy(list);
     log_event(LOG_LEVEL_WARN, &fields,
               "the offset to read next is not there any more (deleted by retention, or the topic was made anew): going on at the %s, %" PRId64,
               consumer->reset == RESET_LATEST ? "end" : "beginning", begin.start);
@@ -661,14 +754,16 @@ static void on_assigned(struct consumer *consumer, rd_kafka_topic_partition_list
     log_partitions("partitions assigned:", list);
     consumer->is_joined = true;
     if (list->cnt > 0 && fetch_committed(consumer, committed)) {
+        struct places places = places_ask(consumer, list);
         for (int i = 0; i < list->cnt; i++) {
             const rd_kafka_topic_partition_t *from =
                 rd_kafka_topic_partition_list_find(committed, list->elems[i].topic, list->elems[i].partition);
-            struct partition *partition = begin(consumer, from);
+            struct partition *partition = begin(consumer, from, &places);
             list->elems[i].offset = partition->start;
             forward(consumer, partition);
             take_up(consumer, partition);
         }
+        places_done(&places);
     }
     rd_kafka_topic_partition_list_destroy(committed);
     say_refused("assignment refused", rd_kafka_incremental_assign(consumer->handle, list));
@@ -820,11 +915,8 @@ static void serve_control(struct consumer *consumer)
 /* Control records at the end of a partition never come; librdkafka's position says that it is past them. */
 static void reach_positions(struct consumer *consumer)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)consumer->assigned.count);
+    rd_kafka_topic_partition_list_t *list = list_all(&consumer->assigned);
 
-    for (size_t i = 0; i < consumer->assigned.count; i++)
-        rd_kafka_topic_partition_list_add(list, consumer->assigned.items[i]->assignment.topic,
-                                          consumer->assigned.items[i]->assignment.partition);
     if (rd_kafka_position(consumer->handle, list) == RD_KAFKA_RESP_ERR_NO_ERROR) {
         for (size_t i = 0; i < consumer->assigned.count; i++) {
             if (list->elems[i].offset >= 0)
@@ -837,16 +929,13 @@ static void reach_positions(struct consumer *consumer)
 static void watch_partition(struct consumer *consumer, struct partition *partition)
 {
     int64_t next = offsets_next(partition->offsets);
-    int64_t end = atomic_load(&partition->end);
     int64_t low;
     int64_t high;
 
     if (rd_kafka_get_watermark_offsets(consumer->handle, partition->assignment.topic, partition->assignment.partition, &low, &high) ==
-            RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0 && high > end) {
-        end = high;
-        atomic_store(&partition->end, high);
-    }
-    bool has_moved = next != partition->watched_next || offsets_in_flight(partition->offsets) > 0 || end <= next || room(consumer) == 0;
+            RD_KAFKA_RESP_ERR_NO_ERROR && high > partition->end)
+        partition->end = high;
+    bool has_moved = next != partition->watched_next || offsets_in_flight(partition->offsets) > 0 || partition->end <= next || is_held_back(consumer);
     partition->watched_next = next;
     if (has_moved) {
         partition->moved_ms = consumer->now_ms;
@@ -857,7 +946,7 @@ static void watch_partition(struct consumer *consumer, struct partition *partiti
         return;
     partition->is_stalled = true;
     struct log_fields fields = fields_of(partition, next);
-    log_event(LOG_LEVEL_WARN, &fields, "%" PRId64 " events wait in this partition, and none came for %d s", end - next, STALLED_MS / 1000);
+    log_event(LOG_LEVEL_WARN, &fields, "%" PRId64 " events wait in this partition, and none came for %d s", partition->end - next, STALLED_MS / 1000);
 }
 
 static void view_of(const struct partition *partition, struct partition_view *ret_view)
@@ -865,7 +954,7 @@ static void view_of(const struct partition *partition, struct partition_view *re
     *ret_view = (struct partition_view){
         .partition = partition->assignment.partition,
         .committed = partition->committed,
-        .end = atomic_load(&partition->end),
+        .end = partition->end,
         .in_flight = offsets_in_flight(partition->offsets),
         .is_stalled = partition->is_stalled,
     };
@@ -893,9 +982,12 @@ static void watch(struct consumer *consumer)
         return;
     consumer->watched_ms = consumer->now_ms;
     look_whether_back(consumer);
+    if (consumer->now_ms - consumer->asked_ms >= ASK_MS && consumer->assigned.count > 0)
+        ask_ends(consumer);
     for (size_t i = 0; i < consumer->assigned.count; i++)
         watch_partition(consumer, consumer->assigned.items[i]);
     publish_views(consumer);
+    loads_trim(&consumer->loads);
 }
 
 /* ---- the thread ------------------------------------------------------------------------------- */
@@ -929,6 +1021,7 @@ static void round_of(struct consumer *consumer)
     round_begin(consumer);
     serve_control(consumer);
     hear_scout(consumer);
+    hear_ends(consumer);
     sweep(consumer);
     if (consumer->open != NULL)
         dispatch_nudge(consumer->settings.dispatch);
@@ -939,7 +1032,7 @@ static void round_of(struct consumer *consumer)
     commit_if_due(consumer);
     watch(consumer);
     free_unnamed(consumer);
-    if (room(consumer) == 0) {
+    if (is_held_back(consumer)) {
         wait_for_room(consumer);
     } else {
         consumer->backoff_us = 0;

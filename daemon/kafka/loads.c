@@ -6,13 +6,12 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "kafka/record.h"
 
 #define LARGE_MESSAGES 256
 #define LARGE_BYTES ((size_t)96 << 10)
 #define SMALL_MESSAGES 8
 #define SMALL_BYTES ((size_t)8 << 10)
-#define LARGE_KEPT 64           /* more are given back to the system */
-#define SMALL_KEPT 256
 
 static size_t aligned(size_t size)
 {
@@ -50,31 +49,54 @@ static void load_empty(struct load *load)
     atomic_init(&load->batch.is_mixed, false);
 }
 
-static void list_done(struct load **list)
+static void pool_free(struct load_pool *pool, unsigned count)
 {
-    while (*list != NULL) {
-        struct load *load = *list;
-        *list = load->next;
+    for (; count > 0 && pool->first != NULL; count--) {
+        struct load *load = pool->first;
+        pool->first = load->next;
+        pool->count--;
         load_destroy(load);
     }
 }
 
 void loads_done(struct loads *loads)
 {
-    list_done(&loads->large);
-    list_done(&loads->small);
-    *loads = (struct loads){ 0 };
+    pool_free(&loads->large, loads->large.count);
+    pool_free(&loads->small, loads->small.count);
 }
 
-static struct load *list_pop(struct load **list, unsigned *count)
+static void pool_trim(struct load_pool *pool)
 {
-    struct load *load = *list;
+    pool_free(pool, pool->least);
+    pool->least = pool->count;
+}
 
-    if (load != NULL) {
-        *list = load->next;
-        (*count)--;
+void loads_trim(struct loads *loads)
+{
+    pool_trim(&loads->large);
+    pool_trim(&loads->small);
+}
+
+static struct load *pool_take(struct load_pool *pool, unsigned room, size_t bytes)
+{
+    struct load *load = pool->first;
+
+    if (load == NULL) {
+        pool->least = 0;
+        return load_create(room, bytes);
     }
+    pool->first = load->next;
+    pool->count--;
+    if (pool->count < pool->least)
+        pool->least = pool->count;
     return load;
+}
+
+static void pool_give(struct load_pool *pool, struct load *load)
+{
+    load->next = pool->first;
+    pool->first = load;
+    pool->count++;
 }
 
 struct load *loads_take(struct loads *loads, size_t bytes, bool is_burst)
@@ -84,30 +106,19 @@ struct load *loads_take(struct loads *loads, size_t bytes, bool is_burst)
     if (bytes > LARGE_BYTES)
         load = load_create(1, bytes);
     else if (is_burst || bytes > SMALL_BYTES)
-        load = loads->large != NULL ? list_pop(&loads->large, &loads->large_count) : load_create(LARGE_MESSAGES, LARGE_BYTES);
+        load = pool_take(&loads->large, LARGE_MESSAGES, LARGE_BYTES);
     else
-        load = loads->small != NULL ? list_pop(&loads->small, &loads->small_count) : load_create(SMALL_MESSAGES, SMALL_BYTES);
+        load = pool_take(&loads->small, SMALL_MESSAGES, SMALL_BYTES);
     load_empty(load);
     return load;
-}
-
-static void list_push(struct load **list, unsigned *count, unsigned kept, struct load *load)
-{
-    if (*count >= kept) {
-        load_destroy(load);
-        return;
-    }
-    load->next = *list;
-    *list = load;
-    (*count)++;
 }
 
 void loads_give(struct loads *loads, struct load *load)
 {
     if (load->room == LARGE_MESSAGES)
-        list_push(&loads->large, &loads->large_count, LARGE_KEPT, load);
+        pool_give(&loads->large, load);
     else if (load->room == SMALL_MESSAGES)
-        list_push(&loads->small, &loads->small_count, SMALL_KEPT, load);
+        pool_give(&loads->small, load);
     else
         load_destroy(load);
 }
@@ -130,7 +141,7 @@ size_t load_bytes_of(const rd_kafka_message_t *message, rd_kafka_headers_t **ret
     size_t bytes = message->key_len + message->len;
 
     *ret_headers = NULL;
-    if (rd_kafka_message_headers(message, ret_headers) == RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (record_may_have_headers(message) && rd_kafka_message_headers(message, ret_headers) == RD_KAFKA_RESP_ERR_NO_ERROR)
         bytes += header_bytes(*ret_headers);
     return aligned(bytes);
 }

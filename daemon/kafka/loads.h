@@ -35,12 +35,17 @@ struct load {
     struct batch batch;
 };
 
-/* Unused ones. Zeroed: empty. */
+/* Unused ones of one size. */
+struct load_pool {
+    struct load *first;
+    unsigned count;
+    unsigned least;          /* there were never fewer since the last trim */
+};
+
+/* Zeroed: empty. */
 struct loads {
-    struct load *large;
-    struct load *small;
-    unsigned large_count;
-    unsigned small_count;
+    struct load_pool large;
+    struct load_pool small;
 };
 
 void loads_done(struct loads *loads);
@@ -48,6 +53,8 @@ void loads_done(struct loads *loads);
 struct load *loads_take(struct loads *loads, size_t bytes, bool is_burst);
 /* Takes one back that dispatch has ended with. */
 void loads_give(struct loads *loads, struct load *load);
+/* Now and then: frees those that nobody needed since the last time. */
+void loads_trim(struct loads *loads);
 
 /* Bytes that a copy of this message takes. */
 size_t load_bytes_of(const rd_kafka_message_t *message, rd_kafka_headers_t **ret_headers);

@@ -21,7 +21,7 @@ static struct partition *partition_new(const char *topic, int32_t id, int64_t st
     partition->offsets = offsets_create(start >= 0 ? start : OFFSETS_UNKNOWN);
     partition->committed = OFFSETS_UNKNOWN;
     partition->metadata_max = METADATA_MAX;
-    atomic_init(&partition->end, OFFSETS_UNKNOWN);
+    partition->end = OFFSETS_UNKNOWN;
     partition->watched_next = OFFSETS_UNKNOWN;
     partition->moved_ms = clock_monotonic_ms();
     return partition;
@@ -42,7 +42,7 @@ struct partition *partition_create(const char *topic, int32_t id, const struct p
     struct partition *partition = partition_new(topic, id, begin->start);
     struct error error = { .text = "the partition's end is not known" };
 
-    atomic_store(&partition->end, begin->end);
+    partition->end = begin->end;
     *ret_is_unread = begin->metadata.size > 0 && (begin->end == OFFSETS_UNKNOWN || begin->start < 0 ||
                                                   offsets_decode(partition->offsets, begin->metadata, begin->end, &error) != 0);
     if (*ret_is_unread)
@@ -62,7 +62,7 @@ struct partition *partition_renew(const struct partition *old)
     partition->committed = old->committed;
     partition->committed_told = old->committed_told;
     partition->metadata_max = old->metadata_max;
-    atomic_store(&partition->end, atomic_load(&old->end));
+    partition->end = old->end;
     if (size > 0 && offsets_decode(partition->offsets, (struct bytes){ told, size }, INT64_MAX, &error) != 0)
         refuse_metadata(partition, error.text);
     return partition;

@@ -31,7 +31,7 @@ struct partition {
     bool is_seeking;              /* librdkafka still reads elsewhere: what comes is not for it */
     int64_t forward_until_ms;     /* its queue may come loose until then; 0: no */
     atomic_bool is_loaded;        /* scout: what the store had taken over is known */
-    _Atomic(int64_t) end;         /* scout and consumer: the high watermark; OFFSETS_UNKNOWN */
+    int64_t end;                  /* the high watermark; OFFSETS_UNKNOWN */
     int64_t watched_next;         /* the stall watch: what was next when it last moved */
     int64_t moved_ms;             /* and when; monotonic */
     bool is_stalled;

@@ -9,16 +9,14 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "kafka/ends.h"
 
 #define ASK_TIMEOUT_MS 5000
 #define RETRY_MS 1000
 
-enum errand_kind { ERRAND_LOAD, ERRAND_END };
-
 struct errand {
     struct errand *next;
     struct partition *partition;
-    enum errand_kind kind;
 };
 
 struct scout {
@@ -29,9 +27,11 @@ struct scout {
     atomic_bool is_stopping;
     pthread_mutex_t lock;      /* guards what follows */
     pthread_cond_t wake;
-    struct errand *errands;    /* in order */
-    struct errand **last;
+    struct errand *loads;
     struct errand *ended;
+    rd_kafka_topic_partition_list_t *question; /* NULL: none */
+    rd_kafka_topic_partition_list_t *answer;
+    bool is_asking;
 };
 
 struct scout *scout_create(rd_kafka_t *handle, const struct consumer_settings *settings)
@@ -41,7 +41,6 @@ struct scout *scout_create(rd_kafka_t *handle, const struct consumer_settings *s
 
     scout->handle = handle;
     scout->settings = settings;
-    scout->last = &scout->errands;
     (void)pthread_mutex_init(&scout->lock, NULL);
     (void)pthread_condattr_init(&attributes);
     (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -83,38 +82,47 @@ static void run_load(struct scout *scout, struct partition *partition)
         atomic_store(&partition->is_loaded, true);
 }
 
-static void run_end(struct scout *scout, struct partition *partition)
+/* Caller holds the lock, which is let go of meanwhile; so in run_question(). */
+static void run_errand(struct scout *scout)
 {
-    int64_t low;
-    int64_t high;
+    struct errand *errand = scout->loads;
 
-    if (rd_kafka_query_watermark_offsets(scout->handle, partition->assignment.topic, partition->assignment.partition, &low, &high,
-                                         ASK_TIMEOUT_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
-        atomic_store(&partition->end, high);
+    scout->loads = errand->next;
+    pthread_mutex_unlock(&scout->lock);
+    run_load(scout, errand->partition);
+    pthread_mutex_lock(&scout->lock);
+    errand->next = scout->ended;
+    scout->ended = errand;
 }
 
+static void run_question(struct scout *scout)
+{
+    rd_kafka_topic_partition_list_t *list = scout->question;
+
+    scout->question = NULL;
+    scout->is_asking = true;
+    pthread_mutex_unlock(&scout->lock);
+    ends_ask(scout->handle, list, RD_KAFKA_OFFSET_END, ASK_TIMEOUT_MS);
+    pthread_mutex_lock(&scout->lock);
+    scout->is_asking = false;
+    if (scout->answer != NULL)
+        rd_kafka_topic_partition_list_destroy(scout->answer);
+    scout->answer = list;
+}
+
+/* What a new partition waits for goes before. */
 static void *scout_main(void *argument)
 {
     struct scout *scout = argument;
 
     pthread_mutex_lock(&scout->lock);
     while (!atomic_load(&scout->is_stopping)) {
-        struct errand *errand = scout->errands;
-        if (errand == NULL) {
-            (void)pthread_cond_wait(&scout->wake, &scout->lock);
-            continue;
-        }
-        scout->errands = errand->next;
-        if (scout->errands == NULL)
-            scout->last = &scout->errands;
-        pthread_mutex_unlock(&scout->lock);
-        if (errand->kind == ERRAND_LOAD)
-            run_load(scout, errand->partition);
+        if (scout->loads != NULL)
+            run_errand(scout);
+        else if (scout->question != NULL)
+            run_question(scout);
         else
-            run_end(scout, errand->partition);
-        pthread_mutex_lock(&scout->lock);
-        errand->next = scout->ended;
-        scout->ended = errand;
+            (void)pthread_cond_wait(&scout->wake, &scout->lock);
     }
     pthread_mutex_unlock(&scout->lock);
     return NULL;
@@ -131,34 +139,41 @@ int scout_start(struct scout *scout, struct error *ret_error)
     return 0;
 }
 
-static void send_off(struct scout *scout, struct partition *partition, enum errand_kind kind)
+void scout_load(struct scout *scout, struct partition *partition)
 {
     struct errand *errand = xcalloc(1, sizeof(*errand));
 
     errand->partition = partition;
-    errand->kind = kind;
     pthread_mutex_lock(&scout->lock);
-    if (kind == ERRAND_LOAD) { /* nothing comes before it is done */
-        errand->next = scout->errands;
-        scout->errands = errand;
-        if (errand->next == NULL)
-            scout->last = &errand->next;
-    } else {
-        *scout->last = errand;
-        scout->last = &errand->next;
-    }
+    errand->next = scout->loads;
+    scout->loads = errand;
     pthread_cond_signal(&scout->wake);
     pthread_mutex_unlock(&scout->lock);
 }
 
-void scout_load(struct scout *scout, struct partition *partition)
+void scout_ask_ends(struct scout *scout, rd_kafka_topic_partition_list_t **list)
 {
-    send_off(scout, partition, ERRAND_LOAD);
+    rd_kafka_topic_partition_list_t *unused = *list;
+
+    *list = NULL;
+    pthread_mutex_lock(&scout->lock);
+    if (scout->question == NULL && !scout->is_asking) {
+        scout->question = unused;
+        unused = NULL;
+        pthread_cond_signal(&scout->wake);
+    }
+    pthread_mutex_unlock(&scout->lock);
+    if (unused != NULL)
+        rd_kafka_topic_partition_list_destroy(unused);
 }
 
-void scout_ask_end(struct scout *scout, struct partition *partition)
+rd_kafka_topic_partition_list_t *scout_take_ends(struct scout *scout)
 {
-    send_off(scout, partition, ERRAND_END);
+    pthread_mutex_lock(&scout->lock);
+    rd_kafka_topic_partition_list_t *answer = scout->answer;
+    scout->answer = NULL;
+    pthread_mutex_unlock(&scout->lock);
+    return answer;
 }
 
 struct partition *scout_take_back(struct scout *scout)
@@ -206,8 +221,12 @@ void scout_destroy(struct scout *scout)
 {
     if (scout == NULL)
         return;
-    errands_free(scout->errands);
+    errands_free(scout->loads);
     errands_free(scout->ended);
+    if (scout->question != NULL)
+        rd_kafka_topic_partition_list_destroy(scout->question);
+    if (scout->answer != NULL)
+        rd_kafka_topic_partition_list_destroy(scout->answer);
     (void)pthread_mutex_destroy(&scout->lock);
     (void)pthread_cond_destroy(&scout->wake);
     free(scout);

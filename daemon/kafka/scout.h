@@ -23,9 +23,11 @@ int scout_start(struct scout *scout, struct error *ret_error) MUST_CHECK;
 void scout_load(struct scout *scout, struct partition *partition);
 /* Consumer thread: one that the scout has ended with, or NULL. */
 struct partition *scout_take_back(struct scout *scout);
-/* Consumer thread: asks where this partition ends, and sets `end`; as scout_load(), but does not load.
- * The answer also wakes librdkafka's thread of that broker. */
-void scout_ask_end(struct scout *scout, struct partition *partition);
+/* Consumer thread: asks where these end, unless it is asking already. Takes the list. The question also
+ * wakes librdkafka's threads of the leaders. */
+void scout_ask_ends(struct scout *scout, rd_kafka_topic_partition_list_t **list);
+/* Consumer thread: an answer (see ends_ask()), which is the caller's then, or NULL. */
+rd_kafka_topic_partition_list_t *scout_take_ends(struct scout *scout);
 /* True: its thread has ended. False: it hangs in a call, and everything it uses must stay. */
 bool scout_stop(struct scout *scout, int64_t timeout_ms);
 void scout_destroy(struct scout *scout);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench_consume BROKER TOPIC COUNT [poll|callback|stepd]: reads COUNT messages of TOPIC from its beginning
- * and prints how many a second, and the CPU seconds of a million. `poll` and `callback` are bare loops
- * over librdkafka; `stepd` is the consumer, with a dispatch that ends what it gets on one thread.
- * Without the last word: all of them, in turn.
+ * bench_consume BROKER TOPIC COUNT [poll|callback|stepd|all] [WORK_NS]: reads COUNT messages of TOPIC from
+ * its beginning and prints how many a second, and the CPU seconds of a million. `poll` and `callback` are
+ * bare loops over librdkafka; `stepd` is the consumer, with a dispatch that ends what it gets on one
+ * thread. Each message costs WORK_NS beside.
  */
 #include <librdkafka/rdkafka.h>
 #include <pthread.h>
@@ -18,7 +18,17 @@
 #include "core/dispatch.h"
 #include "kafka/consumer.h"
 
-#define QUEUE 65536
+#define QUEUE 4096
+
+static int64_t work_ns;
+
+static void work(void)
+{
+    int64_t until_ns = work_ns > 0 ? clock_monotonic_ns() + work_ns : 0;
+
+    while (work_ns > 0 && clock_monotonic_ns() < until_ns)
+        ;
+}
 
 /* ---- a dispatch that ends everything at once -------------------------------------------------- */
 
@@ -49,8 +59,11 @@ static void *dispatch_main(void *argument)
         while (batch != NULL) {
             struct batch *next = batch->next;
             unsigned count = batch->count;
-            for (unsigned i = 0; i < count; i++)
-                message_end(&batch->messages[i], message_begin(&batch->messages[i]) ? MESSAGE_DONE : MESSAGE_DROPPED);
+            for (unsigned i = 0; i < count; i++) {
+                bool is_ours = message_begin(&batch->messages[i]);
+                work();
+                message_end(&batch->messages[i], is_ours ? MESSAGE_DONE : MESSAGE_DROPPED);
+            }
             atomic_fetch_add(&dispatch->ended, count);
             batch = next;
         }
@@ -101,6 +114,7 @@ static void on_message(rd_kafka_message_t *message, void *opaque)
 
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
         return;
+    work();
     bare->bytes += message->len;
     if (++bare->count >= the_count)
         rd_kafka_yield(bare->handle);
@@ -253,13 +267,14 @@ int main(int argc, char **argv)
     } ways[] = { { "poll", bare_poll }, { "callback", bare_callback }, { "stepd", with_stepd } };
 
     if (argc < 4)
-        die("usage: bench_consume BROKER TOPIC COUNT [poll|callback|stepd]");
+        die("usage: bench_consume BROKER TOPIC COUNT [poll|callback|stepd|all] [WORK_NS]");
     the_broker = argv[1];
     the_topic = argv[2];
     the_count = strtoull(argv[3], NULL, 10);
+    work_ns = argc > 5 ? atoll(argv[5]) : 0;
     log_open(LOG_LEVEL_WARN, LOG_FORMAT_TEXT);
     for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
-        if (argc > 4 && strcmp(argv[4], ways[i].name) != 0)
+        if (argc > 4 && strcmp(argv[4], "all") != 0 && strcmp(argv[4], ways[i].name) != 0)
             continue;
         struct took took = ways[i].read();
         (void)printf("%-9s %7.0f k/s  %5.2f CPU s a million\n", ways[i].name,
