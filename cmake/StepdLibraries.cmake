@@ -5,6 +5,9 @@ find_package(Threads REQUIRED)
 
 pkg_check_modules(RDKAFKA REQUIRED IMPORTED_TARGET rdkafka>=2.0.2)
 pkg_check_modules(HIREDIS REQUIRED IMPORTED_TARGET hiredis>=0.14)
+# TLS to Redis, where there is one (Debian 12's hiredis has none).
+pkg_check_modules(HIREDIS_SSL IMPORTED_TARGET hiredis_ssl)
+pkg_check_modules(OPENSSL IMPORTED_TARGET openssl)
 pkg_check_modules(MSGPACK REQUIRED IMPORTED_TARGET msgpack>=4)
 pkg_check_modules(FYAML REQUIRED IMPORTED_TARGET libfyaml>=0.7.12)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson>=2.14)

@@ -173,19 +173,15 @@ static void check_settings(struct findings *findings, struct redis_store *store)
     check_eviction(findings, info->str);
 }
 
-static void check_memory(struct findings *findings, const struct config *config)
+static void check_memory(struct findings *findings, struct redis_store *store)
 {
-    struct link_address address;
     struct link link;
 
-    if (link_address_parse(config->redis.url, &address, NULL) != 0)
+    if (store_open_link(store, 0, &link, NULL) != 0)
         return;
-    if (link_open(&link, &address, config->redis.timeout_ms, NULL) == 0) {
-        check_listpack(findings, &link, "zset-max-listpack-value", "zset-max-ziplist-value");
-        check_listpack(findings, &link, "hash-max-listpack-value", "hash-max-ziplist-value");
-        link_close(&link);
-    }
-    link_address_done(&address);
+    check_listpack(findings, &link, "zset-max-listpack-value", "zset-max-ziplist-value");
+    check_listpack(findings, &link, "hash-max-listpack-value", "hash-max-ziplist-value");
+    link_close(&link);
 }
 
 static void check_workers(struct findings *findings, struct redis_store *store)
@@ -233,7 +229,7 @@ static void check_redis(struct findings *findings, struct ctl *ctl)
         return;
     }
     check_settings(findings, ctl->store);
-    check_memory(findings, ctl->config);
+    check_memory(findings, ctl->store);
     check_workers(findings, ctl->store);
     check_orphans(findings, ctl->store);
 }

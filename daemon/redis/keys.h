@@ -16,7 +16,12 @@
  *   asked:<worker>            set     runs of it that a person has cancelled
  *   claim:<worker>            string  its latest claim, so that a lost reply can be given again
  *
- * `PREFIX{0}:inngest`, a hash: what each app of an SDK registered; and `PREFIX:shards`, their number. A worker is its incarnation in hex digits.
+ * and in shard 0, for all shards:
+ *
+ *   shards                    string  their number
+ *   inngest                   hash    what each app of an SDK registered
+ *
+ * A worker is its incarnation in hex digits.
  * The scripts write these names too: change both.
  */
 #ifndef STEPD_REDIS_KEYS_H

@@ -3,16 +3,13 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -21,108 +18,57 @@
 #include "base/pulse.h"
 #include "redis/keys.h"
 #include "redis/port.h"
-#include "scripts.h"
+#include "redis/topology.h"
 
-#define BATCH_REQUESTS 1024
-#define BATCH_BYTES ((size_t)16 << 20)
-#define BACKOFF_MIN_MS 10
-#define BACKOFF_MAX_MS 250
-#define SHA_SIZE 40
+#define LOOK_AGAIN_MS 250        /* for where shards live, while it is not known */
+#define LOOK_LEAST_MS 50         /* between two looks */
+#define SENTINEL_EVERY_MS 1000   /* a master that was replaced may not know it */
+#define CLUSTER_EVERY_MS 10000   /* its nodes say by themselves what moved */
 
-/* A script is sent as its parts, one after another. */
-#define SCRIPT_PARTS 6
-struct script {
-    const char *name;
-    const char *parts[SCRIPT_PARTS];
+struct shard {
+    char *prefix;
+    _Atomic(struct lane *) home;           /* NULL: not known where it lives; written under the store's lock */
+    _Atomic(uint64_t) lineage;             /* of the data behind it; 0: none was seen. Under renew_lock */
+    _Atomic(int64_t) clock_offset_ms;      /* its server's time less our monotonic one */
 };
 
-static const struct script SCRIPTS[] = {
-    { "take", { script_common, script_order, script_change, script_take } },
-    { "advance", { script_checkpoint, script_common, script_order, script_ending, script_change, script_advance } },
-    { "queue_behind", { script_common, script_order, script_queue_behind } },
-    { "remember", { script_common, script_remember } },
-    { "claim", { script_common, script_claim } },
-    { "condemn", { script_common, script_condemn } },
-    { "heartbeat", { script_common, script_heartbeat } },
-    { "reap", { script_common, script_worker, script_reap } },
-    { "leave", { script_common, script_worker, script_leave } },
-    { "trim_taken", { script_common, script_trim_taken } },
-    { "forget", { script_common, script_forget } },
-    { "cancel", { script_common, script_order, script_ending, script_worker, script_cancel } },
-    { "retry", { script_common, script_order, script_retry } },
-};
-#define SCRIPT_COUNT (sizeof(SCRIPTS) / sizeof(SCRIPTS[0]))
-
-/* One call on its way. On its caller's stack; the store thread owns it until `done` is posted. */
-struct request {
-    struct request *next;
-    char *command;             /* as it goes over the wire */
-    size_t size;
-    int script;                /* whose digest stands at sha_at; -1: a plain command */
-    size_t sha_at;
-    struct script_call *call;  /* script >= 0 */
-    redisReply *reply;
+/* A lane, and how connecting it ended. */
+struct route {
+    struct lane *lane;
+    struct redis_place place;              /* where it leads; "": nowhere */
+    bool must_lead;                        /* the lane is to be told so */
+    bool was_tried;
     int status;
-    sem_t done;
-};
-
-struct request_list {
-    struct request *first;
-    struct request **end;
+    struct error error;
 };
 
 struct redis_store {
-    struct store port;
+    struct store port;                     /* first */
     struct store_settings settings;
-    char **prefixes;                       /* by shard */
-    struct link_address address;
-
-    pthread_t thread;
+    struct redis_url url;
+    struct shard *shards;
     bool is_started;
-    atomic_bool is_stopping;
-    atomic_bool is_up;
-    _Atomic(int64_t) clock_offset_ms;      /* Redis's time less our monotonic one */
+    bool has_scout;
+    pthread_t scout;
+    atomic_bool is_running;                /* it started well */
+    atomic_bool is_agreed;                 /* Redis knows the same number of shards */
+
+    pthread_mutex_t renew_lock;            /* before `lock` */
 
     pthread_mutex_t lock;
-    pthread_cond_t changed;                /* something waits, or is_stopping */
-    struct request_list waiting;           /* lock */
+    pthread_cond_t changed;                /* must_look, is_stopping, a route was tried, the scout has looked */
+    struct route **routes;                 /* lock; each stays until the end */
+    size_t route_count;                    /* lock */
+    struct request_list homeless;          /* lock */
+    bool must_look;                        /* lock; for where the shards live */
+    bool has_looked;                       /* lock */
+    struct error look_error;               /* lock */
+    int look_status;                       /* lock; of the scout's latest look */
+    bool is_stopping;                      /* lock */
     struct incarnation incarnation;        /* lock */
     void (*on_due)(void *context, int shard, int64_t due_ms); /* lock; called under it */
     void *on_due_context;                  /* lock */
-
-    struct link link;                      /* store thread only, from here on */
-    bool is_linked;
-    struct link last_link;                 /* the one before: where to and who we were */
-    char digests[SCRIPT_COUNT][SHA_SIZE + 1];
-    bool has_scripts;
-    bool is_away;                          /* said so; not back yet */
-    int64_t away_since_ms;
-    int64_t backoff_ms;
 };
-
-/* ---- lists ------------------------------------------------------------------------------------ */
-
-static void list_init(struct request_list *list)
-{
-    list->first = NULL;
-    list->end = &list->first;
-}
-
-static void list_add(struct request_list *list, struct request *request)
-{
-    request->next = NULL;
-    *list->end = request;
-    list->end = &request->next;
-}
-
-static struct request *list_take(struct request_list *list)
-{
-    struct request *request = list->first;
-
-    if (request != NULL && (list->first = request->next) == NULL)
-        list->end = &list->first;
-    return request;
-}
 
 /* ---- the life of it ---------------------------------------------------------------------------- */
 
@@ -145,12 +91,14 @@ struct redis_store *store_create(const struct store_settings *settings)
     store->settings = *settings;
     store->settings.url = xstrdup(settings->url);
     store->settings.prefix = xstrdup(settings->prefix);
-    store->prefixes = xcalloc((size_t)settings->shards, sizeof(*store->prefixes));
-    for (int shard = 0; shard < settings->shards; shard++)
-        store->prefixes[shard] = keys_shard_prefix(settings->prefix, shard);
+    store->shards = xcalloc((size_t)settings->shards, sizeof(*store->shards));
+    for (int shard = 0; shard < settings->shards; shard++) {
+        store->shards[shard].prefix = keys_shard_prefix(settings->prefix, shard);
+        store->shards[shard].clock_offset_ms = clock_wall_ms() - clock_monotonic_ms();
+    }
     store->incarnation = new_incarnation();
-    store->clock_offset_ms = clock_wall_ms() - clock_monotonic_ms();
-    list_init(&store->waiting);
+    request_list_init(&store->homeless);
+    (void)pthread_mutex_init(&store->renew_lock, NULL);
     (void)pthread_mutex_init(&store->lock, NULL);
     (void)pthread_condattr_init(&monotonic);
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -159,12 +107,29 @@ struct redis_store *store_create(const struct store_settings *settings)
     return store;
 }
 
+static void end_homeless(struct redis_store *store)
+{
+    struct request *request;
+
+    do {
+        (void)pthread_mutex_lock(&store->lock);
+        request = request_list_take(&store->homeless);
+        (void)pthread_mutex_unlock(&store->lock);
+        if (request != NULL)
+            request_end(request, -ESHUTDOWN, NULL);
+    } while (request != NULL);
+}
+
 void store_stop(struct redis_store *store)
 {
     (void)pthread_mutex_lock(&store->lock);
     store->is_stopping = true;
+    size_t count = store->route_count; /* no more come */
     (void)pthread_cond_broadcast(&store->changed);
     (void)pthread_mutex_unlock(&store->lock);
+    for (size_t i = 0; i < count; i++)
+        lane_stop(store->routes[i]->lane);
+    end_homeless(store);
 }
 
 void store_destroy(struct redis_store *store)
@@ -172,17 +137,22 @@ void store_destroy(struct redis_store *store)
     if (store == NULL)
         return;
     store_stop(store);
-    if (store->is_started)
-        (void)pthread_join(store->thread, NULL);
-    link_close(&store->link);
-    link_address_done(&store->address);
+    if (store->has_scout)
+        (void)pthread_join(store->scout, NULL);
+    for (size_t i = 0; i < store->route_count; i++) {
+        lane_destroy(store->routes[i]->lane);
+        free(store->routes[i]);
+    }
+    free(store->routes);
     for (int shard = 0; shard < store->settings.shards; shard++)
-        free(store->prefixes[shard]);
-    free(store->prefixes);
+        free(store->shards[shard].prefix);
+    free(store->shards);
+    url_done(&store->url);
     free((char *)store->settings.url);
     free((char *)store->settings.prefix);
     (void)pthread_cond_destroy(&store->changed);
     (void)pthread_mutex_destroy(&store->lock);
+    (void)pthread_mutex_destroy(&store->renew_lock);
     free(store);
 }
 
@@ -191,9 +161,19 @@ struct store *store_port(struct redis_store *store)
     return &store->port;
 }
 
+bool store_shard_is_up(struct redis_store *store, int shard)
+{
+    struct lane *lane = store->shards[shard].home;
+    return lane != NULL && lane_is_up(lane);
+}
+
 bool store_is_up(struct redis_store *store)
 {
-    return store->is_up;
+    for (int shard = 0; shard < store->settings.shards; shard++) {
+        if (!store_shard_is_up(store, shard))
+            return false;
+    }
+    return true;
 }
 
 struct incarnation store_incarnation(struct redis_store *store)
@@ -204,6 +184,7 @@ struct incarnation store_incarnation(struct redis_store *store)
     return incarnation;
 }
 
+/* Under renew_lock. */
 static void renew(struct redis_store *store, bool is_rollback)
 {
     (void)pthread_mutex_lock(&store->lock);
@@ -215,12 +196,24 @@ static void renew(struct redis_store *store, bool is_rollback)
 
 void store_renew(struct redis_store *store)
 {
+    (void)pthread_mutex_lock(&store->renew_lock);
     renew(store, false);
+    (void)pthread_mutex_unlock(&store->renew_lock);
+}
+
+int64_t store_shard_now_ms(struct redis_store *store, int shard)
+{
+    return clock_monotonic_ms() + store->shards[shard].clock_offset_ms;
 }
 
 int64_t store_now_ms(struct redis_store *store)
 {
-    return clock_monotonic_ms() + store->clock_offset_ms;
+    return store_shard_now_ms(store, 0);
+}
+
+uint64_t store_lineage(struct redis_store *store, int shard)
+{
+    return store->shards[shard].lineage;
 }
 
 void store_made_due(struct redis_store *store, int shard, int64_t due_ms)
@@ -243,7 +236,7 @@ int store_shard_of(const struct redis_store *store, const char *run_id)
 
 const char *store_prefix(const struct redis_store *store, int shard)
 {
-    return store->prefixes[shard];
+    return store->shards[shard].prefix;
 }
 
 const struct store_settings *store_settings(const struct redis_store *store)
@@ -259,208 +252,131 @@ void store_on_due(struct redis_store *store, void (*on_due)(void *context, int s
     (void)pthread_mutex_unlock(&store->lock);
 }
 
-/* ---- connecting (store thread, and store_start before there is one) ---------------------------- */
+/* ---- what is found behind a link (lane threads) -------------------------------------------------- */
 
-static int ask(struct redis_store *store, redisReply **ret_reply, struct error *ret_error, const char *format, ...)
+static bool is_home(const struct redis_store *store, int shard, const struct lane *lane)
 {
-    va_list arguments;
-
-    va_start(arguments, format);
-    redisReply *reply = redisvCommand(store->link.redis, format, arguments);
-    va_end(arguments);
-    if (reply == NULL)
-        return error_set(ret_error, EAGAIN, "Redis: %s", store->link.redis->errstr);
-    if (reply->type == REDIS_REPLY_ERROR) {
-        int status = error_set(ret_error, strncmp(reply->str, "NOPERM", 6) == 0 ? EACCES : EAGAIN,
-                               "Redis says: %.160s", reply->str);
-        freeReplyObject(reply);
-        return status;
-    }
-    *ret_reply = reply;
-    return 0;
+    return store->shards[shard].home == lane;
 }
 
-/* The caller frees. */
-static char *script_text(const struct script *script)
+static int check_shards(struct redis_store *store, struct link *link, struct error *ret_error)
 {
-    char *text = xstrdup("");
-
-    for (size_t i = 0; i < SCRIPT_PARTS && script->parts[i] != NULL; i++) {
-        char *longer = xasprintf("%s%s", text, script->parts[i]);
-        free(text);
-        text = longer;
-    }
-    return text;
-}
-
-static int load_scripts(struct redis_store *store, struct error *ret_error)
-{
-    for (size_t i = 0; i < SCRIPT_COUNT; i++) {
-        AUTO_FREE char *text = script_text(&SCRIPTS[i]);
-        AUTO_REPLY reply = NULL;
-        int status = ask(store, &reply, ret_error, "SCRIPT LOAD %s", text);
-        if (status != 0)
-            return status;
-        if (reply->type != REDIS_REPLY_STRING || reply->len != SHA_SIZE)
-            return error_set(ret_error, EAGAIN, "Redis: SCRIPT LOAD answered no digest");
-        memcpy(store->digests[i], reply->str, SHA_SIZE);
-    }
-    store->has_scripts = true;
-    return 0;
-}
-
-static int check_shards(struct redis_store *store, struct error *ret_error)
-{
+    const char *prefix = store_prefix(store, 0);
     AUTO_REPLY set = NULL;
     AUTO_REPLY stands = NULL;
 
-    int status = ask(store, &set, ret_error, "SETNX %s:shards %d", store->settings.prefix, store->settings.shards);
-    if (status == 0)
-        status = ask(store, &stands, ret_error, "GET %s:shards", store->settings.prefix);
+    int status = link_ask(link, &set, ret_error, "SETNX %sshards %d", prefix, store->settings.shards);
+    if (status != 0 && strstr(ret_error->text, "READONLY") == NULL)
+        return status;
+    status = link_ask(link, &stands, ret_error, "GET %sshards", prefix);
     if (status != 0)
         return status;
-    int shards = stands->type == REDIS_REPLY_STRING ? atoi(stands->str) : 0;
+    int shards = stands->type == REDIS_REPLY_STRING ? atoi(stands->str) : store->settings.shards;
     if (shards == store->settings.shards)
         return 0;
     return error_set(ret_error, EINVAL, "redis.shards is %d, but the runs under '%s' in this Redis are spread over %d: "
                      "set it to %d, or use another redis.prefix", store->settings.shards, store->settings.prefix, shards, shards);
 }
 
-/* CONFIG may be closed to us; then nothing is said. */
-static void check_setting(struct redis_store *store, const char *name, const char *wanted, const char *why)
-{
-    AUTO_REPLY reply = redisCommand(store->link.redis, "CONFIG GET %s", name);
-
-    if (reply == NULL || reply->type != REDIS_REPLY_ARRAY || reply->elements != 2)
-        return;
-    if (strcmp(reply->element[1]->str, wanted) != 0)
-        log_warn("Redis has %s %s: %s; set it to %s", name, reply->element[1]->str, why, wanted);
-}
-
-static int set_clock(struct redis_store *store, struct error *ret_error)
+static int set_clock(struct redis_store *store, struct lane *lane, struct link *link, struct error *ret_error)
 {
     AUTO_REPLY reply = NULL;
-    int status = ask(store, &reply, ret_error, "TIME");
+    int status = link_ask(link, &reply, ret_error, "TIME");
 
-    if (status == 0 && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2)
-        store->clock_offset_ms = atoll(reply->element[0]->str) * 1000 + atoll(reply->element[1]->str) / 1000 - clock_monotonic_ms();
-    return status;
-}
-
-static int connect_link(struct redis_store *store, struct error *ret_error)
-{
-    int status = link_open(&store->link, &store->address, store->settings.timeout_ms, ret_error);
-    if (status != 0)
+    if (status != 0 || reply->type != REDIS_REPLY_ARRAY || reply->elements != 2)
         return status;
-    link_cut_off(&store->link, &store->last_link);
-    status = check_shards(store, ret_error);
-    if (status == 0)
-        status = set_clock(store, ret_error);
-    if (status == 0)
-        status = load_scripts(store, ret_error);
-    if (status != 0) {
-        link_close(&store->link);
-        return status;
+    int64_t now_ms = atoll(reply->element[0]->str) * 1000 + atoll(reply->element[1]->str) / 1000;
+    for (int shard = 0; shard < store->settings.shards; shard++) {
+        if (is_home(store, shard, lane))
+            store->shards[shard].clock_offset_ms = now_ms - clock_monotonic_ms();
     }
-
-    bool is_first = store->last_link.run_id[0] == '\0';
-    bool is_other = strcmp(store->link.run_id, store->last_link.run_id) != 0;
-    if (is_other) {
-        check_setting(store, "appendonly", "yes", "what waits in it is lost when it stops");
-        check_setting(store, "maxmemory-policy", "noeviction", "it may drop runs when its memory is full");
-    }
-    store->last_link = store->link;
-    store->is_linked = true;
-    if (is_other && !is_first)
-        renew(store, true);
     return 0;
 }
 
-static void disconnect(struct redis_store *store)
+static int check_role(const struct redis_store *store, const struct link *link, struct error *ret_error)
 {
-    link_close(&store->link);
-    store->is_linked = false;
+    if (store->url.kind == URL_SERVER && link->is_cluster_node)
+        return error_set(ret_error, EINVAL, "redis.url leads to a node of a Redis Cluster: begin it with redis+cluster://");
+    if (store->url.kind != URL_SERVER && link->is_replica)
+        return error_set(ret_error, EAGAIN, "it is a replica by now");
+    return 0;
 }
 
-static void say_away(struct redis_store *store, const char *why)
+static void warn_of_settings(const struct link *link)
 {
-    store->is_up = false;
-    if (store->is_away)
-        return;
-    store->is_away = true;
-    store->away_since_ms = clock_monotonic_ms();
-    const char *script = strstr(why, " script: "); /* and its digest: of no use to a reader */
-    int length = (int)(script != NULL ? (size_t)(script - why) : strlen(why));
-    log_warn("Redis does not work now (%.*s): runs that need it wait, nothing is lost, trying on", length, why);
+    if (!link->is_append_only)
+        log_warn("Redis has appendonly no: what waits in it is lost when it stops; set it to yes");
+    if (link->evicts)
+        log_warn("Redis has a maxmemory-policy by which it may drop runs when its memory is full; set it to noeviction");
+    if (link->trusts_replicas)
+        log_warn("Redis has replicas and min-replicas-to-write 0: cut off from them it goes on taking what a failover will lose; "
+                 "set it to 1, and min-replicas-max-lag to 2");
 }
 
-static void say_back(struct redis_store *store)
+/* What its shards stand on by now; where it is not what they stood on, the last writes may be lost. */
+static void settle(struct redis_store *store, struct lane *lane)
 {
-    store->is_up = true;
-    store->backoff_ms = BACKOFF_MIN_MS;
-    if (!store->is_away)
-        return;
-    store->is_away = false;
-    log_info("Redis works again after %.1f s", (double)(clock_monotonic_ms() - store->away_since_ms) / 1000);
-}
+    uint64_t lineage = lane_lineage(lane);
+    bool is_rollback = false;
 
-/* ---- the store thread -------------------------------------------------------------------------- */
-
-static struct timespec monotonic_in(int64_t ms)
-{
-    struct timespec at;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += ms / 1000;
-    at.tv_nsec += ms % 1000 * 1000000;
-    if (at.tv_nsec >= 1000000000) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000;
+    (void)pthread_mutex_lock(&store->renew_lock);
+    for (int shard = 0; shard < store->settings.shards; shard++) {
+        if (!is_home(store, shard, lane) || store->shards[shard].lineage == lineage)
+            continue;
+        is_rollback = is_rollback || store->shards[shard].lineage != 0;
+        store->shards[shard].lineage = lineage;
     }
-    return at;
+    if (is_rollback)
+        renew(store, true);
+    (void)pthread_mutex_unlock(&store->renew_lock);
 }
 
-static void back_off(struct redis_store *store)
+static bool is_new_to_us(const struct redis_store *store, uint64_t lineage)
 {
-    struct timespec until = monotonic_in(store->backoff_ms);
+    for (int shard = 0; shard < store->settings.shards; shard++) {
+        if (store->shards[shard].lineage == lineage)
+            return false;
+    }
+    return true;
+}
 
-    store->backoff_ms = store->backoff_ms * 2 < BACKOFF_MAX_MS ? store->backoff_ms * 2 : BACKOFF_MAX_MS;
+static int on_linked(void *context, struct lane *lane, struct link *link, struct error *ret_error)
+{
+    struct redis_store *store = context;
+
+    int status = check_role(store, link, ret_error);
+    if (status == 0 && is_home(store, 0, lane))
+        status = check_shards(store, link, ret_error);
+    if (status == 0)
+        status = set_clock(store, lane, link, ret_error);
+    if (status != 0)
+        return status;
+    if (is_home(store, 0, lane))
+        store->is_agreed = true;
+    if (is_new_to_us(store, link->lineage))
+        warn_of_settings(link);
+    settle(store, lane);
+    return 0;
+}
+
+static void on_tried(void *context, struct lane *lane, int status, const struct error *error)
+{
+    struct redis_store *store = context;
+
     (void)pthread_mutex_lock(&store->lock);
-    while (!store->is_stopping && pthread_cond_timedwait(&store->changed, &store->lock, &until) != ETIMEDOUT)
-        ;
-    (void)pthread_mutex_unlock(&store->lock);
-}
-
-static void deliver(struct request *request, int status, redisReply *reply)
-{
-    request->status = status;
-    request->reply = reply;
-    (void)sem_post(&request->done); /* the caller's stack is gone from here on */
-}
-
-static void format_request(struct request *request, size_t count, const char **words, const size_t *sizes)
-{
-    free(request->command);
-    int size = redisFormatCommandArgv(&request->command, (int)count, words, sizes);
-    if (size < 0)
-        abort();
-    request->size = (size_t)size;
-}
-
-static void format_script(struct redis_store *store, struct request *request)
-{
-    static const char NO_DIGEST[SHA_SIZE + 1] = "0000000000000000000000000000000000000000";
-    struct script_call *call = request->call;
-    const char *prefix = store->prefixes[call->shard];
-    const char *words[SCRIPT_MAX_ARGUMENTS + 4] = { "EVALSHA", NO_DIGEST, "1", prefix };
-    size_t sizes[SCRIPT_MAX_ARGUMENTS + 4] = { 7, SHA_SIZE, 1, strlen(prefix) };
-
-    for (size_t i = 0; i < call->count; i++) {
-        words[i + 4] = call->arguments[i].size != 0 ? call->arguments[i].data : "";
-        sizes[i + 4] = call->arguments[i].size;
+    for (size_t i = 0; i < store->route_count; i++) {
+        struct route *route = store->routes[i];
+        if (route->lane != lane)
+            continue;
+        route->was_tried = true;
+        route->status = status;
+        if (status != 0)
+            route->error = *error;
     }
-    format_request(request, call->count + 4, words, sizes);
-    request->sha_at = (size_t)snprintf(NULL, 0, "*%zu\r\n$7\r\nEVALSHA\r\n$40\r\n", call->count + 4);
+    (void)pthread_cond_broadcast(&store->changed);
+    (void)pthread_mutex_unlock(&store->lock);
+    if (status == -EINVAL && store->is_running && store->settings.fatal != NULL)
+        store->settings.fatal(error->text);
 }
 
 /* What is sent in this worker's name is sent in its name of now. */
@@ -471,315 +387,428 @@ static void follow_incarnation(struct redis_store *store, struct request *reques
     struct incarnation self = store_incarnation(store);
     if (memcmp(&self, &request->call->owner, sizeof(self)) == 0)
         return;
-    request->call->owner = self;
-    keys_worker(&self, request->call->owner_hex);
-    format_script(store, request);
+    script_set_owner(request->call, &self);
+    redisFreeCommand(request->command);
+    request->command = script_format(request->call, store_prefix(store, request->shard), &request->size, &request->sha_at);
 }
 
-/* Takes what waits, after `batch`; waits for something. False: stop. */
-static bool collect(struct redis_store *store, struct request_list *batch)
+static enum lane_admission on_admit(void *context, struct lane *lane, struct request *request)
+{
+    struct redis_store *store = context;
+
+    if (!is_home(store, request->shard, lane))
+        return LANE_LOSES;
+    if (!store->is_agreed)
+        return LANE_PUTS_OFF;
+    if (store->shards[request->shard].lineage != lane_lineage(lane))
+        settle(store, lane);
+    follow_incarnation(store, request);
+    return LANE_SENDS;
+}
+
+static void on_heard(void *context, const struct request *request, const redisReply *reply)
+{
+    struct redis_store *store = context;
+
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 2)
+        return;
+    /* A reply that waited to be read makes Redis seem slow: believe the fast ones. */
+    int64_t sample = reply->element[1]->integer - clock_monotonic_ms();
+    struct shard *shard = &store->shards[request->shard];
+    int64_t offset = shard->clock_offset_ms;
+    shard->clock_offset_ms = sample >= offset ? sample : offset - (offset - sample + 31) / 32;
+}
+
+/* ---- routes -------------------------------------------------------------------------------------- */
+
+static void on_route(void *context, struct request *request)
+{
+    struct redis_store *store = context;
+    struct lane *lane = store->shards[request->shard].home;
+
+    if (lane == NULL) {
+        (void)pthread_mutex_lock(&store->lock);
+        lane = store->shards[request->shard].home;
+        bool must_wait = lane == NULL && !store->is_stopping;
+        if (must_wait)
+            request_list_add(&store->homeless, request);
+        (void)pthread_mutex_unlock(&store->lock);
+        if (must_wait)
+            return;
+    }
+    if (lane == NULL || !lane_push(lane, request))
+        request_end(request, -ESHUTDOWN, NULL);
+}
+
+static void look_soon(struct redis_store *store)
+{
+    store->must_look = true;
+    (void)pthread_cond_broadcast(&store->changed);
+}
+
+static void on_astray(void *context, struct lane *lane, int shard, const struct redis_place *place);
+
+/* Under the lock. NULL: no thread can be started now. */
+static struct route *add_route(struct redis_store *store)
+{
+    struct route *route = xcalloc(1, sizeof(*route));
+
+    route->lane = lane_create(&(struct lane_settings){
+        .url = &store->url,
+        .timeout_ms = store->settings.timeout_ms,
+        .host = { .linked = on_linked, .tried = on_tried, .admit = on_admit, .route = on_route, .astray = on_astray,
+                  .heard = on_heard, .context = store },
+    });
+    int status = lane_start(route->lane);
+    if (status != 0) {
+        log_error("can't start a thread for Redis: %s", strerror(-status));
+        lane_destroy(route->lane);
+        free(route);
+        return NULL;
+    }
+    store->routes = xrealloc(store->routes, (store->route_count + 1) * sizeof(struct route *));
+    store->routes[store->route_count++] = route;
+    return route;
+}
+
+static bool is_used(const struct redis_store *store, const struct route *route)
+{
+    for (int shard = 0; shard < store->settings.shards; shard++) {
+        if (is_home(store, shard, route->lane))
+            return true;
+    }
+    return false;
+}
+
+/* Under the lock: one that leads there, one that nobody uses any more, or a new one. */
+static struct route *route_to(struct redis_store *store, const struct redis_place *place)
+{
+    struct route *unused = NULL;
+
+    for (size_t i = 0; i < store->route_count; i++) {
+        if (place_is_same(&store->routes[i]->place, place))
+            return store->routes[i];
+        if (!is_used(store, store->routes[i]))
+            unused = store->routes[i];
+    }
+    struct route *route = unused != NULL ? unused : add_route(store);
+    if (route == NULL)
+        return NULL;
+    route->place = *place;
+    route->must_lead = true;
+    return route;
+}
+
+/* Under the lock; then lead_routes(). */
+static void set_home(struct redis_store *store, int shard, const struct redis_place *place)
+{
+    struct route *route = place->name[0] != '\0' ? route_to(store, place) : NULL;
+
+    if (route == NULL || store->shards[shard].home == route->lane)
+        return;
+    store->shards[shard].home = route->lane;
+    if (shard == 0 && !store->is_agreed)
+        route->must_lead = true; /* linked before, it has not looked for the number of shards */
+}
+
+/* Under the lock: all lanes go where they lead by now; those that no shard needs rest. */
+static void lead_routes(struct redis_store *store)
+{
+    for (size_t i = 0; i < store->route_count; i++) {
+        struct route *route = store->routes[i];
+        if (route->place.name[0] != '\0' && !is_used(store, route)) {
+            route->place = (struct redis_place){ .port = 0 };
+            route->must_lead = true;
+        }
+        if (!route->must_lead)
+            continue;
+        route->must_lead = false;
+        route->was_tried = false;
+        lane_lead_to(route->lane, route->place.name[0] != '\0' ? &route->place : NULL);
+    }
+}
+
+static void on_astray(void *context, struct lane *lane, int shard, const struct redis_place *place)
+{
+    struct redis_store *store = context;
+
+    if (store->url.kind == URL_SERVER)
+        return;
+    (void)pthread_mutex_lock(&store->lock);
+    if (!store->is_stopping && place != NULL && shard >= 0 && is_home(store, shard, lane))
+        set_home(store, shard, place);
+    lead_routes(store);
+    look_soon(store);
+    (void)pthread_mutex_unlock(&store->lock);
+}
+
+/* ---- the scout: a thread that knows where the shards live ---------------------------------------- */
+
+static void set_homes(struct redis_store *store, const struct redis_place *homes)
+{
+    struct request_list homeless;
+
+    request_list_init(&homeless);
+    (void)pthread_mutex_lock(&store->lock);
+    for (int shard = 0; !store->is_stopping && shard < store->settings.shards; shard++)
+        set_home(store, shard, &homes[shard]);
+    lead_routes(store);
+    for (struct request *request; !store->is_stopping && (request = request_list_take(&store->homeless)) != NULL;)
+        request_list_add(&homeless, request);
+    (void)pthread_mutex_unlock(&store->lock);
+    for (struct request *request; (request = request_list_take(&homeless)) != NULL;)
+        on_route(store, request);
+}
+
+/* Nodes that are up, and that can so tell of others. The caller frees. */
+static struct redis_place *known_places(struct redis_store *store, size_t *ret_count)
+{
+    size_t count = 0;
+
+    (void)pthread_mutex_lock(&store->lock);
+    struct redis_place *places = xcalloc(store->route_count + 1, sizeof(*places));
+    for (size_t i = 0; i < store->route_count && store->url.kind == URL_CLUSTER; i++) {
+        if (lane_is_up(store->routes[i]->lane) && store->routes[i]->place.name[0] != '\0')
+            places[count++] = store->routes[i]->place;
+    }
+    (void)pthread_mutex_unlock(&store->lock);
+    *ret_count = count;
+    return places;
+}
+
+static void note_look(struct redis_store *store, int status, const struct error *error)
 {
     (void)pthread_mutex_lock(&store->lock);
-    while (store->waiting.first == NULL && batch->first == NULL && !store->is_stopping)
-        (void)pthread_cond_wait(&store->changed, &store->lock);
-    bool goes_on = !store->is_stopping;
-    size_t bytes = 0;
-    for (int count = 0; goes_on && count < BATCH_REQUESTS && bytes < BATCH_BYTES && store->waiting.first != NULL; count++) {
-        struct request *request = list_take(&store->waiting);
-        bytes += request->size;
-        list_add(batch, request);
+    bool was_well = !store->has_looked || store->look_status == 0;
+    store->has_looked = true;
+    store->look_status = status;
+    store->look_error = *error;
+    (void)pthread_cond_broadcast(&store->changed);
+    (void)pthread_mutex_unlock(&store->lock);
+    if (status != 0 && was_well)
+        log_warn("nobody tells where Redis is (%s): asking on", error->text);
+}
+
+/* Whether all shards have a home. */
+static bool look(struct redis_store *store)
+{
+    size_t count = 0;
+    AUTO_FREE struct redis_place *known = known_places(store, &count);
+    AUTO_FREE struct redis_place *homes = xcalloc((size_t)store->settings.shards, sizeof(*homes));
+    struct error error = { 0 };
+
+    int status = topology_find(&store->url, known, count, store->settings.shards, store->settings.timeout_ms, homes, &error);
+    if (status == 0)
+        set_homes(store, homes);
+    note_look(store, status, &error);
+    for (int shard = 0; shard < store->settings.shards; shard++) {
+        if (store->shards[shard].home == NULL)
+            return false;
     }
+    return status == 0;
+}
+
+/* Until `until_ms` (monotonic), or (from `least_ms` on) until it is asked to look. False: it stops. */
+static bool wait_to_look(struct redis_store *store, int64_t least_ms, int64_t until_ms)
+{
+    (void)pthread_mutex_lock(&store->lock);
+    for (int64_t now_ms; !store->is_stopping && (now_ms = clock_monotonic_ms()) < until_ms;) {
+        if (store->must_look && now_ms >= least_ms)
+            break;
+        int64_t end_ms = store->must_look ? least_ms : until_ms;
+        struct timespec end = { .tv_sec = end_ms / 1000, .tv_nsec = end_ms % 1000 * 1000000 };
+        (void)pthread_cond_timedwait(&store->changed, &store->lock, &end);
+    }
+    store->must_look = false;
+    bool goes_on = !store->is_stopping;
     (void)pthread_mutex_unlock(&store->lock);
     return goes_on;
 }
 
-static bool begins(const char *text, const char *with)
-{
-    return strncmp(text, with, strlen(with)) == 0;
-}
-
-/* Errors that time heals. */
-static bool is_passing(const char *text)
-{
-    static const char *const WORDS[] = { "BUSY ", "LOADING ", "READONLY ", "OOM ", "MISCONF ", "MASTERDOWN ", "NOREPLICAS ",
-                                         "UNBLOCKED ", "TRYAGAIN ", "CLUSTERDOWN ", "NOAUTH ", "NOPERM ", "ERR max number" };
-
-    for (size_t i = 0; i < sizeof(WORDS) / sizeof(WORDS[0]); i++) {
-        if (begins(text, WORDS[i]))
-            return true;
-    }
-    /* Inside a script the same errors come wrapped. */
-    return strstr(text, "-OOM ") != NULL || strstr(text, "-READONLY ") != NULL || strstr(text, "-MISCONF ") != NULL ||
-           strstr(text, "OOM command not allowed") != NULL || strstr(text, "-NOREPLICAS ") != NULL;
-}
-
-static void learn_time(struct redis_store *store, const struct request *request, const redisReply *reply)
-{
-    if (request->script < 0 || reply->type != REDIS_REPLY_ARRAY || reply->elements < 2)
-        return;
-    /* A reply that waited to be read makes Redis seem slow: believe the fast ones. */
-    int64_t sample = reply->element[1]->integer - clock_monotonic_ms();
-    int64_t offset = store->clock_offset_ms;
-    store->clock_offset_ms = sample >= offset ? sample : offset - (offset - sample + 31) / 32;
-}
-
-enum round { ROUND_DONE, ROUND_LOAD_SCRIPTS, ROUND_BACK_OFF };
-
-/* Sends `batch` as one pipeline and delivers the replies. What must be asked again is in it after. */
-static enum round run_batch(struct redis_store *store, struct request_list *batch)
-{
-    struct request_list again;
-    enum round round = ROUND_DONE;
-    bool is_unwritable = false;
-
-    for (struct request *request = batch->first; request != NULL; request = request->next) {
-        follow_incarnation(store, request);
-        if (request->script >= 0)
-            memcpy(request->command + request->sha_at, store->digests[request->script], SHA_SIZE);
-        if (redisAppendFormattedCommand(store->link.redis, request->command, request->size) != REDIS_OK)
-            abort();
-    }
-    list_init(&again);
-    for (struct request *request; (request = batch->first) != NULL;) {
-        redisReply *reply = NULL;
-        if (redisGetReply(store->link.redis, (void **)&reply) != REDIS_OK) {
-            bool is_silent = store->link.redis->err == REDIS_ERR_IO && errno == EAGAIN;
-            say_away(store, is_silent ? "it does not answer" : store->link.redis->errstr);
-            disconnect(store);
-            *again.end = batch->first;
-            if (batch->first != NULL)
-                again.end = batch->end;
-            round = ROUND_BACK_OFF;
-            break;
-        }
-        (void)list_take(batch);
-        if (reply->type != REDIS_REPLY_ERROR) {
-            learn_time(store, request, reply);
-            say_back(store);
-            deliver(request, 0, reply);
-            continue;
-        }
-        if (begins(reply->str, "NOSCRIPT")) {
-            round = round == ROUND_DONE ? ROUND_LOAD_SCRIPTS : round;
-            list_add(&again, request);
-        } else if (is_passing(reply->str)) {
-            say_away(store, reply->str);
-            is_unwritable = is_unwritable || strstr(reply->str, "READONLY") != NULL;
-            round = ROUND_BACK_OFF;
-            list_add(&again, request);
-        } else {
-            log_error("Redis refuses %s: %s", request->script >= 0 ? SCRIPTS[request->script].name : "a command", reply->str);
-            deliver(request, -EIO, NULL);
-        }
-        freeReplyObject(reply);
-    }
-    /* `again` may be empty, and its end then points into it. */
-    batch->first = again.first;
-    batch->end = again.first != NULL ? again.end : &batch->first;
-    if (is_unwritable && store->is_linked)
-        disconnect(store); /* the name may lead to the new master by now */
-    return round;
-}
-
-static void connect_again(struct redis_store *store)
-{
-    struct error error = { 0 };
-    int status = connect_link(store, &error);
-
-    if (status == 0) {
-        say_back(store);
-        return;
-    }
-    say_away(store, error.text);
-    if (status == -EINVAL && store->settings.fatal != NULL)
-        store->settings.fatal(error.text);
-    back_off(store);
-}
-
-static void *store_main(void *argument)
+static void *scout_main(void *argument)
 {
     struct redis_store *store = argument;
-    struct request_list batch;
-    struct error error = { 0 };
+    int64_t every_ms = store->url.kind == URL_SENTINEL ? SENTINEL_EVERY_MS : CLUSTER_EVERY_MS;
+    int64_t looked_ms;
+    bool is_known;
 
-    sigset_t broken_pipe;
-
-    /* hiredis writes to a closed link with write(2). */
-    (void)sigemptyset(&broken_pipe);
-    (void)sigaddset(&broken_pipe, SIGPIPE);
-    (void)pthread_sigmask(SIG_BLOCK, &broken_pipe, NULL);
-    list_init(&batch);
-    struct pulse *pulse = pulse_start("store", PULSE_LIMIT_MS + 2 * store->settings.timeout_ms);
-    for (;;) {
-        pulse_beat(pulse);
-        if (!store->is_linked) {
-            if (store->is_stopping)
-                break;
-            connect_again(store);
-            continue;
-        }
-        pulse_rest(pulse);
-        if (!collect(store, &batch))
-            break;
-        pulse_beat(pulse);
-        enum round round = run_batch(store, &batch);
-        if (round == ROUND_LOAD_SCRIPTS && load_scripts(store, &error) != 0) {
-            say_away(store, error.text);
-            disconnect(store);
-        }
-        if (round == ROUND_BACK_OFF)
-            back_off(store);
-    }
-    for (struct request *request; (request = list_take(&batch)) != NULL;)
-        deliver(request, -ESHUTDOWN, NULL);
-    (void)pthread_mutex_lock(&store->lock);
-    for (struct request *request; (request = list_take(&store->waiting)) != NULL;)
-        deliver(request, -ESHUTDOWN, NULL);
-    (void)pthread_mutex_unlock(&store->lock);
-    pulse_stop(pulse);
+    do {
+        is_known = look(store);
+        looked_ms = clock_monotonic_ms();
+    } while (wait_to_look(store, looked_ms + LOOK_LEAST_MS, looked_ms + (is_known ? every_ms : LOOK_AGAIN_MS)));
     return NULL;
+}
+
+/* ---- starting ------------------------------------------------------------------------------------ */
+
+/* Under the lock: what came of it; -EINPROGRESS: not known yet. */
+static int first_outcome(struct redis_store *store, struct error *ret_error)
+{
+    int outcome = 0;
+
+    if (store->has_scout && !store->has_looked)
+        return -EINPROGRESS;
+    if (store->has_scout && store->look_status != 0) {
+        *ret_error = store->look_error;
+        return store->look_status;
+    }
+    for (size_t i = 0; i < store->route_count; i++) {
+        const struct route *route = store->routes[i];
+        if (!is_used(store, route))
+            continue;
+        if (!route->was_tried)
+            return -EINPROGRESS;
+        if (route->status != 0 && (outcome == 0 || outcome == -EAGAIN)) {
+            outcome = route->status;
+            *ret_error = route->error;
+        }
+    }
+    return outcome;
+}
+
+static int begin_routes(struct redis_store *store, struct error *ret_error)
+{
+    int failed = 0;
+
+    if (store->url.kind == URL_SERVER) {
+        (void)pthread_mutex_lock(&store->lock);
+        for (int shard = 0; shard < store->settings.shards; shard++)
+            set_home(store, shard, &store->url.places[0]);
+        lead_routes(store);
+        failed = store->shards[0].home == NULL ? EAGAIN : 0;
+        (void)pthread_mutex_unlock(&store->lock);
+    } else {
+        failed = pthread_create(&store->scout, NULL, scout_main, store);
+        store->has_scout = failed == 0;
+    }
+    return failed == 0 ? 0 : error_set(ret_error, failed, "can't start a thread for Redis: %s", strerror(failed));
 }
 
 int store_start(struct redis_store *store, struct error *ret_error)
 {
     struct error error = { 0 };
-    int status = link_address_parse(store->settings.url, &store->address, ret_error);
+
+    int status = url_parse(store->settings.url, &store->url, ret_error);
     if (status != 0)
         return status;
-
-    store->backoff_ms = BACKOFF_MIN_MS;
-    int connected = connect_link(store, &error);
-    if (connected == 0)
-        store->is_up = true;
-    if (connected != 0 && connected != -EAGAIN) {
-        *ret_error = error;
-        return connected;
-    }
-    int failed = pthread_create(&store->thread, NULL, store_main, store);
-    if (failed != 0)
-        return error_set(ret_error, failed, "can't start the store thread: %s", strerror(failed));
     store->is_started = true;
-    if (connected != 0)
+    status = begin_routes(store, ret_error);
+    if (status != 0)
+        return status;
+    (void)pthread_mutex_lock(&store->lock);
+    while ((status = first_outcome(store, &error)) == -EINPROGRESS && !store->is_stopping)
+        (void)pthread_cond_wait(&store->changed, &store->lock);
+    (void)pthread_mutex_unlock(&store->lock);
+    if (status != 0)
         *ret_error = error;
-    return connected;
+    if (status == 0 || status == -EAGAIN)
+        store->is_running = true;
+    else
+        store_stop(store);
+    return status;
+}
+
+int store_open_link(struct redis_store *store, int shard, struct link *ret_link, struct error *ret_error)
+{
+    struct lane *lane = store->shards[shard].home;
+
+    if (lane == NULL)
+        return error_set(ret_error, EAGAIN, "nobody tells where Redis is");
+    struct redis_place place = lane_place(lane);
+    return link_open(ret_link, &store->url, &place, store->settings.timeout_ms, ret_error);
 }
 
 /* ---- calls ------------------------------------------------------------------------------------- */
 
-static int submit(struct redis_store *store, struct request *request, redisReply **ret_reply)
+/* A request that its caller waits for. */
+struct awaited {
+    struct request request; /* first */
+    sem_t done;
+};
+
+static void post(struct request *request)
 {
-    (void)sem_init(&request->done, 0, 0);
-    (void)pthread_mutex_lock(&store->lock);
-    bool is_taken = !store->is_stopping && store->is_started;
-    if (is_taken) {
-        bool was_empty = store->waiting.first == NULL;
-        list_add(&store->waiting, request);
-        if (was_empty)
-            (void)pthread_cond_signal(&store->changed);
-    }
-    (void)pthread_mutex_unlock(&store->lock);
-    if (is_taken) {
-        pulse_rest_here(); /* the store thread answers for it */
-        while (sem_wait(&request->done) != 0)
-            assert(errno == EINTR);
-        pulse_beat_here();
-    } else {
-        request->status = -ESHUTDOWN;
-    }
-    (void)sem_destroy(&request->done);
-    free(request->command);
-    if (request->status == 0)
-        *ret_reply = request->reply;
-    return request->status;
+    (void)sem_post(&((struct awaited *)request)->done);
+}
+
+static void submit(struct redis_store *store, struct request *request)
+{
+    if (store->is_started)
+        on_route(store, request);
+    else
+        request_end(request, -ESHUTDOWN, NULL);
+}
+
+static int await(struct redis_store *store, struct awaited *awaited, redisReply **ret_reply)
+{
+    awaited->request.done = post;
+    (void)sem_init(&awaited->done, 0, 0);
+    submit(store, &awaited->request);
+    pulse_rest_here(); /* the lane answers for it */
+    while (sem_wait(&awaited->done) != 0)
+        assert(errno == EINTR);
+    pulse_beat_here();
+    (void)sem_destroy(&awaited->done);
+    if (awaited->request.status == 0)
+        *ret_reply = awaited->request.reply;
+    return awaited->request.status;
 }
 
 int store_command(struct redis_store *store, int shard, size_t count, const struct bytes *words, redisReply **ret_reply)
 {
-    struct request request = { .script = -1 };
-    const char **texts = xcalloc(count, sizeof(*texts));
-    size_t *sizes = xcalloc(count, sizeof(*sizes));
+    struct awaited awaited = { .request = { .script = -1, .shard = shard } };
+    AUTO_FREE const char **texts = xcalloc(count, sizeof(*texts));
+    AUTO_FREE size_t *sizes = xcalloc(count, sizeof(*sizes));
 
-    (void)shard;
     for (size_t i = 0; i < count; i++) {
         texts[i] = words[i].size != 0 ? words[i].data : "";
         sizes[i] = words[i].size;
     }
-    format_request(&request, count, texts, sizes);
-    free(texts);
-    free(sizes);
-    return submit(store, &request, ret_reply);
+    long long size = redisFormatCommandArgv(&awaited.request.command, (int)count, texts, sizes);
+    if (size < 0)
+        abort();
+    awaited.request.size = (size_t)size;
+    return await(store, &awaited, ret_reply);
 }
 
 int store_commandf(struct redis_store *store, int shard, redisReply **ret_reply, const char *format, ...)
 {
-    struct request request = { .script = -1 };
+    struct awaited awaited = { .request = { .script = -1, .shard = shard } };
     va_list arguments;
 
-    (void)shard;
     va_start(arguments, format);
-    int size = redisvFormatCommand(&request.command, format, arguments);
+    int size = redisvFormatCommand(&awaited.request.command, format, arguments);
     va_end(arguments);
     assert(size > 0);
-    request.size = (size_t)size;
-    return submit(store, &request, ret_reply);
-}
-
-static int script_index(const char *name)
-{
-    for (size_t i = 0; i < SCRIPT_COUNT; i++) {
-        if (strcmp(SCRIPTS[i].name, name) == 0)
-            return (int)i;
-    }
-    abort(); /* a name that is misspelt in the source */
-}
-
-void script_begin(struct script_call *call, const char *script, int shard)
-{
-    call->script = script;
-    call->shard = shard;
-    call->count = 0;
-    call->owner_at = -1;
-}
-
-void script_add(struct script_call *call, struct bytes argument)
-{
-    assert(call->count < SCRIPT_MAX_ARGUMENTS);
-    call->arguments[call->count++] = argument;
-}
-
-void script_add_text(struct script_call *call, const char *text)
-{
-    script_add(call, (struct bytes){ text, strlen(text) });
-}
-
-void script_add_number(struct script_call *call, int64_t number)
-{
-    assert(call->count < SCRIPT_MAX_ARGUMENTS);
-    char *text = call->numbers[call->count];
-    int size = snprintf(text, sizeof(call->numbers[0]), "%" PRId64, number);
-    script_add(call, (struct bytes){ text, (size_t)size });
-}
-
-void script_add_owner(struct script_call *call, const struct incarnation *owner)
-{
-    call->owner = *owner;
-    keys_worker(owner, call->owner_hex);
-    script_add(call, (struct bytes){ call->owner.bytes, sizeof(call->owner.bytes) });
-    script_add(call, (struct bytes){ call->owner_hex, strlen(call->owner_hex) });
+    awaited.request.size = (size_t)size;
+    return await(store, &awaited, ret_reply);
 }
 
 void script_add_self(struct redis_store *store, struct script_call *call)
 {
     struct incarnation self = store_incarnation(store);
 
-    call->owner_at = (int)call->count;
-    script_add_owner(call, &self);
+    script_add_self_as(call, &self);
+}
+
+static struct request request_of(struct redis_store *store, struct script_call *call)
+{
+    struct request request = { .script = call->script, .call = call, .shard = call->shard };
+
+    request.command = script_format(call, store_prefix(store, call->shard), &request.size, &request.sha_at);
+    return request;
 }
 
 int store_call(struct redis_store *store, struct script_call *call, redisReply **ret_reply)
 {
-    struct request request = { .script = script_index(call->script), .call = call };
+    struct awaited awaited = { .request = request_of(store, call) };
 
-    format_script(store, &request);
-    return submit(store, &request, ret_reply);
+    return await(store, &awaited, ret_reply);
+}
+
+void store_call_later(struct redis_store *store, struct script_call *call, struct request *request, void (*done)(struct request *request))
+{
+    *request = request_of(store, call);
+    request->done = done;
+    submit(store, request);
 }

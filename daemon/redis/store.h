@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The store: Redis behind core's `struct store`. One thread owns the connection; what all callers
- * ask for at one time goes out as one pipeline, and each caller waits for its own reply only.
+ * The store: Redis behind core's `struct store`. Each server that shards live on has a lane (lane.h), a
+ * thread with one link; what callers ask goes down the lane of its shard, and each waits for its own reply
+ * only. Where a shard lives is told by the URL, by sentinels, or by the Cluster, and followed when it moves.
  *
  * A call ends when Redis has answered. Connection lost, silent, loading, busy, read-only, out of
- * memory: said once, retried with a small backoff until it works or the store stops (-ESHUTDOWN).
- * What was asked may so be sent twice; every script answers alike then and does nothing more.
+ * memory, a slot on its way: said once, retried with a small backoff until it works or the store stops
+ * (-ESHUTDOWN). What was asked may so be sent twice; every script answers alike then and does nothing more.
  */
 #ifndef STEPD_REDIS_STORE_H
 #define STEPD_REDIS_STORE_H
@@ -21,12 +22,14 @@
 #include "core/dispatch.h"
 #include "core/key_set.h"
 #include "core/ports.h"
+#include "redis/lane.h"
 #include "redis/link.h"
+#include "redis/script.h"
 
 struct redis_store;
 
 struct store_settings {
-    const char *url;                 /* redis://[user:pass@]host[:port][/db], unix://[user:pass@]path[?db=n] */
+    const char *url;                 /* url.h */
     const char *prefix;              /* of all keys */
     int shards;                      /* 1 or more; written to Redis at first use */
     enum history_kept history;
@@ -35,20 +38,21 @@ struct store_settings {
     size_t state_bytes;              /* of a run's checkpoints together: past it STORE_LIMIT */
     int64_t lease_ms;                /* of this worker's runs, from heartbeat to heartbeat */
     int64_t timeout_ms;              /* connecting, and a reply: a link silent for longer is given up */
-    /* Store thread, once connected: Redis came back as another process and may have lost its last
-     * second, or (timer thread) our lease ran out. `is_rollback` says the former: the consumer then
-     * rewinds to its committed offsets. Must not call the store. NULL is fine. */
+    /* A lane's thread, one at a time: another server process stands behind a shard, which may have lost the
+     * last writes (a restart, a failover, a slot that moved); or the timer thread: our lease ran out.
+     * `is_rollback` says the former: the consumer then rewinds to its committed offsets. Must not wait for
+     * the store. NULL is fine. */
     void (*on_new_incarnation)(void *context, bool is_rollback);
-    /* Store thread: it can't go on (another number of shards). NULL is fine. */
+    /* A lane's thread: it can't go on (another number of shards). NULL is fine. */
     void (*fatal)(const char *why);
     void *context;                   /* of on_new_incarnation */
 };
 
 /* Copies what it is given. */
 struct redis_store *store_create(const struct store_settings *settings);
-/* Connects and starts the thread. A wrong URL, password or number of shards: negative errno with the
- * reason. -EAGAIN with the reason: Redis can't be reached now; the thread is started and goes on
- * trying, so a caller that can wait may ignore it. */
+/* Starts the threads and waits for what comes of connecting. A wrong URL, password or number of shards:
+ * negative errno with the reason, and it is stopped. -EAGAIN with the reason: Redis can't be reached now; it
+ * goes on trying, so a caller that can wait may ignore it. */
 int store_start(struct redis_store *store, struct error *ret_error) MUST_CHECK;
 /* Any thread: every call that waits, now and later, answers -ESHUTDOWN. */
 void store_stop(struct redis_store *store);
@@ -57,12 +61,17 @@ void store_destroy(struct redis_store *store);
 
 /* Core's view of it; lives as long as the store. */
 struct store *store_port(struct redis_store *store);
-/* Any thread. Whether Redis answered the last time something was asked. */
+/* Any thread. Whether all shards answered the last time something was asked. */
 bool store_is_up(struct redis_store *store);
+bool store_shard_is_up(struct redis_store *store, int shard);
 struct incarnation store_incarnation(struct redis_store *store);
 /* Our lease ran out: a new incarnation from here on; calls on_new_incarnation. */
 void store_renew(struct redis_store *store);
+/* The time of shard 0's server; of a shard's: servers of a Cluster have clocks of their own. */
 int64_t store_now_ms(struct redis_store *store);
+int64_t store_shard_now_ms(struct redis_store *store, int shard);
+/* What data stands behind a shard now; another value than before: cursors of SCAN mean nothing there. */
+uint64_t store_lineage(struct redis_store *store, int shard);
 int store_shards(const struct redis_store *store);
 int store_shard_of(const struct redis_store *store, const char *run_id);
 /* "PREFIX{shard}:"; lives as long as the store. */
@@ -78,30 +87,16 @@ int store_command(struct redis_store *store, int shard, size_t count, const stru
 /* The same, as printf does it; %s and %b (pointer, size_t) only, words split at blanks of `format`. */
 int store_commandf(struct redis_store *store, int shard, redisReply **ret_reply, const char *format, ...) MUST_CHECK;
 
-/* Arguments of a script, in order; views. */
-#define SCRIPT_MAX_ARGUMENTS 40
-struct script_call {
-    const char *script;              /* its name: "claim" */
-    int shard;
-    struct bytes arguments[SCRIPT_MAX_ARGUMENTS];
-    size_t count;
-    char numbers[SCRIPT_MAX_ARGUMENTS][24]; /* what script_add_number() wrote */
-    /* The arguments at owner_at and owner_at + 1 are this worker's incarnation, raw and as hex
-     * digits; should it change while the call waits, what is sent changes too. -1: none are. */
-    int owner_at;
-    struct incarnation owner;        /* as sent; read it after the call */
-    char owner_hex[33];
-};
-
-void script_begin(struct script_call *call, const char *script, int shard);
-void script_add(struct script_call *call, struct bytes argument);
-void script_add_text(struct script_call *call, const char *text);
-void script_add_number(struct script_call *call, int64_t number);
-/* This worker's incarnation. */
+/* This worker's incarnation, as of now and until the call is sent; see script.h. */
 void script_add_self(struct redis_store *store, struct script_call *call);
-void script_add_owner(struct script_call *call, const struct incarnation *owner);
 /* As store_command(). */
 int store_call(struct redis_store *store, struct script_call *call, redisReply **ret_reply) MUST_CHECK;
+/* The same without waiting: `done` is called with status and reply, by a lane's thread, or before this
+ * returns where the store has stopped. Both structs are the store's until then. */
+void store_call_later(struct redis_store *store, struct script_call *call, struct request *request, void (*done)(struct request *request));
+/* A link of the caller's own to the server of `shard`, for what only that server can tell. 0, or as
+ * link_open(). */
+int store_open_link(struct redis_store *store, int shard, struct link *ret_link, struct error *ret_error) MUST_CHECK;
 
 /* Consumer, on assignment: the runs of a partition that the store has taken over, sorted by id, and
  * (into `keys`) the ordered keys that have a run in the store. *ret_taken is the caller's to free. */
