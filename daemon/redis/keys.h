@@ -11,6 +11,7 @@
  *   busy:<topic>:<partition>  hash    function NUL key -> the ordered run that is first of its key
  *   behind:<topic>:<partition>:<function>:<key>  zset  ordered runs that wait for it, by offset
  *   dead, history             zset    ended runs by time: failed; completed and cancelled
+ *   newest                    zset    the 10,000 newest runs there are, or some more, by when they began: for lists
  *   seen:<28 hex digits>      string  an event's id within its dedupe window; the message it came in
  *   stats, stats:<worker>     hash    counters of dead workers, of a living one
  *   asked:<worker>            set     runs of it that a person has cancelled

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "redis/runs.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,14 +145,20 @@ static int list_behind(struct redis_store *store, int shard, struct ids *ids)
     return 0;
 }
 
+static const struct sorted {
+    const char *key;
+    const char *by_place;
+    const char *by_score;
+} SORTED[] = {
+    [RUNS_DELAYED] = { "delayed", "ZRANGE", "ZRANGEBYSCORE" },
+    [RUNS_DEAD] = { "dead", "ZREVRANGE", "ZREVRANGEBYSCORE" },
+    [RUNS_HISTORY] = { "history", "ZREVRANGE", "ZREVRANGEBYSCORE" },
+    [RUNS_NEWEST] = { "newest", "ZREVRANGE", "ZREVRANGEBYSCORE" },
+};
+
 int runs_list(struct redis_store *store, enum runs_list list, int shard, size_t first, size_t limit,
               struct run_id **ret_ids, size_t *ret_count)
 {
-    static const struct { const char *key; const char *command; } SORTED[] = {
-        [RUNS_DELAYED] = { "delayed", "ZRANGE" },
-        [RUNS_DEAD] = { "dead", "ZREVRANGE" },
-        [RUNS_HISTORY] = { "history", "ZREVRANGE" },
-    };
     struct ids ids = { .skip = first, .limit = limit };
     int status = 0;
 
@@ -162,7 +170,7 @@ int runs_list(struct redis_store *store, enum runs_list list, int shard, size_t 
         status = list_behind(store, shard, &ids);
     } else {
         AUTO_FREE char *key = keys_format(store_prefix(store, shard), "%s", SORTED[list].key);
-        status = list_one(store, shard, key, SORTED[list].command, &ids);
+        status = list_one(store, shard, key, SORTED[list].by_place, &ids);
     }
     if (status != 0) {
         free(ids.all);
@@ -170,6 +178,49 @@ int runs_list(struct redis_store *store, enum runs_list list, int shard, size_t 
     }
     *ret_ids = ids.all;
     *ret_count = ids.count;
+    return 0;
+}
+
+static bool is_sorted(enum runs_list list)
+{
+    return list != RUNS_OWNED && list != RUNS_BEHIND;
+}
+
+static char *score_text(int64_t at_ms)
+{
+    return at_ms == INT64_MAX ? xstrdup("+inf") : at_ms == INT64_MIN ? xstrdup("-inf") : xasprintf("%" PRId64, at_ms);
+}
+
+static void place_pass(struct runs_place *place, int64_t at_ms)
+{
+    place->skip = at_ms == place->at_ms ? place->skip + 1 : 1;
+    place->at_ms = at_ms;
+}
+
+int runs_list_on(struct redis_store *store, enum runs_list list, int shard, struct runs_place *place, int64_t last_ms,
+                 size_t limit, struct listed_run **ret_runs, size_t *ret_count)
+{
+    AUTO_REPLY reply = NULL;
+    AUTO_FREE char *key = keys_format(store_prefix(store, shard), "%s", SORTED[list].key);
+    AUTO_FREE char *from = score_text(place->at_ms);
+    AUTO_FREE char *to = score_text(last_ms);
+    AUTO_FREE char *skip = xasprintf("%zu", place->skip);
+    AUTO_FREE char *most = xasprintf("%zu", limit);
+
+    assert(is_sorted(list));
+    int status = store_commandf(store, shard, &reply, "%s %s %s %s WITHSCORES LIMIT %s %s", SORTED[list].by_score, key, from, to, skip, most);
+    if (status != 0)
+        return status;
+    *ret_runs = xcalloc(reply->elements / 2 + 1, sizeof(**ret_runs));
+    *ret_count = 0;
+    for (size_t i = 0; i + 1 < reply->elements; i += 2) {
+        struct listed_run run = { .at_ms = (int64_t)strtod(reply->element[i + 1]->str, NULL) };
+        place_pass(place, run.at_ms);
+        if (reply->element[i]->len != RUN_ID_LENGTH)
+            continue;
+        memcpy(run.id.text, reply->element[i]->str, RUN_ID_LENGTH + 1);
+        (*ret_runs)[(*ret_count)++] = run;
+    }
     return 0;
 }
 
@@ -282,6 +333,17 @@ static int count_key(struct redis_store *store, int shard, const char *name, uin
 
     if (status == 0)
         *sum += (uint64_t)reply->integer;
+    return status;
+}
+
+int runs_count(struct redis_store *store, enum runs_list list, int shard, uint64_t *ret_count)
+{
+    uint64_t count = 0;
+
+    assert(is_sorted(list));
+    int status = count_key(store, shard, SORTED[list].key, &count);
+    if (status == 0)
+        *ret_count = count;
     return status;
 }
 

@@ -28,12 +28,39 @@ struct loaded_run {
 int runs_load(struct redis_store *store, const char *id, struct loaded_run *ret_run, struct error *ret_error) MUST_CHECK;
 void loaded_run_done(struct loaded_run *run);
 
-enum runs_list { RUNS_DELAYED, RUNS_OWNED, RUNS_BEHIND, RUNS_DEAD, RUNS_HISTORY };
+enum runs_list {
+    RUNS_DELAYED,
+    RUNS_OWNED,
+    RUNS_BEHIND,
+    RUNS_DEAD,
+    RUNS_HISTORY,
+    RUNS_NEWEST,   /* those of all states that began last, at least 10,000 a shard: no more are listed so */
+};
 
 /* Ids of at most `limit` runs of a shard's list, latest first (delayed: due next first), from
  * position `first` on. RUNS_OWNED and RUNS_BEHIND: over all workers and keys. */
 int runs_list(struct redis_store *store, enum runs_list list, int shard, size_t first, size_t limit,
               struct run_id **ret_ids, size_t *ret_count) MUST_CHECK;
+
+/* How many a shard's list has; of RUNS_OWNED and RUNS_BEHIND that is not known. */
+int runs_count(struct redis_store *store, enum runs_list list, int shard, uint64_t *ret_count) MUST_CHECK;
+
+/* A run in a list, and what it is listed by: when it began, is due, or ended. */
+struct listed_run {
+    struct run_id id;
+    int64_t at_ms;
+};
+
+/* Between two calls lists grow and shrink at both ends; this place stays where it is. */
+struct runs_place {
+    int64_t at_ms;   /* INT64_MAX: the start of a list that goes back in time; RUNS_DELAYED begins at 0 */
+    size_t skip;     /* so many of that very time are behind us */
+};
+
+/* At most `limit` runs from `place` on, in runs_list()'s order, none beyond `last_ms`; `place` moves behind
+ * them. Not for RUNS_OWNED and RUNS_BEHIND. The caller frees. */
+int runs_list_on(struct redis_store *store, enum runs_list list, int shard, struct runs_place *place, int64_t last_ms,
+                 size_t limit, struct listed_run **ret_runs, size_t *ret_count) MUST_CHECK;
 
 enum runs_change { RUNS_CHANGED, RUNS_ASKED /* its worker ends it */, RUNS_IN_VAIN /* not in a state for it */ };
 

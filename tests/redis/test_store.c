@@ -303,7 +303,7 @@ Test(store, history_of_all_holds_runs_that_needed_no_store)
     cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:history"), "6");
     cr_assert_eq(forget(redis.store, 86400000, 3), 3);
     cr_assert_eq(forget(redis.store, 86400000, 3), 0);
-    cr_assert_str_eq(redis_says(redis.store, "DBSIZE"), "5", "3 runs, history, shards");
+    cr_assert_str_eq(redis_says(redis.store, "DBSIZE"), "6", "3 runs, history, newest, shards");
     (void)usleep(2000);
     cr_assert_eq(forget(redis.store, 1, 3), 3, "past their age");
     cr_assert_str_eq(redis_says(redis.store, "DBSIZE"), "1");
@@ -530,6 +530,73 @@ Test(store, a_key_whose_run_was_lost_is_free_again)
 /* ---- partitions, dedupe, people ------------------------------------------------------------------ */
 
 struct key_set *key_set_create(void);
+
+/* As many of "newest" as `limit`, from `place` on: the ids' first letters of those of sample_init(0…). */
+static const char *newest_on(struct runs_place *place, size_t limit)
+{
+    static char text[200];
+    AUTO_FREE struct listed_run *runs = NULL;
+    size_t count = 0, length = 0;
+
+    cr_assert_eq(runs_list_on(redis.store, RUNS_NEWEST, 0, place, INT64_MIN, limit, &runs, &count), 0);
+    text[0] = '\0';
+    for (size_t i = 0; i < count; i++)
+        length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%lld", i > 0 ? " " : "", (long long)(runs[i].at_ms - 1700000000000));
+    return text;
+}
+
+Test(store, the_newest_runs_are_listed_whatever_became_of_them)
+{
+    const struct transition ends[] = { PARK, BURY, PARK, PARK };
+    struct runs_place place = { .at_ms = INT64_MAX };
+    struct sample samples[4];
+
+    for (int i = 0; i < 4; i++) {
+        sample_init(&samples[i], i);
+        cr_assert_eq(advance(&samples[i].run, checkpoint_at(0, BYTES("a"))), STORE_OK);
+        cr_assert_eq(advance(&samples[i].run, ends[i]), STORE_OK);
+    }
+    cr_assert_str_eq(newest_on(&place, 2), "3 2");
+    struct sample late;
+    sample_init(&late, 9);
+    cr_assert_eq(advance(&late.run, PARK), STORE_OK);
+    cr_assert_str_eq(newest_on(&place, 10), "1 0", "what came meanwhile moves nothing");
+    place = (struct runs_place){ .at_ms = INT64_MAX };
+    cr_assert_str_eq(newest_on(&place, 10), "9 3 2 1 0");
+    (void)usleep(2000);
+    cr_assert_eq(forget(redis.store, 1, 100), 1, "the failed one");
+    place = (struct runs_place){ .at_ms = INT64_MAX };
+    cr_assert_str_eq(newest_on(&place, 10), "9 3 2 0");
+}
+
+Test(store, a_list_goes_on_among_runs_of_one_time)
+{
+    struct runs_place place = { .at_ms = INT64_MAX };
+    struct sample samples[5];
+
+    for (int i = 0; i < 5; i++) {
+        sample_init(&samples[i], i);
+        samples[i].run.created_ms = 1700000000000 + (i < 4);
+        cr_assert_eq(advance(&samples[i].run, PARK), STORE_OK);
+    }
+    cr_assert_str_eq(newest_on(&place, 1), "1");
+    cr_assert_str_eq(newest_on(&place, 2), "1 1");
+    cr_assert_str_eq(newest_on(&place, 5), "1 0");
+    cr_assert_str_eq(newest_on(&place, 5), "");
+}
+
+Test(store, of_the_newest_runs_no_more_than_ten_thousand_are_listed)
+{
+    uint64_t count = 0;
+
+    /* redis_says() splits at blanks. */
+    (void)redis_says(redis.store, "EVAL for\ti=1,12500\tdo\tredis.call('ZADD',KEYS[1],i,i)\tend 1 t{0}:newest");
+    for (int i = 0; i < 3; i++)
+        cr_assert_eq(forget(redis.store, 86400000, 100), 0);
+    cr_assert_eq(runs_count(redis.store, RUNS_NEWEST, 0, &count), 0);
+    cr_assert_eq(count, 10000);
+    cr_assert_str_eq(redis_says(redis.store, "ZRANGE t{0}:newest 0 0"), "2501", "the oldest are left out");
+}
 
 Test(store, an_assignment_reads_what_was_taken_over)
 {

@@ -4,6 +4,7 @@ local function conclude(id, h, status, history)
     h.status, h.changed, h.flags = status, now, h.flags % CANCEL
     if history == 'n' and status ~= 'f' then
         call('UNLINK', P .. 'run:' .. id, P .. 'steps:' .. id)
+        call('ZREM', P .. 'newest', id)
         return
     end
     save(id, h)

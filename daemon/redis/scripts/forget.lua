@@ -1,7 +1,9 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Runs that ended longer than `age` ago, or that are more than `count`, are no longer kept: at most 100 a
--- call, oldest first. Answers: how many; now; 1 when there may be more.
-local age, count = tonumber(ARGV[1]), tonumber(ARGV[2])
+-- call, oldest first. Of the newest runs no more than 10,000 are listed. Answers: how many; now; 1 when there
+-- may be more.
+local NEWEST, NEWEST_BUDGET = 10000, 1000
+local age, count, newest = tonumber(ARGV[1]), tonumber(ARGV[2]), P .. 'newest'
 local forgotten = 0
 for _, name in ipairs({ 'history', 'dead' }) do
     local list, budget = P .. name, 50
@@ -17,8 +19,11 @@ for _, name in ipairs({ 'history', 'dead' }) do
             keys[#keys + 1] = P .. 'steps:' .. id
         end
         call('ZREM', list, unpack(old))
+        call('ZREM', newest, unpack(old))
         call('UNLINK', unpack(keys))
         forgotten = math.max(forgotten, #old)
     end
 end
-return { forgotten, now, forgotten == 50 and 1 or 0 }
+local excess = call('ZCARD', newest) - NEWEST
+if excess > 0 then call('ZREMRANGEBYRANK', newest, 0, math.min(excess, NEWEST_BUDGET) - 1) end
+return { forgotten, now, (forgotten == 50 or excess > NEWEST_BUDGET) and 1 or 0 }

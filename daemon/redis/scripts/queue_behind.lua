@@ -15,5 +15,6 @@ local h = { status = 'b', phase = 0, flags = ORDERED, attempt = 0, takeovers = 0
             created = created, changed = now, body = #body, tail = 0, state = 0, unclean = 0, owner = owner }
 call('SET', P .. 'run:' .. id, packed(h) .. body)
 call('ZADD', taken, offset, id)
+call('ZADD', P .. 'newest', created, id)
 order.wait_behind(id)
 return { 1, now }

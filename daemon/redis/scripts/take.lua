@@ -33,6 +33,7 @@ if checkpoint ~= '' then
     call('UNLINK', steps)
     call('ZADD', steps, position_text, checkpoint)
 end
+call('ZADD', P .. 'newest', created, id)
 
 if ended then
     call('ZADD', P .. (ended == 'f' and 'dead' or 'history'), now_text, id)
