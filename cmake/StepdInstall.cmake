@@ -32,6 +32,7 @@ if(STEPD_PACKAGE)
 endif()
 file(WRITE ${PROJECT_BINARY_DIR}/config/stepd.yaml "${config}")
 install(FILES ${PROJECT_BINARY_DIR}/config/stepd.yaml config/redis.conf DESTINATION ${CMAKE_INSTALL_SYSCONFDIR}/stepd)
+install(FILES config/grafana.json config/alerts.yaml DESTINATION ${CMAKE_INSTALL_DATADIR}/stepd)
 
 # stepd.service, and stepd@NAME.service, whose config is a folder's: drop-ins are one daemon's.
 function(stepd_unit file UNIT_TITLE UNIT_USER UNIT_CONFIG)

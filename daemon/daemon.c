@@ -327,12 +327,12 @@ static const struct web_route *join_routes(struct daemon *daemon, size_t *ret_co
 static int start_http(struct daemon *daemon, struct error *ret_error)
 {
     struct http_settings settings = {
-        .listen = daemon->config->http_listen, .is_ready = daemon_is_ready, .context = daemon,
+        .listen = daemon->config->http_listen,
+        .write_metrics = daemon_write_metrics,
+        .is_ready = daemon_is_ready,
+        .context = daemon,
     };
 
-    daemon->metrics = metrics_create();
-    daemon_register_metrics(daemon);
-    settings.metrics = daemon->metrics;
     if (settings.listen[0] == '\0')
         return 0;
     int status = start_page(daemon, ret_error);
@@ -382,6 +382,7 @@ int daemon_start(struct daemon *daemon)
 {
     struct error error = { 0 };
 
+    daemon->started_ms = clock_wall_ms();
     log_open(daemon->config->log.level, daemon->config->log.format);
     (void)sem_init(&stop_asked, 0, 0);
     int status = start_parts(daemon, &error);
@@ -502,7 +503,6 @@ void daemon_stop(struct daemon *daemon)
         modules_exit(daemon->loaded);
     journal_close(daemon->journal);
     crashes_destroy(daemon->crashes);
-    metrics_destroy(daemon->metrics);
     routes_destroy(daemon->routes);
     loaded_destroy(daemon->loaded);
     reload_destroy(daemon->reload);

@@ -29,11 +29,11 @@ enum {
 };
 
 struct daemon {
+    int64_t started_ms;                  /* wall clock */
     struct config *config;
     struct loaded *loaded;
     struct reload *reload;
     struct routes *routes;
-    struct metrics *metrics;
     struct redis_store *store;
     struct producer *producer;
     struct journal *journal;
@@ -65,7 +65,7 @@ bool daemon_is_ready(void *daemon, char *ret_reason, size_t size);
 void apps_create(struct daemon *daemon);
 size_t apps_function_room(const struct daemon *daemon);
 int apps_start(struct daemon *daemon, struct error *ret_error) MUST_CHECK;
-/* gauges.c: what /metrics tells. */
-void daemon_register_metrics(struct daemon *daemon);
+/* gauges.c: what /metrics tells. Any thread. */
+void daemon_write_metrics(void *daemon, struct metrics_page *page);
 
 #endif

@@ -60,6 +60,16 @@ install_packages() {
     done
 }
 
+# Prometheus's checker of rules and metrics, without the server that its package would start: in build/tools.
+fetch_promtool() {
+    if command -v promtool >/dev/null || [ -x build/tools/usr/bin/promtool ]; then
+        return 0
+    fi
+    mkdir -p build/tools
+    (cd build/tools && apt-get -q download prometheus >/dev/null && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool
+        rm -f prometheus_*.deb) || printf 'There is no promtool here: the tests that want it are skipped.\n' >&2
+}
+
 # build PRESET [CMAKE OPTION...]
 build() {
     mkdir -p build

@@ -1,224 +1,81 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/metrics.h"
 
+#include <assert.h>
 #include <inttypes.h>
-#include <stdatomic.h>
-#include <stdlib.h>
-#include <string.h>
+#include <stddef.h>
 
-#include "base/memory.h"
-
-#define CACHE_LINE 64
-#define SHARDS 16 /* a power of two; threads share them round robin */
-
-struct counter {
-    struct {
-        _Alignas(CACHE_LINE) atomic_uint_fast64_t value;
-    } shards[SHARDS];
-};
-
-/* Upper bounds; one more bucket takes the rest. */
-static const int64_t bucket_bounds_us[] = {
-    100,    250,    500,     1000,    2500,    5000,     10000,    25000,    50000,     100000,
-    250000, 500000, 1000000, 2500000, 5000000, 10000000, 30000000, 60000000, 600000000,
-};
-#define BUCKETS (sizeof(bucket_bounds_us) / sizeof(bucket_bounds_us[0]) + 1)
-
-struct histogram {
-    struct {
-        _Alignas(CACHE_LINE) atomic_uint_fast64_t buckets[BUCKETS];
-        atomic_uint_fast64_t sum_ns;
-    } shards[SHARDS];
-};
-
-enum metric_kind { METRIC_COUNTER, METRIC_COUNTER_READ, METRIC_GAUGE_READ, METRIC_HISTOGRAM };
-
-struct metric {
-    enum metric_kind kind;
-    char *name;
-    char *labels;
-    char *help;
-    struct counter *counter;
-    struct histogram *histogram;
-    metrics_read_fn read;
-    void *context;
-    struct metric *next;
-};
-
-struct metrics {
-    struct metric *first;
-    struct metric *last;
-};
-
-static unsigned shard_of_thread(void)
+void metrics_family(struct metrics_page *page, enum metric_kind kind, const char *name, const char *help)
 {
-    static atomic_uint threads;
-    static _Thread_local unsigned shard = UINT32_MAX;
+    static const char *const kinds[] = { "counter", "gauge", "histogram" };
 
-    if (shard == UINT32_MAX)
-        shard = atomic_fetch_add(&threads, 1) % SHARDS;
-    return shard;
+    page->name = name;
+    (void)fprintf(page->out, "# HELP stepd_%s %s\n# TYPE stepd_%s %s\n", name, help, name, kinds[kind]);
 }
 
-struct metrics *metrics_create(void)
+static void put_escaped(FILE *out, const char *text)
 {
-    return xcalloc(1, sizeof(struct metrics));
-}
-
-void metrics_destroy(struct metrics *metrics)
-{
-    if (metrics == NULL)
-        return;
-    for (struct metric *metric = metrics->first; metric != NULL;) {
-        struct metric *next = metric->next;
-        free(metric->name);
-        free(metric->labels);
-        free(metric->help);
-        free(metric->counter);
-        free(metric->histogram);
-        free(metric);
-        metric = next;
-    }
-    free(metrics);
-}
-
-static struct metric *metrics_add(struct metrics *metrics, enum metric_kind kind, const char *name, const char *labels,
-                                  const char *help)
-{
-    struct metric *metric = xcalloc(1, sizeof(*metric));
-
-    metric->kind = kind;
-    metric->name = xstrdup(name);
-    metric->labels = xstrdup(labels != NULL ? labels : "");
-    metric->help = xstrdup(help);
-    if (metrics->last != NULL)
-        metrics->last->next = metric;
-    else
-        metrics->first = metric;
-    metrics->last = metric;
-    return metric;
-}
-
-static void *shards_create(size_t size)
-{
-    void *shards = aligned_alloc(CACHE_LINE, size);
-
-    if (shards == NULL)
-        abort();
-    memset(shards, 0, size);
-    return shards;
-}
-
-struct counter *metrics_counter(struct metrics *metrics, const char *name, const char *labels, const char *help)
-{
-    struct metric *metric = metrics_add(metrics, METRIC_COUNTER, name, labels, help);
-
-    metric->counter = shards_create(sizeof(*metric->counter));
-    return metric->counter;
-}
-
-void metrics_counter_of(struct metrics *metrics, const char *name, const char *labels, const char *help,
-                        metrics_read_fn read, void *context)
-{
-    struct metric *metric = metrics_add(metrics, METRIC_COUNTER_READ, name, labels, help);
-
-    metric->read = read;
-    metric->context = context;
-}
-
-void metrics_gauge_of(struct metrics *metrics, const char *name, const char *labels, const char *help,
-                      metrics_read_fn read, void *context)
-{
-    struct metric *metric = metrics_add(metrics, METRIC_GAUGE_READ, name, labels, help);
-
-    metric->read = read;
-    metric->context = context;
-}
-
-struct histogram *metrics_histogram(struct metrics *metrics, const char *name, const char *labels, const char *help)
-{
-    struct metric *metric = metrics_add(metrics, METRIC_HISTOGRAM, name, labels, help);
-
-    metric->histogram = shards_create(sizeof(*metric->histogram));
-    return metric->histogram;
-}
-
-void counter_add(struct counter *counter, uint64_t amount)
-{
-    atomic_fetch_add_explicit(&counter->shards[shard_of_thread()].value, amount, memory_order_relaxed);
-}
-
-uint64_t counter_value(const struct counter *counter)
-{
-    uint64_t value = 0;
-
-    for (size_t i = 0; i < SHARDS; i++)
-        value += atomic_load_explicit(&counter->shards[i].value, memory_order_relaxed);
-    return value;
-}
-
-void histogram_add_ns(struct histogram *histogram, int64_t duration_ns)
-{
-    size_t bucket = 0;
-    int64_t bounded_ns = duration_ns > 0 ? duration_ns : 0;
-    unsigned shard = shard_of_thread();
-
-    while (bucket < BUCKETS - 1 && bounded_ns > bucket_bounds_us[bucket] * 1000)
-        bucket++;
-    atomic_fetch_add_explicit(&histogram->shards[shard].buckets[bucket], 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&histogram->shards[shard].sum_ns, (uint64_t)bounded_ns, memory_order_relaxed);
-}
-
-static void histogram_print(const struct metric *metric, FILE *page)
-{
-    const struct histogram *histogram = metric->histogram;
-    const char *comma = metric->labels[0] != '\0' ? "," : "";
-    const char *open = metric->labels[0] != '\0' ? "{" : "";
-    const char *close = metric->labels[0] != '\0' ? "}" : "";
-    uint64_t below = 0;
-    uint64_t sum_ns = 0;
-
-    for (size_t bucket = 0; bucket < BUCKETS; bucket++) {
-        for (size_t i = 0; i < SHARDS; i++)
-            below += atomic_load_explicit(&histogram->shards[i].buckets[bucket], memory_order_relaxed);
-        (void)fprintf(page, "stepd_%s_bucket{%s%sle=\"", metric->name, metric->labels, comma);
-        if (bucket < BUCKETS - 1)
-            (void)fprintf(page, "%.10g", (double)bucket_bounds_us[bucket] / 1e6);
+    for (; *text != '\0'; text++) {
+        if (*text == '\n')
+            (void)fputs("\\n", out);
         else
-            (void)fprintf(page, "+Inf");
-        (void)fprintf(page, "\"} %" PRIu64 "\n", below);
+            (void)fprintf(out, *text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
     }
-    for (size_t i = 0; i < SHARDS; i++)
-        sum_ns += atomic_load_explicit(&histogram->shards[i].sum_ns, memory_order_relaxed);
-    (void)fprintf(page, "stepd_%s_sum%s%s%s %.9g\n", metric->name, open, metric->labels, close, (double)sum_ns / 1e9);
-    (void)fprintf(page, "stepd_%s_count%s%s%s %" PRIu64 "\n", metric->name, open, metric->labels, close, below);
 }
 
-static void metric_print(const struct metric *metric, FILE *page)
+/* `le`: a bucket's end, behind the others; NULL: there is none. */
+static void put_labels(FILE *out, const struct metric_label *labels, const char *le)
 {
-    if (metric->kind == METRIC_HISTOGRAM) {
-        histogram_print(metric, page);
-        return;
+    const char *before = "{";
+
+    for (const struct metric_label *label = labels; label != NULL && label->name != NULL; label++) {
+        (void)fprintf(out, "%s%s=\"", before, label->name);
+        put_escaped(out, label->value);
+        (void)fputc('"', out);
+        before = ",";
     }
-    (void)fprintf(page, "stepd_%s", metric->name);
-    if (metric->labels[0] != '\0')
-        (void)fprintf(page, "{%s}", metric->labels);
-    if (metric->kind == METRIC_COUNTER)
-        (void)fprintf(page, " %" PRIu64 "\n", counter_value(metric->counter));
-    else
-        (void)fprintf(page, " %.15g\n", metric->read(metric->context));
+    if (le != NULL) {
+        (void)fprintf(out, "%sle=\"%s\"", before, le);
+        before = ",";
+    }
+    if (before[0] == ',')
+        (void)fputc('}', out);
 }
 
-void metrics_print(const struct metrics *metrics, FILE *page)
+void metrics_put(struct metrics_page *page, const struct metric_label *labels, double value)
 {
-    static const char *const types[] = { "counter", "counter", "gauge", "histogram" };
-    const char *name = "";
+    (void)fprintf(page->out, "stepd_%s", page->name);
+    put_labels(page->out, labels, NULL);
+    (void)fprintf(page->out, " %.15g\n", value);
+}
 
-    for (const struct metric *metric = metrics->first; metric != NULL; metric = metric->next) {
-        if (strcmp(name, metric->name) != 0) {
-            name = metric->name;
-            (void)fprintf(page, "# HELP stepd_%s %s\n# TYPE stepd_%s %s\n", name, metric->help, name, types[metric->kind]);
-        }
-        metric_print(metric, page);
+static void put_bucket(const struct metrics_page *page, const struct metric_label *labels, const char *le, uint64_t count)
+{
+    (void)fprintf(page->out, "stepd_%s_bucket", page->name);
+    put_labels(page->out, labels, le);
+    (void)fprintf(page->out, " %" PRIu64 "\n", count);
+}
+
+void metrics_put_histogram(struct metrics_page *page, const struct metric_label *labels, const struct histogram_counts *counts,
+                           const struct metric_scale *scale)
+{
+    char le[32];
+    uint64_t below = 0;
+    size_t bucket = 0;
+
+    assert(2 * (size_t)scale->last < HISTOGRAM_BUCKETS - 1);
+    for (unsigned power = scale->first; power <= scale->last; power++) {
+        for (; bucket <= 2 * (size_t)power; bucket++)
+            below += counts->buckets[bucket];
+        (void)snprintf(le, sizeof(le), "%.10g", (double)(UINT64_C(1) << power) * scale->unit);
+        put_bucket(page, labels, le, below);
     }
+    for (; bucket < HISTOGRAM_BUCKETS; bucket++)
+        below += counts->buckets[bucket];
+    put_bucket(page, labels, "+Inf", below);
+    (void)fprintf(page->out, "stepd_%s_sum", page->name);
+    put_labels(page->out, labels, NULL);
+    (void)fprintf(page->out, " %.15g\nstepd_%s_count", counts->sum * scale->unit, page->name);
+    put_labels(page->out, labels, NULL);
+    (void)fprintf(page->out, " %" PRIu64 "\n", below);
 }

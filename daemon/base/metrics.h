@@ -1,41 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Counters, gauges and histograms, and their page in Prometheus's text format. Registered at start by
- * one thread; counted by any, each in a cache line of its own, so that counting costs an uncontended
- * add; read by whoever prints.
+ * A page of metrics in Prometheus's text format: families, one after another, each with its samples.
+ * What is counted, and where, is each part's own; the page is written when somebody asks for it.
  */
 #ifndef STEPD_BASE_METRICS_H
 #define STEPD_BASE_METRICS_H
 
-#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
-struct metrics;
-struct counter;
-struct histogram;
+#include "base/histogram.h"
 
-/* Any thread: the value now. */
-typedef double (*metrics_read_fn)(void *context);
+enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 
-struct metrics *metrics_create(void);
-void metrics_destroy(struct metrics *metrics);
+struct metrics_page {
+    FILE *out;
+    const char *name; /* of the family that is written */
+};
 
-/* `name` without the prefix "stepd_"; `labels` as it stands between the braces (`outcome="failed"`),
- * or NULL. Metrics of one name differ in labels only and are registered one after another. Copies. */
-struct counter *metrics_counter(struct metrics *metrics, const char *name, const char *labels, const char *help);
-/* Read when the page is printed. */
-void metrics_counter_of(struct metrics *metrics, const char *name, const char *labels, const char *help,
-                        metrics_read_fn read, void *context);
-void metrics_gauge_of(struct metrics *metrics, const char *name, const char *labels, const char *help,
-                      metrics_read_fn read, void *context);
-/* Durations, in buckets from 100 µs to 10 min; printed in seconds. */
-struct histogram *metrics_histogram(struct metrics *metrics, const char *name, const char *labels, const char *help);
+struct metric_label {
+    const char *name;
+    const char *value; /* any text */
+};
 
-void counter_add(struct counter *counter, uint64_t amount);
-uint64_t counter_value(const struct counter *counter);
-void histogram_add_ns(struct histogram *histogram, int64_t duration_ns);
+/* What a histogram's values are, and which buckets are told: those that end at 2^first to 2^last. */
+struct metric_scale {
+    double unit; /* one of its values in that of the metric: 1e-6 for microseconds in seconds */
+    unsigned first;
+    unsigned last;
+};
 
-void metrics_print(const struct metrics *metrics, FILE *page);
+/* A family begins. `name` without the prefix "stepd_"; borrowed until the next. */
+void metrics_family(struct metrics_page *page, enum metric_kind kind, const char *name, const char *help);
+/* Its next sample. `labels` end with one that has no name; NULL: none. */
+void metrics_put(struct metrics_page *page, const struct metric_label *labels, double value);
+void metrics_put_histogram(struct metrics_page *page, const struct metric_label *labels, const struct histogram_counts *counts,
+                           const struct metric_scale *scale);
 
 #endif

@@ -13,6 +13,7 @@
 
 #include <stepd/stepd.h>
 
+#include "base/histogram.h"
 #include "core/ports.h"
 #include "core/routes.h"
 #include "core/run.h"
@@ -70,6 +71,7 @@ struct stepd_ctx {
     const struct attempt_settings *settings;
     void *const *locals;                 /* by module index; NULL: none */
     struct journal_slot *journal;        /* NULL: crashes are not noted */
+    struct histogram *step_durations;    /* µs; NULL: nobody counts */
     uint64_t random_state;
 
     int64_t started_ns;                  /* monotonic */

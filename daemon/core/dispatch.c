@@ -285,6 +285,7 @@ static void fill_takeover(struct takeover *takeover, const struct worker *worker
     takeover->job = worker->job;
     takeover->run = *worker->run;
     takeover->step = worker->ctx.step;
+    takeover->started_ns = worker->ctx.started_ns;
     if (takeover->job.message != NULL)
         atomic_fetch_add(&takeover->job.message->batch->open, 1);
 }
@@ -331,24 +332,33 @@ static void add_tally(struct dispatch_counts *counts, const struct tally *tally)
 {
     counts->events_unhandled += atomic_load(&tally->unhandled);
     counts->events_malformed += atomic_load(&tally->malformed);
-    counts->runs_started += atomic_load(&tally->started);
-    counts->runs_completed += atomic_load(&tally->completed);
-    counts->runs_failed += atomic_load(&tally->failed);
-    counts->retries_scheduled += atomic_load(&tally->retried);
-    counts->dead_letters += atomic_load(&tally->dead);
+    counts->letters_without_function += atomic_load(&tally->dead);
+}
+
+/* `tally` NULL: nothing. All but the histograms, which are much to read. */
+static void add_numbers(struct function_counts *counts, const struct function_tally *tally)
+{
+    if (tally == NULL)
+        return;
+    counts->consumed += atomic_load(&tally->consumed);
+    counts->duplicates += atomic_load(&tally->duplicates);
+    counts->started += atomic_load(&tally->started);
+    counts->completed += atomic_load(&tally->completed);
+    counts->failed += atomic_load(&tally->failed);
+    counts->retried += atomic_load(&tally->retried);
+    counts->dead += atomic_load(&tally->dead);
     counts->fenced += atomic_load(&tally->fenced);
     counts->timed_out += atomic_load(&tally->timed_out);
-    counts->duplicates += atomic_load(&tally->duplicates);
     counts->crashed += atomic_load(&tally->crashed);
 }
 
 static void add_function_tally(struct function_counts *counts, const struct function_tally *tally)
 {
-    counts->completed += atomic_load(&tally->completed);
-    counts->failed += atomic_load(&tally->failed);
-    counts->retried += atomic_load(&tally->retried);
-    for (size_t i = 0; i < DURATION_BUCKETS; i++)
-        counts->durations[i] += atomic_load(&tally->durations[i]);
+    if (tally == NULL)
+        return;
+    add_numbers(counts, tally);
+    histogram_read(&tally->durations, &counts->durations);
+    histogram_read(&tally->steps, &counts->steps);
 }
 
 /* Threads that were stuck, and came back after all: their places were taken long ago. */
@@ -364,7 +374,7 @@ static void bury_finished(struct dispatch *dispatch)
         *link = worker->next;
         add_tally(&dispatch->retired, &worker->tally);
         for (size_t i = 0; i < dispatch->settings.function_count; i++)
-            add_function_tally(&dispatch->retired_functions[i], &worker->functions[i]);
+            add_function_tally(&dispatch->retired_functions[i], atomic_load(&worker->functions[i]));
         (void)pthread_join(worker->thread, NULL);
         worker_destroy(worker);
     }
@@ -423,10 +433,29 @@ bool dispatch_drain(struct dispatch *dispatch, int64_t timeout_ms)
 
 /* ---- counts -------------------------------------------------------------------------------------- */
 
+/* Lock held. Of all functions together. */
+static struct function_counts sum_numbers(const struct dispatch *dispatch)
+{
+    struct function_counts sum = { 0 };
+
+    for (size_t i = 0; i < dispatch->settings.function_count; i++) {
+        const struct function_counts *retired = &dispatch->retired_functions[i];
+        sum.started += retired->started;
+        sum.completed += retired->completed;
+        sum.failed += retired->failed;
+        sum.retried += retired->retried;
+        sum.dead += retired->dead;
+        for (const struct worker *worker = dispatch->workers; worker != NULL; worker = worker->next)
+            add_numbers(&sum, atomic_load_explicit(&worker->functions[i], memory_order_acquire));
+    }
+    return sum;
+}
+
 void dispatch_counts(struct dispatch *dispatch, struct dispatch_counts *ret_counts)
 {
     (void)pthread_mutex_lock(&dispatch->lock);
     struct dispatch_counts counts = dispatch->retired;
+    const struct function_counts sum = sum_numbers(dispatch);
     counts.threads_stuck = (size_t)atomic_load(&dispatch->stuck);
     counts.queued = ring_count(&dispatch->ring) + atomic_load(&dispatch->extra_count);
     for (const struct worker *worker = dispatch->workers; worker != NULL; worker = worker->next) {
@@ -435,6 +464,11 @@ void dispatch_counts(struct dispatch *dispatch, struct dispatch_counts *ret_coun
         add_tally(&counts, &worker->tally);
     }
     (void)pthread_mutex_unlock(&dispatch->lock);
+    counts.runs_started = sum.started;
+    counts.runs_completed = sum.completed;
+    counts.runs_failed = sum.failed;
+    counts.retries_scheduled = sum.retried;
+    counts.dead_letters = sum.dead + counts.letters_without_function;
     *ret_counts = counts;
 }
 
@@ -443,7 +477,7 @@ void dispatch_function_counts(struct dispatch *dispatch, size_t index, struct fu
     (void)pthread_mutex_lock(&dispatch->lock);
     struct function_counts counts = dispatch->retired_functions[index];
     for (const struct worker *worker = dispatch->workers; worker != NULL; worker = worker->next)
-        add_function_tally(&counts, &worker->functions[index]);
+        add_function_tally(&counts, atomic_load_explicit(&worker->functions[index], memory_order_acquire));
     (void)pthread_mutex_unlock(&dispatch->lock);
     *ret_counts = counts;
 }

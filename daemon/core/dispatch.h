@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/histogram.h"
 #include "base/memory.h"
 #include "core/function.h"
 #include "core/message.h"
@@ -87,18 +88,18 @@ void dispatch_watch(struct dispatch *dispatch);
 bool dispatch_destroy(struct dispatch *dispatch);
 
 struct dispatch_counts {
-    uint64_t events_unhandled, events_malformed, runs_started, runs_completed, runs_failed,
-        retries_scheduled, dead_letters, fenced, timed_out, duplicates, crashed;
+    uint64_t events_unhandled, events_malformed;
+    uint64_t letters_without_function; /* dead ones, of events that no function could be given */
+    uint64_t runs_started, runs_completed, runs_failed, retries_scheduled, dead_letters; /* of all functions */
     size_t threads, threads_busy, threads_stuck, queued;
 };
 /* Any thread: totals since start. */
 void dispatch_counts(struct dispatch *dispatch, struct dispatch_counts *ret_counts);
 
-/* Attempts by how long they took, two buckets to each doubling: bucket i begins at 2^(i/2) µs. */
-#define DURATION_BUCKETS 64
 struct function_counts {
-    uint64_t completed, failed, retried;
-    uint64_t durations[DURATION_BUCKETS]; /* of all attempts that ended */
+    uint64_t consumed, duplicates, started, completed, failed, retried, dead, fenced, timed_out, crashed;
+    struct histogram_counts durations; /* µs, of all attempts that ended */
+    struct histogram_counts steps;     /* µs, of steps' code */
 };
 /* Any thread: totals since start of the function with that index. */
 void dispatch_function_counts(struct dispatch *dispatch, size_t index, struct function_counts *ret_counts);

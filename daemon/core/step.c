@@ -347,10 +347,13 @@ static bool run_body(struct stepd_ctx *ctx, stepd_step_fn fn, const void *arg, e
     ctx->was_nested = false;
     ctx->step.is_running = true;
     journal_begin_step(ctx->journal, &ctx->step);
+    int64_t begun_ns = ctx->step_durations != NULL ? clock_monotonic_ns() : 0;
     context_enter(ctx, ctx->step.timeout_ms);
     *ret_status = fn(ctx, arg);
     if (!context_leave(ctx))
         return false;
+    if (ctx->step_durations != NULL)
+        histogram_add(ctx->step_durations, (double)(clock_monotonic_ns() - begun_ns) / 1000);
     journal_end_step(ctx->journal);
     if (*ret_status != STEPD_OK && ctx->step_raised.kind == RAISED_NOTHING)
         context_raise(ctx, RAISED_RETRIABLE, "Error", "the step failed without saying why");

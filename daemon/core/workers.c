@@ -50,6 +50,8 @@ void worker_destroy(struct worker *worker)
 {
     context_done(&worker->ctx);
     slot_done(&worker->slot);
+    for (size_t i = 0; i < worker->dispatch->settings.function_count; i++)
+        free(worker->functions[i]);
     free(worker->functions);
     free(worker->locals);
     free(worker->matches);
@@ -148,34 +150,23 @@ static void say(const struct worker *worker, const struct run *run, const struct
         log_event(level, &fields, "%s", log_duration((report->ended_ns - report->started_ns) / 1000000, duration));
 }
 
-static size_t duration_bucket(int64_t duration_ns)
-{
-    uint64_t us = duration_ns > 1000 ? (uint64_t)duration_ns / 1000 : 1;
-    unsigned power = 63 - (unsigned)__builtin_clzll(us);
-    unsigned is_upper_half = us >= (uint64_t)((double)(UINT64_C(1) << power) * 1.41421356237);
-    size_t bucket = 2 * power + is_upper_half;
+/* ---- counts -------------------------------------------------------------------------------------- */
 
-    return bucket < DURATION_BUCKETS ? bucket : DURATION_BUCKETS - 1;
+/* The worker's own thread. Most functions are never seen by most workers. */
+static struct function_tally *tally_of(struct worker *worker, const struct function *function)
+{
+    _Atomic(struct function_tally *) *place = &worker->functions[function->index];
+    struct function_tally *tally = atomic_load_explicit(place, memory_order_relaxed);
+
+    if (tally == NULL) {
+        tally = xcalloc(1, sizeof(*tally));
+        atomic_store_explicit(place, tally, memory_order_release);
+    }
+    return tally;
 }
 
-static void tally_function(struct function_tally *tally, const struct attempt_report *report)
+static void count_end(struct function_tally *tally, const struct attempt_report *report)
 {
-    if (report->end == ATTEMPT_COMPLETED)
-        worker_count(&tally->completed);
-    else if (report->end == ATTEMPT_RETRY)
-        worker_count(&tally->retried);
-    else if (report->end == ATTEMPT_FAILED)
-        worker_count(&tally->failed);
-    else
-        return;
-    worker_count(&tally->durations[duration_bucket(report->ended_ns - report->started_ns)]);
-}
-
-static void tally(struct worker *worker, const struct run *run, const struct attempt_report *report)
-{
-    struct tally *tally = &worker->tally;
-
-    tally_function(&worker->functions[run->function->index], report);
     switch (report->end) {
     case ATTEMPT_COMPLETED:
         worker_count(&tally->completed);
@@ -197,6 +188,11 @@ static void tally(struct worker *worker, const struct run *run, const struct att
     case ATTEMPT_ABANDONED:
         break;
     }
+}
+
+static void count_duration(struct function_tally *tally, int64_t started_ns, int64_t ended_ns)
+{
+    histogram_add(&tally->durations, (double)(ended_ns - started_ns) / 1000);
 }
 
 static bool is_ordered(const struct run *run)
@@ -263,7 +259,7 @@ static bool may_start(struct worker *worker, const struct job *job, struct run *
             return false;
         *ret_state = MESSAGE_DONE;
         if (answer == DEDUPE_DUPLICATE) {
-            worker_count(&worker->tally.duplicates);
+            worker_count(&tally_of(worker, run->function)->duplicates);
             return false;
         }
     }
@@ -296,15 +292,24 @@ static void begin_run(struct worker *worker, const struct job *job)
 
 static const char crash_text[] = "the handler ended its process, or was running each time it ended";
 
-/* One attempt, or what a crash made of it. */
-static void attempt(struct worker *worker, struct run *run, bool has_crashed, struct attempt_report *report)
+/* One attempt, or what a crash made of it. False: abandoned. */
+static bool attempt(struct worker *worker, struct run *run, bool has_crashed, struct attempt_report *report)
 {
-    if (!has_crashed) {
+    struct function_tally *tally = tally_of(worker, run->function);
+
+    if (has_crashed) {
+        worker_count(&tally->crashed);
+        attempt_fail(&worker->ctx, run, NULL, "HandlerCrashed", crash_text, report);
+    } else {
+        worker->ctx.step_durations = &tally->steps;
         attempt_run(&worker->ctx, run, report);
-        return;
+        if (report->end == ATTEMPT_ABANDONED)
+            return false;
+        count_duration(tally, report->started_ns, report->ended_ns);
     }
-    worker_count(&worker->tally.crashed);
-    attempt_fail(&worker->ctx, run, NULL, "HandlerCrashed", crash_text, report);
+    count_end(tally, report);
+    say(worker, run, report);
+    return true;
 }
 
 /* False: abandoned. */
@@ -316,17 +321,15 @@ static bool run_message(struct worker *worker)
 
     if (message_begin(job->message) && !atomic_load_explicit(&worker->dispatch->is_draining, memory_order_relaxed)) {
         begin_run(worker, job);
+        worker_count(&tally_of(worker, worker->run->function)->consumed);
         if (may_start(worker, job, worker->run, &state)) {
             const struct dispatch_settings *settings = &worker->dispatch->settings;
             bool has_crashed = crashes_take(settings->crashes, &worker->run->id);
-            worker_count(&worker->tally.started);
-            attempt(worker, worker->run, has_crashed, &report);
-            if (report.end == ATTEMPT_ABANDONED)
+            worker_count(&tally_of(worker, worker->run->function)->started);
+            if (!attempt(worker, worker->run, has_crashed, &report))
                 return false;
             if (has_crashed && report.is_stored)
                 settings->crash_counted(settings->context, worker->run);
-            tally(worker, worker->run, &report);
-            say(worker, worker->run, &report);
             state = state_after(job, worker->run, &report);
             steps_destroy(worker->run->steps);
         }
@@ -367,12 +370,8 @@ static bool run_claimed(struct worker *worker)
         worker->run = &claimed->run;
         if (claimed->run.function == NULL) {
             put_off(worker, claimed);
-        } else {
-            attempt(worker, worker->run, claimed->run.unclean >= CRASHES_ENOUGH, &report);
-            if (report.end == ATTEMPT_ABANDONED)
-                return false;
-            tally(worker, worker->run, &report);
-            say(worker, worker->run, &report);
+        } else if (!attempt(worker, worker->run, claimed->run.unclean >= CRASHES_ENOUGH, &report)) {
+            return false;
         }
     }
     claimed->release(claimed);
@@ -498,14 +497,18 @@ static void settle(struct worker *worker, struct takeover *takeover)
 {
     const struct step_call *step = takeover->step.is_running ? &takeover->step : NULL;
     struct run *run = &takeover->run;
+    struct function_tally *tally = tally_of(worker, run->function);
     struct attempt_report report;
     char text[160];
 
     int64_t timeout_ms = step != NULL ? step->timeout_ms : run->function->timeout_ms;
     (void)snprintf(text, sizeof(text), "not done after %lld ms; its thread is left behind", (long long)timeout_ms);
-    worker_count(&worker->tally.timed_out);
+    worker_count(&tally->timed_out);
+    if (step != NULL)
+        histogram_add(&tally->steps, (double)timeout_ms * 1000); /* as far as anyone knows */
     attempt_fail(&worker->ctx, run, step, "HandlerTimeout", text, &report);
-    tally(worker, run, &report);
+    count_duration(tally, takeover->started_ns, report.ended_ns);
+    count_end(tally, &report);
     say(worker, run, &report);
     if (takeover->job.message != NULL)
         end_run_of(takeover->job.message, state_after(&takeover->job, run, &report));

@@ -7,21 +7,23 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "base/histogram.h"
 #include "core/context.h"
 #include "core/dispatch.h"
 #include "core/job.h"
 #include "core/ring.h"
 #include "core/strands.h"
 
-/* Written by one worker, read by any. */
+/* What no function was given. Written by one worker, read by any. */
 struct tally {
-    _Atomic(uint64_t) unhandled, malformed, started, completed, failed, retried, dead, fenced, timed_out, duplicates, crashed;
+    _Atomic(uint64_t) unhandled, malformed, dead;
 };
 
-/* The same of one function: struct function_counts, of one worker. */
+/* One function's, of one worker: struct function_counts. */
 struct function_tally {
-    _Atomic(uint64_t) completed, failed, retried;
-    _Atomic(uint64_t) durations[DURATION_BUCKETS];
+    _Atomic(uint64_t) consumed, duplicates, started, completed, failed, retried, dead, fenced, timed_out, crashed;
+    struct histogram durations;
+    struct histogram steps;
 };
 
 /* At most `limit` runs of a function at once. */
@@ -37,6 +39,7 @@ struct takeover {
     struct job job;
     struct run run;
     struct step_call step;
+    int64_t started_ns;
     atomic_int holders;
 };
 
@@ -60,7 +63,7 @@ struct worker {
     const struct function **matches;    /* room for all functions */
     bool was_slow;                      /* its last piece of work */
     struct tally tally;
-    struct function_tally *functions;   /* by function->index */
+    _Atomic(struct function_tally *) *functions; /* by function->index; NULL: had nothing to do with it */
 };
 
 struct dispatch {
@@ -95,7 +98,6 @@ struct worker *worker_create(struct dispatch *dispatch);
 void worker_destroy(struct worker *worker);
 /* The thread: runs until the dispatch stops, or the watch has taken its work. */
 void *worker_main(void *worker);
-
 
 void dispatch_wake(struct dispatch *dispatch);
 void dispatch_add_extra(struct dispatch *dispatch, struct job *job);

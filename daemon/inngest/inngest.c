@@ -92,6 +92,11 @@ const struct web_route *inngest_routes(const struct inngest *inngest, size_t *re
     return inngest->routes;
 }
 
+void inngest_each_function(struct inngest *inngest, void (*each)(void *context, const struct function *function), void *context)
+{
+    registry_each(inngest->registry, each, context);
+}
+
 const struct function *inngest_find_function(struct inngest *inngest, const char *id)
 {
     const struct function *function = registry_find(inngest->registry, id);

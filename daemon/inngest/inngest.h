@@ -51,6 +51,8 @@ void inngest_stop(struct inngest *inngest);
 void inngest_destroy(struct inngest *inngest);
 
 const struct web_route *inngest_routes(const struct inngest *inngest, size_t *ret_count);
+/* Any thread. Calls `each` for all functions in force; they live as long as `inngest`. */
+void inngest_each_function(struct inngest *inngest, void (*each)(void *context, const struct function *function), void *context);
 /* Any thread. NULL: there is none, on the shelf neither. */
 const struct function *inngest_find_function(struct inngest *inngest, const char *id);
 

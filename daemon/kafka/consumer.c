@@ -949,12 +949,21 @@ static void watch_partition(struct consumer *consumer, struct partition *partiti
     log_event(LOG_LEVEL_WARN, &fields, "%" PRId64 " events wait in this partition, and none came for %d s", partition->end - next, STALLED_MS / 1000);
 }
 
+static int64_t lag_of(const struct partition *partition)
+{
+    int64_t from = partition->committed != OFFSETS_UNKNOWN ? partition->committed : partition->start;
+    int64_t end = partition->end;
+
+    return from < 0 || end == OFFSETS_UNKNOWN ? -1 : end > from ? end - from : 0;
+}
+
 static void view_of(const struct partition *partition, struct partition_view *ret_view)
 {
     *ret_view = (struct partition_view){
         .partition = partition->assignment.partition,
         .committed = partition->committed,
         .end = partition->end,
+        .lag = lag_of(partition),
         .in_flight = offsets_in_flight(partition->offsets),
         .is_stalled = partition->is_stalled,
     };

@@ -75,6 +75,7 @@ struct partition_view {
     int32_t partition;
     int64_t committed;     /* -1: nothing yet */
     int64_t end;           /* high watermark; -1: not known */
+    int64_t lag;           /* events between the two, or since reading began; -1: not known */
     size_t in_flight;
     bool is_stalled;
 };

@@ -9,24 +9,25 @@ static void subtract(struct function_counts *now, const struct function_counts *
     now->completed -= before->completed;
     now->failed -= before->failed;
     now->retried -= before->retried;
-    for (size_t i = 0; i < DURATION_BUCKETS; i++)
-        now->durations[i] -= before->durations[i];
+    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+        now->durations.buckets[i] -= before->durations.buckets[i];
 }
 
 /* Milliseconds, between the bounds of the bucket it falls in; negative: nothing ran. */
 static double percentile_ms(const struct function_counts *counts, double part)
 {
+    const uint64_t *buckets = counts->durations.buckets;
     uint64_t sum = 0, below = 0;
 
-    for (size_t i = 0; i < DURATION_BUCKETS; i++)
-        sum += counts->durations[i];
+    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+        sum += buckets[i];
     double rank = part * (double)sum;
-    for (size_t i = 0; i < DURATION_BUCKETS && sum > 0; i++) {
-        if ((double)(below + counts->durations[i]) >= rank && counts->durations[i] > 0) {
-            double within = (rank - (double)below) / (double)counts->durations[i];
-            return pow(2, ((double)i + within) / 2) / 1000;
+    for (size_t i = 0; i < HISTOGRAM_BUCKETS && sum > 0; i++) {
+        if ((double)(below + buckets[i]) >= rank && buckets[i] > 0) {
+            double within = (rank - (double)below) / (double)buckets[i];
+            return pow(2, ((double)i - 1 + within) / 2) / 1000;
         }
-        below += counts->durations[i];
+        below += buckets[i];
     }
     return -1;
 }

@@ -39,13 +39,12 @@ static void put_partitions(struct consumer *consumer, struct json_out *out)
     json_out_open(out, "partitions", '[');
     for (size_t i = 0; i < count && i < PARTITIONS_SHOWN; i++) {
         const struct partition_view *partition = &partitions[i];
-        int64_t from = partition->committed > 0 ? partition->committed : 0;
         json_out_open(out, NULL, '{');
         json_out_text(out, "topic", partition->topic);
         json_out_number(out, "partition", partition->partition);
         json_out_number(out, "committed", partition->committed);
         json_out_number(out, "end", partition->end);
-        json_out_number(out, "lag", partition->end > from ? partition->end - from : 0);
+        json_out_number(out, "lag", partition->lag > 0 ? partition->lag : 0);
         json_out_number(out, "in_flight", (int64_t)partition->in_flight);
         json_out_bool(out, "is_stalled", partition->is_stalled);
         json_out_close(out, '{');

@@ -112,9 +112,8 @@ static uint64_t lag_of_all(struct consumer *consumer)
     uint64_t lag = 0;
 
     for (size_t i = 0; i < count && i < PARTITIONS_MOST; i++) {
-        int64_t from = partitions[i].committed > 0 ? partitions[i].committed : 0;
-        if (partitions[i].end > from)
-            lag += (uint64_t)(partitions[i].end - from);
+        if (partitions[i].lag > 0)
+            lag += (uint64_t)partitions[i].lag;
     }
     return lag;
 }

@@ -57,6 +57,8 @@ struct lane {
     bool is_away;                         /* said so; not back yet */
     int64_t away_since_ms;
     int64_t backoff_ms;
+    struct histogram round_trips;         /* µs; lane thread adds, any reads */
+    struct histogram batches;             /* requests; likewise */
 };
 
 /* ---- requests ---------------------------------------------------------------------------------- */
@@ -161,6 +163,12 @@ bool lane_push(struct lane *lane, struct request *request)
 bool lane_is_up(const struct lane *lane)
 {
     return lane->is_up;
+}
+
+void lane_add_counts(const struct lane *lane, struct lane_counts *counts)
+{
+    histogram_read(&lane->round_trips, &counts->round_trips);
+    histogram_read(&lane->batches, &counts->batches);
 }
 
 static void end_all(struct request_list *list, int status)
@@ -335,11 +343,13 @@ static void send_waiting(struct lane *lane)
     if (taken.first == NULL)
         return;
     int64_t now_ns = clock_monotonic_ns();
-    for (struct request *request; (request = request_list_take(&taken)) != NULL;) {
+    size_t count = 0;
+    for (struct request *request; (request = request_list_take(&taken)) != NULL; count++) {
         request->sent_ns = now_ns;
         lane->troubled += request->is_troubled;
         send_or_keep(lane, request);
     }
+    histogram_add(&lane->batches, (double)count);
 }
 
 static void send_put_off(struct lane *lane)
@@ -348,8 +358,11 @@ static void send_put_off(struct lane *lane)
 
     request_list_init(&all);
     list_move(&lane->put_off, &all);
-    for (struct request *request; (request = request_list_take(&all)) != NULL;)
+    int64_t now_ns = all.first != NULL ? clock_monotonic_ns() : 0;
+    for (struct request *request; (request = request_list_take(&all)) != NULL;) {
+        request->sent_ns = now_ns;
         send_or_keep(lane, request);
+    }
 }
 
 /* ---- scripts that the server does not have ------------------------------------------------------- */
@@ -386,6 +399,7 @@ static void load_script(struct lane *lane, int script)
         abort();
     load->request.size = (size_t)size;
     load->request.script = script;
+    load->request.sent_ns = clock_monotonic_ns();
     load->request.done = end_load;
     load->lane = lane;
     lane->is_loading[script] = true;
@@ -618,6 +632,7 @@ static void read_replies(struct lane *lane)
             return;
         }
         lane->reply_ns += (now_ns - request->sent_ns - lane->reply_ns) / 8;
+        histogram_add(&lane->round_trips, (double)(now_ns - request->sent_ns) / 1000);
         take_reply(lane, request, reply);
     }
     if (lane->link.redis->err != 0)

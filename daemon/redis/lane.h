@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/histogram.h"
 #include "base/memory.h"
 #include "redis/link.h"
 #include "redis/script.h"
@@ -93,6 +94,12 @@ struct redis_place lane_place(struct lane *lane);
 bool lane_push(struct lane *lane, struct request *request);
 /* Any thread: whether it is linked and nothing that was asked had to be put off. */
 bool lane_is_up(const struct lane *lane);
+struct lane_counts {
+    struct histogram_counts round_trips; /* µs, from a request's going out to its reply */
+    struct histogram_counts batches;     /* requests that went out together */
+};
+/* Any thread: adds what it has counted. */
+void lane_add_counts(const struct lane *lane, struct lane_counts *counts);
 /* Of the server behind it, as of the last link; link.h. Lane thread. */
 uint64_t lane_lineage(const struct lane *lane);
 /* Any thread: all that waits, now and later, ends with -ESHUTDOWN. */

@@ -73,6 +73,11 @@ static int64_t read_64(const char *at)
     return (int64_t)le64toh(value);
 }
 
+int64_t record_changed_ms(const char header[static RECORD_HEADER_SIZE])
+{
+    return read_64(header + 24);
+}
+
 static void *zone_alloc(msgpack_zone *zone, size_t size)
 {
     void *memory = msgpack_zone_malloc(zone, size);

@@ -64,6 +64,8 @@ struct record {
 
 /* Appends the body of a run that the store is to take over. */
 void record_pack_body(msgpack_packer *packer, const struct run *run);
+/* Of a record's header: since when it is what its status says; until when it waits. */
+int64_t record_changed_ms(const char header[static RECORD_HEADER_SIZE]);
 /* 0, or -EBADMSG with the reason. `data` may be damaged: nothing in it is trusted. */
 int record_decode(struct bytes data, msgpack_zone *zone, struct record *ret_record, struct error *ret_error);
 /* The same of a record's first bytes alone, half a KiB or more: its header and its function. */

@@ -176,6 +176,15 @@ bool store_is_up(struct redis_store *store)
     return true;
 }
 
+void store_counts(struct redis_store *store, struct lane_counts *ret_counts)
+{
+    *ret_counts = (struct lane_counts){ 0 };
+    (void)pthread_mutex_lock(&store->lock);
+    for (size_t i = 0; i < store->route_count; i++)
+        lane_add_counts(store->routes[i]->lane, ret_counts);
+    (void)pthread_mutex_unlock(&store->lock);
+}
+
 struct incarnation store_incarnation(struct redis_store *store)
 {
     (void)pthread_mutex_lock(&store->lock);

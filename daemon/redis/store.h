@@ -64,6 +64,8 @@ struct store *store_port(struct redis_store *store);
 /* Any thread. Whether all shards answered the last time something was asked. */
 bool store_is_up(struct redis_store *store);
 bool store_shard_is_up(struct redis_store *store, int shard);
+/* Any thread: what all servers were asked. */
+void store_counts(struct redis_store *store, struct lane_counts *ret_counts);
 struct incarnation store_incarnation(struct redis_store *store);
 /* Our lease ran out: a new incarnation from here on; calls on_new_incarnation. */
 void store_renew(struct redis_store *store);

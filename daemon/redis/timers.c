@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/histogram.h"
 #include "base/log.h"
 #include "base/pulse.h"
 #include "core/attempts.h"
@@ -36,6 +37,7 @@ struct shard {
     int64_t due_ms;               /* when to claim, the store's time */
     struct incarnation known_as;  /* as which Redis last heard us */
     bool is_known;
+    _Atomic(uint64_t) delayed, owned, dead; /* as of the last heartbeat; any thread reads */
 };
 
 struct timers {
@@ -45,7 +47,8 @@ struct timers {
     bool is_timer_started;
     bool is_watch_started;
     _Atomic(int64_t) last_round_ms;
-    atomic_uint_fast64_t takeovers;
+    _Atomic(uint64_t) takeovers;
+    struct histogram lateness;    /* µs; timer thread adds */
 
     pthread_mutex_t lock;
     pthread_cond_t changed;       /* earlier_ms, is_paused, is_stopping */
@@ -138,9 +141,17 @@ int64_t timers_last_round_ms(const struct timers *timers)
     return timers->last_round_ms;
 }
 
-uint64_t timers_takeovers(const struct timers *timers)
+void timers_counts(const struct timers *timers, struct timers_counts *ret_counts)
 {
-    return timers->takeovers;
+    struct timers_counts counts = { .taken_over = timers->takeovers };
+
+    for (size_t i = 0; i < shard_count(timers); i++) {
+        counts.delayed += timers->shards[i].delayed;
+        counts.owned += timers->shards[i].owned;
+        counts.dead += timers->shards[i].dead;
+    }
+    histogram_read(&timers->lateness, &counts.lateness);
+    *ret_counts = counts;
 }
 
 /* Waits until `until_ms` (monotonic) or for what the caller is woken by. False: stop. */
@@ -234,7 +245,11 @@ static int beat(struct timers *timers, int shard)
             begin_anew(timers); /* else Redis restarted while it waited: the next one is a first one */
         return -EAGAIN;
     }
-    *known = (struct shard){ .due_ms = known->due_ms, .known_as = call.owner, .is_known = true };
+    known->known_as = call.owner;
+    known->is_known = true;
+    known->delayed = (uint64_t)reply->element[3]->integer;
+    known->owned = (uint64_t)reply->element[4]->integer;
+    known->dead = (uint64_t)reply->element[5]->integer;
     const redisReply *asked = reply->element[2];
     for (size_t i = 0; i < asked->elements; i++)
         dispatch_cancel(timers->settings.dispatch, asked->element[i]->str);
@@ -317,9 +332,10 @@ static void begin_event(struct held *held)
 static struct held *hold(struct timers *timers, const redisReply *claimed, int64_t now_ms, struct error *ret_error)
 {
     const redisReply *header = claimed->element[1];
-    const redisReply *bytes = claimed->element[2];
+    const redisReply *bytes = claimed->element[2]; /* as they were before the claim */
     struct held *held = xcalloc(1, sizeof(*held));
 
+    histogram_add(&timers->lateness, (double)(now_ms - record_changed_ms(bytes->str)) * 1000);
     held->data = xmemdup(bytes->str, (size_t)bytes->len + 1);
     memcpy(held->data, header->str, RECORD_HEADER_SIZE);
     if (!msgpack_zone_init(&held->zone, 1024))

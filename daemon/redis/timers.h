@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/histogram.h"
 #include "base/memory.h"
 #include "core/dispatch.h"
 #include "redis/store.h"
@@ -40,7 +41,14 @@ void timers_trim(struct timers *timers, const char *topic, int32_t partition, in
 void timers_pause(struct timers *timers);
 /* Monotonic ms of the last round that Redis answered; readiness looks at its age. */
 int64_t timers_last_round_ms(const struct timers *timers);
-uint64_t timers_takeovers(const struct timers *timers); /* runs that it took from dead workers */
+struct timers_counts {
+    uint64_t taken_over;             /* runs, from workers that died */
+    uint64_t delayed, dead;          /* runs in the store, all workers', as of the last heartbeat */
+    uint64_t owned;                  /* and of them this worker's */
+    struct histogram_counts lateness;/* µs, of claimed runs: how long they were due */
+};
+/* Any thread. */
+void timers_counts(const struct timers *timers, struct timers_counts *ret_counts);
 /* Gives back what this worker still owns (as long as Redis answers), stops the threads, frees. Call
  * before store_stop(). NULL is fine. */
 void timers_destroy(struct timers *timers);

@@ -92,13 +92,13 @@ static struct answer page_metrics(const struct http *http)
 {
     char *body = NULL;
     size_t size;
-    FILE *page = open_memstream(&body, &size);
+    struct metrics_page page = { .out = open_memstream(&body, &size) };
 
-    if (page == NULL)
+    if (page.out == NULL)
         abort();
-    if (http->settings.metrics != NULL)
-        metrics_print(http->settings.metrics, page);
-    if (fclose(page) != 0)
+    if (http->settings.write_metrics != NULL)
+        http->settings.write_metrics(http->settings.context, &page);
+    if (fclose(page.out) != 0)
         abort();
     return (struct answer){ .status = MHD_HTTP_OK, .type = "text/plain; version=0.0.4; charset=utf-8", .body = body, .size = size };
 }

@@ -19,7 +19,8 @@ struct http;
 
 struct http_settings {
     const char *listen;             /* "host:port", "[::1]:port"; port 0: any free one */
-    const struct metrics *metrics;  /* outlives the server */
+    /* The connection's thread. What /metrics says. NULL: nothing. */
+    void (*write_metrics)(void *context, struct metrics_page *page);
     /* The connection's thread. Whether the daemon can do its work; `ret_reason` (one line) in either case. NULL:
      * always ready. */
     bool (*is_ready)(void *context, char *ret_reason, size_t size);

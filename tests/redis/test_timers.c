@@ -82,6 +82,23 @@ static void count(void *context, struct worker_counts *ret_counts)
     *ret_counts = counts;
 }
 
+static struct timers_counts counts_now(void)
+{
+    struct timers_counts now;
+
+    timers_counts(timers, &now);
+    return now;
+}
+
+static uint64_t lateness_count(const struct timers_counts *now)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+        sum += now->lateness.buckets[i];
+    return sum;
+}
+
 static void start_timers(void)
 {
     struct error error = { 0 };
@@ -218,10 +235,30 @@ Test(timers, runs_of_a_dead_worker_go_on_here)
     cr_assert_eq(reply.answer, STORE_OK);
     store_destroy(other);
     cr_assert(becomes(&pushed_count, 1));
-    cr_assert_eq(timers_takeovers(timers), 1);
+    cr_assert_eq(counts_now().taken_over, 1);
     cr_assert_eq(pushed[0].run.takeovers, 1);
     cr_assert_eq(pushed[0].run.attempt, 4, "a takeover is no attempt");
     cr_assert_eq(pushed[0].run.phase, RUN_FAILING);
+}
+
+Test(timers, tells_how_many_runs_wait_and_how_late_they_are_claimed)
+{
+    struct sample late, later;
+    sample_init(&late, 1);
+    sample_init(&later, 2);
+    int64_t began_ms = clock_monotonic_ms();
+
+    (void)park_for(&late, 100);
+    (void)park_for(&later, 3600000);
+    cr_assert(becomes(&pushed_count, 1));
+    while ((counts_now().delayed != 1 || counts_now().owned != 1) && clock_monotonic_ms() - began_ms < 10000)
+        (void)usleep(10000);
+    struct timers_counts now = counts_now();
+    cr_assert_eq(now.delayed, 1);
+    cr_assert_eq(now.owned, 1);
+    cr_assert_eq(now.dead, 0);
+    cr_assert_eq(lateness_count(&now), 1);
+    cr_assert_lt(now.lateness.sum, 1000.0 * (double)(clock_monotonic_ms() - began_ms));
 }
 
 Test(timers, cancelled_runs_are_told)

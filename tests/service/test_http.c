@@ -10,7 +10,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static struct metrics *metrics;
 static struct http *http;
 static bool is_ready_now;
 
@@ -19,6 +18,13 @@ static bool is_ready(void *context, char *ret_reason, size_t size)
     (void)context;
     (void)snprintf(ret_reason, size, "%s", is_ready_now ? "ready" : "redis does not answer");
     return is_ready_now;
+}
+
+static void write_metrics(void *context, struct metrics_page *page)
+{
+    (void)context;
+    metrics_family(page, METRIC_COUNTER, "events_total", "Events.");
+    metrics_put(page, NULL, 5);
 }
 
 /* Answers with what it was told. */
@@ -69,9 +75,7 @@ static void setup(void)
 {
     struct error error = { 0 };
 
-    metrics = metrics_create();
-    counter_add(metrics_counter(metrics, "events_total", NULL, "Events."), 5);
-    const struct http_settings settings = { .listen = "127.0.0.1:0", .metrics = metrics, .is_ready = is_ready, .routes = routes,
+    const struct http_settings settings = { .listen = "127.0.0.1:0", .write_metrics = write_metrics, .is_ready = is_ready, .routes = routes,
                                             .route_count = 2 };
     cr_assert_eq(http_start(&settings, &http, &error), 0, "%s", error.text);
 }
@@ -79,7 +83,6 @@ static void setup(void)
 static void teardown(void)
 {
     http_stop(http);
-    metrics_destroy(metrics);
 }
 
 TestSuite(http, .init = setup, .fini = teardown, .timeout = 20);

@@ -2,77 +2,80 @@
 #include "base/metrics.h"
 
 #include <criterion/criterion.h>
-#include <pthread.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
 
-static void *count_many(void *argument)
+static char *text;
+static size_t size;
+static struct metrics_page page;
+
+static void setup(void)
 {
-    for (int i = 0; i < 100000; i++)
-        counter_add(argument, 1);
-    return NULL;
+    page.out = open_memstream(&text, &size);
 }
 
-static double seven(void *context)
+static void teardown(void)
 {
-    (void)context;
-    return 7;
+    (void)fclose(page.out);
+    free(text);
 }
 
-static char *page_of(const struct metrics *metrics)
+static const char *written(void)
 {
-    char *text = NULL;
-    size_t size;
-    FILE *page = open_memstream(&text, &size);
-
-    metrics_print(metrics, page);
-    (void)fclose(page);
+    (void)fflush(page.out);
     return text;
 }
 
-Test(metrics, counts_what_all_threads_add)
-{
-    struct metrics *metrics = metrics_create();
-    struct counter *counter = metrics_counter(metrics, "events_total", NULL, "Events.");
-    pthread_t threads[20];
+TestSuite(metrics, .init = setup, .fini = teardown);
 
-    for (size_t i = 0; i < 20; i++)
-        cr_assert_eq(pthread_create(&threads[i], NULL, count_many, counter), 0);
-    for (size_t i = 0; i < 20; i++)
-        (void)pthread_join(threads[i], NULL);
-    cr_assert_eq(counter_value(counter), 2000000);
-    metrics_destroy(metrics);
+Test(metrics, a_family_says_what_it_is_before_its_samples)
+{
+    const struct metric_label completed[] = { { "function", "mail" }, { "outcome", "completed" }, { 0 } };
+
+    metrics_family(&page, METRIC_COUNTER, "runs_total", "Runs that ended.");
+    metrics_put(&page, completed, 3);
+    metrics_put(&page, NULL, 12345678901234);
+    metrics_family(&page, METRIC_GAUGE, "threads", "Threads.");
+    metrics_put(&page, NULL, 0.25);
+    cr_assert_str_eq(written(), "# HELP stepd_runs_total Runs that ended.\n"
+                                "# TYPE stepd_runs_total counter\n"
+                                "stepd_runs_total{function=\"mail\",outcome=\"completed\"} 3\n"
+                                "stepd_runs_total 12345678901234\n"
+                                "# HELP stepd_threads Threads.\n"
+                                "# TYPE stepd_threads gauge\n"
+                                "stepd_threads 0.25\n");
 }
 
-Test(metrics, prints_prometheus_text)
+Test(metrics, a_label_may_be_any_text)
 {
-    struct metrics *metrics = metrics_create();
-    counter_add(metrics_counter(metrics, "runs_total", "outcome=\"completed\"", "Runs that ended."), 3);
-    counter_add(metrics_counter(metrics, "runs_total", "outcome=\"failed\"", "Runs that ended."), 1);
-    metrics_gauge_of(metrics, "workers_busy", NULL, "Workers.", seven, NULL);
-    struct histogram *histogram = metrics_histogram(metrics, "attempt_seconds", NULL, "Time of attempts.");
-    histogram_add_ns(histogram, 50000);
-    histogram_add_ns(histogram, 2000000000);
-    histogram_add_ns(histogram, (int64_t)3600 * 1000000000);
+    const struct metric_label strange[] = { { "function", "a\"b\\c\nd" }, { 0 } };
 
-    AUTO_FREE char *text = page_of(metrics);
-    static const char expected_start[] = "# HELP stepd_runs_total Runs that ended.\n"
-                                         "# TYPE stepd_runs_total counter\n"
-                                         "stepd_runs_total{outcome=\"completed\"} 3\n"
-                                         "stepd_runs_total{outcome=\"failed\"} 1\n"
-                                         "# HELP stepd_workers_busy Workers.\n"
-                                         "# TYPE stepd_workers_busy gauge\n"
-                                         "stepd_workers_busy 7\n"
-                                         "# HELP stepd_attempt_seconds Time of attempts.\n"
-                                         "# TYPE stepd_attempt_seconds histogram\n"
-                                         "stepd_attempt_seconds_bucket{le=\"0.0001\"} 1\n";
-    cr_assert_eq(strncmp(text, expected_start, strlen(expected_start)), 0, "%s", text);
-    cr_assert_not_null(strstr(text, "stepd_attempt_seconds_bucket{le=\"1\"} 1\n"));
-    cr_assert_not_null(strstr(text, "stepd_attempt_seconds_bucket{le=\"2.5\"} 2\n"));
-    cr_assert_not_null(strstr(text, "stepd_attempt_seconds_bucket{le=\"+Inf\"} 3\n"));
-    cr_assert_not_null(strstr(text, "stepd_attempt_seconds_sum 3602.00005\n"));
-    cr_assert_not_null(strstr(text, "stepd_attempt_seconds_count 3\n"));
-    metrics_destroy(metrics);
+    metrics_family(&page, METRIC_COUNTER, "runs_total", "Runs.");
+    metrics_put(&page, strange, 1);
+    cr_assert_not_null(strstr(written(), "stepd_runs_total{function=\"a\\\"b\\\\c\\nd\"} 1\n"));
+}
+
+Test(metrics, a_histogram_is_cumulative_and_in_the_metrics_own_unit)
+{
+    static const struct metric_scale scale = { .unit = 1e-6, .first = 6, .last = 20 };
+    const struct metric_label labels[] = { { "function", "mail" }, { 0 } };
+    struct histogram histogram = { 0 };
+    struct histogram_counts counts = { 0 };
+
+    histogram_add(&histogram, 50);
+    histogram_add(&histogram, 64);
+    histogram_add(&histogram, 65);
+    histogram_add(&histogram, 3600e6);
+    histogram_read(&histogram, &counts);
+    metrics_family(&page, METRIC_HISTOGRAM, "attempt_seconds", "Time of attempts.");
+    metrics_put_histogram(&page, labels, &counts, &scale);
+    cr_assert_not_null(strstr(written(), "# TYPE stepd_attempt_seconds histogram\n"
+                                         "stepd_attempt_seconds_bucket{function=\"mail\",le=\"6.4e-05\"} 2\n"
+                                         "stepd_attempt_seconds_bucket{function=\"mail\",le=\"0.000128\"} 3\n"));
+    cr_assert_not_null(strstr(text, "_bucket{function=\"mail\",le=\"1.048576\"} 3\n"
+                                    "stepd_attempt_seconds_bucket{function=\"mail\",le=\"+Inf\"} 4\n"
+                                    "stepd_attempt_seconds_sum{function=\"mail\"} 3600.000179\n"
+                                    "stepd_attempt_seconds_count{function=\"mail\"} 4\n"));
 }

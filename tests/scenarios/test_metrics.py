@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What /metrics tells, and that the shipped dashboard and alerts ask for nothing else."""
+import json
+import re
+import shutil
+import subprocess
+import urllib.request
+
+import pytest
+
+from support import ROOT, eventually
+
+PROMTOOL = shutil.which("promtool") or shutil.which("promtool", path=ROOT / "build/tools/usr/bin")
+EVENTS = {"measured/steady": 3, "measured/flaky": 2, "measured/doomed": 1, "measured/stuck": 1}
+
+
+class Page:
+    """One reading of /metrics: its text, and samples as {name: {labels: value}}."""
+
+    def __init__(self, service):
+        self.text = urllib.request.urlopen(f"http://{service.at['http']}/metrics", timeout=10).read().decode()
+        self.samples = {}
+        for name, labels, value in re.findall(r"^(\w+)(?:\{(.*)\})? (\S+)$", self.text, re.M):
+            self.samples.setdefault(name, {})[labels] = float(value)
+
+    def of(self, name, function):
+        return self.samples[name][f'function="{function}"']
+
+    def total(self, name):
+        return sum(self.samples[name].values())
+
+
+@pytest.fixture
+def service(dev, module):
+    service = dev([module("measured")])
+    for name, count in EVENTS.items():
+        for _ in range(count):
+            service.ctl("send", name)
+    return service
+
+
+def wait_for_end(service):
+    def read():
+        page = Page(service)
+        return page if page.total("stepd_runs_completed_total") + page.total("stepd_runs_failed_total") == sum(EVENTS.values()) else None
+    return eventually(read, 60, what=lambda: f"{service.ctl('runs')}\n{service.log()[-2000:]}")
+
+
+def names_in(text):
+    return set(re.findall(r"\bstepd_\w+", text))
+
+
+def test_every_number_is_told_by_function_and_the_shipped_files_ask_for_nothing_else(service):
+    page = wait_for_end(service)
+    for name, wanted in {
+        "stepd_function_events_consumed_total": {"steady": 3, "flaky": 2, "doomed": 1, "stuck": 1},
+        "stepd_runs_started_total": {"steady": 3, "flaky": 2, "doomed": 1, "stuck": 1},
+        "stepd_runs_completed_total": {"steady": 3, "flaky": 2, "doomed": 0, "stuck": 0},
+        "stepd_runs_failed_total": {"steady": 0, "flaky": 0, "doomed": 1, "stuck": 1},
+        "stepd_retries_scheduled_total": {"steady": 0, "flaky": 2, "doomed": 0, "stuck": 0},
+        "stepd_dead_letters_total": {"steady": 0, "flaky": 0, "doomed": 1, "stuck": 1},
+        "stepd_handlers_timed_out_total": {"steady": 0, "flaky": 0, "doomed": 0, "stuck": 1},
+        "stepd_step_duration_seconds_count": {"steady": 6, "flaky": 0, "doomed": 0, "stuck": 0},
+    }.items():
+        assert {function: page.of(name, function) for function in wanted} == wanted, name
+    assert page.of("stepd_attempt_duration_seconds_count", "flaky") == 4
+    assert 0.6 <= page.of("stepd_step_duration_seconds_sum", "steady") < 20
+    assert 0.3 <= page.of("stepd_attempt_duration_seconds_sum", "stuck") < 10, "until it was given up, and not until it came back"
+    assert page.total("stepd_events_consumed_total") >= sum(EVENTS.values())
+    assert page.total("stepd_run_lateness_seconds_count") >= 5, "three naps and two retries were claimed"
+    assert page.total("stepd_redis_batch_commands_sum") >= page.total("stepd_redis_batch_commands_count") > 0
+    assert page.total("stepd_redis_round_trip_seconds_count") > 0
+    assert page.samples["stepd_ready"][""] == 1
+    eventually(lambda: set(Page(service).samples.get("stepd_partition_lag", {}).values()) == {0}, 20)
+    eventually(lambda: Page(service).samples["stepd_runs_dead"][""] == 2, 20)
+
+    page = Page(service)
+    known = set(page.samples)
+    for name in ("config/grafana.json", "config/alerts.yaml"):
+        assert names_in((ROOT / name).read_text()) <= known, name
+    boards = json.loads((ROOT / "config/grafana.json").read_text())
+    asked = {label for panel in boards["panels"] for target in panel.get("targets", ())
+             for label in re.findall(r"by \(([^)]*)\)|\{\{(\w+)\}\}", target["expr"] + target["legendFormat"])}
+    labels = set(re.findall(r'(\w+)="', page.text)) | {"instance"}
+    assert {word for pair in asked for word in re.findall(r"\w+", " ".join(pair))} <= labels
+
+    if PROMTOOL is not None:
+        done = subprocess.run([PROMTOOL, "check", "metrics"], input=page.text, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="no promtool here (Debian: prometheus)")
+def test_the_shipped_alerts_are_sound(tmp_path):
+    done = subprocess.run([PROMTOOL, "check", "rules", ROOT / "config/alerts.yaml"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    board = json.loads((ROOT / "config/grafana.json").read_text())
+    rules = [{"record": f"panel:{panel['id']}:{number}", "expr": re.sub(r"\$__\w+", "5m", target["expr"])}
+             for panel in board["panels"] for number, target in enumerate(panel.get("targets", ()))]
+    (tmp_path / "board.yaml").write_text(json.dumps({"groups": [{"name": "board", "rules": rules}]}))
+    done = subprocess.run([PROMTOOL, "check", "rules", tmp_path / "board.yaml"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
