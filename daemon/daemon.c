@@ -13,6 +13,7 @@
 #include "base/pulse.h"
 #include "core/emit.h"
 #include "service/notify.h"
+#include "view/store_config.h"
 
 #define ROUND_LATE_MS 10000  /* the clock's last round is older: nothing that is due moves */
 #define LOOK_EVERY_MS 250
@@ -134,30 +135,13 @@ int daemon_load(struct daemon *daemon, const char *config_path)
     return status == 0 ? 0 : DAEMON_EXIT_CONFIG;
 }
 
-static struct store_settings store_settings_of(struct daemon *daemon)
-{
-    const struct config *config = daemon->config;
-
-    return (struct store_settings){
-        .url = config->redis.url,
-        .prefix = config->redis.prefix,
-        .shards = config->redis.shards,
-        .history = config->history,
-        .history_age_ms = config->history_age_ms,
-        .history_count = config->history_limit,
-        .state_bytes = (size_t)config->limits.state_bytes,
-        .lease_ms = config->worker.lease_ms,
-        .timeout_ms = config->redis.timeout_ms,
-        .on_new_incarnation = on_new_incarnation,
-        .fatal = fatal,
-        .context = daemon,
-    };
-}
-
 static int start_store(struct daemon *daemon, struct error *ret_error)
 {
-    const struct store_settings settings = store_settings_of(daemon);
+    struct store_settings settings = store_settings_of(daemon->config);
 
+    settings.on_new_incarnation = on_new_incarnation;
+    settings.fatal = fatal;
+    settings.context = daemon;
     daemon->store = store_create(&settings);
     int status = store_start(daemon->store, ret_error);
     if (status != -EAGAIN)
@@ -300,7 +284,7 @@ static int start_page(struct daemon *daemon, struct error *ret_error)
         .dispatch = daemon->dispatch,
         .producer = daemon->producer,
         .consumer = &daemon->consumer,
-        .store = store_settings_of(daemon),
+        .store = store_settings_of(daemon->config),
         .is_ready = daemon_is_ready,
         .context = daemon,
     };

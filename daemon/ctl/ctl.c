@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "ctl/command.h"
+#include "view/store_config.h"
 
 #define DEFAULT_CONFIG "/etc/stepd/stepd.yaml"
 #define PATIENCE_MS 5000 /* with a Redis that went away */
@@ -126,18 +127,7 @@ static void watchdog_stop(struct ctl *ctl)
 
 int ctl_try_store(struct ctl *ctl, struct error *ret_error)
 {
-    const struct config *config = ctl->config;
-    const struct store_settings settings = {
-        .url = config->redis.url,
-        .prefix = config->redis.prefix,
-        .shards = config->redis.shards,
-        .history = config->history,
-        .history_age_ms = config->history_age_ms,
-        .history_count = config->history_limit,
-        .state_bytes = (size_t)config->limits.state_bytes,
-        .lease_ms = config->worker.lease_ms,
-        .timeout_ms = config->redis.timeout_ms,
-    };
+    const struct store_settings settings = store_settings_of(ctl->config);
 
     ctl->store = store_create(&settings);
     int status = store_start(ctl->store, ret_error);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "kafka/conf.h"
 
 #define TIMEOUT_MS 15000
 #define DOWN_MS 3000     /* no broker at all for that long: given up sooner */
@@ -48,19 +49,14 @@ static void on_log(const rd_kafka_t *handle, int level, const char *facility, co
 
 int kafka_open(struct kafka *kafka, const struct config *config, struct error *ret_error)
 {
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_t *conf;
     char text[160];
+    int status = conf_create(config->kafka, &conf, ret_error);
 
     *kafka = (struct kafka){ 0 };
-    for (size_t i = 0; i < config->kafka->count; i++) {
-        const struct setting *setting = &config->kafka->items[i];
-        if (setting->kind != SETTING_SCALAR ||
-            rd_kafka_conf_set(conf, setting->name, setting->text, text, sizeof(text)) != RD_KAFKA_CONF_OK) {
-            rd_kafka_conf_destroy(conf);
-            return error_set(ret_error, EINVAL, "kafka: %s: %s", setting->name, setting->kind == SETTING_SCALAR ? text : "wants one value");
-        }
-    }
-    (void)rd_kafka_conf_set(conf, "client.id", "stepctl", NULL, 0);
+    if (status != 0)
+        return status;
+    conf_force(conf, "client.id", "stepctl");
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     rd_kafka_conf_set_error_cb(conf, on_error);
     rd_kafka_conf_set_log_cb(conf, on_log);

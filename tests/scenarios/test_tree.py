@@ -15,9 +15,9 @@ MAY_INCLUDE = {
     "dev": {"base"},
     "inngest": {"core", "base"},
     "testing": {"modules", "service", "core", "base"},
-    "view": {"redis", "core", "base"},
+    "view": {"redis", "service", "core", "base"},
     "page": {"view", "redis", "kafka", "modules", "service", "core", "base"},
-    "ctl": {"view", "redis", "modules", "service", "core", "base"},
+    "ctl": {"view", "redis", "kafka", "modules", "service", "core", "base"},
 }
 
 
