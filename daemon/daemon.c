@@ -12,6 +12,8 @@
 #include "base/log.h"
 #include "base/pulse.h"
 #include "core/emit.h"
+#include "kafka/conf.h"
+#include "redis/url.h"
 #include "service/notify.h"
 #include "view/store_config.h"
 
@@ -122,17 +124,34 @@ static void ask_to_reload(void *context)
 
 /* ---- start --------------------------------------------------------------------------------------- */
 
+/* What only those who use it know to be wrong. */
+static void check_addresses(const struct config *config, struct config_faults *faults)
+{
+    const struct setting *url = setting_find(setting_find(&config->root, "redis"), "url");
+    struct redis_url parsed;
+    struct error error;
+
+    if (config->kafka != NULL)
+        conf_check(config->kafka, faults);
+    if (url_parse(config->redis.url, &parsed, &error) == 0)
+        url_done(&parsed);
+    else
+        config_faults_add(faults, url != NULL ? &url->value_place : NULL, "%s", error.text);
+}
+
 int daemon_load(struct daemon *daemon, const char *config_path)
 {
     struct config_faults faults = { 0 };
-    int status = config_load(config_path, &daemon->config, &faults);
 
-    if (status == 0)
-        status = loader_load(daemon->config, &daemon->loaded, &faults);
-    if (status != 0)
-        config_faults_print(&faults, stderr);
+    daemon->config = config_load_to_check(config_path, &faults);
+    if (daemon->config != NULL) {
+        check_addresses(daemon->config, &faults);
+        (void)!loader_load(daemon->config, &daemon->loaded, &faults);
+    }
+    int status = faults.count == 0 ? 0 : DAEMON_EXIT_CONFIG;
+    config_faults_print(&faults, stderr);
     config_faults_done(&faults);
-    return status == 0 ? 0 : DAEMON_EXIT_CONFIG;
+    return status;
 }
 
 static int start_store(struct daemon *daemon, struct error *ret_error)

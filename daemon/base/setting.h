@@ -24,6 +24,7 @@ enum setting_kind {
     SETTING_SCALAR,
     SETTING_LIST,
     SETTING_MAP,
+    SETTING_MISSING, /* stands for a variable that is not there: said already */
 };
 
 struct setting {

@@ -47,6 +47,50 @@ static int set_one(rd_kafka_conf_t *conf, const struct setting *setting, struct 
     return 0;
 }
 
+/* ---- what is wrong ------------------------------------------------------------------------------- */
+
+/* Of all that librdkafka knows; NULL: none is near. */
+static char *suggest(rd_kafka_conf_t *conf, const char *name)
+{
+    size_t count;
+    const char **dump = rd_kafka_conf_dump(conf, &count); /* name, value, name, … */
+    AUTO_FREE const char **names = xcalloc(count / 2 + 1, sizeof(*names));
+
+    for (size_t i = 0; i < count / 2; i++)
+        names[i] = dump[2 * i];
+    const char *nearest = config_suggest(name, names, count / 2);
+    char *suggestion = xstrdup_or_null(nearest);
+    rd_kafka_conf_dump_free(dump, count);
+    return suggestion;
+}
+
+static void fault_unknown(rd_kafka_conf_t *conf, const struct setting *setting, struct config_faults *faults)
+{
+    AUTO_FREE char *meant = suggest(conf, setting->name);
+
+    config_faults_add(faults, &setting->place, "librdkafka has no setting '%s'%s%s%s", setting->name, meant != NULL ? ", did you mean '" : "",
+                      meant != NULL ? meant : "", meant != NULL ? "'?" : "");
+}
+
+void conf_check(const struct setting *kafka, struct config_faults *faults)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+
+    for (size_t i = 0; i < kafka->count; i++) {
+        const struct setting *setting = &kafka->items[i];
+        if (setting->kind != SETTING_SCALAR)
+            continue; /* the config's reader says so */
+        rd_kafka_conf_res_t result = rd_kafka_conf_set(conf, setting->name, setting->text, NULL, 0);
+        if (result == RD_KAFKA_CONF_UNKNOWN)
+            fault_unknown(conf, setting, faults);
+        else if (result != RD_KAFKA_CONF_OK)
+            config_faults_add(faults, &setting->value_place, "librdkafka does not take '%s' for '%s'", setting_shown(setting), setting->name);
+    }
+    rd_kafka_conf_destroy(conf);
+}
+
+/* ---- what is right ------------------------------------------------------------------------------- */
+
 int conf_create(const struct setting *kafka, rd_kafka_conf_t **ret_conf, struct error *ret_error)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();

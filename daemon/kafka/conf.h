@@ -13,6 +13,8 @@
 /* `kafka` is a map of scalars. 0, and a configuration that is the caller's; or -EINVAL with the setting
  * that librdkafka refuses. */
 int conf_create(const struct setting *kafka, rd_kafka_conf_t **ret_conf, struct error *ret_error) MUST_CHECK;
+/* Adds to `faults` what librdkafka refuses of it, each with its place. */
+void conf_check(const struct setting *kafka, struct config_faults *faults);
 /* A default of ours: what the user wrote wins, and a librdkafka that does not know it goes without. */
 void conf_default(rd_kafka_conf_t *conf, const struct setting *kafka, const char *name, const char *value);
 /* What correctness hangs on. */

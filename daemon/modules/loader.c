@@ -192,7 +192,8 @@ int loader_load(const struct config *config, struct loaded **ret_loaded, struct 
 {
     struct loaded *loaded = xcalloc(1, sizeof(*loaded));
     size_t faults_before = faults->count;
-    bool is_complete = files_load(loaded, config, faults);
+    /* A misspelt `modules` does not make a slip of each function. */
+    bool is_complete = files_load(loaded, config, faults) && (faults_before == 0 || config->modules[0] != NULL);
 
     loaded->config = config;
     options_load(loaded, config, faults);

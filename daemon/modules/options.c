@@ -136,7 +136,7 @@ static bool collection_write(const struct option_table *table, const struct step
 
     for (size_t i = 0; i < given->count; i++) {
         const struct setting *item = &given->items[i];
-        if (item->kind != SETTING_SCALAR) {
+        if (item->kind != SETTING_SCALAR && item->kind != SETTING_MISSING) {
             config_faults_add(faults, &item->value_place, "[%s] '%s' must be %s: here is none", table->owner, option->name,
                               types[option->type].expected);
             texts_free(texts);
@@ -324,7 +324,7 @@ void *options_fill(const struct option_table *table, const struct setting *given
     for (size_t i = 0; i < count; i++) {
         const struct stepd_option *option = &table->options[i];
         const struct setting *value = setting_find(given, option->name);
-        if (value != NULL && value->kind != SETTING_NULL) {
+        if (value != NULL && value->kind != SETTING_NULL && value->kind != SETTING_MISSING) {
             is_good = given_write(table, option, value, field_of(option, filled), faults) && is_good;
         } else if (option->default_text == NULL) {
             config_faults_add(faults, value != NULL ? &value->place : place, "[%s] needs option '%s'%s%s", table->owner,

@@ -243,7 +243,7 @@ int url_parse(const char *text, struct redis_url *ret_url, struct error *ret_err
             status = SCHEMES[i].parse(at, &url, ret_error);
     }
     if (status == -ENOENT)
-        status = error_set(ret_error, EINVAL, "redis.url: '%.60s' begins with none of redis:// rediss:// unix:// redis+sentinel:// redis+cluster://", text);
+        status = error_set(ret_error, EINVAL, "redis.url begins with none of redis:// rediss:// unix:// redis+sentinel:// redis+cluster://");
     if (status != 0) {
         url_done(&url);
         return status;

@@ -159,6 +159,8 @@ static const char *scalar_text(const struct setting *setting, const char *expect
 {
     if (setting->kind == SETTING_SCALAR)
         return setting->text;
+    if (setting->kind == SETTING_MISSING)
+        return NULL;
     config_faults_add(faults, &setting->value_place, "'%s' must be %s", setting->name != NULL ? setting->name : "a list's entry",
                       expected);
     return NULL;
@@ -321,7 +323,7 @@ static void map_read(const struct setting *map, const struct key *keys, size_t c
         const struct key *key = key_find(keys, count, map->items[i].name);
         if (key == NULL)
             fault_unknown(faults, &map->items[i], keys, count);
-        else if (map->items[i].kind != SETTING_NULL)
+        else if (map->items[i].kind != SETTING_NULL && map->items[i].kind != SETTING_MISSING)
             key_read(key, &map->items[i], target, faults);
     }
 }
@@ -422,6 +424,8 @@ static void topics_read(struct config *config, struct config_faults *faults)
         config_faults_add(faults, &(struct place){ .file = place_file(config->path) }, "no 'topics': which are to be read?");
         return;
     }
+    if (topics->kind == SETTING_MISSING)
+        return;
     if (topics->kind != SETTING_LIST || topics->count == 0) {
         config_faults_add(faults, &topics->value_place, "'topics' must be a list of topics, such as [events]");
         return;
@@ -451,7 +455,7 @@ static void modules_read(struct config *config, struct config_faults *faults)
     size_t count = 0;
 
     config->modules = xcalloc((modules != NULL ? modules->count : 0) + 1, sizeof(*config->modules));
-    if (modules == NULL || modules->kind == SETTING_NULL)
+    if (modules == NULL || modules->kind == SETTING_NULL || modules->kind == SETTING_MISSING)
         return;
     if (modules->kind != SETTING_LIST) {
         config_faults_add(faults, &modules->value_place, "'modules' must be a list of files and folders");
@@ -642,32 +646,30 @@ static int drop_in_compare(const struct dirent **left, const struct dirent **rig
     return strcmp((*left)->d_name, (*right)->d_name);
 }
 
-static void load_files(struct config *config, enum yaml_missing missing, struct config_faults *faults)
+/* False: a file can't be read, or is not YAML. */
+static bool load_files(struct config *config, enum yaml_missing missing, struct config_faults *faults)
 {
     AUTO_FREE char *copy = xstrdup(config->path);
     AUTO_FREE char *folder = xasprintf("%s/conf.d", dirname(copy));
     struct dirent **drop_ins = NULL;
 
     config->root.kind = SETTING_MAP;
-    yaml_load(config->path, missing, &config->root, faults);
+    bool is_read = yaml_load(config->path, missing, &config->root, faults);
     int count = scandir(folder, &drop_ins, is_drop_in, drop_in_compare);
     if (count < 0 && errno != ENOENT && errno != ENOTDIR)
         config_faults_add(faults, &(struct place){ .file = place_file(folder) }, "can't be read: %s", strerror(errno));
     for (int i = 0; i < count; i++) {
         AUTO_FREE char *path = xasprintf("%s/%s", folder, drop_ins[i]->d_name);
-        yaml_load(path, missing, &config->root, faults);
+        is_read = yaml_load(path, missing, &config->root, faults) && is_read;
         free(drop_ins[i]);
     }
     free(drop_ins);
+    return is_read;
 }
 
-/* From what was read to what it means. Frees the config after a fault. */
-static int interpret(struct config *config, struct config **ret_config, size_t faults_before, struct config_faults *faults)
+/* From what was read to what it means. */
+static void interpret(struct config *config, struct config_faults *faults)
 {
-    if (faults->count > faults_before) { /* half a file would be full of follow-up faults */
-        config_destroy(config);
-        return -EINVAL;
-    }
     map_read(&config->root, top_keys, LENGTH(top_keys), config, faults);
     for (size_t i = 0; i < LENGTH(sections); i++) {
         const struct setting *section = setting_find(&config->root, sections[i].name);
@@ -682,24 +684,46 @@ static int interpret(struct config *config, struct config **ret_config, size_t f
     options_read(config, faults);
     config_check(config, faults);
     inngest_check(config, faults);
-    if (faults->count > faults_before) {
-        config_destroy(config);
-        return -EINVAL;
-    }
-    *ret_config = config;
-    return 0;
 }
 
-static int load(const char *path, enum yaml_missing missing, struct config **ret_config, struct config_faults *faults)
+/* Half a file would be full of follow-up faults: NULL. */
+static struct config *load_all(const char *path, enum yaml_missing missing, struct config_faults *faults)
 {
     struct config *config = xcalloc(1, sizeof(*config));
-    size_t faults_before = faults->count;
     char real[PATH_MAX];
 
     config->path = xstrdup(realpath(path, real) != NULL ? real : path);
     config_set_defaults(config);
-    load_files(config, missing, faults);
-    return interpret(config, ret_config, faults_before, faults);
+    if (load_files(config, missing, faults)) {
+        interpret(config, faults);
+        return config;
+    }
+    config_destroy(config);
+    return NULL;
+}
+
+/* Takes the config. */
+static int answer(struct config *config, size_t faults_before, const struct config_faults *faults, struct config **ret_config)
+{
+    if (faults->count == faults_before) {
+        *ret_config = config;
+        return 0;
+    }
+    config_destroy(config);
+    return -EINVAL;
+}
+
+static int load(const char *path, enum yaml_missing missing, struct config **ret_config, struct config_faults *faults)
+{
+    size_t faults_before = faults->count;
+    struct config *config = load_all(path, missing, faults);
+
+    return answer(config, faults_before, faults, ret_config);
+}
+
+struct config *config_load_to_check(const char *path, struct config_faults *faults)
+{
+    return load_all(path, YAML_MISSING_IS_WRONG, faults);
 }
 
 int config_load(const char *path, struct config **ret_config, struct config_faults *faults)
@@ -717,12 +741,15 @@ int config_parse(const char *name, const char *const *texts, size_t count, struc
 {
     struct config *config = xcalloc(1, sizeof(*config));
     size_t faults_before = faults->count;
+    bool is_read = true;
 
     config->path = xstrdup(name);
     config_set_defaults(config);
     for (size_t i = 0; i < count; i++)
-        yaml_parse(texts[i], name, YAML_MISSING_IS_WRONG, &config->root, faults);
-    return interpret(config, ret_config, faults_before, faults);
+        is_read = yaml_parse(texts[i], name, YAML_MISSING_IS_WRONG, &config->root, faults) && is_read;
+    if (is_read)
+        interpret(config, faults);
+    return answer(config, faults_before, faults, ret_config);
 }
 
 void config_destroy(struct config *config)

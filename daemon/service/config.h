@@ -108,6 +108,9 @@ struct config {
 
 /* 0 and the config, or -EINVAL with at least one more fault; all there are. */
 int config_load(const char *path, struct config **ret_config, struct config_faults *faults) MUST_CHECK;
+/* The same for who goes on to look for faults: the config comes with its faults, what is wrong in it left at
+ * its default. NULL: with them there is nothing to look at. */
+struct config *config_load_to_check(const char *path, struct config_faults *faults) MUST_CHECK;
 /* The same for a look at what the daemon does, by someone who may lack its variables and credentials:
  * what is not there is empty, but in `kafka` and `redis`. */
 int config_load_to_look(const char *path, struct config **ret_config, struct config_faults *faults) MUST_CHECK;

@@ -278,7 +278,10 @@ static void setting_read(struct reader *reader, struct setting *setting, struct 
         AUTO_FREE char *raw = xstrndup(text != NULL ? text : "", text != NULL ? length : 0);
         place_set(&setting->value_place, node);
         setting->kind = SETTING_SCALAR;
+        size_t faults_before = reader->faults->count;
         setting->text = text_expand(reader, &setting->value_place, raw);
+        if (reader->faults->count > faults_before)
+            setting->kind = SETTING_MISSING;
         setting->shown = reader->is_secret ? xstrdup(SECRET_HIDDEN) : secret_mask(raw);
     }
     reader->depth--;
@@ -297,7 +300,7 @@ static void diag_to_faults(struct reader *reader, struct fy_diag *diag)
         config_faults_add(reader->faults, &(struct place){ .file = reader->path }, "not YAML");
 }
 
-void yaml_parse(const char *text, const char *name, enum yaml_missing missing, struct setting *root, struct config_faults *faults)
+bool yaml_parse(const char *text, const char *name, enum yaml_missing missing, struct setting *root, struct config_faults *faults)
 {
     struct reader reader = { .path = place_file(name), .missing = missing, .faults = faults };
     struct fy_diag_cfg diag_cfg;
@@ -309,7 +312,8 @@ void yaml_parse(const char *text, const char *name, enum yaml_missing missing, s
     const struct fy_parse_cfg cfg = { .flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG, .diag = diag };
     struct fy_document *document = fy_document_build_from_string(&cfg, text, FY_NT); /* points into it */
     struct fy_node *node = document != NULL ? fy_document_root(document) : NULL;
-    if (document == NULL || fy_diag_got_error(diag))
+    bool is_yaml = document != NULL && !fy_diag_got_error(diag);
+    if (!is_yaml)
         diag_to_faults(&reader, diag);
     root->kind = SETTING_MAP;
     if (node != NULL && fy_node_is_mapping(node))
@@ -318,14 +322,15 @@ void yaml_parse(const char *text, const char *name, enum yaml_missing missing, s
         config_faults_add(faults, &(struct place){ .file = reader.path, .line = 1, .column = 1 }, "must be a map of keys");
     fy_document_destroy(document);
     fy_diag_destroy(diag);
+    return is_yaml;
 }
 
-void yaml_load(const char *path, enum yaml_missing missing, struct setting *root, struct config_faults *faults)
+bool yaml_load(const char *path, enum yaml_missing missing, struct setting *root, struct config_faults *faults)
 {
     AUTO_FREE char *text = file_read(path, FILE_SIZE_MAX);
 
     if (text != NULL)
-        yaml_parse(text, path, missing, root, faults);
-    else
-        config_faults_add(faults, &(struct place){ .file = place_file(path) }, "can't be read: %s", strerror(errno));
+        return yaml_parse(text, path, missing, root, faults);
+    config_faults_add(faults, &(struct place){ .file = place_file(path) }, "can't be read: %s", strerror(errno));
+    return false;
 }

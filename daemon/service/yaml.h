@@ -12,10 +12,11 @@ enum yaml_missing {
 };
 
 /* Adds what the file holds to `root`, a map (zeroed: empty): maps merge, anything else replaces.
- * Whatever is wrong in the file itself goes to `faults`; the rest of it is added all the same. */
-void yaml_load(const char *path, enum yaml_missing missing, struct setting *root, struct config_faults *faults);
+ * Whatever is wrong in the file itself goes to `faults`; the rest of it is added all the same. False: it
+ * can't be read, or is not YAML, so that much of it may be missing. */
+bool yaml_load(const char *path, enum yaml_missing missing, struct setting *root, struct config_faults *faults);
 /* The same of a text, which faults call `name`. */
-void yaml_parse(const char *text, const char *name, enum yaml_missing missing, struct setting *root, struct config_faults *faults);
+bool yaml_parse(const char *text, const char *name, enum yaml_missing missing, struct setting *root, struct config_faults *faults);
 void setting_done(struct setting *setting);
 
 #endif

@@ -264,6 +264,29 @@ Test(config, says_which_variable_is_missing)
     check_fault("redis: {url: \"${STEPD_TEST_NONE}\"}\n", 3, 14, "the environment has no STEPD_TEST_NONE");
 }
 
+Test(config, a_missing_variable_hides_no_other_fault_and_makes_none)
+{
+    (void)unsetenv("STEPD_TEST_NONE");
+    cr_assert_neq(load(MINIMAL "worker: {threads: \"${STEPD_TEST_NONE}\", thraeds: 1}\n"
+                       "retry: {schedule: [1s, \"${STEPD_TEST_NONE}\"]}\n"
+                       "http: {listen: nowhere}\n"), 0);
+    cr_assert_eq(faults.count, 4);
+}
+
+Test(config, comes_with_its_faults_to_who_looks_for_more)
+{
+    AUTO_FREE char *path = xasprintf("%s/stepd.yaml", folder);
+
+    write_file("stepd.yaml", MINIMAL "worker: {threads: none}\nmodules: [a.so]\n");
+    config = config_load_to_check(path, &faults);
+    cr_assert_eq(faults.count, 1);
+    cr_assert_eq(config->worker.threads, 32);
+    cr_assert_not_null(config->modules[0]);
+    write_file("stepd.yaml", "topics: [a\n");
+    cr_assert_null(config_load_to_check(path, &faults));
+    cr_assert_gt(faults.count, 1);
+}
+
 Test(config, who_only_looks_may_lack_variables_and_credentials)
 {
     AUTO_FREE char *path = xasprintf("%s/stepd.yaml", folder);

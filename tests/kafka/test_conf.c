@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kafka/conf.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+static struct config_faults faults;
+
+static struct setting text(const char *name, const char *value, int line)
+{
+    const struct place place = { .file = place_file("stepd.yaml"), .line = line, .column = 3 };
+
+    return (struct setting){ .name = (char *)(uintptr_t)name, .kind = SETTING_SCALAR, .text = (char *)(uintptr_t)value,
+                             .place = place, .value_place = place };
+}
+
+static void teardown(void)
+{
+    config_faults_done(&faults);
+}
+
+TestSuite(conf, .fini = teardown);
+
+Test(conf, takes_what_librdkafka_knows_of_any_kind_of_client)
+{
+    struct setting items[] = { text("bootstrap.servers", "k:9092", 1), text("auto.offset.reset", "latest", 2), text("linger.ms", "5", 3) };
+    const struct setting kafka = { .kind = SETTING_MAP, .items = items, .count = 3 };
+    rd_kafka_conf_t *conf = NULL;
+
+    conf_check(&kafka, &faults);
+    cr_assert_eq(faults.count, 0);
+    cr_assert_eq(conf_create(&kafka, &conf, NULL), 0);
+    rd_kafka_conf_destroy(conf);
+}
+
+Test(conf, tells_every_setting_that_is_wrong_and_what_was_meant)
+{
+    struct setting items[] = { text("fetch.wait.max.mz", "5", 1), text("security.protocol", "sslx", 2), text("zebra", "1", 3),
+                               { .name = (char *)(uintptr_t)"client.id", .kind = SETTING_MISSING } };
+    const struct setting kafka = { .kind = SETTING_MAP, .items = items, .count = 4 };
+
+    conf_check(&kafka, &faults);
+    cr_assert_eq(faults.count, 3);
+    cr_assert_str_eq(faults.items[0].text, "librdkafka has no setting 'fetch.wait.max.mz', did you mean 'fetch.wait.max.ms'?");
+    cr_assert_eq(faults.items[0].place.line, 1);
+    cr_assert_str_eq(faults.items[1].text, "librdkafka does not take 'sslx' for 'security.protocol'");
+    cr_assert_str_eq(faults.items[2].text, "librdkafka has no setting 'zebra'");
+}
+
+Test(conf, shows_a_value_as_it_is_written)
+{
+    struct setting item = text("security.protocol", "hunter2", 1);
+    const struct setting kafka = { .kind = SETTING_MAP, .items = &item, .count = 1 };
+
+    item.shown = (char *)(uintptr_t)"${PROTOCOL}";
+    conf_check(&kafka, &faults);
+    cr_assert_str_eq(faults.items[0].text, "librdkafka does not take '${PROTOCOL}' for 'security.protocol'");
+}
