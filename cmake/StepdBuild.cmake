@@ -9,6 +9,13 @@ if(NOT CMAKE_BUILD_TYPE)
     set(CMAKE_BUILD_TYPE RelWithDebInfo)
 endif()
 
+# A tenth less time an event. The objects also hold plain code, which is what stepd-testing is made of.
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU" AND NOT CMAKE_BUILD_TYPE STREQUAL "Debug" AND NOT STEPD_SANITIZE)
+    include(CheckIPOSupported)
+    check_ipo_supported(RESULT CMAKE_INTERPROCEDURAL_OPTIMIZATION OUTPUT why LANGUAGES C)
+    set(CMAKE_C_COMPILE_OPTIONS_IPO -flto=auto -ffat-lto-objects)
+endif()
+
 add_library(stepd_build INTERFACE)
 target_include_directories(stepd_build INTERFACE ${PROJECT_SOURCE_DIR}/daemon)
 target_compile_definitions(stepd_build INTERFACE _GNU_SOURCE)

@@ -183,9 +183,9 @@ static void settle_error(struct stepd_ctx *ctx)
 }
 
 /* Calls module code as a whole. False: `report` says how it ended already. */
-static bool call(struct stepd_ctx *ctx, stepd_run_fn code, enum stepd_status *ret_status, struct attempt_report *report)
+static bool call(struct stepd_ctx *ctx, stepd_run_fn code, int64_t now_ns, enum stepd_status *ret_status, struct attempt_report *report)
 {
-    context_enter(ctx, ctx->run->function->timeout_ms);
+    context_enter(ctx, now_ns, ctx->run->function->timeout_ms);
     *ret_status = code(ctx);
     if (!context_leave(ctx)) {
         end_as(report, ATTEMPT_ABANDONED, NULL);
@@ -207,7 +207,7 @@ static void run_on_failure(struct stepd_ctx *ctx, struct attempt_report *report)
     ctx->is_step_error = false;
     step_ids_clear(&ctx->ids);
     msgpack_sbuffer_clear(&ctx->output);
-    if (!call(ctx, ctx->run->function->on_failure, &status, report))
+    if (!call(ctx, ctx->run->function->on_failure, clock_monotonic_ns(), &status, report))
         return;
     if (ctx->suspension == SUSPENDED_TO_PARK) {
         park(ctx, &ctx->park, ctx->park.status == RUN_SLEEPING ? NULL : &ctx->step_raised.failure, report);
@@ -232,7 +232,7 @@ static void run_function(struct stepd_ctx *ctx, struct attempt_report *report)
     enum stepd_status status;
     bool is_limit = ctx->suspension == SUSPENDED_BY_LIMIT;
 
-    if (!call(ctx, ctx->run->function->run, &status, report))
+    if (!call(ctx, ctx->run->function->run, ctx->started_ns, &status, report))
         return;
     if (ctx->suspension == SUSPENDED_TO_PARK) {
         park(ctx, &ctx->park, ctx->park.status == RUN_SLEEPING ? NULL : &ctx->step_raised.failure, report);
@@ -253,11 +253,11 @@ static void run_function(struct stepd_ctx *ctx, struct attempt_report *report)
         fail(ctx, &ctx->raised.failure, report);
 }
 
-void attempt_run(struct stepd_ctx *ctx, struct run *run, struct attempt_report *ret_report)
+void attempt_run(struct stepd_ctx *ctx, struct run *run, int64_t started_ns, struct attempt_report *ret_report)
 {
-    context_begin(ctx, run);
+    context_begin(ctx, run, started_ns);
     journal_begin(ctx->journal, run);
-    *ret_report = (struct attempt_report){ .started_ns = ctx->started_ns };
+    *ret_report = (struct attempt_report){ .started_ns = started_ns };
     switch (run->phase) {
     case RUN_IN_FUNCTION:
         run_function(ctx, ret_report);
@@ -322,7 +322,7 @@ void attempt_fail(struct stepd_ctx *ctx, struct run *run, const struct step_call
 {
     struct transition change = { .kind = TRANSITION_PARK, .status = RUN_DELAYED, .phase = run->phase };
 
-    context_begin(ctx, run);
+    context_begin(ctx, run, clock_monotonic_ns());
     *ret_report = (struct attempt_report){ .started_ns = ctx->started_ns };
     if (step != NULL) {
         ctx->step = *step;

@@ -34,9 +34,10 @@ struct attempt_report {
     const struct failure *failure; /* NULL: none; lives until the context's next attempt */
 };
 
-/* `ctx` was made ready by context_init() and its ports are set. Blocks for module code, store and
- * publisher. run->steps and run->last may be replaced. */
-void attempt_run(struct stepd_ctx *ctx, struct run *run, struct attempt_report *ret_report);
+/* `ctx` was made ready by context_init() and its ports are set; `started_ns` (monotonic) is now, or so
+ * short a while ago that it does not matter. Blocks for module code, store and publisher. run->steps
+ * and run->last may be replaced. */
+void attempt_run(struct stepd_ctx *ctx, struct run *run, int64_t started_ns, struct attempt_report *ret_report);
 
 /* An attempt whose module code does not say how it ended: past its timeout, or it took its process
  * with it. Counted as failed with this error, decided as any other. `ctx` is not the one the code

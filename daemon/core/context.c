@@ -53,10 +53,10 @@ static void empty(msgpack_sbuffer *buffer)
     msgpack_sbuffer_clear(buffer);
 }
 
-void context_begin(struct stepd_ctx *ctx, struct run *run)
+void context_begin(struct stepd_ctx *ctx, struct run *run, int64_t started_ns)
 {
     ctx->run = run;
-    ctx->started_ns = clock_monotonic_ns();
+    ctx->started_ns = started_ns;
     ctx->deadline_ns = 0;
     ctx->raised.kind = RAISED_NOTHING;
     ctx->is_step_error = false;
@@ -84,9 +84,9 @@ void context_end(struct stepd_ctx *ctx)
         slot_hold(ctx->slot, NULL);
 }
 
-void context_enter(struct stepd_ctx *ctx, int64_t timeout_ms)
+void context_enter(struct stepd_ctx *ctx, int64_t now_ns, int64_t timeout_ms)
 {
-    ctx->deadline_ns = timeout_ms > 0 ? clock_monotonic_ns() + timeout_ms * 1000000 : 0;
+    ctx->deadline_ns = timeout_ms > 0 ? now_ns + timeout_ms * 1000000 : 0;
     pulse_rest_here(); /* the watch looks at its timeout */
     slot_enter(ctx->slot, ctx->deadline_ns);
 }

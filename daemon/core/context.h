@@ -101,12 +101,13 @@ struct stepd_ctx {
 
 void context_init(struct stepd_ctx *ctx);
 void context_done(struct stepd_ctx *ctx);
-/* Ready for an attempt of `run`. */
-void context_begin(struct stepd_ctx *ctx, struct run *run);
+/* Ready for an attempt of `run`, which began at started_ns (monotonic). */
+void context_begin(struct stepd_ctx *ctx, struct run *run, int64_t started_ns);
 /* Nothing of the attempt's run is held any more. */
 void context_end(struct stepd_ctx *ctx);
-/* Module code is about to run, at most timeout_ms (0: no limit); is over: false when abandoned. */
-void context_enter(struct stepd_ctx *ctx, int64_t timeout_ms);
+/* Module code is about to run, at most timeout_ms from now_ns on (monotonic; 0: no limit); is over:
+ * false when abandoned. */
+void context_enter(struct stepd_ctx *ctx, int64_t now_ns, int64_t timeout_ms);
 bool context_leave(struct stepd_ctx *ctx);
 /* Between two pieces of one function's code: the clock of its timeout stands still. False: abandoned.
  * `ret_left_ns` is for context_resume(). */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/members_scan.h"
 
+#include <endian.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -12,40 +13,64 @@
 #define HIGH_BITS UINT64_C(0x8080808080808080)
 #define NUMBER_MAX 64 /* characters; longer ones are for json_number() and its doubles to judge */
 
-_Static_assert(DATA_MAX_DEPTH <= 64, "a level is a bit");
-
-/* What must come next. */
-enum next { NEXT_FIRST_KEY, NEXT_KEY, NEXT_FIRST_VALUE, NEXT_VALUE, NEXT_SEPARATOR, NEXT_END, NEXT_UNKNOWN };
-
 struct scan {
     const char *at;
     const char *end;
-    uint64_t maps;           /* bit n: the container at depth n + 1 is a map */
-    int depth;
     struct member *members;
-    struct member *wanted;   /* the value at depth 1 is this member's; NULL: nobody's */
-    const char *start;       /* of that value */
 };
 
-static void skip_blanks(struct scan *scan)
+static char peek_past_blanks(struct scan *scan)
 {
     while (scan->at < scan->end && (*scan->at == ' ' || *scan->at == '\n' || *scan->at == '\t' || *scan->at == '\r'))
         scan->at++;
+    return scan->at < scan->end ? *scan->at : '\0';
 }
 
-static bool is_in_map(const struct scan *scan)
+/* The next character that is no blank, which stays there; NUL, which no JSON has outside of strings: the end. */
+static inline char peek(struct scan *scan)
 {
-    return (scan->maps >> (scan->depth - 1) & 1) != 0;
+    if (scan->at < scan->end && *scan->at > ' ')
+        return *scan->at;
+    return peek_past_blanks(scan);
 }
 
-/* No quote, no backslash, no control character among eight bytes: Mycroft's test for a zero byte. */
-static bool is_plain(uint64_t eight)
+static bool skip_sign(struct scan *scan, char sign)
 {
+    if (peek(scan) != sign)
+        return false;
+    scan->at++;
+    return true;
+}
+
+/* ---- strings, numbers, words ----------------------------------------------------------------------- */
+
+/* How many of eight bytes come before the first quote, backslash or control character: Mycroft's test for a
+ * zero byte, which may be wrong only of bytes behind the first one that it finds. */
+static size_t plain_among(const char *bytes)
+{
+    uint64_t eight;
+
+    memcpy(&eight, bytes, sizeof(eight));
+    eight = le64toh(eight);
     uint64_t quotes = eight ^ EACH * '"';
     uint64_t slashes = eight ^ EACH * '\\';
-    uint64_t found = ((quotes - EACH) & ~quotes) | ((slashes - EACH) & ~slashes) | ((eight - EACH * 0x20) & ~eight);
+    uint64_t found = (((quotes - EACH) & ~quotes) | ((slashes - EACH) & ~slashes) | ((eight - EACH * 0x20) & ~eight)) & HIGH_BITS;
 
-    return (found & HIGH_BITS) == 0;
+    return found == 0 ? sizeof(eight) : (size_t)__builtin_ctzll(found) / 8;
+}
+
+/* To the first quote, backslash, control character, or the end. */
+static const char *skip_plain(const char *at, const char *end)
+{
+    while (end - at >= (ptrdiff_t)sizeof(uint64_t)) {
+        size_t plain = plain_among(at);
+        at += plain;
+        if (plain < sizeof(uint64_t))
+            return at;
+    }
+    while (at < end && *at != '"' && *at != '\\' && (unsigned char)*at >= 0x20)
+        at++;
+    return at;
 }
 
 static bool is_simple_escape(char c)
@@ -56,28 +81,17 @@ static bool is_simple_escape(char c)
 /* Stands on the opening quote; then behind the closing one. */
 static bool skip_string(struct scan *scan, bool *ret_has_escapes)
 {
-    const char *at = scan->at + 1;
-    uint64_t eight;
+    const char *at = skip_plain(scan->at + 1, scan->end);
 
     *ret_has_escapes = false;
-    for (;;) {
-        while (scan->end - at >= (ptrdiff_t)sizeof(eight)) {
-            memcpy(&eight, at, sizeof(eight));
-            if (!is_plain(eight))
-                break;
-            at += sizeof(eight);
-        }
-        while (at < scan->end && *at != '"' && *at != '\\' && (unsigned char)*at >= 0x20)
-            at++;
-        if (at == scan->end || (unsigned char)*at < 0x20)
-            return false;
-        if (*at == '"')
-            break;
+    while (at < scan->end && *at == '\\') {
         if (scan->end - at < 2 || !is_simple_escape(at[1]))
             return false;
         *ret_has_escapes = true;
-        at += 2;
+        at = skip_plain(at + 2, scan->end);
     }
+    if (at == scan->end || *at != '"')
+        return false;
     scan->at = at + 1;
     return true;
 }
@@ -92,7 +106,7 @@ static const char *skip_digits(const char *at, const char *end)
 /* -?(0|[1-9][0-9]*)(\.[0-9]+)? */
 static bool skip_number(struct scan *scan)
 {
-    const char *first = scan->at < scan->end && *scan->at == '-' ? scan->at + 1 : scan->at;
+    const char *first = *scan->at == '-' ? scan->at + 1 : scan->at;
     const char *at = skip_digits(first, scan->end);
 
     if (at == first || (*first == '0' && at - first > 1))
@@ -117,183 +131,163 @@ static bool skip_word(struct scan *scan, const char *word, size_t size)
     return true;
 }
 
-static struct member *find_member(struct member *members, const char *key, size_t size)
-{
-    for (struct member *member = members; member->key != NULL; member++) {
-        if (member->key_size == size && memcmp(member->key, key, size) == 0)
-            return member;
-    }
-    return NULL;
-}
+/* ---- values that nobody asked for ------------------------------------------------------------------ */
 
-/* The value that ends here, if it is anybody's. */
-static struct member *take_value(const struct scan *scan, msgpack_object_type type)
-{
-    struct member *member = scan->depth == 1 ? scan->wanted : NULL;
+static bool skip_map(struct scan *scan, int depth);
+static bool skip_array(struct scan *scan, int depth);
 
-    if (member == NULL)
-        return NULL;
-    member->is_present = true;
-    member->has_escapes = false;
-    member->bytes = (struct bytes){ scan->start, (size_t)(scan->at - scan->start) };
-    member->value.type = type;
-    return member;
-}
-
-static enum next scan_string(struct scan *scan)
+/* Stands on its first character, in a container at that depth; then behind it. */
+static bool skip_value(struct scan *scan, int depth)
 {
     bool has_escapes;
-    const char *text = scan->at + 1;
 
-    if (!skip_string(scan, &has_escapes))
-        return NEXT_UNKNOWN;
-    struct member *member = take_value(scan, MSGPACK_OBJECT_STR);
-    if (member != NULL) {
-        if (has_escapes)
-            return NEXT_UNKNOWN;
-        member->value.via.str.ptr = text;
-        member->value.via.str.size = (uint32_t)(scan->at - 1 - text);
+    switch (peek(scan)) {
+    case '{':
+        return skip_map(scan, depth + 1);
+    case '[':
+        return skip_array(scan, depth + 1);
+    case '"':
+        return skip_string(scan, &has_escapes);
+    case 't':
+        return skip_word(scan, "true", 4);
+    case 'f':
+        return skip_word(scan, "false", 5);
+    case 'n':
+        return skip_word(scan, "null", 4);
+    case '\0':
+        return false;
+    default:
+        return skip_number(scan);
     }
-    return NEXT_SEPARATOR;
 }
 
-static enum next scan_number(struct scan *scan)
+/* Behind a value: whether another one follows in this container; *ret_is_over: or it ends here. */
+static bool skip_comma(struct scan *scan, char closing, bool *ret_is_over)
+{
+    char sign = peek(scan);
+
+    *ret_is_over = sign == closing;
+    if (sign != ',' && sign != closing)
+        return false;
+    scan->at++;
+    return true;
+}
+
+/* Stands on the opening sign; then behind it, or behind the closing one where nothing is within. */
+static bool open_container(struct scan *scan, int depth, char closing, bool *ret_is_over)
+{
+    if (depth > DATA_MAX_DEPTH)
+        return false;
+    scan->at++;
+    *ret_is_over = skip_sign(scan, closing);
+    return true;
+}
+
+static bool skip_array(struct scan *scan, int depth)
+{
+    bool is_over;
+
+    if (!open_container(scan, depth, ']', &is_over))
+        return false;
+    while (!is_over) {
+        if (!skip_value(scan, depth) || !skip_comma(scan, ']', &is_over))
+            return false;
+    }
+    return true;
+}
+
+static bool skip_map(struct scan *scan, int depth)
+{
+    bool has_escapes;
+    bool is_over;
+
+    if (!open_container(scan, depth, '}', &is_over))
+        return false;
+    while (!is_over) {
+        if (peek(scan) != '"' || !skip_string(scan, &has_escapes) || !skip_sign(scan, ':'))
+            return false;
+        if (!skip_value(scan, depth) || !skip_comma(scan, '}', &is_over))
+            return false;
+    }
+    return true;
+}
+
+/* ---- members --------------------------------------------------------------------------------------- */
+
+/* Stands on the key; then behind it. *ret_member: whom the value belongs to; NULL: nobody. */
+static bool find_member(struct scan *scan, struct member **ret_member)
+{
+    const char *key = scan->at + 1;
+    bool has_escapes;
+
+    if (!skip_string(scan, &has_escapes) || has_escapes)
+        return false;
+    size_t size = (size_t)(scan->at - 1 - key);
+    struct member *member = scan->members;
+    while (member->key != NULL && (member->key_size != size || memcmp(member->key, key, size) != 0))
+        member++;
+    *ret_member = member->key != NULL ? member : NULL;
+    return true;
+}
+
+static bool take_text(struct scan *scan, struct member *member)
+{
+    const char *text = scan->at + 1;
+    bool has_escapes;
+
+    if (!skip_string(scan, &has_escapes) || has_escapes)
+        return false;
+    member->value.type = MSGPACK_OBJECT_STR;
+    member->value.via.str.ptr = text;
+    member->value.via.str.size = (uint32_t)(scan->at - 1 - text);
+    return true;
+}
+
+static bool take_number(struct scan *scan, struct member *member)
 {
     const char *text = scan->at;
 
-    if (!skip_number(scan))
-        return NEXT_UNKNOWN;
-    struct member *member = take_value(scan, MSGPACK_OBJECT_NIL);
-    if (member != NULL && !json_number(text, (size_t)(scan->at - text), &member->value))
-        return NEXT_UNKNOWN;
-    return NEXT_SEPARATOR;
+    return skip_number(scan) && json_number(text, (size_t)(scan->at - text), &member->value);
 }
 
-static enum next scan_boolean(struct scan *scan, bool is_true)
+static bool take_other(struct scan *scan, struct member *member, char first)
 {
-    if (is_true ? !skip_word(scan, "true", 4) : !skip_word(scan, "false", 5))
-        return NEXT_UNKNOWN;
-    struct member *member = take_value(scan, MSGPACK_OBJECT_BOOLEAN);
-    if (member != NULL)
-        member->value.via.boolean = is_true;
-    return NEXT_SEPARATOR;
+    member->value.type = first == '{' ? MSGPACK_OBJECT_MAP : first == '[' ? MSGPACK_OBJECT_ARRAY
+                         : first == 'n' ? MSGPACK_OBJECT_NIL : MSGPACK_OBJECT_BOOLEAN;
+    member->value.via.boolean = first == 't';
+    return skip_value(scan, 1);
 }
 
-static enum next scan_null(struct scan *scan)
+static bool take_value(struct scan *scan, struct member *member)
 {
-    if (!skip_word(scan, "null", 4))
-        return NEXT_UNKNOWN;
-    (void)take_value(scan, MSGPACK_OBJECT_NIL);
-    return NEXT_SEPARATOR;
-}
+    char first = peek(scan);
+    const char *start = scan->at;
+    bool is_number = first == '-' || (first >= '0' && first <= '9');
 
-static enum next open_container(struct scan *scan, bool is_map)
-{
-    if (scan->depth == DATA_MAX_DEPTH)
-        return NEXT_UNKNOWN;
-    uint64_t bit = UINT64_C(1) << scan->depth;
-    scan->maps = is_map ? scan->maps | bit : scan->maps & ~bit;
-    scan->depth++;
-    scan->at++;
-    return is_map ? NEXT_FIRST_KEY : NEXT_FIRST_VALUE;
-}
-
-static enum next close_container(struct scan *scan)
-{
-    bool was_map = is_in_map(scan);
-
-    scan->at++;
-    scan->depth--;
-    (void)take_value(scan, was_map ? MSGPACK_OBJECT_MAP : MSGPACK_OBJECT_ARRAY);
-    return scan->depth == 0 ? NEXT_END : NEXT_SEPARATOR;
-}
-
-static enum next scan_value(struct scan *scan)
-{
-    if (scan->depth == 1)
-        scan->start = scan->at;
-    switch (*scan->at) {
-    case '{':
-        return open_container(scan, true);
-    case '[':
-        return open_container(scan, false);
-    case '"':
-        return scan_string(scan);
-    case 't':
-        return scan_boolean(scan, true);
-    case 'f':
-        return scan_boolean(scan, false);
-    case 'n':
-        return scan_null(scan);
-    default:
-        return scan_number(scan);
-    }
-}
-
-static enum next scan_key(struct scan *scan)
-{
-    bool has_escapes;
-    const char *key = scan->at + 1;
-
-    if (*scan->at != '"' || !skip_string(scan, &has_escapes))
-        return NEXT_UNKNOWN;
-    if (scan->depth == 1) {
-        if (has_escapes)
-            return NEXT_UNKNOWN;
-        scan->wanted = find_member(scan->members, key, (size_t)(scan->at - 1 - key));
-    }
-    skip_blanks(scan);
-    if (scan->at == scan->end || *scan->at != ':')
-        return NEXT_UNKNOWN;
-    scan->at++;
-    return NEXT_VALUE;
-}
-
-static enum next scan_separator(struct scan *scan)
-{
-    bool is_map = is_in_map(scan);
-
-    if (*scan->at == (is_map ? '}' : ']'))
-        return close_container(scan);
-    if (*scan->at != ',')
-        return NEXT_UNKNOWN;
-    scan->at++;
-    return is_map ? NEXT_KEY : NEXT_VALUE;
-}
-
-static enum next scan_next(struct scan *scan, enum next next)
-{
-    skip_blanks(scan);
-    if (scan->at == scan->end)
-        return NEXT_UNKNOWN;
-    switch (next) {
-    case NEXT_FIRST_KEY:
-        return *scan->at == '}' ? close_container(scan) : scan_key(scan);
-    case NEXT_KEY:
-        return scan_key(scan);
-    case NEXT_FIRST_VALUE:
-        return *scan->at == ']' ? close_container(scan) : scan_value(scan);
-    case NEXT_VALUE:
-        return scan_value(scan);
-    case NEXT_SEPARATOR:
-        return scan_separator(scan);
-    case NEXT_END:
-    case NEXT_UNKNOWN:
-        break;
-    }
-    return NEXT_UNKNOWN;
-}
-
-static bool scan_all(struct scan *scan)
-{
-    skip_blanks(scan);
-    if (scan->at == scan->end || *scan->at != '{')
+    if (first == '"' ? !take_text(scan, member) : is_number ? !take_number(scan, member) : !take_other(scan, member, first))
         return false;
-    enum next next = open_container(scan, true);
-    while (next < NEXT_END)
-        next = scan_next(scan, next);
-    skip_blanks(scan);
-    return next == NEXT_END && scan->at == scan->end;
+    member->is_present = true;
+    member->has_escapes = false;
+    member->bytes = (struct bytes){ start, (size_t)(scan->at - start) };
+    return true;
+}
+
+/* The outermost map, and nothing behind it. */
+static bool scan_members(struct scan *scan)
+{
+    struct member *member;
+    bool is_over;
+
+    if (peek(scan) != '{' || !open_container(scan, 1, '}', &is_over))
+        return false;
+    while (!is_over) {
+        if (peek(scan) != '"' || !find_member(scan, &member) || !skip_sign(scan, ':'))
+            return false;
+        if (!(member != NULL ? take_value(scan, member) : skip_value(scan, 1)) || !skip_comma(scan, '}', &is_over))
+            return false;
+    }
+    (void)peek(scan);
+    return scan->at == scan->end;
 }
 
 bool members_scan_json(struct bytes text, struct member *members)
@@ -303,7 +297,7 @@ bool members_scan_json(struct bytes text, struct member *members)
     if (text.size == 0 || !utf8_is_valid(text.data, text.size))
         return false;
     scan.end = scan.at + text.size;
-    if (scan_all(&scan))
+    if (scan_members(&scan))
         return true;
     for (struct member *member = members; member->key != NULL; member++)
         member->is_present = false;

@@ -347,8 +347,8 @@ static bool run_body(struct stepd_ctx *ctx, stepd_step_fn fn, const void *arg, e
     ctx->was_nested = false;
     ctx->step.is_running = true;
     journal_begin_step(ctx->journal, &ctx->step);
-    int64_t begun_ns = ctx->step_durations != NULL ? clock_monotonic_ns() : 0;
-    context_enter(ctx, ctx->step.timeout_ms);
+    int64_t begun_ns = clock_monotonic_ns();
+    context_enter(ctx, begun_ns, ctx->step.timeout_ms);
     *ret_status = fn(ctx, arg);
     if (!context_leave(ctx))
         return false;

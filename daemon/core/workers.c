@@ -242,6 +242,12 @@ static bool is_taken(const struct assignment *assignment, const struct run_id *i
            bsearch(id, assignment->taken, assignment->taken_count, sizeof(*id), compare_ids) != NULL;
 }
 
+/* After what may have waited. */
+static void look_at_clock(struct worker *worker)
+{
+    worker->now_ns = clock_monotonic_ns();
+}
+
 /* Whether an attempt is to be made; else *ret_state is what the message is. */
 static bool may_start(struct worker *worker, const struct job *job, struct run *run, enum message_state *ret_state)
 {
@@ -255,7 +261,9 @@ static bool may_start(struct worker *worker, const struct job *job, struct run *
     if (run->function->dedupe_ms > 0) {
         enum dedupe_answer answer;
         *ret_state = MESSAGE_DROPPED;
-        if (store->ops->remember(store, run, run->function->dedupe_ms, &answer) != 0)
+        int status = store->ops->remember(store, run, run->function->dedupe_ms, &answer);
+        look_at_clock(worker);
+        if (status != 0)
             return false;
         *ret_state = MESSAGE_DONE;
         if (answer == DEDUPE_DUPLICATE) {
@@ -266,7 +274,9 @@ static bool may_start(struct worker *worker, const struct job *job, struct run *
     if (is_ordered(run) && key_set_has(parked, run->function->id, key)) {
         enum order_answer answer;
         *ret_state = MESSAGE_DROPPED;
-        if (store->ops->queue_behind(store, run, &answer) != 0)
+        int status = store->ops->queue_behind(store, run, &answer);
+        look_at_clock(worker);
+        if (status != 0)
             return false;
         *ret_state = MESSAGE_TAKEN;
         if (answer == ORDER_QUEUED)
@@ -302,11 +312,12 @@ static bool attempt(struct worker *worker, struct run *run, bool has_crashed, st
         attempt_fail(&worker->ctx, run, NULL, "HandlerCrashed", crash_text, report);
     } else {
         worker->ctx.step_durations = &tally->steps;
-        attempt_run(&worker->ctx, run, report);
+        attempt_run(&worker->ctx, run, worker->now_ns, report);
         if (report->end == ATTEMPT_ABANDONED)
             return false;
         count_duration(tally, report->started_ns, report->ended_ns);
     }
+    worker->now_ns = report->ended_ns;
     count_end(tally, report);
     say(worker, run, report);
     return true;
@@ -357,6 +368,7 @@ static void put_off(struct worker *worker, struct claimed *claimed)
              claimed->function_id);
     claimed->run.function = &stand_in;
     (void)worker->ctx.store->ops->advance(worker->ctx.store, &claimed->run, &change, &reply);
+    look_at_clock(worker);
     claimed->run.function = NULL;
 }
 
@@ -424,6 +436,7 @@ static enum message_state reject(struct worker *worker, struct message *message,
     for (;;) {
         int status = attempt_reject(worker->ctx.publisher, dispatch->settings.dead_letter_topic, &message->event, name, why,
                                     context_now_ms(&worker->ctx));
+        look_at_clock(worker);
         if (status == 0) {
             worker_count(&worker->tally.dead);
             return MESSAGE_DONE;
@@ -635,7 +648,7 @@ void *worker_main(void *argument)
         settle(worker, worker->first_work);
         atomic_store(&worker->is_busy, false);
     }
-    int64_t now_ns = clock_monotonic_ns();
+    look_at_clock(worker);
     while (is_ours) {
         pulse_beat(pulse);
         atomic_store_explicit(&worker->is_busy, true, memory_order_relaxed);
@@ -644,15 +657,14 @@ void *worker_main(void *argument)
             atomic_store_explicit(&worker->is_busy, false, memory_order_relaxed);
             if (!wait_for_work(dispatch))
                 break;
-            now_ns = clock_monotonic_ns();
+            look_at_clock(worker);
             continue;
         }
-        int64_t begun_ns = now_ns; /* the end of the last is the beginning of this */
+        int64_t begun_ns = worker->now_ns;
         atomic_store_explicit(&worker->taken_ns, begun_ns, memory_order_relaxed);
         share_work(worker);
         is_ours = work_on(worker, item);
-        now_ns = clock_monotonic_ns();
-        worker->was_slow = now_ns - begun_ns > SLOW_NS;
+        worker->was_slow = worker->now_ns - begun_ns > SLOW_NS;
     }
     if (!is_ours) {
         drop(worker->takeover);

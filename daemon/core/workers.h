@@ -61,6 +61,7 @@ struct worker {
     struct run own_run;                 /* of a message */
     struct run *run;
     const struct function **matches;    /* room for all functions */
+    int64_t now_ns;                     /* monotonic, as last looked at: one attempt's end is the next one's beginning */
     bool was_slow;                      /* its last piece of work */
     struct tally tally;
     _Atomic(struct function_tally *) *functions; /* by function->index; NULL: had nothing to do with it */
