@@ -86,12 +86,11 @@ static int load_partition(void *context, const char *topic, int32_t partition, s
     return status != 0 ? status : store_load_partition(daemon->store, topic, partition, keys, ret_taken, ret_count);
 }
 
-/* The clock's rounds: none ends between Redis's coming back as another process and the rewind. */
-static int64_t store_seen_ms(void *context)
+static int64_t seen_ms(void *context)
 {
     struct daemon *daemon = context;
 
-    return timers_last_round_ms(daemon->timers);
+    return store_seen_ms(daemon->store);
 }
 
 static void on_committed(void *context, const char *topic, int32_t partition, int64_t committed)
@@ -280,7 +279,7 @@ static int start_consumer(struct daemon *daemon, struct error *ret_error)
         .durability_lag_ms = config->redis.durability_lag_ms,
         .drain_timeout_ms = config->worker.drain_timeout_ms,
         .load_partition = load_partition,
-        .store_seen_ms = store_seen_ms,
+        .store_seen_ms = seen_ms,
         .committed = on_committed,
         .fatal = fatal,
         .context = daemon,

@@ -16,6 +16,8 @@
  *   stats, stats:<worker>     hash    counters of dead workers, of a living one
  *   asked:<worker>            set     runs of it that a person has cancelled
  *   claim:<worker>            string  its latest claim, so that a lost reply can be given again
+ *   sweeper                   string  the worker that walks over all runs (sweep.h)
+ *   lost                      set     runs whose records were found to be lost, until a worker has said so
  *
  * and in shard 0, for all shards:
  *

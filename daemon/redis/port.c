@@ -309,23 +309,3 @@ int store_load_partition(struct redis_store *store, const char *topic, int32_t p
     *ret_count = list.count;
     return 0;
 }
-
-int store_trim_partition(struct redis_store *store, const char *topic, int32_t partition, int64_t committed, bool *ret_more)
-{
-    bool has_more = false;
-
-    for (int shard = 0; shard < store_settings(store)->shards; shard++) {
-        AUTO_FREE char *place = NULL;
-        AUTO_REPLY reply = NULL;
-        struct script_call call;
-        script_begin(&call, "trim_taken", shard);
-        add_place(&call, topic, partition, &place);
-        script_add_number(&call, committed);
-        int status = store_call(store, &call, &reply);
-        if (status != 0)
-            return status;
-        has_more = has_more || reply->element[0]->integer != 0;
-    }
-    *ret_more = has_more;
-    return 0;
-}

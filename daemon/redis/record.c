@@ -208,20 +208,30 @@ int record_decode(struct bytes data, msgpack_zone *zone, struct record *ret_reco
     return 0;
 }
 
+static const char *copy_text(msgpack_zone *zone, struct bytes text)
+{
+    char *copy = zone_alloc(zone, text.size + 1);
+
+    if (text.size > 0)
+        memcpy(copy, text.data, text.size);
+    copy[text.size] = '\0';
+    return copy;
+}
+
 int record_decode_head(struct bytes data, msgpack_zone *zone, struct record *ret_record, struct error *ret_error)
 {
-    struct record record = { .topic = "" };
+    struct record record = { 0 };
     int status = read_header(data, &record, ret_error);
 
     if (status != 0)
         return status;
     struct fields body = fields_open((struct bytes){ (const char *)data.data + RECORD_HEADER_SIZE, data.size - RECORD_HEADER_SIZE });
-    struct bytes function = fields_take_text(&body);
-    char *text = zone_alloc(zone, function.size + 1);
-    if (function.size > 0)
-        memcpy(text, function.data, function.size);
-    text[function.size] = '\0';
-    record.function = text;
+    record.function = copy_text(zone, fields_take_text(&body));
+    record.topic = copy_text(zone, fields_take_text(&body));
+    record.partition = (int32_t)fields_take_integer(&body, 0, INT32_MAX);
+    record.offset = fields_take_integer(&body, 0, INT64_MAX);
+    record.timestamp_ms = fields_take_integer(&body, INT64_MIN, INT64_MAX);
+    record.key = fields_take_text(&body);
     *ret_record = record;
     return 0;
 }

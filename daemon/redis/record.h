@@ -68,7 +68,8 @@ void record_pack_body(msgpack_packer *packer, const struct run *run);
 int64_t record_changed_ms(const char header[static RECORD_HEADER_SIZE]);
 /* 0, or -EBADMSG with the reason. `data` may be damaged: nothing in it is trusted. */
 int record_decode(struct bytes data, msgpack_zone *zone, struct record *ret_record, struct error *ret_error);
-/* The same of a record's first bytes alone, half a KiB or more: its header and its function. */
+/* The same of a record's first bytes alone, half a KiB or more: its header and what comes before its value, as
+ * far as it is all there; what is not stays empty. */
 int record_decode_head(struct bytes data, msgpack_zone *zone, struct record *ret_record, struct error *ret_error);
 
 #endif

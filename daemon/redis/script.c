@@ -29,6 +29,8 @@ static const struct script SCRIPTS[SCRIPT_COUNT] = {
     { "heartbeat", { script_common, script_heartbeat } },
     { "reap", { script_common, script_worker, script_reap } },
     { "leave", { script_common, script_worker, script_leave } },
+    { "sweep", { script_common, script_worker, script_sweep } },
+    { "rejoin", { script_common, script_order, script_rejoin } },
     { "trim_taken", { script_common, script_trim_taken } },
     { "forget", { script_common, script_forget } },
     { "cancel", { script_common, script_order, script_ending, script_worker, script_cancel } },

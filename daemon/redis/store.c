@@ -30,6 +30,8 @@ struct shard {
     _Atomic(struct lane *) home;           /* NULL: not known where it lives; written under the store's lock */
     _Atomic(uint64_t) lineage;             /* of the data behind it; 0: none was seen. Under renew_lock */
     _Atomic(int64_t) clock_offset_ms;      /* its server's time less our monotonic one */
+    atomic_bool is_clock_new;              /* another server's: believe what it says next */
+    _Atomic(int64_t) seen_ms;              /* when the latest request that was answered went out; monotonic */
 };
 
 /* A lane, and how connecting it ended. */
@@ -233,6 +235,17 @@ void store_made_due(struct redis_store *store, int shard, int64_t due_ms)
     (void)pthread_mutex_unlock(&store->lock);
 }
 
+int64_t store_seen_ms(const struct redis_store *store)
+{
+    int64_t seen_ms = INT64_MAX;
+
+    for (int shard = 0; shard < store->settings.shards; shard++) {
+        int64_t its_ms = store->shards[shard].seen_ms;
+        seen_ms = its_ms < seen_ms ? its_ms : seen_ms;
+    }
+    return seen_ms;
+}
+
 int store_shards(const struct redis_store *store)
 {
     return store->settings.shards;
@@ -334,6 +347,7 @@ static void settle(struct redis_store *store, struct lane *lane)
             continue;
         is_rollback = is_rollback || store->shards[shard].lineage != 0;
         store->shards[shard].lineage = lineage;
+        store->shards[shard].is_clock_new = true;
     }
     if (is_rollback)
         renew(store, true);
@@ -415,17 +429,25 @@ static enum lane_admission on_admit(void *context, struct lane *lane, struct req
     return LANE_SENDS;
 }
 
+static void set_clock_by(struct shard *shard, int64_t server_ms)
+{
+    /* A reply that waited to be read makes Redis seem slow: believe the fast ones. */
+    int64_t sample = server_ms - clock_monotonic_ms();
+    int64_t offset = shard->clock_offset_ms;
+    bool is_new = atomic_exchange(&shard->is_clock_new, false);
+    shard->clock_offset_ms = is_new || sample >= offset ? sample : offset - (offset - sample + 31) / 32;
+}
+
 static void on_heard(void *context, const struct request *request, const redisReply *reply)
 {
     struct redis_store *store = context;
-
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 2)
-        return;
-    /* A reply that waited to be read makes Redis seem slow: believe the fast ones. */
-    int64_t sample = reply->element[1]->integer - clock_monotonic_ms();
     struct shard *shard = &store->shards[request->shard];
-    int64_t offset = shard->clock_offset_ms;
-    shard->clock_offset_ms = sample >= offset ? sample : offset - (offset - sample + 31) / 32;
+    int64_t sent_ms = request->sent_ns / 1000000;
+
+    if (sent_ms > shard->seen_ms)
+        shard->seen_ms = sent_ms;
+    if (reply->type == REDIS_REPLY_ARRAY && reply->elements >= 2)
+        set_clock_by(shard, reply->element[1]->integer);
 }
 
 /* ---- routes -------------------------------------------------------------------------------------- */

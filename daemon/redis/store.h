@@ -74,6 +74,10 @@ int64_t store_now_ms(struct redis_store *store);
 int64_t store_shard_now_ms(struct redis_store *store, int shard);
 /* What data stands behind a shard now; another value than before: cursors of SCAN mean nothing there. */
 uint64_t store_lineage(struct redis_store *store, int shard);
+/* Any thread: a moment (monotonic ms) at which behind every shard was still the server that had acknowledged
+ * all it did before. Stands still while one does not answer; on_new_incarnation is called before it moves on
+ * under another. */
+int64_t store_seen_ms(const struct redis_store *store);
 int store_shards(const struct redis_store *store);
 int store_shard_of(const struct redis_store *store, const char *run_id);
 /* "PREFIX{shard}:"; lives as long as the store. */
@@ -104,7 +108,5 @@ int store_open_link(struct redis_store *store, int shard, struct link *ret_link,
  * (into `keys`) the ordered keys that have a run in the store. *ret_taken is the caller's to free. */
 int store_load_partition(struct redis_store *store, const char *topic, int32_t partition, struct key_set *keys,
                          struct run_id **ret_taken, size_t *ret_count) MUST_CHECK;
-/* Forgets what was taken over of offsets below `committed`; bounded, true: there is more. */
-int store_trim_partition(struct redis_store *store, const char *topic, int32_t partition, int64_t committed, bool *ret_more) MUST_CHECK;
 
 #endif

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What happens by the clock: this worker's proof of life, the claim of what is due, the runs of
- * workers that died, and the watch on attempts past their timeout. Two threads, so that the watch
- * goes on while Redis is away.
+ * What happens by the clock: the rounds of all shards (rounds.h), and the watch on attempts past their
+ * timeout. Two threads, so that neither holds up the other.
  */
 #ifndef STEPD_REDIS_TIMERS_H
 #define STEPD_REDIS_TIMERS_H
@@ -14,13 +13,9 @@
 #include "base/memory.h"
 #include "core/dispatch.h"
 #include "redis/store.h"
+#include "redis/tally.h"
 
 struct timers;
-
-/* Totals since this process began; what the store keeps of them is summed over all workers. */
-struct worker_counts {
-    uint64_t events_consumed, runs_started, runs_completed, runs_failed, retries_scheduled, dead_letters;
-};
 
 struct timers_settings {
     struct redis_store *store;
@@ -39,7 +34,7 @@ int timers_start(struct timers *timers, struct error *ret_error) MUST_CHECK;
 void timers_trim(struct timers *timers, const char *topic, int32_t partition, int64_t committed);
 /* Claims nothing more: the daemon drains. Heartbeat and watch go on. */
 void timers_pause(struct timers *timers);
-/* Monotonic ms of the last round that Redis answered; readiness looks at its age. */
+/* Monotonic ms: by then, or later, every shard has answered; readiness looks at its age. */
 int64_t timers_last_round_ms(const struct timers *timers);
 struct timers_counts {
     uint64_t taken_over;             /* runs, from workers that died */

@@ -21,8 +21,9 @@ local function order_of(o)
         return not head or head == id
     end
 
+    -- 1 where it did not yet, else 0.
     function order.wait_behind(id)
-        call('ZADD', behind, o.offset, id)
+        return call('ZADD', behind, o.offset, id)
     end
 
     function order.leave_behind(id)
@@ -35,6 +36,7 @@ local function order_of(o)
             local follower = call('ZPOPMIN', behind)[1]
             if not follower then break end
             local h = load(follower)
+            if not h then call('SADD', P .. 'lost', follower) end
             if h and h.status == 'b' then
                 h.status, h.changed = 'd', now
                 save(follower, h)

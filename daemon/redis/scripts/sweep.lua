@@ -1,0 +1,43 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- A page of all runs: those that stand in no list by which a run goes on, or is forgotten, are put back there.
+-- Of a worker that is in none itself, the lease begins: if it is dead, it is reaped. Answers: how many were
+-- put back; now; the next cursor, 0 at the end; of runs that wait behind another: id, the record's first
+-- bytes, …
+local cursor, worker, lease = ARGV[1], ARGV[3], tonumber(ARGV[4])
+local HEAD, BYTES = 4096, 512 * 1024
+local found, waiting, bytes = 0, {}, 0
+
+-- One worker does this at a time.
+local sweeper = call('GET', P .. 'sweeper')
+if sweeper and sweeper ~= worker then return { 0, now, '0', {} } end
+call('SET', P .. 'sweeper', worker, 'PX', 10000)
+
+local function put_back(list, score, id)
+    found = found + call('ZADD', P .. list, 'NX', score, id)
+end
+
+local prefix = P .. 'run:'
+local page = call('SCAN', cursor, 'MATCH', prefix:gsub('[%[%]%*%?\\]', '\\%0') .. '*', 'COUNT', 100)
+for _, name in ipairs(page[2]) do
+    local id = name:sub(#prefix + 1)
+    local h = load(id)
+    if not h then
+        -- Not of this version: for those who know it.
+    elseif h.status == 'd' or h.status == 's' then
+        put_back('delayed', h.changed, id)
+    elseif h.status == 'o' then
+        local owner = hex(h.owner)
+        put_back('owned:' .. owner, now, id)
+        call('ZADD', P .. 'workers', 'NX', now + lease, owner)
+    elseif h.status == 'b' and bytes < BYTES then
+        local head = call('GETRANGE', name, 0, HEAD - 1)
+        bytes = bytes + #head
+        waiting[#waiting + 1] = id
+        waiting[#waiting + 1] = head
+    elseif h.status == 'f' then
+        call('ZADD', P .. 'dead', 'NX', h.changed, id)
+    elseif h.status == 'c' or h.status == 'x' then
+        call('ZADD', P .. 'history', 'NX', h.changed, id)
+    end
+end
+return { found, now, page[1], waiting }

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "redis/tally.h"
+
+#include <string.h>
+
+void tally_tell(struct tally *tally, const struct incarnation *self, const struct worker_counts *now, struct script_call *call)
+{
+    if (memcmp(self, &tally->counted_as, sizeof(*self)) != 0) {
+        tally->base = tally->told; /* stands in the earlier name's counters */
+        tally->counted_as = *self;
+    }
+    const struct worker_counts *base = &tally->base;
+    const struct { const char *name; uint64_t value; } COUNTS[] = {
+        { "events_consumed", now->events_consumed - base->events_consumed },
+        { "runs_started", now->runs_started - base->runs_started },
+        { "runs_completed", now->runs_completed - base->runs_completed },
+        { "runs_failed", now->runs_failed - base->runs_failed },
+        { "retries_scheduled", now->retries_scheduled - base->retries_scheduled },
+        { "dead_letters", now->dead_letters - base->dead_letters },
+    };
+
+    for (size_t i = 0; i < sizeof(COUNTS) / sizeof(COUNTS[0]); i++) {
+        script_add_text(call, COUNTS[i].name);
+        script_add_number(call, (int64_t)COUNTS[i].value);
+    }
+    tally->told = *now;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * This worker's counters as the store keeps them: each incarnation's apart, from 0 on, summed over all by
+ * those who read them. Timer thread.
+ */
+#ifndef STEPD_REDIS_TALLY_H
+#define STEPD_REDIS_TALLY_H
+
+#include <stdint.h>
+
+#include "core/run.h"
+#include "redis/script.h"
+
+/* Totals since this process began; what the store keeps of them is summed over all workers. */
+struct worker_counts {
+    uint64_t events_consumed, runs_started, runs_completed, runs_failed, retries_scheduled, dead_letters;
+};
+
+struct tally {
+    struct worker_counts base;      /* counted under earlier incarnations */
+    struct worker_counts told;      /* as last told to the store */
+    struct incarnation counted_as;
+};
+
+/* Adds each counter's name and value to `call`, which is told under the name `self`. */
+void tally_tell(struct tally *tally, const struct incarnation *self, const struct worker_counts *now, struct script_call *call);
+
+#endif
