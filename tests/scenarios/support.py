@@ -124,11 +124,12 @@ class KafkaCantBeHad(Exception):
 
 
 class Redis:
-    """A private redis-server, configured as the shipped redis.conf says."""
+    """A private redis-server, configured as the shipped redis.conf says; `options` as on its command line."""
 
-    def __init__(self, folder):
-        self.folder = Path(folder)
+    def __init__(self, folder, *options):
+        self.folder, self.options = Path(folder), options
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.config = Path(shutil.copy(ROOT / "config/redis.conf", self.folder))  # a sentinel writes to it
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.process = None
@@ -136,8 +137,9 @@ class Redis:
 
     def start(self):
         out = open(self.folder / "out", "ab")
-        self.process = subprocess.Popen(["redis-server", ROOT / "config/redis.conf", "--port", str(self.port),
-                                         "--dir", self.folder], stdout=out, stderr=out, start_new_session=True)
+        self.process = subprocess.Popen(["redis-server", self.config, "--port", str(self.port),
+                                         "--dir", self.folder, *self.options], stdout=out, stderr=out,
+                                        start_new_session=True)
         out.close()
         eventually(lambda: self.cli("ping") == "PONG", what=(self.folder / "out").read_text)
 
