@@ -19,6 +19,7 @@
 
 #define ROUND_LATE_MS 10000  /* the clock's last round is older: nothing that is due moves */
 #define LOOK_EVERY_MS 250
+#define GRACE_MS 5000        /* to stop what is left once all has drained */
 
 static sem_t stop_asked; /* the process has one daemon */
 
@@ -460,7 +461,7 @@ static void drain(struct daemon *daemon)
     int64_t until_ms = clock_monotonic_ms() + config->worker.shutdown_timeout_ms;
 
     notify_stopping();
-    notify_extend_timeout(config->worker.shutdown_timeout_ms);
+    notify_extend_timeout(config->worker.shutdown_timeout_ms + GRACE_MS);
     if (daemon->timers != NULL)
         timers_pause(daemon->timers);
     if (consumer != NULL)

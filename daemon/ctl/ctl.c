@@ -15,6 +15,7 @@
 #include "view/store_config.h"
 
 #define DEFAULT_CONFIG "/etc/stepd/stepd.yaml"
+#define CREDENTIALS "/etc/credstore" /* where LoadCredential= of the unit finds them: for root */
 #define PATIENCE_MS 5000 /* with a Redis that went away */
 
 /* A store's calls wait for Redis however long it takes: right for the daemon, not for a person. */
@@ -44,7 +45,8 @@ enum ctl_exit ctl_misused(const struct ctl *ctl, const char *format, ...)
     AUTO_FREE char *text = xvasprintf(format, arguments);
     va_end(arguments);
     const char *name = ctl->command != NULL ? ctl->command->name : "";
-    return ctl_fail(CTL_USAGE, "%s; see stepctl %s%s--help", text, name, name[0] != '\0' ? " " : "");
+    const char *then = text[strlen(text) - 1] == '?' ? " See" : "; see";
+    return ctl_fail(CTL_USAGE, "%s%s stepctl %s%s--help", text, then, name, name[0] != '\0' ? " " : "");
 }
 
 static char *dev_config_path(void)
@@ -62,6 +64,7 @@ static enum ctl_exit load_config(struct ctl *ctl, int (*load)(const char *, stru
     struct config_faults faults = { 0 };
     AUTO_FREE char *path = ctl->is_dev ? dev_config_path() : xstrdup(ctl->config_path != NULL ? ctl->config_path : DEFAULT_CONFIG);
 
+    (void)setenv("CREDENTIALS_DIRECTORY", CREDENTIALS, 0);
     if (access(path, R_OK) != 0) {
         if (ctl->is_dev && errno == ENOENT)
             return ctl_fail(CTL_FAILED, "there is no %s yet: start `stepd dev` first, or name its file with --config", path);

@@ -30,7 +30,7 @@ struct ctl {
     /* From the command line; NULL: not given. */
     const char *config_path;
     const char *topic, *key, *id, *status, *function, *limit_text;
-    bool is_dev, is_json, wants_help, is_all_failed;
+    bool is_dev, is_json, wants_help, wants_version, is_all_failed;
     const char *words[CTL_WORDS_MAX + 1];  /* the command first */
     int word_count;
     size_t limit;

@@ -27,6 +27,7 @@ static const struct option OPTIONS[] = {
     { "dev", 0, offsetof(struct ctl, is_dev), NULL, "the config of `stepd dev`" },
     { "json", 0, offsetof(struct ctl, is_json), NULL, "print JSON, for programs" },
     { "help", 0, offsetof(struct ctl, wants_help), NULL, "this text" },
+    { "version", 0, offsetof(struct ctl, wants_version), NULL, "say the version" },
     { "topic", TAKES_TOPIC, offsetof(struct ctl, topic), "TOPIC", "where to (default: the first of `topics`)" },
     { "key", TAKES_KEY, offsetof(struct ctl, key), "KEY", "the message's key" },
     { "id", TAKES_ID, offsetof(struct ctl, id), "ID", "the event's id" },
@@ -175,6 +176,10 @@ int main(int argc, char **argv)
     enum ctl_exit status = parse(&ctl, argc, argv);
     if (status == CTL_OK && ctl.wants_help) {
         print_help(ctl.command);
+        return CTL_OK;
+    }
+    if (status == CTL_OK && ctl.wants_version) {
+        (void)printf("stepctl %s\n", STEPD_VERSION);
         return CTL_OK;
     }
     if (status == CTL_OK)

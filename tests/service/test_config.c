@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static char folder[64];
 static struct config *config;
@@ -399,6 +400,38 @@ Test(config, never_shows_a_secret_in_a_fault)
         cr_assert_null(strstr(said, "hunter2"), "%s", said);
         config_faults_done(&faults);
     }
+}
+
+/* An option whose value is in `lists` lists. */
+static int load_nested(int lists)
+{
+    char open[40] = "", close[40] = "";
+
+    (void)memset(open, '[', (size_t)lists);
+    (void)memset(close, ']', (size_t)lists);
+    AUTO_FREE char *text = xasprintf("%soptions: {m: {a: %s1%s}}\n", MINIMAL, open, close);
+    return load(text);
+}
+
+Test(config, nests_32_levels_and_no_more)
+{
+    cr_assert_eq(load_nested(29), 0); /* below options and m, above 1 */
+    config_destroy(config);
+    config = NULL;
+    cr_assert_neq(load_nested(30), 0);
+    AUTO_FREE char *said = faults_said();
+    cr_assert_not_null(strstr(said, "nested too deep"), "%s", said);
+}
+
+Test(config, reads_no_file_larger_than_16_MiB)
+{
+    AUTO_FREE char *path = xasprintf("%s/stepd.yaml", folder);
+
+    write_file("stepd.yaml", MINIMAL);
+    cr_assert_eq(truncate(path, (16 << 20) + 1), 0);
+    cr_assert_neq(config_load(path, &config, &faults), 0);
+    AUTO_FREE char *said = faults_said();
+    cr_assert_not_null(strstr(said, "can't be read: File too large"), "%s", said);
 }
 
 Test(config, bounds_what_aliases_of_aliases_make)

@@ -4,11 +4,15 @@
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "base/clock.h"
 
 static struct http *http;
 static bool is_ready_now;
@@ -87,17 +91,24 @@ static void teardown(void)
 
 TestSuite(http, .init = setup, .fini = teardown, .timeout = 20);
 
+static int open_connection(void)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)http_port(http)) };
+    int sock = socket(AF_INET, SOCK_STREAM, 0);
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    cr_assert_eq(connect(sock, (struct sockaddr *)&address, sizeof(address)), 0);
+    return sock;
+}
+
 /* The whole answer to one request. */
 static const char *ask(const char *request)
 {
     static char answer[8192];
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)http_port(http)) };
     size_t size = 0;
     ssize_t got;
+    int sock = open_connection();
 
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int sock = socket(AF_INET, SOCK_STREAM, 0);
-    cr_assert_eq(connect(sock, (struct sockaddr *)&address, sizeof(address)), 0);
     cr_assert_eq(write(sock, request, strlen(request)), (ssize_t)strlen(request));
     while (size < sizeof(answer) - 1 && (got = read(sock, answer + size, sizeof(answer) - 1 - size)) > 0)
         size += (size_t)got;
@@ -170,6 +181,49 @@ Test(http, refuses_a_body_larger_than_its_route_takes)
     cr_assert_eq(strncmp(answer, "HTTP/1.1 413", 12), 0, "%s", answer);
     answer = ask("POST /echo/it HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\nConnection: close\r\n\r\n0123456789");
     cr_assert_eq(strncmp(answer, "HTTP/1.1 201", 12), 0, "%s", answer);
+}
+
+Test(http, refuses_a_head_larger_than_32_KiB)
+{
+    AUTO_FREE char *fits = xasprintf("GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Long: %0*d\r\n\r\n", 24 << 10, 1);
+    AUTO_FREE char *too_long = xasprintf("GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Long: %0*d\r\n\r\n", 32 << 10, 1);
+
+    cr_assert_eq(strncmp(ask(fits), "HTTP/1.1 200", 12), 0);
+    cr_assert_eq(strncmp(ask(too_long), "HTTP/1.1 431", 12), 0);
+}
+
+Test(http, serves_64_connections_and_then_whoever_comes_when_one_is_over)
+{
+    static const char request[] = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    char answer[512];
+    int socks[64];
+
+    for (size_t i = 0; i < 64; i++) {
+        socks[i] = open_connection();
+        cr_assert_eq(write(socks[i], request, strlen(request)), (ssize_t)strlen(request));
+        cr_assert_gt(read(socks[i], answer, sizeof(answer)), 0);
+    }
+    int one_more = open_connection();
+    struct pollfd waiting = { .fd = one_more, .events = POLLIN };
+    (void)!write(one_more, request, strlen(request));
+    cr_assert(poll(&waiting, 1, 500) == 0 || read(one_more, answer, sizeof(answer)) <= 0);
+    (void)close(one_more);
+    for (size_t i = 0; i < 64; i++)
+        (void)close(socks[i]);
+    const struct timespec pause = { .tv_nsec = 100000000 };
+    while (strstr(GET("/healthz"), "ok\n") == NULL) /* it may not yet have seen them go; the test's timeout ends this */
+        (void)nanosleep(&pause, NULL);
+}
+
+Test(http, gives_up_who_says_nothing_for_10_s, .timeout = 60)
+{
+    char answer[512];
+    int64_t began_ms = clock_monotonic_ms();
+    int sock = open_connection();
+
+    cr_assert_leq(read(sock, answer, sizeof(answer)), 0);
+    cr_assert_geq(clock_monotonic_ms() - began_ms, 9000);
+    (void)close(sock);
 }
 
 Test(http, a_route_is_of_one_method)
