@@ -46,6 +46,8 @@ void apps_create(struct daemon *daemon)
     const struct inngest_settings settings = {
         .apps = config->inngest.apps,
         .event_key = config->inngest.event_key,
+        .signing_key = config->inngest.signing_key,
+        .calls = config->inngest.calls,
         .topic = config->inngest.topic,
         .event_bytes = (size_t)config->limits.event_bytes,
         .backoff = backoff_of(config),

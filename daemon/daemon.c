@@ -232,6 +232,7 @@ static int start_dispatch(struct daemon *daemon, struct error *ret_error)
     const struct dispatch_settings settings = {
         .threads = config->worker.threads,
         .queue = config->worker.queue,
+        .max_away = config->inngest.calls,
         .max_stuck = config->worker.max_stuck,
         .event_bytes = (size_t)config->limits.event_bytes,
         .steps = config->limits.steps,

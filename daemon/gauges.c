@@ -37,6 +37,7 @@ static const struct family dispatch_families[] = {
     GAUGE("threads", "Worker threads.", dispatch_counts, threads),
     GAUGE("threads_busy", "Worker threads that run an attempt.", dispatch_counts, threads_busy),
     GAUGE("threads_stuck", "Threads left behind in a handler past its timeout.", dispatch_counts, threads_stuck),
+    GAUGE("attempts_away", "Attempts that wait for an app's answer, without a thread.", dispatch_counts, away),
     GAUGE("queue_depth", "Events and runs that wait for a worker thread.", dispatch_counts, queued),
 };
 

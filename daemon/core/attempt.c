@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "core/attempts.h"
 #include "core/emit.h"
+#include "core/errand.h"
 #include "core/journal.h"
 #include "core/steps.h"
 
@@ -43,7 +44,7 @@ static struct bytes tail_with(struct stepd_ctx *ctx, const struct failure *failu
     };
 
     msgpack_sbuffer_clear(&ctx->tail);
-    attempts_pack(&ctx->tail, ctx->run->tail, &entry, output);
+    attempts_pack(&ctx->tail, ctx->run->tail, &entry, output, ctx->branches);
     return (struct bytes){ ctx->tail.data, ctx->tail.size };
 }
 
@@ -195,6 +196,11 @@ static bool call(struct stepd_ctx *ctx, stepd_run_fn code, int64_t now_ns, enum 
         end_by_store(ctx, report);
         return false;
     }
+    if (ctx->suspension == SUSPENDED_AWAY) {
+        end_as(report, ATTEMPT_AWAY, ctx->noted_due_ms != 0 ? &ctx->step_raised.failure : NULL);
+        report->due_in_ms = ctx->noted_due_ms - context_now_ms(ctx);
+        return false;
+    }
     return true;
 }
 
@@ -272,9 +278,42 @@ void attempt_run(struct stepd_ctx *ctx, struct run *run, int64_t started_ns, str
     if (ret_report->end == ATTEMPT_ABANDONED)
         return;
     journal_end(ctx->journal);
+    if (ret_report->end != ATTEMPT_AWAY) {
+        errand_destroy(run->errand);
+        run->errand = NULL;
+    }
     ret_report->ended_ns = clock_monotonic_ns();
     ret_report->is_stored = run->epoch > 0;
     context_end(ctx);
+}
+
+static bool note(struct stepd_ctx *ctx, int attempt, int64_t due_ms, msgpack_sbuffer *tail)
+{
+    const struct transition change = {
+        .kind = TRANSITION_PHASE,
+        .phase = ctx->run->phase,
+        .attempt = attempt,
+        .tail = tail_with(ctx, &ctx->step_raised.failure, due_ms, (struct bytes){ 0 }),
+    };
+
+    if (!context_advance(ctx, &change))
+        return false;
+    msgpack_sbuffer_clear(tail);
+    msgpack_sbuffer_write(tail, ctx->tail.data, ctx->tail.size);
+    ctx->run->tail = (struct bytes){ tail->data, tail->size };
+    ctx->noted_due_ms = due_ms;
+    return true;
+}
+
+bool attempt_note(struct stepd_ctx *ctx, int attempt, int64_t due_ms, msgpack_sbuffer *tail)
+{
+    int64_t left_ns = 0;
+
+    if (!context_pause(ctx, &left_ns))
+        return false;
+    bool is_noted = note(ctx, attempt, due_ms, tail);
+    context_resume(ctx, left_ns);
+    return is_noted;
 }
 
 /* ---- attempts that did not end by themselves ------------------------------------------------------ */

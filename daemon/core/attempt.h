@@ -21,6 +21,7 @@ enum attempt_end {
     ATTEMPT_MOVED,      /* another worker has the run, or its record is gone */
     ATTEMPT_CANCELLED,  /* a person ended the run */
     ATTEMPT_STOPPED,    /* the daemon stops; nothing is known of the last change */
+    ATTEMPT_AWAY,       /* not over: it waits for run->errand; `failure`: of a part of it, to be tried again */
     ATTEMPT_ABANDONED,  /* the watch took the attempt over: nothing of it is the caller's any more */
 };
 
@@ -36,8 +37,14 @@ struct attempt_report {
 
 /* `ctx` was made ready by context_init() and its ports are set; `started_ns` (monotonic) is now, or so
  * short a while ago that it does not matter. Blocks for module code, store and publisher. run->steps
- * and run->last may be replaced. */
+ * and run->last may be replaced. A run that has an errand goes on with its attempt; whatever the end
+ * but ATTEMPT_AWAY, the errand is destroyed. */
 void attempt_run(struct stepd_ctx *ctx, struct run *run, int64_t started_ns, struct attempt_report *ret_report);
+
+/* A part of the attempt failed, of ctx->step_raised, and is to be tried again by itself at due_ms, while the
+ * rest goes on: durable from here on, with ctx->branches; the run's counter is then `attempt`. `tail` keeps
+ * run->tail from here on, and outlives the run. False: the attempt is suspended. */
+bool attempt_note(struct stepd_ctx *ctx, int attempt, int64_t due_ms, msgpack_sbuffer *tail);
 
 /* An attempt whose module code does not say how it ended: past its timeout, or it took its process
  * with it. Counted as failed with this error, decided as any other. `ctx` is not the one the code

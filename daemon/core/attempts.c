@@ -14,6 +14,7 @@ struct log {
     struct bytes entries[ATTEMPTS_KEPT];
     size_t count;
     struct bytes output;
+    struct bytes branches;
 };
 
 /* False: damaged. */
@@ -53,6 +54,8 @@ static bool read_tail(struct bytes tail, struct log *log)
             return false;
     }
     log->output = fields_take(&fields, DATA_MAX_DEPTH);
+    if (fields.count > 0)
+        log->branches = fields_take(&fields, 2);
     return !fields.is_damaged;
 }
 
@@ -86,14 +89,15 @@ static void pack_entry(msgpack_packer *packer, const struct attempt_entry *entry
     msgpack_pack_int64(packer, entry->due_ms);
 }
 
-void attempts_pack(msgpack_sbuffer *buffer, struct bytes tail, const struct attempt_entry *entry, struct bytes output)
+void attempts_pack(msgpack_sbuffer *buffer, struct bytes tail, const struct attempt_entry *entry, struct bytes output,
+                   struct bytes branches)
 {
     struct log log = log_of(tail);
     size_t dropped = entry != NULL && log.count == ATTEMPTS_KEPT ? 1 : 0;
     msgpack_packer packer;
 
     msgpack_packer_init(&packer, buffer, msgpack_sbuffer_write);
-    msgpack_pack_array(&packer, 2);
+    msgpack_pack_array(&packer, branches.size > 0 ? 3 : 2);
     msgpack_pack_array(&packer, log.count - dropped + (entry != NULL));
     for (size_t i = dropped; i < log.count; i++)
         msgpack_sbuffer_write(buffer, log.entries[i].data, log.entries[i].size);
@@ -103,6 +107,7 @@ void attempts_pack(msgpack_sbuffer *buffer, struct bytes tail, const struct atte
         msgpack_sbuffer_write(buffer, output.data, output.size);
     else
         msgpack_pack_nil(&packer);
+    msgpack_sbuffer_write(buffer, branches.size > 0 ? branches.data : "", branches.size);
 }
 
 bool attempts_last_failure(struct bytes tail, struct failure *ret_failure)
@@ -140,4 +145,9 @@ struct bytes attempts_output(struct bytes tail)
     if (output.size == 1 && *(const unsigned char *)output.data == NIL)
         output.size = 0;
     return output;
+}
+
+struct bytes attempts_branches(struct bytes tail)
+{
+    return log_of(tail).branches;
 }

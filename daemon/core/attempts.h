@@ -4,7 +4,8 @@
  * stepd_last_error(). msgpack:
  *   [ [ [started_ms, duration_ms, attempt, step_id or nil, executions, name or nil, message or nil,
  *       due_ms or 0], … the last 20 … ],
- *     output or nil ]
+ *     output or nil,
+ *     branches, where there are some: as their owner writes them ]
  * An attempt with no name suspended (a sleep) or succeeded.
  */
 #ifndef STEPD_CORE_ATTEMPTS_H
@@ -29,8 +30,10 @@ struct attempt_entry {
 };
 
 /* Appends to `buffer` the tail that follows `tail` (may be empty or damaged: begins anew) when
- * `entry` (may be NULL) is added; `output` (msgpack, size 0: nil) is the run's result. */
-void attempts_pack(msgpack_sbuffer *buffer, struct bytes tail, const struct attempt_entry *entry, struct bytes output);
+ * `entry` (may be NULL) is added; `output` (msgpack, size 0: nil) is the run's result, `branches`
+ * (msgpack, size 0: none) what is known of steps that are tried beside each other. */
+void attempts_pack(msgpack_sbuffer *buffer, struct bytes tail, const struct attempt_entry *entry, struct bytes output,
+                   struct bytes branches);
 /* The latest failure in `tail`; false: none. */
 bool attempts_last_failure(struct bytes tail, struct failure *ret_failure);
 /* Attempts kept in `tail`, oldest first; 0 too when it is empty or damaged. */
@@ -40,5 +43,7 @@ size_t attempts_count(struct bytes tail);
 void attempts_at(struct bytes tail, size_t index, struct attempt_entry *ret_entry, struct failure *ret_failure);
 /* The run's result, msgpack within `tail`; size 0: none. */
 struct bytes attempts_output(struct bytes tail);
+/* Within `tail`; size 0: none. */
+struct bytes attempts_branches(struct bytes tail);
 
 #endif

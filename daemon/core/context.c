@@ -56,7 +56,7 @@ static void empty(msgpack_sbuffer *buffer)
 void context_begin(struct stepd_ctx *ctx, struct run *run, int64_t started_ns)
 {
     ctx->run = run;
-    ctx->started_ns = started_ns;
+    ctx->started_ns = run->errand != NULL ? run->begun_ns : started_ns;
     ctx->deadline_ns = 0;
     ctx->raised.kind = RAISED_NOTHING;
     ctx->is_step_error = false;
@@ -65,6 +65,8 @@ void context_begin(struct stepd_ctx *ctx, struct run *run, int64_t started_ns)
     ctx->suspension = NOT_SUSPENDED;
     ctx->has_last = false;
     ctx->store_error = 0;
+    ctx->noted_due_ms = 0;
+    ctx->branches = (struct bytes){ 0 };
     step_ids_clear(&ctx->ids);
     atomic_store_explicit(&ctx->slot->is_cancelled, false, memory_order_relaxed);
     empty(&ctx->output);
@@ -204,6 +206,14 @@ bool context_advance(struct stepd_ctx *ctx, const struct transition *transition)
     ctx->store_answer = error == 0 ? reply.answer : STORE_MOVED;
     ctx->suspension = SUSPENDED_BY_STORE;
     return false;
+}
+
+enum stepd_status context_leave_for(struct stepd_ctx *ctx, struct errand *errand)
+{
+    ctx->run->errand = errand;
+    ctx->run->begun_ns = ctx->started_ns;
+    ctx->suspension = SUSPENDED_AWAY;
+    return STEPD_SUSPENDED;
 }
 
 int64_t context_now_ms(const struct stepd_ctx *ctx)

@@ -28,6 +28,7 @@ struct attempt_settings {
     const char *dead_letter_topic; /* "%t.dead" */
     const char *const *topics;     /* configured; NULL-ended, one at least: where emitted events may go */
     const struct routes *routes;   /* NULL: no topic is taken whole */
+    const atomic_bool *is_draining; /* no new errand begins; NULL: never is */
 };
 
 struct journal_slot; /* core/journal.h */
@@ -48,6 +49,7 @@ enum suspension {
     SUSPENDED_TO_PARK,       /* `park` says until when */
     SUSPENDED_BY_LIMIT,      /* the run fails, non-retriable, with ctx->raised */
     SUSPENDED_BY_STORE,      /* another worker has the run, it was cancelled, or the daemon stops */
+    SUSPENDED_AWAY,          /* for run->errand */
 };
 
 /* The step that runs, or whose failure parks the run. */
@@ -83,6 +85,7 @@ struct stepd_ctx {
     struct step_call step;
     enum suspension suspension;
     struct transition park;              /* SUSPENDED_TO_PARK */
+    int64_t noted_due_ms;                /* a part of the attempt failed (step_raised) and is due then; 0: none */
     struct failure last;                 /* what stepd_last_error() tells */
     struct stepd_error last_view;
     bool has_last;
@@ -94,6 +97,7 @@ struct stepd_ctx {
     msgpack_packer step_packer;
     msgpack_sbuffer scratch;             /* a checkpoint on its way to the store */
     msgpack_sbuffer tail;                /* of the record, on its way to the store */
+    struct bytes branches;               /* kept in the tail, until the run has none; core/attempts.h */
     struct step_ids ids;
     int store_error;                     /* of the call that failed; 0 */
     enum store_answer store_answer;      /* SUSPENDED_BY_STORE: why */
@@ -124,6 +128,8 @@ void context_set_last(struct stepd_ctx *ctx, const struct failure *failure);
 /* One durable change of ctx->run, whose epoch and owner follow it. False: the attempt is suspended,
  * by the store or by a limit. Module code must not be on the clock. */
 bool context_advance(struct stepd_ctx *ctx, const struct transition *transition);
+/* The function suspends for `errand`, which is the run's from here on. */
+enum stepd_status context_leave_for(struct stepd_ctx *ctx, struct errand *errand);
 /* Before the next attempt of what fails now, as the schedule has it; jitter in it. */
 int64_t context_backoff_ms(struct stepd_ctx *ctx, const struct backoff *backoff);
 /* When the error itself says that the next attempt is due; 0: it doesn't. */

@@ -16,6 +16,15 @@
 #define STALE_NS INT64_C(50000)  /* nobody took anything for so long: those awake are held up */
 #define DRAIN_POLL_MS 2
 
+/* A job that was away has come back: it is the first to get a worker. */
+static void take_back(void *context, struct away *away)
+{
+    struct job *job = xmemdup(&away->job, sizeof(*job));
+
+    job->away = away;
+    dispatch_add_extra(context, job);
+}
+
 /* ---- the life of it ------------------------------------------------------------------------------ */
 
 struct dispatch *dispatch_create(const struct dispatch_settings *settings)
@@ -33,6 +42,8 @@ struct dispatch *dispatch_create(const struct dispatch_settings *settings)
         .topics = settings->topics,
         .routes = settings->routes,
     };
+    dispatch->attempts.is_draining = &dispatch->is_draining;
+    away_list_init(&dispatch->away, take_back, dispatch);
     ring_init(&dispatch->ring, (size_t)settings->queue + BATCH_ROOM);
     dispatch->strands = strands_create();
     dispatch->matches = xcalloc(settings->function_count + 1, sizeof(*dispatch->matches));
@@ -113,6 +124,7 @@ bool dispatch_destroy(struct dispatch *dispatch)
         return false;
     for (size_t i = 0; i < dispatch->settings.function_count; i++)
         (void)pthread_mutex_destroy(&dispatch->gates[i].lock);
+    away_list_done(&dispatch->away);
     free(dispatch->gates);
     free(dispatch->retired_functions);
     free(dispatch->matches);
@@ -170,8 +182,12 @@ void dispatch_nudge(struct dispatch *dispatch)
 
 void dispatch_add_extra(struct dispatch *dispatch, struct job *job)
 {
+    struct job_list *list = job->away != NULL ? &dispatch->returned : job->claimed != NULL ? &dispatch->claimed : &dispatch->extra;
+
     (void)pthread_mutex_lock(&dispatch->lock);
-    jobs_add(job->claimed != NULL ? &dispatch->claimed : &dispatch->extra, job);
+    jobs_add(list, job);
+    if (list != &dispatch->extra)
+        atomic_fetch_add(&dispatch->claimed_count, 1);
     atomic_fetch_add(&dispatch->extra_count, 1);
     call_sleeper(dispatch);
     (void)pthread_mutex_unlock(&dispatch->lock);
@@ -257,7 +273,9 @@ size_t dispatch_free_workers(const struct dispatch *dispatch)
         busy += atomic_load_explicit(&worker->is_busy, memory_order_relaxed);
     }
     (void)pthread_mutex_unlock(&self->lock);
-    return busy < threads && !atomic_load(&self->is_draining) ? threads - busy : 0;
+    if (busy >= threads || atomic_load(&self->is_draining) || atomic_load(&self->away.count) >= (size_t)self->settings.max_away)
+        return 0;
+    return threads - busy;
 }
 
 void dispatch_push_claimed(struct dispatch *dispatch, struct claimed *claimed)
@@ -265,7 +283,6 @@ void dispatch_push_claimed(struct dispatch *dispatch, struct claimed *claimed)
     struct job *job = xmalloc(sizeof(*job));
 
     *job = (struct job){ .function = claimed->run.function, .claimed = claimed };
-    atomic_fetch_add(&dispatch->claimed_count, 1);
     dispatch_add_extra(dispatch, job);
 }
 
@@ -275,6 +292,7 @@ void dispatch_cancel(struct dispatch *dispatch, const char *run_id)
     for (struct worker *worker = dispatch->workers; worker != NULL; worker = worker->next)
         slot_cancel(&worker->slot, run_id);
     (void)pthread_mutex_unlock(&dispatch->lock);
+    away_cancel(&dispatch->away, run_id);
 }
 
 /* ---- the watch, and the end ---------------------------------------------------------------------- */
@@ -402,7 +420,7 @@ void dispatch_watch(struct dispatch *dispatch)
 
 static bool is_idle(struct dispatch *dispatch)
 {
-    bool is_busy = ring_count(&dispatch->ring) > 0 || atomic_load(&dispatch->extra_count) > 0;
+    bool is_busy = ring_count(&dispatch->ring) > 0 || atomic_load(&dispatch->extra_count) > 0 || atomic_load(&dispatch->away.count) > 0;
 
     (void)pthread_mutex_lock(&dispatch->lock);
     for (const struct worker *worker = dispatch->workers; worker != NULL && !is_busy; worker = worker->next)
@@ -424,6 +442,7 @@ bool dispatch_drain(struct dispatch *dispatch, int64_t timeout_ms)
             for (struct worker *worker = dispatch->workers; worker != NULL; worker = worker->next)
                 atomic_store(&worker->slot.is_cancelled, true);
             (void)pthread_mutex_unlock(&dispatch->lock);
+            away_cancel_all(&dispatch->away);
             return false;
         }
         (void)nanosleep(&pause, NULL);
@@ -457,6 +476,7 @@ void dispatch_counts(struct dispatch *dispatch, struct dispatch_counts *ret_coun
     struct dispatch_counts counts = dispatch->retired;
     const struct function_counts sum = sum_numbers(dispatch);
     counts.threads_stuck = (size_t)atomic_load(&dispatch->stuck);
+    counts.away = atomic_load(&dispatch->away.count);
     counts.queued = ring_count(&dispatch->ring) + atomic_load(&dispatch->extra_count);
     for (const struct worker *worker = dispatch->workers; worker != NULL; worker = worker->next) {
         counts.threads += !worker->is_stuck;

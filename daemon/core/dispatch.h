@@ -27,6 +27,7 @@ enum history_kept { HISTORY_NONE, HISTORY_FAILURES, HISTORY_ALL };
 struct dispatch_settings {
     int threads;
     int queue;                     /* messages in flight at most: the consumer keeps to it */
+    int max_away;                  /* runs claimed while so many attempts are away: none */
     int max_stuck;                 /* threads stuck past their timeout before the daemon stops */
     size_t event_bytes;            /* a larger message is a dead letter */
     int steps;                     /* limits of a run: steps, … */
@@ -91,7 +92,7 @@ struct dispatch_counts {
     uint64_t events_unhandled, events_malformed;
     uint64_t letters_without_function; /* dead ones, of events that no function could be given */
     uint64_t runs_started, runs_completed, runs_failed, retries_scheduled, dead_letters; /* of all functions */
-    size_t threads, threads_busy, threads_stuck, queued;
+    size_t threads, threads_busy, threads_stuck, queued, away;
 };
 /* Any thread: totals since start. */
 void dispatch_counts(struct dispatch *dispatch, struct dispatch_counts *ret_counts);

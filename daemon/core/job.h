@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One run that waits for a worker, or has one: a function on a message, or a run that the store gave
- * us. Has one owner at a time: a queue, a strand, a gate, or a worker.
+ * us. Has one owner at a time: a queue, a strand, a gate, a worker, or those that are away.
  */
 #ifndef STEPD_CORE_JOB_H
 #define STEPD_CORE_JOB_H
@@ -18,6 +18,7 @@ struct job {
     struct claimed *claimed;  /* NULL: of a message */
     struct strand *strand;    /* that it holds or waits for; NULL: none */
     bool is_gated;            /* it counts for its function's concurrency */
+    struct away *away;        /* it has come back from an errand; NULL: it begins */
 };
 
 struct job_list {

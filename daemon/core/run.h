@@ -78,6 +78,7 @@ struct checkpoint {
 };
 
 struct steps;  /* core/steps.h: the checkpoints of a run */
+struct errand; /* core/errand.h */
 
 struct run {
     const struct function *function;
@@ -94,6 +95,8 @@ struct run {
     struct bytes tail;           /* of the record, as it was when claimed; see core/attempts.h */
     struct steps *steps;         /* NULL until there is one */
     struct failure *last;        /* the previous attempt's, or what the run failed of; NULL none */
+    struct errand *errand;       /* what its attempt waits for, or has come back from; NULL: none */
+    int64_t begun_ns;            /* monotonic, of the attempt that has one */
 };
 
 /* `salted` by the message's timestamp, so that a topic made anew does not repeat ids. */

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/attempts.h"
+#include "core/beside.h"
 #include "core/context.h"
 #include "core/emit.h"
 #include "core/journal.h"
@@ -413,6 +414,66 @@ enum stepd_status stepd_step_run_with(struct stepd_ctx *ctx, const struct stepd_
 {
     return step_call(ctx, policy, id, fn, arg, ret_result);
 }
+
+/* ---- steps beside each other ---------------------------------------------------------------------- */
+
+static enum stepd_status settle_beside(struct stepd_ctx *ctx, int attempt, stepd_step_fn settle, const void *arg, int64_t *ret_due_ms,
+                                       bool *ret_is_abandoned)
+{
+    int attempt_of_run = ctx->run->attempt;
+    enum stepd_status status;
+
+    ctx->run->attempt = attempt; /* what errors and delays go by */
+    set_up(ctx, NULL);
+    *ret_is_abandoned = !run_body(ctx, settle, arg, &status);
+    ctx->run->attempt = attempt_of_run;
+    if (*ret_is_abandoned)
+        return STEPD_SUSPENDED;
+    if (status == STEPD_OK)
+        return keep_result(ctx, NULL);
+    if (ctx->step_raised.kind != RAISED_RETRIABLE || attempt >= ctx->step.retries)
+        return fail_for_good(ctx);
+    *ret_due_ms = raised_due_ms(&ctx->step_raised);
+    if (*ret_due_ms == 0)
+        *ret_due_ms = context_now_ms(ctx) + ctx->step.retry_delay_ms;
+    return STEPD_SUSPENDED;
+}
+
+enum stepd_status beside_settle(struct stepd_ctx *ctx, const char *id, int attempt, stepd_step_fn settle, const void *arg,
+                                int64_t *ret_due_ms)
+{
+    enum stepd_status status;
+    bool is_abandoned;
+    int64_t left_ns = 0;
+
+    *ret_due_ms = 0;
+    if (!begin_call(ctx, id, NULL, &left_ns, &status))
+        return status;
+    status = settle_beside(ctx, attempt, settle, arg, ret_due_ms, &is_abandoned);
+    if (!is_abandoned)
+        context_resume(ctx, left_ns);
+    return status;
+}
+
+enum stepd_status beside_sleep(struct stepd_ctx *ctx, const char *id, int64_t until_ms)
+{
+    enum stepd_status status;
+    int64_t left_ns = 0;
+
+    if (!begin_call(ctx, id, NULL, &left_ns, &status))
+        return status;
+    ctx->step.position = finished_count(ctx->run);
+    ctx->step.executions = 1;
+    ctx->step.started_ms = context_now_ms(ctx);
+    struct checkpoint checkpoint = checkpoint_of(ctx, CHECKPOINT_SLEEP);
+    checkpoint.until_ms = until_ms;
+    checkpoint.ended_ms = until_ms;
+    status = record(ctx, &checkpoint, ctx->run->attempt) ? STEPD_OK : STEPD_SUSPENDED;
+    context_resume(ctx, left_ns);
+    return status;
+}
+
+/* ---- sleeps --------------------------------------------------------------------------------------- */
 
 #define SLEEP_MAX_MS INT64_C(3155760000000) /* a hundred years: keeps sums within range */
 

@@ -124,6 +124,12 @@ static void say(const struct worker *worker, const struct run *run, const struct
     case ATTEMPT_CANCELLED:
         fields.outcome = "cancelled";
         break;
+    case ATTEMPT_AWAY:
+        if (report->failure == NULL)
+            return;
+        fields.outcome = "retry";
+        level = LOG_LEVEL_WARN;
+        break;
     case ATTEMPT_PASSED_ON:
     case ATTEMPT_MOVED:
     case ATTEMPT_STOPPED:
@@ -140,7 +146,7 @@ static void say(const struct worker *worker, const struct run *run, const struct
     fields.partition = run->event->view.partition;
     fields.offset = run->event->view.offset;
     fields.attempt = report->failure != NULL ? report->failure->attempt : run->attempt;
-    if (report->end == ATTEMPT_RETRY || report->end == ATTEMPT_SLEEPING)
+    if (report->end == ATTEMPT_RETRY || report->end == ATTEMPT_SLEEPING || report->end == ATTEMPT_AWAY)
         fields.due_in_ms = report->due_in_ms > 0 ? report->due_in_ms : 0;
     if (report->failure != NULL && report->failure->step_id[0] != '\0')
         fields.step = report->failure->step_id;
@@ -186,6 +192,10 @@ static void count_end(struct function_tally *tally, const struct attempt_report 
     case ATTEMPT_CANCELLED:
     case ATTEMPT_STOPPED:
     case ATTEMPT_ABANDONED:
+        break;
+    case ATTEMPT_AWAY:
+        if (report->failure != NULL)
+            worker_count(&tally->retried);
         break;
     }
 }
@@ -315,7 +325,8 @@ static bool attempt(struct worker *worker, struct run *run, bool has_crashed, st
         attempt_run(&worker->ctx, run, worker->now_ns, report);
         if (report->end == ATTEMPT_ABANDONED)
             return false;
-        count_duration(tally, report->started_ns, report->ended_ns);
+        if (report->end != ATTEMPT_AWAY)
+            count_duration(tally, report->started_ns, report->ended_ns);
     }
     worker->now_ns = report->ended_ns;
     count_end(tally, report);
@@ -323,30 +334,51 @@ static bool attempt(struct worker *worker, struct run *run, bool has_crashed, st
     return true;
 }
 
-/* False: abandoned. */
-static bool run_message(struct worker *worker)
+/* What a worker and its job are to each other after it has run. */
+enum job_end {
+    JOB_OVER,
+    JOB_AWAY,      /* it has left the worker, with all that it holds */
+    JOB_ABANDONED, /* the watch took over */
+};
+
+/* The attempt at worker->run is made, or goes on; *ret_state: what its message is then. */
+static enum job_end attempt_message(struct worker *worker, bool has_crashed, enum message_state *ret_state)
+{
+    const struct dispatch_settings *settings = &worker->dispatch->settings;
+    struct attempt_report report;
+
+    if (!attempt(worker, worker->run, has_crashed, &report))
+        return JOB_ABANDONED;
+    if (has_crashed && report.is_stored)
+        settings->crash_counted(settings->context, worker->run);
+    if (report.end == ATTEMPT_AWAY) {
+        away_leave(&worker->dispatch->away, &worker->job, worker->run);
+        return JOB_AWAY;
+    }
+    *ret_state = state_after(&worker->job, worker->run, &report);
+    steps_destroy(worker->run->steps);
+    return JOB_OVER;
+}
+
+static enum job_end run_message(struct worker *worker)
 {
     const struct job *job = &worker->job;
-    struct attempt_report report;
     enum message_state state = MESSAGE_DROPPED;
+    enum job_end end = JOB_OVER;
 
-    if (message_begin(job->message) && !atomic_load_explicit(&worker->dispatch->is_draining, memory_order_relaxed)) {
+    if (job->away != NULL) {
+        end = attempt_message(worker, false, &state);
+    } else if (message_begin(job->message) && !atomic_load_explicit(&worker->dispatch->is_draining, memory_order_relaxed)) {
         begin_run(worker, job);
         worker_count(&tally_of(worker, worker->run->function)->consumed);
         if (may_start(worker, job, worker->run, &state)) {
-            const struct dispatch_settings *settings = &worker->dispatch->settings;
-            bool has_crashed = crashes_take(settings->crashes, &worker->run->id);
             worker_count(&tally_of(worker, worker->run->function)->started);
-            if (!attempt(worker, worker->run, has_crashed, &report))
-                return false;
-            if (has_crashed && report.is_stored)
-                settings->crash_counted(settings->context, worker->run);
-            state = state_after(job, worker->run, &report);
-            steps_destroy(worker->run->steps);
+            end = attempt_message(worker, crashes_take(worker->dispatch->settings.crashes, &worker->run->id), &state);
         }
     }
-    end_run_of(job->message, state);
-    return true;
+    if (end == JOB_OVER)
+        end_run_of(worker->job.message, state);
+    return end;
 }
 
 /* ---- one run of the store's ---------------------------------------------------------------------- */
@@ -372,22 +404,33 @@ static void put_off(struct worker *worker, struct claimed *claimed)
     claimed->run.function = NULL;
 }
 
-/* False: abandoned. */
-static bool run_claimed(struct worker *worker)
+static enum job_end attempt_claimed(struct worker *worker)
 {
-    struct claimed *claimed = worker->job.claimed;
     struct attempt_report report;
 
-    if (!atomic_load(&worker->dispatch->is_draining)) { /* else it stays ours, and is given back at the end */
-        worker->run = &claimed->run;
-        if (claimed->run.function == NULL) {
-            put_off(worker, claimed);
-        } else if (!attempt(worker, worker->run, claimed->run.unclean >= CRASHES_ENOUGH, &report)) {
-            return false;
-        }
-    }
-    claimed->release(claimed);
-    return true;
+    if (!attempt(worker, worker->run, worker->run->unclean >= CRASHES_ENOUGH && worker->run->errand == NULL, &report))
+        return JOB_ABANDONED;
+    if (report.end != ATTEMPT_AWAY)
+        return JOB_OVER;
+    away_leave(&worker->dispatch->away, &worker->job, worker->run);
+    return JOB_AWAY;
+}
+
+static enum job_end run_claimed(struct worker *worker)
+{
+    struct claimed *claimed = worker->job.claimed;
+    bool is_begun = worker->job.away != NULL;
+    enum job_end end = JOB_OVER;
+
+    worker->run = &claimed->run;
+    /* What has not begun when the daemon stops stays ours, and is given back at the end. */
+    if (claimed->run.function == NULL && !atomic_load(&worker->dispatch->is_draining))
+        put_off(worker, claimed);
+    else if (is_begun || !atomic_load(&worker->dispatch->is_draining))
+        end = attempt_claimed(worker);
+    if (end == JOB_OVER)
+        claimed->release(claimed);
+    return end;
 }
 
 /* ---- jobs ---------------------------------------------------------------------------------------- */
@@ -411,9 +454,9 @@ static bool run_job(struct worker *worker)
     for (;;) {
         if (!gate_enter(dispatch, &worker->job))
             return true;
-        bool is_ours = worker->job.claimed != NULL ? run_claimed(worker) : run_message(worker);
-        if (!is_ours)
-            return false;
+        enum job_end end = worker->job.claimed != NULL ? run_claimed(worker) : run_message(worker);
+        if (end != JOB_OVER)
+            return end == JOB_AWAY;
         struct job *next = release_next(dispatch, &worker->job);
         if (next == NULL)
             return true;
@@ -563,7 +606,9 @@ static struct job *take_extra(struct dispatch *dispatch)
     if (atomic_load(&dispatch->extra_count) == 0)
         return NULL;
     (void)pthread_mutex_lock(&dispatch->lock);
-    struct job *job = jobs_take(&dispatch->claimed);
+    struct job *job = jobs_take(&dispatch->returned);
+    if (job == NULL)
+        job = jobs_take(&dispatch->claimed);
     if (job != NULL)
         atomic_fetch_sub(&dispatch->claimed_count, 1);
     else
@@ -623,6 +668,19 @@ static void share_work(const struct worker *worker)
         dispatch_wake(dispatch);
 }
 
+/* A job that has been away brings its run along. */
+static void take_run_back(struct worker *worker)
+{
+    struct away *away = worker->job.away;
+
+    if (away == NULL)
+        return;
+    away_return(away);
+    worker->own_run = away->own_run;
+    worker->run = worker->job.claimed != NULL ? away->run : &worker->own_run;
+    free(away);
+}
+
 /* False: the watch took over. */
 static bool work_on(struct worker *worker, uintptr_t item)
 {
@@ -631,6 +689,7 @@ static bool work_on(struct worker *worker, uintptr_t item)
     struct job *job = (struct job *)(item & ~(uintptr_t)1);
     worker->job = *job;
     free(job);
+    take_run_back(worker);
     return run_job(worker);
 }
 

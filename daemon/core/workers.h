@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "base/histogram.h"
+#include "core/away.h"
 #include "core/context.h"
 #include "core/dispatch.h"
 #include "core/job.h"
@@ -78,10 +79,12 @@ struct dispatch {
 
     pthread_mutex_t lock;
     pthread_cond_t work;                /* something to do, or is_stopping */
-    struct job_list extra;              /* lock; what is not in the ring: claimed runs first */
-    struct job_list claimed;            /* lock */
-    atomic_size_t extra_count;          /* of both */
-    atomic_size_t claimed_count;
+    struct job_list returned;           /* lock; what is not in the ring: first what has been away, */
+    struct job_list claimed;            /* lock; then claimed runs, */
+    struct job_list extra;              /* lock; then all else */
+    atomic_size_t extra_count;          /* of the three */
+    atomic_size_t claimed_count;        /* of the first two: each wants a worker soon */
+    struct away_list away;
     atomic_int sleepers;                /* not yet called; lock to write */
     int calls;                          /* lock; signals that no sleeper has answered yet */
     atomic_bool is_draining;

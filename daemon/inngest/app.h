@@ -23,6 +23,7 @@ struct sdk_function {
     char *url;              /* of its calls; ends with "&stepId=" */
     char *expression;       /* NULL: none */
     bool is_gone;           /* its app no longer has it: what waits fails */
+    const struct calls_settings *settings; /* of its calls; inngest/calls.h */
 };
 
 struct app {

@@ -2,28 +2,39 @@
 #include "inngest/calls.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
+#include "core/attempt.h"
+#include "core/attempts.h"
+#include "core/beside.h"
 #include "core/context.h"
 #include "core/json.h"
 #include "core/steps.h"
 #include "inngest/app.h"
-#include "inngest/client.h"
 #include "inngest/expression.h"
 #include "inngest/moment.h"
 #include "inngest/object.h"
 #include "inngest/ops.h"
 #include "inngest/request.h"
-#include "inngest/step_name.h"
+#include "inngest/sdk_errand.h"
+#include "inngest/summons.h"
 
-#define CALL_TIMEOUT_MS (INT64_C(2) * 3600000) /* of a function that has no timeout of its own */
-#define WHOLE_FUNCTION "step"                  /* the step id that means: go on until something is found */
+#define THE_FUNCTION ""       /* the branch that looks for what comes next */
+#define PLANS_BESIDE 2        /* from this version on an app is asked what comes next once all that is planned has ended */
 #define FAILED_EVENT "inngest/function.failed"
 #define FINISHED_EVENT "inngest/function.finished"
+
+/* One stay of the run on a worker: what has arrived is taken, what follows goes out. */
+struct turn {
+    struct stepd_ctx *ctx;
+    const struct sdk_function *function;
+    struct sdk_errand *errand;
+    struct retry_advice advice; /* of the reply that is taken */
+    int attempt;                /* the function's own errors */
+    int64_t failed_due_ms;      /* a branch failed, of ctx->step_raised, which is not durable yet; 0: none */
+    bool is_done;               /* the function has ended well */
+};
 
 /* ---- errors ------------------------------------------------------------------------------------- */
 
@@ -42,59 +53,77 @@ static enum stepd_status raise(struct stepd_ctx *ctx, const struct op_error *err
 /* Nothing is known of what the app did, and that is no failure: the attempt is made again elsewhere. */
 static enum stepd_status give_up(struct stepd_ctx *ctx)
 {
-    if (!slot_is_abandoned(ctx->slot)) {
-        ctx->suspension = SUSPENDED_BY_STORE;
-        ctx->store_error = -ESHUTDOWN;
-    }
+    ctx->suspension = SUSPENDED_BY_STORE;
+    ctx->store_error = -ESHUTDOWN;
     return STEPD_SUSPENDED;
 }
 
-/* ---- a call -------------------------------------------------------------------------------------- */
+/* ---- what is known ------------------------------------------------------------------------------- */
 
-static bool is_cancelled(void *context)
+static int64_t now_of(const struct stepd_ctx *ctx)
 {
-    return stepd_is_cancelled(context);
+    int64_t now_ms = context_now_ms(ctx);
+
+    return now_ms > ctx->run->now_ms ? now_ms : ctx->run->now_ms;
 }
 
-static enum stepd_status refuse_reply(struct stepd_ctx *ctx, const struct sdk_function *function, int status, const struct error *error)
+static bool is_finished(const struct stepd_ctx *ctx, const char *name)
 {
-    if (status == -ECANCELED)
-        return give_up(ctx);
-    return stepd_error(ctx, status == -ETIMEDOUT ? "CallTimeout" : "CallFailed", "%s: %s", function->url, error->text);
+    size_t position;
+
+    return ctx->run->steps != NULL && steps_find(ctx->run->steps, ctx->run->phase, name, &position) != NULL;
 }
 
-/* `step_id`: the hash of the one step that is wanted, or WHOLE_FUNCTION. */
-static enum stepd_status call(struct stepd_ctx *ctx, const struct sdk_function *function, const char *step_id, struct client_reply *ret_reply)
+/* The first sleep that ends after that time; 0: none. */
+static int64_t next_waking(const struct stepd_ctx *ctx, int64_t after_ms)
 {
-    AUTO_FREE char *url = xasprintf("%s%s", function->url, step_id);
-    AUTO_FREE char *run_header = xasprintf("X-Run-Id: %s", stepd_run_id(ctx));
-    AUTO_FREE char *step_header = xasprintf("X-Inngest-Step-Id: %s", step_id);
-    const char *trace = stepd_event(ctx)->traceparent;
-    AUTO_FREE char *trace_header = trace != NULL ? xasprintf("Traceparent: %s", trace) : NULL;
-    const char *const headers[] = {
-        "Content-Type: application/json", "Expect:", "User-Agent: stepd", "X-Inngest-Req-Version: -1", run_header, step_header, trace_header, NULL,
-    };
-    int64_t left_ms = stepd_time_left_ms(ctx);
-    struct error error = { 0 };
-    msgpack_sbuffer body;
+    int64_t first_ms = 0;
 
-    msgpack_sbuffer_init(&body);
-    request_write(ctx, strcmp(step_id, WHOLE_FUNCTION) != 0, &body);
-    const struct client_request request = {
-        .method = "POST",
-        .url = url,
-        .body = { body.data, body.size },
-        .headers = headers,
-        .timeout_ms = left_ms < CALL_TIMEOUT_MS ? left_ms : CALL_TIMEOUT_MS,
-        .is_cancelled = is_cancelled,
-        .context = ctx,
-    };
-    int status = client_send(&request, ret_reply, &error);
-    msgpack_sbuffer_destroy(&body);
-    return status == 0 ? STEPD_OK : refuse_reply(ctx, function, status, &error);
+    for (size_t i = 0; ctx->run->steps != NULL && i < steps_count(ctx->run->steps); i++) {
+        const struct checkpoint *checkpoint = steps_at(ctx->run->steps, i);
+        bool is_later = checkpoint->kind == CHECKPOINT_SLEEP && checkpoint->phase == ctx->run->phase && checkpoint->until_ms > after_ms;
+        if (is_later && (first_ms == 0 || checkpoint->until_ms < first_ms))
+            first_ms = checkpoint->until_ms;
+    }
+    return first_ms;
 }
 
-/* ---- what it reports ----------------------------------------------------------------------------- */
+static bool has_planned(const struct sdk_errand *errand)
+{
+    size_t own = branches_find(&errand->branches, THE_FUNCTION) != NULL;
+
+    return errand->branches.count > own;
+}
+
+/* Nothing else of the run is under way, or waits: the run as a whole is parked with what fails or sleeps. */
+static bool is_alone(const struct turn *turn)
+{
+    return turn->errand->branches.count == 0 && sdk_errand_under_way(turn->errand) == 0 && next_waking(turn->ctx, now_of(turn->ctx)) == 0;
+}
+
+/* ---- durable ------------------------------------------------------------------------------------- */
+
+static void keep_branches(struct turn *turn)
+{
+    msgpack_sbuffer packed;
+
+    msgpack_sbuffer_init(&packed);
+    branches_pack(&turn->errand->branches, &packed);
+    turn->ctx->branches = (struct bytes){ context_strdup(turn->ctx, packed.data, packed.size), packed.size };
+    msgpack_sbuffer_destroy(&packed);
+}
+
+/* What a branch failed of becomes durable while others go on. */
+static enum stepd_status note_failure(struct turn *turn)
+{
+    int64_t due_ms = turn->failed_due_ms;
+
+    if (due_ms == 0)
+        return STEPD_OK;
+    turn->failed_due_ms = 0;
+    keep_branches(turn);
+    return attempt_note(turn->ctx, turn->attempt, due_ms, &turn->errand->tail) ? STEPD_OK : STEPD_SUSPENDED;
+}
 
 struct outcome {
     const struct op *op;
@@ -115,115 +144,316 @@ static enum stepd_status settle(struct stepd_ctx *ctx, const void *arg)
     return raise(ctx, &outcome->op->error, &advice);
 }
 
-static bool is_finished(const struct stepd_ctx *ctx, const char *name)
+/* An error for good is the app's to handle: OK. */
+static enum stepd_status settle_alone(struct turn *turn, const struct op *op)
 {
-    size_t position;
+    const struct outcome outcome = { op, &turn->advice };
+    enum stepd_status status = stepd_step_run(turn->ctx, op->name, settle, &outcome, NULL);
 
-    return ctx->run->steps != NULL && steps_find(ctx->run->steps, ctx->run->phase, name, &position) != NULL;
+    turn->attempt = turn->ctx->run->attempt;
+    return status == STEPD_FAILED ? STEPD_OK : status;
 }
 
-static enum stepd_status sleep_as(struct stepd_ctx *ctx, const struct op *op)
+static enum stepd_status settle_beside(struct turn *turn, const struct op *op)
+{
+    const struct outcome outcome = { op, &turn->advice };
+    int64_t due_ms = 0;
+
+    STEPD_TRY(note_failure(turn));
+    struct branch *branch = branches_add(&turn->errand->branches, op->name);
+    enum stepd_status status = beside_settle(turn->ctx, op->name, branch->attempt, settle, &outcome, &due_ms);
+    if (due_ms != 0) {
+        branch->attempt++;
+        branch->due_ms = due_ms;
+        turn->failed_due_ms = due_ms;
+        return STEPD_OK;
+    }
+    if (status == STEPD_SUSPENDED)
+        return status;
+    branches_remove(&turn->errand->branches, op->name);
+    turn->attempt = turn->ctx->run->attempt;
+    return STEPD_OK;
+}
+
+static enum stepd_status sleep_until(struct turn *turn, const struct op *op, int64_t until_ms, bool is_alone)
+{
+    if (until_ms <= now_of(turn->ctx))
+        turn->errand->has_news = true;
+    if (is_alone)
+        return stepd_sleep_until(turn->ctx, op->name, until_ms);
+    return beside_sleep(turn->ctx, op->name, until_ms);
+}
+
+static enum stepd_status sleep_as(struct turn *turn, const struct op *op, bool is_alone)
 {
     int64_t ms;
 
     if (moment_parse(op->duration, &ms) == 0)
-        return stepd_sleep_until(ctx, op->name, ms);
+        return sleep_until(turn, op, ms, is_alone);
     if (moment_parse_delay(op->duration, &ms) == 0)
-        return stepd_sleep(ctx, op->name, ms);
-    return stepd_non_retriable(ctx, "InvalidSleep", "step '%s' sleeps for '%s', which is no duration and no date", op->name, op->duration);
+        return sleep_until(turn, op, context_now_ms(turn->ctx) + ms, is_alone);
+    return stepd_non_retriable(turn->ctx, "InvalidSleep", "step '%s' sleeps for '%s', which is no duration and no date", op->name, op->duration);
 }
 
-/* A step's result, error or sleep becomes durable. An error for good is the app's to handle: OK. */
-static enum stepd_status record(struct stepd_ctx *ctx, const struct op *op, const struct retry_advice *advice)
-{
-    const struct outcome outcome = { op, advice };
+/* ---- what a call came to ------------------------------------------------------------------------- */
 
-    if (op->kind == OP_UNKNOWN)
-        return stepd_non_retriable(ctx, "UnsupportedStep", "step '%s' is a %s, which stepd does not have", op->name, op->duration);
-    if (op->kind == OP_SLEEP)
-        return sleep_as(ctx, op);
-    enum stepd_status status = stepd_step_run(ctx, op->name, settle, &outcome, NULL);
-    return status == STEPD_FAILED ? STEPD_OK : status;
-}
-
-static enum stepd_status finish(struct stepd_ctx *ctx, const msgpack_object *result)
+static enum stepd_status finish(struct turn *turn, const msgpack_object *result)
 {
     if (object_is_given(result))
-        msgpack_pack_object(stepd_output(ctx), *result);
+        msgpack_pack_object(stepd_output(turn->ctx), *result);
+    turn->is_done = true;
     return STEPD_OK;
 }
 
-static enum stepd_status run_planned(struct stepd_ctx *ctx, const struct sdk_function *function, const struct op *planned);
-
-/* Everything of a call's list: first what is to run, then what sleeps, which parks the run. */
-static enum stepd_status take_ops(struct stepd_ctx *ctx, const struct sdk_function *function, const struct ops *ops, size_t *ret_taken)
+static enum stepd_status take_op(struct turn *turn, const struct op *op, bool is_alone)
 {
-    *ret_taken = 0;
-    for (int is_sleeping = 0; is_sleeping <= 1; is_sleeping++) {
-        if (is_sleeping && *ret_taken > 0)
-            return STEPD_OK; /* what ran may have brought up more that can */
-        for (size_t i = 0; i < ops->count; i++) {
-            const struct op *op = &ops->items[i];
-            if ((op->kind == OP_SLEEP) != is_sleeping || is_finished(ctx, op->name))
-                continue;
-            STEPD_TRY(op->kind == OP_PLANNED ? run_planned(ctx, function, op) : record(ctx, op, &ops->advice));
-            ++*ret_taken;
-        }
+    switch (op->kind) {
+    case OP_PLANNED:
+        (void)branches_add(&turn->errand->branches, op->name);
+        return STEPD_OK;
+    case OP_SLEEP:
+        return sleep_as(turn, op, is_alone);
+    case OP_RESULT:
+    case OP_ERROR:
+    case OP_FAILED:
+        turn->errand->has_news = true;
+        return is_alone ? settle_alone(turn, op) : settle_beside(turn, op);
+    case OP_COMPLETE:
+        return finish(turn, op->data);
+    case OP_UNKNOWN:
+        break;
+    }
+    return stepd_non_retriable(turn->ctx, "UnsupportedStep", "step '%s' is a %s, which stepd does not have", op->name, op->duration);
+}
+
+/* What is on record already, or planned, is no news: an app lists all that it waits for. */
+static bool is_known(const struct turn *turn, const struct op *op)
+{
+    bool is_planned = op->kind == OP_PLANNED && branches_find(&turn->errand->branches, op->name) != NULL;
+
+    return op->kind != OP_COMPLETE && (is_planned || is_finished(turn->ctx, op->name));
+}
+
+static enum stepd_status take_ops(struct turn *turn, const struct ops *ops)
+{
+    bool is_only = is_alone(turn) && ops->count == 1;
+
+    for (size_t i = 0; i < ops->count && !turn->is_done; i++) {
+        if (!is_known(turn, &ops->items[i]))
+            STEPD_TRY(take_op(turn, &ops->items[i], is_only));
     }
     return STEPD_OK;
 }
 
-/* A function's error: a reply that is no success. */
-static enum stepd_status fail(struct stepd_ctx *ctx, const struct client_reply *reply, const struct retry_advice *advice)
+/* An error of the function itself. Beside others it waits for its next attempt as they do. */
+static enum stepd_status fail_function(struct turn *turn, const struct op_error *error)
 {
+    struct stepd_ctx *ctx = turn->ctx;
+
+    (void)raise(ctx, error, &turn->advice);
+    if (is_alone(turn) || ctx->raised.kind != RAISED_RETRIABLE || turn->attempt >= ctx->run->function->retries)
+        return STEPD_FAILED;
+    struct raised raised = ctx->raised;
+    ctx->raised.kind = RAISED_NOTHING;
+    STEPD_TRY(note_failure(turn));
+    ctx->step_raised = raised;
+    turn->failed_due_ms = raised_due_ms(&raised);
+    if (turn->failed_due_ms == 0)
+        turn->failed_due_ms = context_now_ms(ctx) + context_backoff_ms(ctx, &ctx->run->function->backoff);
+    turn->attempt++;
+    branches_add(&turn->errand->branches, THE_FUNCTION)->due_ms = turn->failed_due_ms;
+    return STEPD_OK;
+}
+
+/* A call that was no success: of a step's own call that step's attempt, else the function's. */
+static enum stepd_status fail_call(struct turn *turn, const char *name, const struct op_error *error)
+{
+    struct op op = { .kind = OP_ERROR, .error = *error };
+
+    if (name[0] == '\0')
+        return fail_function(turn, error);
+    memcpy(op.name, name, sizeof(op.name));
+    return settle_beside(turn, &op);
+}
+
+/* Whether the ops told of what was asked: of that step; or of anything, now or before. */
+static bool is_answered(const struct turn *turn, const char *name, int attempts_before)
+{
+    const struct branch *branch = branches_find(&turn->errand->branches, name);
+
+    if (turn->is_done)
+        return true;
+    if (name[0] != '\0')
+        return branch == NULL || branch->attempt > attempts_before;
+    return !is_alone(turn) || turn->errand->has_news;
+}
+
+/* A list of ops, or the function's result. */
+static enum stepd_status take_reply(struct turn *turn, const struct sdk_call *call)
+{
+    const struct branch *branch = branches_find(&turn->errand->branches, call->name);
+    int attempts_before = branch != NULL ? branch->attempt : 0;
+    const msgpack_object *body = stepd_from_json(turn->ctx, call->call->reply.data, call->call->reply.size);
+    struct op_error invalid = { "InvalidReply", NULL };
+    struct ops ops = { 0 };
+
+    if (body != NULL && call->call->status == 200)
+        return finish(turn, body);
+    if (body != NULL) {
+        ops_read(turn->ctx, body, &ops);
+        STEPD_TRY(take_ops(turn, &ops));
+        if (is_answered(turn, call->name, attempts_before))
+            return STEPD_OK;
+    }
+    invalid.message = body == NULL ? "the app answered with what is no JSON" : "the app reported nothing new";
+    return fail_call(turn, call->name, &invalid);
+}
+
+static bool is_success(const struct call *call)
+{
+    return call->status == 200 || call->status == 206;
+}
+
+static enum stepd_status take_call(struct turn *turn, const struct sdk_call *call)
+{
+    struct branch *branch = branches_find(&turn->errand->branches, call->name);
+    const char *version = call->call->values[CALL_VERSION];
     struct op_error error;
 
-    op_error_read(ctx, reply->status, stepd_from_json(ctx, reply->body.data, reply->body.size), &error);
-    return raise(ctx, &error, advice);
+    if (version != NULL)
+        turn->errand->version = atoi(version);
+    if (branch != NULL)
+        branch->is_called = false;
+    turn->advice = summons_advice(call);
+    if (call->name[0] == '\0')
+        branches_remove(&turn->errand->branches, THE_FUNCTION);
+    if (is_success(call->call))
+        return take_reply(turn, call);
+    summons_error(turn->ctx, turn->function, call, &error);
+    return fail_call(turn, call->name, &error);
 }
 
-static struct retry_advice advice_of(struct stepd_ctx *ctx, const struct client_reply *reply)
+static enum stepd_status take_calls(struct turn *turn)
 {
-    const char *no_retry = client_header(reply, "X-Inngest-No-Retry");
-    const bool is_final = no_retry != NULL && strcasecmp(no_retry, "true") == 0;
-    const char *after = client_header(reply, "Retry-After");
+    enum stepd_status status = STEPD_OK;
 
-    return (struct retry_advice){ !is_final, after != NULL ? context_strdup(ctx, after, strlen(after)) : NULL };
+    while (status == STEPD_OK && !turn->is_done) {
+        struct sdk_call *call = sdk_errand_take(turn->errand);
+        if (call == NULL)
+            break;
+        status = take_call(turn, call);
+        sdk_call_destroy(call);
+    }
+    return status;
 }
 
-/* One call and all that comes of it. *ret_is_done: the function has ended well. */
-static enum stepd_status advance(struct stepd_ctx *ctx, const struct sdk_function *function, const char *step_id, bool *ret_is_done)
-{
-    struct client_reply reply;
-    struct ops ops = { 0 };
-    size_t taken;
+/* ---- what goes out ------------------------------------------------------------------------------- */
 
-    *ret_is_done = false;
-    STEPD_TRY(call(ctx, function, step_id, &reply));
-    ops.advice = advice_of(ctx, &reply);
-    if (reply.status != 200 && reply.status != 206)
-        return fail(ctx, &reply, &ops.advice);
-    const msgpack_object *body = stepd_from_json(ctx, reply.body.data, reply.body.size);
-    if (body == NULL)
-        return stepd_error(ctx, "InvalidReply", "%s answered %d with what is no JSON", function->url, reply.status);
-    *ret_is_done = reply.status == 200;
-    if (*ret_is_done)
-        return finish(ctx, body);
-    ops_read(ctx, body, &ops);
-    *ret_is_done = ops.count == 1 && ops.items[0].kind == OP_COMPLETE;
-    if (*ret_is_done)
-        return finish(ctx, ops.items[0].data);
-    STEPD_TRY(take_ops(ctx, function, &ops, &taken));
-    return taken > 0 ? STEPD_OK : stepd_error(ctx, "InvalidReply", "%s reported nothing new", function->url);
+static void call_step(struct turn *turn, struct branch *branch, int64_t now_ms)
+{
+    const struct request request = {
+        .attempt = branch->attempt, .plans_alone = true, .version = turn->errand->version, .now_ms = now_ms,
+    };
+
+    branch->is_called = true;
+    summons_send(turn->ctx, turn->function, turn->errand, branch->name, &request);
 }
 
-/* One of several steps that the function wants: called by itself. They go one after the other, so that
- * each has its own attempts, and those that are done stay done while another is retried. */
-static enum stepd_status run_planned(struct stepd_ctx *ctx, const struct sdk_function *function, const struct op *planned)
+static void call_function(struct turn *turn, int64_t now_ms)
 {
-    bool is_done;
+    const struct request request = {
+        .attempt = turn->attempt,
+        .plans_alone = has_planned(turn->errand) || next_waking(turn->ctx, now_ms) != 0,
+        .version = turn->errand->version,
+        .now_ms = now_ms,
+    };
+    bool is_beside = turn->errand->branches.count > 0 || next_waking(turn->ctx, now_ms) != 0;
 
-    return advance(ctx, function, planned->hash.text, &is_done);
+    if (is_beside)
+        branches_add(&turn->errand->branches, THE_FUNCTION)->is_called = true;
+    turn->errand->has_news = false;
+    turn->errand->told_ms = now_ms;
+    summons_send(turn->ctx, turn->function, turn->errand, THE_FUNCTION, &request);
+}
+
+/* Whether the function is to be asked what comes next. */
+static bool is_to_look(const struct turn *turn, int64_t now_ms)
+{
+    const struct sdk_errand *errand = turn->errand;
+    const struct branch *own = branches_find(&errand->branches, THE_FUNCTION);
+    int64_t waking_ms = next_waking(turn->ctx, errand->told_ms);
+    bool has_woken = waking_ms != 0 && waking_ms <= now_ms;
+
+    if (own != NULL)
+        return !own->is_called && own->due_ms <= now_ms;
+    return has_woken || (errand->has_news && !(errand->version >= PLANS_BESIDE && has_planned(errand)));
+}
+
+static void call_out(struct turn *turn, int64_t now_ms)
+{
+    struct branches *branches = &turn->errand->branches;
+
+    for (size_t i = 0; i < branches->count; i++) {
+        struct branch *branch = &branches->items[i];
+        if (branch->name[0] != '\0' && !branch->is_called && branch->due_ms <= now_ms)
+            call_step(turn, branch, now_ms);
+    }
+    if (is_to_look(turn, now_ms))
+        call_function(turn, now_ms);
+}
+
+/* When something is due that is not under way; 0: nothing is. */
+static int64_t next_due(const struct turn *turn, int64_t now_ms)
+{
+    const struct branches *branches = &turn->errand->branches;
+    int64_t due_ms = next_waking(turn->ctx, now_ms);
+
+    for (size_t i = 0; i < branches->count; i++) {
+        const struct branch *branch = &branches->items[i];
+        if (!branch->is_called && branch->due_ms > now_ms && (due_ms == 0 || branch->due_ms < due_ms))
+            due_ms = branch->due_ms;
+    }
+    return due_ms;
+}
+
+static enum stepd_status leave(struct turn *turn, int64_t now_ms)
+{
+    int64_t due_ms = next_due(turn, now_ms);
+
+    STEPD_TRY(note_failure(turn));
+    if (due_ms != 0)
+        sdk_errand_wake(turn->errand, due_ms - now_ms);
+    return context_leave_for(turn->ctx, &turn->errand->base);
+}
+
+/* Nothing is under way: the run waits in the store, holding nothing. */
+static enum stepd_status park(struct turn *turn, int64_t due_ms)
+{
+    struct stepd_ctx *ctx = turn->ctx;
+
+    keep_branches(turn);
+    ctx->park = (struct transition){
+        .kind = TRANSITION_PARK,
+        .status = turn->failed_due_ms != 0 ? RUN_DELAYED : RUN_SLEEPING,
+        .phase = ctx->run->phase,
+        .attempt = turn->attempt,
+        .due_ms = due_ms > 0 ? due_ms : 1,
+    };
+    ctx->suspension = SUSPENDED_TO_PARK;
+    return STEPD_SUSPENDED;
+}
+
+static enum stepd_status go_on(struct turn *turn)
+{
+    int64_t now_ms = now_of(turn->ctx);
+    const atomic_bool *is_draining = turn->ctx->settings->is_draining;
+    bool may_begin = is_draining == NULL || !atomic_load((atomic_bool *)(uintptr_t)is_draining);
+
+    if (may_begin)
+        call_out(turn, now_ms);
+    if (sdk_errand_under_way(turn->errand) > 0)
+        return leave(turn, now_ms);
+    return may_begin ? park(turn, next_due(turn, now_ms)) : give_up(turn->ctx);
 }
 
 /* ---- events of its end ---------------------------------------------------------------------------- */
@@ -258,29 +488,45 @@ enum stepd_status calls_on_failure(struct stepd_ctx *ctx)
 
 /* ---- the function --------------------------------------------------------------------------------- */
 
-/* A sleep that is not over: the run came back before its time, from a worker that is gone. */
-static enum stepd_status sleep_on(struct stepd_ctx *ctx)
+static bool is_pending(const struct stepd_ctx *ctx, const struct sdk_errand *errand)
 {
-    for (size_t i = 0; ctx->run->steps != NULL && i < steps_count(ctx->run->steps); i++) {
-        const struct checkpoint *checkpoint = steps_at(ctx->run->steps, i);
-        if (checkpoint->kind == CHECKPOINT_SLEEP && checkpoint->phase == ctx->run->phase)
-            STEPD_TRY(stepd_sleep_until(ctx, checkpoint->id, checkpoint->until_ms));
+    return errand->branches.count > 0 || next_waking(ctx, now_of(ctx)) != 0;
+}
+
+/* Of a run that begins, or that the store gave us: what is planned is in its tail. */
+static struct sdk_errand *begin(struct stepd_ctx *ctx, const struct sdk_function *function)
+{
+    struct sdk_errand *errand = sdk_errand_create(function->settings->courier);
+
+    branches_load(&errand->branches, attempts_branches(ctx->run->tail));
+    for (size_t i = errand->branches.count; i-- > 0;) {
+        if (is_finished(ctx, errand->branches.items[i].name))
+            branches_remove(&errand->branches, errand->branches.items[i].name);
     }
-    return STEPD_OK;
+    /* A daemon that died may have ended a step and asked nobody what follows. */
+    errand->has_news = !is_pending(ctx, errand) || ctx->run->unclean > 0;
+    return errand;
 }
 
 enum stepd_status calls_run(struct stepd_ctx *ctx)
 {
     const struct sdk_function *function = stepd_options(ctx);
-    bool is_done = false;
+    struct turn turn = { .ctx = ctx, .function = function, .attempt = ctx->run->attempt };
 
     if (function->is_gone)
         return stepd_non_retriable(ctx, "FunctionGone", "its app no longer has function '%s'", function->slug);
     if (function->expression != NULL && !expression_holds(function->expression, stepd_event(ctx)))
         return STEPD_OK;
-    STEPD_TRY(sleep_on(ctx));
-    while (!is_done)
-        STEPD_TRY(advance(ctx, function, WHOLE_FUNCTION, &is_done));
+    if (ctx->run->errand == NULL) {
+        ctx->run->errand = &begin(ctx, function)->base;
+        ctx->run->begun_ns = ctx->started_ns;
+    }
+    turn.errand = sdk_errand_of(ctx->run->errand);
+    if (sdk_errand_is_cancelled(turn.errand))
+        return give_up(ctx);
+    STEPD_TRY(take_calls(&turn));
+    if (!turn.is_done)
+        return go_on(&turn);
     if (is_wanted(ctx, FINISHED_EVENT) && strcmp(stepd_event(ctx)->name, FINISHED_EVENT) != 0)
         return tell(ctx, FINISHED_EVENT, NULL, &ctx->output);
     return STEPD_OK;

@@ -9,9 +9,12 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "inngest/calls.h"
 #include "inngest/client.h"
+#include "inngest/courier.h"
 #include "inngest/events.h"
 #include "inngest/registry.h"
+#include "inngest/signature.h"
 #include "inngest/answer.h"
 
 #define ROUND_S 1
@@ -23,6 +26,8 @@
 struct inngest {
     struct inngest_settings settings;
     struct registry *registry;
+    struct courier *courier;
+    struct calls_settings calls;
     struct web_route routes[ROUTE_COUNT];
     bool *is_unreachable;  /* by app; the thread's: said once */
     pthread_t thread;
@@ -39,6 +44,11 @@ static void answer_register(void *context, const struct web_request *request, st
     struct inngest *inngest = context;
     AUTO_FREE char *error = NULL;
     bool is_new;
+
+    if (!signing_key_admits(inngest->settings.signing_key, request->header(request, "Authorization"))) {
+        answer_error(reply, 401, "the signing key is not the configured one");
+        return;
+    }
     int status = registry_register(inngest->registry, request->body, &is_new, &error);
 
     if (status == 0) {
@@ -183,7 +193,9 @@ struct inngest *inngest_create(const struct inngest_settings *settings)
     while (settings->apps[count] != NULL)
         count++;
     inngest->is_unreachable = xcalloc(count + 1, sizeof(*inngest->is_unreachable));
-    inngest->registry = registry_create(settings);
+    inngest->courier = courier_create(settings->calls);
+    inngest->calls = (struct calls_settings){ .courier = inngest->courier, .signing_key = settings->signing_key };
+    inngest->registry = registry_create(settings, &inngest->calls);
     (void)pthread_mutex_init(&inngest->lock, NULL);
     (void)pthread_condattr_init(&attributes);
     (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -195,8 +207,11 @@ struct inngest *inngest_create(const struct inngest_settings *settings)
 
 int inngest_start(struct inngest *inngest, struct error *ret_error)
 {
-    int status = pthread_create(&inngest->thread, NULL, look_around, inngest);
+    int status = courier_start(inngest->courier, ret_error);
 
+    if (status != 0)
+        return status;
+    status = pthread_create(&inngest->thread, NULL, look_around, inngest);
     if (status != 0)
         return error_set(ret_error, status, "no thread for the apps: %s", strerror(status));
     inngest->is_started = true;
@@ -220,6 +235,7 @@ void inngest_destroy(struct inngest *inngest)
     inngest_stop(inngest);
     if (inngest->is_started)
         (void)pthread_join(inngest->thread, NULL);
+    courier_destroy(inngest->courier);
     registry_destroy(inngest->registry);
     (void)pthread_cond_destroy(&inngest->woken);
     (void)pthread_mutex_destroy(&inngest->lock);

@@ -28,6 +28,8 @@ struct app_shelf {
 struct inngest_settings {
     const char *const *apps;               /* URLs that are asked to register; NULL-ended */
     const char *event_key;                 /* NULL: any will do */
+    const char *signing_key;               /* NULL: nothing is signed, and anybody may register */
+    int calls;                             /* at once */
     const char *topic;                     /* of events that come in */
     size_t event_bytes;                    /* one event */
     struct backoff backoff;

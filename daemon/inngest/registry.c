@@ -19,6 +19,7 @@ struct entry {
 
 struct registry {
     struct inngest_settings settings;
+    const struct calls_settings *calls;
     pthread_mutex_t lock;              /* of all below */
     struct entry *entries;
     size_t entry_count;
@@ -33,11 +34,12 @@ struct registry {
 static const struct stepd_module declared = { .abi_major = STEPD_ABI_MAJOR, .abi_minor = STEPD_ABI_MINOR, .name = "inngest" };
 static const struct module module = { .declared = &declared, .path = "" };
 
-struct registry *registry_create(const struct inngest_settings *settings)
+struct registry *registry_create(const struct inngest_settings *settings, const struct calls_settings *calls)
 {
     struct registry *registry = xcalloc(1, sizeof(*registry));
 
     registry->settings = *settings;
+    registry->calls = calls;
     registry->functions = xcalloc(INNGEST_FUNCTIONS_MAX, sizeof(*registry->functions));
     registry->owners = xcalloc(INNGEST_FUNCTIONS_MAX, sizeof(*registry->owners));
     (void)pthread_mutex_init(&registry->lock, NULL);
@@ -121,6 +123,7 @@ static void put_function(struct registry *registry, const char *app, struct sdk_
 {
     size_t place = place_of(registry, function->id);
 
+    function->settings = registry->calls;
     function->base.run = calls_run;
     function->base.on_failure = calls_on_failure;
     function->base.backoff = registry->settings.backoff;

@@ -16,7 +16,10 @@
 
 struct registry;
 
-struct registry *registry_create(const struct inngest_settings *settings);
+struct calls_settings; /* inngest/calls.h */
+
+/* Its functions call their apps as `calls` says. */
+struct registry *registry_create(const struct inngest_settings *settings, const struct calls_settings *calls);
 void registry_destroy(struct registry *registry);
 
 /* Any thread. A registration as the SDK sent it: checked, kept, put in force. 0 (*ret_is_new: it changed

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -11,6 +12,8 @@
 #include "core/steps.h"
 #include "inngest/object.h"
 #include "inngest/step_name.h"
+
+#define VALUE_ZONE_SIZE 1024
 
 /* ---- JSON ----------------------------------------------------------------------------------------- */
 
@@ -59,94 +62,151 @@ static void add_error(msgpack_sbuffer *body, const struct failure *failure)
     add(body, "}}");
 }
 
-static void add_value(struct stepd_ctx *ctx, msgpack_sbuffer *body, struct bytes value)
+static void add_value(msgpack_sbuffer *body, struct bytes value)
 {
     msgpack_object object = { .type = MSGPACK_OBJECT_NIL };
+    msgpack_zone zone;
 
+    if (!msgpack_zone_init(&zone, VALUE_ZONE_SIZE))
+        abort();
     if (value.size > 0)
-        packed_build(value, ctx->zone, &object);
-    ctx->zone_is_used = true;
+        packed_build(value, &zone, &object);
     add(body, "{\"data\":");
     json_write(body, &object);
     add(body, "}");
+    msgpack_zone_destroy(&zone);
 }
 
-static size_t step_count(const struct stepd_ctx *ctx)
+static void add_outcome(msgpack_sbuffer *body, const struct checkpoint *checkpoint)
 {
-    return ctx->run->steps != NULL ? steps_count(ctx->run->steps) : 0;
+    if (checkpoint->kind == CHECKPOINT_COMPLETED)
+        add_value(body, checkpoint->value);
+    else if (checkpoint->kind == CHECKPOINT_FAILED)
+        add_error(body, checkpoint->failure);
+    else
+        add(body, "null");
 }
 
-static bool is_told(const struct stepd_ctx *ctx, const struct checkpoint *checkpoint)
+/* ---- the steps that are told ------------------------------------------------------------------------ */
+
+struct told {
+    const struct checkpoint **items;
+    size_t count;
+};
+
+static bool is_told(const struct checkpoint *checkpoint, enum run_phase phase, int64_t now_ms)
 {
-    return checkpoint->kind != CHECKPOINT_STARTED && checkpoint->phase == ctx->run->phase;
+    bool is_over = checkpoint->kind != CHECKPOINT_SLEEP || checkpoint->until_ms <= now_ms;
+
+    return checkpoint->kind != CHECKPOINT_STARTED && checkpoint->phase == phase && is_over;
 }
 
-static void add_steps(struct stepd_ctx *ctx, msgpack_sbuffer *body)
+/* In the order in which they ended: sleeps are on record since they began. */
+static void told_add(struct told *told, const struct checkpoint *checkpoint)
 {
-    const char *comma = "";
+    size_t at = told->count++;
 
+    for (; at > 0 && told->items[at - 1]->ended_ms > checkpoint->ended_ms; at--)
+        told->items[at] = told->items[at - 1];
+    told->items[at] = checkpoint;
+}
+
+/* Freed by told_done(). */
+static struct told told_of(const struct steps *steps, enum run_phase phase, int64_t now_ms)
+{
+    size_t count = steps != NULL ? steps_count(steps) : 0;
+    struct told told = { .items = xcalloc(count + 1, sizeof(*told.items)) };
+
+    for (size_t i = 0; i < count; i++) {
+        const struct checkpoint *checkpoint = steps_at(steps, i);
+        if (is_told(checkpoint, phase, now_ms))
+            told_add(&told, checkpoint);
+    }
+    return told;
+}
+
+static void told_done(struct told *told)
+{
+    free(told->items);
+}
+
+static void add_told(msgpack_sbuffer *body, const struct told *told)
+{
     add(body, "{");
-    for (size_t i = 0; i < step_count(ctx); i++) {
-        const struct checkpoint *checkpoint = steps_at(ctx->run->steps, i);
-        if (!is_told(ctx, checkpoint))
-            continue;
-        add(body, comma);
-        comma = ",";
-        add_string(body, step_name_hash(checkpoint->id).text);
+    for (size_t i = 0; i < told->count; i++) {
+        if (i > 0)
+            add(body, ",");
+        add_string(body, step_name_hash(told->items[i]->id).text);
         add(body, ":");
-        if (checkpoint->kind == CHECKPOINT_COMPLETED)
-            add_value(ctx, body, checkpoint->value);
-        else if (checkpoint->kind == CHECKPOINT_FAILED)
-            add_error(body, checkpoint->failure);
-        else
-            add(body, "null");
+        add_outcome(body, told->items[i]);
     }
     add(body, "}");
 }
 
-/* The steps in the order in which they ended. */
-static void add_stack(struct stepd_ctx *ctx, msgpack_sbuffer *body)
+static void add_stack(msgpack_sbuffer *body, const struct told *told)
 {
-    size_t count = 0;
+    AUTO_FREE char *current = xasprintf("\"stack\":{\"current\":%zu,\"stack\":[", told->count);
 
-    add(body, "\"stack\":{\"stack\":[");
-    for (size_t i = 0; i < step_count(ctx); i++) {
-        const struct checkpoint *checkpoint = steps_at(ctx->run->steps, i);
-        if (!is_told(ctx, checkpoint))
-            continue;
-        if (count++ > 0)
-            add(body, ",");
-        add_string(body, step_name_hash(checkpoint->id).text);
-    }
-    AUTO_FREE char *current = xasprintf("],\"current\":%zu}", count);
     add(body, current);
+    for (size_t i = 0; i < told->count; i++) {
+        if (i > 0)
+            add(body, ",");
+        add_string(body, step_name_hash(told->items[i]->id).text);
+    }
+    add(body, "]}");
 }
+
+/* ---- a call's body ---------------------------------------------------------------------------------- */
 
 /* Without fn_id the SDKs report each step in its reply, not by a request of its own. */
-static void add_context(struct stepd_ctx *ctx, bool is_targeted, msgpack_sbuffer *body)
+static void add_context(struct stepd_ctx *ctx, const struct request *request, const struct told *told, msgpack_sbuffer *body)
 {
     AUTO_FREE char *start =
-        xasprintf("{\"attempt\":%d,\"max_attempts\":%d,\"disable_immediate_execution\":%s,\"env\":\"\",\"run_id\":\"%s\",",
-                  stepd_attempt(ctx), stepd_max_attempts(ctx), is_targeted ? "true" : "false", stepd_run_id(ctx));
+        xasprintf("{\"attempt\":%d,\"disable_immediate_execution\":%s,\"env\":\"\",\"max_attempts\":%d,\"run_id\":\"%s\",",
+                  request->attempt, request->plans_alone ? "true" : "false", stepd_max_attempts(ctx), stepd_run_id(ctx));
 
     add(body, start);
-    add_stack(ctx, body);
-    add(body, ",\"step_id\":\"step\",\"use_api\":false}");
+    add_stack(body, told);
+    add(body, ",\"step_id\":\"step\",\"use_api\":");
+    add(body, request->leaves_state ? "true}" : "false}");
 }
 
-void request_write(struct stepd_ctx *ctx, bool is_targeted, msgpack_sbuffer *body)
+void request_write_events(const struct stepd_event *event, msgpack_sbuffer *body)
+{
+    add(body, "[");
+    add_event(body, event);
+    add(body, "]");
+}
+
+void request_write_steps(const struct steps *steps, enum run_phase phase, int64_t now_ms, msgpack_sbuffer *body)
+{
+    __attribute__((cleanup(told_done))) struct told told = told_of(steps, phase, now_ms);
+
+    add_told(body, &told);
+}
+
+void request_write(struct stepd_ctx *ctx, const struct request *request, msgpack_sbuffer *body)
 {
     const struct stepd_event *event = stepd_event(ctx);
+    __attribute__((cleanup(told_done))) struct told told = told_of(ctx->run->steps, ctx->run->phase, request->now_ms);
+    AUTO_FREE char *end = xasprintf(",\"use_api\":%s,\"version\":%d}", request->leaves_state ? "true" : "false",
+                                    request->version > 0 ? request->version : -1);
 
     add(body, "{\"ctx\":");
-    add_context(ctx, is_targeted, body);
+    add_context(ctx, request, &told, body);
     add(body, ",\"event\":");
     add_event(body, event);
-    add(body, ",\"events\":[");
-    add_event(body, event);
-    add(body, "],\"steps\":");
-    add_steps(ctx, body);
-    add(body, ",\"use_api\":false,\"version\":-1}");
+    add(body, ",\"events\":");
+    if (request->leaves_state)
+        add(body, "[]");
+    else
+        request_write_events(event, body);
+    add(body, ",\"steps\":");
+    if (request->leaves_state)
+        add(body, "{}");
+    else
+        add_told(body, &told);
+    add(body, end);
 }
 
 /* ---- msgpack -------------------------------------------------------------------------------------- */

@@ -89,6 +89,8 @@ static const struct key inngest_keys[] = {
     { "apps", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
     { "event_key", KEY_STRING, AT(inngest.event_key), NOT_TOLD, 1, 0, NULL },
     { "topic", KEY_STRING, AT(inngest.topic), NOT_TOLD, 1, 0, NULL },
+    { "signing_key", KEY_STRING, AT(inngest.signing_key), NOT_TOLD, 1, 0, NULL },
+    { "calls", KEY_INT, AT(inngest.calls), NOT_TOLD, 1, 100000, NULL },
 };
 static const struct key log_keys[] = {
     { "level", KEY_NAME, AT(log.level), NOT_TOLD, 0, 0, level_names },
@@ -573,6 +575,7 @@ static void config_set_defaults(struct config *config)
     config->worker.lease_ms = 5000;
     config->worker.journal = "";
     config->dead_letter_topic = "%t.dead";
+    config->inngest.calls = 1000;
     config->history = HISTORY_FAILURES;
     config->history_age_ms = 24 * 3600000;
     config->history_limit = 100000;

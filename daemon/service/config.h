@@ -94,6 +94,8 @@ struct config {
         bool is_on;                /* there is such a section */
         const char **apps;         /* NULL-ended; URLs that are asked to register */
         const char *event_key;     /* NULL: any */
+        const char *signing_key;   /* NULL: none */
+        int calls;                 /* to apps, at once */
         const char *topic;         /* of events that come in over HTTP; one of `topics` */
     } inngest;
     struct {

@@ -19,7 +19,7 @@ static void add(const struct attempt_entry *entry, struct bytes output)
     msgpack_sbuffer next;
 
     msgpack_sbuffer_init(&next);
-    attempts_pack(&next, now(), entry, output);
+    attempts_pack(&next, now(), entry, output, (struct bytes){ 0 });
     msgpack_sbuffer_destroy(&tail);
     tail = next;
 }
@@ -128,4 +128,24 @@ Test(attempts, are_one_valid_object)
     cr_assert_eq(packed_decode(now(), &zone, &object, NULL), 0);
     cr_assert_eq(object.via.array.ptr[0].via.array.size, ATTEMPTS_KEPT);
     msgpack_zone_destroy(&zone);
+}
+
+Test(attempts, keep_branches_beside_them_until_there_are_none)
+{
+    const struct bytes branches = { "\x91\x93\xa1" "a\x01\x02", 6 };
+    msgpack_sbuffer next;
+
+    add_failure(0, "once");
+    cr_assert_eq(attempts_branches(now()).size, 0);
+    msgpack_sbuffer_init(&next);
+    attempts_pack(&next, now(), NULL, (struct bytes){ 0 }, branches);
+    struct bytes with = { next.data, next.size };
+    cr_assert_eq(attempts_branches(with).size, branches.size);
+    cr_assert_eq(memcmp(attempts_branches(with).data, branches.data, branches.size), 0);
+    cr_assert_eq(attempts_count(with), 1);
+    msgpack_sbuffer_destroy(&tail);
+    tail = next;
+    add_failure(1, "again");
+    cr_assert_eq(attempts_branches(now()).size, 0);
+    cr_assert_eq(attempts_count(now()), 2);
 }

@@ -99,7 +99,7 @@ static void end_with(struct sample *sample, enum transition_kind kind, const cha
         (void)snprintf(failure.name, sizeof(failure.name), "%s", failure_name);
     (void)snprintf(failure.message, sizeof(failure.message), "attempt 2");
     msgpack_sbuffer_init(&tail);
-    attempts_pack(&tail, (struct bytes){ 0 }, &entry, output);
+    attempts_pack(&tail, (struct bytes){ 0 }, &entry, output, (struct bytes){ 0 });
     advance(&sample->run, &(struct transition){ .kind = kind, .attempt = 2, .tail = { tail.data, tail.size } });
     msgpack_sbuffer_destroy(&tail);
 }
