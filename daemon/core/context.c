@@ -228,11 +228,23 @@ int64_t raised_due_ms(const struct raised *raised)
     return raised->due_ms > 0 ? raised->due_ms : 1;
 }
 
-int64_t context_backoff_ms(struct stepd_ctx *ctx, const struct backoff *backoff)
+/* Uniform over all 64 bits. */
+static uint64_t next_random(struct stepd_ctx *ctx)
 {
     ctx->random_state = ctx->random_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
     uint64_t mixed = ctx->random_state ^ ctx->random_state >> 33;
-    return backoff_delay_ms(backoff, ctx->run->attempt, mixed * UINT64_C(0x9e3779b97f4a7c15));
+    return mixed * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+/* Below 2^31, so that what it rises to by claims is an epoch too. */
+uint32_t context_new_epoch(struct stepd_ctx *ctx)
+{
+    return (uint32_t)(next_random(ctx) >> 33) | 1;
+}
+
+int64_t context_backoff_ms(struct stepd_ctx *ctx, const struct backoff *backoff)
+{
+    return backoff_delay_ms(backoff, ctx->run->attempt, next_random(ctx));
 }
 
 bool context_check_output(struct stepd_ctx *ctx, const msgpack_sbuffer *output, bool *ret_is_limit)

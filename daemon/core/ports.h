@@ -36,7 +36,7 @@ enum transition_kind {
 
 /*
  * One durable change, one atomic script, fenced by the run's epoch and owner. Where run->epoch is 0
- * the run's record is made by it ("take": create unless it exists), with epoch 1 and this owner.
+ * the run's record is made by it ("take": create unless it exists), with first_epoch and this owner.
  * May be sent twice: same answer, no second effect.
  */
 struct transition {

@@ -87,6 +87,7 @@ struct run {
     int attempt;
     enum run_phase phase;
     uint32_t epoch;              /* 0: the store does not know it */
+    uint32_t first_epoch;        /* what its record is to begin with; no other attempt's does */
     struct incarnation owner;    /* under which it is held, when epoch > 0 */
     int takeovers;
     int unclean;                 /* daemons that died holding it, in a row */

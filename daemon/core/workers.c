@@ -305,6 +305,7 @@ static void begin_run(struct worker *worker, const struct job *job)
         .function = function,
         .event = event,
         .id = function->dedupe_ms > 0 ? run_id_of_event_id(function, event) : run_id_of(function, event),
+        .first_epoch = context_new_epoch(&worker->ctx),
         .created_ms = event->timestamp_ms >= 0 ? event->timestamp_ms : clock_wall_ms(),
     };
     worker->run = &worker->own_run;

@@ -91,7 +91,7 @@ static struct bytes pack_change(const struct redis_store *store, const struct ru
     ret_bytes[2] = (char)((is_ordered(run) ? 1 : 0) | (change->clears_started ? 2 : 0) | (change->tail.data != NULL ? 4 : 0));
     ret_bytes[3] = change->kind == TRANSITION_PARK ? (char)change->status : RUN_OWNED;
     put_16(ret_bytes + 4, (uint64_t)change->attempt);
-    put_32(ret_bytes + 8, run->epoch);
+    put_32(ret_bytes + 8, run->epoch > 0 ? run->epoch : run->first_epoch);
     put_32(ret_bytes + 12, change->position);
     put_32(ret_bytes + 16, settings->state_bytes);
     put_64(ret_bytes + 24, change->delay_ms > 0 ? change->delay_ms : 0);
@@ -141,6 +141,7 @@ static int advance(struct store *port, const struct run *run, const struct trans
     struct script_call call;
     msgpack_sbuffer body;
 
+    assert(run->epoch > 0 || run->first_epoch > 0);
     if (run->epoch == 0 && change->kind == TRANSITION_FINISH && store_settings(store)->history != HISTORY_ALL) {
         *ret_reply = (struct transition_reply){ .answer = STORE_OK, .now_ms = store_now_ms(store) };
         return 0;
@@ -186,6 +187,7 @@ static int queue_behind(struct store *port, const struct run *run, enum order_an
     script_add_text(&call, run->id.text);
     script_add_self(store, &call);
     add_order(&call, run, &place);
+    script_add_number(&call, run->first_epoch);
     script_add_number(&call, run->created_ms);
     add_body(&call, run, &body);
     int status = store_call(store, &call, &reply);

@@ -155,7 +155,7 @@ static void *work(void *argument)
     memset(result, 'r', sizeof(result));
     for (; !is_over; worker->offset++) {
         struct event event = { .view = { .topic = "events", .partition = 3, .offset = worker->offset, .raw = value, .raw_len = sizeof(value) } };
-        struct run run = { .function = &function, .event = &event, .created_ms = 1700000000000 };
+        struct run run = { .function = &function, .event = &event, .created_ms = 1700000000000, .first_epoch = 1 };
         run.id = run_id_of(&function, &event);
         for (size_t step = 0; step < STEPS; step++) {
             result[0] = (char)step;
@@ -228,7 +228,7 @@ static void begin_runs(void)
 
     for (int i = 0; i < RUNS; i++) {
         events[i] = (struct event){ .view = { .topic = "events", .partition = 3, .offset = i, .raw = value, .raw_len = sizeof(value) } };
-        runs[i] = (struct run){ .function = &measured, .event = &events[i], .created_ms = 1700000000000 };
+        runs[i] = (struct run){ .function = &measured, .event = &events[i], .created_ms = 1700000000000, .first_epoch = 1 };
         runs[i].id = run_id_of(&measured, &events[i]);
     }
 }

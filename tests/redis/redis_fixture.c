@@ -169,6 +169,7 @@ void sample_init(struct sample *sample, int64_t offset)
     sample->run.function = &sample->function;
     sample->run.event = &sample->event;
     sample->run.created_ms = sample->event.timestamp_ms;
+    sample->run.first_epoch = 1;
     sample->run.id = run_id_of(&sample->function, &sample->event);
 }
 

@@ -208,6 +208,38 @@ Test(store, a_second_copy_cannot_add_its_own_checkpoint)
     cr_assert_str_eq(redis_says(redis.store, "ZRANGE t{0}:steps:%s 0 -1", copy.id.text), "mine");
 }
 
+Test(store, two_attempts_that_say_the_same_are_told_from_one_call_sent_twice)
+{
+    struct sample sample;
+    sample_init(&sample, 7);
+    struct run other = sample.run;
+    other.first_epoch = 2;
+
+    cr_assert_eq(advance(&sample.run, checkpoint_at(0, BYTES("same"))), STORE_OK);
+    cr_assert_eq(advance(&other, checkpoint_at(0, BYTES("same"))), STORE_MOVED);
+    cr_assert_eq(advance(&other, PARK), STORE_MOVED);
+    cr_assert_eq(advance(&sample.run, checkpoint_at(1, BYTES("next"))), STORE_OK);
+}
+
+/* A message that comes late may make an ended run's record anew; then Redis loses that. */
+Test(store, who_held_a_record_made_anew_does_not_hold_the_one_before)
+{
+    struct sample sample, late;
+    sample_init(&sample, 7);
+    sample_init(&late, 7);
+    late.run.first_epoch = 1000;
+
+    cr_assert_eq(advance(&sample.run, checkpoint_at(0, BYTES("done"))), STORE_OK);
+    const char *id = sample.run.id.text;
+    (void)redis_says(redis.store, "COPY t{0}:run:%s before", id);
+    cr_assert_eq(advance(&sample.run, FINISH), STORE_OK);
+    (void)redis_says(redis.store, "DEL t{0}:run:%s t{0}:steps:%s t{0}:taken:events:3", id, id);
+    cr_assert_eq(advance(&late.run, checkpoint_at(0, BYTES("again"))), STORE_OK);
+    (void)redis_says(redis.store, "COPY before t{0}:run:%s REPLACE", id);
+    cr_assert_eq(advance(&late.run, checkpoint_at(0, BYTES("other"))), STORE_MOVED);
+    cr_assert_eq(advance(&late.run, FINISH), STORE_MOVED);
+}
+
 Test(store, checkpoints_stand_in_order_and_replace_from_their_position_on)
 {
     struct sample sample;

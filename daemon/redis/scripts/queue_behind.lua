@@ -4,14 +4,14 @@
 local id, owner = ARGV[1], ARGV[2]
 local place, offset = ARGV[5], ARGV[6]
 local order = order_of({ fn = ARGV[4], place = place, offset = offset, key = ARGV[7] })
-local created, body = tonumber(ARGV[8]), ARGV[9]
+local epoch, created, body = tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[10]
 
 local taken = P .. 'taken:' .. place
 if load(id) or call('ZSCORE', taken, id) then return { 1, now } end
 
 -- Where its first was lost, the next that waits is first now.
 if not order.head() and order.next() == 0 then return { 0, now } end
-local h = { status = 'b', phase = 0, flags = ORDERED, attempt = 0, takeovers = 0, epoch = 1, checkpoints = 0,
+local h = { status = 'b', phase = 0, flags = ORDERED, attempt = 0, takeovers = 0, epoch = epoch, checkpoints = 0,
             created = created, changed = now, body = #body, tail = 0, state = 0, unclean = 0, owner = owner }
 call('SET', P .. 'run:' .. id, packed(h) .. body)
 call('ZADD', taken, offset, id)

@@ -1,13 +1,15 @@
 -- SPDX-License-Identifier: Apache-2.0
--- A run's first change: its record is made by it, with epoch 1, unless there is one.
+-- A run's first change: its record is made by it, unless there is one. `epoch`, with which it begins, is
+-- this attempt's own: a call sent again is known by it, and what was said under a record that is no more
+-- never counts for one that was made anew.
 -- Answers: how, now, epoch, due, when something became due by it (0: nothing did).
 local place, body = ARGV[8], ARGV[10]
 local ended = ENDS[kind]
 
--- The same call sent before, or another copy of its message.
+-- The same call sent before, or another attempt on its message.
 local function answer_taken(h)
     if not h then return { MOVED, now, 0, 0, 0 } end
-    if h.epoch ~= 1 or h.owner ~= owner then return { MOVED, now, h.epoch, 0, 0 } end
+    if h.epoch ~= epoch or h.owner ~= owner then return { MOVED, now, h.epoch, 0, 0 } end
     if h.status ~= 'o' then return answer_again(h) end
     local is_same = false
     if kind == 'C' then
@@ -22,7 +24,7 @@ if kind == 'F' and history ~= 'a' then return { OK, now, 0, 0, 0 } end
 if #checkpoint > state_limit then return { LIMIT, now, 0, 0, 0 } end
 -- The first write is one that a full Redis refuses: it allows all that follows a write.
 local made = call('SET', run, struct.pack(HEADER, VERSION, ended or kind == 'P' and status or 'o', phase, ordered and ORDERED or 0,
-    attempt, 0, 1, checkpoint ~= '' and 1 or 0, created, kind == 'P' and due or now, #body, #tail, #checkpoint, 0, 0, owner) ..
+    attempt, 0, epoch, checkpoint ~= '' and 1 or 0, created, kind == 'P' and due or now, #body, #tail, #checkpoint, 0, 0, owner) ..
     body .. tail, 'NX')
 if not made then return answer_taken(load(id)) end
 if kind ~= 'F' and call('ZADD', P .. 'taken:' .. place, 'NX', offset, id) == 0 then
@@ -37,13 +39,13 @@ call('ZADD', P .. 'newest', created, id)
 
 if ended then
     call('ZADD', P .. (ended == 'f' and 'dead' or 'history'), now_text, id)
-    return { OK, now, 1, 0, 0 }
+    return { OK, now, epoch, 0, 0 }
 end
 local is_head = not ordered or order.become_head(id)
 if kind ~= 'P' then
     call('ZADD', owned, now_text, id)
     call('ZADD', P .. 'workers', 'NX', now + lease, worker)
-    return { OK, now, 1, 0, 0 }
+    return { OK, now, epoch, 0, 0 }
 end
 if is_head then
     call('ZADD', P .. 'delayed', due, id)
@@ -51,4 +53,4 @@ else
     call('SETRANGE', run, 1, 'b')
     order.wait_behind(id)
 end
-return { OK, now, 1, due, is_head and due or 0 }
+return { OK, now, epoch, due, is_head and due or 0 }
