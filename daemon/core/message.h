@@ -42,7 +42,7 @@ struct message {
     bool is_settled;             /* the consumer's own: it has seen how this one ended */
     _Atomic(enum message_state) state;
     atomic_int runs;             /* of it that have not ended; dispatch's own */
-    atomic_uint ends;            /* their states, a bit each, where there are several; dispatch's own */
+    atomic_uint ends;            /* their states, a bit each, where there are several */
 };
 
 /* `open` counts messages that are not yet done, taken or dropped, and handlers that were given up on
@@ -54,6 +54,17 @@ struct batch {
     unsigned count;
     struct message messages[];
 };
+
+/* Consumer, for all but the event: a message's place is used again and again. */
+static inline void message_init(struct message *message, struct assignment *assignment, struct batch *batch)
+{
+    message->assignment = assignment;
+    message->batch = batch;
+    message->is_settled = false;
+    atomic_init(&message->state, MESSAGE_QUEUED);
+    atomic_init(&message->runs, 0);
+    atomic_init(&message->ends, 0);
+}
 
 /* Worker. False: the partition was revoked, and it must be dropped. The consumer sets is_revoked
  * before it looks for RUNNING; sequential consistency makes one of both see the other. */
@@ -72,6 +83,20 @@ static inline void message_end(struct message *message, enum message_state state
         atomic_store_explicit(&batch->is_mixed, true, memory_order_relaxed);
     atomic_store_explicit(&message->state, state, memory_order_release);
     atomic_fetch_sub_explicit(&batch->open, 1, memory_order_acq_rel);
+}
+
+/* Worker, once for each of the message's runs: the last of them ends it, as what most is left to do for. */
+static inline void message_end_run(struct message *message, enum message_state state)
+{
+    if (message->runs == 1 && message->ends == 0) {
+        message_end(message, state);
+        return;
+    }
+    unsigned ends = atomic_fetch_or(&message->ends, 1U << state) | 1U << state;
+    if (atomic_fetch_sub(&message->runs, 1) != 1)
+        return;
+    ends |= atomic_load(&message->ends);
+    message_end(message, ends & 1U << MESSAGE_DROPPED ? MESSAGE_DROPPED : ends & 1U << MESSAGE_TAKEN ? MESSAGE_TAKEN : MESSAGE_DONE);
 }
 
 #endif

@@ -225,20 +225,6 @@ static enum message_state state_after(const struct job *job, const struct run *r
     return MESSAGE_TAKEN;
 }
 
-/* One of the message's runs is over. */
-static void end_run_of(struct message *message, enum message_state state)
-{
-    if (message->runs == 1 && message->ends == 0) {
-        message_end(message, state);
-        return;
-    }
-    unsigned ends = atomic_fetch_or(&message->ends, 1U << state) | 1U << state;
-    if (atomic_fetch_sub(&message->runs, 1) != 1)
-        return;
-    ends |= atomic_load(&message->ends);
-    message_end(message, ends & 1U << MESSAGE_DROPPED ? MESSAGE_DROPPED : ends & 1U << MESSAGE_TAKEN ? MESSAGE_TAKEN : MESSAGE_DONE);
-}
-
 /* ---- one run of a message ------------------------------------------------------------------------ */
 
 static int compare_ids(const void *a, const void *b)
@@ -378,7 +364,7 @@ static enum job_end run_message(struct worker *worker)
         }
     }
     if (end == JOB_OVER)
-        end_run_of(worker->job.message, state);
+        message_end_run(worker->job.message, state);
     return end;
 }
 
@@ -568,7 +554,7 @@ static void settle(struct worker *worker, struct takeover *takeover)
     count_end(tally, &report);
     say(worker, run, &report);
     if (takeover->job.message != NULL)
-        end_run_of(takeover->job.message, state_after(&takeover->job, run, &report));
+        message_end_run(takeover->job.message, state_after(&takeover->job, run, &report));
     struct job *next = release_next(worker->dispatch, &takeover->job);
     drop(takeover);
     if (next != NULL)

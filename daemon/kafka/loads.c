@@ -212,9 +212,6 @@ void load_add(struct load *load, struct partition *partition, struct assignment 
 
     event_init(&to->event, assignment->topic, message->partition, message->offset, rd_kafka_message_timestamp(message, &type), key,
                value, copies, header_count);
-    to->assignment = assignment;
-    to->batch = &load->batch;
-    to->is_settled = false;
-    atomic_init(&to->state, MESSAGE_QUEUED);
+    message_init(to, assignment, &load->batch);
     span_add(load, partition, message->offset);
 }
