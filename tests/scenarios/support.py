@@ -118,6 +118,18 @@ class Kafka(Kcat):
     def kill(self):
         run(KAFKA_SERVER, "kill", self.folder)
 
+    def is_running(self):
+        return (self.folder / "pid").exists()
+
+    def pause(self):
+        os.kill(self.pid(), signal.SIGSTOP)
+
+    def go_on(self):
+        os.kill(self.pid(), signal.SIGCONT)
+
+    def pid(self):
+        return int((self.folder / "pid").read_text())
+
 
 class KafkaCantBeHad(Exception):
     pass

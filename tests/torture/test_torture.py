@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A short torture, always the same; scripts/torture does long ones."""
+import os
+import random
+
+import pytest
+
+import faults
+import ledger
+import torture
+
+MINUTES = os.environ.get("STEPD_TORTURE_MINUTES", "0.5")
+
+
+def test_the_same_seed_is_the_same_plan():
+    first, again, other = (faults.plan(random.Random(seed), 600) for seed in (7, 7, 8))
+    assert first == again != other
+    assert {fault.kind.name for fault in first} == {kind.name for kind in faults.KINDS}
+    assert len(first) > 600
+
+
+def line(what, function="plain", number=1, ms=0, pid=1, run="r", step="-", value=0, partition=0, offset=0):
+    return f"{ms} {pid} {what} {function} {number} {partition} {offset} {run} 0 {step} {value}\n"
+
+
+def book_of(folder, *lines):
+    (folder / "book").write_text("".join(lines))
+    return folder / "book"
+
+
+def test_the_ledger_sees_what_is_lost(tmp_path):
+    book = book_of(tmp_path, line("done", number=1), line("done", "left", 2))
+    counted = ledger.Ledger({1: "plain", 2: "both", 3: "doomed"}, book, [], [])
+    assert counted.lost() == [(2, "right"), (3, "doomed")]
+
+
+def test_the_ledger_sees_a_result_that_was_recorded_twice(tmp_path):
+    lines = [line("saw", "steps", ms=10000, step="one", value=5), line("saw", "steps", ms=20000, step="one", value=6)]
+    book = book_of(tmp_path, *lines)
+    assert len(ledger.Ledger({}, book, [], []).twice) == 1
+    after_a_death = ledger.Ledger({}, book, [], [(11000, 12000)])
+    assert (after_a_death.twice, after_a_death.undone) == ([], 1)
+
+
+def test_the_ledger_sees_a_keys_runs_out_of_order(tmp_path):
+    book = book_of(tmp_path, line("done", "ordered", 0, offset=5), line("done", "ordered", ledger.KEYS, offset=4))
+    assert len(ledger.Ledger({}, book, [], []).out_of_order) == 1
+
+
+def test_a_short_torture_loses_nothing(tmp_path, capsys):
+    options = torture.parse(["--minutes", MINUTES, "--seed", "1", "--kills", "1", "--folder", str(tmp_path)])
+    try:
+        result = torture.torture(options, tmp_path)
+    except torture.support.KafkaCantBeHad as why:
+        pytest.fail(f"CI skips nothing: {why}") if os.environ.get("CI") == "true" else pytest.skip(str(why))
+    with capsys.disabled():
+        torture.print_table(result)
+    assert torture.is_good(result), result
