@@ -176,7 +176,7 @@ static void beat_hear(struct rounds *rounds, const redisReply *reply)
     rounds->dead = (uint64_t)reply->element[5]->integer;
     const redisReply *lost = reply->element[6];
     for (size_t i = 0; i < lost->elements; i++)
-        say_lost(lost->element[i]->str, "is lost: it can't go on, its event is in Kafka alone");
+        say_lost(lost->element[i]->str, "is lost: it goes no further");
 }
 
 /* ---- the end ------------------------------------------------------------------------------------ */
@@ -222,7 +222,7 @@ static void condemn_hear(struct rounds *rounds, const redisReply *reply)
 static void condemn(struct rounds *rounds, const char *id, const char *why)
 {
     struct condemned *condemned = xcalloc(1, sizeof(*condemned));
-    AUTO_FREE char *text = xasprintf("can't be read (%s): it is put among the dead and not tried again", why);
+    AUTO_FREE char *text = xasprintf("can't be read (%s): it goes no further", why);
 
     say_lost(id, text);
     memcpy(condemned->id.text, id, RUN_ID_LENGTH + 1);

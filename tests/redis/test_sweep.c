@@ -144,6 +144,18 @@ Test(sweep, runs_that_wait_for_their_key_do_so_again)
     cr_assert_str_neq(redis_says(redis.store, "ZSCORE t{0}:delayed %s", second.run.id.text), "");
 }
 
+Test(sweep, checkpoints_without_their_run_tell_of_it)
+{
+    struct sample sample;
+
+    sample_init(&sample, 1);
+    (void)advance(&sample.run, CHECKPOINT);
+    (void)redis_says(redis.store, "DEL t{0}:run:%s", sample.run.id.text);
+    cr_assert_eq(walk(), 0);
+    cr_assert_str_eq(redis_says(redis.store, "SMEMBERS t{0}:lost"), sample.run.id.text);
+    cr_assert_str_eq(redis_says(redis.store, "EXISTS t{0}:steps:%s", sample.run.id.text), "0");
+}
+
 Test(sweep, runs_that_have_ended_can_be_forgotten)
 {
     struct sample sample;

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
--- A page of all runs: those that stand in no list by which a run goes on, or is forgotten, are put back there.
--- Of a worker that is in none itself, the lease begins: if it is dead, it is reaped. Answers: how many were
--- put back; now; the next cursor, 0 at the end; of runs that wait behind another: id, the record's first
--- bytes, …
+-- A page of all runs: those that stand in no list by which a run goes on, or is forgotten, are put back there;
+-- where a record is lost, that is told (heartbeat.lua). Of a worker that is in no list itself the lease begins:
+-- if it is dead, it is reaped. Answers: how many were put back; now; the next cursor, 0 at the end; of runs
+-- that wait behind another: id, the record's first bytes, …
 local cursor, worker, lease = ARGV[1], ARGV[3], tonumber(ARGV[4])
 local HEAD, BYTES = 4096, 512 * 1024
 local found, waiting, bytes = 0, {}, 0
@@ -16,13 +16,10 @@ local function put_back(list, score, id)
     found = found + call('ZADD', P .. list, 'NX', score, id)
 end
 
-local prefix = P .. 'run:'
-local page = call('SCAN', cursor, 'MATCH', prefix:gsub('[%[%]%*%?\\]', '\\%0') .. '*', 'COUNT', 100)
-for _, name in ipairs(page[2]) do
-    local id = name:sub(#prefix + 1)
+local function look_at_run(id)
     local h = load(id)
     if not h then
-        -- Not of this version: for those who know it.
+        return -- not of this version: for those who know it
     elseif h.status == 'd' or h.status == 's' then
         put_back('delayed', h.changed, id)
     elseif h.status == 'o' then
@@ -30,7 +27,7 @@ for _, name in ipairs(page[2]) do
         put_back('owned:' .. owner, now, id)
         call('ZADD', P .. 'workers', 'NX', now + lease, owner)
     elseif h.status == 'b' and bytes < BYTES then
-        local head = call('GETRANGE', name, 0, HEAD - 1)
+        local head = call('GETRANGE', P .. 'run:' .. id, 0, HEAD - 1)
         bytes = bytes + #head
         waiting[#waiting + 1] = id
         waiting[#waiting + 1] = head
@@ -39,5 +36,20 @@ for _, name in ipairs(page[2]) do
     elseif h.status == 'c' or h.status == 'x' then
         call('ZADD', P .. 'history', 'NX', h.changed, id)
     end
+end
+
+-- Checkpoints never outlive their run's record.
+local function look_at_steps(id)
+    if call('EXISTS', P .. 'run:' .. id) == 0 then
+        call('SADD', P .. 'lost', id)
+        call('UNLINK', P .. 'steps:' .. id)
+    end
+end
+
+local page = call('SCAN', cursor, 'MATCH', P:gsub('[%[%]%*%?\\]', '\\%0') .. '*', 'COUNT', 100)
+for _, name in ipairs(page[2]) do
+    local kind, id = name:match('^(%l+):(%x+)$', #P + 1)
+    if kind == 'run' then look_at_run(id) end
+    if kind == 'steps' then look_at_steps(id) end
 end
 return { found, now, page[1], waiting }
