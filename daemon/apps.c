@@ -4,27 +4,68 @@
 
 #include <errno.h>
 
+#include "redis/runs.h"
 #include "redis/shelf.h"
+#include "view/run_view.h"
 
 #define SHELF "inngest"
+#define GONE_SHELF "inngest-gone"
+
+typedef void (*each_fn)(void *context, const char *name, struct bytes thing);
+
+/* Who registers asks again; a call that waits would hold up the daemon's start or stop. */
+static int save(const struct daemon *daemon, const char *shelf, const char *name, struct bytes thing)
+{
+    return store_is_up(daemon->store) ? shelf_save(daemon->store, shelf, name, thing) : -EAGAIN;
+}
+
+static int load(const struct daemon *daemon, const char *shelf, each_fn each, void *context)
+{
+    return store_is_up(daemon->store) ? shelf_load(daemon->store, shelf, each, context) : -EAGAIN;
+}
 
 static int save_app(void *context, const char *name, struct bytes app)
 {
-    const struct daemon *daemon = context;
-
-    /* Who registers asks again; a call that waits would hold up the daemon's start or stop. */
-    if (!store_is_up(daemon->store))
-        return -EAGAIN;
-    return shelf_save(daemon->store, SHELF, name, app);
+    return save(context, SHELF, name, app);
 }
 
-static int load_apps(void *context, void (*each)(void *each_context, const char *name, struct bytes app), void *each_context)
+static int load_apps(void *context, each_fn each, void *each_context)
+{
+    return load(context, SHELF, each, each_context);
+}
+
+static int save_gone(void *context, const char *id, struct bytes slug)
+{
+    return save(context, GONE_SHELF, id, slug);
+}
+
+static int load_gone(void *context, each_fn each, void *each_context)
+{
+    return load(context, GONE_SHELF, each, each_context);
+}
+
+static int read_run(void *context, const char *id,
+                    void (*take)(void *take_context, const struct stepd_event *event, const struct steps *steps, enum run_phase phase),
+                    void *take_context)
 {
     const struct daemon *daemon = context;
+    struct loaded_run run;
+    struct run_view view;
+    struct error error;
 
     if (!store_is_up(daemon->store))
         return -EAGAIN;
-    return shelf_load(daemon->store, SHELF, each, each_context);
+    int status = runs_load(daemon->store, id, &run, &error);
+    if (status != 0)
+        return status;
+    run_view_open(&view, &run, 0);
+    if (view.has_event)
+        take(take_context, &view.event.view, view.steps, run.record.phase);
+    else
+        status = -EBADMSG;
+    run_view_done(&view);
+    loaded_run_done(&run);
+    return status;
 }
 
 static struct backoff backoff_of(const struct config *config)
@@ -56,6 +97,8 @@ void apps_create(struct daemon *daemon)
         .routes = daemon->routes,
         .publisher = producer_port(daemon->producer),
         .shelf = { save_app, load_apps, daemon },
+        .gone = { save_gone, load_gone, daemon },
+        .runs = { read_run, daemon },
     };
 
     if (config->inngest.is_on)

@@ -8,20 +8,22 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "inngest/answer.h"
 #include "inngest/calls.h"
 #include "inngest/client.h"
 #include "inngest/courier.h"
 #include "inngest/events.h"
 #include "inngest/registry.h"
 #include "inngest/signature.h"
-#include "inngest/answer.h"
+#include "inngest/state.h"
 
 #define ROUND_S 1
 #define ASK_APPS_EVERY_ROUNDS 5
 #define ASK_TIMEOUT_MS 5000
 #define REGISTRATION_MAX ((size_t)4 << 20)
-#define ROUTE_COUNT 4
+#define ROUTE_COUNT 5
 
 struct inngest {
     struct inngest_settings settings;
@@ -90,6 +92,7 @@ static void fill_routes(struct inngest *inngest)
         { "POST", EVENTS_PATH "*", inngest->settings.event_bytes * 2, events_answer, &inngest->settings },
         { "POST", "/fn/register", REGISTRATION_MAX, answer_register, inngest },
         { "PUT", "/fn/register", REGISTRATION_MAX, answer_register, inngest },
+        { "GET", STATE_PATH "*", 0, state_answer, &inngest->settings },
         { "GET", "/dev", 0, answer_dev, inngest },
     };
 
@@ -133,8 +136,12 @@ static bool is_stopping(void *context)
 static void ask_app(struct inngest *inngest, size_t position)
 {
     const char *url = inngest->settings.apps[position];
+    const char *key = inngest->settings.signing_key;
     AUTO_FREE char *body = xasprintf("{\"url\":\"%s\"}", url);
-    const char *const headers[] = { "Content-Type: application/json", "X-Inngest-Server-Kind: dev", NULL };
+    AUTO_FREE char *signature = key != NULL ? signature_make(key, (struct bytes){ body, strlen(body) }, clock_wall_ms() / 1000) : NULL;
+    AUTO_FREE char *signed_by = key != NULL ? xasprintf("X-Inngest-Signature: %s", signature) : NULL;
+    const char *kind = key != NULL ? "X-Inngest-Server-Kind: cloud" : "X-Inngest-Server-Kind: dev";
+    const char *const headers[] = { "Content-Type: application/json", kind, signed_by, NULL };
     const struct client_request request = {
         .method = "PUT", .url = url, .body = { body, strlen(body) }, .headers = headers, .timeout_ms = ASK_TIMEOUT_MS,
         .is_cancelled = is_stopping, .context = inngest,
@@ -207,8 +214,11 @@ struct inngest *inngest_create(const struct inngest_settings *settings)
 
 int inngest_start(struct inngest *inngest, struct error *ret_error)
 {
-    int status = courier_start(inngest->courier, ret_error);
+    const char *key = inngest->settings.signing_key;
 
+    if (key != NULL && !signing_key_is_valid(key))
+        return error_set(ret_error, EINVAL, "inngest.signing_key is none: it has hex digits behind 'signkey-ENV-'");
+    int status = courier_start(inngest->courier, ret_error);
     if (status != 0)
         return status;
     status = pthread_create(&inngest->thread, NULL, look_around, inngest);

@@ -15,6 +15,7 @@
 #include "core/function.h"
 #include "core/ports.h"
 #include "core/routes.h"
+#include "core/run.h"
 
 #define INNGEST_FUNCTIONS_MAX 1000 /* of all apps, since the start */
 
@@ -22,6 +23,17 @@
 struct app_shelf {
     int (*save)(void *context, const char *name, struct bytes app);
     int (*load)(void *context, void (*each)(void *each_context, const char *name, struct bytes app), void *each_context);
+    void *context;
+};
+
+struct stepd_event;
+struct steps;
+
+/* What the store holds of a run, whoever has it. 0, -ENOENT: it has no such run, or negative errno. */
+struct run_reader {
+    int (*read)(void *context, const char *id,
+                void (*take)(void *take_context, const struct stepd_event *event, const struct steps *steps, enum run_phase phase),
+                void *take_context);
     void *context;
 };
 
@@ -38,6 +50,8 @@ struct inngest_settings {
     struct routes *routes;                 /* of these; replaced when apps change */
     struct publisher *publisher;
     struct app_shelf shelf;
+    struct app_shelf gone;                 /* functions that apps had once, by id, and what the apps call them */
+    struct run_reader runs;
 };
 
 struct inngest;

@@ -139,28 +139,64 @@ static void put_function(struct registry *registry, const char *app, struct sdk_
     registry->owners[place] = xstrdup(app);
 }
 
-/* What an earlier registration had and this one has not: its waiting runs fail, with the reason. */
+/* One that no app has any more: its waiting runs fail, with the reason. */
+static void put_gone(struct registry *registry, const char *app, const char *id, const char *slug)
+{
+    struct sdk_function *gone = xcalloc(1, sizeof(*gone));
+
+    gone->id = xstrdup(id);
+    gone->slug = xstrdup(slug);
+    gone->base.id = gone->id;
+    gone->base.event = "";
+    gone->base.options = gone;
+    gone->is_gone = true;
+    put_function(registry, app, gone);
+}
+
+/* Whether an earlier registration of the app had the function at `place`, and this one has not. */
+static bool goes_away(const struct registry *registry, size_t place, const struct app *app)
+{
+    const struct sdk_function *old = registry->functions[place];
+
+    if (old->is_gone || strcmp(registry->owners[place], app->name) != 0)
+        return false;
+    for (size_t i = 0; i < app->count; i++) {
+        if (strcmp(app->functions[i]->id, old->id) == 0)
+            return false;
+    }
+    return true;
+}
+
 static void mark_gone(struct registry *registry, const struct app *app)
 {
     for (size_t i = 0; i < registry->function_count; i++) {
-        struct sdk_function *old = registry->functions[i];
-        bool is_kept = strcmp(registry->owners[i], app->name) != 0 || old->is_gone;
-        for (size_t k = 0; k < app->count && !is_kept; k++)
-            is_kept = strcmp(app->functions[k]->id, old->id) == 0;
-        if (is_kept)
-            continue;
-        struct sdk_function *gone = xcalloc(1, sizeof(*gone));
-        gone->base = old->base;
-        gone->id = xstrdup(old->id);
-        gone->slug = xstrdup(old->slug);
-        gone->event = xstrdup(old->event);
-        gone->url = xstrdup(old->url);
-        gone->base.id = gone->id;
-        gone->base.event = gone->event;
-        gone->base.options = gone;
-        gone->is_gone = true;
-        put_function(registry, app->name, gone);
+        if (goes_away(registry, i, app))
+            put_gone(registry, app->name, registry->functions[i]->id, registry->functions[i]->slug);
     }
+}
+
+/* Durable before the registration without them is: a daemon that starts later must know them, too. */
+static int save_gone(struct registry *registry, const struct app *app)
+{
+    const struct app_shelf *shelf = &registry->settings.gone;
+    int status = 0;
+
+    for (size_t i = 0; status == 0; i++) {
+        AUTO_FREE char *id = NULL;
+        AUTO_FREE char *slug = NULL;
+        (void)pthread_mutex_lock(&registry->lock);
+        bool is_end = i >= registry->function_count;
+        if (!is_end && goes_away(registry, i, app)) {
+            id = xstrdup(registry->functions[i]->id);
+            slug = xstrdup(registry->functions[i]->slug);
+        }
+        (void)pthread_mutex_unlock(&registry->lock);
+        if (is_end)
+            break;
+        if (id != NULL)
+            status = shelf->save(shelf->context, id, (struct bytes){ slug, strlen(slug) });
+    }
+    return status;
 }
 
 static void renew_routes(struct registry *registry)
@@ -251,7 +287,9 @@ int registry_register(struct registry *registry, struct bytes body, bool *ret_is
     *ret_is_new = app != NULL;
     if (status != 0 || app == NULL)
         return status;
-    status = shelf->save(shelf->context, app->name, body);
+    status = save_gone(registry, app);
+    if (status == 0)
+        status = shelf->save(shelf->context, app->name, body);
     if (status == 0)
         adopt(registry, app, body);
     else
@@ -271,11 +309,24 @@ static void take_from_shelf(void *context, const char *name, struct bytes body)
         adopt(registry, app, body);
 }
 
+/* What an app has again is no longer gone, whatever stands there. */
+static void take_gone(void *context, const char *id, struct bytes slug)
+{
+    struct registry *registry = context;
+    AUTO_FREE char *name = xstrndup(slug.data, slug.size);
+
+    (void)pthread_mutex_lock(&registry->lock);
+    if (place_of(registry, id) == registry->function_count && registry->function_count < INNGEST_FUNCTIONS_MAX)
+        put_gone(registry, "", id, name);
+    (void)pthread_mutex_unlock(&registry->lock);
+}
+
 int registry_refresh(struct registry *registry)
 {
-    const struct app_shelf *shelf = &registry->settings.shelf;
+    const struct inngest_settings *settings = &registry->settings;
+    int status = settings->shelf.load(settings->shelf.context, take_from_shelf, registry);
 
-    return shelf->load(shelf->context, take_from_shelf, registry);
+    return status == 0 ? settings->gone.load(settings->gone.context, take_gone, registry) : status;
 }
 
 const struct function *registry_find(struct registry *registry, const char *id)

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How apps are called: many at once, steps beside each other, signatures, state that is too large for a call."""
+import hashlib
+import hmac
+import json
+import signal
+import threading
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+from fake_app import FakeApp, error, planned, result, step_hash
+from support import eventually
+
+KEY = "signkey-test-12345678abcdef"
+
+
+def ask(http, path, body=None, method=None, headers=()):
+    """Status and what was answered."""
+    data = None if body is None else json.dumps(body).encode()
+    try:
+        with urllib.request.urlopen(urllib.request.Request(f"http://{http}{path}", data, dict(headers), method=method), timeout=20) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as refusal:
+        return refusal.code, json.loads(refusal.read())
+
+
+@pytest.fixture
+def serve():
+    """An app: serve({function: answer}, function={setting: value})."""
+    apps = []
+
+    def make(functions, **settings):
+        apps.append(FakeApp(functions, **settings))
+        return apps[-1]
+    yield make
+    for app in apps:
+        app.stop()
+
+
+def register(stepd, app, *without):
+    status, answer = ask(stepd.http, "/fn/register", app.registration(*without))
+    assert status == 200, answer
+
+
+def send(stepd, *names):
+    status, answer = ask(stepd.http, "/e/any", [{"name": name, "data": {"n": 1}} for name in names])
+    assert status == 200, answer
+
+
+SETTINGS = {"inngest": {}, "history": "all", "retry": {"schedule": ["300ms"], "jitter": "0s"}, "worker": {"threads": 2, "lease": "1s"}}
+
+
+def test_calls_that_are_slow_hold_no_thread(daemon, serve):
+    gate = threading.Event()
+
+    def slow(_):
+        gate.wait(120)
+        return 200, "done"
+    app = serve({"slow": slow, "quick": lambda _: (200, "quick")})
+    stepd = daemon([], **SETTINGS)
+    register(stepd, app)
+    send(stepd, *["slow"] * 300)
+    eventually(lambda: app.most_at_once == 300, 60, what=lambda: f"{app.most_at_once}\n{stepd.log()[-2000:]}")
+    assert stepd.metrics()["stepd_attempts_away"] == 300
+    send(stepd, "quick")  # two threads, 300 calls under way
+    stepd.wait_for("quick", "completed")
+    gate.set()
+    stepd.wait_for("slow", "completed", count=300, seconds=60)
+    assert app.made("slow") == [0] * 300
+
+
+def test_a_function_has_no_more_calls_than_its_concurrency(daemon, serve):
+    app = serve({"few": lambda _: (time.sleep(0.05), (200, None))[1]}, few={"concurrency": [{"limit": 3}]})
+    stepd = daemon([], **SETTINGS)
+    register(stepd, app)
+    send(stepd, *["few"] * 30)
+    stepd.wait_for("few", "completed", count=30)
+    assert app.most_at_once == 3
+
+
+def beside(fail_a, b_gate):
+    """a fails `fail_a` times, b waits for its gate; both are planned at once."""
+    def answer(call):
+        known = call["body"]["steps"]
+        if call["step"] == step_hash("a"):
+            return error("a", f"no {call['attempt']}") if call["attempt"] < fail_a else result("a", "A")
+        if call["step"] == step_hash("b"):
+            b_gate.wait(60)
+            return result("b", "B")
+        if step_hash("a") in known and step_hash("b") in known:
+            return 200, [known[step_hash(name)].get("data") for name in "ab"]
+        return planned(*(name for name in "ab" if step_hash(name) not in known))
+    return answer
+
+
+def test_steps_planned_together_run_beside_each_other(daemon, serve):
+    gate = threading.Event()
+    app = serve({"pair": beside(2, gate)})
+    stepd = daemon([], **SETTINGS)
+    register(stepd, app)
+    send(stepd, "pair")
+    # a is tried again and again, and ends, while b is under way.
+    eventually(lambda: app.made("pair", "a") == [0, 1, 2], what=lambda: f"{app.calls}\n{stepd.log()[-2000:]}")
+    assert app.made("pair", "b") == [0]
+    gate.set()
+    run, = stepd.wait_for("pair", "completed")
+    shown = stepd.show(run["id"])
+    assert shown["output"] == ["A", "B"]
+    assert {(step["id"], step["attempts"]) for step in shown["steps"]} == {("a", 3), ("b", 1)}
+    assert app.made("pair", "a") == [0, 1, 2] and app.made("pair", "b") == [0]
+    assert set(app.made("pair")) == {0}
+
+
+def test_what_steps_beside_each_other_have_failed_survives_the_daemon(daemon, serve):
+    gate = threading.Event()
+    app = serve({"pair": beside(9, gate)})
+    stepd = daemon([], **SETTINGS)
+    register(stepd, app)
+    send(stepd, "pair")
+    eventually(lambda: len(app.made("pair", "a")) >= 2, what=stepd.log)
+    stepd.stop(signal.SIGKILL)
+    gate.set()
+    stepd.start()
+    stepd.wait_for("pair", "completed", seconds=60)
+    # Retried twice in all, then failed for good; an attempt that was under way may have been made twice.
+    attempts = app.made("pair", "a")
+    assert sorted(set(attempts)) == [0, 1, 2] and len(attempts) <= 4
+
+
+def test_a_call_under_way_ends_before_the_daemon_does(daemon, serve):
+    entered, gate = threading.Event(), threading.Event()
+
+    def answer(call):
+        if step_hash("a") in call["body"]["steps"]:
+            return 200, "done"
+        entered.set()
+        gate.wait(60)
+        return result("a", 1)
+    app = serve({"slow": answer})
+    stepd = daemon([], **SETTINGS)
+    register(stepd, app)
+    send(stepd, "slow")
+    assert entered.wait(20)
+    stepd.process.send_signal(signal.SIGTERM)
+    time.sleep(0.5)
+    gate.set()
+    assert stepd.process.wait(60) == 0
+    assert app.made("slow") == [0]  # what it came to is kept, and nothing new was begun
+    stepd.start()
+    stepd.wait_for("slow", "completed", seconds=30)
+    assert app.made("slow") == [0, 0]
+
+
+def signed_by(key, call):
+    parts = dict(part.split("=") for part in call["headers"]["x-inngest-signature"].split("&"))
+    secret = key.split("-", 2)[2].encode()
+    return hmac.new(secret, call["raw"] + parts["t"].encode(), hashlib.sha256).hexdigest() == parts["s"]
+
+
+def is_canonical(raw):
+    return json.dumps(json.loads(raw), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() == raw
+
+
+def test_calls_are_signed_and_apps_show_the_key(daemon, serve):
+    calls = []
+    app = serve({"signed": lambda call: (calls.append(call), (200, None))[1]})
+    stepd = daemon([], **{**SETTINGS, "inngest": {"signing_key": KEY}})
+    hashed = "signkey-test-" + hashlib.sha256(bytes.fromhex("12345678abcdef")).hexdigest()
+    for wrong in ({}, {"Authorization": "Bearer undefined"}, {"Authorization": f"Bearer {KEY}"}):
+        assert ask(stepd.http, "/fn/register", app.registration(), headers=wrong)[0] == 401
+        assert ask(stepd.http, "/v0/runs/" + "0" * 32 + "/actions", headers=wrong)[0] == 401
+    assert ask(stepd.http, "/fn/register", app.registration(), headers={"Authorization": f"Bearer {hashed}"})[0] == 200
+    assert ask(stepd.http, "/e/any", {"name": "signed", "data": {"z": 1, "a": {"ü": 2.0, "b": [1.5]}}})[0] == 200
+    stepd.wait_for("signed", "completed")
+    call, = calls
+    assert signed_by(KEY, call) and not signed_by("signkey-test-00", call)
+    assert is_canonical(call["raw"]), call["raw"]
+
+
+def test_a_state_too_large_for_a_call_is_asked_for(daemon, serve):
+    large = "x" * (3 << 20)
+    seen = []
+
+    def answer(call):
+        ctx = call["body"]["ctx"]
+        state = call["body"]["steps"]
+        if ctx["use_api"]:
+            seen.append(ctx["run_id"])
+            assert call["body"]["events"] == [] and state == {}
+            assert ask(stepd.http, f"/v0/runs/{ctx['run_id']}/batch")[1][0]["data"] == {"n": 1}
+            state = ask(stepd.http, f"/v0/runs/{ctx['run_id']}/actions")[1]
+        for name in "abc":
+            if step_hash(name) not in state:
+                return result(name, large)
+            assert state[step_hash(name)]["data"] == large
+        return 200, "all there"
+    app = serve({"large": answer})
+    stepd = daemon([], **SETTINGS)
+    register(stepd, app)
+    send(stepd, "large")
+    run, = stepd.wait_for("large", "completed", seconds=40)
+    assert stepd.show(run["id"])["output"] == "all there" and seen == [run["id"]] * 2
+    assert ask(stepd.http, "/v0/runs/" + "0" * 32 + "/actions")[0] == 404
+
+
+def test_a_function_that_went_away_is_known_after_a_restart(daemon, serve):
+    app = serve({"gone": lambda _: (500, {"name": "Error", "message": "not yet"}), "stays": lambda _: (200, None)})
+    stepd = daemon([], **{**SETTINGS, "retry": {"schedule": ["4s"], "jitter": "0s"}})
+    register(stepd, app)
+    send(stepd, "gone")
+    stepd.wait_for("gone", "delayed")
+    register(stepd, app, "gone")
+    assert stepd.stop() == 0
+    stepd.start()
+    run, = stepd.wait_for("gone", "failed", seconds=30)
+    assert run["error"]["name"] == "FunctionGone" and "'gone'" in run["error"]["message"]
+    assert ask(stepd.http, "/dev")[1]["functions"] == ["stays"]
+    register(stepd, app)
+    assert sorted(ask(stepd.http, "/dev")[1]["functions"]) == ["gone", "stays"]
