@@ -18,7 +18,7 @@ ROOT = HERE.parents[1]
 BUILD = ROOT / "build/bench"
 STEPD = Path(os.environ.get("STEPD_BUILD") or ROOT / "build/release").resolve() / "bin/stepd"
 KAFKA_SERVER = ROOT / "tests/kafka-server/kafka-server"
-LONGEST_S = 300   # of one measurement; past it the contender is left out
+LONGEST_S = 900   # of one measurement; past it the contender is left out
 POLL_S = 0.002
 SLOTS, SLOT_WORDS, SAMPLES_AT = 256, 8, 256 * 64
 
@@ -90,8 +90,21 @@ def asynq():
 
 
 def dramatiq():
-    folder = once("dramatiq", [sys.executable, "-m", "venv", "env"], ["env/bin/pip", "install", "-q", "-r", "requirements.txt"])
+    return in_environment("dramatiq")
+
+
+def kafkajs():
+    return ["node", once("kafkajs", ["npm", "install", "--no-audit", "--no-fund"]) / "bench.js"]
+
+
+def in_environment(name):
+    """A peer in Python, with an environment of its own."""
+    folder = once(name, [sys.executable, "-m", "venv", "env"], ["env/bin/pip", "install", "-q", "-r", "requirements.txt"])
     return [folder / "env/bin/python", folder / "bench.py"]
+
+
+def confluent_kafka():
+    return in_environment("confluent-kafka")
 
 
 def parallel_consumer():

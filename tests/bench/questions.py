@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import contenders
 from contenders import HERE, CantBeHad, Daemon, Redis, compile_c, measured
+from recorder import Recorder
 
 STEPS = 10
 THROUGHPUT = {"per_second": "a second", "cpu_s_per_million": "CPU s a million"}
@@ -41,6 +42,13 @@ def loop(count_of, burn_ns=0):
     return measure
 
 
+def on_kafka(peer, count_of):
+    def measure(bench):
+        count = count_of(bench.options)
+        return measured(*peer(), bench.kafka, bench.topic_of(count), count)
+    return measure
+
+
 def parallel_consumer(count_of, order="unordered", threads=16, sleep_ms=0):
     def measure(bench):
         count = count_of(bench.options)
@@ -55,6 +63,22 @@ def on_redis(peer, mode, count_of, per_event=1):
         with Redis(bench.fresh("redis")) as redis:
             result = measured(*words, redis.port, mode, count, 0)
         return {"per_second": result["per_second"] * per_event, "cpu_s_per_million": result["cpu_s_per_million"] / per_event}
+    return measure
+
+
+def replayed(function, count_of, per_event, **settings):
+    """What stepd said to its Redis, said to another one by a client that waits for nothing."""
+    def measure(bench):
+        count = count_of(bench.options)
+        said = bench.folder / f"said-{function}-{count}"
+        if not said.exists():
+            with Redis(bench.fresh("redis")) as redis, Recorder(redis.port) as recorder, \
+                    Daemon(bench, bench.fresh("stepd"), recorder, bench.topic_of(count), [function], **settings) as daemon:
+                daemon.wait_for(count * per_event)
+                daemon.stop()
+                said.write_bytes(recorder.longest())
+        with Redis(bench.fresh("redis")) as redis:
+            return measured(compile_c(HERE / "floor/replay.c", "-lhiredis"), redis.port, said, count * per_event)
     return measure
 
 
@@ -225,6 +249,7 @@ def longest_pause(daemons, seconds):
 ALL = {
     "noop": Question("no-op events of 200 B, already in the topic", THROUGHPUT, {
         "stepd": stepd("noop", events), "librdkafka loop": loop(events), "Parallel Consumer": parallel_consumer(events),
+        "kafkajs, batches": on_kafka(contenders.kafkajs, events), "confluent-kafka, batches": on_kafka(contenders.confluent_kafka, events),
         "BullMQ": on_redis(contenders.bullmq, "noop", jobs), "asynq": on_redis(contenders.asynq, "noop", jobs),
         "dramatiq": on_redis(contenders.dramatiq, "noop", few_jobs)}),
     "burn": Question("events whose handler burns 1 µs", THROUGHPUT, {"stepd": stepd("burn", events), "librdkafka loop": loop(events, 1000)}),
@@ -236,6 +261,7 @@ ALL = {
         "Parallel Consumer": parallel_consumer(some_events, threads=64, sleep_ms=1)}),
     "steps": Question("durable steps, runs of 10, results of 100 B, append-only every second", THROUGHPUT, {
         "stepd": stepd("steps", few_jobs, STEPS, worker={"threads": 64}),
+        "the same scripts, pipelined": replayed("steps", few_jobs, STEPS, worker={"threads": 64}),
         "BullMQ, chained jobs": on_redis(contenders.bullmq, "chain", few_jobs, STEPS),
         "asynq, chained tasks": on_redis(contenders.asynq, "chain", few_jobs, STEPS),
         "dramatiq, chained": on_redis(contenders.dramatiq, "chain", lambda options: max(100, few_jobs(options) // STEPS), STEPS)}),
@@ -246,7 +272,8 @@ ALL = {
         "bytes_a_run": "Redis bytes a waiting run beyond its 200 B"}, {
         "stepd": lateness_of_stepd, "BullMQ": late_on_redis(contenders.bullmq), "asynq": late_on_redis(contenders.asynq)}),
     "cost": Question("one due run with that many waiting", {"cpu_us_a_run": "CPU µs, daemon and Redis"}, {
-        "stepd": cost_with(1000), "stepd, 10,000": cost_with(10000), "stepd, 100,000": cost_with(100000)}),
+        "stepd": cost_with(1000), "stepd, 10,000": cost_with(10000), "stepd, 100,000": cost_with(100000),
+        "stepd, 1,000,000": cost_with(1000000)}),
     "start": Question("process start, broker up", {"ready_ms": "ms to ready", "first_event_ms": "ms to the 1,000th event"}, {
         "stepd": start_of_stepd, "librdkafka loop": start_of_loop}),
     "fleet": Question("10 daemons, 32 partitions, one joins", {
