@@ -17,33 +17,6 @@ import support  # noqa: E402
 TESTS = support.BUILD / "tests"
 
 
-class Tool:
-    """kafka_tool, on one broker."""
-
-    def __init__(self, address):
-        self.address = address
-
-    def __call__(self, *words):
-        return support.run(TESTS / "kafka_tool", self.address, *words)
-
-    def create(self, topic, partitions=1, **settings):
-        self("create", topic, partitions, *[f"{name.replace('_', '.')}={value}" for name, value in settings.items()])
-
-    def produce(self, topic, partition, first, count, size=0):
-        self("produce", topic, partition, first, count, size)
-
-    def committed(self, group, topic):
-        """By partition: offset (None: nothing is) and metadata."""
-        found = {}
-        for line in self("committed", group, topic).splitlines():
-            partition, offset, metadata = (line + " ").split(" ", 2)
-            found[int(partition)] = (int(offset) if int(offset) >= 0 else None, metadata.strip())
-        return found
-
-    def offsets(self, group, topic):
-        return {partition: offset for partition, (offset, _) in self.committed(group, topic).items()}
-
-
 class Driver:
     """One consumer, and what came to it."""
 
@@ -137,7 +110,7 @@ def kafka(tmp_path_factory):
 
 @pytest.fixture
 def tool(kafka):
-    return Tool(kafka.address)
+    return support.KafkaTool(kafka.address)
 
 
 @pytest.fixture

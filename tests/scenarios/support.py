@@ -135,6 +135,33 @@ class KafkaCantBeHad(Exception):
     pass
 
 
+class KafkaTool:
+    """kafka_tool, on one broker."""
+
+    def __init__(self, address):
+        self.address = address
+
+    def __call__(self, *words):
+        return run(BUILD / "tests/kafka_tool", self.address, *words)
+
+    def create(self, topic, partitions=1, **settings):
+        self("create", topic, partitions, *[f"{name.replace('_', '.')}={value}" for name, value in settings.items()])
+
+    def produce(self, topic, partition, first, count, size=0):
+        self("produce", topic, partition, first, count, size)
+
+    def committed(self, group, topic):
+        """By partition: offset (None: nothing is) and metadata."""
+        found = {}
+        for line in self("committed", group, topic).splitlines():
+            partition, offset, metadata = (line + " ").split(" ", 2)
+            found[int(partition)] = (int(offset) if int(offset) >= 0 else None, metadata.strip())
+        return found
+
+    def offsets(self, group, topic):
+        return {partition: offset for partition, (offset, _) in self.committed(group, topic).items()}
+
+
 class Redis:
     """A private redis-server, configured as the shipped redis.conf says; `options` as on its command line."""
 

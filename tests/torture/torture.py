@@ -48,11 +48,20 @@ def catch_up(fleet, events):
     return True
 
 
+def wait_for_all(fleet):
+    """Until each daemon has work; where the book of these seconds begins."""
+    for _ in range(15 * support.SLOWER):
+        begin = fleet.book.stat().st_size
+        time.sleep(4)
+        if {line.pid for line in ledger.read(fleet.book, begin)} >= {seat.pids[-1] for seat in fleet.seats}:
+            break
+    return begin
+
+
 def calm_kill(fleet, number):
     """A daemon is killed while nothing else is wrong: how long its work stood still, and what was done again."""
     seat = fleet.seats[number % len(fleet.seats)]
-    begin = fleet.book.stat().st_size
-    time.sleep(4)
+    begin = wait_for_all(fleet)
     pid, at = seat.take_down()
     at_ms, lost_ms = int(at * 1000), None
     for _ in range(60):
