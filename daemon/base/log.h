@@ -20,7 +20,7 @@ enum log_format {
     LOG_FORMAT_AUTO,    /* journal when standard error leads there, else text */
     LOG_FORMAT_TEXT,
     LOG_FORMAT_JSON,    /* one object a line */
-    LOG_FORMAT_JOURNAL, /* fields as STEPD_RUN_ID= … */
+    LOG_FORMAT_JOURNAL, /* fields as STEPD_RUN_ID= …; a message says the most important ones again */
     LOG_FORMAT_DEV,     /* the live log of `stepd dev`: a line for each attempt, made to be watched */
 };
 

@@ -80,6 +80,21 @@ Test(log, shows_a_run_at_a_glance_in_dev)
     check_line(LOG_FORMAT_DEV, false, LOG_LEVEL_WARN, NULL, "redis is away", "15:26:29.914 ! redis is away\n");
 }
 
+Test(log, says_in_the_journal_what_the_message_is_about)
+{
+    struct log_fields sleeping = retried, read = LOG_FIELDS_NONE;
+
+    sleeping.outcome = "sleeping";
+    sleeping.step = "nap\n";
+    read.topic = "events";
+    read.partition = 3;
+    check_line(LOG_FORMAT_JOURNAL, false, LOG_LEVEL_WARN, &retried, "DatabaseError: insert failed",
+               "click-recorder 3f2a9c1e, attempt 1: retry in 15 s: DatabaseError: insert failed\n");
+    check_line(LOG_FORMAT_JOURNAL, false, LOG_LEVEL_INFO, &sleeping, "2 ms", "click-recorder 3f2a9c1e, attempt 1, step nap: sleeping for 15 s: 2 ms\n");
+    check_line(LOG_FORMAT_JOURNAL, false, LOG_LEVEL_INFO, &read, "can't be read now", "events [3]: can't be read now\n");
+    check_line(LOG_FORMAT_JOURNAL, false, LOG_LEVEL_INFO, NULL, "plain", "plain\n");
+}
+
 Test(log, colours_only_when_told)
 {
     AUTO_FREE char *plain = log_line(LOG_FORMAT_DEV, false, LOG_LEVEL_INFO, WALL_MS, &retried, "x");
