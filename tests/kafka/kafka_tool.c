@@ -101,7 +101,7 @@ static void create(const char *topic, int partitions, char *const *settings, int
     size_t results;
     rd_kafka_t *handle = open_handle(RD_KAFKA_PRODUCER, NULL, NULL);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(handle);
-    rd_kafka_NewTopic_t *wanted = rd_kafka_NewTopic_new(topic, partitions, 1, why, sizeof(why));
+    rd_kafka_NewTopic_t *wanted = rd_kafka_NewTopic_new(topic, partitions, -1, why, sizeof(why)); /* replicas: the broker's default */
 
     for (int i = 0; i < count; i++) {
         char *value = strchr(settings[i], '=');

@@ -98,15 +98,18 @@ class Kcat:
 
 
 class Kafka(Kcat):
-    """A real broker in a folder of its own. KafkaCantBeHad says why there is none."""
+    """A real broker in a folder of its own, of the cluster that `joins` began. KafkaCantBeHad says why there is none."""
 
-    def __init__(self, folder, *properties):
+    def __init__(self, folder, *properties, joins=None):
         self.folder, self.properties = Path(folder), properties
         self.address = ""
-        self.start()
+        self._start(*(["join", self.folder, joins.folder] if joins else ["start", self.folder]))
 
     def start(self):
-        done = subprocess.run([KAFKA_SERVER, "start", self.folder, *self.properties], capture_output=True, text=True)
+        self._start("start", self.folder)
+
+    def _start(self, *words):
+        done = subprocess.run([KAFKA_SERVER, *words, *self.properties], capture_output=True, text=True)
         if done.returncode == KAFKA_CANT_BE_HAD:
             raise KafkaCantBeHad(done.stderr.strip().splitlines()[-1])
         assert done.returncode == 0, done.stderr
@@ -157,6 +160,11 @@ class KafkaTool:
             partition, offset, metadata = (line + " ").split(" ", 2)
             found[int(partition)] = (int(offset) if int(offset) >= 0 else None, metadata.strip())
         return found
+
+    def ends(self, topic):
+        """By partition."""
+        rows = (line.split() for line in self("ends", topic).splitlines())
+        return {int(partition): int(end) for partition, _, end in rows}
 
     def offsets(self, group, topic):
         return {partition: offset for partition, (offset, _) in self.committed(group, topic).items()}

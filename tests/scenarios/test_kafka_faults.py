@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from support import SLOWER, KafkaTool, eventually
+from support import SLOWER, Kafka, KafkaTool, Kcat, eventually
 
 
 class Book:
@@ -82,9 +82,8 @@ def test_keys_that_fail_for_ever_leave_the_others_their_rate(kafka, daemon, modu
     eventually(lambda: sum(1 for line in book.lines() if line[2] >= 2) >= 10, 30)  # they are tried again and again
 
     def all_committed():
-        ends = dict(line.split()[::2] for line in tool("ends", topic).splitlines())
-        return {int(part): int(end) for part, end in ends.items() if end != "0"} == {
-            part: offset for part, offset in tool.offsets(topic, topic).items() if offset}
+        done = tool.offsets(topic, topic)
+        return all((done.get(part) or 0) == end for part, end in tool.ends(topic).items())
     eventually(all_committed, 30)  # 20 events of each wait in Redis, not in Kafka
     entries = len(book.done())
     assert service.stop() == 0
@@ -141,3 +140,39 @@ def test_a_daemon_that_slept_past_its_session_is_fenced(kafka, daemon, module, t
     executions = [tuple(line.split()) for line in book.read_text().splitlines()]
     assert len(set(executions)) == 41 * 20
     assert len(executions) - len(set(executions)) <= 4, "only what ran when it fell asleep ran twice"
+
+
+@pytest.fixture
+def brokers(kafka, folder):
+    """Three of one cluster, which keep each message thrice; the first is its controller. (`kafka`: where none can be had.)"""
+    properties = ["default.replication.factor=3", "min.insync.replicas=2", "offsets.topic.replication.factor=3",
+                  "broker.session.timeout.ms=3000", "broker.heartbeat.interval.ms=500"]
+    made = [Kafka(folder / "broker-1", *properties)]
+    made += [Kafka(folder / f"broker-{number}", *properties, joins=made[0]) for number in (2, 3)]
+    yield made
+    for broker in reversed(made):
+        broker.stop()
+
+
+def test_events_go_on_when_leaders_move(brokers, daemon, module, topic, book):
+    cluster = Kcat(",".join(broker.address for broker in brokers))
+    tool = KafkaTool(cluster.address)
+    tool.create(topic, 6)
+    service = serve(daemon, module, topic, book, kafka={"bootstrap.servers": cluster.address, "group.id": topic})
+    sent = 0
+
+    def send(count):
+        nonlocal sent
+        cluster.produce_lines([f"{n}\t{trial('any-order', n)}" for n in range(sent, sent + count)], topic)
+        sent += count
+    send(300)
+    for broker in brokers[1:]:
+        broker.kill()
+        send(300)
+        eventually(lambda: set(book.done()) == set(range(sent)), 90, what=lambda: service.log()[-3000:])
+        broker.start()
+        send(300)
+    eventually(lambda: set(book.done()) == set(range(sent)), 60)
+    ends = tool.ends(topic)
+    eventually(lambda: tool.offsets(topic, topic) == ends, 60, what=lambda: f"{tool.offsets(topic, topic)} of {ends}")
+    assert service.stop() == 0

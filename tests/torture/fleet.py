@@ -21,7 +21,6 @@ GROUP = "torturers"
 PARTITIONS = 12
 RESTART_SECONDS = 0.3
 LOOK_SECONDS = 0.05
-TOOL = support.BUILD / "tests/kafka_tool"
 AOF_SECONDS = 1.0
 
 
@@ -32,7 +31,8 @@ class Fleet:
         self.book.touch()
         self.kafka = support.Kafka(self.folder / "kafka")
         self.redis = Redis(self.folder / "redis")
-        support.run(TOOL, self.kafka.address, "create", TOPIC, PARTITIONS)
+        self.tool = support.KafkaTool(self.kafka.address)
+        self.tool.create(TOPIC, PARTITIONS)
         module = support.build_module(HERE / "books.c", self.folder)
         self.seats = [Seat(self, number, module) for number in range(daemons)]
 
@@ -64,9 +64,9 @@ class Fleet:
 
     def lag(self):
         """By partition, how many events are not committed yet."""
-        ends = table(support.run(TOOL, self.kafka.address, "ends", TOPIC), 2)
-        done = table(support.run(TOOL, self.kafka.address, "committed", GROUP, TOPIC), 1)
-        return {part: end - max(done.get(part, 0), 0) for part, end in ends.items() if end > max(done.get(part, 0), 0)}
+        done = self.tool.offsets(GROUP, TOPIC)
+        lags = {part: end - (done.get(part) or 0) for part, end in self.tool.ends(TOPIC).items()}
+        return {part: lag for part, lag in lags.items() if lag > 0}
 
     def unsettled(self):
         """What there still is to do, in words; "": nothing."""
@@ -86,11 +86,6 @@ class Fleet:
         return [ctl("why", run).stdout.strip() for run in stuck[:limit]]
 
 
-def table(text, column):
-    rows = (line.split(" ") for line in text.splitlines())
-    return {int(row[0]): int(row[column]) for row in rows}
-
-
 class Seat:
     """A daemon that is started again, and the network between it and Redis."""
 
@@ -101,6 +96,7 @@ class Seat:
             "kafka": {"bootstrap.servers": fleet.kafka.address, "group.id": GROUP, "allow.auto.create.topics": "true"},
             "topics": [TOPIC],
             "worker": {"threads": 8, "journal": "journal"},
+            "history_age": "1m",
             "options": {"books": {"file": str(fleet.book)}},
         })
         self.lock = threading.Lock()
