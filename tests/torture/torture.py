@@ -49,11 +49,12 @@ def catch_up(fleet, events):
 
 
 def wait_for_all(fleet):
-    """Until each daemon has work; where the book of these seconds begins."""
+    """Until each daemon has partitions to read; where the book of these seconds begins."""
     for _ in range(15 * support.SLOWER):
         begin = fleet.book.stat().st_size
         time.sleep(4)
-        if {line.pid for line in ledger.read(fleet.book, begin)} >= {seat.pids[-1] for seat in fleet.seats}:
+        readers = {line.pid for line in ledger.read(fleet.book, begin) if line.function == "plain"}
+        if readers >= {seat.pids[-1] for seat in fleet.seats}:
             break
     return begin
 
