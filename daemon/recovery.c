@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/pulse.h"
 #include "core/attempts.h"
 #include "core/steps.h"
 #include "redis/keys.h"
@@ -206,8 +207,10 @@ int recovery_start(const struct recovery_settings *settings, struct recovery **r
 bool recovery_wait(struct recovery *recovery)
 {
     (void)pthread_mutex_lock(&recovery->lock);
+    pulse_rest_here(); /* it waits for Redis */
     while (!recovery->is_done)
         (void)pthread_cond_wait(&recovery->changed, &recovery->lock);
+    pulse_beat_here();
     bool is_told = !recovery->is_broken_off;
     (void)pthread_mutex_unlock(&recovery->lock);
     return is_told;

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/pulse.h"
 #include "kafka/ends.h"
 
 #define ASK_TIMEOUT_MS 5000
@@ -55,8 +56,18 @@ static void wait_ms(struct scout *scout, int64_t delay_ms)
     int64_t until_ms = clock_monotonic_ms() + delay_ms;
     struct timespec until = { .tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000 };
 
+    pulse_rest_here();
     if (!atomic_load(&scout->is_stopping))
         (void)pthread_cond_timedwait(&scout->wake, &scout->lock, &until);
+    pulse_beat_here();
+}
+
+/* The same, for as long as there is nothing to do. */
+static void wait_for_work(struct scout *scout)
+{
+    pulse_rest_here();
+    (void)pthread_cond_wait(&scout->wake, &scout->lock);
+    pulse_beat_here();
 }
 
 static int load(struct scout *scout, struct partition *partition)
@@ -114,17 +125,20 @@ static void run_question(struct scout *scout)
 static void *scout_main(void *argument)
 {
     struct scout *scout = argument;
+    struct pulse *pulse = pulse_start("scout", PULSE_LIMIT_MS);
 
     pthread_mutex_lock(&scout->lock);
     while (!atomic_load(&scout->is_stopping)) {
+        pulse_beat(pulse);
         if (scout->loads != NULL)
             run_errand(scout);
         else if (scout->question != NULL)
             run_question(scout);
         else
-            (void)pthread_cond_wait(&scout->wake, &scout->lock);
+            wait_for_work(scout);
     }
     pthread_mutex_unlock(&scout->lock);
+    pulse_stop(pulse);
     return NULL;
 }
 

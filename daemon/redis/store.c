@@ -662,11 +662,14 @@ static void *scout_main(void *argument)
     int64_t every_ms = store->url.kind == URL_SENTINEL ? SENTINEL_EVERY_MS : CLUSTER_EVERY_MS;
     int64_t looked_ms;
     bool is_known;
+    struct pulse *pulse = pulse_start("topology", PULSE_LIMIT_MS + 8 * store->settings.timeout_ms); /* the waits that one server may take */
 
     do {
+        pulse_beat(pulse);
         is_known = look(store);
         looked_ms = clock_monotonic_ms();
     } while (wait_to_look(store, looked_ms + LOOK_LEAST_MS, looked_ms + (is_known ? every_ms : LOOK_AGAIN_MS)));
+    pulse_stop(pulse);
     return NULL;
 }
 

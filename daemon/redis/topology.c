@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/pulse.h"
 #include "redis/link.h"
 
 #define SLOTS 16384
@@ -112,6 +113,7 @@ static int ask(const struct redis_url *url, const struct redis_place *place, int
     struct link link;
     bool is_cluster = url->kind == URL_CLUSTER;
 
+    pulse_beat_here();
     memset(homes, 0, (size_t)shards * sizeof(*homes));
     int status = is_cluster ? link_connect(&link, url, place, timeout_ms, ret_error) : reach_sentinel(&link, url, place, timeout_ms, ret_error);
     if (status != 0)

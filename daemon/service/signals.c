@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/pulse.h"
 
 struct signals {
     pthread_t thread;
@@ -71,9 +72,12 @@ static void *signals_run(void *argument)
         { .fd = signals->end_fd, .events = POLLIN },
     };
 
+    struct pulse *pulse = pulse_start("signals", PULSE_LIMIT_MS);
     for (;;) {
+        pulse_rest(pulse);
         if (poll(watched, 2, -1) < 0 && errno != EINTR)
             abort();
+        pulse_beat(pulse);
         if (watched[1].revents != 0)
             break;
         struct signalfd_siginfo info;
@@ -94,6 +98,7 @@ static void *signals_run(void *argument)
         if (pthread_create(&stopper.thread, NULL, stopper_run, &stopper) != 0)
             abort();
     }
+    pulse_stop(pulse);
     if (stopper.name != NULL)
         (void)pthread_join(stopper.thread, NULL);
     return NULL;
