@@ -10,6 +10,7 @@
 #include "page/rows.h"
 
 #define RETRIES_A_REQUEST 500
+#define LOOKS_A_REQUEST 20000   /* at failed runs of a shard */
 
 /* ---- one run ------------------------------------------------------------------------------------- */
 
@@ -108,18 +109,19 @@ static bool read_body(const struct web_request *request, msgpack_zone *zone, msg
 
 struct chosen {
     const char *function;   /* NULL: any */
-    int64_t before_ms;      /* failed before: what fails again meanwhile is not retried again */
-    struct run_id *ids;
+    const char *error;      /* its name; NULL: any */
+    struct run_id ids[RETRIES_A_REQUEST];
     size_t count;
 };
 
 static bool choose(void *context, const struct row *row)
 {
     struct chosen *chosen = context;
+    const char *error = row->view != NULL && row->view->has_error ? row->view->error.name : "";
 
-    if (row->record->status != RUN_FAILED || row->record->changed_ms > chosen->before_ms)
-        return true;
     if (chosen->function != NULL && strcmp(row->record->function, chosen->function) != 0)
+        return true;
+    if (chosen->error != NULL && strcmp(error, chosen->error) != 0)
         return true;
     memcpy(chosen->ids[chosen->count++].text, row->id, sizeof(row->id));
     return chosen->count < RETRIES_A_REQUEST;
@@ -140,27 +142,44 @@ static int retry_chosen(struct page *page, const struct chosen *chosen, size_t *
     return status;
 }
 
-static void retry_all(struct page *page, struct chosen *chosen, struct web_reply *reply)
+/* What failed up to *before_ms, latest first; *before_ms: where the next request goes on, INT64_MIN: there is no more.
+ * What fails again meanwhile is later, and not retried again. */
+static int retry_before(struct page *page, struct chosen *chosen, int64_t *before_ms, size_t *ret_retried)
+{
+    int64_t reached_ms = INT64_MIN;
+
+    *ret_retried = 0;
+    for (int shard = 0; shard < store_shards(page->store) && chosen->count < RETRIES_A_REQUEST; shard++) {
+        struct walk walk;
+        walk_init(&walk, RUNS_DEAD, shard);
+        walk.status = RUN_FAILED;
+        walk.place.at_ms = *before_ms;
+        int status = walk_on(&walk, page->store, LOOKS_A_REQUEST, choose, chosen);
+        if (status != 0)
+            return status;
+        if (!walk.is_end && walk.place.at_ms > reached_ms)
+            reached_ms = walk.place.at_ms;
+    }
+    int status = retry_chosen(page, chosen, ret_retried);
+    if (chosen->count == RETRIES_A_REQUEST)
+        reached_ms = *before_ms; /* they leave the list: what is behind them moves up */
+    if (reached_ms == *before_ms && *ret_retried == 0)
+        reached_ms--; /* or it would never end */
+    *before_ms = reached_ms;
+    return status;
+}
+
+static void put_retried(size_t retried, int64_t before_ms, struct web_reply *reply)
 {
     struct json_out out;
-    size_t retried = 0, next;
-    bool is_end;
-    int status = 0;
 
-    for (int shard = 0; shard < store_shards(page->store) && status == 0 && chosen->count < RETRIES_A_REQUEST; shard++)
-        status = rows_look(page->store, RUNS_DEAD, shard, 0, SIZE_MAX, choose, chosen, &next, &is_end);
-    if (status == 0)
-        status = retry_chosen(page, chosen, &retried);
-    if (status != 0) {
-        reply_error(reply, 503, "Redis: %s", strerror(-status));
-        return;
-    }
-    log_info("%zu runs are retried from the page", retried);
     json_out_init(&out);
     json_out_open(&out, NULL, '{');
     json_out_number(&out, "retried", (int64_t)retried);
-    json_out_bool(&out, "more", chosen->count == RETRIES_A_REQUEST && retried > 0);
-    json_out_number(&out, "before_ms", chosen->before_ms);
+    if (before_ms != INT64_MIN)
+        json_out_number(&out, "before_ms", before_ms);
+    else
+        json_out_null(&out, "before_ms");
     json_out_close(&out, '{');
     reply_json(reply, &out);
 }
@@ -173,15 +192,20 @@ void page_retry_all(void *context, const struct web_request *request, struct web
 
     if (read_body(request, zone, &body, reply)) {
         AUTO_FREE char *function = text_copy(text_member(&body, "function"));
+        AUTO_FREE char *error = text_copy(text_member(&body, "error"));
+        AUTO_FREE struct chosen *chosen = xcalloc(1, sizeof(*chosen));
         const msgpack_object *before = member(&body, "before_ms");
-        struct chosen chosen = {
-            .function = function,
-            .before_ms = before != NULL && before->type == MSGPACK_OBJECT_POSITIVE_INTEGER ? (int64_t)before->via.u64
-                                                                                            : store_now_ms(page->store),
-            .ids = xcalloc(RETRIES_A_REQUEST, sizeof(*chosen.ids)),
-        };
-        retry_all(page, &chosen, reply);
-        free(chosen.ids);
+        int64_t before_ms = before != NULL && before->type == MSGPACK_OBJECT_POSITIVE_INTEGER ? (int64_t)before->via.u64 : store_now_ms(page->store);
+        size_t retried = 0;
+        chosen->function = function;
+        chosen->error = error;
+        int status = retry_before(page, chosen, &before_ms, &retried);
+        if (status == 0)
+            put_retried(retried, before_ms, reply);
+        else
+            reply_error(reply, 503, "Redis: %s", strerror(-status));
+        if (retried > 0)
+            log_info("%zu runs are retried from the page", retried);
     }
     msgpack_zone_free(zone);
 }

@@ -8,7 +8,7 @@
 #include "page/rows.h"
 
 #define LOOK_MOST 2000   /* of a shard, the latest */
-#define GROUPS_MOST 200
+#define GROUPS_MOST 200   /* what else failed is counted in `looked` alone */
 
 struct group {
     char *error;
@@ -105,10 +105,10 @@ void page_failed(void *context, const struct web_request *request, struct web_re
 
     (void)request;
     for (int shard = 0; shard < store_shards(page->store) && status == 0; shard++) {
-        size_t next;
-        bool is_end = false;
-        status = rows_look(page->store, RUNS_DEAD, shard, 0, LOOK_MOST, look, groups, &next, &is_end);
-        is_all = is_all && is_end;
+        struct walk walk;
+        walk_init(&walk, RUNS_DEAD, shard);
+        status = walk_on(&walk, page->store, LOOK_MOST, look, groups);
+        is_all = is_all && walk.is_end;
     }
     if (status == 0)
         put_groups(groups, is_all, reply);

@@ -7,17 +7,20 @@
 
 #include "redis/keys.h"
 
-#define ROWS 50              /* read in one call */
+#define ROWS 100             /* read in one call */
 #define WHOLE_MOST "16384"   /* a larger record is read no further than its header and function */
 #define HEAD "511"
 
-static int read_records(struct redis_store *store, int shard, const struct run_id *ids, size_t count, redisReply **ret_reply)
+/* Of a run with another status than the one that is wanted, nothing. */
+static int read_records(struct redis_store *store, const struct walk *walk, const struct listed_run *runs, size_t count, redisReply **ret_reply)
 {
     static const char SCRIPT[] =
-        "local r = {} for i, k in ipairs(KEYS) do "
-        "if redis.call('STRLEN', k) <= " WHOLE_MOST " then r[i] = redis.call('GET', k) else r[i] = redis.call('GETRANGE', k, 0, " HEAD ") end "
-        "end return r";
-    struct bytes words[ROWS + 3];
+        "local r, call, status = {}, redis.call, ARGV[1] for i, k in ipairs(KEYS) do "
+        "if status ~= '' and call('GETRANGE', k, 1, 1) ~= status then r[i] = false "
+        "elseif call('STRLEN', k) <= " WHOLE_MOST " then r[i] = call('GET', k) "
+        "else r[i] = call('GETRANGE', k, 0, " HEAD ") end end return r";
+    const char status_letter = (char)walk->status;
+    struct bytes words[ROWS + 4];
     char *keys[ROWS];
     char number[24];
 
@@ -25,10 +28,11 @@ static int read_records(struct redis_store *store, int shard, const struct run_i
     words[1] = (struct bytes){ SCRIPT, sizeof(SCRIPT) - 1 };
     words[2] = (struct bytes){ number, (size_t)snprintf(number, sizeof(number), "%zu", count) };
     for (size_t i = 0; i < count; i++) {
-        keys[i] = keys_format(store_prefix(store, shard), "run:%s", ids[i].text);
+        keys[i] = keys_format(store_prefix(store, walk->shard), "run:%s", runs[i].id.text);
         words[i + 3] = (struct bytes){ keys[i], strlen(keys[i]) };
     }
-    int status = store_command(store, shard, count + 3, words, ret_reply);
+    words[count + 3] = (struct bytes){ &status_letter, walk->status != 0 ? 1 : 0 };
+    int status = store_command(store, walk->shard, count + 4, words, ret_reply);
     for (size_t i = 0; i < count; i++)
         free(keys[i]);
     return status;
@@ -67,37 +71,76 @@ static bool look_at(struct redis_store *store, struct row *row, const redisReply
     return goes_on;
 }
 
-int rows_look(struct redis_store *store, enum runs_list list, int shard, size_t first, size_t most,
-              bool (*look)(void *context, const struct row *row), void *context, size_t *ret_next, bool *ret_is_end)
+/* ---- a walk -------------------------------------------------------------------------------------- */
+
+void walk_init(struct walk *walk, enum runs_list list, int shard)
+{
+    bool goes_up = list == RUNS_DELAYED;
+
+    *walk = (struct walk){
+        .list = list,
+        .shard = shard,
+        .last_ms = goes_up ? INT64_MAX : INT64_MIN,
+        .place = { .at_ms = goes_up ? 0 : INT64_MAX },
+    };
+}
+
+/* These are short, and in no order that lasts. */
+static bool is_by_position(enum runs_list list)
+{
+    return list == RUNS_OWNED || list == RUNS_BEHIND;
+}
+
+static int list_by_position(struct redis_store *store, const struct walk *walk, size_t limit, struct listed_run **ret_runs, size_t *ret_count)
+{
+    AUTO_FREE struct run_id *ids = NULL;
+    size_t count = 0;
+    int status = runs_list(store, walk->list, walk->shard, walk->place.skip, limit, &ids, &count);
+
+    if (status != 0)
+        return status;
+    *ret_runs = xcalloc(count + 1, sizeof(**ret_runs));
+    for (size_t i = 0; i < count; i++)
+        (*ret_runs)[i] = (struct listed_run){ .id = ids[i], .after = { .skip = walk->place.skip + i + 1 } };
+    *ret_count = count;
+    return 0;
+}
+
+static int list_next(struct redis_store *store, const struct walk *walk, size_t limit, struct listed_run **ret_runs, size_t *ret_count)
+{
+    if (is_by_position(walk->list))
+        return list_by_position(store, walk, limit, ret_runs, ret_count);
+    return runs_list_on(store, walk->list, walk->shard, walk->place, walk->last_ms, limit, ret_runs, ret_count);
+}
+
+int walk_on(struct walk *walk, struct redis_store *store, size_t most, bool (*look)(void *context, const struct row *row), void *context)
 {
     bool goes_on = true;
 
-    *ret_next = first;
-    *ret_is_end = false;
-    while (goes_on && most > 0) {
-        AUTO_FREE struct run_id *ids = NULL;
+    while (goes_on && most > 0 && !walk->is_end) {
+        AUTO_FREE struct listed_run *runs = NULL;
         AUTO_REPLY reply = NULL;
         size_t wanted = most < ROWS ? most : ROWS;
         size_t count = 0;
-        int status = runs_list(store, list, shard, *ret_next, wanted, &ids, &count);
+        int status = list_next(store, walk, wanted, &runs, &count);
         if (status == 0 && count > 0)
-            status = read_records(store, shard, ids, count, &reply);
+            status = read_records(store, walk, runs, count, &reply);
         if (status != 0)
             return status;
-        for (size_t i = 0; i < count && i < reply->elements && goes_on; i++) {
-            struct row row = { .place = *ret_next };
-            memcpy(row.id, ids[i].text, sizeof(row.id));
-            goes_on = look_at(store, &row, reply->element[i], look, context);
-            ++*ret_next;
+        size_t seen = 0;
+        for (; seen < count && seen < reply->elements && goes_on; seen++) {
+            walk->place = runs[seen].after;
+            struct row row = { .after = walk->place };
+            memcpy(row.id, runs[seen].id.text, sizeof(row.id));
+            goes_on = look_at(store, &row, reply->element[seen], look, context);
         }
-        if (goes_on && count < wanted) {
-            *ret_is_end = true;
-            return 0;
-        }
+        walk->is_end = seen == count && count < wanted;
         most -= wanted;
     }
     return 0;
 }
+
+/* ---- JSON ---------------------------------------------------------------------------------------- */
 
 static void put_time(struct json_out *out, const char *name, int64_t at_ms)
 {

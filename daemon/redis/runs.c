@@ -191,37 +191,40 @@ static char *score_text(int64_t at_ms)
     return at_ms == INT64_MAX ? xstrdup("+inf") : at_ms == INT64_MIN ? xstrdup("-inf") : xasprintf("%" PRId64, at_ms);
 }
 
-static void place_pass(struct runs_place *place, int64_t at_ms)
-{
-    place->skip = at_ms == place->at_ms ? place->skip + 1 : 1;
-    place->at_ms = at_ms;
-}
-
-int runs_list_on(struct redis_store *store, enum runs_list list, int shard, struct runs_place *place, int64_t last_ms,
+int runs_list_on(struct redis_store *store, enum runs_list list, int shard, struct runs_place place, int64_t last_ms,
                  size_t limit, struct listed_run **ret_runs, size_t *ret_count)
 {
     AUTO_REPLY reply = NULL;
     AUTO_FREE char *key = keys_format(store_prefix(store, shard), "%s", SORTED[list].key);
-    AUTO_FREE char *from = score_text(place->at_ms);
+    AUTO_FREE char *from = score_text(place.at_ms);
     AUTO_FREE char *to = score_text(last_ms);
-    AUTO_FREE char *skip = xasprintf("%zu", place->skip);
+    AUTO_FREE char *skip = xasprintf("%zu", place.skip);
     AUTO_FREE char *most = xasprintf("%zu", limit);
 
     assert(is_sorted(list));
     int status = store_commandf(store, shard, &reply, "%s %s %s %s WITHSCORES LIMIT %s %s", SORTED[list].by_score, key, from, to, skip, most);
     if (status != 0)
         return status;
-    *ret_runs = xcalloc(reply->elements / 2 + 1, sizeof(**ret_runs));
-    *ret_count = 0;
-    for (size_t i = 0; i + 1 < reply->elements; i += 2) {
-        struct listed_run run = { .at_ms = (int64_t)strtod(reply->element[i + 1]->str, NULL) };
-        place_pass(place, run.at_ms);
-        if (reply->element[i]->len != RUN_ID_LENGTH)
-            continue;
-        memcpy(run.id.text, reply->element[i]->str, RUN_ID_LENGTH + 1);
-        (*ret_runs)[(*ret_count)++] = run;
+    *ret_count = reply->elements / 2;
+    *ret_runs = xcalloc(*ret_count + 1, sizeof(**ret_runs));
+    for (size_t i = 0; i < *ret_count; i++) {
+        int64_t at_ms = (int64_t)strtod(reply->element[2 * i + 1]->str, NULL);
+        place = (struct runs_place){ .at_ms = at_ms, .skip = at_ms == place.at_ms ? place.skip + 1 : 1 };
+        (*ret_runs)[i].after = place;
+        (void)snprintf((*ret_runs)[i].id.text, sizeof((*ret_runs)[i].id.text), "%s", reply->element[2 * i]->str);
     }
     return 0;
+}
+
+int runs_newest_since(struct redis_store *store, int shard, int64_t *ret_since_ms)
+{
+    AUTO_REPLY reply = NULL;
+    AUTO_FREE char *key = keys_format(store_prefix(store, shard), "%s", SORTED[RUNS_NEWEST].key);
+    int status = store_commandf(store, shard, &reply, "ZRANGE %s 0 0 WITHSCORES", key);
+
+    if (status == 0)
+        *ret_since_ms = reply->elements == 2 ? (int64_t)strtod(reply->element[1]->str, NULL) : INT64_MAX;
+    return status;
 }
 
 /* ---- changes ----------------------------------------------------------------------------------- */

@@ -45,22 +45,24 @@ int runs_list(struct redis_store *store, enum runs_list list, int shard, size_t 
 /* How many a shard's list has; of RUNS_OWNED and RUNS_BEHIND that is not known. */
 int runs_count(struct redis_store *store, enum runs_list list, int shard, uint64_t *ret_count) MUST_CHECK;
 
-/* A run in a list, and what it is listed by: when it began, is due, or ended. */
-struct listed_run {
-    struct run_id id;
-    int64_t at_ms;
-};
-
 /* Between two calls lists grow and shrink at both ends; this place stays where it is. */
 struct runs_place {
     int64_t at_ms;   /* INT64_MAX: the start of a list that goes back in time; RUNS_DELAYED begins at 0 */
     size_t skip;     /* so many of that very time are behind us */
 };
 
-/* At most `limit` runs from `place` on, in runs_list()'s order, none beyond `last_ms`; `place` moves behind
- * them. Not for RUNS_OWNED and RUNS_BEHIND. The caller frees. */
-int runs_list_on(struct redis_store *store, enum runs_list list, int shard, struct runs_place *place, int64_t last_ms,
+struct listed_run {
+    struct run_id id;
+    struct runs_place after;   /* its at_ms is what the run is listed by: when it began, is due, or ended */
+};
+
+/* At most `limit` runs from `place` on, in runs_list()'s order, none beyond `last_ms`. Not for RUNS_OWNED and
+ * RUNS_BEHIND. The caller frees. */
+int runs_list_on(struct redis_store *store, enum runs_list list, int shard, struct runs_place place, int64_t last_ms,
                  size_t limit, struct listed_run **ret_runs, size_t *ret_count) MUST_CHECK;
+
+/* When the oldest run of RUNS_NEWEST began: what began earlier stands in the other lists alone. INT64_MAX: it is empty. */
+int runs_newest_since(struct redis_store *store, int shard, int64_t *ret_since_ms) MUST_CHECK;
 
 enum runs_change { RUNS_CHANGED, RUNS_ASKED /* its worker ends it */, RUNS_IN_VAIN /* not in a state for it */ };
 

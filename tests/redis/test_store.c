@@ -577,17 +577,19 @@ Test(store, a_key_whose_run_was_lost_is_free_again)
 
 struct key_set *key_set_create(void);
 
-/* As many of "newest" as `limit`, from `place` on: the ids' first letters of those of sample_init(0…). */
+/* As many of "newest" as `limit`, from `place` on, which moves: when they began, as sample_init() counts. */
 static const char *newest_on(struct runs_place *place, size_t limit)
 {
     static char text[200];
     AUTO_FREE struct listed_run *runs = NULL;
     size_t count = 0, length = 0;
 
-    cr_assert_eq(runs_list_on(redis.store, RUNS_NEWEST, 0, place, INT64_MIN, limit, &runs, &count), 0);
+    cr_assert_eq(runs_list_on(redis.store, RUNS_NEWEST, 0, *place, INT64_MIN, limit, &runs, &count), 0);
     text[0] = '\0';
-    for (size_t i = 0; i < count; i++)
-        length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%lld", i > 0 ? " " : "", (long long)(runs[i].at_ms - 1700000000000));
+    for (size_t i = 0; i < count; i++) {
+        *place = runs[i].after;
+        length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%lld", i > 0 ? " " : "", (long long)(place->at_ms - 1700000000000));
+    }
     return text;
 }
 
