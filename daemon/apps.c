@@ -110,6 +110,16 @@ size_t apps_function_room(const struct daemon *daemon)
     return daemon->inngest != NULL ? INNGEST_FUNCTIONS_MAX : 0;
 }
 
+void apps_each_function(void *context, void (*each)(void *each_context, const struct function *function), void *each_context)
+{
+    const struct daemon *daemon = context;
+
+    for (size_t i = 0; i < daemon->loaded->functions.count; i++)
+        each(each_context, daemon->loaded->functions.items[i]);
+    if (daemon->inngest != NULL)
+        inngest_each_function(daemon->inngest, each, each_context);
+}
+
 int apps_start(struct daemon *daemon, struct error *ret_error)
 {
     return daemon->inngest != NULL ? inngest_start(daemon->inngest, ret_error) : 0;

@@ -299,8 +299,8 @@ static int start_page(struct daemon *daemon, struct error *ret_error)
 {
     const struct page_settings settings = {
         .config = daemon->config,
-        .functions = daemon->loaded->functions.items,
-        .function_count = daemon->loaded->functions.count,
+        .each_function = apps_each_function,
+        .function_room = daemon->loaded->functions.count + apps_function_room(daemon),
         .dispatch = daemon->dispatch,
         .producer = daemon->producer,
         .consumer = &daemon->consumer,

@@ -64,6 +64,8 @@ bool daemon_is_ready(void *daemon, char *ret_reason, size_t size);
 /* apps.c: the programs that register functions over HTTP; nothing where the config does not want them. */
 void apps_create(struct daemon *daemon);
 size_t apps_function_room(const struct daemon *daemon);
+/* Those of modules, then those of apps. `context` is the daemon. */
+void apps_each_function(void *context, void (*each)(void *each_context, const struct function *function), void *each_context);
 int apps_start(struct daemon *daemon, struct error *ret_error) MUST_CHECK;
 /* gauges.c: what /metrics tells. Any thread. */
 void daemon_write_metrics(void *daemon, struct metrics_page *page);

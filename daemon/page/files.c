@@ -24,6 +24,7 @@ static const struct {
     { "/web/overview.js", JS, web_overview },
     { "/web/functions.js", JS, web_functions },
     { "/web/runs.js", JS, web_runs },
+    { "/web/list.js", JS, web_list },
     { "/web/run.js", JS, web_run },
     { "/web/failed.js", JS, web_failed },
     { "/web/send.js", JS, web_send },

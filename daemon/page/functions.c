@@ -41,13 +41,13 @@ static void put_us(struct json_out *out, const char *name, double ms)
 }
 
 /* Of the last five minutes, or since the start. */
-static void put_recent(struct page *page, size_t index, struct json_out *out)
+static void put_recent(const struct page *page, size_t index, struct json_out *out)
 {
     struct function_counts now;
     struct function_counts before = { 0 };
     int64_t since_ms = 0;
 
-    dispatch_function_counts(page->settings.dispatch, page->settings.functions[index]->index, &now);
+    dispatch_function_counts(page->settings.dispatch, index, &now);
     json_out_open(out, "totals", '{');
     json_out_number(out, "completed", (int64_t)now.completed);
     json_out_number(out, "failed", (int64_t)now.failed);
@@ -83,26 +83,38 @@ static void put_settings(const struct function *function, struct json_out *out)
     json_out_bool(out, "on_failure", function->on_failure != NULL);
 }
 
+struct telling {
+    const struct page *page;
+    struct json_out *out;
+};
+
+static void put_function(void *context, const struct function *first)
+{
+    const struct telling *telling = context;
+    const struct function *function = function_newest(first);
+    struct json_out *out = telling->out;
+
+    json_out_open(out, NULL, '{');
+    json_out_text(out, "id", function->id);
+    json_out_text(out, "event", function->event);
+    json_out_text(out, "topic", function->topic);
+    json_out_text(out, "module", function->module->declared->name);
+    put_settings(function, out);
+    put_recent(telling->page, function->index, out);
+    json_out_close(out, '{');
+}
+
 void page_functions(void *context, const struct web_request *request, struct web_reply *reply)
 {
-    struct page *page = context;
+    const struct page *page = context;
     struct json_out out;
+    struct telling telling = { page, &out };
 
     (void)request;
     json_out_init(&out);
     json_out_open(&out, NULL, '{');
     json_out_open(&out, "functions", '[');
-    for (size_t i = 0; i < page->settings.function_count; i++) {
-        const struct function *function = function_newest(page->settings.functions[i]);
-        json_out_open(&out, NULL, '{');
-        json_out_text(&out, "id", function->id);
-        json_out_text(&out, "event", function->event);
-        json_out_text(&out, "topic", function->topic);
-        json_out_text(&out, "module", function->module->declared->name);
-        put_settings(function, &out);
-        put_recent(page, i, &out);
-        json_out_close(&out, '{');
-    }
+    page->settings.each_function(page->settings.context, put_function, &telling);
     json_out_close(&out, '[');
     json_out_open(&out, "topics", '[');
     for (const char *const *topic = page->settings.config->topics; *topic != NULL; topic++)

@@ -156,13 +156,25 @@ static void remember(struct page *page, struct past_point *point)
     past_add(page->past, point);
 }
 
+struct counting {
+    struct dispatch *dispatch;
+    struct function_counts *counts;   /* by a function's index */
+};
+
+static void count_function(void *context, const struct function *function)
+{
+    const struct counting *counting = context;
+
+    dispatch_function_counts(counting->dispatch, function->index, &counting->counts[function->index]);
+}
+
 static void remember_functions(struct page *page)
 {
     const struct page_settings *settings = &page->settings;
-    AUTO_FREE struct function_counts *counts = xcalloc(settings->function_count + 1, sizeof(*counts));
+    AUTO_FREE struct function_counts *counts = xcalloc(settings->function_room + 1, sizeof(*counts));
+    struct counting counting = { settings->dispatch, counts };
 
-    for (size_t i = 0; i < settings->function_count; i++)
-        dispatch_function_counts(settings->dispatch, settings->functions[i]->index, &counts[i]);
+    settings->each_function(settings->context, count_function, &counting);
     past_add_functions(page->past, clock_wall_ms(), counts);
 }
 
@@ -208,7 +220,7 @@ struct page *page_create(const struct page_settings *settings)
     page->settings = *settings;
     page->settings.store.on_new_incarnation = NULL;
     page->settings.store.context = NULL;
-    page->past = past_create(settings->function_count);
+    page->past = past_create(settings->function_room);
     page->store = store_create(&page->settings.store);
     page->route_count = ROUTE_COUNT;
     (void)pthread_mutex_init(&page->lock, NULL);

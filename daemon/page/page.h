@@ -24,8 +24,9 @@ struct page;
 /* What is pointed to outlives the page. */
 struct page_settings {
     const struct config *config;
-    const struct function *const *functions;
-    size_t function_count;
+    /* All there are now, those of apps too; any thread. Their `index` is below `function_room`. */
+    void (*each_function)(void *context, void (*each)(void *each_context, const struct function *function), void *each_context);
+    size_t function_room;
     struct dispatch *dispatch;
     struct producer *producer;
     const _Atomic(struct consumer *) *consumer;  /* NULL until there is one */
