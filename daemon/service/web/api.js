@@ -20,12 +20,16 @@ export const get = async (path, parameters = {}) => {
   return answer(await fetch(query ? `${path}?${query}` : path, { cache: "no-store" }));
 };
 
-function askToken() {
+function askToken(why) {
   const dialog = document.getElementById("asking");
   const input = document.getElementById("token");
+  const again = document.getElementById("asking-again");
   input.value = "";
+  again.textContent = why;
+  again.hidden = why === "";
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes" ? input.value : null), { once: true });
+    document.getElementById("asking-left").onclick = () => dialog.close("no");
     dialog.returnValue = "no";
     dialog.showModal();
   });
@@ -38,19 +42,18 @@ async function send(path, body) {
   return answer(await fetch(path, { method: "POST", headers, body: JSON.stringify(body) }));
 }
 
+// Asks for the token until it is right, or the person leaves it.
 export async function post(path, body = {}) {
-  try {
-    return await send(path, body);
-  } catch (error) {
-    if (error.status !== 401) throw error;
-  }
-  const token = await askToken();
-  if (token === null) throw new Error("Nothing was changed.");
-  sessionStorage.setItem(KEPT, token);
-  try {
-    return await send(path, body);
-  } catch (error) {
-    if (error.status === 401) sessionStorage.removeItem(KEPT);
-    throw error;
+  for (let why = ""; ;) {
+    try {
+      return await send(path, body);
+    } catch (error) {
+      if (error.status !== 401) throw error;
+      if (sessionStorage.getItem(KEPT) !== null) why = "That is not the token.";
+      sessionStorage.removeItem(KEPT);
+    }
+    const token = await askToken(why);
+    if (token === null) throw new Error("Nothing was changed.");
+    sessionStorage.setItem(KEPT, token);
   }
 }

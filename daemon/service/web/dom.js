@@ -11,29 +11,37 @@ export function element(name, properties = {}, ...children) {
   return made;
 }
 
+// heads: a text, or { text, class, sort }; rows: of each, in that order, a text, a node, nodes, or { text, class }.
+// The roles are said, since on a phone it is laid out as cards and browsers then forget them.
 export function table(heads, rows, label) {
-  const cell = (name, content) => {
-    const { text, ...properties } = content !== null && typeof content === "object" && !(content instanceof Node) ? content : { text: content };
-    return element(name, properties, text instanceof Node || Array.isArray(text) ? text : String(text ?? ""));
+  const columns = heads.map((head) => (typeof head === "string" ? { text: head } : head));
+  const head = columns.map((column) => element("th", { scope: "col", role: "columnheader", class: column.class, "aria-sort": column.sort },
+    column.text, column.sort ? element("span", { "aria-hidden": "true" }, column.sort === "descending" ? " ▾" : " ▴") : null));
+  const cell = (content, column) => {
+    const { text, ...properties } = content !== null && typeof content === "object" && !(content instanceof Node) && !Array.isArray(content) ? content : { text: content };
+    return element("td", { role: "cell", class: column.class, "data-label": typeof column.text === "string" ? column.text : null, ...properties },
+      text instanceof Node || Array.isArray(text) ? text : String(text ?? ""));
   };
-  return element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label },
-    element("table", {},
-      element("thead", {}, element("tr", {}, heads.map((head) => {
-        const made = cell("th", head);
-        made.setAttribute("scope", "col");
-        return made;
-      }))),
-      element("tbody", {}, rows.map((row) => element("tr", {}, row.map((content) => cell("td", content)))))));
+  return element("div", { class: "sheet scroll", tabindex: 0, role: "region", "aria-label": label },
+    element("table", { role: "table" },
+      element("thead", { role: "rowgroup" }, element("tr", { role: "row" }, head)),
+      element("tbody", { role: "rowgroup" }, rows.map((row) => element("tr", { role: "row" }, row.map((content, i) => cell(content, columns[i])))))));
 }
 
 export const status = (word, is_behind) => element("span", { class: `status ${word}` }, is_behind ? "in line" : word);
 
-export const runLink = (id) => element("a", { href: `#/runs/${encodeURIComponent(id)}`, class: "code whole" }, id.slice(0, 12));
+export const runLink = (id) => element("a", { href: `#/runs/${encodeURIComponent(id)}`, class: "code" }, id.slice(0, 12));
+
+// One line of it, however long it is; the whole on hover.
+export const line = (text, kind = "") => element("div", { class: `line ${kind}`, title: text.length > 24 ? text.slice(0, 500) : null }, text);
+
+export const facts = (pairs) => element("dl", { class: "facts" }, pairs.filter(([, value]) => value !== null && value !== undefined)
+  .map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
 
 export function say(text) {
-  const line = element("p", {}, text);
-  document.getElementById("said").append(line);
-  setTimeout(() => line.remove(), 6000);
+  const said = element("p", {}, text);
+  document.getElementById("said").append(said);
+  setTimeout(() => said.remove(), 6000);
 }
 
 export const json = (value) => JSON.stringify(value, null, 2);

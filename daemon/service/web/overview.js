@@ -6,6 +6,8 @@ import { setClock } from "./time.js";
 
 const EVERY_MS = 5000;
 const [AT, EVENTS, COMPLETED, FAILED, RETRIED, DELAYED, LAG, BUSY] = [0, 1, 2, 3, 4, 5, 6, 7];
+const RATES = [["events", EVENTS], ["completed", COMPLETED], ["failed", FAILED], ["retried", RETRIED]];
+const LEVELS = [["delayed", DELAYED], ["lag", LAG], ["busy", BUSY]];
 
 const NUMBER = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
 const lagOf = (now) => now.partitions.reduce((sum, partition) => sum + partition.lag, 0);
@@ -19,71 +21,80 @@ const levels = (past, column) => past.map((point) => [point[AT], point[column]])
 
 function tile(title, is_bad) {
   const number = element("div", { class: "number" }, "–");
-  const under = element("div", { class: "under" }, "");
+  const under = element("span", {}, "");
+  const most = element("span", {}, "");
   const line = chart(title, is_bad);
-  return { root: element("section", { class: "tile", "aria-label": title }, element("h2", {}, title), number, under, line.svg), number, under, line };
+  return { root: element("section", { class: "sheet tile", "aria-label": title }, element("h2", {}, title), number,
+    element("div", { class: "under" }, under, most), line.svg), number, under, most, line };
 }
 
 const put = (node, text) => {
   if (node.textContent !== text) node.textContent = text;
 };
 
-function partitionRows(now) {
-  return now.partitions.map((partition) => [partition.topic, { text: partition.partition, class: "amount" },
-    { text: NUMBER.format(partition.lag), class: "amount" }, { text: NUMBER.format(partition.in_flight), class: "amount" },
-    element("span", { class: partition.is_stalled ? "status bad" : "status good" }, partition.is_stalled ? "does not move" : "moves")]);
+function healthTile(names) {
+  const places = Object.fromEntries(names.map((name) => [name, element("span", { class: "status" }, "–")]));
+  const root = element("section", { class: "sheet tile", "aria-label": "Health" }, element("h2", {}, "Health"),
+    element("dl", { class: "pairs" }, names.map((name) => [element("dt", {}, name), element("dd", {}, places[name])])));
+  return { root, places };
 }
+
+const PARTITION_HEADS = ["Topic", ...["Partition", "Lag", "In flight", "Committed", "End"].map((text) => ({ text, class: "amount" })), "State"];
+
+const partitionTable = (now) => table(PARTITION_HEADS, now.partitions.map((partition) => [
+  partition.topic, String(partition.partition), NUMBER.format(partition.lag), NUMBER.format(partition.in_flight),
+  partition.committed < 0 ? "–" : NUMBER.format(partition.committed), partition.end < 0 ? "–" : NUMBER.format(partition.end),
+  element("span", { class: partition.is_stalled ? "status bad" : "status good" }, partition.is_stalled ? "does not move" : "moves"),
+]), "Partitions");
 
 export async function show(view, { signal, health }) {
   const tiles = {
     events: tile("Events a second"), completed: tile("Completed a second"), failed: tile("Failed a second", true),
     retried: tile("Retried a second", true), delayed: tile("Delayed"), lag: tile("Lag, all partitions"), busy: tile("Threads busy"),
   };
-  const kafka = element("span", { class: "status" }, "–");
-  const redis = element("span", { class: "status" }, "–");
+  const { root: healthRoot, places } = healthTile(["Kafka", "Redis"]);
   const alarm = element("p", { class: "alarm", hidden: true, role: "alert" });
-  const partitions = element("div");
-  const healthTile = element("section", { class: "tile", "aria-label": "Health" }, element("h2", {}, "Health"),
-    element("dl", { class: "facts" }, element("dt", {}, "Kafka"), element("dd", {}, kafka), element("dt", {}, "Redis"), element("dd", {}, redis)));
-  view.append(element("h1", {}, "Overview"), alarm, element("div", { class: "tiles" }, Object.values(tiles).map((one) => one.root), healthTile),
-    element("h2", {}, "Partitions"), partitions);
+  const partitions = element("div", { class: "partitions" });
+  const count = element("span", { class: "faint" });
 
   let past = [];
   let previous = null;
 
   const draw = (now) => {
     const points = [...past, row(now)];
-    for (const [name, column] of [["events", EVENTS], ["completed", COMPLETED], ["failed", FAILED], ["retried", RETRIED]]) {
-      tiles[name].line.draw(rates(points, column), now.now_ms);
+    for (const [name, column] of RATES) {
+      put(tiles[name].most, `at most ${NUMBER.format(tiles[name].line.draw(rates(points, column), now.now_ms))}`);
       put(tiles[name].under, `${NUMBER.format(now.totals[name])} in all`);
     }
-    for (const [name, column] of [["delayed", DELAYED], ["lag", LAG], ["busy", BUSY]]) tiles[name].line.draw(levels(points, column), now.now_ms);
+    for (const [name, column] of LEVELS) put(tiles[name].most, `at most ${NUMBER.format(tiles[name].line.draw(levels(points, column), now.now_ms))}`);
+  };
+
+  const tellRates = (now) => {
+    const seconds = (now.now_ms - previous.now_ms) / 1000;
+    for (const [name] of RATES) put(tiles[name].number, NUMBER.format(Math.max(0, (now.totals[name] - previous.totals[name]) / seconds)));
   };
 
   const tell = (now) => {
     setClock(now.now_ms);
     health(now);
-    if (previous !== null && now.now_ms > previous.now_ms) {
-      const seconds = (now.now_ms - previous.now_ms) / 1000;
-      for (const name of ["events", "completed", "failed", "retried"])
-        put(tiles[name].number, NUMBER.format(Math.max(0, (now.totals[name] - previous.totals[name]) / seconds)));
-    }
+    if (previous !== null && now.now_ms > previous.now_ms) tellRates(now);
     put(tiles.delayed.number, NUMBER.format(now.delayed));
+    put(tiles.delayed.under, "due later");
     put(tiles.lag.number, NUMBER.format(lagOf(now)));
-    put(tiles.busy.number, `${now.threads_busy} of ${now.threads}`);
-    put(tiles.delayed.under, "retries and sleeps, due later");
     put(tiles.lag.under, `${NUMBER.format(now.in_flight)} in flight`);
-    put(tiles.busy.under, now.threads_stuck > 0 ? `${now.threads_stuck} stuck past their timeout` : `${now.queued} wait`);
-    for (const [node, is_up] of [[kafka, now.kafka_up], [redis, now.redis_up]]) {
-      put(node, is_up ? "works" : "does not answer");
-      node.className = is_up ? "status good" : "status bad";
+    put(tiles.busy.number, `${now.threads_busy} of ${now.threads}`);
+    put(tiles.busy.under, now.threads_stuck > 0 ? `${now.threads_stuck} stuck` : `${NUMBER.format(now.queued)} in the queue`);
+    for (const [name, is_up] of [["Kafka", now.kafka_up], ["Redis", now.redis_up]]) {
+      put(places[name], is_up ? "works" : "does not answer");
+      places[name].className = is_up ? "status good" : "status bad";
     }
     alarm.hidden = now.is_ready;
     put(alarm, now.is_ready ? "" : now.reason);
     if (past.length === 0 || now.now_ms - past[past.length - 1][AT] >= EVERY_MS) past.push(row(now));
     past = past.filter((point) => point[AT] >= now.now_ms - SPAN_MS);
     draw(now);
-    const shown = table(["Topic", { text: "Partition", class: "amount" }, { text: "Lag", class: "amount" }, { text: "In flight", class: "amount" }, ""], partitionRows(now), "Partitions");
+    put(count, now.partition_count > now.partitions.length ? `${now.partitions.length} of ${now.partition_count}` : `${now.partition_count}`);
+    const shown = partitionTable(now);
     if (partitions.textContent !== shown.textContent) partitions.replaceChildren(shown);
     previous = now;
   };
@@ -91,6 +102,8 @@ export async function show(view, { signal, health }) {
   const first = await get("/api/overview");
   if (signal.aborted) return;
   past = first.past;
+  view.append(element("h1", {}, "Overview ", element("span", { class: "faint" }, "now, and the last 15 minutes")), alarm, element("div", { class: "tiles" }, Object.values(tiles).map((one) => one.root), healthRoot),
+    element("h2", {}, "Partitions ", count), partitions);
   tell(first);
   const live = new EventSource("/api/live");
   live.onmessage = (message) => tell(JSON.parse(message.data));

@@ -1,8 +1,9 @@
 // One run: what happened, when, and what comes next.
 import { get, post } from "./api.js";
-import { element, json, say, status } from "./dom.js";
+import { element, facts, json, say, status, table } from "./dom.js";
 import { due, duration, now, setClock, time } from "./time.js";
 
+const ENDED = ["completed", "failed", "cancelled"];
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
 function sendLine(run) {
@@ -10,75 +11,135 @@ function sendLine(run) {
   return `stepctl send ${quoted(run.event.name)} ${quoted(JSON.stringify(run.event.data))} --topic ${quoted(run.topic)}${key}`;
 }
 
-// [{name, kind, from_ms, to_ms, text}], in order of time.
-function spans(run) {
-  const found = [];
-  for (const step of run.steps)
-    found.push({ name: step.id, kind: step.status, from_ms: step.started_ms, to_ms: step.until_ms ?? step.ended_ms ?? now(),
-      text: step.until_ms && step.until_ms > now() ? due(step.until_ms) : duration((step.until_ms ?? step.ended_ms ?? now()) - step.started_ms) });
-  run.attempts.forEach((attempt, i) => {
+/* ---- the timeline ---- */
+
+// A lane has a name and bars, in order of time: { kind, from_ms, to_ms }; `text` says how it went.
+function attemptLanes(run) {
+  return run.attempts.map((attempt, i) => {
     const end_ms = attempt.started_ms + attempt.duration_ms;
     const next = run.attempts[i + 1];
-    found.push({ name: `attempt ${attempt.attempt}`, kind: attempt.error === null ? "completed" : "failed", from_ms: attempt.started_ms, to_ms: end_ms,
-      text: duration(attempt.duration_ms) });
-    if (attempt.due_ms !== null)
-      found.push({ name: "waits", kind: "wait", from_ms: end_ms, to_ms: next ? next.started_ms : attempt.due_ms,
-        text: !next && attempt.due_ms > now() ? due(attempt.due_ms) : duration((next ? next.started_ms : attempt.due_ms) - end_ms) });
+    const bars = [{ kind: attempt.error === null ? "completed" : "failed", from_ms: attempt.started_ms, to_ms: end_ms }];
+    const text = [attempt.error === null ? duration(attempt.duration_ms) : `failed, ${duration(attempt.duration_ms)}`];
+    if (attempt.due_ms !== null) {
+      const until_ms = next ? next.started_ms : attempt.due_ms;
+      bars.push({ kind: "wait", from_ms: end_ms, to_ms: until_ms });
+      text.push("; next ", !next && !ENDED.includes(run.status) ? due(attempt.due_ms) : `after ${duration(until_ms - end_ms)}`);
+    }
+    return { name: `Attempt ${attempt.attempt}`, from_ms: attempt.started_ms, bars, text };
   });
-  return found.filter((span) => span.from_ms !== null).sort((a, b) => a.from_ms - b.from_ms);
+}
+
+function stepLanes(run) {
+  return run.steps.filter((step) => step.started_ms !== null).map((step) => {
+    const to_ms = step.until_ms ?? step.ended_ms ?? now();
+    const text = step.until_ms > now() && !ENDED.includes(run.status) ? due(step.until_ms) : step.status === "running" ? "running" : duration(to_ms - step.started_ms);
+    return { name: step.id, is_step: true, from_ms: step.started_ms, bars: [{ kind: step.until_ms ? "wait" : step.status, from_ms: step.started_ms, to_ms }],
+      text: [step.status === "failed" ? "failed, " : "", text] };
+  });
+}
+
+const LATER = 4; // times as long as all that was: what is to come then gets a quarter, and what was stays to be seen
+
+// From a time to its place, 0 … 1.
+function scale(run, lanes) {
+  const from = Math.min(...lanes.map((lane) => lane.from_ms));
+  const ends = lanes.flatMap((lane) => lane.bars.map((one) => one.to_ms));
+  const to = Math.max(from + 1, ...ends);
+  const last = Math.max(from + 1, ...run.attempts.map((attempt) => attempt.started_ms + attempt.duration_ms));
+  const is_split = run.due_ms !== null && to === run.due_ms && to - last > LATER * (last - from);
+  const place = is_split ? (at) => (at <= last ? (0.75 * (at - from)) / (last - from) : 0.75 + (0.25 * (at - last)) / (to - last)) : (at) => (at - from) / (to - from);
+  const ticks = (is_split ? [0, 1 / 3, 2 / 3, 1].map((part) => (last - from) * part).concat(to - from) : [0, 0.25, 0.5, 0.75, 1].map((part) => (to - from) * part));
+  return { place, ticks: ticks.map((after_ms) => [place(from + after_ms), after_ms]) };
+}
+
+const percent = (part) => `${(100 * part).toFixed(2)}%`;
+
+function bar({ kind, from_ms, to_ms }, place) {
+  const made = element("div", { class: `bar ${kind}` });
+  made.style.left = percent(place(from_ms));
+  made.style.width = percent(place(to_ms) - place(from_ms));
+  return made;
+}
+
+function tick([place, after_ms]) {
+  const made = element("span", {}, after_ms === 0 ? "0" : `+${duration(Number(after_ms.toPrecision(3)))}`);
+  made.style.left = percent(place);
+  return made;
 }
 
 function timeline(run) {
-  const all = spans(run);
-  if (all.length === 0) return element("p", { class: "faint" }, "Nothing has ended yet.");
-  const from = Math.min(...all.map((span) => span.from_ms));
-  const to = Math.max(from + 1, ...all.map((span) => span.to_ms));
-  return element("ol", { class: "bars", "aria-label": "Timeline" }, all.map((span) => {
-    const bar = element("div", { class: `bar ${span.kind}` });
-    bar.style.left = `${(100 * (span.from_ms - from)) / (to - from)}%`;
-    bar.style.width = `${(100 * (span.to_ms - span.from_ms)) / (to - from)}%`;
-    return element("li", {}, element("span", { class: "name" }, span.name), element("div", { class: "track", "aria-hidden": "true" }, bar),
-      element("span", { class: "faint" }, span.kind === "failed" ? "failed, " : "", span.text));
-  }));
+  // A step begins in the millisecond in which its attempt does, or looks as if it did before.
+  const at = (lane) => lane.from_ms - (lane.is_step ? 0 : 5);
+  const lanes = [...attemptLanes(run), ...stepLanes(run)].sort((a, b) => at(a) - at(b));
+  if (lanes.length === 0) return element("p", { class: "faint" }, "Nothing has ended yet.");
+  const { place, ticks } = scale(run, lanes);
+  return element("div", { class: "sheet timeline" },
+    element("div", { class: "lane axis", "aria-hidden": "true" }, element("span", {}), element("div", { class: "ticks" }, ticks.map(tick)), element("span", {})),
+    element("ol", { "aria-label": "Timeline" }, lanes.map((lane) => element("li", { class: lane.is_step ? "lane step" : "lane" },
+      element("span", { class: "name", title: lane.name }, lane.name), element("div", { class: "track", "aria-hidden": "true" }, lane.bars.map((one) => bar(one, place))),
+      element("span", { class: "faint small" }, lane.text)))));
 }
 
-const failure = (error) => element("p", { class: "alarm" }, element("strong", {}, error.name), " ", error.message ?? "",
-  error.step ? element("span", {}, ` (step ${error.step})`) : null);
+/* ---- the rest ---- */
+
+const failure = (run) => element("p", { class: run.status === "failed" ? "alarm" : "note" }, run.status === "failed" ? "" : "Latest error: ",
+  element("strong", {}, run.error.name), ` ${run.error.message ?? ""}`, run.error.step ? ` (step ${run.error.step})` : "");
+
+const code = (label, value) => element("pre", { tabindex: 0, "aria-label": label }, value);
 
 function steps(run) {
   if (run.steps.length === 0) return [];
-  return [element("h2", {}, "Steps"), run.steps.map((step) => element("details", {},
-    element("summary", {}, element("strong", {}, step.id), " ", status(step.status), ` ${step.attempts} ${step.attempts === 1 ? "attempt" : "attempts"}`,
-      step.on_failure ? ", in on_failure" : ""),
-    step.error === null ? null : failure(step.error), element("pre", { tabindex: 0 }, json(step.output))))];
+  const rows = run.steps.map((step) => [
+    [element("strong", {}, step.id), step.on_failure ? element("span", { class: "faint" }, " in on_failure") : ""], status(step.status), String(step.attempts),
+    step.ended_ms !== null && step.started_ms !== null ? duration(step.ended_ms - step.started_ms) : "–",
+    step.error !== null ? element("span", {}, element("strong", { class: "bad" }, step.error.name), " ", step.error.message ?? "")
+      : step.output === null ? "" : element("details", { "data-key": step.id }, element("summary", {}, element("code", { class: "line" }, JSON.stringify(step.output).slice(0, 200))), code(`Result of ${step.id}`, json(step.output))),
+  ]);
+  return [element("h2", {}, "Steps"), table(["Step", "Status", { text: "Attempts", class: "amount" }, { text: "Took", class: "amount" }, "Result or error"], rows, "Steps")];
 }
 
-const facts = (pairs) => element("dl", { class: "facts" }, pairs.filter(([, value]) => value !== null).map(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]));
+function buttons(run, change) {
+  return element("div", { class: "row" },
+    element("button", { "data-key": "retry", disabled: !["failed", "cancelled"].includes(run.status), onclick: () => change("retry") }, "Retry"),
+    element("button", { "data-key": "cancel", disabled: ENDED.includes(run.status), onclick: () => change("cancel") }, "Cancel"));
+}
 
-const ENDED = ["completed", "failed", "cancelled"];
+function factsOf(run) {
+  return facts([["Begun", time(run.created_ms)], ["Due", run.due_ms === null ? null : [time(run.due_ms), ", ", due(run.due_ms)]],
+    ["Ended", run.ended_ms === null ? null : time(run.ended_ms)], ["Attempt", String(run.attempt)], ["Message", `${run.topic} [${run.partition}] @ ${run.offset}`],
+    ["Key", run.key], ["Taken over", run.takeovers > 0 ? `${run.takeovers} ${run.takeovers === 1 ? "time" : "times"}` : null]]);
+}
 
 function draw(view, run, is_behind, change) {
   const line = sendLine(run);
   view.replaceChildren(
-    element("h1", {}, `${run.function} `, status(run.status, is_behind)),
-    element("div", { class: "buttons" },
-      element("button", { class: "first", disabled: !["failed", "cancelled"].includes(run.status), onclick: () => change("retry") }, "Retry"),
-      element("button", { disabled: ENDED.includes(run.status), onclick: () => change("cancel") }, "Cancel")),
-    run.error === null ? "" : failure(run.error),
-    facts([["Run", element("span", { class: "code" }, run.id)], ["Begun", time(run.created_ms)], ["Due", run.due_ms === null ? null : element("span", {}, due(run.due_ms), ", ", time(run.due_ms))],
-      ["Ended", run.ended_ms === null ? null : time(run.ended_ms)], ["Attempt", String(run.attempt)],
-      ["From", element("a", { href: `#/runs?text=${encodeURIComponent(run.event.name)}` }, `${run.topic} [${run.partition}] @ ${run.offset}`)],
-      ["Key", run.key], ["Taken over", run.takeovers > 0 ? `${run.takeovers} times` : null]]),
+    element("div", { class: "row head" }, element("h1", {}, run.function, " ", status(run.status, is_behind)), buttons(run, change)),
+    element("p", { class: "code faint" }, run.id),
+    run.error === null ? "" : failure(run),
+    element("div", { class: "sheet pad" }, factsOf(run)),
     element("h2", {}, "Timeline"), timeline(run),
     ...steps(run).flat(),
-    element("h2", {}, "Event"),
-    facts([["Name", run.event.name], ["Id", run.event.id], ["Time", time(run.event.ts_ms)]]),
-    element("pre", { tabindex: 0, "aria-label": "Data" }, json(run.event.data)),
-    element("h2", {}, "Result"), element("pre", { tabindex: 0, "aria-label": "Result" }, json(run.output)),
+    element("div", { class: "halves" },
+      element("section", { "aria-labelledby": "event" }, element("h2", { id: "event" }, "Event"),
+        facts([["Name", element("a", { href: `#/runs?text=${encodeURIComponent(run.event.name)}` }, run.event.name)], ["Id", run.event.id], ["Time", time(run.event.ts_ms)]]),
+        code("Data", json(run.event.data))),
+      element("section", { "aria-labelledby": "result" }, element("h2", { id: "result" }, "Result"),
+        run.output === null ? element("p", { class: "faint" }, run.status === "completed" ? "None." : "None yet.") : code("Result", json(run.output)))),
     element("h2", {}, "Send it again"),
-    element("pre", { tabindex: 0, class: "line" }, line),
-    element("div", { class: "buttons" },
-      element("button", { onclick: () => navigator.clipboard.writeText(line).then(() => say("Copied."), () => say("The browser does not let it be copied.")) }, "Copy")));
+    element("div", { class: "copied" }, element("pre", { tabindex: 0, class: "send", "aria-label": "Command" }, line),
+      element("button", { "data-key": "copy", onclick: () => navigator.clipboard.writeText(line).then(() => say("Copied."), () => say("The browser does not let it be copied.")) }, "Copy")));
+}
+
+// What is drawn anew keeps the focus, and open what was.
+function keeping(view, redraw) {
+  const keyed = () => [...view.querySelectorAll("[data-key]")];
+  const open = new Set(keyed().filter((node) => node.open).map((node) => node.dataset.key));
+  const focused = document.activeElement?.closest?.("[data-key]")?.dataset.key;
+  redraw();
+  for (const node of keyed()) {
+    if (open.has(node.dataset.key)) node.open = true;
+    if (focused !== undefined && node.dataset.key === focused && !node.disabled) (node.querySelector("summary") ?? node).focus({ preventScroll: true });
+  }
 }
 
 export async function show(view, { signal, id }) {
@@ -88,7 +149,7 @@ export async function show(view, { signal, id }) {
     if (signal.aborted) return;
     setClock(now_ms);
     const text = JSON.stringify(run);
-    if (text !== shown) draw(view, run, is_behind, change);
+    if (text !== shown) keeping(view, () => draw(view, run, is_behind, change));
     shown = text;
   };
   const change = async (word) => {
