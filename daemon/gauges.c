@@ -163,13 +163,9 @@ static void add_row(void *context, const struct function *function)
 /* Each is read once, so that its samples belong together. */
 static struct function_rows read_functions(struct daemon *daemon)
 {
-    const struct functions *functions = &daemon->loaded->functions;
     struct function_rows rows = { .dispatch = daemon->dispatch };
 
-    for (size_t i = 0; i < functions->count; i++)
-        add_row(&rows, functions->items[i]);
-    if (daemon->inngest != NULL)
-        inngest_each_function(daemon->inngest, add_row, &rows);
+    apps_each_function(daemon, add_row, &rows);
     return rows;
 }
 
