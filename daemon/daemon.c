@@ -81,7 +81,7 @@ static int load_partition(void *context, const char *topic, int32_t partition, s
 {
     struct daemon *daemon = context;
 
-    if (!recovery_wait(daemon->recovery))
+    if (!recovery_wait(daemon->recovery) || (daemon->inngest != NULL && !inngest_wait(daemon->inngest)))
         return -ESHUTDOWN;
     int status = recovery_load(daemon->store, topic, partition, daemon->crashes);
     return status != 0 ? status : store_load_partition(daemon->store, topic, partition, keys, ret_taken, ret_count);

@@ -37,6 +37,7 @@ struct inngest {
     pthread_mutex_t lock;
     pthread_cond_t woken;
     bool is_stopping;      /* lock */
+    bool is_loaded;        /* lock; what others registered before is known */
 };
 
 /* ---- requests ------------------------------------------------------------------------------------- */
@@ -174,12 +175,31 @@ static bool wait_a_round(struct inngest *inngest)
     return goes_on;
 }
 
+static void say_loaded(struct inngest *inngest)
+{
+    (void)pthread_mutex_lock(&inngest->lock);
+    inngest->is_loaded = true;
+    (void)pthread_cond_broadcast(&inngest->woken);
+    (void)pthread_mutex_unlock(&inngest->lock);
+}
+
+bool inngest_wait(struct inngest *inngest)
+{
+    (void)pthread_mutex_lock(&inngest->lock);
+    while (!inngest->is_loaded && !inngest->is_stopping)
+        (void)pthread_cond_wait(&inngest->woken, &inngest->lock);
+    bool is_loaded = inngest->is_loaded;
+    (void)pthread_mutex_unlock(&inngest->lock);
+    return is_loaded;
+}
+
 static void *look_around(void *context)
 {
     struct inngest *inngest = context;
 
     for (unsigned round = 0;; round++) {
-        (void)!registry_refresh(inngest->registry); /* again in the next round */
+        if (registry_refresh(inngest->registry) == 0) /* else in the next round */
+            say_loaded(inngest);
         for (size_t i = 0; round % ASK_APPS_EVERY_ROUNDS == 0 && inngest->settings.apps[i] != NULL; i++)
             ask_app(inngest, i);
         if (!wait_a_round(inngest))
@@ -234,7 +254,7 @@ void inngest_stop(struct inngest *inngest)
         return;
     (void)pthread_mutex_lock(&inngest->lock);
     inngest->is_stopping = true;
-    (void)pthread_cond_signal(&inngest->woken);
+    (void)pthread_cond_broadcast(&inngest->woken);
     (void)pthread_mutex_unlock(&inngest->lock);
 }
 

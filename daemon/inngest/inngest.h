@@ -6,6 +6,7 @@
 #ifndef STEPD_INNGEST_INNGEST_H
 #define STEPD_INNGEST_INNGEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -61,6 +62,9 @@ struct inngest;
 struct inngest *inngest_create(const struct inngest_settings *settings);
 /* Starts the thread that looks at the shelf and asks the apps. 0, or negative errno with the reason. */
 int inngest_start(struct inngest *inngest, struct error *ret_error) MUST_CHECK;
+/* Until it is known what apps registered before: events that come sooner would find no function. False: it
+ * stops. Any thread. */
+bool inngest_wait(struct inngest *inngest);
 /* Before the shelf and the publisher stop. NULL is fine. */
 void inngest_stop(struct inngest *inngest);
 /* Once no attempt runs any more. NULL is fine. */

@@ -97,6 +97,28 @@ def kafkajs():
     return ["node", once("kafkajs", ["npm", "install", "--no-audit", "--no-fund"]) / "bench.js"]
 
 
+class App:
+    """A Node.js process of Inngest's SDK with one function, and what it says of itself."""
+
+    def __init__(self, kind, http):
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}/api/inngest"
+        folder = once("inngest", ["npm", "install", "--no-audit", "--no-fund"])
+        self.process = subprocess.Popen(["node", folder / "app.mjs", str(self.port), kind], env={**os.environ, "INNGEST_DEV": f"http://{http}"},
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def counts(self):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/counts", timeout=60) as answer:
+            return json.loads(answer.read())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+
 def in_environment(name):
     """A peer in Python, with an environment of its own."""
     folder = once(name, [sys.executable, "-m", "venv", "env"], ["env/bin/pip", "install", "-q", "-r", "requirements.txt"])
@@ -146,9 +168,9 @@ class Redis:
 class Daemon:
     """One stepd with one function of modules/bench.c, and the file in which that counts."""
 
-    def __init__(self, bench, folder, redis, topic, functions, group=None, **settings):
+    def __init__(self, bench, folder, redis, topic, functions, group=None, http=None, **settings):
         folder.mkdir(parents=True)
-        self.folder, self.http = folder, f"127.0.0.1:{free_port()}"
+        self.folder, self.http = folder, http or f"127.0.0.1:{free_port()}"
         every = ["noop", "by-key", "burn", "nap", "steps", "latency", "waits", "late"]
         config = {
             "kafka": {"bootstrap.servers": bench.kafka, "group.id": group or f"stepd-{os.urandom(4).hex()}", "auto.offset.reset": "earliest"},

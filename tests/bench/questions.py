@@ -3,6 +3,7 @@
 import json
 import subprocess
 import time
+import urllib.request
 from dataclasses import dataclass
 
 import contenders
@@ -12,6 +13,8 @@ from recorder import Recorder
 STEPS = 10
 THROUGHPUT = {"per_second": "a second", "cpu_s_per_million": "CPU s a million"}
 RATE = 1000
+SDK = {"per_second": "runs a second", "app_cores": "cores that the app's process used", "start_mb": "daemon at the first run, MB",
+       "daemon_mb": "daemon after the last, MB"}
 
 
 @dataclass
@@ -102,6 +105,10 @@ def jobs(options):
 
 def few_jobs(options):
     return max(100, options.jobs // STEPS)
+
+
+def few_runs(options):
+    return max(100, few_jobs(options) // STEPS)
 
 
 # ---- time ------------------------------------------------------------------------------------------------------
@@ -200,6 +207,58 @@ def cost_with(waiting):
     return measure
 
 
+# ---- functions of Inngest's SDKs -------------------------------------------------------------------------------
+
+
+def wait_for_app(daemon, app):
+    """Until the daemon has its functions: they outlast it."""
+    end = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://{daemon.http}/dev", timeout=5) as answer:
+                if json.loads(answer.read())["functions"]:
+                    return
+        except OSError:
+            pass
+        daemon.check()
+        if time.monotonic() > end:
+            raise CantBeHad("the app does not register")
+        time.sleep(0.1)
+
+
+def sdk_runs(kind, count_of):
+    """Runs of an app's function, of events that are in the topic already. The app's share of a core tells who was at
+    his bound."""
+    def measure(bench):
+        count = count_of(bench.options)
+        http = f"127.0.0.1:{contenders.free_port()}"
+        group = f"sdk-{bench.number}"
+        with Redis(bench.fresh("redis")) as redis, contenders.App(kind, http) as app:
+            settings = {"http": http, "group": group, "inngest": {"apps": [app.url], "topic": "none"}}
+            with Daemon(bench, bench.fresh("stepd"), redis, "none", [], **settings) as daemon:
+                wait_for_app(daemon, app)
+                daemon.stop()
+            topic = bench.topic_of(count)
+            settings["inngest"] = {"apps": [app.url], "topic": topic}
+            with Daemon(bench, bench.fresh("stepd"), redis, topic, [], **settings) as daemon:
+                return watch_app(daemon, app, count)
+    return measure
+
+
+def watch_app(daemon, app, count):
+    first, begun = None, time.monotonic()
+    while True:
+        counts, now = app.counts(), time.monotonic()
+        if first is None and counts["ended"] > 0:
+            first, begun, idle_mb = counts, now, daemon.resident_mb()
+        if counts["ended"] >= count:
+            runs, seconds = counts["ended"] - first["ended"], now - begun
+            return {"per_second": runs / seconds, "app_cores": (counts["cpu_s"] - first["cpu_s"]) / seconds, "daemon_mb": daemon.resident_mb(),
+                    "start_mb": idle_mb}
+        daemon.check()
+        time.sleep(0.1)
+
+
 # ---- many daemons ----------------------------------------------------------------------------------------------
 
 FLEET, PARTITIONS = 10, 32
@@ -276,6 +335,8 @@ ALL = {
         "stepd, 1,000,000": cost_with(1000000)}),
     "start": Question("process start, broker up", {"ready_ms": "ms to ready", "first_event_ms": "ms to the 1,000th event"}, {
         "stepd": start_of_stepd, "librdkafka loop": start_of_loop}),
+    "sdk-noop": Question("no-op runs of Inngest's SDK for Node.js 3.54.2", SDK, {"stepd": sdk_runs("noop", few_jobs)}),
+    "sdk-steps": Question("runs of ten steps of the same SDK", SDK, {"stepd": sdk_runs("steps", few_runs)}),
     "fleet": Question("10 daemons, 32 partitions, one joins", {
         "pause_ms": "ms in which none worked", "least_share": "least share of an even one", "most_share": "most share of an even one"},
         {"stepd": fleet}),
