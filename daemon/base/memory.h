@@ -20,6 +20,9 @@ void *xmemdup(const void *memory, size_t size) __attribute__((malloc, returns_no
 char *xasprintf(const char *format, ...) PRINTF_LIKE(1, 2) __attribute__((malloc, returns_nonnull));
 char *xvasprintf(const char *format, va_list arguments) PRINTF_LIKE(1, 0) __attribute__((malloc, returns_nonnull));
 
+/* Gives back to the system what is free, of all threads; some milliseconds. */
+void memory_give_back(void);
+
 void memory_free_at(void *pointer_to_pointer);
 /* Frees what the variable points to at the end of its scope: AUTO_FREE char *text = …; */
 #define AUTO_FREE __attribute__((cleanup(memory_free_at)))

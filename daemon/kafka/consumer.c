@@ -41,6 +41,7 @@
 #define ASK_MS 5000              /* where partitions end */
 #define MEMORY_MIN ((size_t)64 << 20)
 #define WATCH_MS 1000
+#define BURST_EVENTS 10000      /* so many leave enough free memory behind to give it back */
 #define TEND_MS 20
 #define FORWARD_MS 10000         /* a partition's stop is over by then */
 #define STALLED_MS 30000         /* lag, nothing in flight, and no move for that long */
@@ -114,6 +115,7 @@ struct consumer {
     int64_t committed_ms;
     int64_t came_ms;                 /* a message came */
     int64_t watched_ms;
+    uint64_t given_back_at;          /* events_consumed then */
     int64_t backoff_us;
     bool must_tend;
     int64_t tended_ms;
@@ -985,6 +987,16 @@ static void publish_views(struct consumer *consumer)
     pthread_mutex_unlock(&consumer->lock);
 }
 
+/* Librdkafka and loads take tens of MB for a burst, which malloc would keep for the next one. */
+static void give_back_memory(struct consumer *consumer)
+{
+    loads_trim(&consumer->loads);
+    if (consumer->in_flight > 0 || consumer->counts.events_consumed - consumer->given_back_at < BURST_EVENTS)
+        return;
+    consumer->given_back_at = consumer->counts.events_consumed;
+    memory_give_back();
+}
+
 static void watch(struct consumer *consumer)
 {
     if (consumer->now_ms - consumer->watched_ms < WATCH_MS)
@@ -996,7 +1008,7 @@ static void watch(struct consumer *consumer)
     for (size_t i = 0; i < consumer->assigned.count; i++)
         watch_partition(consumer, consumer->assigned.items[i]);
     publish_views(consumer);
-    loads_trim(&consumer->loads);
+    give_back_memory(consumer);
 }
 
 /* ---- the thread ------------------------------------------------------------------------------- */
