@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A handler that crashes takes the daemon with it: that attempt counts as failed, no other one does."""
+from support import eventually
 
 
 def test_a_crash_is_a_failed_attempt(dev, module):
@@ -36,3 +37,20 @@ def test_a_step_at_most_once_is_not_run_again_after_a_crash(dev, module):
     service.kafka.send("crash/once-only")
     (run,) = service.wait_for("once-only", "completed", seconds=60)
     assert service.show(run["id"])["output"] == "OutcomeUnknown"
+
+
+def test_a_run_that_was_under_way_in_three_deaths_of_its_daemon_has_crashed(kafka, daemon, module, topic, folder):
+    book = folder / "book"
+    service = daemon([module("trials")], topics=[topic], history="all", worker={"threads": 2, "journal": "journal"},
+                     options={"trials": {"file": str(book)}},
+                     kafka={"bootstrap.servers": kafka.address, "group.id": topic, "auto.offset.reset": "earliest",
+                            "session.timeout.ms": "1500", "heartbeat.interval.ms": "500"})
+    kafka.send("trial/patient", {"n": 1, "ms": 3000}, topic=topic, key="a")
+    for _ in range(3):
+        eventually(lambda: service.metrics().get("stepd_runs_started_total", 0) >= 1, 30, what=service.log)
+        service.kill()
+        service.start()
+    (run,) = service.wait_for("patient", "completed", seconds=60)
+    assert book.read_text().split() == ["patient", "1", "a", "1", "done"]
+    errors = [attempt["error"]["name"] for attempt in service.show(run["id"])["attempts"] if attempt.get("error")]
+    assert errors == ["HandlerCrashed"]
