@@ -43,6 +43,7 @@
 #define WATCH_MS 1000
 #define BURST_EVENTS 10000      /* so many leave enough free memory behind to give it back */
 #define TEND_MS 20
+#define DROPPED_MS 2000
 #define FORWARD_MS 10000         /* a partition's stop is over by then */
 #define STALLED_MS 30000         /* lag, nothing in flight, and no move for that long */
 #define BACKOFF_MIN_US 50
@@ -318,6 +319,12 @@ static void takings_finish(struct consumer *consumer)
     }
 }
 
+static void note_dropped(const struct consumer *consumer, struct partition *partition)
+{
+    if (!atomic_load(&partition->assignment.is_revoked) && partition->again_ms == 0)
+        partition->again_ms = consumer->now_ms + DROPPED_MS;
+}
+
 static void settle(struct consumer *consumer, struct message *message)
 {
     enum message_state state = atomic_load_explicit(&message->state, memory_order_acquire);
@@ -329,6 +336,8 @@ static void settle(struct consumer *consumer, struct message *message)
         offsets_finish(partition_of(message)->offsets, message->event.view.offset);
     else if (state == MESSAGE_TAKEN)
         taking_add(consumer, partition_of(message), message->event.view.offset);
+    else
+        note_dropped(consumer, partition_of(message));
 }
 
 static void settle_all(struct consumer *consumer, struct load *load)
@@ -718,6 +727,30 @@ static void rewind_all(struct consumer *consumer)
     free(old.items);
 }
 
+/* Who drops a message because its store refuses it, say, leaves it to whoever reads it next: to us. */
+static void read_dropped_again(struct consumer *consumer)
+{
+    for (size_t i = 0; i < consumer->assigned.count; i++) {
+        struct partition *partition = consumer->assigned.items[i];
+        if (partition->again_ms == 0 || partition->again_ms > consumer->now_ms)
+            continue;
+        struct log_fields fields = fields_of(partition, offsets_committable(partition->offsets));
+        log_event(LOG_LEVEL_WARN, &fields, "events of this partition could not be worked on: what is not done of it is read again");
+        renew(consumer, partition);
+        return; /* the list has another order now */
+    }
+}
+
+static void go_back(struct consumer *consumer)
+{
+    if (commits_are_under_way(consumer->commits) || atomic_load(&consumer->must_pause))
+        return;
+    if (atomic_load(&consumer->must_rewind))
+        rewind_all(consumer);
+    else
+        read_dropped_again(consumer);
+}
+
 /* ---- rebalances ------------------------------------------------------------------------------- */
 
 static void log_partitions(const char *what, const rd_kafka_topic_partition_list_t *list)
@@ -914,6 +947,12 @@ static void serve_control(struct consumer *consumer)
 
 /* ---- the watch -------------------------------------------------------------------------------- */
 
+/* Until it does, its position is one of before. */
+static bool reads_as_told(const struct consumer *consumer, const struct partition *partition)
+{
+    return !partition->is_seeking && partition->forward_until_ms <= consumer->now_ms;
+}
+
 /* Control records at the end of a partition never come; librdkafka's position says that it is past them. */
 static void reach_positions(struct consumer *consumer)
 {
@@ -921,8 +960,9 @@ static void reach_positions(struct consumer *consumer)
 
     if (rd_kafka_position(consumer->handle, list) == RD_KAFKA_RESP_ERR_NO_ERROR) {
         for (size_t i = 0; i < consumer->assigned.count; i++) {
-            if (list->elems[i].offset >= 0)
-                offsets_reach(consumer->assigned.items[i]->offsets, list->elems[i].offset);
+            const struct partition *partition = consumer->assigned.items[i];
+            if (list->elems[i].offset >= 0 && reads_as_told(consumer, partition))
+                offsets_reach(partition->offsets, list->elems[i].offset);
         }
     }
     rd_kafka_topic_partition_list_destroy(list);
@@ -1047,8 +1087,7 @@ static void round_of(struct consumer *consumer)
     if (consumer->open != NULL)
         dispatch_nudge(consumer->settings.dispatch);
     commits_poll(consumer->commits);
-    if (atomic_load(&consumer->must_rewind) && !commits_are_under_way(consumer->commits))
-        rewind_all(consumer);
+    go_back(consumer);
     tend(consumer);
     commit_if_due(consumer);
     watch(consumer);

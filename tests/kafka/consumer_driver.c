@@ -5,7 +5,8 @@
  *                   BROKER GROUP TOPIC[,TOPIC]... [KEY=VALUE]...
  * writes a line for each message that comes, "got TOPIC PARTITION OFFSET VALUE", unless --quiet, and
  * answers commands on standard input, each with one line:
- *   done P O | taken P O | run P O     that message ends, or begins to run
+ *   done P O | taken P O | drop P O    that message ends
+ *   run P O                            it begins to run
  *   finish                             all that are held end; says how many
  *   auto | hold                        what comes ends at once, or is held (as at first)
  *   ledger                             by partition: messages ended, of these more than once, and missing
@@ -206,6 +207,11 @@ static const char *begin_held(struct held **at)
     return "dropped";
 }
 
+static enum message_state state_of(const char *command)
+{
+    return strcmp(command, "taken") == 0 ? MESSAGE_TAKEN : strcmp(command, "drop") == 0 ? MESSAGE_DROPPED : MESSAGE_DONE;
+}
+
 static const char *end_held(const char *command, int partition, long long offset)
 {
     struct held **at = find_held(partition, offset);
@@ -215,7 +221,7 @@ static const char *end_held(const char *command, int partition, long long offset
     const char *answer = begin_held(at);
     if (strcmp(answer, "ok") != 0 || strcmp(command, "run") == 0)
         return answer;
-    end_one((*at)->message, strcmp(command, "taken") == 0 ? MESSAGE_TAKEN : MESSAGE_DONE);
+    end_one((*at)->message, state_of(command));
     remove_held(at);
     return answer;
 }

@@ -148,6 +148,26 @@ def test_a_rewind_brings_back_what_was_taken_and_what_runs_but_not_what_is_done(
     wait_committed(tool, group, topic, {0: 10})
 
 
+def test_what_is_dropped_comes_again_while_its_partition_stays(tool, topic, group, consumer):
+    tool.create(topic, 2)
+    tool.produce(topic, 0, 0, 10)
+    tool.produce(topic, 1, 0, 10)
+    reader = consumer()
+    reader.wait_got(10, 0)
+    reader.wait_got(10, 1)
+    for offset in (0, 1, 5):
+        assert reader.ask(f"done 0 {offset}") == "ok"
+    assert reader.ask("drop 0 4") == "ok"
+    expected = [2, 3, 4, 6, 7, 8, 9]
+    reader.wait_for(lambda: reader.offsets(0)[10:] == expected)
+    settle(1)
+    assert reader.offsets(0)[10:] == expected
+    assert reader.offsets(1) == list(range(10)), "the other partition had nothing to do with it"
+    reader.ask("finish")
+    reader.ask("finish")
+    wait_committed(tool, group, topic, {0: 10, 1: 10})
+
+
 def test_rewinds_one_after_another_lose_nothing(tool, topic, group, consumer):
     tool.create(topic, 2)
     tool.produce(topic, 0, 0, 20000)
