@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/pulse.h"
+#include "redis/refusal.h"
 
 #define WINDOW_REQUESTS 1024              /* sent and not answered, at most */
 #define WINDOW_BYTES ((size_t)4 << 20)
@@ -60,48 +61,6 @@ struct lane {
     struct histogram round_trips;         /* µs; lane thread adds, any reads */
     struct histogram batches;             /* requests; likewise */
 };
-
-/* ---- requests ---------------------------------------------------------------------------------- */
-
-void request_list_init(struct request_list *list)
-{
-    list->first = NULL;
-    list->end = &list->first;
-}
-
-void request_list_add(struct request_list *list, struct request *request)
-{
-    request->next = NULL;
-    *list->end = request;
-    list->end = &request->next;
-}
-
-struct request *request_list_take(struct request_list *list)
-{
-    struct request *request = list->first;
-
-    if (request != NULL && (list->first = request->next) == NULL)
-        list->end = &list->first;
-    return request;
-}
-
-static void list_move(struct request_list *from, struct request_list *to)
-{
-    if (from->first != NULL) {
-        *to->end = from->first;
-        to->end = from->end;
-    }
-    request_list_init(from);
-}
-
-void request_end(struct request *request, int status, redisReply *reply)
-{
-    redisFreeCommand(request->command);
-    request->command = NULL;
-    request->status = status;
-    request->reply = reply;
-    request->done(request);
-}
 
 /* ---- any thread --------------------------------------------------------------------------------- */
 
@@ -171,12 +130,6 @@ void lane_add_counts(const struct lane *lane, struct lane_counts *counts)
     histogram_read(&lane->batches, &counts->batches);
 }
 
-static void end_all(struct request_list *list, int status)
-{
-    for (struct request *request; (request = request_list_take(list)) != NULL;)
-        request_end(request, status, NULL);
-}
-
 void lane_stop(struct lane *lane)
 {
     struct request_list waiting;
@@ -184,11 +137,11 @@ void lane_stop(struct lane *lane)
     request_list_init(&waiting);
     (void)pthread_mutex_lock(&lane->lock);
     lane->is_stopping = true;
-    list_move(&lane->waiting, &waiting);
+    request_list_move(&lane->waiting, &waiting);
     lane->waiting_count = 0;
     (void)pthread_mutex_unlock(&lane->lock);
     wake(lane);
-    end_all(&waiting, -ESHUTDOWN);
+    request_list_end(&waiting, -ESHUTDOWN);
 }
 
 void lane_destroy(struct lane *lane)
@@ -357,7 +310,7 @@ static void send_put_off(struct lane *lane)
     struct request_list all;
 
     request_list_init(&all);
-    list_move(&lane->put_off, &all);
+    request_list_move(&lane->put_off, &all);
     int64_t now_ns = all.first != NULL ? clock_monotonic_ns() : 0;
     for (struct request *request; (request = request_list_take(&all)) != NULL;) {
         request->sent_ns = now_ns;
@@ -470,8 +423,8 @@ static void reroute(struct lane *lane)
     struct request_list all;
 
     request_list_init(&all);
-    list_move(&lane->sent, &all);
-    list_move(&lane->put_off, &all);
+    request_list_move(&lane->sent, &all);
+    request_list_move(&lane->put_off, &all);
     lane->sent_count = lane->sent_bytes = 0;
     for (struct request *request; (request = request_list_take(&all)) != NULL;) {
         if (is_load(request)) {
@@ -500,88 +453,88 @@ static void lose_link(struct lane *lane, const char *why)
 
 /* ---- replies ------------------------------------------------------------------------------------- */
 
-static bool begins(const char *text, const char *with)
-{
-    return strncmp(text, with, strlen(with)) == 0;
-}
-
-static bool is_in(const char *text, const char *const *words, bool (*matches)(const char *text, const char *word))
-{
-    for (size_t i = 0; words[i] != NULL; i++) {
-        if (matches(text, words[i]))
-            return true;
-    }
-    return false;
-}
-
-static bool contains(const char *text, const char *word)
-{
-    return strstr(text, word) != NULL;
-}
-
-/* Errors that time heals. */
-static bool is_passing(const char *text)
-{
-    static const char *const WORDS[] = { "BUSY ", "LOADING ", "READONLY ", "OOM ", "MISCONF ", "MASTERDOWN ", "NOREPLICAS ",
-                                         "UNBLOCKED ", "TRYAGAIN ", "CLUSTERDOWN ", "ASK ", "NOAUTH ", "NOPERM ", "ERR max number", NULL };
-    /* Inside a script the same errors come wrapped. */
-    static const char *const WRAPPED[] = { "-OOM ", "-READONLY ", "-MISCONF ", "-NOREPLICAS ", "OOM command not allowed", "read only replica",
-                                           "Script killed by user", "cluster is down", NULL };
-
-    return is_in(text, WORDS, begins) || is_in(text, WRAPPED, contains);
-}
-
-static bool is_read_only(const char *text)
-{
-    return contains(text, "READONLY") || contains(text, "read only replica");
-}
-
 /* What a person can do something with; the caller frees. */
-static char *reason(const char *text)
+static char *reason(enum refusal refusal, const char *text)
 {
-    if (begins(text, "ASK ") || begins(text, "TRYAGAIN "))
-        return xasprintf("a slot is on its way from here to another node, and waits until it is there: %.80s", text);
+    if (refusal == REFUSAL_SLOT)
+        return xasprintf("a slot is on its way from here to another node, or nobody serves it: %.80s", text);
     return xstrdup(text);
 }
 
 /* "MOVED slot host:port" */
 static bool read_moved(const struct lane *lane, const char *text, struct redis_place *ret_place)
 {
-    const char *at = begins(text, "MOVED ") ? strchr(text + strlen("MOVED "), ' ') : NULL;
+    const char *at = strchr(text + strlen("MOVED "), ' ');
     return at != NULL && place_read(at + 1, strlen(at + 1), &lane->linked_to, ret_place);
+}
+
+/* Whether it may be asked again at once. */
+static bool is_quick_try(struct request *request)
+{
+    return request->tries++ < QUICK_TRIES;
+}
+
+static void follow_moved(struct lane *lane, struct request *request, const char *text)
+{
+    struct redis_place place;
+
+    host(lane)->astray(host(lane)->context, lane, request->shard, read_moved(lane, text, &place) ? &place : NULL);
+    if (!is_quick_try(request)) {
+        put_off(lane, request, text);
+        return;
+    }
+    let_go(lane, request);
+    host(lane)->route(host(lane)->context, request);
+}
+
+static void load_and_try_again(struct lane *lane, struct request *request, const char *text)
+{
+    load_script(lane, request->script);
+    if (is_quick_try(request))
+        append(lane, request);
+    else
+        put_off(lane, request, text);
+}
+
+static void give_up(struct lane *lane, struct request *request, const char *text)
+{
+    log_error("Redis refuses %s: %s", request->script >= 0 ? script_name(request->script) : "a command", text);
+    let_go(lane, request);
+    request_end(request, -EIO, NULL);
 }
 
 static void take_error(struct lane *lane, struct request *request, const char *text)
 {
-    AUTO_FREE char *why = reason(text);
-    struct redis_place place;
+    enum refusal refusal = refusal_of(text);
+    AUTO_FREE char *why = reason(refusal, text);
 
     if (is_load(request)) {
         request_end(request, -EIO, NULL); /* who needs the script asks again */
-    } else if (begins(text, "NOSCRIPT")) {
-        load_script(lane, request->script);
-        if (request->tries++ < QUICK_TRIES)
-            append(lane, request);
-        else
-            put_off(lane, request, text);
-    } else if (read_moved(lane, text, &place)) {
-        host(lane)->astray(host(lane)->context, lane, request->shard, &place);
-        if (request->tries++ < QUICK_TRIES) {
-            let_go(lane, request);
-            host(lane)->route(host(lane)->context, request);
-        } else {
-            put_off(lane, request, text);
-        }
-    } else if (is_passing(text)) {
-        lane->must_leave = lane->must_leave || is_read_only(text);
-        put_off(lane, request, why);
-        if (begins(text, "ASK ") || begins(text, "TRYAGAIN ") || begins(text, "CLUSTERDOWN "))
-            host(lane)->astray(host(lane)->context, lane, request->shard, NULL);
-    } else {
-        log_error("Redis refuses %s: %s", request->script >= 0 ? script_name(request->script) : "a command", text);
-        let_go(lane, request);
-        request_end(request, -EIO, NULL);
+        return;
     }
+    switch (refusal) {
+    case REFUSAL_NO_SCRIPT:
+        load_and_try_again(lane, request, text);
+        return;
+    case REFUSAL_MOVED:
+        follow_moved(lane, request, text);
+        return;
+    case REFUSAL_READ_ONLY:
+        lane->must_leave = true;
+        put_off(lane, request, why);
+        return;
+    case REFUSAL_SLOT:
+        put_off(lane, request, why);
+        host(lane)->astray(host(lane)->context, lane, request->shard, NULL);
+        return;
+    case REFUSAL_PASSING:
+        put_off(lane, request, why);
+        return;
+    case REFUSAL_FINAL:
+        give_up(lane, request, text);
+        return;
+    }
+    abort(); /* a refusal that there is not */
 }
 
 static void take_reply(struct lane *lane, struct request *request, redisReply *reply)
@@ -707,7 +660,7 @@ static void follow_place(struct lane *lane)
 static void rest(struct lane *lane)
 {
     (void)pthread_mutex_lock(&lane->lock);
-    list_move(&lane->waiting, &lane->put_off);
+    request_list_move(&lane->waiting, &lane->put_off);
     lane->waiting_count = 0;
     lane->is_asleep = true;
     (void)pthread_mutex_unlock(&lane->lock);
@@ -803,8 +756,8 @@ static void *lane_main(void *argument)
             try_to_link(lane);
         }
     }
-    end_all(&lane->sent, -ESHUTDOWN);
-    end_all(&lane->put_off, -ESHUTDOWN);
+    request_list_end(&lane->sent, -ESHUTDOWN);
+    request_list_end(&lane->put_off, -ESHUTDOWN);
     pulse_stop(pulse);
     return NULL;
 }

@@ -19,40 +19,11 @@
 #include "base/histogram.h"
 #include "base/memory.h"
 #include "redis/link.h"
+#include "redis/request.h"
 #include "redis/script.h"
 #include "redis/url.h"
 
 struct lane;
-
-/* Something asked of a shard, on its way; whoever holds it may write to it. */
-struct request {
-    struct request *next;
-    int shard;
-    int script;                /* whose digest goes to sha_at; -1: a plain command */
-    struct script_call *call;  /* script >= 0 */
-    char *command;             /* as it goes over the wire */
-    size_t size;
-    size_t sha_at;
-    int tries;                 /* times it was put off, or was asked of the wrong server */
-    int64_t not_before_ms;     /* monotonic; put off until then */
-    bool is_troubled;          /* put off, and not answered since */
-    int64_t sent_ns;           /* monotonic */
-    redisReply *reply;
-    int status;
-    /* Any lane's thread, or whoever stops the store: status and reply are set. The request is gone after. */
-    void (*done)(struct request *request);
-};
-
-struct request_list {
-    struct request *first;
-    struct request **end;
-};
-
-void request_list_init(struct request_list *list);
-void request_list_add(struct request_list *list, struct request *request);
-struct request *request_list_take(struct request_list *list);
-/* Its owner has it back. */
-void request_end(struct request *request, int status, redisReply *reply);
 
 enum lane_admission {
     LANE_SENDS,
