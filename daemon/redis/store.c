@@ -7,70 +7,43 @@
 #include <semaphore.h>
 #include <stdarg.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/pulse.h"
+#include "redis/homes.h"
 #include "redis/keys.h"
 #include "redis/port.h"
-#include "redis/topology.h"
-
-#define LOOK_AGAIN_MS 250        /* for where shards live, while it is not known */
-#define LOOK_LEAST_MS 50         /* between two looks */
-#define SENTINEL_EVERY_MS 1000   /* a master that was replaced may not know it */
-#define CLUSTER_EVERY_MS 10000   /* its nodes say by themselves what moved */
 
 struct shard {
     char *prefix;
-    _Atomic(struct lane *) home;           /* NULL: not known where it lives; written under the store's lock */
     _Atomic(uint64_t) lineage;             /* of the data behind it; 0: none was seen. Under renew_lock */
     _Atomic(int64_t) clock_offset_ms;      /* its server's time less our monotonic one */
     atomic_bool is_clock_new;              /* another server's: believe what it says next */
     _Atomic(int64_t) seen_ms;              /* when the latest request that was answered went out; monotonic */
 };
 
-/* A lane, and how connecting it ended. */
-struct route {
-    struct lane *lane;
-    struct redis_place place;              /* where it leads; "": nowhere */
-    bool must_lead;                        /* the lane is to be told so */
-    bool was_tried;
-    int status;
-    struct error error;
-};
-
 struct redis_store {
     struct store port;                     /* first */
     struct store_settings settings;
     struct redis_url url;
+    struct homes *homes;
     struct shard *shards;
-    bool is_started;
-    bool has_scout;
-    pthread_t scout;
     atomic_bool is_running;                /* it started well */
     atomic_bool is_agreed;                 /* Redis knows the same number of shards */
 
     pthread_mutex_t renew_lock;            /* before `lock` */
 
     pthread_mutex_t lock;
-    pthread_cond_t changed;                /* must_look, is_stopping, a route was tried, the scout has looked */
-    struct route **routes;                 /* lock; each stays until the end */
-    size_t route_count;                    /* lock */
-    struct request_list homeless;          /* lock */
-    bool must_look;                        /* lock; for where the shards live */
-    bool has_looked;                       /* lock */
-    struct error look_error;               /* lock */
-    int look_status;                       /* lock; of the scout's latest look */
-    bool is_stopping;                      /* lock */
     struct incarnation incarnation;        /* lock */
     void (*on_due)(void *context, int shard, int64_t due_ms); /* lock; called under it */
     void *on_due_context;                  /* lock */
 };
+
+static struct lane_host host_of(struct redis_store *store);
 
 /* ---- the life of it ---------------------------------------------------------------------------- */
 
@@ -86,7 +59,6 @@ static struct incarnation new_incarnation(void)
 struct redis_store *store_create(const struct store_settings *settings)
 {
     struct redis_store *store = xcalloc(1, sizeof(*store));
-    pthread_condattr_t monotonic;
 
     assert(settings->shards >= 1);
     store->port.ops = &STORE_PORT_OPS;
@@ -99,60 +71,29 @@ struct redis_store *store_create(const struct store_settings *settings)
         store->shards[shard].clock_offset_ms = clock_wall_ms() - clock_monotonic_ms();
     }
     store->incarnation = new_incarnation();
-    request_list_init(&store->homeless);
+    store->homes = homes_create(&(struct homes_settings){
+        .url = &store->url, .shards = settings->shards, .timeout_ms = settings->timeout_ms, .host = host_of(store) });
     (void)pthread_mutex_init(&store->renew_lock, NULL);
     (void)pthread_mutex_init(&store->lock, NULL);
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&store->changed, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
     return store;
-}
-
-static void end_homeless(struct redis_store *store)
-{
-    struct request *request;
-
-    do {
-        (void)pthread_mutex_lock(&store->lock);
-        request = request_list_take(&store->homeless);
-        (void)pthread_mutex_unlock(&store->lock);
-        if (request != NULL)
-            request_end(request, -ESHUTDOWN, NULL);
-    } while (request != NULL);
 }
 
 void store_stop(struct redis_store *store)
 {
-    (void)pthread_mutex_lock(&store->lock);
-    store->is_stopping = true;
-    size_t count = store->route_count; /* no more come */
-    (void)pthread_cond_broadcast(&store->changed);
-    (void)pthread_mutex_unlock(&store->lock);
-    for (size_t i = 0; i < count; i++)
-        lane_stop(store->routes[i]->lane);
-    end_homeless(store);
+    homes_stop(store->homes);
 }
 
 void store_destroy(struct redis_store *store)
 {
     if (store == NULL)
         return;
-    store_stop(store);
-    if (store->has_scout)
-        (void)pthread_join(store->scout, NULL);
-    for (size_t i = 0; i < store->route_count; i++) {
-        lane_destroy(store->routes[i]->lane);
-        free(store->routes[i]);
-    }
-    free(store->routes);
+    homes_destroy(store->homes);
     for (int shard = 0; shard < store->settings.shards; shard++)
         free(store->shards[shard].prefix);
     free(store->shards);
     url_done(&store->url);
     free((char *)store->settings.url);
     free((char *)store->settings.prefix);
-    (void)pthread_cond_destroy(&store->changed);
     (void)pthread_mutex_destroy(&store->lock);
     (void)pthread_mutex_destroy(&store->renew_lock);
     free(store);
@@ -165,7 +106,7 @@ struct store *store_port(struct redis_store *store)
 
 bool store_shard_is_up(struct redis_store *store, int shard)
 {
-    struct lane *lane = store->shards[shard].home;
+    const struct lane *lane = homes_lane(store->homes, shard);
     return lane != NULL && lane_is_up(lane);
 }
 
@@ -181,10 +122,7 @@ bool store_is_up(struct redis_store *store)
 void store_counts(struct redis_store *store, struct lane_counts *ret_counts)
 {
     *ret_counts = (struct lane_counts){ 0 };
-    (void)pthread_mutex_lock(&store->lock);
-    for (size_t i = 0; i < store->route_count; i++)
-        lane_add_counts(store->routes[i]->lane, ret_counts);
-    (void)pthread_mutex_unlock(&store->lock);
+    homes_add_counts(store->homes, ret_counts);
 }
 
 struct incarnation store_incarnation(struct redis_store *store)
@@ -278,7 +216,7 @@ void store_on_due(struct redis_store *store, void (*on_due)(void *context, int s
 
 static bool is_home(const struct redis_store *store, int shard, const struct lane *lane)
 {
-    return store->shards[shard].home == lane;
+    return homes_lane(store->homes, shard) == lane;
 }
 
 static int check_shards(struct redis_store *store, struct link *link, struct error *ret_error)
@@ -386,20 +324,21 @@ static void on_tried(void *context, struct lane *lane, int status, const struct 
 {
     struct redis_store *store = context;
 
-    (void)pthread_mutex_lock(&store->lock);
-    for (size_t i = 0; i < store->route_count; i++) {
-        struct route *route = store->routes[i];
-        if (route->lane != lane)
-            continue;
-        route->was_tried = true;
-        route->status = status;
-        if (status != 0)
-            route->error = *error;
-    }
-    (void)pthread_cond_broadcast(&store->changed);
-    (void)pthread_mutex_unlock(&store->lock);
+    homes_tried(store->homes, lane, status, error);
     if (status == -EINVAL && store->is_running && store->settings.fatal != NULL)
         store->settings.fatal(error->text);
+}
+
+static void on_route(void *context, struct request *request)
+{
+    struct redis_store *store = context;
+    homes_route(store->homes, request);
+}
+
+static void on_astray(void *context, struct lane *lane, int shard, const struct redis_place *place)
+{
+    struct redis_store *store = context;
+    homes_astray(store->homes, lane, shard, place);
 }
 
 /* What is sent in this worker's name is sent in its name of now. */
@@ -450,291 +389,20 @@ static void on_heard(void *context, const struct request *request, const redisRe
         set_clock_by(shard, reply->element[1]->integer);
 }
 
-/* ---- routes -------------------------------------------------------------------------------------- */
-
-static void on_route(void *context, struct request *request)
-{
-    struct redis_store *store = context;
-    struct lane *lane = store->shards[request->shard].home;
-
-    if (lane == NULL) {
-        (void)pthread_mutex_lock(&store->lock);
-        lane = store->shards[request->shard].home;
-        bool must_wait = lane == NULL && !store->is_stopping;
-        if (must_wait)
-            request_list_add(&store->homeless, request);
-        (void)pthread_mutex_unlock(&store->lock);
-        if (must_wait)
-            return;
-    }
-    if (lane == NULL || !lane_push(lane, request))
-        request_end(request, -ESHUTDOWN, NULL);
-}
-
-static void look_soon(struct redis_store *store)
-{
-    store->must_look = true;
-    (void)pthread_cond_broadcast(&store->changed);
-}
-
-static void on_astray(void *context, struct lane *lane, int shard, const struct redis_place *place);
-
-/* Under the lock. NULL: no thread can be started now. */
-static struct route *add_route(struct redis_store *store)
-{
-    struct route *route = xcalloc(1, sizeof(*route));
-
-    route->lane = lane_create(&(struct lane_settings){
-        .url = &store->url,
-        .timeout_ms = store->settings.timeout_ms,
-        .host = { .linked = on_linked, .tried = on_tried, .admit = on_admit, .route = on_route, .astray = on_astray,
-                  .heard = on_heard, .context = store },
-    });
-    int status = lane_start(route->lane);
-    if (status != 0) {
-        log_error("can't start a thread for Redis: %s", strerror(-status));
-        lane_destroy(route->lane);
-        free(route);
-        return NULL;
-    }
-    store->routes = xrealloc(store->routes, (store->route_count + 1) * sizeof(struct route *));
-    store->routes[store->route_count++] = route;
-    return route;
-}
-
-static bool is_used(const struct redis_store *store, const struct route *route)
-{
-    for (int shard = 0; shard < store->settings.shards; shard++) {
-        if (is_home(store, shard, route->lane))
-            return true;
-    }
-    return false;
-}
-
-/* Under the lock: one that leads there, one that nobody uses any more, or a new one. */
-static struct route *route_to(struct redis_store *store, const struct redis_place *place)
-{
-    struct route *unused = NULL;
-
-    for (size_t i = 0; i < store->route_count; i++) {
-        if (place_is_same(&store->routes[i]->place, place))
-            return store->routes[i];
-        if (!is_used(store, store->routes[i]))
-            unused = store->routes[i];
-    }
-    struct route *route = unused != NULL ? unused : add_route(store);
-    if (route == NULL)
-        return NULL;
-    route->place = *place;
-    route->must_lead = true;
-    return route;
-}
-
-/* Under the lock; then lead_routes(). */
-static void set_home(struct redis_store *store, int shard, const struct redis_place *place)
-{
-    struct route *route = place->name[0] != '\0' ? route_to(store, place) : NULL;
-
-    if (route == NULL || store->shards[shard].home == route->lane)
-        return;
-    store->shards[shard].home = route->lane;
-    if (shard == 0 && !store->is_agreed)
-        route->must_lead = true; /* linked before, it has not looked for the number of shards */
-}
-
-/* Under the lock: all lanes go where they lead by now; those that no shard needs rest. */
-static void lead_routes(struct redis_store *store)
-{
-    for (size_t i = 0; i < store->route_count; i++) {
-        struct route *route = store->routes[i];
-        if (route->place.name[0] != '\0' && !is_used(store, route)) {
-            route->place = (struct redis_place){ .port = 0 };
-            route->must_lead = true;
-        }
-        if (!route->must_lead)
-            continue;
-        route->must_lead = false;
-        route->was_tried = false;
-        lane_lead_to(route->lane, route->place.name[0] != '\0' ? &route->place : NULL);
-    }
-}
-
-static void on_astray(void *context, struct lane *lane, int shard, const struct redis_place *place)
-{
-    struct redis_store *store = context;
-
-    if (store->url.kind == URL_SERVER)
-        return;
-    (void)pthread_mutex_lock(&store->lock);
-    if (!store->is_stopping && place != NULL && shard >= 0 && is_home(store, shard, lane))
-        set_home(store, shard, place);
-    lead_routes(store);
-    look_soon(store);
-    (void)pthread_mutex_unlock(&store->lock);
-}
-
-/* ---- the scout: a thread that knows where the shards live ---------------------------------------- */
-
-static void set_homes(struct redis_store *store, const struct redis_place *homes)
-{
-    struct request_list homeless;
-
-    request_list_init(&homeless);
-    (void)pthread_mutex_lock(&store->lock);
-    for (int shard = 0; !store->is_stopping && shard < store->settings.shards; shard++)
-        set_home(store, shard, &homes[shard]);
-    lead_routes(store);
-    for (struct request *request; !store->is_stopping && (request = request_list_take(&store->homeless)) != NULL;)
-        request_list_add(&homeless, request);
-    (void)pthread_mutex_unlock(&store->lock);
-    for (struct request *request; (request = request_list_take(&homeless)) != NULL;)
-        on_route(store, request);
-}
-
-/* Nodes that are up, and that can so tell of others. The caller frees. */
-static struct redis_place *known_places(struct redis_store *store, size_t *ret_count)
-{
-    size_t count = 0;
-
-    (void)pthread_mutex_lock(&store->lock);
-    struct redis_place *places = xcalloc(store->route_count + 1, sizeof(*places));
-    for (size_t i = 0; i < store->route_count && store->url.kind == URL_CLUSTER; i++) {
-        if (lane_is_up(store->routes[i]->lane) && store->routes[i]->place.name[0] != '\0')
-            places[count++] = store->routes[i]->place;
-    }
-    (void)pthread_mutex_unlock(&store->lock);
-    *ret_count = count;
-    return places;
-}
-
-static void note_look(struct redis_store *store, int status, const struct error *error)
-{
-    (void)pthread_mutex_lock(&store->lock);
-    bool was_well = !store->has_looked || store->look_status == 0;
-    store->has_looked = true;
-    store->look_status = status;
-    store->look_error = *error;
-    (void)pthread_cond_broadcast(&store->changed);
-    (void)pthread_mutex_unlock(&store->lock);
-    if (status != 0 && was_well)
-        log_warn("nobody tells where Redis is (%s): asking on", error->text);
-}
-
-/* Whether all shards have a home. */
-static bool look(struct redis_store *store)
-{
-    size_t count = 0;
-    AUTO_FREE struct redis_place *known = known_places(store, &count);
-    AUTO_FREE struct redis_place *homes = xcalloc((size_t)store->settings.shards, sizeof(*homes));
-    struct error error = { 0 };
-
-    int status = topology_find(&store->url, known, count, store->settings.shards, store->settings.timeout_ms, homes, &error);
-    if (status == 0)
-        set_homes(store, homes);
-    note_look(store, status, &error);
-    for (int shard = 0; shard < store->settings.shards; shard++) {
-        if (store->shards[shard].home == NULL)
-            return false;
-    }
-    return status == 0;
-}
-
-/* Until `until_ms` (monotonic), or (from `least_ms` on) until it is asked to look. False: it stops. */
-static bool wait_to_look(struct redis_store *store, int64_t least_ms, int64_t until_ms)
-{
-    (void)pthread_mutex_lock(&store->lock);
-    for (int64_t now_ms; !store->is_stopping && (now_ms = clock_monotonic_ms()) < until_ms;) {
-        if (store->must_look && now_ms >= least_ms)
-            break;
-        int64_t end_ms = store->must_look ? least_ms : until_ms;
-        struct timespec end = { .tv_sec = end_ms / 1000, .tv_nsec = end_ms % 1000 * 1000000 };
-        (void)pthread_cond_timedwait(&store->changed, &store->lock, &end);
-    }
-    store->must_look = false;
-    bool goes_on = !store->is_stopping;
-    (void)pthread_mutex_unlock(&store->lock);
-    return goes_on;
-}
-
-static void *scout_main(void *argument)
-{
-    struct redis_store *store = argument;
-    int64_t every_ms = store->url.kind == URL_SENTINEL ? SENTINEL_EVERY_MS : CLUSTER_EVERY_MS;
-    int64_t looked_ms;
-    bool is_known;
-    struct pulse *pulse = pulse_start("topology", PULSE_LIMIT_MS + 8 * store->settings.timeout_ms); /* the waits that one server may take */
-
-    do {
-        pulse_beat(pulse);
-        is_known = look(store);
-        looked_ms = clock_monotonic_ms();
-    } while (wait_to_look(store, looked_ms + LOOK_LEAST_MS, looked_ms + (is_known ? every_ms : LOOK_AGAIN_MS)));
-    pulse_stop(pulse);
-    return NULL;
-}
-
 /* ---- starting ------------------------------------------------------------------------------------ */
 
-/* Under the lock: what came of it; -EINPROGRESS: not known yet. */
-static int first_outcome(struct redis_store *store, struct error *ret_error)
+static struct lane_host host_of(struct redis_store *store)
 {
-    int outcome = 0;
-
-    if (store->has_scout && !store->has_looked)
-        return -EINPROGRESS;
-    if (store->has_scout && store->look_status != 0) {
-        *ret_error = store->look_error;
-        return store->look_status;
-    }
-    for (size_t i = 0; i < store->route_count; i++) {
-        const struct route *route = store->routes[i];
-        if (!is_used(store, route))
-            continue;
-        if (!route->was_tried)
-            return -EINPROGRESS;
-        if (route->status != 0 && (outcome == 0 || outcome == -EAGAIN)) {
-            outcome = route->status;
-            *ret_error = route->error;
-        }
-    }
-    return outcome;
-}
-
-static int begin_routes(struct redis_store *store, struct error *ret_error)
-{
-    int failed = 0;
-
-    if (store->url.kind == URL_SERVER) {
-        (void)pthread_mutex_lock(&store->lock);
-        for (int shard = 0; shard < store->settings.shards; shard++)
-            set_home(store, shard, &store->url.places[0]);
-        lead_routes(store);
-        failed = store->shards[0].home == NULL ? EAGAIN : 0;
-        (void)pthread_mutex_unlock(&store->lock);
-    } else {
-        failed = pthread_create(&store->scout, NULL, scout_main, store);
-        store->has_scout = failed == 0;
-    }
-    return failed == 0 ? 0 : error_set(ret_error, failed, "can't start a thread for Redis: %s", strerror(failed));
+    return (struct lane_host){ .linked = on_linked, .tried = on_tried, .admit = on_admit, .route = on_route,
+                               .astray = on_astray, .heard = on_heard, .context = store };
 }
 
 int store_start(struct redis_store *store, struct error *ret_error)
 {
-    struct error error = { 0 };
-
     int status = url_parse(store->settings.url, &store->url, ret_error);
-    if (status != 0)
-        return status;
-    store->is_started = true;
-    status = begin_routes(store, ret_error);
-    if (status != 0)
-        return status;
-    (void)pthread_mutex_lock(&store->lock);
-    while ((status = first_outcome(store, &error)) == -EINPROGRESS && !store->is_stopping)
-        (void)pthread_cond_wait(&store->changed, &store->lock);
-    (void)pthread_mutex_unlock(&store->lock);
-    if (status != 0)
-        *ret_error = error;
+
+    if (status == 0)
+        status = homes_start(store->homes, ret_error);
     if (status == 0 || status == -EAGAIN)
         store->is_running = true;
     else
@@ -744,7 +412,7 @@ int store_start(struct redis_store *store, struct error *ret_error)
 
 int store_open_link(struct redis_store *store, int shard, struct link *ret_link, struct error *ret_error)
 {
-    struct lane *lane = store->shards[shard].home;
+    struct lane *lane = homes_lane(store->homes, shard);
 
     if (lane == NULL)
         return error_set(ret_error, EAGAIN, "nobody tells where Redis is");
@@ -765,19 +433,11 @@ static void post(struct request *request)
     (void)sem_post(&((struct awaited *)request)->done);
 }
 
-static void submit(struct redis_store *store, struct request *request)
-{
-    if (store->is_started)
-        on_route(store, request);
-    else
-        request_end(request, -ESHUTDOWN, NULL);
-}
-
 static int await(struct redis_store *store, struct awaited *awaited, redisReply **ret_reply)
 {
     awaited->request.done = post;
     (void)sem_init(&awaited->done, 0, 0);
-    submit(store, &awaited->request);
+    homes_route(store->homes, &awaited->request);
     pulse_rest_here(); /* the lane answers for it */
     while (sem_wait(&awaited->done) != 0)
         assert(errno == EINTR);
@@ -844,5 +504,5 @@ void store_call_later(struct redis_store *store, struct script_call *call, struc
 {
     *request = request_of(store, call);
     request->done = done;
-    submit(store, request);
+    homes_route(store->homes, request);
 }
