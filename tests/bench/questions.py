@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The questions, and who answers each: NAME -> a function that takes the bench and answers with figures."""
 import json
+import os
+import signal
 import subprocess
 import time
 import urllib.request
@@ -35,6 +37,25 @@ def stepd(function, count_of, per_event=1, **settings):
                 Daemon(bench, bench.fresh("stepd"), redis, topic, [function], **settings) as daemon:
             seconds = daemon.wait_for(count * per_event)
             return contenders.rate({"events": count * per_event, "seconds": seconds}, daemon.stop())
+    return measure
+
+
+def looked_at(function, count_of):
+    """While somebody watches the page's overview, and another opens its list of runs over and over."""
+    def measure(bench):
+        count = count_of(bench.options)
+        with Redis(bench.fresh("redis")) as redis, \
+                Daemon(bench, bench.fresh("stepd"), redis, bench.topic_of(count), [function]) as daemon:
+            page = f"http://{daemon.http}/api"
+            lookers = [subprocess.Popen(["sh", "-c", f"while :; do curl -sN {url} >/dev/null; sleep 1; done"], start_new_session=True)
+                       for url in (f"{page}/live", f"{page}/runs")]
+            try:
+                seconds = daemon.wait_for(count)
+            finally:
+                for looker in lookers:
+                    os.killpg(looker.pid, signal.SIGTERM)
+                    looker.wait()
+            return contenders.rate({"events": count, "seconds": seconds}, daemon.stop())
     return measure
 
 
@@ -311,6 +332,9 @@ ALL = {
         "kafkajs, batches": on_kafka(contenders.kafkajs, events), "confluent-kafka, batches": on_kafka(contenders.confluent_kafka, events),
         "BullMQ": on_redis(contenders.bullmq, "noop", jobs), "asynq": on_redis(contenders.asynq, "noop", jobs),
         "dramatiq": on_redis(contenders.dramatiq, "noop", few_jobs)}),
+    "page": Question("the same, by what becomes of the page", THROUGHPUT, {
+        "stepd": stepd("noop", events, http={"listen": ""}), "stepd, page on": stepd("noop", events),
+        "stepd, page looked at": looked_at("noop", events)}),
     "burn": Question("events whose handler burns 1 µs", THROUGHPUT, {"stepd": stepd("burn", events), "librdkafka loop": loop(events, 1000)}),
     "by-key": Question("no-op events in order by 10,007 keys", THROUGHPUT, {
         "stepd": stepd("by-key", events), "stepd, unordered": stepd("noop", events),
