@@ -12,11 +12,19 @@ install(TARGETS stepd_handler_api EXPORT stepd COMPONENT development)
 install(TARGETS stepd_testing EXPORT stepd-testing COMPONENT development)
 install(EXPORT stepd NAMESPACE stepd:: FILE stepd-targets.cmake DESTINATION ${package_dir} COMPONENT development)
 install(EXPORT stepd-testing NAMESPACE stepd:: FILE stepd-testing-targets.cmake DESTINATION ${package_dir} COMPONENT development)
-configure_package_config_file(cmake/stepd-config.cmake.in stepd-config.cmake
+configure_package_config_file(cmake/stepd-config.cmake.in package/stepd-config.cmake
     INSTALL_DESTINATION ${package_dir} PATH_VARS STEPD_MODULE_DIR)
 write_basic_package_version_file(stepd-config-version.cmake COMPATIBILITY SameMajorVersion)
-install(FILES ${PROJECT_BINARY_DIR}/stepd-config.cmake ${PROJECT_BINARY_DIR}/stepd-config-version.cmake
+install(FILES ${PROJECT_BINARY_DIR}/package/stepd-config.cmake ${PROJECT_BINARY_DIR}/stepd-config-version.cmake
     cmake/StepdAddModule.cmake DESTINATION ${package_dir} COMPONENT development)
+
+# The build folder is a package too: with its bin in PATH, find_package(stepd) needs nothing installed.
+export(EXPORT stepd NAMESPACE stepd:: FILE stepd-targets.cmake)
+export(EXPORT stepd-testing NAMESPACE stepd:: FILE stepd-testing-targets.cmake)
+configure_package_config_file(cmake/stepd-config.cmake.in stepd-config.cmake
+    INSTALL_PREFIX ${PROJECT_BINARY_DIR} INSTALL_DESTINATION ${PROJECT_BINARY_DIR} PATH_VARS STEPD_MODULE_DIR)
+configure_file(cmake/StepdAddModule.cmake StepdAddModule.cmake COPYONLY)
+file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/${STEPD_MODULE_DIR})
 
 # Relative to where the file lies, so that an installed tree can be moved.
 file(RELATIVE_PATH STEPD_PC_PREFIX ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})

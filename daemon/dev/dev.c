@@ -274,6 +274,7 @@ static void print_banner(const struct dev *dev)
                  dev->options.redis == NULL
                      ? "private, its data is kept; --redis URL uses another instead"
                      : "yours");
+    (void)printf("  Page   http://%s\n", dev->http);
     (void)printf("  Try    stepctl --config '%s' send app/hello '{\"name\":\"Ada\"}'\n", dev->config_path);
     (void)fflush(stdout);
 }
