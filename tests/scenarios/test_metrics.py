@@ -13,6 +13,30 @@ from support import ROOT, eventually
 PROMTOOL = shutil.which("promtool") or shutil.which("promtool", path=ROOT / "build/tools/usr/bin")
 EVENTS = {"measured/steady": 3, "measured/flaky": 2, "measured/doomed": 1, "measured/stuck": 1}
 
+# Series of an hour, a value a minute: what is well, what is not.
+SERIES = {
+    'up{job="stepd",instance="a"}': ("1x60", "0x60"),
+    'stepd_ready{instance="a"}': ("1x60", "0x60"),
+    'stepd_start_time_seconds{instance="a"}': ("1000x60", "1000+60x60"),
+    'stepd_redis_up{instance="a"}': ("1x60", "0x60"),
+    'stepd_redis_round_trip_seconds_bucket{instance="a",le="0.065536"}': ("0+10x60", "0x60"),
+    'stepd_redis_round_trip_seconds_bucket{instance="a",le="0.524288"}': ("0+10x60", "0+10x60"),
+    'stepd_redis_round_trip_seconds_bucket{instance="a",le="+Inf"}': ("0+10x60", "0+10x60"),
+    'stepd_producer_up{instance="a"}': ("1x60", "0x60"),
+    'stepd_partition_lag{instance="a",topic="events",partition="0"}': ("100x60", "20000+1000x60"),
+    'stepd_partitions_stalled{instance="a"}': ("0x60", "1x60"),
+    'stepd_events_malformed_total{instance="a"}': ("3x60", "0+1x60"),
+    'stepd_runs_failed_total{instance="a",function="f"}': ("0+1x60", "0+10x60"),
+    'stepd_runs_started_total{instance="a",function="f"}': ("0+100x60", "0+100x60"),
+    'stepd_handlers_crashed_total{instance="a",function="f"}': ("1x60", "0+1x60"),
+    'stepd_threads_stuck{instance="a"}': ("0x60", "1x60"),
+    'stepd_threads_busy{instance="a"}': ("8x60", "32x60"),
+    'stepd_threads{instance="a"}': ("32x60", "32x60"),
+    'stepd_run_lateness_seconds_bucket{instance="a",le="8.388608"}': ("0+10x60", "0x60"),
+    'stepd_run_lateness_seconds_bucket{instance="a",le="67.108864"}': ("0+10x60", "0+10x60"),
+    'stepd_run_lateness_seconds_bucket{instance="a",le="+Inf"}': ("0+10x60", "0+10x60"),
+}
+
 
 class Page:
     """One reading of /metrics: its text, and samples as {name: {labels: value}}."""
@@ -36,6 +60,7 @@ def service(dev, module):
     for name, count in EVENTS.items():
         for _ in range(count):
             service.ctl("send", name)
+    service.kafka.produce_lines(['\t{"name": broken'], "events")
     return service
 
 
@@ -71,6 +96,7 @@ def test_every_number_is_told_by_function_and_the_shipped_files_ask_for_nothing_
     assert page.total("stepd_redis_batch_commands_sum") >= page.total("stepd_redis_batch_commands_count") > 0
     assert page.total("stepd_redis_round_trip_seconds_count") > 0
     assert page.samples["stepd_ready"][""] == 1
+    assert page.samples["stepd_dead_letters_total"][""] == page.samples["stepd_events_malformed_total"][""] == 1
     eventually(lambda: set(Page(service).samples.get("stepd_partition_lag", {}).values()) == {0}, 20)
     eventually(lambda: Page(service).samples["stepd_runs_dead"][""] == 2, 20)
 
@@ -98,4 +124,22 @@ def test_the_shipped_alerts_are_sound(tmp_path):
              for panel in board["panels"] for number, target in enumerate(panel.get("targets", ()))]
     (tmp_path / "board.yaml").write_text(json.dumps({"groups": [{"name": "board", "rules": rules}]}))
     done = subprocess.run([PROMTOOL, "check", "rules", tmp_path / "board.yaml"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="no promtool here (Debian: prometheus)")
+@pytest.mark.parametrize("is_sick", [False, True])
+def test_alerts_fire_when_something_is_wrong_and_else_none(tmp_path, is_sick):
+    names = re.findall(r"- alert: (\w+)", (ROOT / "config/alerts.yaml").read_text())
+    firing = [{"labels": f'{{alertname="{name}"}}', "value": 1} for name in names] if is_sick else []
+    (tmp_path / "test.yaml").write_text(json.dumps({
+        "rule_files": [str(ROOT / "config/alerts.yaml")],
+        "evaluation_interval": "1m",
+        "tests": [{
+            "interval": "1m",
+            "input_series": [{"series": series, "values": values[is_sick]} for series, values in SERIES.items()],
+            "promql_expr_test": [{"expr": 'count by (alertname) (ALERTS{alertstate="firing"})', "eval_time": "50m", "exp_samples": firing}],
+        }],
+    }))
+    done = subprocess.run([PROMTOOL, "test", "rules", tmp_path / "test.yaml"], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
