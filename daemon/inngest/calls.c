@@ -151,6 +151,7 @@ static enum stepd_status settle_alone(struct turn *turn, const struct op *op)
     enum stepd_status status = stepd_step_run(turn->ctx, op->name, settle, &outcome, NULL);
 
     turn->attempt = turn->ctx->run->attempt;
+    turn->errand->has_news = true;
     return status == STEPD_FAILED ? STEPD_OK : status;
 }
 
@@ -172,6 +173,7 @@ static enum stepd_status settle_beside(struct turn *turn, const struct op *op)
         return status;
     branches_remove(&turn->errand->branches, op->name);
     turn->attempt = turn->ctx->run->attempt;
+    turn->errand->has_news = true;
     return STEPD_OK;
 }
 
@@ -216,7 +218,6 @@ static enum stepd_status take_op(struct turn *turn, const struct op *op, bool is
     case OP_RESULT:
     case OP_ERROR:
     case OP_FAILED:
-        turn->errand->has_news = true;
         return is_alone ? settle_alone(turn, op) : settle_beside(turn, op);
     case OP_COMPLETE:
         return finish(turn, op->data);

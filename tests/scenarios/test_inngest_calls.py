@@ -53,14 +53,14 @@ def send(stepd, *names):
 SETTINGS = {"inngest": {}, "history": "all", "retry": {"schedule": ["300ms"], "jitter": "0s"}, "worker": {"threads": 2, "lease": "1s"}}
 
 
-def test_calls_that_are_slow_hold_no_thread(daemon, serve):
+def test_calls_that_are_slow_hold_no_thread(daemon, serve, topic):
     gate = threading.Event()
 
     def slow(_):
         gate.wait(120)
         return 200, "done"
     app = serve({"slow": slow, "quick": lambda _: (200, "quick")})
-    stepd = daemon([], **SETTINGS)
+    stepd = daemon([], topics=[topic], **SETTINGS)
     register(stepd, app)
     send(stepd, *["slow"] * 300)
     eventually(lambda: app.most_at_once == 300, 60, what=lambda: f"{app.most_at_once}\n{stepd.log()[-2000:]}")
@@ -72,9 +72,9 @@ def test_calls_that_are_slow_hold_no_thread(daemon, serve):
     assert app.made("slow") == [0] * 300
 
 
-def test_a_function_has_no_more_calls_than_its_concurrency(daemon, serve):
+def test_a_function_has_no_more_calls_than_its_concurrency(daemon, serve, topic):
     app = serve({"few": lambda _: (time.sleep(0.05), (200, None))[1]}, few={"concurrency": [{"limit": 3}]})
-    stepd = daemon([], **SETTINGS)
+    stepd = daemon([], topics=[topic], **SETTINGS)
     register(stepd, app)
     send(stepd, *["few"] * 30)
     stepd.wait_for("few", "completed", count=30)
@@ -96,10 +96,10 @@ def beside(fail_a, b_gate):
     return answer
 
 
-def test_steps_planned_together_run_beside_each_other(daemon, serve):
+def test_steps_planned_together_run_beside_each_other(daemon, serve, topic):
     gate = threading.Event()
     app = serve({"pair": beside(2, gate)})
-    stepd = daemon([], **SETTINGS)
+    stepd = daemon([], topics=[topic], **SETTINGS)
     register(stepd, app)
     send(stepd, "pair")
     # a is tried again and again, and ends, while b is under way.
@@ -114,10 +114,10 @@ def test_steps_planned_together_run_beside_each_other(daemon, serve):
     assert set(app.made("pair")) == {0}
 
 
-def test_what_steps_beside_each_other_have_failed_survives_the_daemon(daemon, serve):
+def test_what_steps_beside_each_other_have_failed_survives_the_daemon(daemon, serve, topic):
     gate = threading.Event()
     app = serve({"pair": beside(9, gate)})
-    stepd = daemon([], **SETTINGS)
+    stepd = daemon([], topics=[topic], **SETTINGS)
     register(stepd, app)
     send(stepd, "pair")
     eventually(lambda: len(app.made("pair", "a")) >= 2, what=stepd.log)
@@ -130,7 +130,7 @@ def test_what_steps_beside_each_other_have_failed_survives_the_daemon(daemon, se
     assert sorted(set(attempts)) == [0, 1, 2] and len(attempts) <= 4
 
 
-def test_a_call_under_way_ends_before_the_daemon_does(daemon, serve):
+def test_a_call_under_way_ends_before_the_daemon_does(daemon, serve, topic):
     entered, gate = threading.Event(), threading.Event()
 
     def answer(call):
@@ -140,7 +140,7 @@ def test_a_call_under_way_ends_before_the_daemon_does(daemon, serve):
         gate.wait(60)
         return result("a", 1)
     app = serve({"slow": answer})
-    stepd = daemon([], **SETTINGS)
+    stepd = daemon([], topics=[topic], **SETTINGS)
     register(stepd, app)
     send(stepd, "slow")
     assert entered.wait(20)
@@ -164,10 +164,10 @@ def is_canonical(raw):
     return json.dumps(json.loads(raw), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() == raw
 
 
-def test_calls_are_signed_and_apps_show_the_key(daemon, serve):
+def test_calls_are_signed_and_apps_show_the_key(daemon, serve, topic):
     calls = []
     app = serve({"signed": lambda call: (calls.append(call), (200, None))[1]})
-    stepd = daemon([], **{**SETTINGS, "inngest": {"signing_key": KEY}})
+    stepd = daemon([], topics=[topic], **{**SETTINGS, "inngest": {"signing_key": KEY}})
     hashed = "signkey-test-" + hashlib.sha256(bytes.fromhex("12345678abcdef")).hexdigest()
     for wrong in ({}, {"Authorization": "Bearer undefined"}, {"Authorization": f"Bearer {KEY}"}):
         assert ask(stepd.http, "/fn/register", app.registration(), headers=wrong)[0] == 401
@@ -180,7 +180,7 @@ def test_calls_are_signed_and_apps_show_the_key(daemon, serve):
     assert is_canonical(call["raw"]), call["raw"]
 
 
-def test_a_state_too_large_for_a_call_is_asked_for(daemon, serve):
+def test_a_state_too_large_for_a_call_is_asked_for(daemon, serve, topic):
     large = "x" * (3 << 20)
     seen = []
 
@@ -198,7 +198,7 @@ def test_a_state_too_large_for_a_call_is_asked_for(daemon, serve):
             assert state[step_hash(name)]["data"] == large
         return 200, "all there"
     app = serve({"large": answer})
-    stepd = daemon([], **SETTINGS)
+    stepd = daemon([], topics=[topic], **SETTINGS)
     register(stepd, app)
     send(stepd, "large")
     run, = stepd.wait_for("large", "completed", seconds=40)
@@ -206,9 +206,9 @@ def test_a_state_too_large_for_a_call_is_asked_for(daemon, serve):
     assert ask(stepd.http, "/v0/runs/" + "0" * 32 + "/actions")[0] == 404
 
 
-def test_a_function_that_went_away_is_known_after_a_restart(daemon, serve):
+def test_a_function_that_went_away_is_known_after_a_restart(daemon, serve, topic):
     app = serve({"gone": lambda _: (500, {"name": "Error", "message": "not yet"}), "stays": lambda _: (200, None)})
-    stepd = daemon([], **{**SETTINGS, "retry": {"schedule": ["4s"], "jitter": "0s"}})
+    stepd = daemon([], topics=[topic], **{**SETTINGS, "retry": {"schedule": ["4s"], "jitter": "0s"}})
     register(stepd, app)
     send(stepd, "gone")
     stepd.wait_for("gone", "delayed")
