@@ -270,7 +270,7 @@ static void warn_of_settings(const struct link *link)
         log_warn("Redis has a maxmemory-policy by which it may drop runs when its memory is full; set it to noeviction");
     if (link->trusts_replicas)
         log_warn("Redis has replicas and min-replicas-to-write 0: cut off from them it goes on taking what a failover will lose; "
-                 "set it to 1, and min-replicas-max-lag to 2");
+                 "set it to 1, and redis.durability_lag to min-replicas-max-lag and 2 s more");
 }
 
 /* What its shards stand on by now; where it is not what they stood on, the last writes may be lost. */

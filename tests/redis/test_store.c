@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "redis/keys.h"
 #include "redis/record.h"
 #include "redis/runs.h"
@@ -817,6 +818,24 @@ Test(store, a_silent_link_is_given_up_and_nothing_of_it_runs_later)
     cr_assert_eq(pthread_join(thread, &answer), 0);
     cr_assert_eq((intptr_t)answer, STORE_OK);
     cr_assert_eq(redis.rollbacks, 0, "the same process");
+}
+
+Test(store, an_answer_tells_of_when_it_was_asked_for)
+{
+    struct sample sample;
+    pthread_t thread;
+    void *answer = NULL;
+
+    sample_init(&sample, 1);
+    cr_assert_eq(kill(redis.server, SIGSTOP), 0);
+    cr_assert_eq(pthread_create(&thread, NULL, advance_later, &sample), 0);
+    (void)usleep(700000);
+    int64_t goes_on_ms = clock_monotonic_ms();
+    cr_assert_eq(kill(redis.server, SIGCONT), 0);
+    cr_assert_eq(pthread_join(thread, &answer), 0);
+    int64_t seen_ms = store_seen_ms(redis.store);
+    cr_assert_gt(seen_ms, 0);
+    cr_assert_lt(seen_ms, goes_on_ms, "the answer may have waited since before a crash");
 }
 
 Test(store, read_only_and_full_are_waited_out)
