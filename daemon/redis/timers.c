@@ -301,9 +301,9 @@ static void join_timer(struct timers *timers)
 {
     struct timespec until;
 
-    (void)clock_gettime(CLOCK_REALTIME, &until);
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += is_any_up(timers) ? LEAVE_SECONDS : 0;
-    if (pthread_timedjoin_np(timers->timer, NULL, &until) == 0)
+    if (pthread_clockjoin_np(timers->timer, NULL, CLOCK_MONOTONIC, &until) == 0)
         return;
     store_stop(timers->settings.store);
     (void)pthread_join(timers->timer, NULL);
