@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Callable
 
 # What stands in them can be read again from the runs' own records.
-INDEXES = ("delayed", "owned:*", "workers", "taken:*", "busy:*", "behind:*", "claim:*", "stats*", "asked:*")
+INDEXES = ("delayed", "owned:*", "workers", "busy:*", "behind:*", "claim:*", "stats*", "asked:*")
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One way to do harm. `strike` does it, and undoes it after `seconds`; `rest` is how long its target is left alone
-    then. `target`: "daemon" and "link" are three each, anything else is one."""
+    """One way to do harm. `strike` does it, and undoes it after `seconds`; then what it was done to, of whatever number,
+    is left alone for `rest` seconds: a group that always rebalances, or a Redis that always starts, shows nothing."""
     name: str
     target: str
     weight: int
@@ -27,7 +27,6 @@ class Kind:
 class Fault:
     at: float
     kind: Kind
-    target: str
     number: int      # of the daemon or link
     seconds: float
     draw: float      # what else it has to choose; 0 to 1
@@ -143,52 +142,45 @@ def restart_broker(fleet, feed, fault):
 
 
 KINDS = (
-    Kind("daemon SIGKILL", "daemon", 8, (0.1, 3), 4, kill),
-    Kind("daemon SIGTERM", "daemon", 4, (0.1, 1), 4, terminate),
-    Kind("daemon SIGSTOP past its session", "daemon", 3, (7, 10), 5, freeze),
-    Kind("handler crashes", "crash", 4, (0, 0), 8, crash),
-    Kind("handler hangs", "hang", 4, (0, 0), 5, hang),
-    Kind("crowd of slow events", "crowd", 6, (0, 0), 6, crowd),
-    Kind("link silent", "link", 5, (3.5, 6), 3, on_link(lambda link: link.silence())),
-    Kind("link slow", "link", 8, (1, 4), 1, on_link(lambda link: link.slow(0.1))),
+    Kind("daemon SIGKILL", "daemon", 8, (0.1, 3), 9, kill),
+    Kind("daemon SIGTERM", "daemon", 5, (0.1, 1), 6, terminate),
+    Kind("daemon SIGSTOP past its session", "daemon", 4, (7, 10), 9, freeze),
+    Kind("handler crashes", "handler", 4, (0, 0), 12, crash),
+    Kind("handler hangs", "handler", 4, (0, 0), 5, hang),
+    Kind("crowd of slow events", "crowd", 4, (0, 0), 10, crowd),
+    Kind("link silent", "link", 4, (3.5, 6), 5, on_link(lambda link: link.silence())),
+    Kind("link slow", "link", 8, (1, 4), 2, on_link(lambda link: link.slow(0.1))),
     Kind("link reset", "link", 20, (0, 0), 1, on_link(lambda link: link.reset())),
-    Kind("link refused", "link", 8, (0.2, 2), 1, on_link(lambda link: link.refuse())),
-    Kind("Redis killed", "redis", 6, (0.1, 1.5), 4, kill_redis),
-    Kind("Redis rolled back a second", "redis", 6, (0.1, 1), 4, roll_back),
-    Kind("Redis stopped for a while", "redis", 4, (0.5, 5), 2, pause_redis),
-    Kind("Redis read-only", "redis", 6, (0.5, 3), 2, read_only),
-    Kind("Redis out of memory", "redis", 6, (0.5, 3), 2, no_memory),
-    Kind("SCRIPT FLUSH", "scripts", 20, (0, 0), 1, flush_scripts),
-    Kind("CLIENT KILL", "clients", 20, (0, 0), 1, kill_clients),
-    Kind("a key deleted", "key", 20, (0, 0), 1, delete_key),
-    Kind("broker SIGSTOP", "broker", 4, (1, 6), 12, freeze_broker),
-    Kind("broker killed", "broker", 2, (8, 8), 15, kill_broker),
-    Kind("broker restarted", "broker", 2, (10, 10), 15, restart_broker),
+    Kind("link refused", "link", 8, (0.2, 2), 2, on_link(lambda link: link.refuse())),
+    Kind("Redis killed", "redis", 4, (0.1, 1.5), 8, kill_redis),
+    Kind("Redis rolled back a second", "redis", 6, (0.1, 1), 8, roll_back),
+    Kind("Redis stopped for a while", "redis", 4, (0.5, 5), 4, pause_redis),
+    Kind("Redis read-only", "redis", 5, (0.5, 3), 4, read_only),
+    Kind("Redis out of memory", "redis", 5, (0.5, 3), 4, no_memory),
+    Kind("SCRIPT FLUSH", "scripts", 16, (0, 0), 1, flush_scripts),
+    Kind("CLIENT KILL", "clients", 16, (0, 0), 2, kill_clients),
+    Kind("a key deleted", "key", 16, (0, 0), 1, delete_key),
+    Kind("broker SIGSTOP", "broker", 4, (1, 6), 25, freeze_broker),
+    Kind("broker killed", "broker", 2, (8, 8), 30, kill_broker),
+    Kind("broker restarted", "broker", 2, (10, 10), 30, restart_broker),
 )
 GAP_SECONDS = (0.2, 0.9)
-COUNTED = {"daemon": 3, "link": 3}
+TRY_AGAIN_SECONDS = 0.05
+DAEMONS = 3
 
 
 def plan(random, seconds, without=()):
-    """Faults in order of time. A target that has one has no other before it had its rest; of the daemons one at least
-    is left alone."""
+    """Faults in order of time. What is being harmed, or has its rest, is harmed in no other way."""
     faults, free_at = [], collections.defaultdict(float)
     at = 1.0
     while at < seconds:
         kind = random.choices(KINDS, [kind.weight for kind in KINDS])[0]
-        number = random.randrange(COUNTED.get(kind.target, 1))
-        target = f"{kind.target} {number}" if kind.target in COUNTED else kind.target
-        lasts = random.uniform(*kind.seconds)
-        draw = random.random()
-        if kind.name in without:
-            at += 0.01
+        fault = Fault(at, kind, random.randrange(DAEMONS), random.uniform(*kind.seconds), random.random())
+        if free_at[kind.target] > at or kind.name in without:
+            at += TRY_AGAIN_SECONDS
             continue
-        busy = sum(free_at[f"daemon {each}"] > at for each in range(3))
-        if free_at[target] > at or (kind.target == "daemon" and busy >= 2):
-            at += 0.01
-            continue
-        free_at[target] = at + lasts + kind.rest
-        faults.append(Fault(at, kind, target, number, lasts, draw))
+        free_at[kind.target] = at + fault.seconds + kind.rest
+        faults.append(fault)
         at += random.uniform(*GAP_SECONDS)
     return faults
 
@@ -209,7 +201,7 @@ class Player:
         threads, began = [], time.monotonic()
         for fault in self.faults:
             time.sleep(max(0.0, began + fault.at - time.monotonic()))
-            threads.append(threading.Thread(target=self._strike, args=(fault, self.targets[fault.target])))
+            threads.append(threading.Thread(target=self._strike, args=(fault, self.targets[fault.kind.target])))
             threads[-1].start()
         for thread in threads:
             thread.join()
@@ -224,4 +216,4 @@ class Player:
             with self.lock:
                 self.done[fault.kind.name] += 1
                 self.struck.append((began, time.monotonic(), fault.kind.name))
-                self.log.write(f"{int(began * 1000)} {int(time.monotonic() * 1000)} {fault.target}: {fault.kind.name} {more or ''}\n")
+                self.log.write(f"{int(began * 1000)} {int(time.monotonic() * 1000)} {fault.kind.name} ({fault.number}) {more or ''}\n")

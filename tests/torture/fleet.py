@@ -171,7 +171,7 @@ class Redis(support.Redis):
 
     def __init__(self, folder):
         self.sizes = []
-        super().__init__(folder)
+        super().__init__(folder, "--auto-aof-rewrite-min-size", "8mb")
         threading.Thread(target=self._look, daemon=True).start()
 
     def _file(self):
