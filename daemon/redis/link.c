@@ -120,7 +120,8 @@ static void learn_identity(struct link *link, const char *info)
     link->lineage = XXH3_64bits_withSeed(history, strlen(history), XXH3_64bits(link->run_id, strlen(link->run_id))) | 1;
     link->is_replica = info_is(info, "role", "slave");
     link->is_cluster_node = info_is(info, "cluster_enabled", "1");
-    link->is_append_only = !info_is(info, "aof_enabled", "0");
+    /* While it reads its file it does not write it. */
+    link->is_append_only = info_is(info, "loading", "1") || !info_is(info, "aof_enabled", "0");
     link->evicts = strstr(info, "\nmaxmemory_policy:") != NULL && !info_is(info, "maxmemory_policy", "noeviction");
     link->trusts_replicas = read_info(info, "connected_slaves", replicas, sizeof(replicas)) && strcmp(replicas, "0") != 0 &&
                             !read_info(info, "min_slaves_good_slaves", wanted, sizeof(wanted));
