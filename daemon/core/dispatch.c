@@ -50,7 +50,7 @@ struct dispatch *dispatch_create(const struct dispatch_settings *settings)
     dispatch->retired_functions = xcalloc(settings->function_count + 1, sizeof(*dispatch->retired_functions));
     dispatch->gates = xcalloc(settings->function_count + 1, sizeof(*dispatch->gates));
     for (size_t i = 0; i < settings->function_count; i++)
-        (void)pthread_mutex_init(&dispatch->gates[i].lock, NULL);
+        gate_init(&dispatch->gates[i]);
     (void)pthread_mutex_init(&dispatch->lock, NULL);
     (void)pthread_cond_init(&dispatch->work, NULL);
     return dispatch;
@@ -123,7 +123,7 @@ bool dispatch_destroy(struct dispatch *dispatch)
     if (is_left)
         return false;
     for (size_t i = 0; i < dispatch->settings.function_count; i++)
-        (void)pthread_mutex_destroy(&dispatch->gates[i].lock);
+        gate_done(&dispatch->gates[i]);
     away_list_done(&dispatch->away);
     free(dispatch->gates);
     free(dispatch->retired_functions);
@@ -346,39 +346,6 @@ static void replace(struct dispatch *dispatch, struct takeover *takeover)
         dispatch->settings.fatal(error.text);
 }
 
-static void add_tally(struct dispatch_counts *counts, const struct tally *tally)
-{
-    counts->events_unhandled += atomic_load(&tally->unhandled);
-    counts->events_malformed += atomic_load(&tally->malformed);
-    counts->letters_without_function += atomic_load(&tally->dead);
-}
-
-/* `tally` NULL: nothing. All but the histograms, which are much to read. */
-static void add_numbers(struct function_counts *counts, const struct function_tally *tally)
-{
-    if (tally == NULL)
-        return;
-    counts->consumed += atomic_load(&tally->consumed);
-    counts->duplicates += atomic_load(&tally->duplicates);
-    counts->started += atomic_load(&tally->started);
-    counts->completed += atomic_load(&tally->completed);
-    counts->failed += atomic_load(&tally->failed);
-    counts->retried += atomic_load(&tally->retried);
-    counts->dead += atomic_load(&tally->dead);
-    counts->fenced += atomic_load(&tally->fenced);
-    counts->timed_out += atomic_load(&tally->timed_out);
-    counts->crashed += atomic_load(&tally->crashed);
-}
-
-static void add_function_tally(struct function_counts *counts, const struct function_tally *tally)
-{
-    if (tally == NULL)
-        return;
-    add_numbers(counts, tally);
-    histogram_read(&tally->durations, &counts->durations);
-    histogram_read(&tally->steps, &counts->steps);
-}
-
 /* Threads that were stuck, and came back after all: their places were taken long ago. */
 static void bury_finished(struct dispatch *dispatch)
 {
@@ -390,9 +357,9 @@ static void bury_finished(struct dispatch *dispatch)
             continue;
         }
         *link = worker->next;
-        add_tally(&dispatch->retired, &worker->tally);
+        tally_read(&worker->tally, &dispatch->retired);
         for (size_t i = 0; i < dispatch->settings.function_count; i++)
-            add_function_tally(&dispatch->retired_functions[i], atomic_load(&worker->functions[i]));
+            tally_read_function(atomic_load(&worker->functions[i]), &dispatch->retired_functions[i]);
         (void)pthread_join(worker->thread, NULL);
         worker_destroy(worker);
     }
@@ -465,7 +432,7 @@ static struct function_counts sum_numbers(const struct dispatch *dispatch)
         sum.retried += retired->retried;
         sum.dead += retired->dead;
         for (const struct worker *worker = dispatch->workers; worker != NULL; worker = worker->next)
-            add_numbers(&sum, atomic_load_explicit(&worker->functions[i], memory_order_acquire));
+            tally_read_numbers(atomic_load_explicit(&worker->functions[i], memory_order_acquire), &sum);
     }
     return sum;
 }
@@ -481,7 +448,7 @@ void dispatch_counts(struct dispatch *dispatch, struct dispatch_counts *ret_coun
     for (const struct worker *worker = dispatch->workers; worker != NULL; worker = worker->next) {
         counts.threads += !worker->is_stuck;
         counts.threads_busy += atomic_load(&worker->is_busy);
-        add_tally(&counts, &worker->tally);
+        tally_read(&worker->tally, &counts);
     }
     (void)pthread_mutex_unlock(&dispatch->lock);
     counts.runs_started = sum.started;
@@ -497,7 +464,7 @@ void dispatch_function_counts(struct dispatch *dispatch, size_t index, struct fu
     (void)pthread_mutex_lock(&dispatch->lock);
     struct function_counts counts = dispatch->retired_functions[index];
     for (const struct worker *worker = dispatch->workers; worker != NULL; worker = worker->next)
-        add_function_tally(&counts, atomic_load_explicit(&worker->functions[index], memory_order_acquire));
+        tally_read_function(atomic_load_explicit(&worker->functions[index], memory_order_acquire), &counts);
     (void)pthread_mutex_unlock(&dispatch->lock);
     *ret_counts = counts;
 }

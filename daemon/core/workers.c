@@ -12,20 +12,15 @@
 #include "base/log.h"
 #include "base/pulse.h"
 #include "core/attempt.h"
-#include "core/journal.h"
 #include "core/crashes.h"
+#include "core/journal.h"
 #include "core/key_set.h"
+#include "core/outcome.h"
 #include "core/steps.h"
 
 #define SLOW_NS INT64_C(50000)        /* work that takes longer is worth waking another thread */
 #define UNKNOWN_DELAY_MS 60000        /* until a run whose function is not here is looked at again */
 #define REJECT_PAUSE_MS 1000
-
-/* One writer: no need of an atomic add. */
-void worker_count(_Atomic(uint64_t) *counter)
-{
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
-}
 
 struct worker *worker_create(struct dispatch *dispatch)
 {
@@ -58,105 +53,7 @@ void worker_destroy(struct worker *worker)
     free(worker);
 }
 
-/* ---- gates: a function's concurrency -------------------------------------------------------------- */
-
-/* False: the job waits (as `job` on the heap) until another one of its function is over. */
-static bool gate_enter(struct dispatch *dispatch, struct job *job)
-{
-    int limit = job->function != NULL ? function_newest(job->function)->concurrency : 0;
-    if (limit == 0 || job->is_gated)
-        return true;
-    struct gate *gate = &dispatch->gates[job->function->index];
-
-    (void)pthread_mutex_lock(&gate->lock);
-    bool may_enter = gate->running < limit;
-    job->is_gated = true;
-    if (may_enter) {
-        gate->running++;
-    } else {
-        struct job *waiting = xmemdup(job, sizeof(*job));
-        jobs_add(&gate->waiting, waiting);
-    }
-    (void)pthread_mutex_unlock(&gate->lock);
-    return may_enter;
-}
-
-/* The next that may run, in the place of the one that is over; NULL: none waits. */
-static struct job *gate_leave(struct dispatch *dispatch, const struct job *job)
-{
-    if (!job->is_gated)
-        return NULL;
-    struct gate *gate = &dispatch->gates[job->function->index];
-
-    (void)pthread_mutex_lock(&gate->lock);
-    struct job *next = jobs_take(&gate->waiting);
-    if (next == NULL)
-        gate->running--;
-    (void)pthread_mutex_unlock(&gate->lock);
-    return next;
-}
-
 /* ---- what became of an attempt ------------------------------------------------------------------- */
-
-static void say(const struct worker *worker, const struct run *run, const struct attempt_report *report)
-{
-    bool is_watched = worker->dispatch->attempts.keeps_all;
-    enum log_level quiet = is_watched ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG;
-    struct log_fields fields = LOG_FIELDS_NONE;
-    enum log_level level = quiet;
-    char duration[LOG_DURATION_SIZE];
-
-    switch (report->end) {
-    case ATTEMPT_COMPLETED:
-        fields.outcome = "completed";
-        break;
-    case ATTEMPT_RETRY:
-        fields.outcome = "retry";
-        level = LOG_LEVEL_WARN;
-        break;
-    case ATTEMPT_SLEEPING:
-        fields.outcome = "sleeping";
-        break;
-    case ATTEMPT_FAILED:
-        fields.outcome = "failed";
-        level = LOG_LEVEL_ERROR;
-        break;
-    case ATTEMPT_CANCELLED:
-        fields.outcome = "cancelled";
-        break;
-    case ATTEMPT_AWAY:
-        if (report->failure == NULL)
-            return;
-        fields.outcome = "retry";
-        level = LOG_LEVEL_WARN;
-        break;
-    case ATTEMPT_PASSED_ON:
-    case ATTEMPT_MOVED:
-    case ATTEMPT_STOPPED:
-    case ATTEMPT_ABANDONED:
-        return;
-    }
-    if (!log_has_level(level))
-        return;
-    fields.run_id = run->id.text;
-    fields.function = run->function->id;
-    fields.event_id = run->event->view.id;
-    fields.trace_id = run->event->view.traceparent;
-    fields.topic = run->event->view.topic;
-    fields.partition = run->event->view.partition;
-    fields.offset = run->event->view.offset;
-    fields.attempt = report->failure != NULL ? report->failure->attempt : run->attempt;
-    if (report->end == ATTEMPT_RETRY || report->end == ATTEMPT_SLEEPING || report->end == ATTEMPT_AWAY)
-        fields.due_in_ms = report->due_in_ms > 0 ? report->due_in_ms : 0;
-    if (report->failure != NULL && report->failure->step_id[0] != '\0')
-        fields.step = report->failure->step_id;
-    if (report->failure != NULL)
-        log_event(level, &fields, "%s: %s", report->failure->name, report->failure->message);
-    else
-        log_event(level, &fields, "%s", log_duration((report->ended_ns - report->started_ns) / 1000000, duration));
-}
-
-/* ---- counts -------------------------------------------------------------------------------------- */
 
 /* The worker's own thread. Most functions are never seen by most workers. */
 static struct function_tally *tally_of(struct worker *worker, const struct function *function)
@@ -169,40 +66,6 @@ static struct function_tally *tally_of(struct worker *worker, const struct funct
         atomic_store_explicit(place, tally, memory_order_release);
     }
     return tally;
-}
-
-static void count_end(struct function_tally *tally, const struct attempt_report *report)
-{
-    switch (report->end) {
-    case ATTEMPT_COMPLETED:
-        worker_count(&tally->completed);
-        break;
-    case ATTEMPT_RETRY:
-        worker_count(&tally->retried);
-        break;
-    case ATTEMPT_FAILED:
-        worker_count(&tally->failed);
-        worker_count(&tally->dead);
-        break;
-    case ATTEMPT_MOVED:
-        worker_count(&tally->fenced);
-        break;
-    case ATTEMPT_SLEEPING:
-    case ATTEMPT_PASSED_ON:
-    case ATTEMPT_CANCELLED:
-    case ATTEMPT_STOPPED:
-    case ATTEMPT_ABANDONED:
-        break;
-    case ATTEMPT_AWAY:
-        if (report->failure != NULL)
-            worker_count(&tally->retried);
-        break;
-    }
-}
-
-static void count_duration(struct function_tally *tally, int64_t started_ns, int64_t ended_ns)
-{
-    histogram_add(&tally->durations, (double)(ended_ns - started_ns) / 1000);
 }
 
 static bool is_ordered(const struct run *run)
@@ -263,7 +126,7 @@ static bool may_start(struct worker *worker, const struct job *job, struct run *
             return false;
         *ret_state = MESSAGE_DONE;
         if (answer == DEDUPE_DUPLICATE) {
-            worker_count(&tally_of(worker, run->function)->duplicates);
+            tally_add(&tally_of(worker, run->function)->duplicates);
             return false;
         }
     }
@@ -305,7 +168,7 @@ static bool attempt(struct worker *worker, struct run *run, bool has_crashed, st
     struct function_tally *tally = tally_of(worker, run->function);
 
     if (has_crashed) {
-        worker_count(&tally->crashed);
+        tally_add(&tally->crashed);
         attempt_fail(&worker->ctx, run, NULL, "HandlerCrashed", crash_text, report);
     } else {
         worker->ctx.step_durations = &tally->steps;
@@ -313,11 +176,11 @@ static bool attempt(struct worker *worker, struct run *run, bool has_crashed, st
         if (report->end == ATTEMPT_ABANDONED)
             return false;
         if (report->end != ATTEMPT_AWAY)
-            count_duration(tally, report->started_ns, report->ended_ns);
+            tally_duration(tally, report->started_ns, report->ended_ns);
     }
     worker->now_ns = report->ended_ns;
-    count_end(tally, report);
-    say(worker, run, report);
+    tally_end(tally, report);
+    outcome_log(run, report, worker->dispatch->attempts.keeps_all);
     return true;
 }
 
@@ -357,9 +220,9 @@ static enum job_end run_message(struct worker *worker)
         end = attempt_message(worker, false, &state);
     } else if (message_begin(job->message) && !atomic_load_explicit(&worker->dispatch->is_draining, memory_order_relaxed)) {
         begin_run(worker, job);
-        worker_count(&tally_of(worker, worker->run->function)->consumed);
+        tally_add(&tally_of(worker, worker->run->function)->consumed);
         if (may_start(worker, job, worker->run, &state)) {
-            worker_count(&tally_of(worker, worker->run->function)->started);
+            tally_add(&tally_of(worker, worker->run->function)->started);
             end = attempt_message(worker, crashes_take(worker->dispatch->settings.crashes, &worker->run->id), &state);
         }
     }
@@ -422,10 +285,18 @@ static enum job_end run_claimed(struct worker *worker)
 
 /* ---- jobs ---------------------------------------------------------------------------------------- */
 
+/* False: it waits at its function's gate. */
+static bool may_begin(struct dispatch *dispatch, struct job *job)
+{
+    int limit = job->function != NULL ? function_newest(job->function)->concurrency : 0;
+
+    return limit == 0 || job->is_gated || gate_enter(&dispatch->gates[job->function->index], job, limit);
+}
+
 /* What the job kept from running; one of them is returned, others are queued. NULL: none. */
 static struct job *release_next(struct dispatch *dispatch, const struct job *job)
 {
-    struct job *after_gate = gate_leave(dispatch, job);
+    struct job *after_gate = job->is_gated ? gate_leave(&dispatch->gates[job->function->index]) : NULL;
     struct job *after_strand = job->strand != NULL ? strands_leave(dispatch->strands, job->strand) : NULL;
 
     if (after_gate != NULL && after_strand != NULL)
@@ -439,7 +310,7 @@ static bool run_job(struct worker *worker)
     struct dispatch *dispatch = worker->dispatch;
 
     for (;;) {
-        if (!gate_enter(dispatch, &worker->job))
+        if (!may_begin(dispatch, &worker->job))
             return true;
         enum job_end end = worker->job.claimed != NULL ? run_claimed(worker) : run_message(worker);
         if (end != JOB_OVER)
@@ -462,13 +333,13 @@ static enum message_state reject(struct worker *worker, struct message *message,
 
     log_warn("%s [%d] @ %lld is no event (%s: %s): it goes to the dead letters", message->event.view.topic,
              (int)message->event.view.partition, (long long)message->event.view.offset, name, why);
-    worker_count(&worker->tally.malformed);
+    tally_add(&worker->tally.malformed);
     for (;;) {
         int status = attempt_reject(worker->ctx.publisher, dispatch->settings.dead_letter_topic, &message->event, name, why,
                                     context_now_ms(&worker->ctx));
         look_at_clock(worker);
         if (status == 0) {
-            worker_count(&worker->tally.dead);
+            tally_add(&worker->tally.dead);
             return MESSAGE_DONE;
         }
         if (status == -ESHUTDOWN || atomic_load(&dispatch->is_draining) || atomic_load(&message->assignment->is_revoked))
@@ -512,7 +383,7 @@ static bool route(struct worker *worker, struct message *message)
                                 worker->matches, dispatch->settings.function_count);
     if (count == 0) {
         if (!is_malformed)
-            worker_count(&worker->tally.unhandled);
+            tally_add(&worker->tally.unhandled);
         message_end(message, is_malformed ? reject(worker, message, "MalformedEvent", error.text) : MESSAGE_DONE);
         return true;
     }
@@ -546,13 +417,13 @@ static void settle(struct worker *worker, struct takeover *takeover)
 
     int64_t timeout_ms = step != NULL ? step->timeout_ms : run->function->timeout_ms;
     (void)snprintf(text, sizeof(text), "not done after %lld ms; its thread is left behind", (long long)timeout_ms);
-    worker_count(&tally->timed_out);
+    tally_add(&tally->timed_out);
     if (step != NULL)
         histogram_add(&tally->steps, (double)timeout_ms * 1000); /* as far as anyone knows */
     attempt_fail(&worker->ctx, run, step, "HandlerTimeout", text, &report);
-    count_duration(tally, takeover->started_ns, report.ended_ns);
-    count_end(tally, &report);
-    say(worker, run, &report);
+    tally_duration(tally, takeover->started_ns, report.ended_ns);
+    tally_end(tally, &report);
+    outcome_log(run, &report, worker->dispatch->attempts.keeps_all);
     if (takeover->job.message != NULL)
         message_end_run(takeover->job.message, state_after(&takeover->job, run, &report));
     struct job *next = release_next(worker->dispatch, &takeover->job);

@@ -11,28 +11,11 @@
 #include "core/away.h"
 #include "core/context.h"
 #include "core/dispatch.h"
+#include "core/gate.h"
 #include "core/job.h"
 #include "core/ring.h"
 #include "core/strands.h"
-
-/* What no function was given. Written by one worker, read by any. */
-struct tally {
-    _Atomic(uint64_t) unhandled, malformed, dead;
-};
-
-/* One function's, of one worker: struct function_counts. */
-struct function_tally {
-    _Atomic(uint64_t) consumed, duplicates, started, completed, failed, retried, dead, fenced, timed_out, crashed;
-    struct histogram durations;
-    struct histogram steps;
-};
-
-/* At most `limit` runs of a function at once. */
-struct gate {
-    pthread_mutex_t lock;
-    int running;              /* lock */
-    struct job_list waiting;  /* lock */
-};
+#include "core/tally.h"
 
 /* An attempt that the watch took from a thread that is stuck in its handler. The thread may still
  * read event and run: whoever of the two is done last gives them back. */
@@ -96,7 +79,6 @@ struct dispatch {
     atomic_int stuck;
 };
 
-void worker_count(_Atomic(uint64_t) *counter);
 /* Never NULL; its thread is not started. */
 struct worker *worker_create(struct dispatch *dispatch);
 void worker_destroy(struct worker *worker);

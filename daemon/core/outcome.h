@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The one line that the log has of an attempt, whoever made it. */
+#ifndef STEPD_CORE_OUTCOME_H
+#define STEPD_CORE_OUTCOME_H
+
+#include <stdbool.h>
+
+#include "core/attempt.h"
+
+/* What went well is said only where somebody watches, or debugs. */
+void outcome_log(const struct run *run, const struct attempt_report *report, bool is_watched);
+
+#endif
