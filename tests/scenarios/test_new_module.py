@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`stepctl new-module`: what it writes builds, passes and loads as it is; `stepd dev --watch` takes what is built anew."""
+import os
 import subprocess
 
 import pytest
@@ -24,6 +25,15 @@ def greeter(prefix, tmp_path_factory):
     run("cmake", "-S", source, "-B", source / "build", f"-DCMAKE_PREFIX_PATH={prefix}", f"-DCMAKE_INSTALL_PREFIX={prefix}", *flags)
     run("cmake", "--build", source / "build")
     return source
+
+
+@pytest.mark.skipif(IS_SANITIZED, reason="a program is not sanitized by what it is linked to")
+def test_nothing_need_be_installed(folder):
+    run(STEPCTL, "new-module", "greeter", cwd=folder)
+    where = {**os.environ, "PATH": f"{STEPCTL.parent}:{os.environ['PATH']}"}
+    subprocess.run(["cmake", "-S", folder / "greeter", "-B", folder / "build"], env=where, check=True, capture_output=True)
+    run("cmake", "--build", folder / "build")
+    run("ctest", "--test-dir", folder / "build", "--no-tests=error")
 
 
 def test_a_new_module_passes_its_test(greeter):
