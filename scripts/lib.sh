@@ -7,7 +7,7 @@ PACKAGES_TO_BUILD="gcc libc6-dev cmake ninja-build pkg-config librdkafka-dev lib
 PACKAGES_TO_RUN="redis-server redis-tools kcat curl python3 sqlite3"
 PACKAGES_TO_TEST="libcriterion-dev g++ clang binutils git python3-pytest openjdk-17-jdk-headless maven systemd valgrind
     mmdebstrap systemd-container util-linux dpkg-dev
-    mandoc zsh chromium nodejs npm nginx-light openssl procps golang-go python3-pip"
+    mandoc zsh chromium nodejs npm nginx-light openssl procps golang-go python3-pip spin"
 PACKAGES_TO_BENCH="golang-go npm python3-venv"
 
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
