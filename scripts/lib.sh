@@ -71,12 +71,13 @@ fetch_promtool() {
         rm -f prometheus_*.deb) || printf 'There is no promtool here: the tests that want it are skipped.\n' >&2
 }
 
-# build PRESET [CMAKE OPTION...]
+# build PRESET [CMAKE OPTION...]; `targets`: all, unless it names some
 build() {
     mkdir -p build
     preset=$1
     shift
     step "Building ($preset) in build/$preset"
     cmake --preset "$preset" "$@" >"build/$preset.log" 2>&1 || { tail -n 30 "build/$preset.log" >&2; return 1; }
-    cmake --build --preset "$preset" >"build/$preset.log" 2>&1 || { grep -A8 -E 'error|FAILED' "build/$preset.log" | head -n 60 >&2; return 1; }
+    # shellcheck disable=SC2086
+    cmake --build --preset "$preset" ${targets:+--target $targets} >"build/$preset.log" 2>&1 || { grep -A8 -E 'error|FAILED' "build/$preset.log" | head -n 60 >&2; return 1; }
 }

@@ -378,27 +378,36 @@ size_t offsets_encode(const struct offsets *offsets, char *text, size_t max_size
     return size;
 }
 
+struct checking {
+    roaring_bitmap_t *bitmap;
+    int64_t before;
+    uint32_t known;
+    uint32_t count;
+};
+
+static bool check_offset(uint32_t offset, void *argument)
+{
+    struct checking *checking = argument;
+
+    if (offset <= checking->before || offset >= checking->known || ++checking->count > OPEN_MAX)
+        return false;
+    roaring_bitmap_add(checking->bitmap, offset);
+    checking->before = offset;
+    return true;
+}
+
 /* A bitmap made anew of one that a stranger may have written: CRoaring reads no byte too many of it, but
- * does not promise its order. NULL: it names an offset twice, out of order, or not below `known`. */
+ * promises neither its order nor that its containers hold anything, on which iterators rely and
+ * roaring_iterate() does not. NULL: it names an offset twice, out of order, or not below `known`. */
 static roaring_bitmap_t *bitmap_checked(const roaring_bitmap_t *strange, uint32_t known)
 {
-    roaring_bitmap_t *bitmap = roaring_bitmap_create();
-    int64_t before = -1;
-    uint32_t count = 0;
-    roaring_uint32_iterator_t at;
+    struct checking checking = { .bitmap = roaring_bitmap_create(), .before = -1, .known = known };
 
-    assert(bitmap != NULL);
-    roaring_init_iterator(strange, &at);
-    while (at.has_value) {
-        if (at.current_value <= before || at.current_value >= known || ++count > OPEN_MAX) {
-            roaring_bitmap_free(bitmap);
-            return NULL;
-        }
-        roaring_bitmap_add(bitmap, at.current_value);
-        before = at.current_value;
-        (void)roaring_advance_uint32_iterator(&at);
-    }
-    return bitmap;
+    assert(checking.bitmap != NULL);
+    if (roaring_iterate(strange, check_offset, &checking))
+        return checking.bitmap;
+    roaring_bitmap_free(checking.bitmap);
+    return NULL;
 }
 
 static int read_told(int64_t committed, struct bytes data, int64_t end, struct restored *ret_restored, struct error *ret_error)

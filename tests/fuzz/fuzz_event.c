@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Any bytes, under any of the headers that choose a format: decoded or refused with a reason. What is
  * decoded can be written as JSON, which can be read again. The first byte chooses the headers. */
-#include <stdlib.h>
-#include <string.h>
+#include "fuzz.h"
 
 #include "core/event.h"
 #include "core/json.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define HEADER(key, text) { .name = (key), .value = { (text), sizeof(text) - 1 } }
 
@@ -20,12 +17,6 @@ static const struct event_header header_sets[][2] = {
     { HEADER("ce_type", "t"), HEADER("content-type", "text/plain") },
     { HEADER("ce_type", "t"), HEADER("ce_id", "i") },
 };
-
-static void require(bool is_true)
-{
-    if (!is_true)
-        abort();
-}
 
 static void check_writing(const msgpack_object *object)
 {
@@ -48,11 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     const struct event_header *headers = header_sets[data[0] % (sizeof(header_sets) / sizeof(header_sets[0]))];
-    uint8_t *value = malloc(size); /* of its own, so that a read past its end is seen */
-    require(value != NULL);
-    memcpy(value, data + 1, size - 1);
-    uint8_t *exact = realloc(value, size > 1 ? size - 1 : 1);
-    require(exact != NULL);
+    void *exact = exact_copy(data + 1, size - 1);
     event_init(&event, "topic", 1, 2, 3, (struct bytes){ NULL, 0 }, (struct bytes){ exact, size - 1 }, headers, 2);
     int found = event_find_name(&event, &error);
     require(found == 0 || error.text[0] != 0);

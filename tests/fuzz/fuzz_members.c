@@ -1,18 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the quick scan of a JSON map takes, the parser takes too, and finds the same members in it. */
-#include <stdlib.h>
-#include <string.h>
+#include "fuzz.h"
 
 #include "core/json.h"
 #include "core/members_scan.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool is_true)
-{
-    if (!is_true)
-        abort();
-}
 
 /* The parser keeps the last of a key that stands twice, and so is it here. */
 static const msgpack_object *find(const msgpack_object *map, const struct member *member)
@@ -43,14 +34,12 @@ static void compare(const msgpack_object *map, const struct member *member, msgp
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct member members[] = { MEMBER("name"), MEMBER("data"), MEMBER("ts"), MEMBER(""), { .key = NULL } };
-    char *text = malloc(size + 1); /* of its own, so that a read past its end is seen */
-    char *exact = text == NULL ? NULL : realloc(text, size > 0 ? size : 1);
+    void *exact = exact_copy(data, size);
     msgpack_zone zone;
     msgpack_object object;
     struct error error = { 0 };
 
-    require(exact != NULL && msgpack_zone_init(&zone, 1024));
-    memcpy(exact, data, size);
+    require(msgpack_zone_init(&zone, 1024));
     if (members_scan_json((struct bytes){ exact, size }, members)) {
         require(json_decode((struct bytes){ exact, size }, &zone, &object, &error) == 0);
         require(object.type == MSGPACK_OBJECT_MAP);

@@ -1,24 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Commit metadata that anybody may have written: read or refused with a reason. Half of the inputs are
  * given a right head and checksum, or no mutation would ever reach the bitmap. */
+#include "fuzz.h"
+
 #include <endian.h>
-#include <stdlib.h>
-#include <string.h>
 #include <xxhash.h>
 
 #include "core/base64.h"
 #include "core/offsets.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 #define COMMITTED 1000
 #define METADATA_MAX 4096
-
-static void require(bool is_true)
-{
-    if (!is_true)
-        abort();
-}
 
 /* As core/offsets.c writes it around a bitmap. */
 static struct bytes disguise(const uint8_t *data, size_t size, char *text)
@@ -79,16 +71,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct bytes metadata = { data + 1, size - 1 };
     if (data[0] & 1)
         metadata = disguise(data + 1, size - 1, text);
-    char *exact = malloc(metadata.size + 1); /* of its own, so that a read past its end is seen */
-    require(exact != NULL);
-    memcpy(exact, metadata.data, metadata.size);
-    char *shrunk = realloc(exact, metadata.size > 0 ? metadata.size : 1);
-    require(shrunk != NULL);
-    if (offsets_decode(offsets, (struct bytes){ shrunk, metadata.size }, COMMITTED + 60000, &error) == 0)
+    void *exact = exact_copy(metadata.data, metadata.size);
+    if (offsets_decode(offsets, (struct bytes){ exact, metadata.size }, COMMITTED + 60000, &error) == 0)
         check_again(offsets);
     else
         require(error.text[0] != '\0');
-    free(shrunk);
+    free(exact);
     offsets_destroy(offsets);
     return 0;
 }

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What apps say: the reply to a call, a registration, times, conditions. The first byte chooses which. */
+#include "fuzz.h"
+
+#include "core/context.h"
+#include "core/json.h"
+#include "inngest/app.h"
+#include "inngest/expression.h"
+#include "inngest/moment.h"
+#include "inngest/ops.h"
+
+static void try_reply(struct stepd_ctx *ctx, struct bytes body)
+{
+    const msgpack_object *object = stepd_from_json(ctx, body.data, body.size);
+    struct op_error error;
+    struct ops ops = { 0 };
+
+    if (object != NULL)
+        ops_read(ctx, object, &ops);
+    for (size_t i = 0; i < ops.count; i++)
+        require(strlen(ops.items[i].name) < STEP_ID_SIZE);
+    op_error_read(ctx, 500, object, &error);
+    require(error.name != NULL && error.message != NULL);
+}
+
+static void try_registration(struct bytes body)
+{
+    struct app *app = NULL;
+    char *why = NULL;
+
+    if (app_create(body, &app, &why) != 0) {
+        require(why != NULL && why[0] != '\0');
+        free(why);
+        return;
+    }
+    require(app->name != NULL);
+    app_destroy(app);
+}
+
+static void try_moment(const char *text)
+{
+    int64_t ms = 0;
+
+    require(moment_parse(text, &ms) <= 0);
+    require(moment_parse_delay(text, &ms) != 0 || ms >= 0);
+}
+
+static void try_expression(struct stepd_ctx *ctx, const char *text)
+{
+    static const char DATA[] = "{\"a\":{\"b\":[1,\"x\",null,true]},\"n\":-7}";
+    const struct stepd_event event = { .id = "i", .name = "app/x", .data = stepd_from_json(ctx, DATA, sizeof(DATA) - 1) };
+
+    if (expression_is_valid(text))
+        (void)expression_holds(text, &event);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct stepd_ctx ctx;
+
+    if (size == 0)
+        return 0;
+    void *exact = exact_copy(data + 1, size - 1);
+    char *text = text_copy(data + 1, size - 1);
+    context_init(&ctx);
+    switch (data[0] % 4) {
+    case 0:
+        try_reply(&ctx, (struct bytes){ exact, size - 1 });
+        break;
+    case 1:
+        try_registration((struct bytes){ exact, size - 1 });
+        break;
+    case 2:
+        try_moment(text);
+        break;
+    case 3:
+        try_expression(&ctx, text);
+        break;
+    }
+    context_done(&ctx);
+    free(text);
+    free(exact);
+    return 0;
+}
