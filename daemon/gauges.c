@@ -178,13 +178,23 @@ static void put_by_function(struct metrics_page *page, const struct function_row
     }
 }
 
-static void put_durations(struct metrics_page *page, const struct function_rows *rows, const char *name, const char *help, size_t offset)
+static const struct histogram_counts *attempts_of(const struct function_row *row)
+{
+    return &row->counts.durations;
+}
+
+static const struct histogram_counts *steps_of(const struct function_row *row)
+{
+    return &row->counts.steps;
+}
+
+static void put_durations(struct metrics_page *page, const struct function_rows *rows, const char *name, const char *help,
+                          const struct histogram_counts *(*counts_of)(const struct function_row *row))
 {
     metrics_family(page, METRIC_HISTOGRAM, name, help);
     for (size_t i = 0; i < rows->count; i++) {
         const struct metric_label labels[] = { { "function", rows->items[i].id }, { 0 } };
-        const char *counts = (const char *)&rows->items[i].counts;
-        metrics_put_histogram(page, labels, (const struct histogram_counts *)(const void *)(counts + offset), &durations);
+        metrics_put_histogram(page, labels, counts_of(&rows->items[i]), &durations);
     }
 }
 
@@ -201,10 +211,8 @@ static void put_dispatch(struct daemon *daemon, struct metrics_page *page)
         put_by_function(page, &rows, &function_families[i]);
     put_by_function(page, &rows, &letters);
     metrics_put(page, NULL, (double)counts.letters_without_function);
-    put_durations(page, &rows, "attempt_duration_seconds", "How long attempts took, whatever they ended in.",
-                  offsetof(struct function_counts, durations));
-    put_durations(page, &rows, "step_duration_seconds", "How long the code of steps took, without their checkpoints.",
-                  offsetof(struct function_counts, steps));
+    put_durations(page, &rows, "attempt_duration_seconds", "How long attempts took, whatever they ended in.", attempts_of);
+    put_durations(page, &rows, "step_duration_seconds", "How long the code of steps took, without their checkpoints.", steps_of);
     free(rows.items);
 }
 
