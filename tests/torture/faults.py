@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import Callable
+from typing import Callable, NamedTuple
 
 # What stands in them can be read again from the runs' own records.
 INDEXES = ("delayed", "owned:*", "workers", "busy:*", "behind:*", "claim:*", "stats*", "asked:*")
@@ -185,13 +185,21 @@ def plan(random, seconds, without=()):
     return faults
 
 
+class Struck(NamedTuple):
+    """A fault as it came to be; monotonic ms."""
+    begin_ms: int
+    end_ms: int
+    name: str
+    target: object   # the key that was deleted; else a number
+
+
 class Player:
     """Does what is planned, when it is planned; a target that is not good again by then is waited for."""
 
     def __init__(self, fleet, feed, faults):
         self.fleet, self.feed, self.faults = fleet, feed, faults
         self.done = collections.Counter()
-        self.struck = []        # (when it began, when it was over, kind's name), monotonic
+        self.struck = []        # Struck
         self.broken = []
         self.lock = threading.Lock()
         self.log = open(fleet.folder / "faults", "w", buffering=1)
@@ -213,7 +221,8 @@ class Player:
                 more = fault.kind.strike(self.fleet, self.feed, fault)
             except Exception as error:  # the torturer's own trouble: said at the end
                 self.broken.append(f"{fault.kind.name}: {error!r}")
+            struck = Struck(int(began * 1000), int(time.monotonic() * 1000), fault.kind.name, more or fault.number)
             with self.lock:
-                self.done[fault.kind.name] += 1
-                self.struck.append((began, time.monotonic(), fault.kind.name))
-                self.log.write(f"{int(began * 1000)} {int(time.monotonic() * 1000)} {fault.kind.name} ({fault.number}) {more or ''}\n")
+                self.done[struck.name] += 1
+                self.struck.append(struck)
+                self.log.write(" ".join(map(str, struck)) + "\n")

@@ -41,13 +41,17 @@ def read(path, begin=0):
 
 
 class Ledger:
-    def __init__(self, acked, book, letters, redis_deaths):
-        """`letters`: dead letters as kcat tells them; `redis_deaths`: (from, to) in ms."""
+    def __init__(self, acked, book, letters, redis_deaths=(), lost_keys=()):
+        """`letters`: dead letters as kcat tells them; `redis_deaths`: (from, to) in ms; `lost_keys`: (when, Redis's name of it)."""
         self.acked, self.redis_deaths = acked, redis_deaths
+        self.lost_orders = {}                      # what the order of (partition, key) stood in: when it was deleted first
+        for ms, name in sorted(lost_keys):
+            self._lose_order(ms, name)
         self.done = collections.Counter()          # (function, number): how often
         self.twice = []                            # lines that saw another result of a step than one before
         self.undone = 0                            # the same, where Redis had lost the first one
         self.out_of_order = []
+        self.overtaken = 0                         # the same, where the key's order had been deleted
         self.lines = 0
         seen, last = {}, {}
         for line in read(book):
@@ -67,8 +71,23 @@ class Ledger:
         if line.function == "ordered" and is_first:
             key = line.partition, line.number % KEYS
             if line.offset < last.get(key, -1):
-                self.out_of_order.append(line)
+                self._disorder(line, key)
             last[key] = max(line.offset, last.get(key, -1))
+
+    def _lose_order(self, ms, name):
+        """"stepd{0}:busy:torture:3" is of a partition's keys, "stepd{0}:behind:torture:3:ordered:key-28" of one."""
+        _, kind, _, partition, *rest = [*name.split(":"), "", "", ""]
+        if kind == "busy":
+            for key in range(KEYS):
+                self.lost_orders.setdefault((int(partition), key), ms)
+        elif kind == "behind":
+            self.lost_orders.setdefault((int(partition), int(rest[1].rpartition("-")[2])), ms)
+
+    def _disorder(self, line, key):
+        if self.lost_orders.get(key, line.ms + 1) <= line.ms:
+            self.overtaken += 1
+        else:
+            self.out_of_order.append(line)
 
     def _compare(self, line, seen):
         first = seen.setdefault((line.run, line.step), line)

@@ -30,21 +30,28 @@ def book_of(folder, *lines):
 
 def test_the_ledger_sees_what_is_lost(tmp_path):
     book = book_of(tmp_path, line("done", number=1), line("done", "left", 2))
-    counted = ledger.Ledger({1: "plain", 2: "both", 3: "doomed"}, book, [], [])
+    counted = ledger.Ledger({1: "plain", 2: "both", 3: "doomed"}, book, [])
     assert counted.lost() == [(2, "right"), (3, "doomed")]
 
 
 def test_the_ledger_sees_a_result_that_was_recorded_twice(tmp_path):
     lines = [line("saw", "steps", ms=10000, step="one", value=5), line("saw", "steps", ms=20000, step="one", value=6)]
     book = book_of(tmp_path, *lines)
-    assert len(ledger.Ledger({}, book, [], []).twice) == 1
-    after_a_death = ledger.Ledger({}, book, [], [(11000, 12000)])
+    assert len(ledger.Ledger({}, book, []).twice) == 1
+    after_a_death = ledger.Ledger({}, book, [], redis_deaths=[(11000, 12000)])
     assert (after_a_death.twice, after_a_death.undone) == ([], 1)
 
 
-def test_the_ledger_sees_a_keys_runs_out_of_order(tmp_path):
-    book = book_of(tmp_path, line("done", "ordered", 0, offset=5), line("done", "ordered", ledger.KEYS, offset=4))
-    assert len(ledger.Ledger({}, book, [], []).out_of_order) == 1
+@pytest.mark.parametrize("name, excuses", [("stepd{0}:busy:torture:3", True), ("stepd{0}:behind:torture:3:ordered:key-7", True),
+                                           ("stepd{0}:behind:torture:3:ordered:key-8", False), ("stepd{0}:busy:torture:4", False),
+                                           ("stepd{0}:delayed", False)])
+def test_the_ledger_sees_a_keys_runs_out_of_order(tmp_path, name, excuses):
+    lines = [line("done", "ordered", 7, ms=10, partition=3, offset=5),
+             line("done", "ordered", 7 + ledger.KEYS, ms=20, partition=3, offset=4)]
+    counted = ledger.Ledger({}, book_of(tmp_path, *lines), [], lost_keys=[(15, name)])
+    assert (len(counted.out_of_order), counted.overtaken) == ((0, 1) if excuses else (1, 0))
+    too_late = ledger.Ledger({}, book_of(tmp_path, *lines), [], lost_keys=[(25, name)])
+    assert len(too_late.out_of_order) == 1
 
 
 def test_a_short_torture_loses_nothing(tmp_path, capsys):
