@@ -12,6 +12,7 @@ WANTED = {
 }
 DIES = "doomed"              # always: its dead letter is wanted
 MAY_DIE = {"doomed", "ordered"}
+READS = "plain"              # never leaves the daemon that read its event
 SHARES = {"left"}            # its event with a function that is parked
 KEYS = 60                    # of the feeder
 LOST_BY_ROLLBACK_MS = 3000   # a step's result that was recorded so shortly before Redis died may be gone
@@ -131,17 +132,18 @@ def may_be_its_end(line):
 
 
 def takeover_ms(lines, pid, at_ms):
-    """From a process's death until all of its partitions, and its runs that had begun, went on in others."""
-    partitions, runs, waits = {}, {}, {}
+    """From a process's death until all of its partitions, and its runs that had begun, went on in others; and how many
+    did not. Who has a partition shows in functions whose runs never need Redis."""
+    last, waits = {}, {}
     for line in lines:
-        if line.ms <= at_ms:
-            partitions[line.partition] = line
-            runs[line.run] = line
-        elif line.pid != pid:
-            waits.setdefault(("partition", line.partition), line.ms - at_ms)
-            waits.setdefault(("run", line.run), line.ms - at_ms)
-    orphans = [("partition", part) for part, line in partitions.items() if line.pid == pid]
-    orphans += [("run", run) for run, line in runs.items() if line.pid == pid and not may_be_its_end(line)]
+        things = [("run", line.run)] + ([("partition", line.partition)] if line.function == READS else [])
+        for thing in things:
+            if line.ms <= at_ms:
+                last[thing] = line
+            elif line.pid != pid:
+                waits.setdefault(thing, line.ms - at_ms)
+    orphans = [thing for thing, line in last.items()
+               if line.pid == pid and (thing[0] == "partition" or not may_be_its_end(line))]
     found = [waits[orphan] for orphan in orphans if orphan in waits]
     return max(found, default=None), len(orphans) - len(found)
 

@@ -54,6 +54,15 @@ def test_the_ledger_sees_a_keys_runs_out_of_order(tmp_path, name, excuses):
     assert len(too_late.out_of_order) == 1
 
 
+def test_a_takeover_lasts_until_partitions_and_runs_have_gone_on(tmp_path):
+    lines = [line("done", ms=100, pid=1, partition=2), line("failed", "flaky", 2, ms=110, pid=1, run="s", partition=2),
+             line("done", "flaky", 2, ms=500, pid=2, run="s", partition=2), line("done", number=3, ms=6000, pid=2, run="t", partition=2)]
+    book = book_of(tmp_path, *lines)
+    assert ledger.takeover_ms(ledger.read(book), 1, 200) == (5800, 0)
+    book = book_of(tmp_path, *lines[:3])
+    assert ledger.takeover_ms(ledger.read(book), 1, 200) == (300, 1)
+
+
 def test_a_short_torture_loses_nothing(tmp_path, capsys):
     options = torture.parse(["--minutes", MINUTES, "--seed", "1", "--kills", "1", "--folder", str(tmp_path)])
     try:

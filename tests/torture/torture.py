@@ -53,7 +53,7 @@ def wait_for_all(fleet):
     for _ in range(15 * support.SLOWER):
         begin = fleet.book.stat().st_size
         time.sleep(4)
-        readers = {line.pid for line in ledger.read(fleet.book, begin) if line.function == "plain"}
+        readers = {line.pid for line in ledger.read(fleet.book, begin) if line.function == ledger.READS}
         if readers >= {seat.pids[-1] for seat in fleet.seats}:
             break
     return begin
