@@ -31,12 +31,14 @@ class Trips:
         return f"{len(missing)} of {self.sent} did not end: {missing[:10]}\n{self.service.runs()[:3]}\n" + "\n".join(said[-30:])
 
     def all_end(self, seconds=40):
-        """Every event's run has ended well; steps that are looked at were recorded once."""
+        """Every event's run has ended well, and nothing was refused on the way; steps that are looked at were
+        recorded once."""
         eventually(lambda: not self.missing(), seconds, what=self.say)
         for run in list(self.ended().values())[:10]:
             shown = self.service.show(run["id"])
             assert [step["id"] for step in shown["steps"]] == ["out", "rest", "back"], shown
         eventually(self.service.is_ready, what=self.service.log)
+        assert "Redis refuses" not in self.service.log(), self.say()
 
     def back(self):
         """How many have done their last step, without asking Redis."""
