@@ -62,6 +62,12 @@ static char *hashed(const char *key)
     return xasprintf("%.*s%s", (int)(secret - key), key, hex);
 }
 
+static bool is_same(const char *given, const char *expected)
+{
+    return strlen(given) == strlen(expected) && CRYPTO_memcmp(given, expected, strlen(expected)) == 0;
+}
+
+/* Some SDKs keep the prefix in front of the hash, others do not. */
 bool signing_key_admits(const char *key, const char *authorization)
 {
     if (key == NULL)
@@ -70,7 +76,7 @@ bool signing_key_admits(const char *key, const char *authorization)
         return false;
     AUTO_FREE char *expected = hashed(key);
     const char *given = authorization + strlen(SCHEME);
-    return strlen(given) == strlen(expected) && CRYPTO_memcmp(given, expected, strlen(expected)) == 0;
+    return is_same(given, expected) || is_same(given, expected + (secret_of(key) - key));
 }
 
 char *signature_make(const char *key, struct bytes body, int64_t unix_s)

@@ -27,6 +27,7 @@ Test(signature, admits_who_has_the_hash_of_the_key)
     const char *right = "Bearer signkey-test-3a103a4e5729ad68c02a678ae39accfbc0ae208096437401b7ceab63cca0622f";
 
     cr_assert(signing_key_admits("signkey-test-1234", right));
+    cr_assert(signing_key_admits("signkey-test-1234", "Bearer 3a103a4e5729ad68c02a678ae39accfbc0ae208096437401b7ceab63cca0622f"));
     cr_assert_not(signing_key_admits("signkey-test-1235", right));
     cr_assert_not(signing_key_admits("signkey-prod-1234", right));
     cr_assert_not(signing_key_admits("signkey-test-1234", right + 7));

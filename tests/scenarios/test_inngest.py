@@ -226,8 +226,9 @@ def test_the_examples_run_unchanged(sdk, daemon, topic, folder, name):
 @pytest.mark.parametrize("name", SDKS)
 def test_the_sdks_believe_our_signatures_and_we_know_their_key(sdk, daemon, topic, name):
     port = free_port()
-    stepd = daemon([], topics=[topic], history="all", inngest={"signing_key": SIGNING_KEY, "event_key": "secret",
-                                                               "apps": [f"http://127.0.0.1:{port}/api/inngest"]})
+    stepd = daemon([], topics=[topic], history="all", retry={"schedule": ["200ms"], "jitter": "0s"},
+                   inngest={"signing_key": SIGNING_KEY, "event_key": "secret",
+                            "apps": [f"http://127.0.0.1:{port}/api/inngest"]})
     http = f"http://{stepd.http}"
     app = App(sdk(name), name, stepd.http, port,
               {**({} if name == "py" else {"INNGEST_DEV": "0"}), "INNGEST_BASE_URL": http, "INNGEST_API_BASE_URL": http, "INNGEST_EVENT_API_BASE_URL": http,

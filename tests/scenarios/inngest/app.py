@@ -10,7 +10,7 @@ import inngest.flask
 
 app = flask.Flask("oracle-py")
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
-client = inngest.Inngest(app_id="oracle-py", is_production=False)
+client = inngest.Inngest(app_id="oracle-py")
 calls = []
 limited = []
 
