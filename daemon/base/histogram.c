@@ -3,19 +3,23 @@
 
 #include <stdatomic.h>
 #include <stddef.h>
+#include <string.h>
 
-#define SQRT_2 1.41421356237309505
+/* A double of IEEE 754 is 2^power * 1.fraction. */
+#define FRACTION_BITS 52
+#define POWER_BIAS 1023
+#define FRACTION_OF_SQRT_2 UINT64_C(0x6a09e667f3bcd)
 
 static size_t bucket_of(double value)
 {
-    if (value <= 1)
+    uint64_t bits;
+
+    if (!(value > 1))
         return 0;
-    if (value >= (double)(UINT64_C(1) << (HISTOGRAM_BUCKETS / 2)))
-        return HISTOGRAM_BUCKETS - 1;
-    uint64_t whole = (uint64_t)value;
-    uint64_t below = (double)whole < value ? whole : whole - 1; /* the largest whole number under it */
-    unsigned power = 63 - (unsigned)__builtin_clzll(below);
-    size_t bucket = 2 * power + (value > (double)(UINT64_C(1) << power) * SQRT_2 ? 2 : 1);
+    memcpy(&bits, &value, sizeof(bits));
+    size_t power = (size_t)(bits >> FRACTION_BITS) - POWER_BIAS;
+    uint64_t fraction = bits & ((UINT64_C(1) << FRACTION_BITS) - 1);
+    size_t bucket = 2 * power + (fraction > 0) + (fraction > FRACTION_OF_SQRT_2);
 
     return bucket < HISTOGRAM_BUCKETS ? bucket : HISTOGRAM_BUCKETS - 1;
 }
