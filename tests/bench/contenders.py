@@ -170,7 +170,7 @@ class Daemon:
 
     def __init__(self, bench, folder, redis, topic, functions, group=None, http=None, **settings):
         folder.mkdir(parents=True)
-        self.folder, self.http = folder, http or f"127.0.0.1:{free_port()}"
+        self.folder, self.http = folder, f"127.0.0.1:{free_port()}" if http is None else http  # "": none
         every = ["noop", "by-key", "burn", "nap", "steps", "latency", "waits", "late"]
         config = {
             "kafka": {"bootstrap.servers": bench.kafka, "group.id": group or f"stepd-{os.urandom(4).hex()}", "auto.offset.reset": "earliest"},

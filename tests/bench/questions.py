@@ -333,7 +333,7 @@ ALL = {
         "BullMQ": on_redis(contenders.bullmq, "noop", jobs), "asynq": on_redis(contenders.asynq, "noop", jobs),
         "dramatiq": on_redis(contenders.dramatiq, "noop", few_jobs)}),
     "page": Question("the same, by what becomes of the page", THROUGHPUT, {
-        "stepd": stepd("noop", events, http={"listen": ""}), "stepd, page on": stepd("noop", events),
+        "stepd": stepd("noop", events, http=""), "stepd, page on": stepd("noop", events),
         "stepd, page looked at": looked_at("noop", events)}),
     "burn": Question("events whose handler burns 1 µs", THROUGHPUT, {"stepd": stepd("burn", events), "librdkafka loop": loop(events, 1000)}),
     "by-key": Question("no-op events in order by 10,007 keys", THROUGHPUT, {
