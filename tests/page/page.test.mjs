@@ -31,7 +31,7 @@ const data = mkdtempSync(join(tmpdir(), "stepd-page-"));
 const shots = join(data, "screenshots");
 const daemons = [];
 const complaints = [];
-let context, page, base, kafka, redis;
+let context, page, base, kafka, redis, app, appUrl;
 
 /* ---- helpers ------------------------------------------------------------------------------------- */
 
@@ -80,6 +80,19 @@ async function produce(count, name) {
   assert.equal(await new Promise((resolve) => kcat.on("exit", resolve)), 0);
 }
 
+// An app as an SDK serves it, with one function of one step.
+function startApp() {
+  const id = createHash("sha1").update("send welcome").digest("hex");
+  app = createServer(async (request, response) => {
+    let body = "";
+    for await (const part of request) body += part;
+    const is_done = body.includes(`"${id}":`);
+    const answer = is_done ? "welcomed" : [{ id, op: "StepRun", name: "send welcome", displayName: "send welcome", opts: {}, data: { sent: true } }];
+    response.writeHead(is_done ? 200 : 206, { "Content-Type": "application/json", "x-inngest-sdk": "js:v3.54.2", "x-inngest-req-version": "2" }).end(JSON.stringify(answer));
+  });
+  return new Promise((resolve) => app.listen(0, "127.0.0.1", () => resolve(`http://127.0.0.1:${app.address().port}`)));
+}
+
 // By way of another page, so that it is shown anew.
 async function go(hash) {
   await page.goto(`${base}/${hash === "#/send" ? "#/" : "#/send"}`);
@@ -103,7 +116,8 @@ async function check(rules) {
 /* ---- around all ---------------------------------------------------------------------------------- */
 
 before(async () => {
-  const ready = await startDaemon(["dev", "--module", process.env.MODULE, "--kafka-port", "0", "--redis-port", "0", "--http-port", "0", "--data", data],
+  appUrl = await startApp();
+  const ready = await startDaemon(["dev", "--module", process.env.MODULE, "--app", `${appUrl}/none`, "--kafka-port", "0", "--redis-port", "0", "--http-port", "0", "--data", data],
     /stepd dev ready kafka=(\S+) redis=(\S+) http=(\S+)/);
   [kafka, redis, base] = [ready[1], ready[2], `http://${ready[3]}`];
   mkdirSync(shots, { recursive: true });
@@ -137,6 +151,8 @@ after(async () => {
     daemon.kill("SIGINT");
     await ended;
   }
+  app?.closeAllConnections();
+  app?.close();
   rmSync(data, { recursive: true, force: true });
 });
 
@@ -212,6 +228,19 @@ test("a run is seen to go on, and what was opened stays open", async () => {
   await page.locator("h1 .status.completed").waitFor();
   assert.ok(await page.locator("details[open]").count() > 0);
   assert.equal(await page.getByRole("button", { name: "Cancel" }).isDisabled(), true);
+});
+
+test("an app's functions are there, and its steps have the names that their author gave them", async () => {
+  const answer = await post("/fn/register", { appName: "shop-app", url: appUrl, functions: [{ id: "shop-app-welcome", name: "Welcome", triggers: [{ event: "app/came" }],
+    steps: { step: { id: "step", name: "step", runtime: { type: "http", url: `${appUrl}/?fnId=shop-app-welcome&stepId=step` }, retries: { attempts: 1 } } } }] });
+  assert.equal(answer.status, 200, await answer.text());
+  await send("app/came", { user: "ada" });
+  const [run] = await some("the app's run", { status: "completed", function: "shop-app-welcome" });
+  await go(`#/runs/${run.id}`);
+  const row = page.getByRole("region", { name: "Steps" }).getByRole("row", { name: /send welcome/ });
+  assert.match(await row.textContent(), /send welcomecompleted1/);
+  await go("#/functions");
+  await page.getByRole("row", { name: /shop-app-welcome.*app\/came/ }).waitFor();
 });
 
 test("a run is cancelled", async () => {
