@@ -1310,7 +1310,7 @@ size_t consumer_partitions(struct consumer *consumer, struct partition_view *out
 {
     pthread_mutex_lock(&consumer->lock);
     size_t count = consumer->view_count;
-    if (count > 0)
+    if (count > 0 && max > 0)
         memcpy(out, consumer->views, (count < max ? count : max) * sizeof(out[0]));
     pthread_mutex_unlock(&consumer->lock);
     return count;
