@@ -8,7 +8,6 @@
 #include "redis/shelf.h"
 #include "view/run_view.h"
 
-#define SHELF "inngest"
 #define GONE_SHELF "inngest-gone"
 
 typedef void (*each_fn)(void *context, const char *name, struct bytes thing);
@@ -26,12 +25,12 @@ static int load(const struct daemon *daemon, const char *shelf, each_fn each, vo
 
 static int save_app(void *context, const char *name, struct bytes app)
 {
-    return save(context, SHELF, name, app);
+    return save(context, INNGEST_SHELF, name, app);
 }
 
 static int load_apps(void *context, each_fn each, void *each_context)
 {
-    return load(context, SHELF, each, each_context);
+    return load(context, INNGEST_SHELF, each, each_context);
 }
 
 static int save_gone(void *context, const char *id, struct bytes slug)

@@ -5,15 +5,72 @@
 
 #include "ctl/command.h"
 #include "ctl/text.h"
+#include "inngest/app.h"
+#include "inngest/inngest.h"
 #include "modules/loader.h"
+#include "redis/shelf.h"
 #include "view/json_out.h"
+
+/* What is listed: the modules' functions, then those that apps have registered. */
+struct listing {
+    const struct function **items;
+    size_t count;
+    struct app **apps;
+    size_t app_count;
+};
+
+static const struct stepd_module declared = { .name = "inngest" };
+static const struct module of_apps = { .declared = &declared, .path = "" };
+
+static void list(struct listing *listing, const struct function *function)
+{
+    listing->items = xrealloc(listing->items, (listing->count + 1) * sizeof(*listing->items));
+    listing->items[listing->count++] = function;
+}
+
+static void list_app(void *context, const char *name, struct bytes registration)
+{
+    struct listing *listing = context;
+    AUTO_FREE char *error = NULL;
+    struct app *app;
+
+    (void)name;
+    if (app_create(registration, &app, &error) != 0)
+        return;
+    listing->apps = xrealloc(listing->apps, (listing->app_count + 1) * sizeof(*listing->apps));
+    listing->apps[listing->app_count++] = app;
+    for (size_t i = 0; i < app->count; i++) {
+        app->functions[i]->base.module = &of_apps;
+        list(listing, &app->functions[i]->base);
+    }
+}
+
+static void listing_done(struct listing *listing)
+{
+    for (size_t i = 0; i < listing->app_count; i++)
+        app_destroy(listing->apps[i]);
+    free(listing->apps);
+    free(listing->items);
+}
+
+/* What apps registered is known to Redis alone. */
+static enum ctl_exit list_apps(struct ctl *ctl, struct listing *listing)
+{
+    if (!ctl->config->inngest.is_on)
+        return CTL_OK;
+    enum ctl_exit status = ctl_open_store(ctl);
+    if (status != CTL_OK)
+        return status;
+    int failed = shelf_load(ctl->store, INNGEST_SHELF, list_app, listing);
+    return failed == 0 ? CTL_OK : ctl_store_failed(ctl, failed);
+}
 
 static const struct backoff *backoff_of(const struct function *function)
 {
     return function->backoff.count != 0 ? &function->backoff : &backoff_default;
 }
 
-static void print_json(const struct functions *functions)
+static void print_json(const struct listing *functions)
 {
     struct json_out out;
 
@@ -60,7 +117,7 @@ static char *notes(const struct function *function)
                      function->on_failure != NULL ? "on_failure" : "");
 }
 
-static void print_table(const struct functions *functions)
+static void print_table(const struct listing *functions)
 {
     static const char *const HEAD[] = { "FUNCTION", "STARTED BY", "MODULE", "RETRIES", "" };
     struct table *table = table_create(5);
@@ -82,6 +139,23 @@ static void print_table(const struct functions *functions)
     table_print(table, "");
 }
 
+static enum ctl_exit print(struct ctl *ctl, const struct functions *functions)
+{
+    struct listing listing = { 0 };
+
+    for (size_t i = 0; i < functions->count; i++)
+        list(&listing, functions->items[i]);
+    enum ctl_exit status = list_apps(ctl, &listing);
+    if (status == CTL_OK && ctl->is_json)
+        print_json(&listing);
+    else if (status == CTL_OK && listing.count == 0)
+        (void)printf("No functions: name modules under `modules:` in %s.\n", ctl->config->path);
+    else if (status == CTL_OK)
+        print_table(&listing);
+    listing_done(&listing);
+    return status;
+}
+
 static enum ctl_exit run(struct ctl *ctl)
 {
     struct config_faults faults = { 0 };
@@ -96,14 +170,9 @@ static enum ctl_exit run(struct ctl *ctl)
         return ctl_fail(CTL_FAILED, "the daemon would not start with that");
     }
     config_faults_done(&faults);
-    if (ctl->is_json)
-        print_json(&loaded->functions);
-    else if (loaded->functions.count == 0)
-        (void)printf("No functions: name modules under `modules:` in %s.\n", ctl->config->path);
-    else
-        print_table(&loaded->functions);
+    status = print(ctl, &loaded->functions);
     loaded_destroy(loaded);
-    return CTL_OK;
+    return status;
 }
 
 const struct command COMMAND_FUNCTIONS = {
@@ -111,7 +180,7 @@ const struct command COMMAND_FUNCTIONS = {
     .arguments = "",
     .summary = "the functions there are, and what starts them",
     .help = "Loads the config's modules as the daemon does at its start (none of their functions runs), and lists what\n"
-            "they declare with the config's settings applied.\n\n"
+            "they declare with the config's settings applied; then what apps of Inngest's SDKs have registered.\n\n"
             "  stepctl functions\n"
             "  stepctl --json functions | jq -r '.[] | select(.ordering == \"by_key\") | .id'",
     .run = run,

@@ -129,7 +129,9 @@ static unsigned send_one(const struct inngest_settings *settings, const struct w
         *ret_why = "the brokers do not take the event";
         return 503;
     }
-    add_text(ids, ids->size > 0 ? "," : "", envelope.id);
+    if (ids->size > 0)
+        add(ids, ",");
+    json_write_string(ids, (struct bytes){ envelope.id, strlen(envelope.id) });
     return 0;
 }
 

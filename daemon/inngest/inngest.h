@@ -18,6 +18,7 @@
 #include "core/routes.h"
 #include "core/run.h"
 
+#define INNGEST_SHELF "inngest" /* of the registrations, by app */
 #define INNGEST_FUNCTIONS_MAX 1000 /* of all apps, since the start */
 
 /* Where registered apps are kept, by name: 0 once it is durable, or all was told; or negative errno. */

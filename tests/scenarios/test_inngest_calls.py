@@ -77,6 +77,7 @@ def test_a_function_has_no_more_calls_than_its_concurrency(daemon, serve, topic)
     stepd = daemon([], topics=[topic], **SETTINGS)
     register(stepd, app)
     send(stepd, *["few"] * 30)
+    assert [(each["id"], each["module"], each["concurrency"], each["retries"]) for each in stepd.ctl("functions")] == [("few", "inngest", 3, 2)]
     stepd.wait_for("few", "completed", count=30)
     assert app.most_at_once == 3
 

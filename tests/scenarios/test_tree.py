@@ -17,7 +17,7 @@ MAY_INCLUDE = {
     "testing": {"modules", "service", "core", "base"},
     "view": {"redis", "service", "core", "base"},
     "page": {"view", "redis", "kafka", "modules", "service", "core", "base"},
-    "ctl": {"view", "redis", "kafka", "modules", "service", "core", "base"},
+    "ctl": {"view", "redis", "kafka", "modules", "service", "inngest", "core", "base"},
 }
 
 
