@@ -12,8 +12,9 @@
 #include "base/log.h"
 #include "core/workers.h"
 
-#define BATCH_ROOM 4096          /* beyond `queue`: the consumer stops after the batch that passes it */
-#define STALE_NS INT64_C(50000)  /* nobody took anything for so long: those awake are held up */
+#define BATCH_ROOM 4096               /* beyond `queue`: the consumer stops after the batch that passes it */
+#define STALE_NS INT64_C(50000)       /* nobody took anything for so long: those awake are held up */
+#define JUST_NOW_NS INT64_C(20000000) /* the clock asks every few ms */
 #define DRAIN_POLL_MS 2
 
 /* A job that was away has come back: it is the first to get a worker. */
@@ -261,16 +262,28 @@ void dispatch_push(struct dispatch *dispatch, struct batch *batch)
 
 /* ---- claimed runs -------------------------------------------------------------------------------- */
 
+/* Or will be in a moment: it began just now and more waits in the ring, which what is claimed goes before. Else
+ * nothing would be claimed until the end of a backlog. How long one that has been at it for a while will
+ * take, nobody knows: another daemon may have a worker that is free. */
+static bool is_free(const struct worker *worker, int64_t now_ns, bool has_backlog)
+{
+    if (!atomic_load_explicit(&worker->is_busy, memory_order_relaxed))
+        return true;
+    return has_backlog && now_ns - atomic_load_explicit(&worker->taken_ns, memory_order_relaxed) < JUST_NOW_NS;
+}
+
 size_t dispatch_free_workers(const struct dispatch *dispatch)
 {
     struct dispatch *self = (struct dispatch *)(uintptr_t)dispatch;
+    bool has_backlog = ring_count(&self->ring) > 0;
+    int64_t now_ns = clock_monotonic_ns();
     size_t busy = atomic_load(&self->claimed_count);
     size_t threads = 0;
 
     (void)pthread_mutex_lock(&self->lock);
     for (const struct worker *worker = self->workers; worker != NULL; worker = worker->next) {
         threads++;
-        busy += atomic_load_explicit(&worker->is_busy, memory_order_relaxed);
+        busy += !is_free(worker, now_ns, has_backlog);
     }
     (void)pthread_mutex_unlock(&self->lock);
     if (busy >= threads || atomic_load(&self->is_draining) || atomic_load(&self->away.count) >= (size_t)self->settings.max_away)
