@@ -10,6 +10,7 @@
 #include <libfyaml.h>
 
 #include "base/secret.h"
+#include "core/utf8.h"
 
 #define FILE_SIZE_MAX (16 << 20)
 #define CREDENTIAL_SIZE_MAX (1 << 20)
@@ -300,11 +301,34 @@ static void diag_to_faults(struct reader *reader, struct fy_diag *diag)
         config_faults_add(reader->faults, &(struct place){ .file = reader->path }, "not YAML");
 }
 
+/* Such a byte in a directive holds libfyaml (0.7.12) for ever. */
+static bool text_is_utf8(const struct reader *reader, const char *text)
+{
+    struct place place = { .file = reader->path, .line = 1, .column = 1 };
+    size_t size = strlen(text);
+
+    while (size > 0) {
+        size_t length = utf8_character((const unsigned char *)text, size);
+        if (length == 0) {
+            config_faults_add(reader->faults, &place, "not UTF-8");
+            return false;
+        }
+        place.line += *text == '\n';
+        place.column = *text == '\n' ? 1 : place.column + 1;
+        text += length;
+        size -= length;
+    }
+    return true;
+}
+
 bool yaml_parse(const char *text, const char *name, enum yaml_missing missing, struct setting *root, struct config_faults *faults)
 {
     struct reader reader = { .path = place_file(name), .missing = missing, .faults = faults };
     struct fy_diag_cfg diag_cfg;
 
+    root->kind = SETTING_MAP;
+    if (!text_is_utf8(&reader, text))
+        return false;
     fy_diag_cfg_default(&diag_cfg);
     diag_cfg.fp = NULL;
     struct fy_diag *diag = fy_diag_create(&diag_cfg);
@@ -315,7 +339,6 @@ bool yaml_parse(const char *text, const char *name, enum yaml_missing missing, s
     bool is_yaml = document != NULL && !fy_diag_got_error(diag);
     if (!is_yaml)
         diag_to_faults(&reader, diag);
-    root->kind = SETTING_MAP;
     if (node != NULL && fy_node_is_mapping(node))
         map_read(&reader, root, node);
     else if (node != NULL && !node_is_null(node))

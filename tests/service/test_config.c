@@ -328,6 +328,16 @@ Test(config, reads_the_default_config_to_the_defaults)
     config_destroy(shipped);
 }
 
+Test(config, refuses_what_is_not_utf8_where_it_stands)
+{
+    check_fault("history: \xc9t\xe9\n", 3, 10, "not UTF-8");
+}
+
+Test(config, a_directive_that_is_not_utf8_ends)
+{
+    cr_assert_neq(load("%rredis  \xc9epd\nlog: {level: info}\n"), 0);
+}
+
 Test(config, refuses_a_key_given_twice)
 {
     check_fault("worker: {threads: 4,\n  threads: 5}\n", 4, 3, "duplicate key");
