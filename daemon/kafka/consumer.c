@@ -29,6 +29,7 @@
 #include "kafka/loads.h"
 #include "kafka/partition.h"
 #include "kafka/scout.h"
+#include "kafka/takings.h"
 
 #define ASK_TIMEOUT_MS 5000
 #define DESTROY_MS 3000
@@ -48,20 +49,6 @@
 #define STALLED_MS 30000         /* lag, nothing in flight, and no move for that long */
 #define BACKOFF_MIN_US 50
 #define BACKOFF_MAX_US 2000
-
-/* A message that the store has taken, until its lag is over. */
-struct taking {
-    struct partition *partition;
-    int64_t offset;
-    int64_t seen_ms;             /* monotonic */
-};
-
-struct takings {
-    struct taking *items;        /* a ring, oldest first */
-    size_t first;
-    size_t count;
-    size_t room;                 /* a power of two */
-};
 
 struct partition_list {
     struct partition **items;
@@ -274,23 +261,6 @@ static void hear_ends(struct consumer *consumer)
 
 /* ---- what has ended --------------------------------------------------------------------------- */
 
-static void taking_add(struct consumer *consumer, struct partition *partition, int64_t offset)
-{
-    struct takings *takings = &consumer->takings;
-
-    if (takings->count == takings->room) {
-        size_t room = takings->room == 0 ? 64 : takings->room * 2;
-        struct taking *items = xmalloc(room * sizeof(*items));
-        for (size_t i = 0; i < takings->count; i++)
-            items[i] = takings->items[(takings->first + i) & (takings->room - 1)];
-        free(takings->items);
-        *takings = (struct takings){ .items = items, .count = takings->count, .room = room };
-    }
-    takings->items[(takings->first + takings->count++) & (takings->room - 1)] =
-        (struct taking){ .partition = partition, .offset = offset, .seen_ms = consumer->now_ms };
-    partition->holders++;
-}
-
 /* Until when the store is known to have kept what it acknowledged. */
 static int64_t store_kept_ms(const struct consumer *consumer)
 {
@@ -301,22 +271,13 @@ static int64_t store_kept_ms(const struct consumer *consumer)
     return consumer->settings.store_seen_ms(consumer->settings.context) - lag_ms;
 }
 
-static void takings_finish(struct consumer *consumer)
+static void finish_takings(struct consumer *consumer)
 {
-    struct takings *takings = &consumer->takings;
-
-    if (takings->count == 0)
+    if (consumer->takings.count == 0)
         return;
     int64_t kept_ms = store_kept_ms(consumer);
-    if (atomic_load(&consumer->must_rewind)) /* looked at after: who asks for it does so before the store answers again */
-        return;
-    while (takings->count > 0 && takings->items[takings->first].seen_ms <= kept_ms) {
-        struct taking *taking = &takings->items[takings->first];
-        offsets_finish(taking->partition->offsets, taking->offset);
-        taking->partition->holders--;
-        takings->first = (takings->first + 1) & (takings->room - 1);
-        takings->count--;
-    }
+    if (!atomic_load(&consumer->must_rewind)) /* looked at after: who asks for it does so before the store answers again */
+        takings_finish(&consumer->takings, kept_ms);
 }
 
 static void note_dropped(const struct consumer *consumer, struct partition *partition)
@@ -335,7 +296,7 @@ static void settle(struct consumer *consumer, struct message *message)
     if (state == MESSAGE_DONE)
         offsets_finish(partition_of(message)->offsets, message->event.view.offset);
     else if (state == MESSAGE_TAKEN)
-        taking_add(consumer, partition_of(message), message->event.view.offset);
+        takings_add(&consumer->takings, partition_of(message), message->event.view.offset, consumer->now_ms);
     else
         note_dropped(consumer, partition_of(message));
 }
@@ -405,7 +366,7 @@ static void settle_open(struct consumer *consumer)
     sweep(consumer);
     for (struct load *load = consumer->open; load != NULL; load = load->next)
         settle_all(consumer, load);
-    takings_finish(consumer);
+    finish_takings(consumer);
 }
 
 /* ---- what comes ------------------------------------------------------------------------------- */
@@ -713,11 +674,7 @@ static void rewind_all(struct consumer *consumer)
     struct partition_list old = { 0 };
 
     settle_open(consumer);
-    while (consumer->takings.count > 0) {
-        consumer->takings.items[consumer->takings.first].partition->holders--;
-        consumer->takings.first = (consumer->takings.first + 1) & (consumer->takings.room - 1);
-        consumer->takings.count--;
-    }
+    takings_drop(&consumer->takings);
     atomic_store(&consumer->must_rewind, false);
     for (size_t i = 0; i < consumer->assigned.count; i++)
         list_add(&old, consumer->assigned.items[i]);
@@ -1264,16 +1221,12 @@ static void free_loads(struct consumer *consumer)
     sweep(consumer);
     if (consumer->open == NULL) {
         loads_done(&consumer->loads);
-        while (consumer->takings.count > 0) {
-            consumer->takings.items[consumer->takings.first].partition->holders--;
-            consumer->takings.first = (consumer->takings.first + 1) & (consumer->takings.room - 1);
-            consumer->takings.count--;
-        }
+        takings_drop(&consumer->takings);
         hear_scout(consumer);
         while (consumer->assigned.count > 0)
             let_go(consumer, consumer->assigned.items[0]);
     }
-    free(consumer->takings.items);
+    takings_done(&consumer->takings);
 }
 
 void consumer_destroy(struct consumer *consumer)
