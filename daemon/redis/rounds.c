@@ -115,7 +115,7 @@ static void add_counts(struct rounds *rounds, struct script_call *call)
         return;
     }
     common->count(common->context, &now);
-    tally_tell(&common->tally, &rounds->meant, &now, call);
+    counters_tell(&common->counters, &rounds->meant, &now, call);
 }
 
 static void beat_ask(struct rounds *rounds, struct script_call *call)

@@ -14,7 +14,7 @@
 #include "base/histogram.h"
 #include "core/dispatch.h"
 #include "redis/store.h"
-#include "redis/tally.h"
+#include "redis/counters.h"
 #include "redis/timers.h"
 
 struct rounds;
@@ -29,7 +29,7 @@ struct rounds_common {
     /* Any thread: the answer to what was asked is here; rounds_hear() it. */
     void (*answered)(void *context, struct rounds *rounds);
     void *answered_context;
-    struct tally tally;
+    struct counters counters;
     size_t promised;                    /* free workers that claims under way may fill */
     bool is_paused;                     /* claims nothing more */
     bool is_leaving;                    /* says the last counters, gives back what is owned, and is over */

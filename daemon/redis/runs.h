@@ -13,7 +13,7 @@
 #include "core/run.h"
 #include "redis/record.h"
 #include "redis/store.h"
-#include "redis/tally.h"
+#include "redis/counters.h"
 
 struct loaded_run {
     char id[RUN_ID_LENGTH + 1];

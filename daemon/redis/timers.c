@@ -97,7 +97,7 @@ struct timers *timers_create(const struct timers_settings *settings)
         .context = settings->context,
         .answered = on_answered,
         .answered_context = timers,
-        .tally = { .counted_as = store_incarnation(settings->store) },
+        .counters = { .counted_as = store_incarnation(settings->store) },
     };
     timers->count = (size_t)store_shards(settings->store);
     timers->rounds = xcalloc(timers->count, sizeof(struct rounds *));

@@ -13,7 +13,7 @@
 #include "base/memory.h"
 #include "core/dispatch.h"
 #include "redis/store.h"
-#include "redis/tally.h"
+#include "redis/counters.h"
 
 struct timers;
 

@@ -3,8 +3,8 @@
  * This worker's counters as the store keeps them: each incarnation's apart, from 0 on, summed over all by
  * those who read them. Timer thread.
  */
-#ifndef STEPD_REDIS_TALLY_H
-#define STEPD_REDIS_TALLY_H
+#ifndef STEPD_REDIS_COUNTERS_H
+#define STEPD_REDIS_COUNTERS_H
 
 #include <stdint.h>
 
@@ -16,13 +16,13 @@ struct worker_counts {
     uint64_t events_consumed, runs_started, runs_completed, runs_failed, retries_scheduled, dead_letters;
 };
 
-struct tally {
+struct counters {
     struct worker_counts base;      /* counted under earlier incarnations */
     struct worker_counts told;      /* as last told to the store */
     struct incarnation counted_as;
 };
 
 /* Adds each counter's name and value to `call`, which is told under the name `self`. */
-void tally_tell(struct tally *tally, const struct incarnation *self, const struct worker_counts *now, struct script_call *call);
+void counters_tell(struct counters *counters, const struct incarnation *self, const struct worker_counts *now, struct script_call *call);
 
 #endif

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "redis/tally.h"
+#include "redis/counters.h"
 
 #include <string.h>
 
-void tally_tell(struct tally *tally, const struct incarnation *self, const struct worker_counts *now, struct script_call *call)
+void counters_tell(struct counters *counters, const struct incarnation *self, const struct worker_counts *now, struct script_call *call)
 {
-    if (memcmp(self, &tally->counted_as, sizeof(*self)) != 0) {
-        tally->base = tally->told; /* stands in the earlier name's counters */
-        tally->counted_as = *self;
+    if (memcmp(self, &counters->counted_as, sizeof(*self)) != 0) {
+        counters->base = counters->told; /* stands in the earlier name's counters */
+        counters->counted_as = *self;
     }
-    const struct worker_counts *base = &tally->base;
+    const struct worker_counts *base = &counters->base;
     const struct { const char *name; uint64_t value; } COUNTS[] = {
         { "events_consumed", now->events_consumed - base->events_consumed },
         { "runs_started", now->runs_started - base->runs_started },
@@ -23,5 +23,5 @@ void tally_tell(struct tally *tally, const struct incarnation *self, const struc
         script_add_text(call, COUNTS[i].name);
         script_add_number(call, (int64_t)COUNTS[i].value);
     }
-    tally->told = *now;
+    counters->told = *now;
 }
