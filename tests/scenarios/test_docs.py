@@ -243,8 +243,8 @@ def test_readmes_handler(shell, environment):
     (piece,) = [piece for piece in snippets.fenced(ROOT, "README.md") if piece.language == "c"]
     (block,) = [piece.text for piece in snippets.indented(ROOT, "README.md") if "greeter.so greeter.c" in piece.text]
     (shell.folder / "greeter.c").write_text(piece.text)
-    shell.run(block.replace("cc ", f"cc {environment['CFLAGS']} ").replace("./greeter.so", "./greeter.so --retry-interval 100ms"))
-    shell.dev.kafka.send("user/came", {"name": "Ada"})
+    (shell.folder / "daemon").symlink_to(ROOT / "daemon")
+    shell.run(block.replace("cc ", f"cc {environment['CFLAGS']} ").replace("--retry-interval 2s", "--retry-interval 100ms"))
     shell.dev.wait_for("greet", "completed")
     assert "hello, Ada" in shell.dev.log()
 
