@@ -274,6 +274,8 @@ def watch_app(daemon, app, count):
             first, begun, idle_mb = counts, now, daemon.resident_mb()
         if counts["ended"] >= count:
             runs, seconds = counts["ended"] - first["ended"], now - begun
+            if runs == 0:
+                raise CantBeHad("too few runs to see any of them: more --jobs")
             return {"per_second": runs / seconds, "app_cores": (counts["cpu_s"] - first["cpu_s"]) / seconds, "daemon_mb": daemon.resident_mb(),
                     "start_mb": idle_mb}
         daemon.check()
