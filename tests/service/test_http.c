@@ -89,7 +89,7 @@ static void teardown(void)
     http_stop(http);
 }
 
-TestSuite(http, .init = setup, .fini = teardown, .timeout = 20);
+TestSuite(http, .init = setup, .fini = teardown, .timeout = 60);
 
 static int open_connection(void)
 {
@@ -215,7 +215,7 @@ Test(http, serves_64_connections_and_then_whoever_comes_when_one_is_over)
         (void)nanosleep(&pause, NULL);
 }
 
-Test(http, gives_up_who_says_nothing_for_10_s, .timeout = 60)
+Test(http, gives_up_who_says_nothing_for_10_s)
 {
     char answer[512];
     int64_t began_ms = clock_monotonic_ms();
