@@ -196,11 +196,6 @@ void dispatch_add_extra(struct dispatch *dispatch, struct job *job)
 
 /* ---- messages ------------------------------------------------------------------------------------ */
 
-static bool is_ordered(const struct function *function, const struct message *message)
-{
-    return function->ordering == STEPD_BY_KEY && message->event.view.key != NULL;
-}
-
 static struct job *new_job(const struct function *function, struct message *message)
 {
     struct job *job = xmalloc(sizeof(*job));
@@ -223,14 +218,14 @@ static bool order(struct dispatch *dispatch, struct message *message, uint64_t *
                                 matches, dispatch->settings.function_count);
     size_t ordered = 0;
     for (size_t i = 0; i < count; i++)
-        ordered += is_ordered(matches[i], message);
+        ordered += function_orders(matches[i], &message->event.view);
     if (ordered == 0)
         return false;
     message->runs = (int)count;
     bool has_place = true; /* one in the ring is this message's */
     for (size_t i = 0; i < count; i++) {
         struct job *job = new_job(matches[i], message);
-        if (is_ordered(matches[i], message) && !strands_enter(dispatch->strands, job))
+        if (function_orders(matches[i], &message->event.view) && !strands_enter(dispatch->strands, job))
             continue;
         if (has_place)
             ring_put(&dispatch->ring, (*at)++, (uintptr_t)job | 1);

@@ -53,4 +53,10 @@ static inline const struct function *function_newest(const struct function *firs
     return newest != NULL ? newest : first;
 }
 
+/* Whether its runs on that event's key come one after the other. */
+static inline bool function_orders(const struct function *function, const struct stepd_event *event)
+{
+    return function->ordering == STEPD_BY_KEY && event->key != NULL;
+}
+
 #endif

@@ -68,7 +68,7 @@ static unsigned placement_of(const struct function *function, const struct event
 {
     struct identity identity;
 
-    if (function->ordering != STEPD_BY_KEY || event->view.key == NULL)
+    if (!function_orders(function, &event->view))
         return (unsigned)(hash.high64 >> 48);
     identity_init(&identity);
     add_text(&identity, function->id, strlen(function->id));

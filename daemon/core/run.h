@@ -100,6 +100,11 @@ struct run {
     int64_t begun_ns;            /* monotonic, of the attempt that has one */
 };
 
+static inline bool run_is_ordered(const struct run *run)
+{
+    return function_orders(run->function, &run->event->view);
+}
+
 /* `salted` by the message's timestamp, so that a topic made anew does not repeat ids. */
 struct run_id run_id_of(const struct function *function, const struct event *event);
 /* With a dedupe window: of the function and the event's id. */

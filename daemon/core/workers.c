@@ -68,11 +68,6 @@ static struct function_tally *tally_of(struct worker *worker, const struct funct
     return tally;
 }
 
-static bool is_ordered(const struct run *run)
-{
-    return run->function->ordering == STEPD_BY_KEY && run->event->view.key != NULL;
-}
-
 /* What its message is now. An ordered run that is left to the store keeps later ones of its key back:
  * known before the strand goes on. */
 static enum message_state state_after(const struct job *job, const struct run *run, const struct attempt_report *report)
@@ -82,7 +77,7 @@ static enum message_state state_after(const struct job *job, const struct run *r
     /* Whatever the store may yet lose of a run that ended, nothing of it is left to do. */
     if (report->end == ATTEMPT_COMPLETED || report->end == ATTEMPT_FAILED)
         return MESSAGE_DONE;
-    if (is_ordered(run))
+    if (run_is_ordered(run))
         key_set_add(job->message->assignment->parked_keys, run->function->id,
                     (struct bytes){ run->event->view.key, run->event->view.key_len });
     return MESSAGE_TAKEN;
@@ -130,7 +125,7 @@ static bool may_start(struct worker *worker, const struct job *job, struct run *
             return false;
         }
     }
-    if (is_ordered(run) && key_set_has(parked, run->function->id, key)) {
+    if (run_is_ordered(run) && key_set_has(parked, run->function->id, key)) {
         enum order_answer answer;
         *ret_state = MESSAGE_DROPPED;
         int status = store->ops->queue_behind(store, run, &answer);

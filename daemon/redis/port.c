@@ -20,11 +20,6 @@ static struct redis_store *store_of(struct store *port)
     return (struct redis_store *)port; /* its first member */
 }
 
-static bool is_ordered(const struct run *run)
-{
-    return run->function->ordering == STEPD_BY_KEY && run->event->view.key != NULL;
-}
-
 static void add_place(struct script_call *call, const char *topic, int32_t partition, char **ret_place)
 {
     *ret_place = xasprintf("%s:%d", topic, (int)partition);
@@ -88,7 +83,7 @@ static struct bytes pack_change(const struct redis_store *store, const struct ru
     memset(ret_bytes, 0, CHANGE_SIZE);
     ret_bytes[0] = KINDS[change->kind];
     ret_bytes[1] = (char)change->phase;
-    ret_bytes[2] = (char)((is_ordered(run) ? 1 : 0) | (change->clears_started ? 2 : 0) | (change->tail.data != NULL ? 4 : 0));
+    ret_bytes[2] = (char)((run_is_ordered(run) ? 1 : 0) | (change->clears_started ? 2 : 0) | (change->tail.data != NULL ? 4 : 0));
     ret_bytes[3] = change->kind == TRANSITION_PARK ? (char)change->status : RUN_OWNED;
     put_16(ret_bytes + 4, (uint64_t)change->attempt);
     put_32(ret_bytes + 8, run->epoch > 0 ? run->epoch : run->first_epoch);
@@ -123,7 +118,7 @@ static void add_message(struct script_call *call, const struct run *run, char **
 {
     const struct stepd_event *event = &run->event->view;
 
-    if (run->epoch != 0 && !is_ordered(run))
+    if (run->epoch != 0 && !run_is_ordered(run))
         return;
     script_add_text(call, run->function->id);
     add_place(call, event->topic, event->partition, ret_place);
@@ -155,7 +150,7 @@ static int advance(struct store *port, const struct run *run, const struct trans
     else
         script_add_owner(&call, &run->owner);
     script_add(&call, change->checkpoint);
-    if (run->epoch == 0 || is_ordered(run) || change->tail.data != NULL)
+    if (run->epoch == 0 || run_is_ordered(run) || change->tail.data != NULL)
         script_add(&call, change->tail);
     add_message(&call, run, &place, &body);
 
@@ -178,7 +173,7 @@ static int queue_behind(struct store *port, const struct run *run, enum order_an
     struct script_call call;
     msgpack_sbuffer body;
 
-    if (!is_ordered(run)) {
+    if (!run_is_ordered(run)) {
         *ret_answer = ORDER_FREE;
         return 0;
     }

@@ -46,7 +46,7 @@ static char *strand_of(const struct run *run)
 {
     const struct stepd_event *event = &run->event->view;
 
-    if (run->function->ordering != STEPD_BY_KEY || event->key == NULL)
+    if (!run_is_ordered(run))
         return NULL;
     return xasprintf("%s\n%s\n%d\n%.*s", run->function->id, event->topic, (int)event->partition, (int)event->key_len,
                      (const char *)event->key);
