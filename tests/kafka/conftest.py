@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scenarios"))
+import needs  # noqa: E402
 import support  # noqa: E402
 
 TESTS = support.BUILD / "tests"
@@ -98,14 +99,9 @@ class Driver:
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory):
-    try:
-        server = support.Kafka(tmp_path_factory.mktemp("kafka"), "log.cleaner.backoff.ms=200", "auto.create.topics.enable=false")
-    except support.KafkaCantBeHad as why:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"CI skips nothing: {why}")
-        pytest.skip(str(why))
-    yield server
-    server.stop()
+    properties = "log.cleaner.backoff.ms=200", "auto.create.topics.enable=false"
+    with needs.kafka(tmp_path_factory.mktemp("kafka"), *properties) as server:
+        yield server
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import needs
 import support
 
 MODULES = Path(__file__).parent / "modules"
@@ -32,14 +33,8 @@ def folder(tmp_path, request):
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory):
     """One real Kafka for all; tests have topics of their own."""
-    try:
-        server = support.Kafka(tmp_path_factory.mktemp("kafka"))
-    except support.KafkaCantBeHad as why:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"CI skips nothing: {why}")
-        pytest.skip(str(why))
-    yield server
-    server.stop()
+    with needs.kafka(tmp_path_factory.mktemp("kafka")) as server:
+        yield server
 
 
 @pytest.fixture

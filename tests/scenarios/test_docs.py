@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+import needs
 import snippets
 from support import BUILD, IS_SANITIZED, ROOT, Dev, eventually, run
 
@@ -278,9 +279,7 @@ def install(*words, **more):
     """A client from its registry; where that can't be reached, the test says so."""
     done = subprocess.run(list(map(str, words)), capture_output=True, text=True, timeout=600, **more)
     if done.returncode != 0:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"CI skips nothing: {done.stderr[-1000:]}")
-        pytest.skip(f"{words[0]} could not fetch the client: {done.stderr.strip().splitlines()[-1:]}")
+        needs.skip(f"{words[0]} could not fetch the client: {done.stderr.strip()[-1000:]}")
 
 
 def at(receiver, text):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import needs
 from support import ROOT, eventually, free_port
 
 HERE = Path(__file__).parent / "inngest"
@@ -61,9 +62,7 @@ def sdk(tmp_path_factory):
             except OSError as error:
                 why = str(error)
             if why is not None:
-                if os.environ.get("CI") == "true":
-                    pytest.fail(f"CI skips nothing: {why}")
-                pytest.skip(f"{packages[0]} can't be had: {why}")
+                needs.skip(f"{packages[0]} can't be had: {why}")
         installed[name] = folder
         return folder
     return install
