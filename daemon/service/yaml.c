@@ -21,6 +21,7 @@ struct reader {
     const char *path;
     int depth;
     size_t count;       /* settings read: aliases of aliases multiply */
+    bool has_given_up;  /* too many or too deep: said once, nothing more is read */
     enum yaml_missing missing;
     bool may_lack;      /* what is read may name variables that are not there */
     bool is_secret;     /* what is read stands behind a name that says so */
@@ -178,16 +179,24 @@ static struct setting *map_slot(struct setting *map, const char *name)
     return slot;
 }
 
+static void give_up(struct reader *reader, const struct place *place, int max, const char *what)
+{
+    if (!reader->has_given_up)
+        config_faults_add(reader->faults, place, "more than %d %s", max, what);
+    reader->has_given_up = true;
+}
+
 static void map_read(struct reader *reader, struct setting *map, struct fy_node *node)
 {
     void *iterator = NULL;
 
-    for (struct fy_node_pair *pair; (pair = fy_node_mapping_iterate(node, &iterator)) != NULL;) {
+    for (struct fy_node_pair *pair; !reader->has_given_up && (pair = fy_node_mapping_iterate(node, &iterator)) != NULL;) {
         struct fy_node *key = fy_node_pair_key(pair);
         size_t length;
         const char *text = key != NULL && fy_node_is_scalar(key) ? fy_node_get_scalar(key, &length) : NULL;
         if (text == NULL) {
             config_faults_add(reader->faults, &map->place, "a key must be a plain word");
+            reader->count++;
             continue;
         }
         AUTO_FREE char *name = xstrndup(text, length);
@@ -207,7 +216,7 @@ static void list_read(struct reader *reader, struct setting *list, struct fy_nod
 {
     void *iterator = NULL;
 
-    for (struct fy_node *value; (value = fy_node_sequence_iterate(node, &iterator)) != NULL;) {
+    for (struct fy_node *value; !reader->has_given_up && (value = fy_node_sequence_iterate(node, &iterator)) != NULL;) {
         list->items = xrealloc(list->items, (list->count + 1) * sizeof(*list->items));
         struct setting *item = &list->items[list->count++];
         *item = (struct setting){ .place = list->place };
@@ -250,15 +259,12 @@ static void setting_read(struct reader *reader, struct setting *setting, struct 
         if (node == NULL)
             config_faults_add(reader->faults, &setting->place, "an alias (*name) of nothing");
     }
-    if (reader->depth == DEPTH_MAX) {
-        config_faults_add(reader->faults, &setting->place, "nested too deep");
+    if (reader->depth == DEPTH_MAX)
+        give_up(reader, &setting->place, DEPTH_MAX, "levels of settings");
+    if (reader->count++ >= COUNT_MAX)
+        give_up(reader, &setting->place, COUNT_MAX, "settings");
+    if (reader->has_given_up)
         return;
-    }
-    if (reader->count++ >= COUNT_MAX) {
-        if (reader->count == COUNT_MAX + 1)
-            config_faults_add(reader->faults, &setting->place, "more than %d settings", COUNT_MAX);
-        return;
-    }
 
     enum fy_node_type type = node != NULL ? fy_node_get_type(node) : FYNT_SCALAR;
     reader->depth++;
