@@ -278,6 +278,7 @@ static int subscribe(struct consumer *consumer, struct error *ret_error)
     rd_kafka_topic_partition_list_destroy(topics);
     if (failed != RD_KAFKA_RESP_ERR_NO_ERROR)
         return error_set(ret_error, EINVAL, "topics: %s", rd_kafka_err2str(failed));
+    consumer->is_subscribed = true;
     return 0;
 }
 
@@ -339,6 +340,13 @@ static void free_loads(struct consumer *consumer)
     takings_done(&consumer->takings);
 }
 
+/* Before 2.3.0 librdkafka aborts as it ends a member that the group has let in and not given an assignment yet
+ * (confluentinc/librdkafka#4312). It does not tell whether it was let in. */
+static bool can_end_handle(const struct consumer *consumer)
+{
+    return consumer->is_joined || !consumer->is_subscribed || rd_kafka_version() >= 0x02030000;
+}
+
 void consumer_destroy(struct consumer *consumer)
 {
     if (consumer == NULL)
@@ -353,7 +361,8 @@ void consumer_destroy(struct consumer *consumer)
         scout_destroy(consumer->scout);
         assigned_free_unnamed(consumer);
         rd_kafka_queue_destroy(consumer->messages);
-        if (!handle_destroy(consumer->handle, consumer->is_closed ? 0 : RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE, DESTROY_MS))
+        if (!can_end_handle(consumer) ||
+            !handle_destroy(consumer->handle, consumer->is_closed ? 0 : RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE, DESTROY_MS))
             return; /* still used there */
     }
     free(consumer->assigned.items);

@@ -42,6 +42,7 @@ struct consumer {
     struct group_watch group;
     struct scout *scout;
     pthread_t thread;
+    bool is_subscribed;
     bool is_started;
     bool is_left_behind;             /* a thread hangs in librdkafka: everything stays */
 
@@ -85,7 +86,7 @@ struct consumer {
     int64_t tended_ms;
     bool is_down;                    /* no broker answers; said once */
     int64_t down_ms;
-    bool is_joined;
+    bool is_joined;                  /* an assignment has come, if only of nothing */
     bool is_closed;
     struct consumer_counts counts;
 

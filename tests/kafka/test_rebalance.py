@@ -3,6 +3,7 @@
 import time
 
 from conftest import settle, wait_committed
+from silent_leader import SilentLeader
 from support import eventually
 
 
@@ -233,3 +234,16 @@ def test_stop_leaves_the_group_at_once(tool, topic, group, consumer):
     began = time.monotonic()
     consumer("--auto").wait_assigned(2)
     assert time.monotonic() - began < 10
+
+
+def test_stop_before_the_first_assignment(kafka, tool, topic, group, consumer):
+    tool.create(topic, 1)
+    tool.offsets(group, topic)  # the coordinator is there
+    leader = SilentLeader(kafka.address, group, topic)
+    eventually(lambda: leader.join() == 1)
+    other = consumer("--auto")
+    eventually(lambda: leader.join() == 2)
+    settle(0.5)  # until the other one has heard the same
+    assert other.counts()["partitions"] == 0
+    other.stop()
+    leader.close()
