@@ -14,6 +14,7 @@
 #include "core/emit.h"
 #include "kafka/conf.h"
 #include "redis/url.h"
+#include "service/config_faults.h"
 #include "service/notify.h"
 #include "view/store_config.h"
 

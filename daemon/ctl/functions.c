@@ -9,6 +9,7 @@
 #include "inngest/inngest.h"
 #include "modules/loader.h"
 #include "redis/shelf.h"
+#include "service/config_faults.h"
 #include "view/json_out.h"
 
 /* What is listed: the modules' functions, then those that apps have registered. */

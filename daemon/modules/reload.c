@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "service/config_changes.h"
+#include "service/config_faults.h"
 #include "service/notify.h"
 
 struct reload {

@@ -11,7 +11,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "base/log.h"
 #include "base/setting.h"
@@ -129,10 +128,5 @@ const char *const *config_function_keys(void);
 const struct setting *config_module_options(const struct config *config, const char *name);
 /* The text of kafka's setting `name`, or NULL. */
 const char *config_kafka(const struct config *config, const char *name);
-
-/* `file:line:column: text`, without what is not known. Caller frees. */
-char *config_fault_text(const struct config_fault *fault);
-/* As a compiler does: `file:line:column: error: …`, the line and a caret; in order of place. */
-void config_faults_print(const struct config_faults *faults, FILE *out);
 
 #endif

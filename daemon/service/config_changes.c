@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+
 /* One way down from the root: a key and the keys above it. */
 struct path {
     const struct path *above; /* NULL: of the top level */
@@ -46,7 +48,7 @@ static bool is_fixed_in_function(const char *name)
 {
     static const char *const fixed[] = { "use", "event", "topic", "enabled", "ordering" };
 
-    for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(fixed); i++) {
         if (strcmp(name, fixed[i]) == 0)
             return true;
     }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "service/config.h"
+#include "service/config_faults.h"
 
 static void print(const struct config_faults *faults)
 {

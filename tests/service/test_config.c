@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/config.h"
+#include "service/config_faults.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
