@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/array.h"
 #include "daemon.h"
 
 /* A family whose samples are one field each, a uint64_t, of some struct of counts. */
@@ -16,7 +17,6 @@ struct family {
 
 #define COUNTER(name, help, counts, field) { METRIC_COUNTER, name, help, offsetof(struct counts, field) }
 #define GAUGE(name, help, counts, field) { METRIC_GAUGE, name, help, offsetof(struct counts, field) }
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 _Static_assert(sizeof(size_t) == sizeof(uint64_t), "sizes are read as counts are");
 
@@ -132,7 +132,7 @@ static void put_consumer(struct daemon *daemon, struct metrics_page *page)
 
     if (consumer != NULL)
         consumer_counts(consumer, &counts);
-    put_all(page, consumer_families, COUNT(consumer_families), &counts);
+    put_all(page, consumer_families, COUNT_OF(consumer_families), &counts);
     if (consumer != NULL)
         put_partitions(consumer, page);
 }
@@ -206,8 +206,8 @@ static void put_dispatch(struct daemon *daemon, struct metrics_page *page)
     struct dispatch_counts counts;
 
     dispatch_counts(daemon->dispatch, &counts);
-    put_all(page, dispatch_families, COUNT(dispatch_families), &counts);
-    for (size_t i = 0; i < COUNT(function_families); i++)
+    put_all(page, dispatch_families, COUNT_OF(dispatch_families), &counts);
+    for (size_t i = 0; i < COUNT_OF(function_families); i++)
         put_by_function(page, &rows, &function_families[i]);
     put_by_function(page, &rows, &letters);
     metrics_put(page, NULL, (double)counts.letters_without_function);
@@ -224,7 +224,7 @@ static void put_redis(struct daemon *daemon, struct metrics_page *page)
     struct lane_counts asked;
 
     timers_counts(daemon->timers, &due);
-    put_all(page, timers_families, COUNT(timers_families), &due);
+    put_all(page, timers_families, COUNT_OF(timers_families), &due);
     metrics_family(page, METRIC_HISTOGRAM, "run_lateness_seconds", "How long a run was due when it was claimed.");
     metrics_put_histogram(page, NULL, &due.lateness, &durations);
     store_counts(daemon->store, &asked);

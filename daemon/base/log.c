@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 
 #define LOG_TEXT_SIZE 2048
@@ -48,7 +49,7 @@ static int name_find(const char *const *names, size_t count, const char *name)
 
 int log_level_parse(const char *name, enum log_level *ret_level)
 {
-    int found = name_find(level_names, sizeof(level_names) / sizeof(level_names[0]), name);
+    int found = name_find(level_names, COUNT_OF(level_names), name);
 
     if (found < 0)
         return found;
@@ -58,7 +59,7 @@ int log_level_parse(const char *name, enum log_level *ret_level)
 
 int log_format_parse(const char *name, enum log_format *ret_format)
 {
-    int found = name_find(format_names, sizeof(format_names) / sizeof(format_names[0]), name);
+    int found = name_find(format_names, COUNT_OF(format_names), name);
 
     if (found < 0)
         return found;
@@ -130,7 +131,7 @@ char *log_duration(int64_t duration_ms, char ret_text[LOG_DURATION_SIZE])
             (void)snprintf(ret_text, LOG_DURATION_SIZE, "%" PRId64 ".%" PRId64 " s", tenths / 10, tenths % 10);
         return ret_text;
     }
-    for (size_t i = 0; i + 1 < sizeof(units) / sizeof(units[0]); i++) {
+    for (size_t i = 0; i + 1 < COUNT_OF(units); i++) {
         if (duration_ms < units[i].ms)
             continue;
         int64_t rest = duration_ms % units[i].ms / units[i + 1].ms;
@@ -292,7 +293,7 @@ static const struct glyph *glyph_of(const struct log_fields *fields, enum log_le
     };
     static const struct glyph levels[] = { { NULL, "✘", RED }, { NULL, "!", YELLOW }, { NULL, "·", DIM }, { NULL, "·", DIM } };
 
-    for (size_t i = 0; fields != NULL && fields->outcome != NULL && i < sizeof(outcomes) / sizeof(outcomes[0]); i++) {
+    for (size_t i = 0; fields != NULL && fields->outcome != NULL && i < COUNT_OF(outcomes); i++) {
         if (strcmp(outcomes[i].outcome, fields->outcome) == 0)
             return &outcomes[i];
     }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+
 static const char *const words[] = {
     "password", "passwd", "passphrase", "secret", "token", "credential", "authorization", "oauthbearer.config",
     "signing_key", "signing-key", "event_key", "event-key", "api_key", "api-key", "apikey", "private_key", "private-key",
@@ -13,7 +15,7 @@ static const char *const words[] = {
 
 bool secret_is_name(const char *name)
 {
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(words); i++) {
         if (strcasestr(name, words[i]) != NULL)
             return true;
     }

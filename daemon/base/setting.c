@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+
 #define MS_MAX ((int64_t)3650 * 86400 * 1000) /* ten years: more is a slip */
 
 const char *place_file(const char *path)
@@ -186,7 +188,7 @@ int parse_duration_ms(const char *text, int64_t *ret_ms)
     }
     do {
         double quantity;
-        int status = quantity_read(&text, units, sizeof(units) / sizeof(units[0]), &quantity);
+        int status = quantity_read(&text, units, COUNT_OF(units), &quantity);
         if (status != 0)
             return status;
         total += quantity;
@@ -204,7 +206,7 @@ int parse_size(const char *text, int64_t *ret_bytes)
         { "GB", 1000000000 }, { "KiB", 1024 }, { "MiB", 1 << 20 }, { "GiB", 1 << 30 },
     };
     double quantity;
-    int status = quantity_read(&text, units, sizeof(units) / sizeof(units[0]), &quantity);
+    int status = quantity_read(&text, units, COUNT_OF(units), &quantity);
 
     if (status != 0)
         return status;

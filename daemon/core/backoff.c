@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/backoff.h"
 
+#include "base/array.h"
+
 #define SECOND INT64_C(1000)
 #define MINUTE (60 * SECOND)
 #define HOUR (60 * MINUTE)
@@ -11,7 +13,7 @@ static const int64_t default_delays_ms[] = {
 
 const struct backoff backoff_default = {
     .delays_ms = default_delays_ms,
-    .count = sizeof(default_delays_ms) / sizeof(default_delays_ms[0]),
+    .count = COUNT_OF(default_delays_ms),
     .jitter_ms = BACKOFF_DEFAULT_JITTER_MS,
 };
 

@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/array.h"
+
 #define MAGIC UINT64_C(0x31304a4450455453) /* "STEPDJ01" */
 #define FILES_MAX 64
 #define SIGNAL_STACK_SIZE 65536
@@ -215,7 +217,7 @@ void journal_catch_crashes(void)
     struct sigaction action = { .sa_handler = mark, .sa_flags = (int)(SA_RESETHAND | SA_ONSTACK | SA_NODEFER) };
 
     (void)sigemptyset(&action.sa_mask);
-    for (size_t i = 0; i < sizeof(fatal_signals) / sizeof(fatal_signals[0]); i++)
+    for (size_t i = 0; i < COUNT_OF(fatal_signals); i++)
         (void)sigaction(fatal_signals[i], &action, NULL);
     (void)atexit(mark_exit);
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "core/failure.h"
 #include "redis/keys.h"
 
@@ -286,7 +287,7 @@ int find_runs(struct redis_store *store, const struct find_filter *filter, struc
     struct search search = { .store = store, .filter = filter };
     int status = 0;
 
-    for (size_t i = 0; i < sizeof(LISTS) / sizeof(LISTS[0]) && status == 0; i++) {
+    for (size_t i = 0; i < COUNT_OF(LISTS) && status == 0; i++) {
         if (!is_in(LISTS[i], filter->status))
             continue;
         size_t most = LISTS[i] == RUNS_DELAYED && filter->limit < DELAYED_MOST ? DELAYED_MOST : filter->limit;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/log.h"
 #include "base/setting.h"
 #include "ctl/command.h"
@@ -12,7 +13,7 @@ static const struct command *const COMMANDS[] = {
     &COMMAND_SEND, &COMMAND_FUNCTIONS, &COMMAND_RUNS, &COMMAND_SHOW, &COMMAND_WHY, &COMMAND_RETRY, &COMMAND_CANCEL,
     &COMMAND_STATS, &COMMAND_TOP, &COMMAND_DOCTOR, &COMMAND_NEW_MODULE,
 };
-#define COMMAND_COUNT (sizeof(COMMANDS) / sizeof(COMMANDS[0]))
+#define COMMAND_COUNT COUNT_OF(COMMANDS)
 
 struct option {
     const char *name;
@@ -36,7 +37,7 @@ static const struct option OPTIONS[] = {
     { "limit", TAKES_LIMIT, offsetof(struct ctl, limit_text), "N", "how many at most (default 50)" },
     { "all-failed", TAKES_ALL_FAILED, offsetof(struct ctl, is_all_failed), NULL, "every run that failed" },
 };
-#define OPTION_COUNT (sizeof(OPTIONS) / sizeof(OPTIONS[0]))
+#define OPTION_COUNT COUNT_OF(OPTIONS)
 
 static void print_help(const struct command *command)
 {

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "ctl/command.h"
 #include "new_module.h"
 
@@ -21,7 +22,7 @@ static const struct {
     { "CMakeLists.txt", new_module_CMakeLists },
     { "README.md", new_module_README },
 };
-#define FILE_COUNT (sizeof(FILES) / sizeof(FILES[0]))
+#define FILE_COUNT COUNT_OF(FILES)
 
 /* It becomes a function's id, a file's name and a CMake target. */
 static bool name_is_valid(const char *name)

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
+
 int run_views_each(struct ctl *ctl, const struct find_filter *filter, const struct found *found, size_t count,
                    void (*take)(void *context, const struct run_view *view), void *context)
 {
@@ -27,9 +29,9 @@ int run_views_each(struct ctl *ctl, const struct find_filter *filter, const stru
 struct table *run_table_begin(void)
 {
     static const char *const HEAD[] = { "STATUS", "RUN", "FUNCTION", "EVENT", "CREATED", "ATTEMPT", "CHANGED", "ERROR" };
-    struct table *table = table_create(sizeof(HEAD) / sizeof(HEAD[0]));
+    struct table *table = table_create(COUNT_OF(HEAD));
 
-    for (size_t i = 0; i < sizeof(HEAD) / sizeof(HEAD[0]); i++)
+    for (size_t i = 0; i < COUNT_OF(HEAD); i++)
         table_add(table, COLOUR_DIM, "%s", HEAD[i]);
     return table;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "ctl/command.h"
 #include "ctl/find.h"
 #include "ctl/run_table.h"
@@ -13,7 +14,7 @@ static bool parse_status(const char *word, enum run_status *ret_status)
 {
     static const enum run_status ALL[] = { RUN_OWNED, RUN_DELAYED, RUN_SLEEPING, RUN_COMPLETED, RUN_FAILED, RUN_CANCELLED };
 
-    for (size_t i = 0; i < sizeof(ALL) / sizeof(ALL[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(ALL); i++) {
         if (strcmp(word, run_status_word(ALL[i])) == 0) {
             *ret_status = ALL[i];
             return true;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/array.h"
 #include "ctl/command.h"
 #include "ctl/find.h"
 #include "ctl/text.h"
@@ -76,9 +77,9 @@ static enum ctl_exit run(struct ctl *ctl)
         { "workers", (uint64_t)alive, "daemons alive" },
     };
     if (ctl->is_json)
-        print_json(rows, sizeof(rows) / sizeof(rows[0]), stats.next_due_ms);
+        print_json(rows, COUNT_OF(rows), stats.next_due_ms);
     else
-        print_table(rows, sizeof(rows) / sizeof(rows[0]), stats.next_due_ms, store_now_ms(ctl->store));
+        print_table(rows, COUNT_OF(rows), stats.next_due_ms, store_now_ms(ctl->store));
     return CTL_OK;
 }
 

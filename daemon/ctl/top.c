@@ -11,6 +11,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "ctl/command.h"
 #include "ctl/find.h"
@@ -48,7 +49,7 @@ static const struct {
     { "retries_scheduled", offsetof(struct worker_counts, retries_scheduled) },
     { "dead_letters", offsetof(struct worker_counts, dead_letters) },
 };
-#define COUNT_COUNT (sizeof(COUNTS) / sizeof(COUNTS[0]))
+#define COUNT_COUNT COUNT_OF(COUNTS)
 
 static atomic_bool is_interrupted;
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/memory.h"
 #include "dev/forwarder.h"
 #include "dev/groups.h"
@@ -39,7 +40,7 @@ static int create_handle(struct broker *broker, struct error *ret_error)
     broker->cluster = rd_kafka_mock_cluster_new(broker->handle, 1);
     if (broker->cluster == NULL)
         return error_set(ret_error, EIO, "the embedded broker does not start");
-    for (size_t i = 0; i < sizeof(KNOWN) / sizeof(KNOWN[0]); i++)
+    for (size_t i = 0; i < COUNT_OF(KNOWN); i++)
         (void)rd_kafka_mock_set_apiversion(broker->cluster, KNOWN[i].api_key, 0, KNOWN[i].newest);
     return 0;
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/memory.h"
 
 static const char HELP[] =
@@ -84,7 +85,7 @@ static bool check_duration(const char *text)
     static const char *const units[] = {"ms", "s", "m", "h", "d"};
     const size_t digits = strspn(text, "0123456789.");
 
-    for (size_t i = 0; digits > 0 && i < sizeof(units) / sizeof(units[0]); i++)
+    for (size_t i = 0; digits > 0 && i < COUNT_OF(units); i++)
         if (strcmp(text + digits, units[i]) == 0)
             return true;
     (void)fprintf(stderr, "stepd dev: --retry-interval wants a duration like 200ms or 1s, not '%s'\n",

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/bytes.h"
 #include "inngest/object.h"
 
@@ -90,7 +91,7 @@ static bool take_word(const char **at, struct literal *ret_literal)
         { "null", { .kind = LITERAL_NULL } },
     };
 
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(words); i++) {
         if (strncmp(*at, words[i].word, strlen(words[i].word)) == 0 && !is_of_word((*at)[strlen(words[i].word)])) {
             *at += strlen(words[i].word);
             *ret_literal = words[i].literal;

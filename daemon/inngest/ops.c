@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/array.h"
 #include "core/context.h"
 #include "inngest/object.h"
 
@@ -24,7 +25,7 @@ static const char *text_of(struct stepd_ctx *ctx, const msgpack_object *object, 
 
 static enum op_kind kind_of(const msgpack_object *name)
 {
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
         if (object_is_text(name, kinds[i].name))
             return kinds[i].kind;
     }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/log.h"
 
 /*
@@ -15,7 +16,7 @@ static bool is_noise(const char *facility)
 {
     static const char *const noise[] = { "FAIL", "ERROR", "CONFWARN", "MAXPOLL", "SESSTMOUT" };
 
-    for (size_t i = 0; i < sizeof(noise) / sizeof(noise[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(noise); i++) {
         if (strcmp(facility, noise[i]) == 0)
             return true;
     }

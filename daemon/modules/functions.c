@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "modules/module_file.h"
 #include "modules/options.h"
 
@@ -109,7 +110,7 @@ static bool declaration_check(const struct declaration *declaration, struct conf
     };
     bool is_sound = options_check(&table, &declaration->place, faults);
 
-    for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(checks); i++) {
         if (!checks[i].is_wrong)
             continue;
         config_faults_add(faults, &declaration->place, "[%s] %s", owner, checks[i].text);

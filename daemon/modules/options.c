@@ -7,6 +7,8 @@
 
 #include <libfyaml.h>
 
+#include "base/array.h"
+
 static const struct {
     size_t size;  /* and alignment, of the field */
     const char *expected;
@@ -20,7 +22,7 @@ static const struct {
     [STEPD_STRING_LIST] = { sizeof(char **), "a list of texts" },
     [STEPD_STRING_MAP] = { sizeof(char **), "a map of texts" },
 };
-#define TYPE_COUNT (sizeof(types) / sizeof(types[0]))
+#define TYPE_COUNT COUNT_OF(types)
 
 static bool is_collection(enum stepd_option_type type)
 {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/log.h"
 #include "core/json.h"
 #include "page/inside.h"
@@ -53,7 +54,7 @@ void page_change_run(void *context, const struct web_request *request, struct we
     size_t length = strcspn(id, "/");
     AUTO_FREE char *copy = xstrndup(id, length);
 
-    for (size_t i = 0; i < sizeof(run_changes) / sizeof(run_changes[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(run_changes); i++) {
         if (strcmp(run_changes[i].word, id + length) == 0) {
             if (run_id_is_valid(copy))
                 change_run(context, copy, i, reply);

@@ -2,6 +2,7 @@
 /* The page's own files, embedded. */
 #include <string.h>
 
+#include "base/array.h"
 #include "page/inside.h"
 #include "web.h"
 
@@ -33,7 +34,7 @@ static const struct {
 void page_file(void *context, const struct web_request *request, struct web_reply *reply)
 {
     (void)context;
-    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(files); i++) {
         if (strcmp(files[i].path, request->path) != 0)
             continue;
         reply->type = files[i].type;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "page/rows.h"
 
 #define LOOK_MOST 5000     /* at runs of one list, for one page */
@@ -37,7 +38,7 @@ static const struct kind kinds[] = {
 
 static const struct kind *kind_find(const char *word)
 {
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+    for (size_t i = 0; i < COUNT_OF(kinds); i++)
         if (strcmp(kinds[i].word, word) == 0)
             return &kinds[i];
     return NULL;
@@ -219,7 +220,7 @@ static int has_all(struct redis_store *store, bool *ret_has_all)
     for (int shard = 0; shard < store_shards(store); shard++) {
         uint64_t newest = 0, sum = 0;
         int status = runs_count(store, RUNS_NEWEST, shard, &newest);
-        for (size_t i = 0; i < sizeof(others) / sizeof(others[0]) && status == 0; i++) {
+        for (size_t i = 0; i < COUNT_OF(others) && status == 0; i++) {
             uint64_t count = 0;
             status = runs_count(store, others[i], shard, &count);
             sum += count;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "page/inside.h"
 
@@ -94,7 +95,7 @@ static const struct web_route routes[] = {
     { "POST", "/api/retry", 4096, guarded_retry_all, NULL },
     { "POST", "/api/events", BODY_MOST, guarded_send, NULL },
 };
-#define ROUTE_COUNT (sizeof(routes) / sizeof(routes[0]))
+#define ROUTE_COUNT COUNT_OF(routes)
 _Static_assert(ROUTE_COUNT <= PAGE_ROUTES, "a page has room for its routes");
 
 const struct web_route *page_routes(const struct page *page, size_t *ret_count)

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/array.h"
+
 void counters_tell(struct counters *counters, const struct incarnation *self, const struct worker_counts *now, struct script_call *call)
 {
     if (memcmp(self, &counters->counted_as, sizeof(*self)) != 0) {
@@ -19,7 +21,7 @@ void counters_tell(struct counters *counters, const struct incarnation *self, co
         { "dead_letters", now->dead_letters - base->dead_letters },
     };
 
-    for (size_t i = 0; i < sizeof(COUNTS) / sizeof(COUNTS[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(COUNTS); i++) {
         script_add_text(call, COUNTS[i].name);
         script_add_number(call, (int64_t)COUNTS[i].value);
     }

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/array.h"
+
 static const struct {
     const char *text;
     bool is_anywhere;  /* inside a script the same errors come wrapped; else the text begins so */
@@ -37,7 +39,7 @@ static const struct {
 
 enum refusal refusal_of(const char *text)
 {
-    for (size_t i = 0; i < sizeof(REFUSALS) / sizeof(REFUSALS[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(REFUSALS); i++) {
         const char *wanted = REFUSALS[i].text;
         bool is_it = REFUSALS[i].is_anywhere ? strstr(text, wanted) != NULL : strncmp(text, wanted, strlen(wanted)) == 0;
         if (is_it)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "redis/held.h"
@@ -459,7 +460,7 @@ static const struct errand ERRANDS[] = {
     { "rejoin", rejoin_when, rejoin_ask, rejoin_hear },
     { "sweep", sweep_when, sweep_ask_here, sweep_hear_here },
 };
-#define ERRAND_COUNT (sizeof(ERRANDS) / sizeof(ERRANDS[0]))
+#define ERRAND_COUNT COUNT_OF(ERRANDS)
 
 struct rounds *rounds_create(struct rounds_common *common, int shard)
 {

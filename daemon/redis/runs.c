@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "core/steps.h"
 #include "redis/keys.h"
 
@@ -321,7 +322,7 @@ static void add_counts(struct worker_counts *counts, const redisReply *hash)
     };
 
     for (size_t i = 0; i + 1 < hash->elements; i += 2) {
-        for (size_t k = 0; k < sizeof(FIELDS) / sizeof(FIELDS[0]); k++) {
+        for (size_t k = 0; k < COUNT_OF(FIELDS); k++) {
             if (strcmp(hash->element[i]->str, FIELDS[k].name) == 0)
                 *FIELDS[k].value += strtoull(hash->element[i + 1]->str, NULL, 10);
         }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "redis/tls.h"
 
 #define PORT 6379
@@ -237,7 +238,7 @@ int url_parse(const char *text, struct redis_url *ret_url, struct error *ret_err
     struct redis_url url = { .kind = URL_SERVER };
     int status = -ENOENT;
 
-    for (size_t i = 0; i < sizeof(SCHEMES) / sizeof(SCHEMES[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(SCHEMES); i++) {
         const char *at = after(text, SCHEMES[i].scheme);
         if (at != NULL)
             status = SCHEMES[i].parse(at, &url, ret_error);

@@ -13,6 +13,7 @@
 
 #include <microhttpd.h>
 
+#include "base/array.h"
 #include "base/log.h"
 #include "service/address.h"
 
@@ -254,7 +255,7 @@ static struct answer page_answer(const struct http *http, const char *method, co
 {
     if (!is_read_only(method))
         return plain(MHD_HTTP_METHOD_NOT_ALLOWED, xstrdup("GET only\n"));
-    for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(pages); i++) {
         if (strcmp(url, pages[i].path) == 0)
             return pages[i].answer(http);
     }

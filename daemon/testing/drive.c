@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "core/attempt.h"
@@ -88,7 +89,7 @@ static void note_end(struct stepd_test_run *run, const struct attempt_report *re
 /* ---- handlers that die ---------------------------------------------------------------------------- */
 
 static const int FATAL_SIGNALS[] = { SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL };
-#define FATAL_SIGNAL_COUNT (sizeof(FATAL_SIGNALS) / sizeof(FATAL_SIGNALS[0]))
+#define FATAL_SIGNAL_COUNT COUNT_OF(FATAL_SIGNALS)
 
 /* The attempt that is being made on this thread. */
 static _Thread_local sigjmp_buf rescue;
