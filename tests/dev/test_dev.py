@@ -13,6 +13,7 @@ import unittest
 
 PROGRAM = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "fake_daemon"
 FREE_PORTS = ["--kafka-port", "0", "--redis-port", "0", "--http-port", "0"]
+PATIENCE_S = 60
 
 
 def children(pid):
@@ -28,7 +29,7 @@ def is_alive(pid):
         return False
 
 
-def wait(condition, seconds=10):
+def wait(condition, seconds=PATIENCE_S):
     end = time.time() + seconds
     while time.time() < end:
         if condition():
@@ -58,7 +59,7 @@ class Dev:
     def end(self, sig=signal.SIGTERM):
         if self.process.poll() is None:
             self.process.send_signal(sig)
-        return self.process.wait(40)
+        return self.process.wait(PATIENCE_S)
 
 
 class TestDev(unittest.TestCase):
@@ -100,13 +101,13 @@ class TestDev(unittest.TestCase):
     def test_its_broker_answers_kcat(self):
         kafka, *_ = self.dev("--topic", "orders").ready()
         kcat = ["kcat", "-q", "-b", kafka]
-        subprocess.run([*kcat, "-P", "-t", "orders", "-k", "ada", "-H", "a=b"], input="hello", text=True, check=True, timeout=20)
+        subprocess.run([*kcat, "-P", "-t", "orders", "-k", "ada", "-H", "a=b"], input="hello", text=True, check=True, timeout=PATIENCE_S)
         for topic, partitions in (("orders", 1), ("orders.dead", 1)):
-            seen = subprocess.run([*kcat, "-L", "-t", topic], capture_output=True, text=True, timeout=20).stdout
+            seen = subprocess.run([*kcat, "-L", "-t", topic], capture_output=True, text=True, timeout=PATIENCE_S).stdout
             self.assertIn(f'topic "{topic}" with {partitions} partitions', seen)
             self.assertIn(f"broker 1 at {kafka}", seen)
         for mode in (["-C", "-t", "orders"], ["-X", "auto.offset.reset=earliest", "-G", "some", "orders"]):
-            got = subprocess.run([*kcat, "-c", "1", "-f", "%k %s %h", *mode], capture_output=True, text=True, timeout=20)
+            got = subprocess.run([*kcat, "-c", "1", "-f", "%k %s %h", *mode], capture_output=True, text=True, timeout=PATIENCE_S)
             self.assertEqual(got.stdout, "ada hello a=b")
 
     def test_a_crash_is_said_and_the_daemon_started_again(self):
@@ -170,7 +171,7 @@ class TestDev(unittest.TestCase):
 
     def test_a_refused_config_ends_it_with_78(self):
         dev = self.dev(what="refuse")
-        self.assertEqual(dev.process.wait(20), 78)
+        self.assertEqual(dev.process.wait(PATIENCE_S), 78)
 
     def test_children_die_with_it(self):
         dev = self.dev(what="stuck")
@@ -183,7 +184,7 @@ class TestDev(unittest.TestCase):
         dev = self.dev()
         dev.ready()
         second = self.dev()
-        self.assertEqual(second.process.wait(10), 1)
+        self.assertEqual(second.process.wait(PATIENCE_S), 1)
         self.assertIn(f"another `stepd dev` (process {dev.process.pid}) uses", second.text())
         self.assertIn("--data DIR", second.text())
 
@@ -194,7 +195,7 @@ class TestDev(unittest.TestCase):
             port = taken.getsockname()[1]
             for option in ("kafka", "redis", "http"):
                 dev = self.dev(f"--{option}-port", str(port))
-                self.assertEqual(dev.process.wait(20), 1)
+                self.assertEqual(dev.process.wait(PATIENCE_S), 1)
                 self.assertIn(f"port {port} ", dev.text())
                 self.assertIn(f"--{option}-port N", dev.text())
 
@@ -216,9 +217,9 @@ class TestDev(unittest.TestCase):
         for args, said in ((["--port", "1"], "--help"), (["m.so"], "--module"), (["--kafka-port", "x"], "0 to 65535"),
                            (["--retry-interval", "soon"], "200ms")):
             dev = self.dev(*args)
-            self.assertEqual(dev.process.wait(10), 64)
+            self.assertEqual(dev.process.wait(PATIENCE_S), 64)
             self.assertIn(said, dev.text())
-        self.assertEqual(self.dev("--help").process.wait(10), 0)
+        self.assertEqual(self.dev("--help").process.wait(PATIENCE_S), 0)
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ static void stop(void)
     groups_destroy(groups);
 }
 
-TestSuite(groups, .init = start, .fini = stop, .timeout = 10);
+TestSuite(groups, .init = start, .fini = stop, .timeout = 120);
 
 static bool ask(struct peer *peer, int16_t api_key, int16_t version, struct wire_buffer *body, int64_t now_ms)
 {

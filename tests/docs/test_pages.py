@@ -14,7 +14,7 @@ CONFIG = (ROOT / "config/stepd.yaml").read_text()
 
 
 def output(*words, **more):
-    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=60, **more)
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=300, **more)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

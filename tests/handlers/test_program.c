@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PATIENCE_S 20 /* machines are slow; a hang is longer */
+#define PATIENCE_S 60 /* machines are slow; a hang is longer */
 
 static bool is_cancelled;
 static int64_t left_ms = INT64_MAX;

@@ -23,7 +23,7 @@ static void launch(struct redis_fixture *fixture)
                "--logfile", "redis.log", (char *)NULL);
         _exit(127);
     }
-    for (int i = 0; i < 500; i++) {
+    for (int i = 0; i < 6000; i++) {
         redisContext *redis = redisConnectUnix(fixture->socket);
         redisReply *reply = redis->err == 0 ? redisCommand(redis, "PING") : NULL;
         bool is_ready = reply != NULL && reply->type == REDIS_REPLY_STATUS;
@@ -154,6 +154,13 @@ const char *redis_says(struct redis_store *store, const char *format, ...)
     text[0] = '\0';
     append(text, sizeof(text), reply);
     return text;
+}
+
+bool redis_comes_to_say(struct redis_store *store, const char *wanted, const char *command)
+{
+    for (int i = 0; i < 6000 && strcmp(redis_says(store, "%s", command), wanted) != 0; i++)
+        (void)usleep(10000);
+    return strcmp(redis_says(store, "%s", command), wanted) == 0;
 }
 
 void sample_init(struct sample *sample, int64_t offset)

@@ -38,6 +38,9 @@ struct redis_store *redis_fixture_open_with(const struct store_settings *setting
  * joined by blanks. Lives until the next. */
 const char *redis_says(struct redis_store *store, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Until it does, or a minute is over. */
+bool redis_comes_to_say(struct redis_store *store, const char *wanted, const char *command);
+
 /* One run in one event, to be changed at will. */
 struct sample {
     struct function function;

@@ -30,7 +30,7 @@ static void teardown(void)
     redis_fixture_stop(&redis);
 }
 
-TestSuite(store, .init = setup, .fini = teardown, .timeout = 30);
+TestSuite(store, .init = setup, .fini = teardown, .timeout = 180);
 
 #define BYTES(text) ((struct bytes){ text, sizeof(text) - 1 })
 static const struct transition PARK = { .kind = TRANSITION_PARK, .status = RUN_DELAYED, .attempt = 1, .delay_ms = 15000,
@@ -779,6 +779,13 @@ static void *advance_later(void *argument)
     return (void *)(intptr_t)advance(&sample->run, PARK);
 }
 
+static bool goes_down(void)
+{
+    for (int i = 0; i < 6000 && store_is_up(redis.store); i++)
+        (void)usleep(10000);
+    return !store_is_up(redis.store);
+}
+
 Test(store, a_restart_is_waited_out_under_a_new_name)
 {
     struct sample before, during;
@@ -791,8 +798,7 @@ Test(store, a_restart_is_waited_out_under_a_new_name)
     struct incarnation old = store_incarnation(redis.store);
     redis_fixture_kill(&redis);
     cr_assert_eq(pthread_create(&thread, NULL, advance_later, &during), 0);
-    (void)usleep(300000);
-    cr_assert_not(store_is_up(redis.store));
+    cr_assert(goes_down());
     redis_fixture_restart(&redis);
     cr_assert_eq(pthread_join(thread, &answer), 0);
     cr_assert_eq((intptr_t)answer, STORE_OK);
@@ -822,10 +828,14 @@ Test(store, a_silent_link_is_given_up_and_nothing_of_it_runs_later)
 
 Test(store, an_answer_tells_of_when_it_was_asked_for)
 {
+    struct store_settings settings = redis_fixture_settings(&redis);
     struct sample sample;
     pthread_t thread;
     void *answer = NULL;
 
+    settings.timeout_ms = 60000; /* the link is not given up meanwhile */
+    store_destroy(redis.store);
+    redis.store = redis_fixture_open_with(&settings);
     sample_init(&sample, 1);
     cr_assert_eq(kill(redis.server, SIGSTOP), 0);
     cr_assert_eq(pthread_create(&thread, NULL, advance_later, &sample), 0);
@@ -848,8 +858,7 @@ Test(store, read_only_and_full_are_waited_out)
     sample_init(&second, 2);
     (void)redis_says(redis.store, "CONFIG SET maxmemory 1");
     cr_assert_eq(pthread_create(&thread, NULL, advance_later, &first), 0);
-    (void)usleep(200000);
-    cr_assert_not(store_is_up(redis.store));
+    cr_assert(goes_down());
     (void)redis_says(redis.store, "CONFIG SET maxmemory 0");
     cr_assert_eq(pthread_join(thread, &answer), 0);
     cr_assert_eq((intptr_t)answer, STORE_OK);

@@ -24,7 +24,7 @@ static void teardown(void)
     redis_fixture_stop(&redis);
 }
 
-TestSuite(sweep, .init = setup, .fini = teardown, .timeout = 30);
+TestSuite(sweep, .init = setup, .fini = teardown, .timeout = 120);
 
 #define PARK ((struct transition){ .kind = TRANSITION_PARK, .status = RUN_DELAYED, .delay_ms = 15000 })
 #define CHECKPOINT ((struct transition){ .kind = TRANSITION_CHECKPOINT, .checkpoint = { "a", 1 } })

@@ -108,7 +108,7 @@ Test(signals, end_at_once_when_told_twice)
         (void)kill(getpid(), SIGINT);
         (void)sem_wait(&told);
         (void)kill(getpid(), SIGINT);
-        (void)sleep(5);
+        (void)sleep(60);
         _exit(2);
     }
     cr_assert_eq(waitpid(child, &status, 0), child);

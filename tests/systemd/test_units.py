@@ -12,7 +12,7 @@ SERVICES = ["stepd.service", "stepd@.service", "stepd-redis.service"]
 
 
 def analyze(*words):
-    done = subprocess.run(["systemd-analyze", *map(str, words)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["systemd-analyze", *map(str, words)], capture_output=True, text=True, timeout=300)
     return done.stdout + done.stderr
 
 
