@@ -6,6 +6,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <string.h>
 
 #include <stepd/stepd.h>
@@ -24,6 +25,17 @@
 
 /* ---- what all of them share ---------------------------------------------------------------------- */
 
+/* The call itself is a mistake: an error of whoever makes it, which stepd_last_error() tells like any other. */
+__attribute__((format(printf, 3, 4))) static void refuse(struct stepd_ctx *ctx, const char *name, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    context_vraise(ctx, RAISED_NON_RETRIABLE, name, format, arguments);
+    va_end(arguments);
+    context_set_last(ctx, ctx->step.is_running ? &ctx->step_raised.failure : &ctx->raised.failure);
+}
+
 /* Whether a step call may go on; else what it answers. The function is off the clock then. */
 static bool open_call(struct stepd_ctx *ctx, const char *id, int64_t *ret_left_ns, enum stepd_status *ret_status)
 {
@@ -32,8 +44,7 @@ static bool open_call(struct stepd_ctx *ctx, const char *id, int64_t *ret_left_n
         return false;
     if (ctx->step.is_running) {
         ctx->was_nested = true;
-        context_raise(ctx, RAISED_NON_RETRIABLE, "NestedStep", "step '%.200s' was called inside step '%s': steps do not nest",
-                      id != NULL ? id : "", ctx->step.id);
+        refuse(ctx, "NestedStep", "step '%.200s' was called inside step '%s': steps do not nest", id != NULL ? id : "", ctx->step.id);
         *ret_status = STEPD_FAILED;
         return false;
     }
@@ -49,7 +60,7 @@ static bool id_is_valid(const char *id)
 static bool name_step(struct stepd_ctx *ctx, const char *id)
 {
     if (!id_is_valid(id)) {
-        context_raise(ctx, RAISED_NON_RETRIABLE, "InvalidStepId", "a step's id has 1 to %d bytes", STEP_ID_MAX);
+        refuse(ctx, "InvalidStepId", "a step's id has 1 to %d bytes", STEP_ID_MAX);
         return false;
     }
     step_ids_next(&ctx->ids, id, ctx->step.id);

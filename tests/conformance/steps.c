@@ -175,8 +175,9 @@ static enum stepd_status a_thousand_steps(struct stepd_ctx *ctx)
 
 static enum stepd_status bad_ids(struct stepd_ctx *ctx)
 {
-    trace(ctx, "function", "%s", "");
-    return STEP(ctx, "", .where = "never");
+    enum stepd_status status = STEP(ctx, "", .where = "never");
+    trace(ctx, "function", "%s", stepd_last_error(ctx)->name);
+    return status;
 }
 
 /* ---- what is refused, and what does no harm -------------------------------------------------------- */
@@ -184,8 +185,9 @@ static enum stepd_status bad_ids(struct stepd_ctx *ctx)
 static enum stepd_status calls_a_step(struct stepd_ctx *ctx, const void *arg)
 {
     (void)arg;
-    trace(ctx, "outer", "%s", "");
-    return STEP(ctx, "inner", .where = "inner");
+    enum stepd_status status = STEP(ctx, "inner", .where = "inner");
+    trace(ctx, "outer", "%s", stepd_last_error(ctx)->name);
+    return status;
 }
 
 static enum stepd_status nests(struct stepd_ctx *ctx)
@@ -340,9 +342,9 @@ const struct scenario scenarios[] = {
       .trace = LINES("function 0/5 1000 steps, the last is same:999", "function 1/5 1000 steps, the last is same:999"),
       .status = "completed", .output = "499500" },
     { .name = "a-step-without-an-id-is-refused",
-      .trace = LINES("function 0/5"), .status = "failed", .error = "InvalidStepId: a step's id has 1 to 200 bytes" },
+      .trace = LINES("function 0/5 InvalidStepId"), .status = "failed", .error = "InvalidStepId: a step's id has 1 to 200 bytes" },
     { .name = "a-step-in-a-step-is-refused",
-      .trace = LINES("function 0/5", "outer 0/5"), .status = "failed",
+      .trace = LINES("function 0/5", "outer 0/5 NestedStep"), .status = "failed",
       .error = "NestedStep: step 'inner' was called inside step 'outer': steps do not nest",
       .steps = LINES("outer failed 1 NestedStep") },
     { .name = "a-suspension-that-is-ignored-does-no-harm",
