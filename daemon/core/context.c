@@ -17,6 +17,8 @@
 #include "core/packed.h"
 
 #define ZONE_CHUNK_SIZE 8192
+#define DELAY_MAX_MS INT64_C(3155760000000)  /* a hundred years */
+#define TIME_MAX_MS INT64_C(253402300799999) /* the end of the year 9999 */
 #define BUFFER_KEPT_SIZE 65536  /* a larger output buffer is given back after its attempt */
 
 void context_init(struct stepd_ctx *ctx)
@@ -221,6 +223,17 @@ int64_t context_now_ms(const struct stepd_ctx *ctx)
     return ctx->store->ops->now_ms(ctx->store);
 }
 
+int64_t context_from_now_ms(const struct stepd_ctx *ctx, int64_t delay_ms)
+{
+    int64_t bounded_ms = delay_ms < 0 ? 0 : delay_ms > DELAY_MAX_MS ? DELAY_MAX_MS : delay_ms;
+    return context_now_ms(ctx) + bounded_ms;
+}
+
+int64_t context_until_ms(int64_t unix_ms)
+{
+    return unix_ms > TIME_MAX_MS ? TIME_MAX_MS : unix_ms;
+}
+
 int64_t raised_due_ms(const struct raised *raised)
 {
     if (!raised->has_due)
@@ -401,14 +414,6 @@ static void due_at(struct stepd_ctx *ctx, int64_t due_ms)
     raised->due_ms = due_ms;
 }
 
-#define DELAY_MAX_MS INT64_C(3155760000000) /* a hundred years: keeps sums within range */
-
-static int64_t from_now(struct stepd_ctx *ctx, int64_t delay_ms)
-{
-    int64_t bounded_ms = delay_ms < 0 ? 0 : delay_ms > DELAY_MAX_MS ? DELAY_MAX_MS : delay_ms;
-    return context_now_ms(ctx) + bounded_ms;
-}
-
 enum stepd_status stepd_retry_after(struct stepd_ctx *ctx, int64_t delay_ms, const char *name, const char *format, ...)
 {
     va_list arguments;
@@ -416,7 +421,7 @@ enum stepd_status stepd_retry_after(struct stepd_ctx *ctx, int64_t delay_ms, con
     va_start(arguments, format);
     context_vraise(ctx, RAISED_RETRIABLE, name, format, arguments);
     va_end(arguments);
-    due_at(ctx, from_now(ctx, delay_ms));
+    due_at(ctx, context_from_now_ms(ctx, delay_ms));
     return STEPD_FAILED;
 }
 
@@ -427,7 +432,7 @@ enum stepd_status stepd_retry_at(struct stepd_ctx *ctx, int64_t unix_ms, const c
     va_start(arguments, format);
     context_vraise(ctx, RAISED_RETRIABLE, name, format, arguments);
     va_end(arguments);
-    due_at(ctx, unix_ms);
+    due_at(ctx, context_until_ms(unix_ms));
     return STEPD_FAILED;
 }
 

@@ -141,5 +141,9 @@ int64_t raised_due_ms(const struct raised *raised);
 bool context_check_output(struct stepd_ctx *ctx, const msgpack_sbuffer *output, bool *ret_is_limit);
 /* The store's time. */
 int64_t context_now_ms(const struct stepd_ctx *ctx);
+/* What an author says of the future: a delay, at most a hundred years and not less than nothing; or a time, at
+ * most the end of the year 9999. The store orders by doubles, and sums must stay in range. */
+int64_t context_from_now_ms(const struct stepd_ctx *ctx, int64_t delay_ms);
+int64_t context_until_ms(int64_t unix_ms);
 
 #endif

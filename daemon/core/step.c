@@ -486,30 +486,21 @@ enum stepd_status beside_sleep(struct stepd_ctx *ctx, const char *id, int64_t un
 
 /* ---- sleeps --------------------------------------------------------------------------------------- */
 
-#define SLEEP_MAX_MS INT64_C(3155760000000) /* a hundred years: keeps sums within range */
+enum stepd_status stepd_sleep(struct stepd_ctx *ctx, const char *id, int64_t delay_ms)
+{
+    return stepd_sleep_until(ctx, id, context_from_now_ms(ctx, delay_ms));
+}
 
-/* `is_delay`: `time_ms` counts from now. */
-static enum stepd_status sleep_call(struct stepd_ctx *ctx, const char *id, int64_t time_ms, bool is_delay)
+enum stepd_status stepd_sleep_until(struct stepd_ctx *ctx, const char *id, int64_t unix_ms)
 {
     enum stepd_status status;
     int64_t left_ns = 0;
 
     if (!begin_call(ctx, id, NULL, &left_ns, &status))
         return status;
-    int64_t bounded_ms = time_ms < SLEEP_MAX_MS ? time_ms : SLEEP_MAX_MS;
-    status = sleep_anew(ctx, is_delay ? context_now_ms(ctx) + (bounded_ms > 0 ? bounded_ms : 0) : bounded_ms);
+    status = sleep_anew(ctx, context_until_ms(unix_ms));
     context_resume(ctx, left_ns);
     return status;
-}
-
-enum stepd_status stepd_sleep(struct stepd_ctx *ctx, const char *id, int64_t delay_ms)
-{
-    return sleep_call(ctx, id, delay_ms, true);
-}
-
-enum stepd_status stepd_sleep_until(struct stepd_ctx *ctx, const char *id, int64_t unix_ms)
-{
-    return sleep_call(ctx, id, unix_ms, false);
 }
 
 /* ---- events -------------------------------------------------------------------------------------- */

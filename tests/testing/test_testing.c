@@ -122,6 +122,11 @@ static enum stepd_status ordered(struct stepd_ctx *ctx)
     return stepd_sleep(ctx, "wait", stepd_get_int(ctx, stepd_event(ctx)->data, "ms", 0));
 }
 
+static enum stepd_status sleeps_until(struct stepd_ctx *ctx)
+{
+    return stepd_sleep_until(ctx, "until", stepd_get_int(ctx, stepd_event(ctx)->data, "ms", 0));
+}
+
 static enum stepd_status tell(struct stepd_ctx *ctx)
 {
     return stepd_send_event(ctx, "tell", "user/came", NULL);
@@ -154,6 +159,7 @@ STEPD_MODULE(
         STEPD_FUNCTION(.id = "hangs", .event = "hangs", .run = hangs, .timeout_ms = 20),
         STEPD_FUNCTION(.id = "hangs-in-step", .event = "hangs-in-step", .run = hangs_in_step),
         STEPD_FUNCTION(.id = "ordered", .event = "ordered", .run = ordered, .ordering = STEPD_BY_KEY),
+        STEPD_FUNCTION(.id = "sleeps-until", .event = "sleeps-until", .run = sleeps_until),
         STEPD_FUNCTION(.id = "tell", .event = "tell", .run = tell),
         STEPD_FUNCTION(.id = "measure", .topic = "raw", .run = measure)));
 
@@ -240,6 +246,17 @@ Test(testing, attempts_are_made_one_by_one)
     cr_assert_eq(stepd_test_attempt(run), STEPD_TEST_FAILED);
     cr_assert_eq(stepd_test_attempt_count(run), 3);
     cr_assert_eq(stepd_test_due_ms(run), 0);
+}
+
+Test(testing, a_sleep_may_last_until_the_year_9999)
+{
+    struct stepd_test_run *run = stepd_test_start(test, "sleeps-until", STEPD_TEST_EVENT(.data = "{ms: 4102444800000}"));
+    cr_assert_eq(stepd_test_attempt(run), STEPD_TEST_SLEEPING);
+    cr_assert_eq(stepd_test_due_ms(run), 4102444800000);
+
+    run = stepd_test_start(test, "sleeps-until", STEPD_TEST_EVENT(.data = "{ms: 9223372036854775807}"));
+    cr_assert_eq(stepd_test_attempt(run), STEPD_TEST_SLEEPING);
+    cr_assert_eq(stepd_test_due_ms(run), 253402300799999);
 }
 
 Test(testing, time_that_is_let_pass_makes_a_run_ready)
