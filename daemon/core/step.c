@@ -540,9 +540,10 @@ enum stepd_status stepd_send_event(struct stepd_ctx *ctx, const char *id, const 
 
 /* ---- what is finished ----------------------------------------------------------------------------- */
 
+/* on_failure sees the function's steps too, before its own: it may be there to undo them. */
 static bool is_finished(const struct stepd_ctx *ctx, const struct checkpoint *checkpoint)
 {
-    return checkpoint->kind != CHECKPOINT_STARTED && checkpoint->phase == ctx->run->phase;
+    return checkpoint->kind != CHECKPOINT_STARTED && checkpoint->phase <= ctx->run->phase;
 }
 
 size_t stepd_step_count(struct stepd_ctx *ctx)

@@ -44,7 +44,8 @@ static enum stepd_status fails_behind_a_step(struct stepd_ctx *ctx)
 
 static enum stepd_status mourns_in_steps(struct stepd_ctx *ctx)
 {
-    trace(ctx, "on_failure", "%d steps", (int)stepd_step_count(ctx));
+    trace(ctx, "on_failure", "%d steps, the first is %s=%d", (int)stepd_step_count(ctx), stepd_step_at(ctx, 0)->id,
+          (int)stepd_step_at(ctx, 0)->value->via.i64);
     STEPD_TRY(STEP(ctx, "same", .where = "on_failure's", .answer = 2, .failures = 1));
     STEPD_TRY(stepd_sleep(ctx, "nap", 10));
     trace(ctx, "end", "%d steps, after %s", (int)stepd_step_count(ctx), stepd_last_error(ctx)->name);
@@ -126,8 +127,9 @@ const struct scenario scenarios[] = {
       .trace = LINES("function 0/2", "function 1/2", "on_failure 0/2 Boom", "on_failure 1/2 Boom"),
       .status = "failed", .error = "Boom: attempt 1", .letters = LINES("Boom 2") },
     { .name = "on-failure-has-steps-of-its-own",
-      .trace = LINES("function's 0/5", "on_failure 0/5 0 steps", "on_failure's 0/5", "on_failure 1/5 0 steps", "on_failure's 1/5",
-                     "on_failure 0/5 2 steps", "end 0/5 2 steps, after Hopeless"),
+      .trace = LINES("function's 0/5", "on_failure 0/5 1 steps, the first is same=1", "on_failure's 0/5",
+                     "on_failure 1/5 1 steps, the first is same=1", "on_failure's 1/5", "on_failure 0/5 3 steps, the first is same=1",
+                     "end 0/5 3 steps, after Hopeless"),
       .status = "failed", .error = "Hopeless: no use",
       .steps = LINES("same completed 1 1", "same completed 2 2", "nap completed 1 null") },
     { .name = "a-failed-run-is-told", .events = EVENTS({ .data = "{\"n\": 8}" }),

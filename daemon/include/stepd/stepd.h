@@ -288,7 +288,8 @@ STEPD_EXPORT enum stepd_status stepd_sleep_until(struct stepd_ctx *ctx, const ch
 /* `data` is one msgpack object, or NULL for nil. Returns once the brokers have the event. */
 STEPD_EXPORT enum stepd_status stepd_send_event(struct stepd_ctx *ctx, const char *id, const char *name, const msgpack_sbuffer *data);
 
-STEPD_EXPORT size_t stepd_step_count(struct stepd_ctx *ctx);  /* finished steps */
+/* Finished steps, in order; in on_failure the function's, then its own. */
+STEPD_EXPORT size_t stepd_step_count(struct stepd_ctx *ctx);
 STEPD_EXPORT const struct stepd_step *stepd_step_at(struct stepd_ctx *ctx, size_t index); /* NULL past the end */
 
 #ifdef __cplusplus
