@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kafka/conf.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,24 +52,34 @@ static int set_one(rd_kafka_conf_t *conf, const struct setting *setting, struct 
 
 /* ---- what is wrong ------------------------------------------------------------------------------- */
 
-/* Of all that librdkafka knows; NULL: none is near. */
-static char *suggest(rd_kafka_conf_t *conf, const char *name)
+/* Of all that librdkafka knows (a dump has only what has a value, a table has all); NULL: none is near. */
+static char *suggest(const char *name)
 {
-    size_t count;
-    const char **dump = rd_kafka_conf_dump(conf, &count); /* name, value, name, … */
-    AUTO_FREE const char **names = xcalloc(count / 2 + 1, sizeof(*names));
+    AUTO_FREE char *table = NULL;
+    size_t size;
+    FILE *out = open_memstream(&table, &size);
+    AUTO_FREE const char **names = NULL;
+    size_t count = 0;
+    char *rest = NULL;
 
-    for (size_t i = 0; i < count / 2; i++)
-        names[i] = dump[2 * i];
-    const char *nearest = config_suggest(name, names, count / 2);
-    char *suggestion = xstrdup_or_null(nearest);
-    rd_kafka_conf_dump_free(dump, count);
-    return suggestion;
+    if (out == NULL)
+        abort();
+    rd_kafka_conf_properties_show(out);
+    if (fclose(out) != 0)
+        abort();
+    for (char *line = strtok_r(table, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+        line[strcspn(line, " ")] = '\0'; /* name | C/P | range | … */
+        if (!islower((unsigned char)line[0]) || strchr(line, '_') != NULL)
+            continue; /* a heading; a callback */
+        names = xrealloc(names, (count + 1) * sizeof(*names));
+        names[count++] = line;
+    }
+    return xstrdup_or_null(config_suggest(name, names, count));
 }
 
-static void fault_unknown(rd_kafka_conf_t *conf, const struct setting *setting, struct config_faults *faults)
+static void fault_unknown(const struct setting *setting, struct config_faults *faults)
 {
-    AUTO_FREE char *meant = suggest(conf, setting->name);
+    AUTO_FREE char *meant = suggest(setting->name);
 
     config_faults_add(faults, &setting->place, "librdkafka has no setting '%s'%s%s%s", setting->name, meant != NULL ? ", did you mean '" : "",
                       meant != NULL ? meant : "", meant != NULL ? "'?" : "");
@@ -83,7 +95,7 @@ void conf_check(const struct setting *kafka, struct config_faults *faults)
             continue; /* the config's reader says so */
         rd_kafka_conf_res_t result = rd_kafka_conf_set(conf, setting->name, setting->text, NULL, 0);
         if (result == RD_KAFKA_CONF_UNKNOWN)
-            fault_unknown(conf, setting, faults);
+            fault_unknown(setting, faults);
         else if (result != RD_KAFKA_CONF_OK)
             config_faults_add(faults, &setting->value_place, "librdkafka does not take '%s' for '%s'", setting_shown(setting), setting->name);
     }

@@ -326,7 +326,9 @@ void *options_fill(const struct option_table *table, const struct setting *given
     for (size_t i = 0; i < count; i++) {
         const struct stepd_option *option = &table->options[i];
         const struct setting *value = setting_find(given, option->name);
-        if (value != NULL && value->kind != SETTING_NULL && value->kind != SETTING_MISSING) {
+        if (value != NULL && value->kind == SETTING_MISSING) {
+            is_good = false;
+        } else if (value != NULL && value->kind != SETTING_NULL) {
             is_good = given_write(table, option, value, field_of(option, filled), faults) && is_good;
         } else if (option->default_text == NULL) {
             config_faults_add(faults, value != NULL ? &value->place : place, "[%s] needs option '%s'%s%s", table->owner,

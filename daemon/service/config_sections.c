@@ -11,6 +11,7 @@
 #include "service/config_schema.h"
 
 #define TOPIC_NAME_MAX 249
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 /* ---- kafka ------------------------------------------------------------------------------------ */
 
@@ -87,15 +88,23 @@ static bool topic_is_valid(const char *name)
     size_t length = strlen(name);
 
     return length > 0 && length <= TOPIC_NAME_MAX && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
-           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == length;
+           strspn(name, LETTERS "._-") == length;
 }
 
 static bool function_id_is_valid(const char *id)
 {
     size_t length = strlen(id);
 
-    return length > 0 && length <= 200 &&
-           strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:/") == length;
+    return length > 0 && length <= 200 && strspn(id, LETTERS "-_.:/") == length;
+}
+
+/* With each %t for an event's topic. */
+static bool is_dead_letter_topic(const char *name)
+{
+    name += strspn(name, LETTERS "._-");
+    while (strncmp(name, "%t", 2) == 0)
+        name += 2 + strspn(name + 2, LETTERS "._-");
+    return *name == '\0';
 }
 
 static void topics_read(struct config *config, struct config_faults *faults)
@@ -258,9 +267,9 @@ static void config_check(struct config *config, struct config_faults *faults)
         config_faults_add(faults, &setting_find(redis, "prefix")->value_place, "'prefix' must not hold braces: they choose a Cluster's slot");
     if (config->http_listen[0] != '\0' && address_check(config->http_listen, &error) != 0)
         config_faults_add(faults, &setting_find(http, "listen")->value_place, "%s", error.text);
-    const char *percent = strchr(config->dead_letter_topic, '%');
-    if (percent != NULL && percent[1] != 't')
-        config_faults_add(faults, &setting_find(dead_letter, "topic")->value_place, "'topic' knows %%t only, the event's topic");
+    if (!is_dead_letter_topic(config->dead_letter_topic))
+        config_faults_add(faults, &setting_find(dead_letter, "topic")->value_place,
+                          "'topic' must be letters, digits, '.', '_' and '-', or %%t for the event's topic");
     for (size_t i = 0; config->topics[i] != NULL; i++) {
         if (strcmp(config->topics[i], config->dead_letter_topic) == 0 || strcmp(config->dead_letter_topic, "%t") == 0) {
             config_faults_add(faults, &setting_find(dead_letter, "topic")->value_place,

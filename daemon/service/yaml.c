@@ -327,6 +327,25 @@ static bool text_is_utf8(const struct reader *reader, const char *text)
     return true;
 }
 
+/* It would be ignored. */
+static void fault_next_document(struct reader *reader, struct fy_document *document)
+{
+    const struct fy_mark *mark = fy_document_state_start_mark(fy_document_get_document_state(document));
+    const struct place place = { .file = reader->path, .line = mark->line + 1, .column = mark->column + 1 };
+
+    config_faults_add(reader->faults, &place, "a second document begins: one file holds one");
+}
+
+static void document_read(struct reader *reader, struct setting *root, struct fy_document *document)
+{
+    struct fy_node *node = document != NULL ? fy_document_root(document) : NULL;
+
+    if (node != NULL && fy_node_is_mapping(node))
+        map_read(reader, root, node);
+    else if (node != NULL && !node_is_null(node))
+        config_faults_add(reader->faults, &(struct place){ .file = reader->path, .line = 1, .column = 1 }, "must be a map of keys");
+}
+
 bool yaml_parse(const char *text, const char *name, enum yaml_missing missing, struct setting *root, struct config_faults *faults)
 {
     struct reader reader = { .path = place_file(name), .missing = missing, .faults = faults };
@@ -340,16 +359,20 @@ bool yaml_parse(const char *text, const char *name, enum yaml_missing missing, s
     struct fy_diag *diag = fy_diag_create(&diag_cfg);
     fy_diag_set_collect_errors(diag, true);
     const struct fy_parse_cfg cfg = { .flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG, .diag = diag };
-    struct fy_document *document = fy_document_build_from_string(&cfg, text, FY_NT); /* points into it */
-    struct fy_node *node = document != NULL ? fy_document_root(document) : NULL;
-    bool is_yaml = document != NULL && !fy_diag_got_error(diag);
+    struct fy_parser *parser = fy_parser_create(&cfg);
+    if (parser == NULL || fy_parser_set_string(parser, text, FY_NT) != 0)
+        abort();
+    struct fy_document *document = fy_parse_load_document(parser); /* points into the text; NULL: there is none, or it is broken */
+    struct fy_document *next = document != NULL ? fy_parse_load_document(parser) : NULL;
+    bool is_yaml = !fy_diag_got_error(diag);
     if (!is_yaml)
         diag_to_faults(&reader, diag);
-    if (node != NULL && fy_node_is_mapping(node))
-        map_read(&reader, root, node);
-    else if (node != NULL && !node_is_null(node))
-        config_faults_add(faults, &(struct place){ .file = reader.path, .line = 1, .column = 1 }, "must be a map of keys");
-    fy_document_destroy(document);
+    if (next != NULL)
+        fault_next_document(&reader, next);
+    document_read(&reader, root, document);
+    fy_parse_document_destroy(parser, next);
+    fy_parse_document_destroy(parser, document);
+    fy_parser_destroy(parser);
     fy_diag_destroy(diag);
     return is_yaml;
 }

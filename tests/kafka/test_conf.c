@@ -47,6 +47,15 @@ Test(conf, tells_every_setting_that_is_wrong_and_what_was_meant)
     cr_assert_str_eq(faults.items[2].text, "librdkafka has no setting 'zebra'");
 }
 
+Test(conf, suggests_what_has_no_value_of_its_own)
+{
+    struct setting item = text("bootstrap.server", "k:9092", 1);
+    const struct setting kafka = { .kind = SETTING_MAP, .items = &item, .count = 1 };
+
+    conf_check(&kafka, &faults);
+    cr_assert_str_eq(faults.items[0].text, "librdkafka has no setting 'bootstrap.server', did you mean 'bootstrap.servers'?");
+}
+
 Test(conf, shows_a_value_as_it_is_written)
 {
     struct setting item = text("security.protocol", "hunter2", 1);

@@ -157,6 +157,21 @@ Test(options, what_must_be_given_is_asked_for)
     check_fault(7, 3, "[function crm] needs option 'url': where to post");
 }
 
+Test(options, a_variable_that_is_not_there_was_told_already)
+{
+    static const struct stepd_option needed[] = {
+        STEPD_OPTION(.name = "url", .type = STEPD_STRING, .offset = offsetof(struct everything, text)),
+        { .name = NULL },
+    };
+    const struct option_table needed_table = { .owner = "function crm", .options = needed, .size = sizeof(struct everything) };
+    struct setting item = scalar("url", "");
+    struct setting given = map_of(&item, 1);
+
+    item.kind = SETTING_MISSING;
+    cr_assert_null(options_fill(&needed_table, &given, &place, &faults));
+    cr_assert_eq(faults.count, 0);
+}
+
 Test(options, all_wrong_values_are_told_at_once)
 {
     struct setting list_items[] = { { .kind = SETTING_MAP } };

@@ -203,6 +203,17 @@ Test(config, refuses_dead_letters_that_would_come_back)
     check_fault("dead_letter: {topic: events}\n", 3, 22, "dead letters would come back");
 }
 
+Test(config, refuses_dead_letters_for_what_is_no_topic)
+{
+    static const char wanted[] = "'topic' must be letters";
+
+    check_fault("dead_letter: {topic: 'dead letters of %t'}\n", 3, 22, wanted);
+    config_faults_done(&faults);
+    check_fault("dead_letter: {topic: '%t.%d'}\n", 3, 22, wanted);
+    config_faults_done(&faults);
+    load_well(MINIMAL "dead_letter: {topic: 'dead.%t-%t'}\n");
+}
+
 Test(config, says_where_the_yaml_is_broken)
 {
     cr_assert_neq(load("kafka: {bootstrap.servers: x\ntopics: [a]\n"), 0);
@@ -349,6 +360,25 @@ Test(config, takes_empty_sections)
     load_well(MINIMAL "redis:\nworker: {}\nfunctions:\noptions: ~\nmodules:\n");
     cr_assert_eq(config->function_count, 0);
     cr_assert_null(config->options);
+}
+
+Test(config, takes_files_of_nothing_but_comments)
+{
+    AUTO_FREE char *path = xasprintf("%s/conf.d", folder);
+
+    cr_assert_eq(mkdir(path, 0777), 0);
+    write_file("conf.d/10-none.yaml", "");
+    write_file("conf.d/20-comments.yaml", "# history: all\n");
+    write_file("conf.d/30-said.yaml", "---\nhistory: none\n...\n");
+    load_well(MINIMAL);
+    cr_assert_eq(config->history, HISTORY_NONE);
+}
+
+Test(config, refuses_a_second_document)
+{
+    check_fault("---\nhistory: all\n", 3, 1, "a second document begins");
+    config_faults_done(&faults);
+    cr_assert_neq(load(MINIMAL "---\nhistory: [\n"), 0);
 }
 
 Test(config, follows_aliases_but_not_in_circles)
