@@ -211,7 +211,8 @@ static enum stepd_status run_program(struct stepd_ctx *ctx, const struct exec_op
     };
     int status = program_start(&spec, &program);
     if (status != 0)
-        return stepd_error(ctx, "ProgramMissing", "%s can't be run: %s", options->command[0], strerror(-status));
+        return stepd_error(ctx, "ProgramMissing", "%s can't be run%s%s: %s", options->command[0],
+                           options->directory[0] != '\0' ? " in " : "", options->directory, strerror(-status));
     enum stepd_status outcome = conversation_hold(ctx, options, program);
     program_destroy(program);
     return outcome;

@@ -85,6 +85,12 @@ static bool is_token(const char *text)
     return size > 0 && text[size] == '\0';
 }
 
+/* Servers tell `put` from `PUT`; HEAD has no body, and its answer none either. */
+static bool is_method(const char *text)
+{
+    return is_token(text) && strpbrk(text, "abcdefghijklmnopqrstuvwxyz") == NULL && strcmp(text, "HEAD") != 0;
+}
+
 static const char *headers_find_wrong(const char *const *headers)
 {
     for (; *headers != NULL; headers += 2) {
@@ -112,8 +118,8 @@ static int check(const void *filled, char *ret_why, size_t why_size)
 
     if (!url_is_valid(options->url))
         return text_refuse(ret_why, why_size, "'url' must be an http:// or https:// URL");
-    if (!is_token(options->method))
-        return text_refuse(ret_why, why_size, "'method' must be an HTTP method, not '%s'", options->method);
+    if (!is_method(options->method))
+        return text_refuse(ret_why, why_size, "'method' must be an HTTP method in capitals, such as PUT, that hands a body on; not '%s'", options->method);
     if (!payload_form_parse(options->body, &form))
         return text_refuse(ret_why, why_size, "'body' must be cloudevent, event, data or raw, not '%s'", options->body);
     if (wrong_header != NULL)

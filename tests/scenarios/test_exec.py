@@ -195,10 +195,13 @@ def test_fail_on_is_a_setting(serve):
 
 def test_a_program_that_is_not_there_is_waited_for(serve, folder):
     path = folder / "later"
-    service = serve(late={"command": [str(path)], "retries": 50})
+    service = serve(late={"command": [str(path)], "retries": 50}, lost={"command": ["true"], "directory": f"{folder}/none", "retries": 0})
     service.kafka.send("late")
     (run,) = service.wait_for("late", "delayed")
     assert run["error"] == {"name": "ProgramMissing", "message": f"{path} can't be run: No such file or directory"}
+    service.kafka.send("lost")
+    (run,) = service.wait_for("lost", "failed")
+    assert run["error"]["message"] == f"true can't be run in {folder}/none: No such file or directory"
     path.write_text("#!/bin/sh\necho here\n")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     (run,) = service.wait_for("late", "completed")
