@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/outcome.h"
 
+#include <string.h>
+
 #include "base/log.h"
 
 /* NULL: nobody need know. */
@@ -62,6 +64,25 @@ static struct log_fields fields_of(const struct run *run, const struct attempt_r
     if (failure != NULL && failure->step_id[0] != '\0')
         fields.step = failure->step_id;
     return fields;
+}
+
+/* What stepd tells of runs is for whoever wants it. */
+static bool is_told_by_stepd(const char *name)
+{
+    return strncmp(name, "stepd/", 6) == 0 || strncmp(name, "inngest/", 8) == 0;
+}
+
+void outcome_log_unhandled(const struct stepd_event *event, bool is_watched)
+{
+    enum log_level level = is_watched ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG;
+
+    if (!log_has_level(level) || is_told_by_stepd(event->name))
+        return;
+    struct log_fields fields = LOG_FIELDS_NONE;
+    fields.topic = event->topic;
+    fields.partition = event->partition;
+    fields.offset = event->offset;
+    LOG_AT(level, LOG_LINES_PER_SECOND, &fields, "no function is started by %s", event->name);
 }
 
 void outcome_log(const struct run *run, const struct attempt_report *report, bool is_watched)

@@ -9,5 +9,7 @@
 
 /* What went well is said only where somebody watches, or debugs. */
 void outcome_log(const struct run *run, const struct attempt_report *report, bool is_watched);
+/* An event that no function wants: where somebody watches that is most often a slip in its name. */
+void outcome_log_unhandled(const struct stepd_event *event, bool is_watched);
 
 #endif

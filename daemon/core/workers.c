@@ -377,8 +377,10 @@ static bool route(struct worker *worker, struct message *message)
     size_t count = routes_match(dispatch->settings.routes, event->view.topic, is_malformed ? NULL : event->view.name,
                                 worker->matches, dispatch->settings.function_count);
     if (count == 0) {
-        if (!is_malformed)
+        if (!is_malformed) {
             tally_add(&worker->tally.unhandled);
+            outcome_log_unhandled(&event->view, dispatch->attempts.keeps_all);
+        }
         message_end(message, is_malformed ? reject(worker, message, "MalformedEvent", error.text) : MESSAGE_DONE);
         return true;
     }

@@ -87,6 +87,17 @@ def test_what_cant_be_read_is_a_dead_letter_and_the_rest_goes_on(dev, module):
     assert letter["headers"]["stepd-error-message"]
 
 
+def test_a_slip_in_an_events_name_is_seen(dev, module):
+    service = dev([module("five")], "--topic", "events", "--topic", "raw", "--retry-interval", "100ms")
+    service.kafka.send("usr/came")
+    eventually(lambda: "no function is started by usr/came" in service.log())
+    service.kafka.send("job/doomed")
+    service.wait_for("doomed", "failed")
+    service.kafka.send("job/doom")
+    eventually(lambda: "no function is started by job/doom\n" in service.log())
+    assert "stepd/function.failed" not in service.log()
+
+
 def test_dev_ends_clean(dev, module):
     service = dev([module("five")], "--topic", "events", "--topic", "raw")
     service.kafka.send("user/came")
