@@ -34,7 +34,7 @@ static const struct option OPTIONS[] = {
     { "id", TAKES_ID, offsetof(struct ctl, id), "ID", "the event's id" },
     { "status", TAKES_STATUS, offsetof(struct ctl, status), "STATUS", "running delayed sleeping completed failed cancelled" },
     { "function", TAKES_FUNCTION, offsetof(struct ctl, function), "FUNCTION", "only runs of this function" },
-    { "limit", TAKES_LIMIT, offsetof(struct ctl, limit_text), "N", "how many at most (default 50)" },
+    { "limit", TAKES_LIMIT, offsetof(struct ctl, limit_text), "N", "that many at most" },
     { "all-failed", TAKES_ALL_FAILED, offsetof(struct ctl, is_all_failed), NULL, "every run that failed" },
 };
 #define OPTION_COUNT COUNT_OF(OPTIONS)

@@ -9,6 +9,7 @@
 #include "base/array.h"
 #include "ctl/command.h"
 #include "new_module.h"
+#include "view/json_out.h"
 
 #define MARK "@NAME@"
 #define NAME_MAX_SIZE 100
@@ -65,6 +66,20 @@ static enum ctl_exit make_file(const char *folder, size_t at, const char *name)
     return CTL_OK;
 }
 
+static void print_json(const char *folder, const char *name)
+{
+    struct json_out out;
+
+    json_out_init(&out);
+    json_out_open(&out, NULL, '{');
+    json_out_text(&out, "module", name);
+    json_out_text(&out, "folder", folder);
+    json_out_close(&out, '{');
+    json_out_flush(&out);
+    (void)putchar('\n');
+    json_out_done(&out);
+}
+
 static enum ctl_exit run(struct ctl *ctl)
 {
     const char *folder = ctl->words[1];
@@ -80,7 +95,9 @@ static enum ctl_exit run(struct ctl *ctl)
         return ctl_fail(CTL_FAILED, "cannot make the folder %s: %s", folder, strerror(errno));
     for (size_t i = 0; i < FILE_COUNT && status == CTL_OK; i++)
         status = make_file(folder, i, name);
-    if (status == CTL_OK)
+    if (status == CTL_OK && ctl->is_json)
+        print_json(folder, name);
+    else if (status == CTL_OK)
         (void)printf("%s: a module, its test, and how to build them; %s/README.md says how to go on\n", folder, folder);
     return status;
 }

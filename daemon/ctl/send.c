@@ -41,7 +41,7 @@ static enum ctl_exit write_envelope(const struct ctl *ctl, struct bytes data, st
         json_out_close(out, '{');
     }
     msgpack_zone_destroy(&zone);
-    return status == 0 ? CTL_OK : ctl_fail(CTL_USAGE, "the data is not JSON: %s", error.text);
+    return status == 0 ? CTL_OK : ctl_fail(CTL_USAGE, "the data: %s", error.text);
 }
 
 static enum ctl_exit make_message(const struct ctl *ctl, struct json_out *out)
@@ -61,6 +61,15 @@ static enum ctl_exit make_message(const struct ctl *ctl, struct json_out *out)
     return status;
 }
 
+static bool is_read(const struct config *config, const char *topic)
+{
+    for (const char *const *read = config->topics; *read != NULL; read++) {
+        if (strcmp(*read, topic) == 0)
+            return true;
+    }
+    return false;
+}
+
 static enum ctl_exit produce(struct ctl *ctl, const char *topic, struct bytes value)
 {
     struct bytes key = { ctl->key, ctl->key != NULL ? strlen(ctl->key) : 0 };
@@ -76,10 +85,12 @@ static enum ctl_exit produce(struct ctl *ctl, const char *topic, struct bytes va
         return ctl_fail(CTL_UNREACHABLE, "%s (kafka.bootstrap.servers of %s)", error.text, ctl->config->path);
     if (status != 0)
         return ctl_fail(CTL_FAILED, "%s", error.text);
+    const char *who_reads = is_read(ctl->config, topic) ? "" : ", which this config does not read";
     if (ctl->is_json)
         (void)printf("{\"topic\":\"%s\",\"partition\":%d,\"offset\":%" PRId64 "}\n", topic, (int)place.partition, place.offset);
     else
-        (void)printf("%s is in %s, partition %d, offset %" PRId64 "\n", ctl->words[1], topic, (int)place.partition, place.offset);
+        (void)printf("%s is in %s%s, partition %d, offset %" PRId64 "\n", ctl->words[1], topic, who_reads, (int)place.partition,
+                     place.offset);
     return CTL_OK;
 }
 

@@ -387,6 +387,9 @@ Test(stepctl, sends_an_event_and_waits_for_it)
     cr_assert_str_eq(said, "{\"topic\":\"events\",\"partition\":0,\"offset\":0}\n");
     cr_assert_eq(stepctl("send app/x"), 0);
     cr_assert_str_eq(said, "app/x is in events, partition 0, offset 1\n");
+    cr_assert_eq(rd_kafka_mock_topic_create(cluster, "evnets", 1, 1), 0);
+    cr_assert_eq(stepctl("send app/x --topic evnets"), 0);
+    cr_assert_str_eq(said, "app/x is in evnets, which this config does not read, partition 0, offset 0\n");
     cr_assert_eq(stepctl("send app/x '{n}'"), 2);
     cr_assert_eq(stepctl("send"), 2);
     rd_kafka_mock_cluster_destroy(cluster);

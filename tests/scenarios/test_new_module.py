@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`stepctl new-module`: what it writes builds, passes and loads as it is; `stepd dev --watch` takes what is built anew."""
+import json
 import os
 import subprocess
 
@@ -81,7 +82,8 @@ def test_a_name_that_is_none_and_a_folder_that_is_there_are_refused(folder):
     for name in ("Greeter", "1st", "a b", ".", "new/", "ü"):
         assert subprocess.run([STEPCTL, "new-module", name], cwd=folder, capture_output=True).returncode == 2, name
     assert list(folder.iterdir()) == []
-    run(STEPCTL, "new-module", "greeter", cwd=folder)
+    made = run(STEPCTL, "--json", "new-module", "greeter", cwd=folder)
+    assert json.loads(made) == {"module": "greeter", "folder": "greeter"}
     done = subprocess.run([STEPCTL, "new-module", "greeter"], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 1
     assert "File exists" in done.stderr
