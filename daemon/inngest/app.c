@@ -122,6 +122,7 @@ static struct sdk_function *copy_of(const struct sdk_function *model, size_t tri
     function->slug = xstrdup(model->slug);
     function->url = xstrdup(model->url);
     function->id = trigger == 0 ? xstrdup(model->slug) : xasprintf("%s:%zu", model->slug, trigger + 1);
+    function->silent_until_ns = xcalloc(1, sizeof(*function->silent_until_ns));
     function->base.id = function->id;
     function->base.options = function;
     return function;
@@ -221,6 +222,7 @@ void sdk_function_destroy(struct sdk_function *function)
     free(function->slug);
     free(function->url);
     free(function->expression);
+    free(function->silent_until_ns);
     free(function);
 }
 

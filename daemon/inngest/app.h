@@ -6,8 +6,10 @@
 #ifndef STEPD_INNGEST_APP_H
 #define STEPD_INNGEST_APP_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/bytes.h"
 #include "base/error.h"
@@ -22,6 +24,7 @@ struct sdk_function {
     char *slug;             /* the SDK's id */
     char *url;              /* of its calls; ends with "&stepId=" */
     char *expression;       /* NULL: none */
+    _Atomic int64_t *silent_until_ns; /* monotonic; until then its steps are told in replies alone. Owned; all else is constant */
     bool is_gone;           /* its app no longer has it: what waits fails */
     const struct calls_settings *settings; /* of its calls; inngest/calls.h */
 };

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "core/attempt.h"
 #include "core/attempts.h"
 #include "core/beside.h"
@@ -35,6 +36,8 @@ struct turn {
     int64_t failed_due_ms;      /* a branch failed, of ctx->step_raised, which is not durable yet; 0: none */
     bool is_done;               /* the function has ended well */
 };
+
+#define SILENT_NS (INT64_C(60) * 1000000000) /* how long reports are not asked for once they did not get here */
 
 /* ---- errors ------------------------------------------------------------------------------------- */
 
@@ -289,6 +292,14 @@ static bool is_answered(const struct turn *turn, const char *name, int attempts_
     return !is_alone(turn) || turn->errand->has_news;
 }
 
+/* What might have been reported before, but for a retry's, is told in the reply: the app's reports do not
+ * get here, as where another daemon of the group is what the app asks. Each costs it seconds. */
+static void note_silence(const struct turn *turn, const struct sdk_call *call, const struct ops *ops)
+{
+    if (call->was_open && call->attempt == 0 && ops->count > 0 && ops->items[0].kind == OP_RESULT)
+        atomic_store(turn->function->silent_until_ns, clock_monotonic_ns() + SILENT_NS);
+}
+
 /* A list of ops, or the function's result. */
 static enum stepd_status take_reply(struct turn *turn, const struct sdk_call *call)
 {
@@ -302,6 +313,7 @@ static enum stepd_status take_reply(struct turn *turn, const struct sdk_call *ca
         return finish(turn, body);
     if (body != NULL) {
         ops_read(turn->ctx, body, &ops);
+        note_silence(turn, call, &ops);
         STEPD_TRY(take_ops(turn, &ops));
         if (is_answered(turn, call->name, attempts_before))
             return STEPD_OK;
@@ -326,12 +338,65 @@ static enum stepd_status take_call(struct turn *turn, const struct sdk_call *cal
     if (branch != NULL)
         branch->is_called = false;
     turn->advice = summons_advice(call);
-    if (call->name[0] == '\0')
+    if (call->name[0] == '\0') {
         branches_remove(&turn->errand->branches, THE_FUNCTION);
+        turn->errand->is_looking = false;
+    }
     if (is_success(call->call))
         return take_reply(turn, call);
     summons_error(turn->ctx, turn->function, call, &error);
     return fail_call(turn, call->name, &error);
+}
+
+/* ---- what a call reports before it is over ------------------------------------------------------- */
+
+static bool is_draining(const struct turn *turn)
+{
+    const atomic_bool *flag = turn->ctx->settings->is_draining;
+
+    return flag != NULL && atomic_load((atomic_bool *)(uintptr_t)flag);
+}
+
+/* Results alone: else what the app goes on with would have to be undone. */
+static enum stepd_status take_steps(struct turn *turn, const struct report *report)
+{
+    struct ops ops;
+
+    ops_read(turn->ctx, report->steps, &ops);
+    for (size_t i = 0; i < ops.count; i++) {
+        const struct op *op = &ops.items[i];
+        if (op->kind != OP_RESULT)
+            return stepd_non_retriable(turn->ctx, "UnsupportedStep", "step '%s' is reported as a %s while the function goes on", op->name, op->duration);
+        if (!is_finished(turn->ctx, op->name))
+            STEPD_TRY(settle_alone(turn, op));
+    }
+    turn->errand->has_news = false; /* the app knows */
+    return STEPD_OK;
+}
+
+/* A daemon that stops lets the step be the last one of this call: the run goes on elsewhere. */
+static enum stepd_status take_report(struct turn *turn, struct report *report)
+{
+    enum stepd_status status = take_steps(turn, report);
+
+    if (status == STEPD_OK && is_draining(turn))
+        status = give_up(turn->ctx);
+    report_answer(report, status == STEPD_OK ? REPORT_RECORDED : REPORT_STALE);
+    return status;
+}
+
+static enum stepd_status take_reports(struct turn *turn)
+{
+    enum stepd_status status = STEPD_OK;
+
+    while (status == STEPD_OK) {
+        struct report *report = sdk_errand_take_report(turn->errand);
+        if (report == NULL)
+            break;
+        status = take_report(turn, report);
+        report_release(report);
+    }
+    return status;
 }
 
 static enum stepd_status take_calls(struct turn *turn)
@@ -373,6 +438,7 @@ static void call_function(struct turn *turn, int64_t now_ms)
     if (is_beside)
         branches_add(&turn->errand->branches, THE_FUNCTION)->is_called = true;
     turn->errand->has_news = false;
+    turn->errand->is_looking = true;
     turn->errand->told_ms = now_ms;
     summons_send(turn->ctx, turn->function, turn->errand, THE_FUNCTION, &request);
 }
@@ -385,8 +451,10 @@ static bool is_to_look(const struct turn *turn, int64_t now_ms)
     int64_t waking_ms = next_waking(turn->ctx, errand->told_ms);
     bool has_woken = waking_ms != 0 && waking_ms <= now_ms;
 
+    if (errand->is_looking)
+        return false;
     if (own != NULL)
-        return !own->is_called && own->due_ms <= now_ms;
+        return own->due_ms <= now_ms;
     return has_woken || (errand->has_news && !(errand->version >= PLANS_BESIDE && has_planned(errand)));
 }
 
@@ -447,8 +515,7 @@ static enum stepd_status park(struct turn *turn, int64_t due_ms)
 static enum stepd_status go_on(struct turn *turn)
 {
     int64_t now_ms = now_of(turn->ctx);
-    const atomic_bool *is_draining = turn->ctx->settings->is_draining;
-    bool may_begin = is_draining == NULL || !atomic_load((atomic_bool *)(uintptr_t)is_draining);
+    bool may_begin = !is_draining(turn);
 
     if (may_begin)
         call_out(turn, now_ms);
@@ -497,7 +564,7 @@ static bool is_pending(const struct stepd_ctx *ctx, const struct sdk_errand *err
 /* Of a run that begins, or that the store gave us: what is planned is in its tail. */
 static struct sdk_errand *begin(struct stepd_ctx *ctx, const struct sdk_function *function)
 {
-    struct sdk_errand *errand = sdk_errand_create(function->settings->courier);
+    struct sdk_errand *errand = sdk_errand_create(function->settings->courier, function->settings->open_calls);
 
     branches_load(&errand->branches, attempts_branches(ctx->run->tail));
     for (size_t i = errand->branches.count; i-- > 0;) {
@@ -525,6 +592,7 @@ enum stepd_status calls_run(struct stepd_ctx *ctx)
     turn.errand = sdk_errand_of(ctx->run->errand);
     if (sdk_errand_is_cancelled(turn.errand))
         return give_up(ctx);
+    STEPD_TRY(take_reports(&turn));
     STEPD_TRY(take_calls(&turn));
     if (!turn.is_done)
         return go_on(&turn);

@@ -13,10 +13,12 @@
 #include <stepd/stepd.h>
 
 struct courier;
+struct open_calls;
 
 /* What all calls of a daemon share. */
 struct calls_settings {
     struct courier *courier;
+    struct open_calls *open_calls; /* those that steps may be reported to */
     const char *signing_key; /* NULL: none, nothing is signed */
 };
 

@@ -12,9 +12,11 @@
 #include "base/log.h"
 #include "inngest/answer.h"
 #include "inngest/calls.h"
+#include "inngest/checkpoint.h"
 #include "inngest/client.h"
 #include "inngest/courier.h"
 #include "inngest/events.h"
+#include "inngest/open_calls.h"
 #include "inngest/registry.h"
 #include "inngest/signature.h"
 #include "inngest/state.h"
@@ -23,12 +25,13 @@
 #define ASK_APPS_EVERY_ROUNDS 5
 #define ASK_TIMEOUT_MS 5000
 #define REGISTRATION_MAX ((size_t)4 << 20)
-#define ROUTE_COUNT 5
+#define ROUTE_COUNT 6
 
 struct inngest {
     struct inngest_settings settings;
     struct registry *registry;
     struct courier *courier;
+    struct open_calls *open_calls;
     struct calls_settings calls;
     struct web_route routes[ROUTE_COUNT];
     bool *is_unreachable;  /* by app; the thread's: said once */
@@ -94,6 +97,7 @@ static void fill_routes(struct inngest *inngest)
         { "POST", "/fn/register", REGISTRATION_MAX, answer_register, inngest },
         { "PUT", "/fn/register", REGISTRATION_MAX, answer_register, inngest },
         { "GET", STATE_PATH "*", 0, state_answer, &inngest->settings },
+        { "POST", CHECKPOINT_PATH "*", CHECKPOINT_MAX, checkpoint_answer, &inngest->calls },
         { "GET", "/dev", 0, answer_dev, inngest },
     };
 
@@ -221,7 +225,10 @@ struct inngest *inngest_create(const struct inngest_settings *settings)
         count++;
     inngest->is_unreachable = xcalloc(count + 1, sizeof(*inngest->is_unreachable));
     inngest->courier = courier_create(settings->calls);
-    inngest->calls = (struct calls_settings){ .courier = inngest->courier, .signing_key = settings->signing_key };
+    inngest->open_calls = open_calls_create();
+    inngest->calls = (struct calls_settings){
+        .courier = inngest->courier, .open_calls = inngest->open_calls, .signing_key = settings->signing_key,
+    };
     inngest->registry = registry_create(settings, &inngest->calls);
     (void)pthread_mutex_init(&inngest->lock, NULL);
     (void)pthread_condattr_init(&attributes);
@@ -250,8 +257,9 @@ int inngest_start(struct inngest *inngest, struct error *ret_error)
 
 void inngest_stop(struct inngest *inngest)
 {
-    if (inngest == NULL || !inngest->is_started)
+    if (inngest == NULL)
         return;
+    open_calls_stop(inngest->open_calls);
     (void)pthread_mutex_lock(&inngest->lock);
     inngest->is_stopping = true;
     (void)pthread_cond_broadcast(&inngest->woken);
@@ -266,6 +274,7 @@ void inngest_destroy(struct inngest *inngest)
     if (inngest->is_started)
         (void)pthread_join(inngest->thread, NULL);
     courier_destroy(inngest->courier);
+    open_calls_destroy(inngest->open_calls);
     registry_destroy(inngest->registry);
     (void)pthread_cond_destroy(&inngest->woken);
     (void)pthread_mutex_destroy(&inngest->lock);

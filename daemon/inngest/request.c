@@ -158,14 +158,26 @@ static void add_stack(msgpack_sbuffer *body, const struct told *told)
 
 /* ---- a call's body ---------------------------------------------------------------------------------- */
 
-/* Without fn_id the SDKs report each step in its reply, not by a request of its own. */
+/* Without these the SDKs tell of each step in their reply. */
+static void add_token(msgpack_sbuffer *body, const char *function, const struct request *request)
+{
+    AUTO_FREE char *ids = xasprintf(",\"generation_id\":%d,\"qi_id\":\"%s\",\"request_id\":\"%s\"", request->attempt + 1, request->token, request->token);
+
+    add(body, ",\"fn_id\":");
+    add_string(body, function);
+    add(body, ids);
+}
+
 static void add_context(struct stepd_ctx *ctx, const struct request *request, const struct told *told, msgpack_sbuffer *body)
 {
     AUTO_FREE char *start =
-        xasprintf("{\"attempt\":%d,\"disable_immediate_execution\":%s,\"env\":\"\",\"max_attempts\":%d,\"run_id\":\"%s\",",
+        xasprintf("{\"attempt\":%d,\"disable_immediate_execution\":%s,\"env\":\"\",\"max_attempts\":%d,\"run_id\":\"%s\"",
                   request->attempt, request->plans_alone ? "true" : "false", stepd_max_attempts(ctx), stepd_run_id(ctx));
 
     add(body, start);
+    if (request->token != NULL)
+        add_token(body, ctx->run->function->id, request);
+    add(body, ",");
     add_stack(body, told);
     add(body, ",\"step_id\":\"step\",\"use_api\":");
     add(body, request->leaves_state ? "true}" : "false}");

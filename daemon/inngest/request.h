@@ -16,6 +16,7 @@ struct request {
     int attempt;
     bool plans_alone;  /* what is found is to be told, not run: it runs beside others, or by a call of its own */
     bool leaves_state; /* events and steps are not sent: the app asks for them */
+    const char *token; /* of the call, where the app may report steps before its reply; NULL: it may not */
     int version;       /* of the protocol; 0: the app's newest */
     int64_t now_ms;    /* the store's: sleeps that are over by then are told */
 };

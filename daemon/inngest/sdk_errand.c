@@ -2,6 +2,7 @@
 #include "inngest/sdk_errand.h"
 
 #include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,12 +14,15 @@
 /* What the holder, the courier and those who cancel share. Lives until the last call has arrived. */
 struct sdk_inside {
     struct courier *courier;
-    pthread_mutex_t lock;      /* of all below; the courier's own is taken within it */
+    struct open_calls *open_calls;
+    pthread_mutex_t lock;      /* of all below; taken within open_calls' own, the courier's within it */
     struct sdk_call *out;      /* under way; times among them */
     size_t out_count;
     size_t call_count;         /* of those, the calls */
     struct sdk_call *arrived;  /* in order */
     struct sdk_call **arrived_end;
+    struct report *reports;    /* in order */
+    struct report **reports_end;
     int64_t wakes_ns;          /* the next time that is under way */
     bool is_cancelled;
     bool is_over;              /* there is no run any more */
@@ -74,6 +78,7 @@ static void arrive(struct call *done)
     bool is_wanted;
     void *home = NULL;
 
+    open_calls_remove(inside->open_calls, &call->open);
     (void)pthread_mutex_lock(&inside->lock);
     take_out(inside, call);
     is_wanted = !inside->is_over && done->url != NULL;
@@ -92,6 +97,29 @@ static void arrive(struct call *done)
         come_back(home);
 }
 
+/* Any thread. */
+static bool take_report(struct open_call *open, struct report *report)
+{
+    struct sdk_call *call = (struct sdk_call *)(void *)((char *)open - offsetof(struct sdk_call, open));
+    struct sdk_inside *inside = call->inside;
+    void *home = NULL;
+
+    (void)pthread_mutex_lock(&inside->lock);
+    bool is_wanted = !inside->is_over;
+    if (is_wanted) {
+        report_hold(report);
+        report->next = NULL;
+        *inside->reports_end = report;
+        inside->reports_end = &report->next;
+        home = call_home(inside);
+    }
+    void (*come_back)(void *home) = inside->come_back;
+    (void)pthread_mutex_unlock(&inside->lock);
+    if (home != NULL)
+        come_back(home);
+    return is_wanted;
+}
+
 struct sdk_call *sdk_call_create(struct sdk_errand *errand, const char *name)
 {
     struct sdk_call *call = xcalloc(1, sizeof(*call));
@@ -106,6 +134,14 @@ void sdk_call_destroy(struct sdk_call *call)
 {
     call_destroy(call->call);
     free(call);
+}
+
+const char *sdk_call_open(struct sdk_call *call, const struct run_id *run)
+{
+    call->open.take = take_report;
+    call->was_open = true;
+    open_calls_add(call->inside->open_calls, &call->open, run);
+    return call->open.token;
 }
 
 void sdk_errand_send(struct sdk_errand *errand, struct sdk_call *call)
@@ -155,6 +191,21 @@ struct sdk_call *sdk_errand_take(struct sdk_errand *errand)
     return call;
 }
 
+struct report *sdk_errand_take_report(struct sdk_errand *errand)
+{
+    struct sdk_inside *inside = errand->inside;
+
+    (void)pthread_mutex_lock(&inside->lock);
+    struct report *report = inside->reports;
+    if (report != NULL) {
+        inside->reports = report->next;
+        if (inside->reports == NULL)
+            inside->reports_end = &inside->reports;
+    }
+    (void)pthread_mutex_unlock(&inside->lock);
+    return report;
+}
+
 size_t sdk_errand_under_way(struct sdk_errand *errand)
 {
     struct sdk_inside *inside = errand->inside;
@@ -182,7 +233,7 @@ static void leave(struct errand *base, void (*come_back)(void *home), void *home
     struct sdk_inside *inside = sdk_errand_of(base)->inside;
 
     (void)pthread_mutex_lock(&inside->lock);
-    bool stays = inside->has_arrived;
+    bool stays = inside->has_arrived || inside->reports != NULL;
     if (!stays) {
         inside->come_back = come_back;
         inside->home = home;
@@ -212,6 +263,7 @@ static void destroy(struct errand *base)
 
     (void)pthread_mutex_lock(&inside->lock);
     struct sdk_call *arrived = inside->arrived;
+    struct report *reports = inside->reports;
     inside->is_over = true;
     inside->home = NULL;
     for (struct sdk_call *call = inside->out; call != NULL; call = call->next)
@@ -224,6 +276,11 @@ static void destroy(struct errand *base)
         next = call->next;
         sdk_call_destroy(call);
     }
+    for (struct report *report = reports, *next; report != NULL; report = next) {
+        next = report->next;
+        report_answer(report, REPORT_STALE);
+        report_release(report);
+    }
     branches_done(&errand->branches);
     msgpack_sbuffer_destroy(&errand->tail);
     free(errand);
@@ -231,7 +288,7 @@ static void destroy(struct errand *base)
 
 static const struct errand_ops ops = { leave, cancel, destroy };
 
-struct sdk_errand *sdk_errand_create(struct courier *courier)
+struct sdk_errand *sdk_errand_create(struct courier *courier, struct open_calls *open_calls)
 {
     struct sdk_errand *errand = xcalloc(1, sizeof(*errand));
     struct sdk_inside *inside = xcalloc(1, sizeof(*inside));
@@ -240,7 +297,9 @@ struct sdk_errand *sdk_errand_create(struct courier *courier)
     errand->inside = inside;
     msgpack_sbuffer_init(&errand->tail);
     inside->courier = courier;
+    inside->open_calls = open_calls;
     inside->arrived_end = &inside->arrived;
+    inside->reports_end = &inside->reports;
     inside->wakes_ns = NEVER;
     (void)pthread_mutex_init(&inside->lock, NULL);
     return errand;

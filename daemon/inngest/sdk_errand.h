@@ -15,6 +15,7 @@
 #include "core/run.h"
 #include "inngest/branches.h"
 #include "inngest/courier.h"
+#include "inngest/open_calls.h"
 
 struct sdk_inside;
 
@@ -24,6 +25,9 @@ struct sdk_call {
     struct sdk_inside *inside;
     struct call *call;
     char name[STEP_ID_SIZE]; /* of the step that is wanted, ours; empty: the function as a whole */
+    int attempt;
+    struct open_call open;   /* where steps may be reported before it is done */
+    bool was_open;
 };
 
 struct sdk_errand {
@@ -34,24 +38,29 @@ struct sdk_errand {
     int version;             /* of the protocol, as the app's replies say; 0: none has come */
     int64_t told_ms;         /* the store's time of the last look for what comes next; 0: none yet */
     bool has_news;           /* something has ended that the function has not been told of */
+    bool is_looking;         /* a call of the function as a whole is under way */
     /* Locks itself: */
     struct sdk_inside *inside;
 };
 
-/* Its calls go out over the courier, which outlives it. Destroyed by errand_destroy(). */
-struct sdk_errand *sdk_errand_create(struct courier *courier);
+/* Its calls go out over the courier; both outlive it. Destroyed by errand_destroy(). */
+struct sdk_errand *sdk_errand_create(struct courier *courier, struct open_calls *open_calls);
 /* The errand of a run that has one. */
 struct sdk_errand *sdk_errand_of(struct errand *errand);
 
 /* The run's holder, all below. A call that is made ready and sent. */
 struct sdk_call *sdk_call_create(struct sdk_errand *errand, const char *name);
 void sdk_call_destroy(struct sdk_call *call);
+/* From here on until it has arrived steps may be reported to it. The token of that. */
+const char *sdk_call_open(struct sdk_call *call, const struct run_id *run);
 /* Takes it. */
 void sdk_errand_send(struct sdk_errand *errand, struct sdk_call *call);
 /* It comes home in that time at the latest. */
 void sdk_errand_wake(struct sdk_errand *errand, int64_t delay_ms);
 /* What has arrived, its caller's from here on; NULL: nothing more. */
 struct sdk_call *sdk_errand_take(struct sdk_errand *errand);
+/* The caller answers and releases it; NULL: there is none. */
+struct report *sdk_errand_take_report(struct sdk_errand *errand);
 /* Calls of the app that have not arrived. */
 size_t sdk_errand_under_way(struct sdk_errand *errand);
 /* Nobody wants the outcome any more. */

@@ -8,6 +8,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "inngest/calls.h"
 #include "inngest/signature.h"
 #include "inngest/step_name.h"
@@ -25,16 +26,21 @@ static void add_header(struct call *call, const char *name, const char *value)
         abort();
 }
 
-static void add_headers(struct stepd_ctx *ctx, struct call *call, const char *step_id, int version)
+static void add_headers(struct stepd_ctx *ctx, struct call *call, const char *step_id, const struct request *request)
 {
     const char *trace = stepd_event(ctx)->traceparent;
-    AUTO_FREE char *version_text = xasprintf("%d", version > 0 ? version : -1);
+    AUTO_FREE char *version = xasprintf("%d", request->version > 0 ? request->version : -1);
+    AUTO_FREE char *generation = xasprintf("%d", request->attempt + 1);
 
     add_header(call, "Content-Type", "application/json");
     add_header(call, "User-Agent", "stepd");
-    add_header(call, "X-Inngest-Req-Version", version_text);
+    add_header(call, "X-Inngest-Req-Version", version);
     add_header(call, "X-Inngest-Step-Id", step_id);
     add_header(call, "X-Run-Id", stepd_run_id(ctx));
+    if (request->token != NULL) {
+        add_header(call, "X-Request-Id", request->token);
+        add_header(call, "X-Inngest-Generation-Id", generation);
+    }
     if (trace != NULL)
         add_header(call, "Traceparent", trace);
     call->headers = curl_slist_append(call->headers, "Expect:"); /* no waiting for a go-ahead */
@@ -60,6 +66,12 @@ static void write_body(struct stepd_ctx *ctx, const struct request *request, msg
     request_write(ctx, &smaller, body);
 }
 
+/* What is only to be planned is told in the reply. */
+static bool may_report(const struct sdk_function *function, const struct request *request)
+{
+    return !request->plans_alone && clock_monotonic_ns() >= atomic_load(function->silent_until_ns);
+}
+
 void summons_send(struct stepd_ctx *ctx, const struct sdk_function *function, struct sdk_errand *errand, const char *name,
                   const struct request *request)
 {
@@ -68,11 +80,15 @@ void summons_send(struct stepd_ctx *ctx, const struct sdk_function *function, st
     const char *key = function->settings->signing_key;
     struct sdk_call *sdk_call = sdk_call_create(errand, name);
     struct call *call = sdk_call->call;
+    struct request told = *request;
 
     call->url = xasprintf("%s%s", function->url, step_id);
     call->timeout_ms = function->base.timeout_ms > 0 ? function->base.timeout_ms : CALL_TIMEOUT_MS;
-    add_headers(ctx, call, step_id, request->version);
-    write_body(ctx, request, &call->body);
+    sdk_call->attempt = request->attempt;
+    if (may_report(function, request))
+        told.token = sdk_call_open(sdk_call, &ctx->run->id);
+    add_headers(ctx, call, step_id, &told);
+    write_body(ctx, &told, &call->body);
     if (key != NULL)
         sign(call, key);
     sdk_errand_send(errand, sdk_call);
