@@ -88,7 +88,7 @@ class Driver:
 
     def kill(self):
         self.process.kill()
-        self.process.wait(20)
+        self.process.wait(20 * support.SLOWER)
 
     def freeze(self):
         self.process.send_signal(signal.SIGSTOP)
@@ -137,6 +137,13 @@ def consumer(tmp_path, kafka, group, topic):
 def wait_committed(tool, group, topic, expected, seconds=30):
     """By partition."""
     support.eventually(lambda: tool.offsets(group, topic) == expected, seconds, what=lambda: tool.committed(group, topic))
+
+
+def settle_commits(reader):
+    """Until all that it has done is committed: it commits nothing more for a second."""
+    commits = None
+    while commits != (commits := reader.counts()["commits"]):
+        settle(1)
 
 
 def settle(seconds):

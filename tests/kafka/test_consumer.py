@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What of a topic comes, what is committed of it, and what comes again."""
-from conftest import settle, wait_committed
+from conftest import settle, settle_commits, wait_committed
 from support import eventually, free_port
 
 
@@ -52,7 +52,7 @@ def test_after_a_crash_only_what_was_not_done_comes_again(tool, topic, group, co
     for offset in done:
         reader.ask(f"done 0 {offset}")
     reader.wait_for(lambda: tool.committed(group, topic)[0][1])
-    settle(1)
+    settle_commits(reader)
     reader.kill()
     again = consumer(session_timeout_ms=6000)
     left = [offset for offset in range(100) if offset not in done]
@@ -87,7 +87,7 @@ def test_metadata_past_the_end_is_ignored(tool, topic, group, consumer):
     for offset in range(50, 100):
         reader.ask(f"done 0 {offset}")
     reader.wait_for(lambda: tool.committed(group, topic)[0][1])
-    settle(1)
+    settle_commits(reader)
     reader.kill()
     other = group + "-other"
     offset, metadata = tool.committed(group, topic)[0]
@@ -102,7 +102,7 @@ def test_metadata_past_the_end_is_ignored(tool, topic, group, consumer):
 def test_a_taken_message_is_committed_after_its_lag(tool, topic, group, consumer):
     tool.create(topic)
     tool.produce(topic, 0, 0, 10)
-    reader = consumer("--lag", "3000")
+    reader = consumer("--lag", "6000")
     reader.wait_got(10)
     for offset in range(10):
         reader.ask(f"{'taken' if offset == 4 else 'done'} 0 {offset}")
@@ -211,7 +211,7 @@ def test_one_slow_message_holds_up_no_other(tool, topic, group, consumer):
     reader.wait_for(lambda: reader.counts()["events"] == 20001)
     reader.wait_for(lambda: reader.counts()["in_flight"] == 1)
     wait_committed(tool, group, topic, {0: 0})
-    settle(1)
+    settle_commits(reader)
     reader.kill()
     again = consumer()
     assert again.wait_got(1) == [0]
@@ -227,7 +227,7 @@ def test_a_bitmap_that_is_too_large_is_cut_and_costs_repeats_alone(tool, topic, 
     for offset in range(1, 8000, 2):
         reader.ask(f"done 0 {offset}")
     reader.wait_for(lambda: len(tool.committed(group, topic)[0][1]) > 3000)
-    settle(1)
+    settle_commits(reader)
     assert reader.counts()["failed"] == 0
     reader.kill()
     again = consumer("--auto", "--queue", "10000")
@@ -317,7 +317,7 @@ def test_a_topic_made_anew_under_a_running_consumer_is_read_from_its_beginning(t
     reader = consumer("--auto", topic_metadata_refresh_interval_ms=1000)
     reader.wait_got(100)
     wait_committed(tool, group, topic, {0: 100})
-    tool("delete", topic)
+    tool.delete(topic)
     settle(2)
     tool.create(topic)
     tool.produce(topic, 0, 1000, 50)

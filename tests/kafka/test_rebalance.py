@@ -4,7 +4,7 @@ import time
 
 from conftest import settle, wait_committed
 from silent_leader import SilentLeader
-from support import eventually
+from support import SLOWER, eventually
 
 
 def parts(reader):
@@ -37,7 +37,7 @@ def test_partitions_are_shared_and_nothing_comes_twice(tool, topic, group, consu
 
 def test_a_revoke_waits_for_what_runs_and_drops_what_does_not(tool, topic, group, consumer):
     tool.create(topic, 2)
-    first = consumer().wait_assigned(2)
+    first = consumer("--drain", "60000").wait_assigned(2)
     for partition in range(2):
         tool.produce(topic, partition, 0, 10)
         first.wait_got(10, partition)
@@ -81,7 +81,7 @@ def test_a_revoke_does_not_wait_for_ever(tool, topic, group, consumer):
 
 def test_what_was_handed_over_of_other_partitions_goes_on_while_one_is_drained(tool, topic, group, consumer):
     tool.create(topic, 2)
-    first = consumer("--drain", "20000").wait_assigned(2)
+    first = consumer("--drain", "60000").wait_assigned(2)
     for partition in range(2):
         tool.produce(topic, partition, 0, 3)
         first.wait_got(3, partition)
@@ -197,7 +197,7 @@ def test_static_members_come_back_to_their_partitions_without_a_rebalance(tool, 
     assert first.counts()["rebalances"] == rebalances
 
 
-def test_a_killed_member_s_partitions_go_on_elsewhere_within_ten_seconds(tool, topic, group, consumer):
+def test_a_killed_member_s_partitions_go_on_elsewhere_once_its_session_is_over(tool, topic, group, consumer):
     tool.create(topic, 2)
     first, second = consumer("--auto"), consumer("--auto")
     wait_shared([first, second], 2)
@@ -206,7 +206,7 @@ def test_a_killed_member_s_partitions_go_on_elsewhere_within_ten_seconds(tool, t
     killed = time.monotonic()
     tool.produce(topic, moved, 0, 10)
     first.wait_got(10, moved)
-    assert time.monotonic() - killed < 10
+    assert time.monotonic() - killed < 10 * SLOWER
 
 
 def test_redis_away_at_assignment_holds_events_back_and_rebalances_go_on(tool, topic, group, consumer):
@@ -229,11 +229,11 @@ def test_redis_away_at_assignment_holds_events_back_and_rebalances_go_on(tool, t
 
 def test_stop_leaves_the_group_at_once(tool, topic, group, consumer):
     tool.create(topic, 2)
-    first = consumer("--auto", session_timeout_ms=30000).wait_assigned(2)
+    first = consumer("--auto", session_timeout_ms=45000).wait_assigned(2)
     first.stop()
     began = time.monotonic()
     consumer("--auto").wait_assigned(2)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 10 * SLOWER
 
 
 def test_stop_before_the_first_assignment(kafka, tool, topic, group, consumer):

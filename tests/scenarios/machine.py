@@ -9,12 +9,12 @@ import threading
 import time
 from pathlib import Path
 
-from support import ROOT, eventually, run
+from support import ROOT, SLOWER, eventually, run
 
 PTRACE_SEIZE, PTRACE_INTERRUPT, WALL = 0x4206, 0x4207, 0x40000000
 QUIET = {"DEBIAN_FRONTEND": "noninteractive", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 NEEDED = ("systemd", "systemd-sysv", "dbus")
-BOOT_SECONDS = 120
+BOOT_SECONDS = 300
 
 
 class CantBeHad(Exception):
@@ -104,7 +104,7 @@ class Machine:
         if self.first is None:
             return subprocess.CompletedProcess(words, 1, "", "not begun")
         return subprocess.run(["nsenter", "-t", str(self.first), "-m", "-u", "-i", "-p", *map(str, words)], capture_output=True,
-                              text=True, timeout=180, env=QUIET)
+                              text=True, timeout=180 * SLOWER, env=QUIET)
 
     def find_first(self):
         """Of the container's processes the one that is number 1 in a name space of its own; None: not yet."""

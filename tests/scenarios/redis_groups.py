@@ -26,7 +26,7 @@ class Sentinels:
         port = free_port()
         config = folder / "sentinel.conf"
         config.write_text(f"port {port}\ndir {folder}\nsentinel monitor {self.name} 127.0.0.1 {self.servers[0].port} 2\n"
-                          f"sentinel down-after-milliseconds {self.name} 500\nsentinel failover-timeout {self.name} 2000\n")
+                          f"sentinel down-after-milliseconds {self.name} 2000\nsentinel failover-timeout {self.name} 4000\n")
         out = open(folder / "out", "ab")
         process = subprocess.Popen(["redis-server", config, "--sentinel"], stdout=out, stderr=out, start_new_session=True)
         out.close()
@@ -57,7 +57,7 @@ class Cluster:
     """Three masters with a replica each. `url` leads there."""
 
     def __init__(self, folder):
-        self.nodes = [Redis(Path(folder) / f"node-{n}", "--cluster-enabled", "yes", "--cluster-node-timeout", "1000",
+        self.nodes = [Redis(Path(folder) / f"node-{n}", "--cluster-enabled", "yes", "--cluster-node-timeout", "3000",
                             "--cluster-port", str(free_port())) for n in range(6)]
         addresses = [f"127.0.0.1:{node.port}" for node in self.nodes]
         run("redis-cli", "--cluster", "create", *addresses, "--cluster-replicas", "1", "--cluster-yes")

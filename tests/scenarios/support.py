@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The parts that scenarios put together: Kafka, Redis, the daemon, `stepd dev`, stepctl, kcat."""
+import contextlib
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -42,9 +44,12 @@ def run(*words, **more):
 
 
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """Below those that clients are given: none takes it while its server is away."""
+    while True:
+        port = random.randrange(10000, 32768)
+        with contextlib.suppress(OSError), socket.socket() as listener:
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 def build_module(source, folder, *flags):
@@ -149,6 +154,11 @@ class KafkaTool:
 
     def create(self, topic, partitions=1, **settings):
         self("create", topic, partitions, *[f"{name.replace('_', '.')}={value}" for name, value in settings.items()])
+
+    def delete(self, topic):
+        """Gone when it returns: another of its name may be made."""
+        self("delete", topic)
+        eventually(lambda: f'topic "{topic}"' not in run("kcat", "-L", "-b", self.address))
 
     def produce(self, topic, partition, first, count, size=0):
         self("produce", topic, partition, first, count, size)

@@ -210,7 +210,7 @@ def test_a_program_that_is_not_there_is_waited_for(serve, folder):
 
 def test_one_past_its_time_is_ended_with_its_group(serve, folder):
     pids = folder / "pids"
-    service = serve(slow={"command": sh(f"trap '' TERM; sleep 1000 & echo $$ $! >>{pids}; wait; wait"), "timeout": "1s", "retries": 1})
+    service = serve(slow={"command": sh(f"trap '' TERM; sleep 1000 & echo $$ $! >>{pids}; wait; wait"), "timeout": "2s", "retries": 1})
     service.kafka.send("slow")
     (run,) = service.wait_for("slow", "failed")
     assert run["error"]["name"] == "HandlerTimeout"
@@ -524,7 +524,8 @@ TABLES = {
         if stepd.attempt() == 0:
             {row}
     """)},
-    "HOSTILE": lambda row, folder: {"command": sh(HOSTILE[row][0]), "timeout": "3s", "retries": 0, "max_line": "64KiB"},
+    "HOSTILE": lambda row, folder: {"command": sh(HOSTILE[row][0]), "timeout": "2s" if HOSTILE[row][2] == "HandlerTimeout" else "1m",
+                                    "retries": 0, "max_line": "64KiB"},
 }
 
 

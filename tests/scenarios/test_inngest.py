@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import needs
-from support import ROOT, eventually, free_port
+from support import ROOT, SLOWER, eventually, free_port
 
 HERE = Path(__file__).parent / "inngest"
 RECORDED = json.loads((HERE / "recorded.json").read_text())
@@ -25,7 +25,7 @@ SIGNING_KEY = "signkey-test-12345678abcdef"
 
 
 def get(url):
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=20 * SLOWER) as answer:
         return json.loads(answer.read())
 
 
@@ -33,7 +33,7 @@ def post(url, body, method="POST"):
     """Status and what was answered."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, data, method=method), timeout=20) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, data, method=method), timeout=20 * SLOWER) as answer:
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read())
@@ -57,7 +57,7 @@ def sdk(tmp_path_factory):
             commands = [[sys.executable, "-m", "venv", folder / "venv"], [folder / "venv/bin/pip", "install", "-q", *packages]]
         for command in commands:
             try:
-                done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=400)
+                done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=400 * SLOWER)
                 why = done.stderr[-500:] if done.returncode else None
             except OSError as error:
                 why = str(error)

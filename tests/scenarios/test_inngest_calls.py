@@ -12,7 +12,7 @@ import urllib.request
 import pytest
 
 from fake_app import FakeApp, error, planned, result, step_hash
-from support import eventually
+from support import SLOWER, eventually
 
 KEY = "signkey-test-12345678abcdef"
 
@@ -21,7 +21,7 @@ def ask(http, path, body=None, method=None, headers=()):
     """Status and what was answered."""
     data = None if body is None else json.dumps(body).encode()
     try:
-        with urllib.request.urlopen(urllib.request.Request(f"http://{http}{path}", data, dict(headers), method=method), timeout=20) as answer:
+        with urllib.request.urlopen(urllib.request.Request(f"http://{http}{path}", data, dict(headers), method=method), timeout=20 * SLOWER) as answer:
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as refusal:
         return refusal.code, json.loads(refusal.read())
@@ -57,7 +57,7 @@ def test_calls_that_are_slow_hold_no_thread(daemon, serve, topic):
     gate = threading.Event()
 
     def slow(_):
-        gate.wait(120)
+        gate.wait(120 * SLOWER)
         return 200, "done"
     app = serve({"slow": slow, "quick": lambda _: (200, "quick")})
     stepd = daemon([], topics=[topic], **SETTINGS)
@@ -89,7 +89,7 @@ def beside(fail_a, b_gate):
         if call["step"] == step_hash("a"):
             return error("a", f"no {call['attempt']}") if call["attempt"] < fail_a else result("a", "A")
         if call["step"] == step_hash("b"):
-            b_gate.wait(60)
+            b_gate.wait(60 * SLOWER)
             return result("b", "B")
         if step_hash("a") in known and step_hash("b") in known:
             return 200, [known[step_hash(name)].get("data") for name in "ab"]
@@ -138,17 +138,17 @@ def test_a_call_under_way_ends_before_the_daemon_does(daemon, serve, topic):
         if step_hash("a") in call["body"]["steps"]:
             return 200, "done"
         entered.set()
-        gate.wait(60)
+        gate.wait(60 * SLOWER)
         return result("a", 1)
     app = serve({"slow": answer})
     stepd = daemon([], topics=[topic], **SETTINGS)
     register(stepd, app)
     send(stepd, "slow")
-    assert entered.wait(20)
+    assert entered.wait(20 * SLOWER)
     stepd.process.send_signal(signal.SIGTERM)
-    time.sleep(0.5)
+    eventually(lambda: "SIGTERM: stopping" in stepd.log())
     gate.set()
-    assert stepd.process.wait(60) == 0
+    assert stepd.process.wait(60 * SLOWER) == 0
     assert app.made("slow") == [0]  # what it came to is kept, and nothing new was begun
     stepd.start()
     stepd.wait_for("slow", "completed", seconds=30)

@@ -62,7 +62,7 @@ def check(prefix, folder, module):
     """stepd --check of a config with that module alone; no Kafka, no Redis."""
     config = folder / "stepd.yaml"
     config.write_text(f"kafka: {{bootstrap.servers: 'localhost:9092'}}\ntopics: [events]\nmodules: [{module}]\n")
-    return subprocess.run([prefix / "bin/stepd", "--check", "--config", config], capture_output=True, text=True, timeout=60)
+    return subprocess.run([prefix / "bin/stepd", "--check", "--config", config], capture_output=True, text=True, timeout=300)
 
 
 def test_module_of_a_cmake_project(prefix, folder):

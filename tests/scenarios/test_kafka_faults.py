@@ -107,8 +107,7 @@ def test_a_refused_dead_letter_leaves_its_run_and_its_event_undone(kafka, daemon
     assert service.runs(status="failed") == []
     assert tool.offsets(topic, topic)[0] in (None, 0, 1), "the second has no other place than Kafka"
     service.kill()
-    tool("delete", dead)
-    time.sleep(1)
+    tool.delete(dead)
     tool.create(dead, 1)
     service.start()
     service.wait_for("any-order", "failed", seconds=60)
@@ -121,7 +120,7 @@ def test_a_daemon_that_slept_past_its_session_is_fenced(kafka, daemon, module, t
     book = folder / "book"
     more = {"topics": [topic], "history": "all", "options": {"twenty": {"file": str(book)}},
             "kafka": {"bootstrap.servers": kafka.address, "group.id": topic, "auto.offset.reset": "earliest"},
-            "worker": {"threads": 4, "lease": "1s"}}
+            "worker": {"threads": 4, "lease": "3s"}}
     KafkaTool(kafka.address).create(topic, 4)
     sleeper = daemon([module("twenty")], **more)
     for n in range(40):

@@ -18,7 +18,7 @@ from fleet import Feed, Fleet, support
 
 MIX = {"plain": 700, "both": 60, "flaky": 60, "steps": 60, "ordered": 60, "sleepy": 30, "relay": 20, "doomed": 10}
 COMMIT_INTERVAL_MS = 1000
-COMMIT_SLACK_MS = 300        # a commit's own way there
+COMMIT_SLACK_MS = 500 * support.SLOWER  # a commit's own way there
 DURABILITY_LAG_MS = 2000
 SETTLE_SECONDS = 180
 WORKERS = 8
@@ -65,7 +65,7 @@ def calm_kill(fleet, number):
     begin = wait_for_all(fleet)
     pid, at = seat.take_down()
     at_ms, lost_ms = int(at * 1000), None
-    for _ in range(60):
+    for _ in range(60 * support.SLOWER):
         time.sleep(0.5)
         lost_ms, waiting = ledger.takeover_ms(ledger.read(fleet.book, begin), pid, at_ms)
         if waiting == 0:

@@ -16,7 +16,7 @@ static enum stepd_status greet(struct stepd_ctx *ctx)
 static enum stepd_status slow(struct stepd_ctx *ctx)
 {
     (void)ctx;
-    (void)sleep(6);
+    (void)sleep(12);
     return STEPD_OK;
 }
 
