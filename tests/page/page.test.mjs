@@ -220,7 +220,7 @@ test("times are local, and UTC on hover", async () => {
 });
 
 test("a run is seen to go on, and what was opened stays open", async () => {
-  await send("user/digest.due", { text: "short", sleep_ms: 6000 }, { id: "short-sleep" });
+  await send("user/digest.due", { text: "short", sleep_ms: 12_000 }, { id: "short-sleep" });
   const [run] = await some("the run", { text: "short-sleep" });
   await go(`#/runs/${run.id}`);
   await page.locator("h1 .status.sleeping").waitFor();
@@ -631,7 +631,7 @@ test("a hundred thousand delayed runs open as a few do, newest first", async () 
 
   const many_ms = await timed("#/runs?status=delayed");
   console.log(`delayed runs are shown in ${few_ms} ms where there are a few, in ${many_ms} ms where there are ${MANY}`);
-  assert.ok(many_ms < few_ms + 5000, `${many_ms} ms, and ${few_ms} ms where there are a few`);
+  assert.ok(many_ms < few_ms + 15_000, `${many_ms} ms, and ${few_ms} ms where there are a few`);
   for (const hash of ["#/runs?status=delayed", "#/runs"]) {
     await go(hash);
     assert.match(await page.getByRole("row").nth(1).textContent(), /the-newest/);
