@@ -347,7 +347,7 @@ Test(config, refuses_what_is_not_utf8_where_it_stands)
 
 Test(config, a_directive_that_is_not_utf8_ends)
 {
-    cr_assert_neq(load("%rredis  \xc9epd\nlog: {level: info}\n"), 0);
+    cr_assert_neq(load("%rredis  \xc9" "epd\nlog: {level: info}\n"), 0);
 }
 
 Test(config, refuses_a_key_given_twice)
