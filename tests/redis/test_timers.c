@@ -137,6 +137,16 @@ static bool becomes(atomic_int *number, int wanted)
     return comes_to(number, wanted) && *number == wanted;
 }
 
+/* This worker's name; lives until the next. */
+static const char *worker_hex(void)
+{
+    static char hex[KEYS_WORKER_SIZE];
+    struct incarnation self = store_incarnation(redis.store);
+
+    keys_worker(&self, hex);
+    return hex;
+}
+
 static struct transition_reply park_for(struct sample *sample, int64_t delay_ms)
 {
     struct store *port = store_port(redis.store);
@@ -223,6 +233,28 @@ Test(timers, a_damaged_record_is_put_among_the_dead)
     cr_assert_str_eq(pushed[0].id, good.run.id.text);
     cr_assert_str_eq(redis_says(redis.store, "ZRANGE t{0}:dead 0 -1"), damaged.run.id.text);
     cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:delayed"), "0");
+    cr_assert_str_eq(redis_says(redis.store, "ZRANGE t{0}:owned:%s 0 -1", worker_hex()), good.run.id.text);
+}
+
+Test(timers, what_stands_in_the_place_of_a_record_or_of_checkpoints_holds_up_no_other_run)
+{
+    struct sample no_record, no_checkpoints, good;
+    sample_init(&no_record, 1);
+    sample_init(&no_checkpoints, 2);
+    sample_init(&good, 3);
+    (void)park_for(&no_record, 300);
+    (void)park_for(&no_checkpoints, 300);
+    (void)redis_says(redis.store, "DEL t{0}:run:%s", no_record.run.id.text);
+    (void)redis_says(redis.store, "LPUSH t{0}:run:%s x", no_record.run.id.text);
+    (void)redis_says(redis.store, "SET t{0}:steps:%s x", no_checkpoints.run.id.text);
+    (void)park_for(&good, 350);
+    cr_assert(becomes(&pushed_count, 1));
+    cr_assert_str_eq(pushed[0].id, good.run.id.text);
+    for (int i = 0; i < 5000 && strcmp(redis_says(redis.store, "ZCARD t{0}:dead"), "2") != 0; i++)
+        (void)usleep(1000);
+    cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:dead"), "2");
+    cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:delayed"), "0");
+    cr_assert_str_eq(redis_says(redis.store, "ZRANGE t{0}:owned:%s 0 -1", worker_hex()), good.run.id.text);
 }
 
 Test(timers, runs_of_a_dead_worker_go_on_here)

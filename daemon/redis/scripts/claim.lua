@@ -12,10 +12,12 @@ local function next_due()
     return first[2] and tonumber(first[2]) or -1
 end
 
--- All its checkpoints, in order. Where some are lost, the others move up: the header counts them.
+-- All its checkpoints, in order; nil where something else stands in their place. Where some are lost, the
+-- others move up: the header counts them.
 local function checkpoints_of(id, h)
     local steps = P .. 'steps:' .. id
-    local all = call('ZRANGE', steps, 0, -1)
+    local all = read('ZRANGE', steps, 0, -1)
+    if not all then return nil end
     if #all ~= h.checkpoints then
         h.checkpoints, h.state = #all, 0
         for i, checkpoint in ipairs(all) do
@@ -43,7 +45,7 @@ if #ids == 0 then return { 0, now, next_due(), {} } end
 
 local runs, claimed, listed, gone, bytes = {}, {}, {}, {}, 0
 for _, id in ipairs(ids) do
-    local raw = call('GET', P .. 'run:' .. id)
+    local raw = read('GET', P .. 'run:' .. id)
     local h = raw and parsed(raw)
     if is_again then
         if not (h and h.status == 'o' and h.owner == owner) then h = nil end
@@ -57,8 +59,11 @@ for _, id in ipairs(ids) do
         if not h then runs[#runs + 1] = { id } end
         h = nil
     end
-    if h then
-        local checkpoints = checkpoints_of(id, h)
+    local checkpoints = h and checkpoints_of(id, h)
+    if h and not checkpoints then
+        gone[#gone + 1] = id
+        runs[#runs + 1] = { id }
+    elseif h then
         local header = packed(h)
         call('SETRANGE', P .. 'run:' .. id, 0, header)
         claimed[#claimed + 1] = id

@@ -20,8 +20,17 @@ local function parsed(raw)
              unclean = unclean, owner = owner }
 end
 
+-- What a key of ours holds; nil where something of another kind stands in its place.
+local function read(...)
+    local reply = redis.pcall(...)
+    local failed = type(reply) == 'table' and reply.err
+    if not failed then return reply end
+    return not failed:find('WRONGTYPE', 1, true) and call(...) or nil
+end
+
 local function load(id)
-    return parsed(call('GETRANGE', P .. 'run:' .. id, 0, HEADER_SIZE - 1))
+    local raw = read('GETRANGE', P .. 'run:' .. id, 0, HEADER_SIZE - 1)
+    return raw and parsed(raw)
 end
 
 local function packed(h)

@@ -1,14 +1,15 @@
 -- SPDX-License-Identifier: Apache-2.0
--- A run whose record can't be read ends among the dead, for a person to look at.
-local id, worker = ARGV[1], ARGV[2]
-call('ZREM', P .. 'delayed', id)
+-- A run that its owner can bring no further, since its record can't be read or all that becomes of it is
+-- refused, ends among the dead, for a person to look at. Those of its key that wait behind it go on by the sweep.
+local id, owner, worker = ARGV[1], ARGV[2], ARGV[3]
 call('ZREM', P .. 'owned:' .. worker, id)
-if call('EXISTS', P .. 'run:' .. id) == 1 then
-    local h = load(id)
-    if h then
-        h.status, h.changed = 'f', now
-        save(id, h)
-    end
-    call('ZADD', P .. 'dead', now, id)
+local h = load(id)
+if h and h.status == 'o' and h.owner ~= owner then return { 0, now } end -- another's meanwhile
+call('ZREM', P .. 'delayed', id)
+if call('EXISTS', P .. 'run:' .. id) == 0 then return { 0, now } end
+if h then
+    h.status, h.changed = 'f', now
+    save(id, h)
 end
+call('ZADD', P .. 'dead', now_text, id)
 return { 0, now }
