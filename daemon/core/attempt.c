@@ -25,7 +25,7 @@ static void end_as(struct attempt_report *report, enum attempt_end end, const st
 static void end_by_store(const struct stepd_ctx *ctx, struct attempt_report *report)
 {
     if (ctx->store_error != 0)
-        end_as(report, ATTEMPT_STOPPED, NULL);
+        end_as(report, ctx->store_error == -EIO ? ATTEMPT_REFUSED : ATTEMPT_STOPPED, NULL);
     else
         end_as(report, ctx->store_answer == STORE_CANCELLED ? ATTEMPT_CANCELLED : ATTEMPT_MOVED, NULL);
 }

@@ -21,6 +21,7 @@ enum attempt_end {
     ATTEMPT_MOVED,      /* another worker has the run, or its record is gone */
     ATTEMPT_CANCELLED,  /* a person ended the run */
     ATTEMPT_STOPPED,    /* the daemon stops; nothing is known of the last change */
+    ATTEMPT_REFUSED,    /* the store refuses for good what the attempt came to; it has the run as it was before */
     ATTEMPT_AWAY,       /* not over: it waits for run->errand; `failure`: of a part of it, to be tried again */
     ATTEMPT_ABANDONED,  /* the watch took the attempt over: nothing of it is the caller's any more */
 };

@@ -24,6 +24,7 @@ static const char *outcome_of(const struct attempt_report *report)
     case ATTEMPT_PASSED_ON:
     case ATTEMPT_MOVED:
     case ATTEMPT_STOPPED:
+    case ATTEMPT_REFUSED:
     case ATTEMPT_ABANDONED:
         break;
     }

@@ -5,7 +5,8 @@
  *
  * All calls block until the other side has answered durably, however long that takes, and answer
  * -ESHUTDOWN when the daemon gives up waiting to stop; then nothing is known of the outcome, and the
- * caller drops the run without marking its message done. May be called from any worker thread.
+ * caller drops the run without marking its message done. -EIO: the other side refuses it for good, asked
+ * again it would answer the same; nothing was changed. May be called from any worker thread.
  */
 #ifndef STEPD_CORE_PORTS_H
 #define STEPD_CORE_PORTS_H
@@ -76,6 +77,9 @@ struct store_ops {
     int (*queue_behind)(struct store *store, const struct run *run, enum order_answer *ret_answer);
     /* Remembers the event's id for the function's window; the same message asking again is FIRST. */
     int (*remember)(struct store *store, const struct run *run, int64_t window_ms, enum dedupe_answer *ret_answer);
+    /* A run of ours, of which the store refuses all else for good, goes no further: it ends among the dead, with
+     * nothing said of why. */
+    int (*condemn)(struct store *store, const struct run *run);
     /* The store's time in ms, as well as it is known here without asking. */
     int64_t (*now_ms)(struct store *store);
 };

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The inside of dispatch: what its two files share. dispatch.c queues and watches, workers.c runs. */
+/*
+ * The inside of dispatch: what its files share. dispatch.c queues and watches, workers.c has the threads,
+ * work.c what each does with what it takes, runner.c one run of it.
+ */
 #ifndef STEPD_CORE_WORKERS_H
 #define STEPD_CORE_WORKERS_H
 
@@ -84,6 +87,8 @@ struct worker *worker_create(struct dispatch *dispatch);
 void worker_destroy(struct worker *worker);
 /* The thread: runs until the dispatch stops, or the watch has taken its work. */
 void *worker_main(void *worker);
+/* After what may have waited. */
+void worker_look_at_clock(struct worker *worker);
 
 void dispatch_wake(struct dispatch *dispatch);
 void dispatch_add_extra(struct dispatch *dispatch, struct job *job);

@@ -213,6 +213,18 @@ static int remember(struct store *port, const struct run *run, int64_t window_ms
     return status;
 }
 
+static int condemn(struct store *port, const struct run *run)
+{
+    struct redis_store *store = store_of(port);
+    AUTO_REPLY reply = NULL;
+    struct script_call call;
+
+    script_begin(&call, "condemn", store_shard_of(store, run->id.text));
+    script_add_text(&call, run->id.text);
+    script_add_owner(&call, &run->owner);
+    return store_call(store, &call, &reply);
+}
+
 static int64_t port_now_ms(struct store *port)
 {
     return store_now_ms(store_of(port));
@@ -222,6 +234,7 @@ const struct store_ops STORE_PORT_OPS = {
     .advance = advance,
     .queue_behind = queue_behind,
     .remember = remember,
+    .condemn = condemn,
     .now_ms = port_now_ms,
 };
 

@@ -321,6 +321,18 @@ static int remember(struct store *port, const struct run *run, int64_t window_ms
     return 0;
 }
 
+static int condemn(struct store *port, const struct run *run)
+{
+    struct memory_store *store = store_of(port);
+    struct memory_record *record = memory_store_find(store, run->id.text);
+
+    if (store->is_out_of_reach)
+        return -ESHUTDOWN;
+    if (record != NULL && !has_ended(record))
+        conclude(store, record, RUN_FAILED);
+    return 0;
+}
+
 static int64_t port_now_ms(struct store *port)
 {
     return store_of(port)->now_ms;
@@ -330,6 +342,7 @@ static const struct store_ops MEMORY_STORE_OPS = {
     .advance = advance,
     .queue_behind = queue_behind,
     .remember = remember,
+    .condemn = condemn,
     .now_ms = port_now_ms,
 };
 

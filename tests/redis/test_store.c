@@ -373,6 +373,42 @@ Test(store, bury_puts_a_run_among_the_dead)
     loaded_run_done(&loaded);
 }
 
+Test(store, a_condemned_run_ends_among_the_dead_and_is_nobodys)
+{
+    struct sample sample;
+    struct transition_reply reply;
+    struct store *port = store_port(redis.store);
+    struct transition failing = { .kind = TRANSITION_PHASE, .phase = RUN_FAILING };
+    struct incarnation self = store_incarnation(redis.store);
+    char hex[KEYS_WORKER_SIZE];
+
+    keys_worker(&self, hex);
+    sample_init(&sample, 1);
+    cr_assert_eq(port->ops->advance(port, &sample.run, &failing, &reply), 0);
+    sample.run.epoch = reply.epoch;
+    sample.run.owner = reply.owner;
+    cr_assert_eq(port->ops->condemn(port, &sample.run), 0);
+    cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:owned:%s", hex), "0");
+    cr_assert_str_eq(redis_says(redis.store, "ZRANGE t{0}:dead 0 -1"), sample.run.id.text);
+    cr_assert_eq(port->ops->condemn(port, &sample.run), 0, "sent twice");
+    cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:dead"), "1");
+}
+
+Test(store, who_does_not_own_a_run_any_more_condemns_nothing)
+{
+    struct sample sample;
+    struct transition_reply reply;
+    struct store *port = store_port(redis.store);
+    struct transition failing = { .kind = TRANSITION_PHASE, .phase = RUN_FAILING };
+
+    sample_init(&sample, 1);
+    cr_assert_eq(port->ops->advance(port, &sample.run, &failing, &reply), 0);
+    sample.run.epoch = reply.epoch; /* of an owner that nobody has heard of */
+    cr_assert_eq(port->ops->condemn(port, &sample.run), 0);
+    cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:dead"), "0");
+    cr_assert_str_eq(redis_says(redis.store, "GETRANGE t{0}:run:%s 1 1", sample.run.id.text), "o");
+}
+
 Test(store, claim_gives_what_is_due_with_its_checkpoints)
 {
     struct sample sample, later;

@@ -73,7 +73,9 @@ static int publish(struct publisher *publisher, const struct outgoing *message)
     return 0;
 }
 
-static const struct store_ops store_ops = { advance, queue_behind, remember, now_ms };
+static const struct store_ops store_ops = {
+    .advance = advance, .queue_behind = queue_behind, .remember = remember, .now_ms = now_ms,
+};
 static const struct publisher_ops publisher_ops = { publish };
 
 static enum stepd_status quick(struct stepd_ctx *ctx)
