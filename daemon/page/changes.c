@@ -102,7 +102,7 @@ static bool read_body(const struct web_request *request, msgpack_zone *zone, msg
 
     if (json_decode(request->body, zone, ret_object, &error) == 0 && ret_object->type == MSGPACK_OBJECT_MAP)
         return true;
-    reply_error(reply, 400, "the body is to be a JSON object: %s", error.text);
+    reply_error(reply, 400, "the body is to be a JSON object%s%s", error.text[0] != '\0' ? ": " : "", error.text);
     return false;
 }
 

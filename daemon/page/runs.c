@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runs: a page of them, or one. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/setting.h"
 #include "page/inside.h"
 #include "page/listing.h"
 #include "view/run_view.h"
@@ -18,29 +18,39 @@ static const char *given(const struct web_request *request, const char *name)
     return text != NULL && text[0] != '\0' ? text : NULL;
 }
 
-static int64_t number_given(const struct web_request *request, const char *name, int64_t otherwise)
+/* What is no number is answered. */
+static bool number_given(const struct web_request *request, const char *name, int64_t *number, struct web_reply *reply)
 {
     const char *text = given(request, name);
 
-    return text != NULL ? strtoll(text, NULL, 10) : otherwise;
+    if (text == NULL || parse_int(text, number) == 0)
+        return true;
+    reply_error(reply, 400, "'%s' is to be a whole number", name);
+    return false;
 }
 
 void page_runs(void *context, const struct web_request *request, struct web_reply *reply)
 {
     struct page *page = context;
     const char *status = given(request, "status");
-    int64_t limit = number_given(request, "limit", LIMIT_DEFAULT);
+    int64_t limit = LIMIT_DEFAULT;
+    int64_t since_ms = INT64_MIN;
+    int64_t until_ms = INT64_MAX;
+    struct error error = { 0 };
+    struct json_out out;
+
+    if (!number_given(request, "limit", &limit, reply) || !number_given(request, "since", &since_ms, reply) ||
+        !number_given(request, "until", &until_ms, reply))
+        return;
     const struct listing_filter filter = {
         .status = status != NULL ? status : "",
         .function = given(request, "function"),
         .error = given(request, "error"),
         .text = given(request, "text"),
-        .since_ms = number_given(request, "since", INT64_MIN),
-        .until_ms = number_given(request, "until", INT64_MAX),
+        .since_ms = since_ms,
+        .until_ms = until_ms,
         .limit = limit < 1 ? 1 : limit > LIMIT_MOST ? LIMIT_MOST : (size_t)limit,
     };
-    struct error error = { 0 };
-    struct json_out out;
 
     json_out_init(&out);
     json_out_open(&out, NULL, '{');

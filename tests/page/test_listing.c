@@ -246,6 +246,21 @@ Test(listing, finds_the_newest_among_many_delayed)
     page_fixture_stop(&fixture);
 }
 
+Test(listing, refuses_what_is_no_number)
+{
+    static const char *const names[] = { "limit", "since", "until" };
+    unsigned status;
+
+    start(1);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const struct asked asked = { .method = "GET", .path = "/api/runs", .query = { names[i], "soon" } };
+        AUTO_FREE char *body = page_fixture_ask(&fixture, page_runs, &asked, &status);
+        cr_expect_eq(status, 400);
+        cr_expect_not_null(strstr(body, names[i]), "%s", body);
+    }
+    page_fixture_stop(&fixture);
+}
+
 Test(listing, refuses_what_is_no_cursor_and_no_status)
 {
     static const char *const cursors[] = { "x", "nx", "n1", "n1.", "n1.x", "n1.-1", "n1.1_", "n1.1_2.2", "n99999999999999999999.1", "n1.1 ", "0" };
