@@ -341,13 +341,16 @@ static void plan_restart(struct watched *child, const char *how)
 /* As it is, the daemon won't start: with --watch it may be mended. */
 static void refused(struct dev *dev)
 {
+    const char *own = dev->options.config_file;
+    AUTO_FREE char *text = xasprintf("the daemon refuses its config or a module, as it says above%s%s%s%s", own != NULL ? " (its config is made of " : "",
+                                     own != NULL ? own : "", own != NULL ? ")" : "",
+                                     dev->watch != NULL ? ": it is started again when a module changes" : "");
+
+    complain(text);
     dev->daemon.pid = 0;
     dev->daemon.restart_ms = 0;
-    if (dev->watch != NULL) {
-        complain("the daemon refuses its config or a module, as it says above: it is started again when a module changes");
+    if (dev->watch != NULL)
         return;
-    }
-    complain("the daemon refuses its config or a module, as it says above");
     dev->exit_status = EX_CONFIG;
     dev->is_ending = true;
 }

@@ -170,8 +170,12 @@ class TestDev(unittest.TestCase):
         self.assertEqual(dev.end(), 0)
 
     def test_a_refused_config_ends_it_with_78(self):
-        dev = self.dev(what="refuse")
+        user = os.path.join(self.temp.name, "user.yaml")
+        with open(user, "w") as file:
+            file.write("history: none\n")
+        dev = self.dev("--config", user, what="refuse")
         self.assertEqual(dev.process.wait(PATIENCE_S), 78)
+        self.assertIn(f"its config is made of {user}", dev.text())
 
     def test_children_die_with_it(self):
         dev = self.dev(what="stuck")
