@@ -150,7 +150,7 @@ static enum ctl_exit print(struct ctl *ctl, const struct functions *functions)
     if (status == CTL_OK && ctl->is_json)
         print_json(&listing);
     else if (status == CTL_OK && listing.count == 0)
-        (void)printf("No functions: name modules under `modules:` in %s.\n", ctl->config->path);
+        (void)printf("No functions: name modules under `modules:` in %s, and what uses their templates under `functions:`.\n", ctl->config->path);
     else if (status == CTL_OK)
         print_table(&listing);
     listing_done(&listing);
