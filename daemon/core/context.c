@@ -210,6 +210,18 @@ bool context_advance(struct stepd_ctx *ctx, const struct transition *transition)
     return false;
 }
 
+bool context_may_go_on(struct stepd_ctx *ctx)
+{
+    const struct transition nothing = { .kind = TRANSITION_PHASE, .phase = ctx->run->phase, .attempt = ctx->run->attempt };
+    const atomic_bool *is_draining = ctx->settings->is_draining;
+
+    if (is_draining == NULL || !atomic_load((atomic_bool *)(uintptr_t)is_draining))
+        return context_advance(ctx, &nothing);
+    ctx->store_error = -ESHUTDOWN;
+    ctx->suspension = SUSPENDED_BY_STORE;
+    return false;
+}
+
 enum stepd_status context_leave_for(struct stepd_ctx *ctx, struct errand *errand)
 {
     ctx->run->errand = errand;

@@ -28,7 +28,7 @@ struct attempt_settings {
     const char *dead_letter_topic; /* "%t.dead" */
     const char *const *topics;     /* configured; NULL-ended, one at least: where emitted events may go */
     const struct routes *routes;   /* NULL: no topic is taken whole */
-    const atomic_bool *is_draining; /* no new errand begins; NULL: never is */
+    const atomic_bool *is_draining; /* the daemon stops: nothing new begins; NULL: never does */
 };
 
 struct journal_slot; /* core/journal.h */
@@ -128,6 +128,9 @@ void context_set_last(struct stepd_ctx *ctx, const struct failure *failure);
 /* One durable change of ctx->run, whose epoch and owner follow it. False: the attempt is suspended,
  * by the store or by a limit. Module code must not be on the clock. */
 bool context_advance(struct stepd_ctx *ctx, const struct transition *transition);
+/* After it was told to end. By a daemon that stops: then nothing more is known of the run. Else the store has
+ * given the run to others, or a person has cancelled it: that is for the store to say. False: suspended by it. */
+bool context_may_go_on(struct stepd_ctx *ctx);
 /* The function suspends for `errand`, which is the run's from here on. */
 enum stepd_status context_leave_for(struct stepd_ctx *ctx, struct errand *errand);
 /* Before the next attempt of what fails now, as the schedule has it; jitter in it. */

@@ -26,7 +26,7 @@
 /* ---- what all of them share ---------------------------------------------------------------------- */
 
 /* The call itself is a mistake: an error of whoever makes it, which stepd_last_error() tells like any other. */
-__attribute__((format(printf, 3, 4))) static void refuse(struct stepd_ctx *ctx, const char *name, const char *format, ...)
+static PRINTF_LIKE(3, 4) void refuse(struct stepd_ctx *ctx, const char *name, const char *format, ...)
 {
     va_list arguments;
 
@@ -91,11 +91,8 @@ static int earlier_executions(const struct run *run, const char *id)
 /* A new step may begin. False: the attempt is suspended. */
 static bool may_begin(struct stepd_ctx *ctx)
 {
-    if (atomic_load_explicit(&ctx->slot->is_cancelled, memory_order_relaxed)) {
-        ctx->suspension = SUSPENDED_BY_STORE;
-        ctx->store_error = -ESHUTDOWN;
+    if (atomic_load_explicit(&ctx->slot->is_cancelled, memory_order_relaxed) && !context_may_go_on(ctx))
         return false;
-    }
     if (finished_count(ctx->run) < (size_t)ctx->settings->steps)
         return true;
     context_raise(ctx, RAISED_NON_RETRIABLE, "StepLimit", "limits.steps: step '%.100s' would be more than %d in one run",

@@ -590,8 +590,8 @@ enum stepd_status calls_run(struct stepd_ctx *ctx)
         ctx->run->begun_ns = ctx->started_ns;
     }
     turn.errand = sdk_errand_of(ctx->run->errand);
-    if (sdk_errand_is_cancelled(turn.errand))
-        return give_up(ctx);
+    if (sdk_errand_is_cancelled(turn.errand) && !context_may_go_on(ctx))
+        return STEPD_SUSPENDED;
     STEPD_TRY(take_reports(&turn));
     STEPD_TRY(take_calls(&turn));
     if (!turn.is_done)

@@ -70,6 +70,16 @@ def test_a_dead_run_is_retried_from_a_clean_counter(dev, module):
     assert [each["status"] for each in service.runs(function="doomed")] == ["failed"]
 
 
+def test_a_run_that_is_cancelled_while_it_runs_ends_at_its_next_step(dev, module):
+    service = dev([module("patient")])
+    service.kafka.send("job/patient")
+    (run,) = service.wait_for("patient", "running")
+    eventually(lambda: service.show(run["id"])["steps"])
+    assert service.ctl_run("cancel", run["id"]).returncode == 0
+    service.wait_for("patient", "cancelled")
+    assert [step["id"] for step in service.show(run["id"])["steps"]] == ["before"]
+
+
 def test_a_topic_of_raw_bytes(dev, module):
     service = dev([module("five")], "--topic", "events", "--topic", "raw")
     service.kafka.produce(b"\x00\xff not an event", topic="raw")

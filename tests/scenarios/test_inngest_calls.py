@@ -115,6 +115,19 @@ def test_steps_planned_together_run_beside_each_other(daemon, serve, topic):
     assert set(app.made("pair")) == {0}
 
 
+def test_a_run_that_is_cancelled_while_it_is_called_ends(daemon, serve, topic):
+    gate = threading.Event()
+    app = serve({"pair": beside(0, gate)})
+    stepd = daemon([], topics=[topic], **SETTINGS)
+    register(stepd, app)
+    send(stepd, "pair")
+    run, = stepd.wait_for("pair", "running")
+    eventually(lambda: [step["id"] for step in stepd.show(run["id"])["steps"]] == ["a"] and app.made("pair", "b") == [0])
+    assert stepd.ctl_run("cancel", run["id"]).returncode == 0
+    stepd.wait_for("pair", "cancelled")
+    gate.set()
+
+
 def test_what_steps_beside_each_other_have_failed_survives_the_daemon(daemon, serve, topic):
     gate = threading.Event()
     app = serve({"pair": beside(9, gate)})
