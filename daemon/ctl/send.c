@@ -61,15 +61,6 @@ static enum ctl_exit make_message(const struct ctl *ctl, struct json_out *out)
     return status;
 }
 
-static bool is_read(const struct config *config, const char *topic)
-{
-    for (const char *const *read = config->topics; *read != NULL; read++) {
-        if (strcmp(*read, topic) == 0)
-            return true;
-    }
-    return false;
-}
-
 static enum ctl_exit produce(struct ctl *ctl, const char *topic, struct bytes value)
 {
     struct bytes key = { ctl->key, ctl->key != NULL ? strlen(ctl->key) : 0 };
@@ -85,7 +76,7 @@ static enum ctl_exit produce(struct ctl *ctl, const char *topic, struct bytes va
         return ctl_fail(CTL_UNREACHABLE, "%s (kafka.bootstrap.servers of %s)", error.text, ctl->config->path);
     if (status != 0)
         return ctl_fail(CTL_FAILED, "%s", error.text);
-    const char *who_reads = is_read(ctl->config, topic) ? "" : ", which this config does not read";
+    const char *who_reads = config_reads_topic(ctl->config, topic) ? "" : ", which this config does not read";
     if (ctl->is_json)
         (void)printf("{\"topic\":\"%s\",\"partition\":%d,\"offset\":%" PRId64 "}\n", topic, (int)place.partition, place.offset);
     else

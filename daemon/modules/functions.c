@@ -167,15 +167,6 @@ static struct place given_place(const struct config *config, const struct config
     return value != NULL ? value->value_place : given->place;
 }
 
-static bool topic_is_read(const struct config *config, const char *topic)
-{
-    for (size_t i = 0; config->topics[i] != NULL; i++) {
-        if (strcmp(config->topics[i], topic) == 0)
-            return true;
-    }
-    return false;
-}
-
 static void trigger_check(const struct builder *builder, const struct function *function, const struct config_function *given)
 {
     const struct config *config = builder->config;
@@ -184,7 +175,7 @@ static void trigger_check(const struct builder *builder, const struct function *
         const struct place place = given_place(config, given, "event");
         config_faults_add(builder->faults, &place, "[function %s] 'event' must be a name, with a * at its end only", function->id);
     }
-    if (function->topic != NULL && !topic_is_read(config, function->topic)) {
+    if (function->topic != NULL && !config_reads_topic(config, function->topic)) {
         const struct setting *topics = setting_find(&config->root, "topics");
         const struct place place = given->topic != NULL ? given_place(config, given, "topic")
                                    : topics != NULL     ? topics->place

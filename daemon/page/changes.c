@@ -227,15 +227,6 @@ static void write_envelope(const msgpack_object *body, struct json_out *out)
     json_out_close(out, '{');
 }
 
-static bool is_topic_read(const struct page *page, const char *topic)
-{
-    const char *const *known = page->settings.config->topics;
-
-    while (*known != NULL && strcmp(*known, topic) != 0)
-        known++;
-    return *known != NULL;
-}
-
 static void send_event(struct page *page, const msgpack_object *body, const char *topic, struct web_reply *reply)
 {
     struct publisher *publisher = producer_port(page->settings.producer);
@@ -272,7 +263,7 @@ void page_send(void *context, const struct web_request *request, struct web_repl
         const char *topic = asked != NULL ? asked : page->settings.config->topics[0];
         if (text_member(&body, "name").size == 0)
             reply_error(reply, 400, "an event has a name");
-        else if (topic == NULL || !is_topic_read(page, topic))
+        else if (topic == NULL || !config_reads_topic(page->settings.config, topic))
             reply_error(reply, 400, "this daemon does not read that topic");
         else if (!producer_is_up(page->settings.producer))
             reply_error(reply, 503, "Kafka does not answer now");

@@ -120,6 +120,8 @@ int config_parse(const char *name, const char *const *texts, size_t count, struc
                  struct config_faults *faults) MUST_CHECK;
 void config_destroy(struct config *config);
 
+/* Whether `topics` has it. */
+bool config_reads_topic(const struct config *config, const char *topic);
 /* The settings of function `id`; NULL: the config has none. */
 const struct config_function *config_function_find(const struct config *config, const char *id);
 /* The keys of an entry of `functions:` that are settings of every function; ended by NULL. */

@@ -128,6 +128,8 @@ static void topics_read(struct config *config, struct config_faults *faults)
         if (name != NULL && !topic_is_valid(name))
             config_faults_add(faults, &topics->items[i].value_place,
                               "'%s' is no topic: 1 to %d letters, digits, '.', '_' and '-'", name, TOPIC_NAME_MAX);
+        else if (name != NULL && config_reads_topic(config, name))
+            config_faults_add(faults, &topics->items[i].value_place, "'%s' is named twice", name);
         else if (name != NULL)
             config->topics[count++] = name;
     }
@@ -240,15 +242,12 @@ static void options_read(struct config *config, struct config_faults *faults)
 static void inngest_check(const struct config *config, struct config_faults *faults)
 {
     const struct setting *inngest = setting_find(&config->root, "inngest");
-    size_t i = 0;
 
     if (!config->inngest.is_on)
         return;
     if (config->http_listen[0] == '\0')
         config_faults_add(faults, &inngest->place, "'inngest' needs HTTP, which 'http.listen' turns off");
-    while (config->topics[i] != NULL && config->inngest.topic != NULL && strcmp(config->topics[i], config->inngest.topic) != 0)
-        i++;
-    if (config->inngest.topic != NULL && config->topics[i] == NULL)
+    if (config->inngest.topic != NULL && !config_reads_topic(config, config->inngest.topic))
         config_faults_add(faults, &inngest->place, "inngest.topic '%s' is none of 'topics': its events would start nothing",
                           config->inngest.topic);
 }

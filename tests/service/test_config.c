@@ -198,6 +198,14 @@ Test(config, refuses_a_duration_without_its_unit)
     check_fault("redis:\n  durability_lag: 5\n", 4, 19, "'durability_lag' must be a duration");
 }
 
+Test(config, refuses_a_topic_named_twice)
+{
+    cr_assert_neq(load("kafka: {bootstrap.servers: k}\ntopics: [events, orders, events]\n"), 0);
+    cr_assert_eq(faults.count, 1);
+    cr_assert_str_eq(faults.items[0].text, "'events' is named twice");
+    cr_assert_eq(faults.items[0].place.column, 26);
+}
+
 Test(config, refuses_dead_letters_that_would_come_back)
 {
     check_fault("dead_letter: {topic: events}\n", 3, 22, "dead letters would come back");
