@@ -344,6 +344,8 @@ static int start_http(struct daemon *daemon, struct error *ret_error)
     if (status != 0)
         return status;
     settings.routes = join_routes(daemon, &settings.route_count);
+    if (daemon->inngest != NULL) /* each call may report steps, all at once */
+        settings.more_connections = (unsigned)daemon->config->inngest.calls;
     return http_start(&settings, &daemon->http, ret_error);
 }
 

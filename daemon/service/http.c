@@ -17,7 +17,7 @@
 #include "base/log.h"
 #include "service/address.h"
 
-#define CONNECTIONS_MAX 64
+#define CONNECTIONS 64       /* at once; more wait */
 #define CONNECTION_TIMEOUT_S 10
 #define REQUEST_MEMORY 32768 /* of one request's line and headers */
 #define REASON_SIZE 512
@@ -319,7 +319,7 @@ int http_start(const struct http_settings *settings, struct http **ret_http, str
     http->daemon = MHD_start_daemon(
         MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL, request_answer, http,
         MHD_OPTION_EXTERNAL_LOGGER, daemon_log, NULL, MHD_OPTION_LISTEN_SOCKET, sock, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_TIMEOUT_S,
+        CONNECTIONS + settings->more_connections, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_TIMEOUT_S,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_MEMORY, MHD_OPTION_NOTIFY_COMPLETED, request_done, NULL, MHD_OPTION_END);
     if (http->daemon == NULL) {
         (void)close(sock);

@@ -27,6 +27,7 @@ struct http_settings {
     void *context;
     const struct web_route *routes; /* what others answer, first match wins; outlive the server */
     size_t route_count;
+    unsigned more_connections;      /* at once, beyond those of who looks at pages */
 };
 
 /* 0, or negative errno with the reason. */
