@@ -73,6 +73,11 @@ def table(rows):
     return "\n".join(lines)
 
 
+def verdicts(question, taken):
+    """A line a contender, where the question has a target."""
+    return "".join(f"\n- {name}: {question.verdict(results)}" for name, results in taken.items()) if question.verdict else ""
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
                                      epilog="questions:\n" + "\n".join(f"  {name:12} {each.text}" for name, each in questions.ALL.items()))
@@ -103,7 +108,7 @@ def main():
                     "left_out": missing, "summary": rows}
             (OUT / f"{name}.json").write_text(json.dumps(kept, indent=2) + "\n")
             (OUT / f"{name}.svg").write_text(draw(question.text, rows))
-            parts.append(f"### {name}: {question.text}\n\n{table(rows)}\n")
+            parts.append(f"### {name}: {question.text}\n\n{table(rows)}\n{verdicts(question, taken)}\n".rstrip() + "\n")
             print("\n" + parts[-1], flush=True)
     (OUT / "table.md").write_text("\n".join(parts))
 

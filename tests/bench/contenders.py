@@ -69,12 +69,12 @@ def compile_c(source, *flags):
 
 
 def once(folder, *steps):
-    """A peer's folder under build/bench, made by commands that fetch and build it; only the first time."""
-    target = BUILD / "peers" / folder
-    if (target / "ready").exists():
+    """A peer's folder under build/bench, made by commands that fetch and build it, unless it is newer than the peer."""
+    source, target = HERE / "peers" / folder, BUILD / "peers" / folder
+    if (target / "ready").exists() and (target / "ready").stat().st_mtime > max(file.stat().st_mtime for file in source.rglob("*")):
         return target
     shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(HERE / "peers" / folder, target)
+    shutil.copytree(source, target)
     for words in steps:
         run(*words, cwd=target)
     (target / "ready").touch()
@@ -98,17 +98,18 @@ def kafkajs():
 
 
 class App:
-    """A Node.js process of Inngest's SDK with one function, and what it says of itself."""
+    """A Node.js process of Inngest's SDK (3: 3.54.2, 4: 4.24.0) with one function, and what it says of itself."""
 
-    def __init__(self, kind, http):
-        self.port = free_port()
+    def __init__(self, kind, version, http):
+        self.port, self.counts_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}/api/inngest"
         folder = once("inngest", ["npm", "install", "--no-audit", "--no-fund"])
-        self.process = subprocess.Popen(["node", folder / "app.mjs", str(self.port), kind], env={**os.environ, "INNGEST_DEV": f"http://{http}"},
+        words = ["node", folder / "app.mjs", self.port, kind, version, self.counts_port]
+        self.process = subprocess.Popen(list(map(str, words)), env={**os.environ, "INNGEST_DEV": f"http://{http}"},
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def counts(self):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/counts", timeout=60) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.counts_port}/counts", timeout=60) as answer:
             return json.loads(answer.read())
 
     def __enter__(self):

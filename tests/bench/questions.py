@@ -7,6 +7,8 @@ import subprocess
 import time
 import urllib.request
 from dataclasses import dataclass
+from statistics import median
+from typing import Callable
 
 import contenders
 from contenders import HERE, CantBeHad, Daemon, Redis, compile_c, measured
@@ -15,8 +17,9 @@ from recorder import Recorder
 STEPS = 10
 THROUGHPUT = {"per_second": "a second", "cpu_s_per_million": "CPU s a million"}
 RATE = 1000
-SDK = {"per_second": "runs a second", "app_cores": "cores that the app's process used", "start_mb": "daemon at the first run, MB",
-       "daemon_mb": "daemon after the last, MB"}
+SDK = {"per_second": "runs a second", "app_cores": "cores that the app's process used", "app_ms": "CPU ms of the app a run",
+       "daemon_ms": "CPU ms of the daemon a run", "start_mb": "daemon at the first run, MB", "daemon_mb": "daemon after the last, MB"}
+FULL_CORE = 0.9     # what the app's process gets of a core, and more: nothing makes it faster but another app
 
 
 @dataclass
@@ -24,6 +27,7 @@ class Question:
     text: str
     figures: dict       # key in a result -> what it is
     contenders: dict
+    verdict: Callable = None    # of a contender's results: a sentence
 
 
 # ---- throughput -------------------------------------------------------------------------------------------------
@@ -247,14 +251,14 @@ def wait_for_app(daemon, app):
         time.sleep(0.1)
 
 
-def sdk_runs(kind, count_of):
+def sdk_runs(kind, version, count_of):
     """Runs of an app's function, of events that are in the topic already. The app's share of a core tells who was at
     his bound."""
     def measure(bench):
         count = count_of(bench.options)
         http = f"127.0.0.1:{contenders.free_port()}"
         group = f"sdk-{bench.number}"
-        with Redis(bench.fresh("redis")) as redis, contenders.App(kind, http) as app:
+        with Redis(bench.fresh("redis")) as redis, contenders.App(kind, version, http) as app:
             settings = {"http": http, "group": group, "inngest": {"apps": [app.url], "topic": "none"}}
             with Daemon(bench, bench.fresh("stepd"), redis, "none", [], **settings) as daemon:
                 wait_for_app(daemon, app)
@@ -271,15 +275,30 @@ def watch_app(daemon, app, count):
     while True:
         counts, now = app.counts(), time.monotonic()
         if first is None and counts["ended"] > 0:
-            first, begun, idle_mb = counts, now, daemon.resident_mb()
+            first, begun, daemon_s, idle_mb = counts, now, daemon.cpu_s(), daemon.resident_mb()
         if counts["ended"] >= count:
             runs, seconds = counts["ended"] - first["ended"], now - begun
             if runs == 0:
                 raise CantBeHad("too few runs to see any of them: more --jobs")
-            return {"per_second": runs / seconds, "app_cores": (counts["cpu_s"] - first["cpu_s"]) / seconds, "daemon_mb": daemon.resident_mb(),
-                    "start_mb": idle_mb}
+            app_s, daemon_s = counts["cpu_s"] - first["cpu_s"], daemon.cpu_s() - daemon_s
+            return {"per_second": runs / seconds, "app_cores": app_s / seconds, "app_ms": app_s / runs * 1000,
+                    "daemon_ms": daemon_s / runs * 1000, "daemon_mb": daemon.resident_mb(), "start_mb": idle_mb}
         daemon.check()
         time.sleep(0.1)
+
+
+def sdk_target(per_second):
+    """So many a second, or all that the app's process can do."""
+    def verdict(results):
+        rate, cores, app_ms, daemon_ms = (median(result[figure] for result in results)
+                                          for figure in ("per_second", "app_cores", "app_ms", "daemon_ms"))
+        if rate >= per_second:
+            return f"{per_second:,} a second or more"
+        bounds = f"a core's worth of the app's process is {1000 / app_ms:,.0f} a second, of the daemon's {1000 / daemon_ms:,.0f}"
+        if cores >= FULL_CORE:
+            return f"the app's process is what bounds it, at {cores:.2f} cores: {bounds}"
+        return f"fewer than {per_second:,} a second, but the app's process had {cores:.2f} of a core alone: {bounds}"
+    return verdict
 
 
 # ---- many daemons ----------------------------------------------------------------------------------------------
@@ -361,8 +380,10 @@ ALL = {
         "stepd, 1,000,000": cost_with(1000000)}),
     "start": Question("process start, broker up", {"ready_ms": "ms to ready", "first_event_ms": "ms to the 1,000th event"}, {
         "stepd": start_of_stepd, "librdkafka loop": start_of_loop}),
-    "sdk-noop": Question("no-op runs of Inngest's SDK for Node.js 3.54.2", SDK, {"stepd": sdk_runs("noop", few_jobs)}),
-    "sdk-steps": Question("runs of ten steps of the same SDK", SDK, {"stepd": sdk_runs("steps", few_runs)}),
+    "sdk-noop": Question("no-op runs of Inngest's SDK for Node.js 3.54.2, and of 4.24.0", SDK, {
+        "stepd": sdk_runs("noop", 3, few_jobs), "stepd, SDK 4": sdk_runs("noop", 4, few_jobs)}, sdk_target(1310)),
+    "sdk-steps": Question("runs of ten steps of the same SDKs", SDK, {
+        "stepd": sdk_runs("steps", 3, few_runs), "stepd, SDK 4": sdk_runs("steps", 4, few_runs)}, sdk_target(160)),
     "fleet": Question("10 daemons, 32 partitions, one joins", {
         "pause_ms": "ms in which none worked", "least_share": "least share of an even one", "most_share": "most share of an even one"},
         {"stepd": fleet}),
