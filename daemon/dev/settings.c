@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <libfyaml.h>
-#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -75,6 +75,15 @@ bool wire_equals(struct wire_span span, const char *text)
            memcmp(span.data, text, span.size) == 0;
 }
 
+char *wire_span_text(struct wire_span span)
+{
+    char *text = xcalloc(span.size + 1, 1);
+
+    if (span.size > 0)
+        memcpy(text, span.data, span.size);
+    return text;
+}
+
 void wire_buffer_done(struct wire_buffer *buffer)
 {
     free(buffer->memory);
@@ -151,6 +160,12 @@ void wire_put_bytes(struct wire_buffer *buffer, struct wire_span span)
 {
     wire_put_i32(buffer, span.data != NULL ? (int32_t)span.size : -1);
     wire_buffer_add(buffer, span.data, span.size);
+}
+
+void wire_put_throttle(struct wire_buffer *buffer, int16_t version, int16_t since)
+{
+    if (version >= since)
+        wire_put_i32(buffer, 0);
 }
 
 void wire_patch_i32(uint8_t *at, int32_t value)

@@ -29,6 +29,8 @@ int64_t wire_read_i64(struct wire_reader *reader);
 struct wire_span wire_read_string(struct wire_reader *reader); /* i16 length, -1 null */
 struct wire_span wire_read_bytes(struct wire_reader *reader);  /* i32 length, -1 null */
 bool wire_equals(struct wire_span span, const char *text);
+/* A copy that ends with a NUL; the caller frees. */
+char *wire_span_text(struct wire_span span);
 
 /* Bytes that are added at the end and taken from the front. */
 struct wire_buffer {
@@ -48,6 +50,8 @@ void wire_put_i32(struct wire_buffer *buffer, int32_t value);
 void wire_put_string(struct wire_buffer *buffer, const char *text); /* NULL: null */
 void wire_put_string_span(struct wire_buffer *buffer, struct wire_span span);
 void wire_put_bytes(struct wire_buffer *buffer, struct wire_span span);
+/* No throttling, where a response of this version tells of it: from `since` on. */
+void wire_put_throttle(struct wire_buffer *buffer, int16_t version, int16_t since);
 
 /* Writes over four bytes at `at`, which are inside some buffer. */
 void wire_patch_i32(uint8_t *at, int32_t value);
