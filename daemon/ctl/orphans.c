@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl/orphans.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/clock.h"
-#include "ctl/find.h"
 #include "redis/keys.h"
+#include "redis/runs.h"
 
 #define TIME_MS 10000
 #define AT_ONCE 100
@@ -44,16 +46,13 @@ static int ask(struct redis_store *store, int shard, const struct bytes *ids, si
 static bool is_listed_behind(struct redis_store *store, const char *id, const struct record *record)
 {
     int shard = store_shard_of(store, id);
-    AUTO_FREE char *list = keys_format(store_prefix(store, shard), "behind:%s:%d:%s:", record->topic, (int)record->partition, record->function);
-    size_t size = strlen(list);
-    AUTO_FREE char *key = xmalloc(size + record->key.size + 1);
+    struct bytes list = keys_behind(store_prefix(store, shard), record->topic, record->partition, record->function, record->key);
+    const struct bytes words[] = { { "ZSCORE", 6 }, list, { id, RUN_ID_LENGTH } };
     AUTO_REPLY reply = NULL;
 
-    memcpy(key, list, size);
-    if (record->key.size > 0)
-        memcpy(key + size, record->key.data, record->key.size);
-    const struct bytes words[] = { { "ZSCORE", 6 }, { key, size + record->key.size }, { id, RUN_ID_LENGTH } };
-    return store_command(store, shard, 3, words, &reply) != 0 || reply->type == REDIS_REPLY_STRING;
+    int status = store_command(store, shard, COUNT_OF(words), words, &reply);
+    free((void *)(uintptr_t)list.data);
+    return status != 0 || reply->type == REDIS_REPLY_STRING;
 }
 
 /* Asked again, since it may have moved on. */

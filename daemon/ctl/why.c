@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The one reason why a run is not moving, from the lists that the scripts decide by. */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "ctl/command.h"
 #include "ctl/find.h"
 #include "redis/keys.h"
@@ -110,7 +111,7 @@ static int head_of(struct redis_store *store, const struct run_view *view, char 
     if (record->key.size > 0)
         memcpy(field + function_size, record->key.data, record->key.size);
     const struct bytes words[] = { { "HGET", 4 }, { key, strlen(key) }, { field, function_size + record->key.size } };
-    int status = store_command(store, shard, 3, words, &reply);
+    int status = store_command(store, shard, COUNT_OF(words), words, &reply);
     ret_id[0] = '\0';
     if (status == 0 && reply->type == REDIS_REPLY_STRING && reply->len == RUN_ID_LENGTH)
         memcpy(ret_id, reply->str, RUN_ID_LENGTH + 1);
@@ -121,16 +122,12 @@ static int rank_behind(struct redis_store *store, const struct run_view *view, i
 {
     const struct record *record = &view->run->record;
     int shard = store_shard_of(store, view->run->id);
-    AUTO_FREE char *list = keys_format(store_prefix(store, shard), "behind:%s:%d:%s:", record->topic, (int)record->partition, record->function);
-    size_t list_size = strlen(list);
-    AUTO_FREE char *key = xmalloc(list_size + record->key.size + 1);
+    struct bytes list = keys_behind(store_prefix(store, shard), record->topic, record->partition, record->function, record->key);
+    const struct bytes words[] = { { "ZRANK", 5 }, list, { view->run->id, RUN_ID_LENGTH } };
     AUTO_REPLY reply = NULL;
 
-    memcpy(key, list, list_size);
-    if (record->key.size > 0)
-        memcpy(key + list_size, record->key.data, record->key.size);
-    const struct bytes words[] = { { "ZRANK", 5 }, { key, list_size + record->key.size }, { view->run->id, RUN_ID_LENGTH } };
-    int status = store_command(store, shard, 3, words, &reply);
+    int status = store_command(store, shard, COUNT_OF(words), words, &reply);
+    free((void *)(uintptr_t)list.data);
     *ret_rank = status == 0 && reply->type == REDIS_REPLY_INTEGER ? reply->integer : -1;
     return status;
 }

@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/memory.h"
 
@@ -19,6 +20,17 @@ char *keys_format(const char *shard_prefix, const char *format, ...)
     AUTO_FREE char *name = xvasprintf(format, arguments);
     va_end(arguments);
     return xasprintf("%s%s", shard_prefix, name);
+}
+
+struct bytes keys_behind(const char *shard_prefix, const char *topic, int32_t partition, const char *function, struct bytes key)
+{
+    char *name = keys_format(shard_prefix, "behind:%s:%d:%s:", topic, (int)partition, function);
+    size_t size = strlen(name);
+
+    name = xrealloc(name, size + key.size + 1);
+    if (key.size > 0)
+        memcpy(name + size, key.data, key.size);
+    return (struct bytes){ name, size + key.size };
 }
 
 void keys_worker(const struct incarnation *worker, char ret_hex[KEYS_WORKER_SIZE])

@@ -30,6 +30,9 @@
 #ifndef STEPD_REDIS_KEYS_H
 #define STEPD_REDIS_KEYS_H
 
+#include <stdint.h>
+
+#include "base/bytes.h"
 #include "core/run.h"
 
 #define KEYS_WORKER_SIZE 33
@@ -38,6 +41,8 @@
 char *keys_shard_prefix(const char *prefix, int shard);
 /* The caller frees. */
 char *keys_format(const char *shard_prefix, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* `behind:…`, which ends with any bytes; the caller frees what it points to. */
+struct bytes keys_behind(const char *shard_prefix, const char *topic, int32_t partition, const char *function, struct bytes key);
 void keys_worker(const struct incarnation *worker, char ret_hex[KEYS_WORKER_SIZE]);
 
 #endif
