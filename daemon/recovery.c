@@ -4,14 +4,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/pulse.h"
-#include "core/attempts.h"
 #include "core/steps.h"
 #include "redis/keys.h"
 #include "redis/runs.h"

@@ -41,10 +41,3 @@ void histogram_read(const struct histogram *histogram, struct histogram_counts *
         counts->buckets[i] += atomic_load_explicit(&histogram->buckets[i], memory_order_relaxed);
     counts->sum += atomic_load_explicit(&histogram->sum, memory_order_relaxed);
 }
-
-void histogram_counts_add(struct histogram_counts *counts, const struct histogram_counts *more)
-{
-    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
-        counts->buckets[i] += more->buckets[i];
-    counts->sum += more->sum;
-}

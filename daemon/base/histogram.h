@@ -26,6 +26,5 @@ struct histogram_counts {
 void histogram_add(struct histogram *histogram, double value);
 /* Any thread: adds what it holds to `counts`. */
 void histogram_read(const struct histogram *histogram, struct histogram_counts *counts);
-void histogram_counts_add(struct histogram_counts *counts, const struct histogram_counts *more);
 
 #endif

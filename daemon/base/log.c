@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <systemd/sd-journal.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,8 +25,8 @@ static struct {
     struct log_site *_Atomic sites; /* that were held back at least once */
 } the_log = { .level = LOG_LEVEL_INFO, .format = LOG_FORMAT_AUTO };
 
-static const char *const level_names[] = { "error", "warn", "info", "debug" };
-static const char *const format_names[] = { "auto", "text", "json", "journal", "dev" };
+const char *const LOG_LEVEL_NAMES[] = { "error", "warn", "info", "debug", NULL };
+const char *const LOG_FORMAT_NAMES[] = { "auto", "text", "json", "journal", "dev", NULL };
 
 #define RESET "\033[0m"
 #define DIM "\033[2m"
@@ -37,35 +36,6 @@ static const char *const format_names[] = { "auto", "text", "json", "journal", "
 #define CYAN "\033[36m"
 
 /* ---- settings --------------------------------------------------------------------------------- */
-
-static int name_find(const char *const *names, size_t count, const char *name)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(names[i], name) == 0)
-            return (int)i;
-    }
-    return -EINVAL;
-}
-
-int log_level_parse(const char *name, enum log_level *ret_level)
-{
-    int found = name_find(level_names, COUNT_OF(level_names), name);
-
-    if (found < 0)
-        return found;
-    *ret_level = (enum log_level)found;
-    return 0;
-}
-
-int log_format_parse(const char *name, enum log_format *ret_format)
-{
-    int found = name_find(format_names, COUNT_OF(format_names), name);
-
-    if (found < 0)
-        return found;
-    *ret_format = (enum log_format)found;
-    return 0;
-}
 
 /* systemd sets JOURNAL_STREAM=DEVICE:INODE of the stream it gave us; a redirected child inherits the
  * variable, but not the stream. */
@@ -194,7 +164,7 @@ static void print_text(FILE *line, bool has_colour, enum log_level level, int64_
 
     (void)strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", gmtime_r(&seconds, &utc));
     (void)fprintf(line, "%s%s.%03dZ%s %s%-5s%s ", has_colour ? DIM : "", stamp, (int)(wall_ms % 1000),
-                  has_colour ? RESET : "", has_colour ? colours[level] : "", level_names[level], has_colour ? RESET : "");
+                  has_colour ? RESET : "", has_colour ? colours[level] : "", LOG_LEVEL_NAMES[level], has_colour ? RESET : "");
     print_clean(line, text);
     if (fields == NULL)
         return;
@@ -255,7 +225,7 @@ static void print_json(FILE *line, enum log_level level, int64_t wall_ms, const 
     size_t length = strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", gmtime_r(&seconds, &utc));
     (void)snprintf(stamp + length, sizeof(stamp) - length, ".%03dZ", (int)(wall_ms % 1000));
     object_add_string(object, "time", stamp);
-    object_add_string(object, "level", level_names[level]);
+    object_add_string(object, "level", LOG_LEVEL_NAMES[level]);
     object_add_string(object, "message", text);
     if (fields != NULL) {
         object_add_string(object, "function", fields->function);

@@ -24,6 +24,10 @@ enum log_format {
     LOG_FORMAT_DEV,     /* the live log of `stepd dev`: a line for each attempt, made to be watched */
 };
 
+/* Their names, in the order of the enums; ended by NULL. */
+extern const char *const LOG_LEVEL_NAMES[];
+extern const char *const LOG_FORMAT_NAMES[];
+
 /* What a line is about. NULL, and -1 for numbers: absent. partition and offset go with topic. */
 struct log_fields {
     const char *run_id;
@@ -47,9 +51,6 @@ void log_close(void);
 bool log_has_level(enum log_level level);
 /* Any thread, at any time. */
 void log_set_level(enum log_level level);
-/* 0, or -EINVAL. */
-int log_level_parse(const char *name, enum log_level *ret_level) MUST_CHECK;
-int log_format_parse(const char *name, enum log_format *ret_format) MUST_CHECK;
 /* "250 ms", "15 s", "1.5 s", "2 m 30 s", "3 h": for people. */
 #define LOG_DURATION_SIZE 32
 char *log_duration(int64_t duration_ms, char ret_text[LOG_DURATION_SIZE]);

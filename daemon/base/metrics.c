@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <stddef.h>
 
 void metrics_family(struct metrics_page *page, enum metric_kind kind, const char *name, const char *help)
 {

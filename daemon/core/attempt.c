@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/attempt.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <string.h>
 

@@ -2,7 +2,6 @@
 #include "core/attempts.h"
 
 #include <limits.h>
-#include <string.h>
 
 #include "core/failure.h"
 #include "core/packed.h"

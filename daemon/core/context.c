@@ -9,7 +9,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/memory.h"
 #include "base/pulse.h"
 #include "core/failure.h"
 #include "core/http_date.h"

@@ -7,7 +7,6 @@
 #include "core/base64.h"
 #include "core/event_format.h"
 #include "core/http_date.h"
-#include "core/json.h"
 #include "core/utf8.h"
 
 /* *ret_text stays as it is where the header is absent or null. */

@@ -2,7 +2,6 @@
 #include "core/members.h"
 
 #include <errno.h>
-#include <stdint.h>
 #include <string.h>
 
 #include "core/packed.h"

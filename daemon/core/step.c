@@ -4,7 +4,6 @@
  * recorded before the function goes on. Each call first takes the function off the clock: from there
  * on the watch keeps away, and whoever finds the attempt abandoned touches nothing of it.
  */
-#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
@@ -12,7 +11,6 @@
 #include <stepd/stepd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "core/attempts.h"
 #include "core/beside.h"
 #include "core/context.h"

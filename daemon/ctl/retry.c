@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "ctl/command.h"
 #include "ctl/find.h"
-#include "view/json_out.h"
 #include "view/run_view.h"
 
 #define ALL_MOST 10000000

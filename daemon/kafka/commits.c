@@ -3,10 +3,8 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 #include <xxhash.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 

@@ -6,7 +6,6 @@
  */
 #include "kafka/producer.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/array.h"
+#include "base/log.h"
 
 #define ANY_MS ((int64_t)3650 * 86400 * 1000)
 
@@ -13,8 +14,6 @@ _Static_assert(sizeof(enum history_kept) == sizeof(int) && sizeof(enum log_level
                "KEY_NAME writes an int");
 
 static const char *const history_names[] = { "none", "failures", "all", NULL };
-static const char *const level_names[] = { "error", "warn", "info", "debug", NULL };
-static const char *const format_names[] = { "auto", "text", "json", "journal", "dev", NULL };
 static const char *const ordering_names[] = { "unordered", "by_key", NULL };
 
 #define AT(field) offsetof(struct config, field)
@@ -61,8 +60,8 @@ static const struct config_key inngest_keys[] = {
     { "calls", KEY_INT, AT(inngest.calls), NOT_TOLD, 1, 100000, NULL },
 };
 static const struct config_key log_keys[] = {
-    { "level", KEY_NAME, AT(log.level), NOT_TOLD, 0, 0, level_names },
-    { "format", KEY_NAME, AT(log.format), NOT_TOLD, 0, 0, format_names },
+    { "level", KEY_NAME, AT(log.level), NOT_TOLD, 0, 0, LOG_LEVEL_NAMES },
+    { "format", KEY_NAME, AT(log.format), NOT_TOLD, 0, 0, LOG_FORMAT_NAMES },
 };
 static const struct config_key top_keys[] = {
     { "kafka", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },

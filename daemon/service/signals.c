@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,15 +37,6 @@ void signals_block(void)
     signal_set_fill(&set);
     (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
-}
-
-void signals_unblock(void)
-{
-    sigset_t set;
-
-    signal_set_fill(&set);
-    (void)signal(SIGPIPE, SIG_DFL);
-    (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 struct stopper {

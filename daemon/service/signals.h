@@ -24,7 +24,5 @@ void signals_block(void);
 int signals_start(const struct signal_actions *actions, struct signals **ret_signals, struct error *ret_error) MUST_CHECK;
 /* NULL is fine. */
 void signals_stop(struct signals *signals);
-/* In a child between fork and exec: as they were before signals_block(). */
-void signals_unblock(void);
 
 #endif

@@ -8,7 +8,6 @@
 
 #include "base/array.h"
 #include "base/clock.h"
-#include "base/error.h"
 #include "core/attempt.h"
 #include "core/attempts.h"
 #include "core/steps.h"

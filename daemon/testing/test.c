@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "modules/module_file.h"
 #include "modules/options.h"
 #include "service/config_faults.h"
 

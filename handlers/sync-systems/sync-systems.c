@@ -5,7 +5,6 @@
  * Shows: two steps with the data in between, a step with a policy of its own, results that are read
  * back from a checkpoint, and an event that the function sends to itself when there is more.
  */
-#include <errno.h>
 #include <sqlite3.h>
 #include <stdint.h>
 #include <string.h>
