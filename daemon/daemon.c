@@ -259,10 +259,20 @@ static int start_dispatch(struct daemon *daemon, struct error *ret_error)
     return dispatch_start(daemon->dispatch, ret_error);
 }
 
+static bool may_take_over(void *context)
+{
+    return recovery_is_done(((struct daemon *)context)->recovery);
+}
+
 static int start_timers(struct daemon *daemon, struct error *ret_error)
 {
     const struct timers_settings settings = {
-        .store = daemon->store, .dispatch = daemon->dispatch, .find_function = find_function, .count = count, .context = daemon,
+        .store = daemon->store,
+        .dispatch = daemon->dispatch,
+        .find_function = find_function,
+        .count = count,
+        .may_take_over = may_take_over,
+        .context = daemon,
     };
 
     daemon->timers = timers_create(&settings);

@@ -214,6 +214,14 @@ bool recovery_wait(struct recovery *recovery)
     return is_told;
 }
 
+bool recovery_is_done(struct recovery *recovery)
+{
+    (void)pthread_mutex_lock(&recovery->lock);
+    bool is_done = recovery->is_done;
+    (void)pthread_mutex_unlock(&recovery->lock);
+    return is_done;
+}
+
 void recovery_destroy(struct recovery *recovery)
 {
     if (recovery == NULL)

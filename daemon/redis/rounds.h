@@ -25,7 +25,8 @@ struct rounds_common {
     struct dispatch *dispatch;
     const struct function *(*find_function)(void *context, const char *id);
     void (*count)(void *context, struct worker_counts *ret_counts);
-    void *context;                      /* of both */
+    bool (*may_take_over)(void *context);
+    void *context;                      /* of all three */
     /* Any thread: the answer to what was asked is here; rounds_hear() it. */
     void (*answered)(void *context, struct rounds *rounds);
     void *answered_context;

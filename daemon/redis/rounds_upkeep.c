@@ -8,6 +8,7 @@
 #include "base/log.h"
 
 #define REAP_EVERY_MS 1000
+#define NOT_YET_MS 100
 #define FORGET_EVERY_MS 1000
 
 /* ---- what dead workers left --------------------------------------------------------------------- */
@@ -19,8 +20,10 @@ static int64_t in_peace(const struct rounds *rounds, int64_t when_ms)
 
 static int64_t reap_when(struct rounds *rounds, int64_t now_ms)
 {
-    (void)now_ms;
-    return in_peace(rounds, rounds->next_reap_ms);
+    const struct rounds_common *common = rounds->common;
+    bool may_take_over = common->may_take_over == NULL || common->may_take_over(common->context);
+
+    return may_take_over ? in_peace(rounds, rounds->next_reap_ms) : now_ms + NOT_YET_MS;
 }
 
 /* When it is asked: it says nothing of who was quiet while Redis was away. */

@@ -94,6 +94,7 @@ struct timers *timers_create(const struct timers_settings *settings)
         .dispatch = settings->dispatch,
         .find_function = settings->find_function,
         .count = settings->count,
+        .may_take_over = settings->may_take_over,
         .context = settings->context,
         .answered = on_answered,
         .answered_context = timers,

@@ -6,6 +6,7 @@
 #ifndef STEPD_REDIS_TIMERS_H
 #define STEPD_REDIS_TIMERS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -24,6 +25,8 @@ struct timers_settings {
     const struct function *(*find_function)(void *context, const char *id);
     /* Timer thread. */
     void (*count)(void *context, struct worker_counts *ret_counts);
+    /* Timer thread: whether runs of workers that died may go on here. NULL: always. */
+    bool (*may_take_over)(void *context);
     void *context;
 };
 

@@ -28,7 +28,8 @@ static struct redis_fixture redis;
 static struct timers *timers;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct pushed pushed[PUSHED_MAX];
-static atomic_int pushed_count, free_workers, watched, cancelled_all;
+static atomic_int pushed_count, free_workers, watched, cancelled_all, asked_to_take_over;
+static atomic_bool may_not_take_over;
 static char cancelled[RUN_ID_LENGTH + 1];
 static struct function known = { .id = "f", .event = "app/x" };
 static struct worker_counts counts;
@@ -82,6 +83,13 @@ static void count(void *context, struct worker_counts *ret_counts)
     *ret_counts = counts;
 }
 
+static bool may_take_over(void *context)
+{
+    (void)context;
+    asked_to_take_over++;
+    return !may_not_take_over;
+}
+
 static struct timers_counts counts_now(void)
 {
     struct timers_counts now;
@@ -103,7 +111,8 @@ static void start_timers(void)
 {
     struct error error = { 0 };
 
-    timers = timers_create(&(struct timers_settings){ .store = redis.store, .find_function = find_function, .count = count });
+    timers = timers_create(&(struct timers_settings){
+        .store = redis.store, .find_function = find_function, .count = count, .may_take_over = may_take_over });
     cr_assert_eq(timers_start(timers, &error), 0, "%s", error.text);
 }
 
@@ -257,25 +266,46 @@ Test(timers, what_stands_in_the_place_of_a_record_or_of_checkpoints_holds_up_no_
     cr_assert_str_eq(redis_says(redis.store, "ZRANGE t{0}:owned:%s 0 -1", worker_hex()), good.run.id.text);
 }
 
-Test(timers, runs_of_a_dead_worker_go_on_here)
+/* With a run of its own, in phase FAILING. */
+static void let_a_worker_die(struct sample *sample)
 {
     struct store_settings settings = redis_fixture_settings(&redis);
-    struct sample sample;
+    struct transition failing = { .kind = TRANSITION_PHASE, .phase = RUN_FAILING, .attempt = 4 };
     struct transition_reply reply;
-    sample_init(&sample, 1);
+
     settings.lease_ms = 50;
     struct redis_store *other = redis_fixture_open_with(&settings);
     struct store *port = store_port(other);
-    struct transition failing = { .kind = TRANSITION_PHASE, .phase = RUN_FAILING, .attempt = 4 };
-
-    cr_assert_eq(port->ops->advance(port, &sample.run, &failing, &reply), 0);
+    cr_assert_eq(port->ops->advance(port, &sample->run, &failing, &reply), 0);
     cr_assert_eq(reply.answer, STORE_OK);
     store_destroy(other);
+}
+
+Test(timers, runs_of_a_dead_worker_go_on_here)
+{
+    struct sample sample;
+
+    sample_init(&sample, 1);
+    let_a_worker_die(&sample);
     cr_assert(becomes(&pushed_count, 1));
     cr_assert_eq(counts_now().taken_over, 1);
     cr_assert_eq(pushed[0].run.takeovers, 1);
     cr_assert_eq(pushed[0].run.attempt, 4, "a takeover is no attempt");
     cr_assert_eq(pushed[0].run.phase, RUN_FAILING);
+}
+
+Test(timers, runs_of_a_dead_worker_stay_where_they_are_until_they_may_be_taken_over)
+{
+    struct sample sample;
+
+    may_not_take_over = true;
+    sample_init(&sample, 1);
+    let_a_worker_die(&sample);
+    int asked = asked_to_take_over;
+    cr_assert(comes_to(&asked_to_take_over, asked + 20));
+    cr_assert_eq(pushed_count, 0);
+    may_not_take_over = false;
+    cr_assert(becomes(&pushed_count, 1));
 }
 
 Test(timers, tells_how_many_runs_wait_and_how_late_they_are_claimed)
