@@ -12,8 +12,12 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/pulse.h"
+
+/* Who signals a process and its group too (timeout(1), pkill(1) and `stepd dev` together) means one stop. */
+#define ECHO_MS 500
 
 struct signals {
     pthread_t thread;
@@ -57,6 +61,7 @@ static void *signals_run(void *argument)
 {
     struct signals *signals = argument;
     struct stopper stopper = { .signals = signals };
+    int64_t told_ms = 0;
     struct pollfd watched[] = {
         { .fd = signals->signal_fd, .events = POLLIN },
         { .fd = signals->end_fd, .events = POLLIN },
@@ -78,6 +83,8 @@ static void *signals_run(void *argument)
                 signals->actions.reload(signals->actions.context);
             continue;
         }
+        if (stopper.name != NULL && clock_monotonic_ms() - told_ms < ECHO_MS)
+            continue;
         if (stopper.name != NULL) {
             log_error("told to stop twice: ending at once, what was running is done again at the next start");
             log_close();
@@ -85,6 +92,7 @@ static void *signals_run(void *argument)
         }
         /* On a thread of its own, so that a second signal is seen while it waits. */
         stopper.name = info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT";
+        told_ms = clock_monotonic_ms();
         if (pthread_create(&stopper.thread, NULL, stopper_run, &stopper) != 0)
             abort();
     }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The process's signals, taken by one thread; no handler runs anywhere. SIGTERM and SIGINT ask for a
- * stop, once; the second ends the process at once, as if it had crashed. SIGHUP asks for the config to
- * be read again, until a stop was asked for. SIGPIPE is ignored.
+ * stop, once; a second one, half a second later or more, ends the process at once, as if it had
+ * crashed. SIGHUP asks for the config to be read again, until a stop was asked for. SIGPIPE is ignored.
  */
 #ifndef STEPD_SERVICE_SIGNALS_H
 #define STEPD_SERVICE_SIGNALS_H

@@ -87,6 +87,21 @@ Test(signals, do_not_reload_while_they_stop)
     cr_assert_neq(sem_trywait(&reloaded), 0);
 }
 
+Test(signals, stop_once_when_process_and_group_are_told)
+{
+    struct signals *signals = NULL;
+    struct error error;
+
+    cr_assert_eq(signals_start(&actions, &signals, &error), 0);
+    (void)kill(getpid(), SIGINT);
+    (void)kill(getpid(), SIGTERM); /* as a second one it would end this process */
+    cr_assert_eq(wait_for(&told), 0);
+    for (sigset_t pending; sigpending(&pending) == 0 && sigismember(&pending, SIGTERM) == 1;)
+        (void)usleep(1000);
+    signals_stop(signals);
+    cr_assert_neq(sem_trywait(&told), 0);
+}
+
 static void stop_for_ever(void *context, const char *signal_name)
 {
     stop(context, signal_name);
@@ -107,6 +122,7 @@ Test(signals, end_at_once_when_told_twice)
             _exit(1);
         (void)kill(getpid(), SIGINT);
         (void)sem_wait(&told);
+        (void)usleep(600 * 1000);
         (void)kill(getpid(), SIGINT);
         (void)sleep(60);
         _exit(2);
