@@ -17,6 +17,8 @@ int address_split(const char *address, char **ret_host, char **ret_port, struct 
         return error_set(ret_error, EINVAL, "'%s' is not host:port", address);
     if (parse_int(colon + 1, &port) != 0 || port < 0 || port > 65535)
         return error_set(ret_error, EINVAL, "'%s' has no port from 0 to 65535", address);
+    if (colon == address + 1 && address[0] == '*')
+        return error_set(ret_error, EINVAL, "'%s': all addresses are 0.0.0.0, or [::]", address);
     bool has_brackets = address[0] == '[' && colon[-1] == ']';
     size_t length = (size_t)(colon - address);
     if (!has_brackets && memchr(address, ':', length) != NULL)

@@ -15,6 +15,7 @@ Test(address, knows_what_is_one)
     cr_assert_neq(address_check("127.0.0.1:99999", &error), 0);
     cr_assert_neq(address_check("127.0.0.1:", &error), 0);
     cr_assert_neq(address_check("::1:80", &error), 0);
+    cr_assert_neq(address_check("*:8288", &error), 0); /* getaddrinfo() takes it for the loopback's */
 }
 
 Test(address, falls_apart_into_host_and_port)
