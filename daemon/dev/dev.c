@@ -260,6 +260,8 @@ static int launch_daemon(struct dev *dev, struct error *ret_error)
 
 static void print_banner(const struct dev *dev)
 {
+    AUTO_FREE char *where = dev->options.data_dir == NULL ? xstrdup("--dev") : xasprintf("--config '%s'", dev->config_path);
+
     (void)printf("stepd dev: all of stepd on this machine, with its data in %s; Ctrl-C ends it\n",
                  dev->folder);
     if (dev->broker != NULL)
@@ -275,7 +277,7 @@ static void print_banner(const struct dev *dev)
                      ? "private, its data is kept; --redis URL uses another instead"
                      : "yours");
     (void)printf("  Page   http://%s\n", dev->http);
-    (void)printf("  Try    stepctl --config '%s' send app/hello '{\"name\":\"Ada\"}'\n", dev->config_path);
+    (void)printf("  Try    stepctl %s functions, then stepctl %s send EVENT '{\"name\": \"Ada\"}'\n", where, where);
     (void)fflush(stdout);
 }
 
