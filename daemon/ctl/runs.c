@@ -100,8 +100,8 @@ const struct command COMMAND_RUNS = {
     .arguments = "[--status S] [--function F] [--limit N]",
     .summary = "the newest runs",
     .help = "Lists runs, newest first: those that wait, those that a daemon holds, and of the finished ones what\n"
-            "`history` keeps. A run that finished at its first attempt, or is in it, never needed Redis: it is listed\n"
-            "only with `history: all`.\n\n"
+            "`history` keeps. Redis knows a run from its first checkpoint, sleep or failure on: before that none is\n"
+            "listed, and one that finished without only with `history: all`.\n\n"
             "  stepctl runs\n"
             "  stepctl runs --status failed --function user-weekly-digest\n"
             "  stepctl --json runs --limit 1000 | jq -r '.[] | select(.attempt > 2) | .id'",
