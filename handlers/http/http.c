@@ -91,10 +91,16 @@ static bool is_method(const char *text)
     return is_token(text) && strpbrk(text, "abcdefghijklmnopqrstuvwxyz") == NULL && strcmp(text, "HEAD") != 0;
 }
 
+/* Says where the body ends: another value would have its rest taken for the next request. */
+static bool is_framing(const char *name)
+{
+    return strcasecmp(name, "content-length") == 0 || strcasecmp(name, "transfer-encoding") == 0;
+}
+
 static const char *headers_find_wrong(const char *const *headers)
 {
     for (; *headers != NULL; headers += 2) {
-        if (!is_token(headers[0]) || strpbrk(headers[1], "\r\n") != NULL)
+        if (!is_token(headers[0]) || is_framing(headers[0]) || strpbrk(headers[1], "\r\n") != NULL)
             return headers[0];
     }
     return NULL;

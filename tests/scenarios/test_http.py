@@ -324,6 +324,7 @@ functions:
   g: {{use: http, event: e, url: "http://x", method: "GET /"}}
   h: {{use: http, event: e, url: "http://x", method: put}}
   i: {{use: http, event: e, url: "http://x", method: HEAD}}
+  j: {{use: http, event: e, url: "http://x", headers: {{Content-Length: 5}}}}
 """)
     done = subprocess.run([BUILD / "bin/stepd", "--check", "--config", config], capture_output=True, text=True)
     said = done.stderr + done.stdout
@@ -331,7 +332,8 @@ functions:
     for wanted in (r":5:.*\[function a\] 'url' must be", r":6:.*\[function b\] 'secret' must be", r":7:.*\[function c\] 'retry_on' .*'5x'",
                    r":8:.*\[function d\] 'headers' has 'a b'", r":9:.*\[function e\] 'body' must be .*'xml'",
                    r":10:.*\[function f\] needs option 'url'", r":11:.*\[function g\] 'method' .*'GET /'",
-                   r":12:.*\[function h\] 'method' .*'put'", r":13:.*\[function i\] 'method' .*'HEAD'"):
+                   r":12:.*\[function h\] 'method' .*'put'", r":13:.*\[function i\] 'method' .*'HEAD'",
+                   r":14:.*\[function j\] 'headers' has 'Content-Length'"):
         assert re.search(wanted, said), said
     assert "t0psecret" not in said
 
