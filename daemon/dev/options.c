@@ -26,7 +26,7 @@ static const char HELP[] =
     "  --data DIR            where to keep things (${XDG_STATE_HOME:-~/.local/state}/stepd/dev)\n"
     "  --kafka-port N        the broker's port (9092); 0 takes any free one, here and below\n"
     "  --redis-port N        the Redis server's port (6390)\n"
-    "  --http-port N         the daemon's port for /metrics, /healthz and /readyz (8288)\n"
+    "  --http-port N         the port of the page, /metrics, /healthz and /readyz (8288)\n"
     "  --kafka HOST:PORT     use this broker; the embedded one forgets its events when it stops,\n"
     "                        and keeps about 5 MB or 100,000 messages a partition\n"
     "  --redis URL           use this Redis, as in redis://localhost:6379/0\n"
