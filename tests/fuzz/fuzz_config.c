@@ -7,6 +7,14 @@
 #include "service/config.h"
 #include "service/config_faults.h"
 
+/* libfyaml 0.7.12 forgets a text of some documents that are not YAML. */
+const char *__lsan_default_suppressions(void);
+
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libfyaml.so";
+}
+
 static void print(const struct config_faults *faults)
 {
     char *said = NULL;
