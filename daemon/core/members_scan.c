@@ -9,9 +9,10 @@
 #include "core/utf8.h"
 #include "core/yajl_run.h"
 
-#define EACH UINT64_C(0x0101010101010101)
-#define HIGH_BITS UINT64_C(0x8080808080808080)
 #define NUMBER_MAX 64 /* characters; longer ones are for json_number() and its doubles to judge */
+
+/* Characters that are looked at together. */
+typedef signed char chunk __attribute__((vector_size(16)));
 
 struct scan {
     const char *at;
@@ -44,31 +45,40 @@ static bool skip_sign(struct scan *scan, char sign)
 
 /* ---- strings, numbers, words ----------------------------------------------------------------------- */
 
-/* How many of eight bytes come before the first quote, backslash or control character: Mycroft's test for a
- * zero byte, which may be wrong only of bytes behind the first one that it finds. */
-static size_t plain_among(const char *bytes)
+/* How many of a chunk's characters come before the first that is a quote, a backslash, a control character, or
+ * outside of ASCII: those are negative. */
+static size_t plain_among(const char *text)
 {
-    uint64_t eight;
+    union {
+        chunk each;
+        uint64_t halves[sizeof(chunk) / sizeof(uint64_t)];
+    } found;
+    chunk characters;
 
-    memcpy(&eight, bytes, sizeof(eight));
-    eight = le64toh(eight);
-    uint64_t quotes = eight ^ EACH * '"';
-    uint64_t slashes = eight ^ EACH * '\\';
-    uint64_t found = (((quotes - EACH) & ~quotes) | ((slashes - EACH) & ~slashes) | ((eight - EACH * 0x20) & ~eight)) & HIGH_BITS;
-
-    return found == 0 ? sizeof(eight) : (size_t)__builtin_ctzll(found) / 8;
+    memcpy(&characters, text, sizeof(characters));
+    found.each = (characters < ' ') | (characters == '"') | (characters == '\\');
+    for (size_t i = 0; i < sizeof(chunk) / sizeof(uint64_t); i++) {
+        if (found.halves[i] != 0)
+            return i * sizeof(uint64_t) + (size_t)__builtin_ctzll(le64toh(found.halves[i])) / 8;
+    }
+    return sizeof(chunk);
 }
 
-/* To the first quote, backslash, control character, or the end. */
+static bool is_plain(char c)
+{
+    return (signed char)c >= ' ' && c != '"' && c != '\\';
+}
+
+/* To the first character that plain_among() stops at, or the end. */
 static const char *skip_plain(const char *at, const char *end)
 {
-    while (end - at >= (ptrdiff_t)sizeof(uint64_t)) {
+    while (end - at >= (ptrdiff_t)sizeof(chunk)) {
         size_t plain = plain_among(at);
         at += plain;
-        if (plain < sizeof(uint64_t))
+        if (plain < sizeof(chunk))
             return at;
     }
-    while (at < end && *at != '"' && *at != '\\' && (unsigned char)*at >= 0x20)
+    while (at < end && is_plain(*at))
         at++;
     return at;
 }
@@ -78,19 +88,36 @@ static bool is_simple_escape(char c)
     return c == '"' || c == '\\' || c == '/' || c == 'b' || c == 'f' || c == 'n' || c == 'r' || c == 't';
 }
 
+/* Stands on a character that is not plain and not the end; NULL: it may not stand in a string. */
+static const char *skip_special(const char *at, const char *end, bool *ret_has_escapes)
+{
+    if (*at == '\\') {
+        *ret_has_escapes = true;
+        return end - at >= 2 && is_simple_escape(at[1]) ? at + 2 : NULL;
+    }
+    while (at < end && (signed char)*at < 0) {
+        size_t size = utf8_character((const unsigned char *)at, (size_t)(end - at));
+        if (size == 0)
+            return NULL;
+        at += size;
+    }
+    return at;
+}
+
 /* Stands on the opening quote; then behind the closing one. */
 static bool skip_string(struct scan *scan, bool *ret_has_escapes)
 {
     const char *at = skip_plain(scan->at + 1, scan->end);
 
     *ret_has_escapes = false;
-    while (at < scan->end && *at == '\\') {
-        if (scan->end - at < 2 || !is_simple_escape(at[1]))
+    while (at < scan->end && *at != '"') {
+        const char *special = at;
+        at = skip_special(special, scan->end, ret_has_escapes);
+        if (at == NULL || at == special)
             return false;
-        *ret_has_escapes = true;
-        at = skip_plain(at + 2, scan->end);
+        at = skip_plain(at, scan->end);
     }
-    if (at == scan->end || *at != '"')
+    if (at == scan->end)
         return false;
     scan->at = at + 1;
     return true;
@@ -224,7 +251,7 @@ static bool find_member(struct scan *scan, struct member **ret_member)
         return false;
     size_t size = (size_t)(scan->at - 1 - key);
     struct member *member = scan->members;
-    while (member->key != NULL && (member->key_size != size || memcmp(member->key, key, size) != 0))
+    while (member->key != NULL && (member->key_size != size || member->key[0] != key[0] || memcmp(member->key, key, size) != 0))
         member++;
     *ret_member = member->key != NULL ? member : NULL;
     return true;
@@ -294,7 +321,7 @@ bool members_scan_json(struct bytes text, struct member *members)
 {
     struct scan scan = { .at = text.data, .members = members };
 
-    if (text.size == 0 || !utf8_is_valid(text.data, text.size))
+    if (text.size == 0)
         return false;
     scan.end = scan.at + text.size;
     if (scan_members(&scan))

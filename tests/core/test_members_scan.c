@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+static const char forty[] = "{[:,]} 0123456789 abcdefghijklmnopqrstuv";
+
 struct found {
     struct member name, data, ts, end;
 };
@@ -36,6 +38,31 @@ Test(members_scan, finds_members_among_others)
     expect_text(found.data.bytes, "{\"deep\":[[],{}]}");
     cr_assert_eq(found.data.value.type, MSGPACK_OBJECT_MAP);
     cr_assert_eq(found.ts.value.via.u64, 1700000000123);
+}
+
+/* Wherever in a string it stands, among characters that are looked at together. */
+Test(members_scan, sees_what_is_special_at_every_place)
+{
+    static const struct {
+        const char *text;
+        bool is_read;
+    } specials[] = {
+        { "\xc3\xa9", true }, { "\xe2\x82\xac", true }, { "\xf0\x9f\x98\x80\xc3\xa9", true }, { "\\n", true }, { "\x7f", true },
+        { "\xc3", false }, { "\x80", false }, { "\xff", false }, { "\xed\xa0\x80", false }, { "\x1f", false }, { "\\u0041", false },
+        { "\"", false },
+    };
+
+    for (size_t i = 0; i < sizeof(specials) / sizeof(specials[0]); i++) {
+        for (int before = 0; before < 40; before++) {
+            for (int after = 0; after < 40; after += 13) {
+                struct found found;
+                char text[160];
+                (void)snprintf(text, sizeof(text), "{\"name\":\"a\",\"x\":\"%.*s%s%.*s\"}", before, forty, specials[i].text, after, forty);
+                cr_assert_eq(scan(text, &found), specials[i].is_read, "%s", text);
+                cr_assert_eq(found.name.is_present, specials[i].is_read);
+            }
+        }
+    }
 }
 
 Test(members_scan, takes_the_last_of_two)
