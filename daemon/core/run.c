@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/run.h"
 
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -77,21 +78,31 @@ static unsigned placement_of(const struct function *function, const struct event
     return (unsigned)(identity_hash(&identity).high64 >> 48);
 }
 
-static void write_hex(char *text, uint64_t number, int digits)
+/* Eight digits at once: every four bits get a byte of their own, the first ones the highest. */
+static void write_hex(char text[static 8], uint32_t number)
 {
-    while (digits-- > 0) {
-        text[digits] = "0123456789abcdef"[number & 15];
-        number >>= 4;
-    }
+    const uint64_t each = UINT64_C(0x0101010101010101);
+    uint64_t digits = number;
+
+    digits = (digits | digits << 16) & UINT64_C(0x0000ffff0000ffff);
+    digits = (digits | digits << 8) & UINT64_C(0x00ff00ff00ff00ff);
+    digits = (digits | digits << 4) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+    uint64_t are_letters = (digits + each * 6) >> 4 & each;
+    digits = htobe64(digits + each * '0' + are_letters * ('a' - '9' - 1));
+    memcpy(text, &digits, sizeof(digits));
 }
 
+/* The placement's digits, then the hash without as many of its first. */
 static struct run_id written(unsigned placement, XXH128_hash_t hash)
 {
+    const int bits = RUN_PLACEMENT_DIGITS * 4;
+    uint64_t high = (uint64_t)placement << (64 - bits) | (hash.high64 & UINT64_MAX >> bits);
     struct run_id id;
 
-    write_hex(id.text, placement, RUN_PLACEMENT_DIGITS);
-    write_hex(id.text + RUN_PLACEMENT_DIGITS, hash.high64, 12);
-    write_hex(id.text + RUN_PLACEMENT_DIGITS + 12, hash.low64, 16);
+    write_hex(id.text, (uint32_t)(high >> 32));
+    write_hex(id.text + 8, (uint32_t)high);
+    write_hex(id.text + 16, (uint32_t)(hash.low64 >> 32));
+    write_hex(id.text + 24, (uint32_t)hash.low64);
     id.text[RUN_ID_LENGTH] = '\0';
     return id;
 }
