@@ -81,6 +81,7 @@ struct consumer {
     int64_t came_ms;                 /* a message came */
     int64_t watched_ms;
     uint64_t given_back_at;          /* events_consumed then */
+    int trims_left;
     int64_t backoff_us;
     bool must_tend;
     int64_t tended_ms;

@@ -11,7 +11,8 @@
 #define WATCH_MS 1000
 #define ASK_MS 5000              /* where partitions end */
 #define STALLED_MS 30000         /* lag, nothing in flight, and no move for that long */
-#define BURST_EVENTS 10000       /* so many leave enough free memory behind to give it back */
+#define BURST_EVENTS 10000       /* so many leave enough free memory behind to give it back, */
+#define TRIMS 5                  /* at this many looks: runs that the store has go a little later than their events */
 
 /* Until it does, its position is one of before. */
 static bool reads_as_told(const struct consumer *consumer, const struct partition *partition)
@@ -96,10 +97,14 @@ static void publish_views(struct consumer *consumer)
 static void give_back_memory(struct consumer *consumer)
 {
     loads_trim(&consumer->loads);
-    if (consumer->in_flight > 0 || consumer->counts.events_consumed - consumer->given_back_at < BURST_EVENTS)
-        return;
-    consumer->given_back_at = consumer->counts.events_consumed;
-    memory_give_back();
+    if (consumer->in_flight == 0 && consumer->counts.events_consumed - consumer->given_back_at >= BURST_EVENTS) {
+        consumer->given_back_at = consumer->counts.events_consumed;
+        consumer->trims_left = TRIMS;
+    }
+    if (consumer->trims_left > 0) {
+        consumer->trims_left--;
+        memory_give_back();
+    }
 }
 
 void stalls_watch(struct consumer *consumer)

@@ -195,14 +195,16 @@ def lateness_of_stepd(bench):
     timed = bench.fresh_topic()
     with Redis(bench.fresh("redis")) as redis:
         result = {}
+        with Daemon(bench, bench.fresh("stepd"), redis, timed, ["waits", "late"]) as daemon:
+            daemon.wait_ready()
+            time.sleep(1)
+            result["idle_mb"] = daemon.resident_mb()
+            daemon.stop()
         empty_bytes = redis.info("used_memory")
-        # Idle first, on a topic that has nothing; the waiting ones come from the filled one.
         with Daemon(bench, bench.fresh("stepd"), redis, timed, ["waits", "late"], topics=[timed, bench.topic_of(waiting)],
                     history="none") as daemon:
-            daemon.wait_ready()
-            result["idle_mb"] = daemon.resident_mb()
             daemon.wait_for(waiting)
-            time.sleep(3)
+            time.sleep(8)
             result["waiting_mb"] = daemon.resident_mb()
             result["bytes_a_run"] = (redis.info("used_memory") - empty_bytes) / waiting - 200
             before_s = redis.cpu_s() + daemon.cpu_s()
