@@ -14,6 +14,8 @@
 #include "core/packed.h"
 
 #define EVENT_NAME_MAX 1000
+#define ENVELOPED_MAX_DEPTH (DATA_MAX_DEPTH - 2) /* what stands inside an envelope can still be read */
+#define FAILED_EVENT "stepd/function.failed"
 #define OWN_HEADERS 9
 #define OWN_HEADER_PREFIX "stepd-"
 
@@ -228,8 +230,7 @@ int emit_event(struct stepd_ctx *ctx, const char *name, struct bytes data, struc
 
     if (name == NULL || name[0] == '\0' || strnlen(name, EVENT_NAME_MAX + 1) > EVENT_NAME_MAX)
         return error_set(ret_error, EINVAL, "an event's name has 1 to %d bytes", EVENT_NAME_MAX);
-    /* Two levels less: the event stands inside an envelope. */
-    if (data.size > 0 && packed_measure(data, DATA_MAX_DEPTH - 2, &size, ret_error) != 0)
+    if (data.size > 0 && packed_measure(data, ENVELOPED_MAX_DEPTH, &size, ret_error) != 0)
         return -EINVAL;
     if (size != data.size)
         return error_set(ret_error, EINVAL, "the event's data is more than one object");
@@ -237,24 +238,21 @@ int emit_event(struct stepd_ctx *ctx, const char *name, struct bytes data, struc
     return explain(publish_event(ctx, id, name, data), "the event", ret_error);
 }
 
-static void pack_event(msgpack_packer *packer, struct event *event)
+static void pack_event(msgpack_packer *packer, const struct event *event, const msgpack_object *event_data)
 {
-    struct error error;
-
-    /* A `.topic` function's may be no event at all: then its data is nil. */
-    (void)!event_decode(event, &error);
     msgpack_pack_map(packer, 4);
     pack_key(packer, "id");
     failure_pack_text(packer, event->view.id);
     pack_key(packer, "name");
     failure_pack_text(packer, event->view.name);
     pack_key(packer, "data");
-    msgpack_pack_object(packer, *event->view.data);
+    msgpack_pack_object(packer, *event_data);
     pack_key(packer, "ts");
     msgpack_pack_int64(packer, event->view.ts_ms);
 }
 
-static void pack_failed_data(msgpack_sbuffer *data, struct run *run, const struct failure *failure)
+static void pack_failed_data(msgpack_sbuffer *data, const struct run *run, const struct failure *failure,
+                             const msgpack_object *event_data)
 {
     msgpack_packer packer;
 
@@ -271,17 +269,36 @@ static void pack_failed_data(msgpack_sbuffer *data, struct run *run, const struc
     pack_key(&packer, "message");
     failure_pack_text(&packer, failure->message);
     pack_key(&packer, "event");
-    pack_event(&packer, run->event);
+    pack_event(&packer, run->event, event_data);
+}
+
+static bool is_too_deep(const msgpack_sbuffer *data)
+{
+    size_t size;
+
+    return packed_measure((struct bytes){ data->data, data->size }, ENVELOPED_MAX_DEPTH, &size, NULL) != 0;
 }
 
 int emit_failed_event(struct stepd_ctx *ctx, const struct failure *failure, struct error *ret_error)
 {
-    AUTO_FREE char *id = xasprintf("%s-failed", ctx->run->id.text);
+    const msgpack_object nil = { .type = MSGPACK_OBJECT_NIL };
+    struct event *event = ctx->run->event;
+    struct error error;
     msgpack_sbuffer data;
 
+    /* A `.topic` function's may be no event at all: then its data is nil. */
+    (void)!event_decode(event, &error);
+    /* Who takes these too, and fails of them, would never come to an end. */
+    if (strcmp(event->view.name, FAILED_EVENT) == 0)
+        return 0;
+    AUTO_FREE char *id = xasprintf("%s-failed", ctx->run->id.text);
     msgpack_sbuffer_init(&data);
-    pack_failed_data(&data, ctx->run, failure);
-    int status = publish_event(ctx, id, "stepd/function.failed", (struct bytes){ data.data, data.size });
+    pack_failed_data(&data, ctx->run, failure, event->view.data);
+    if (is_too_deep(&data)) {
+        msgpack_sbuffer_clear(&data);
+        pack_failed_data(&data, ctx->run, failure, &nil);
+    }
+    int status = publish_event(ctx, id, FAILED_EVENT, (struct bytes){ data.data, data.size });
     msgpack_sbuffer_destroy(&data);
-    return explain(status, "stepd/function.failed", ret_error);
+    return explain(status, FAILED_EVENT, ret_error);
 }

@@ -155,6 +155,7 @@ STEPD_MODULE(
         STEPD_FUNCTION(.id = "stepwise", .event = "user/*", .run = stepwise),
         STEPD_FUNCTION(.id = "once", .event = "once", .run = once),
         STEPD_FUNCTION(.id = "doomed", .event = "doomed", .run = doomed, .retries = 2),
+        STEPD_FUNCTION(.id = "doomed-too", .event = "stepd/*", .run = doomed, .retries = 0),
         STEPD_FUNCTION(.id = "fragile", .event = "fragile", .run = fragile),
         STEPD_FUNCTION(.id = "hangs", .event = "hangs", .run = hangs, .timeout_ms = 20),
         STEPD_FUNCTION(.id = "hangs-in-step", .event = "hangs-in-step", .run = hangs_in_step),
@@ -432,6 +433,26 @@ Test(testing, a_keys_runs_wait_for_each_other)
     cr_assert_eq(stepd_test_finish(second), STEPD_TEST_COMPLETED);
     cr_assert_eq(stepd_test_status(first), STEPD_TEST_COMPLETED);
     cr_assert_eq(stepd_test_attempt_at(second, 0)->at_ms, STEPD_TEST_BEGIN_MS + 50);
+}
+
+Test(testing, a_failure_of_who_is_told_of_failures_is_told_to_nobody)
+{
+    cr_assert_eq(stepd_test_finish(stepd_test_start(test, "doomed", NULL)), STEPD_TEST_FAILED);
+    cr_assert_eq(stepd_test_sent_count(test), 1);
+    cr_assert_eq(stepd_test_send(test, stepd_test_sent_at(test, 0)), 1);
+    cr_assert_eq(stepd_test_finish(stepd_test_run_at(test, 1)), STEPD_TEST_FAILED);
+    cr_assert_eq(stepd_test_sent_count(test), 1);
+    cr_assert_eq(stepd_test_letter_count(test), 2);
+}
+
+Test(testing, of_an_event_too_deep_to_be_told_its_data_is_left_out)
+{
+    const char *deep =
+        "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[7]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]";
+
+    cr_assert_eq(stepd_test_finish(stepd_test_start(test, "doomed", STEPD_TEST_EVENT(.data = deep))), STEPD_TEST_FAILED);
+    cr_assert_eq(stepd_test_send(test, stepd_test_sent_at(test, 0)), 1);
+    cr_assert_eq(stepd_test_letter_count(test), 1);
 }
 
 Test(testing, what_was_sent_can_be_given_again)
