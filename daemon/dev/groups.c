@@ -137,13 +137,20 @@ static int16_t check_member(const struct group *group, const struct member *memb
     return generation != group->generation ? ILLEGAL_GENERATION : OK;
 }
 
+static void refuse_sync(struct groups *groups, const struct group_request *request, int16_t code)
+{
+    const struct group none = { .reply = groups->reply };
+    struct waiting sync = { request->ticket, request->version };
+
+    group_answer_sync(&none, &sync, code, NULL);
+}
+
 static void handle_sync(struct groups *groups, const struct group_request *request,
                         struct wire_reader *body)
 {
     struct group *group = group_find(groups, wire_read_string(body));
     const int32_t generation = wire_read_i32(body);
     struct member *member = group_find_member(group, wire_read_string(body));
-    struct waiting sync = {request->ticket, request->version};
 
     if (request->version >= 3)
         (void)wire_read_string(body); /* instance id */
@@ -151,9 +158,10 @@ static void handle_sync(struct groups *groups, const struct group_request *reque
     if (code == OK && group->state == GROUP_JOINING)
         code = REBALANCE_IN_PROGRESS;
     if (code != OK) {
-        group_answer_sync(group, &sync, code, NULL);
+        refuse_sync(groups, request, code);
         return;
     }
+    struct waiting sync = { request->ticket, request->version };
     member->client = request->client;
     member->seen_ms = request->now_ms;
     if (member->sync.ticket != NULL)
