@@ -25,7 +25,7 @@ Test(signature, is_the_one_that_receivers_compute)
 
 Test(signature, the_prefix_may_be_missing)
 {
-    expect(SECRET + strlen("whsec_"), WANTED);
+    expect(&SECRET[strlen("whsec_")], WANTED);
 }
 
 Test(signature, two_secrets_sign_one_beside_the_other)
@@ -57,7 +57,7 @@ Test(signature, a_secret_that_is_none_is_known)
 {
     static const char *const WRONG[] = { "", " ", "whsec_", "whsec_c2hvcnQ=", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLjS", "secret",
                                          "whsec_MfKQ9r8GKYqr=wjUPD8ILPZIo2LaLjSw", SECRET " x", "whsec_\tfKQ9r8GKYqrTwjUPD8ILPZIo2LaLjSw",
-                                         "whsec_" "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLjSwMfKQ9r8GKYqrTwjUPD8ILPZIo2LaLjSwMfKQ9r8GKYqrTwjUPD8ILPZIo2Lj" };
+                                         "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLjSwMfKQ9r8GKYqrTwjUPD8ILPZIo2LaLjSwMfKQ9r8GKYqrTwjUPD8ILPZIo2Lj" };
 
     cr_assert(signature_secrets_are_valid(SECRET));
     cr_assert(signature_secrets_are_valid(SECRET " " OTHER));
