@@ -24,15 +24,11 @@
 
 static const char *const header_names[CALL_HEADERS] = { "X-Inngest-No-Retry", "Retry-After", "X-Inngest-Req-Version" };
 
-struct call_list {
-    struct call *first;
-    struct call *last;
-};
-
 struct courier {
     pthread_t thread;
     bool is_started;
-    int wake_fd;
+    int wake_fd;               /* constant, as is: */
+    int epoll_fd;
     pthread_mutex_t lock;
     struct call_list sent;     /* lock; what the thread has not seen */
     struct call *broken;       /* lock; to be broken off */
@@ -40,99 +36,14 @@ struct courier {
 
     /* The thread's alone. */
     CURLM *multi;
-    int epoll_fd;
     int64_t curl_due_ns;       /* when curl wants to be called without news */
     int limit;
     int under_way;
     struct call_list waiting;  /* for a place */
-    struct call *timers;       /* by due_ns */
+    struct call_list timers;   /* the soonest first */
     CURL *spare[SPARE_HANDLES];
     int spare_count;
 };
-
-/* ---- calls ------------------------------------------------------------------------------------------ */
-
-struct call *call_create(void (*done)(struct call *call), void *context)
-{
-    struct call *call = xcalloc(1, sizeof(*call));
-
-    call->done = done;
-    call->context = context;
-    msgpack_sbuffer_init(&call->body);
-    msgpack_sbuffer_init(&call->reply);
-    return call;
-}
-
-void call_destroy(struct call *call)
-{
-    if (call == NULL)
-        return;
-    for (size_t i = 0; i < CALL_HEADERS; i++)
-        free(call->values[i]);
-    curl_slist_free_all(call->headers);
-    msgpack_sbuffer_destroy(&call->body);
-    msgpack_sbuffer_destroy(&call->reply);
-    free(call->url);
-    free(call);
-}
-
-static void list_add(struct call_list *list, struct call *call)
-{
-    call->next = NULL;
-    if (list->first == NULL)
-        list->first = call;
-    else
-        list->last->next = call;
-    list->last = call;
-}
-
-static struct call *list_take(struct call_list *list)
-{
-    struct call *call = list->first;
-
-    if (call != NULL)
-        list->first = call->next;
-    return call;
-}
-
-/* False: it was not in there. */
-static bool list_remove(struct call_list *list, struct call *call)
-{
-    struct call *before = NULL;
-
-    for (struct call *item = list->first; item != NULL; before = item, item = item->next) {
-        if (item != call)
-            continue;
-        if (before == NULL)
-            list->first = call->next;
-        else
-            before->next = call->next;
-        if (list->last == call)
-            list->last = before;
-        return true;
-    }
-    return false;
-}
-
-static void add_timer(struct courier *courier, struct call *call)
-{
-    struct call **link = &courier->timers;
-
-    while (*link != NULL && (*link)->due_ns <= call->due_ns)
-        link = &(*link)->next;
-    call->next = *link;
-    *link = call;
-}
-
-static void remove_timer(struct courier *courier, struct call *call)
-{
-    struct call **link = &courier->timers;
-
-    while (*link != NULL && *link != call)
-        link = &(*link)->next;
-    if (*link != NULL)
-        *link = call->next;
-}
 
 /* ---- the end of a call ------------------------------------------------------------------------------ */
 
@@ -255,11 +166,11 @@ static void take_sent(struct courier *courier)
     struct call_list sent = courier->sent;
     courier->sent.first = NULL;
     (void)pthread_mutex_unlock(&courier->lock);
-    for (struct call *call = list_take(&sent); call != NULL; call = list_take(&sent)) {
+    for (struct call *call = call_list_take(&sent); call != NULL; call = call_list_take(&sent)) {
         if (call->url == NULL)
-            add_timer(courier, call);
+            call_list_add_due(&courier->timers, call);
         else
-            list_add(&courier->waiting, call);
+            call_list_add(&courier->waiting, call);
     }
 }
 
@@ -279,9 +190,9 @@ static void break_off(struct courier *courier, struct call *call)
     if (call->curl != NULL)
         take_off(courier, call);
     else if (call->url == NULL)
-        remove_timer(courier, call);
+        call_list_remove(&courier->timers, call);
     else
-        (void)list_remove(&courier->waiting, call);
+        call_list_remove(&courier->waiting, call);
     fail(courier, call, ECANCELED, "the call was broken off");
 }
 
@@ -289,11 +200,8 @@ static void end_timers(struct courier *courier)
 {
     int64_t now_ns = clock_monotonic_ns();
 
-    while (courier->timers != NULL && courier->timers->due_ns <= now_ns) {
-        struct call *call = courier->timers;
-        courier->timers = call->next;
-        give_back(courier, call);
-    }
+    while (courier->timers.first != NULL && courier->timers.first->due_ns <= now_ns)
+        give_back(courier, call_list_take(&courier->timers));
 }
 
 static void look_around(struct courier *courier)
@@ -305,7 +213,7 @@ static void look_around(struct courier *courier)
     }
     end_timers(courier);
     while (courier->under_way < courier->limit && courier->waiting.first != NULL)
-        go_out(courier, list_take(&courier->waiting));
+        go_out(courier, call_list_take(&courier->waiting));
 }
 
 /* ---- curl's sockets ---------------------------------------------------------------------------------- */
@@ -369,8 +277,8 @@ static int wait_ms(const struct courier *courier)
 {
     int64_t due_ns = courier->curl_due_ns;
 
-    if (courier->timers != NULL && courier->timers->due_ns < due_ns)
-        due_ns = courier->timers->due_ns;
+    if (courier->timers.first != NULL && courier->timers.first->due_ns < due_ns)
+        due_ns = courier->timers.first->due_ns;
     if (due_ns == NEVER)
         return ROUND_MS;
     int64_t left_ms = (due_ns - clock_monotonic_ns() + 999999) / 1000000;
@@ -424,7 +332,7 @@ static void wake(struct courier *courier)
 void courier_send(struct courier *courier, struct call *call)
 {
     (void)pthread_mutex_lock(&courier->lock);
-    list_add(&courier->sent, call);
+    call_list_add(&courier->sent, call);
     (void)pthread_mutex_unlock(&courier->lock);
     wake(courier);
 }
@@ -449,8 +357,8 @@ struct courier *courier_create(int limit)
         abort();
     courier->limit = limit;
     courier->curl_due_ns = NEVER;
-    courier->epoll_fd = -1;
-    courier->wake_fd = -1;
+    courier->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    courier->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     courier->multi = curl_multi_init();
     if (courier->multi == NULL)
         abort();
@@ -465,12 +373,9 @@ struct courier *courier_create(int limit)
 
 int courier_start(struct courier *courier, struct error *ret_error)
 {
-    struct epoll_event event = { .events = EPOLLIN };
+    struct epoll_event event = { .events = EPOLLIN, .data.fd = courier->wake_fd };
 
-    courier->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    courier->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    event.data.fd = courier->wake_fd;
-    if (courier->epoll_fd < 0 || courier->wake_fd < 0 || epoll_ctl(courier->epoll_fd, EPOLL_CTL_ADD, courier->wake_fd, &event) != 0)
+    if (epoll_ctl(courier->epoll_fd, EPOLL_CTL_ADD, courier->wake_fd, &event) != 0)
         return error_set(ret_error, errno, "calls to apps can't be watched: %s", strerror(errno));
     int failed = pthread_create(&courier->thread, NULL, run, courier);
     if (failed != 0)

@@ -34,7 +34,7 @@ def report(http, call, *names):
     body = {"steps": [op("StepRun", name, name) for name in names], **{key: ctx[key] for key in ("run_id", "fn_id", "qi_id", "request_id", "generation_id")}}
     request = urllib.request.Request(f"http://{http}/v1/checkpoint/{ctx['run_id']}/async", json.dumps(body).encode())
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             assert answer.read() == b""
             return answer.status
     except urllib.error.HTTPError as error:

@@ -5,9 +5,10 @@ import signal
 import threading
 
 from fake_app import error, report, result, step_hash
-from support import eventually
-from test_inngest_calls import SETTINGS, ask, register, send, serve  # noqa: F401
+from support import SLOWER, eventually
+from test_inngest_calls import SETTINGS as OTHERS, ask, register, send, serve  # noqa: F401
 
+SETTINGS = {**OTHERS, "worker": {"threads": 2, "lease": "5s"}}  # a daemon that is only slow keeps its runs
 STALE, ELSEWHERE = 409, 503
 
 
@@ -35,13 +36,13 @@ def test_steps_of_one_call_are_recorded_one_by_one(daemon, serve, topic):
 
     def wait(_):
         at_c.set()
-        gate.wait(60)
+        gate.wait(60 * SLOWER)
     reporter = Reporter(lambda: stepd.http, c=wait)
     app = serve({"many": reporter})
     stepd = daemon([], topics=[topic], **SETTINGS)
     register(stepd, app)
     send(stepd, "many")
-    assert at_c.wait(30), stepd.log()
+    assert at_c.wait(30 * SLOWER), stepd.log()
     run, = stepd.runs()
     assert [(step["id"], step["output"]) for step in stepd.show(run["id"])["steps"]] == [("a", "a"), ("b", "b")]
     gate.set()
@@ -77,13 +78,13 @@ def test_what_was_reported_is_not_run_again_after_a_kill(daemon, serve, topic):
     def wait(_):
         if not at_c.is_set():
             at_c.set()
-            gate.wait(60)
+            gate.wait(60 * SLOWER)
     reporter = Reporter(lambda: stepd.http, c=wait)
     app = serve({"killed": reporter})
     stepd = daemon([], topics=[topic], **SETTINGS)
     register(stepd, app)
     send(stepd, "killed")
-    assert at_c.wait(30), stepd.log()
+    assert at_c.wait(30 * SLOWER), stepd.log()
     stepd.stop(signal.SIGKILL)
     stepd.start()
     stepd.wait_for("killed", "completed", seconds=60)
@@ -107,7 +108,7 @@ def test_who_does_not_hold_the_call_takes_no_report_of_it(daemon, serve, topic):
         told = [report(each.http, call, "a") for each in daemons]
         answers.extend(sorted(told))
         held.append(daemons[told.index(200)])
-        gate.wait(90)
+        gate.wait(60 * SLOWER)
         answers.extend(report(each.http, call, "late") for each in held)
         return 500, {"name": "Error", "message": "nobody looks at this"}
     app = serve({"two": answer})
@@ -135,17 +136,17 @@ def test_a_step_under_way_is_the_last_before_a_stop(daemon, serve, topic):
 
     def wait(_):
         at_b.set()
-        gate.wait(60)
+        gate.wait(60 * SLOWER)
     reporter = Reporter(lambda: stepd.http, b=wait)
     app = serve({"stopped": reporter})
-    stepd = daemon([], topics=[topic], **{**SETTINGS, "worker": {**SETTINGS["worker"], "drain_timeout": "60s", "shutdown_timeout": "90s"}})
+    stepd = daemon([], topics=[topic], **{**SETTINGS, "worker": {**SETTINGS["worker"], "drain_timeout": "120s", "shutdown_timeout": "150s"}})
     register(stepd, app)
     send(stepd, "stopped")
-    assert at_b.wait(30), stepd.log()
+    assert at_b.wait(30 * SLOWER), stepd.log()
     stepd.process.send_signal(signal.SIGTERM)
     eventually(lambda: "stopping" in stepd.log())
     gate.set()
-    assert stepd.process.wait(60) == 0
+    assert stepd.process.wait(60 * SLOWER) == 0
     assert reporter.answers == [200, STALE]
     stepd.start()
     stepd.wait_for("stopped", "completed", seconds=30)
