@@ -78,6 +78,20 @@ static bool is_sound(const struct journal_entry *entry)
            entry->phase >= RUN_IN_FUNCTION && entry->phase <= RUN_IN_ON_FAILURE;
 }
 
+/* Of what one process left, from `first` on: where it is known whose handler ended it, the others are
+ * beyond suspicion. */
+static void drop_bystanders(struct journal *journal, size_t first)
+{
+    size_t crashed = first;
+
+    for (size_t i = first; i < journal->found_count; i++) {
+        if (journal->found[i].state == JOURNAL_CRASHED)
+            journal->found[crashed++] = journal->found[i];
+    }
+    if (crashed > first)
+        journal->found_count = crashed;
+}
+
 static void read_entries(struct journal *journal, int file)
 {
     struct file_head head;
@@ -85,6 +99,7 @@ static void read_entries(struct journal *journal, int file)
 
     if (pread(file, &head, sizeof(head), 0) != (ssize_t)sizeof(head) || head.magic != MAGIC || head.entry_size != sizeof(entry))
         return;
+    size_t first = journal->found_count;
     for (uint32_t i = 0; i < head.slots; i++) {
         off_t at = (off_t)(sizeof(head) + i * sizeof(entry));
         if (pread(file, &entry, sizeof(entry), at) != (ssize_t)sizeof(entry))
@@ -94,6 +109,7 @@ static void read_entries(struct journal *journal, int file)
         journal->found = xrealloc(journal->found, (journal->found_count + 1) * sizeof(entry));
         journal->found[journal->found_count++] = entry;
     }
+    drop_bystanders(journal, first);
 }
 
 static char *file_name(const char *path, int number)

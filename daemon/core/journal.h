@@ -50,7 +50,8 @@ struct journal;
 
 /* 0, or negative errno with the reason. `slots`: as many threads at once write. */
 int journal_open(const char *path, size_t slots, struct journal **ret_journal, struct error *ret_error) MUST_CHECK;
-/* What was found at start, once; lives as long as the journal. */
+/* What was found at start, once; lives as long as the journal. Of a process that a handler is known to have
+ * ended, what its other threads ran is left out. */
 const struct journal_entry *journal_found(const struct journal *journal, size_t *ret_count);
 /* What was found is dealt with: files of processes that are gone are emptied. */
 void journal_forget_found(struct journal *journal);

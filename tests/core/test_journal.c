@@ -32,6 +32,7 @@ static void teardown(void)
 TestSuite(journal, .init = setup, .fini = teardown);
 
 static const struct function function = { .id = "mail" };
+static struct journal *own; /* a child's */
 
 static struct journal *opened(void)
 {
@@ -51,7 +52,8 @@ static void live_and(void (*end)(void), bool has_step)
         struct event event = { .view = { .topic = "events", .partition = 3, .offset = 77 } };
         struct run run = { .function = &function, .event = &event, .attempt = 2, .epoch = 9 };
         struct step_call step = { .is_running = true, .id = "charge", .retries = 5 };
-        struct journal_slot *slot = journal_take_slot(opened());
+        own = opened();
+        struct journal_slot *slot = journal_take_slot(own);
         memset(run.id.text, 'a', RUN_ID_LENGTH);
         journal_catch_crashes();
         journal_attach(slot);
@@ -77,6 +79,16 @@ static const struct journal_entry *found_one(struct journal *journal)
 static void segfault(void)
 {
     (void)raise(SIGSEGV);
+}
+
+static void segfault_beside_another_run(void)
+{
+    struct event event = { .view = { .topic = "events", .partition = 3, .offset = 78 } };
+    struct run run = { .function = &function, .event = &event };
+
+    memset(run.id.text, 'b', RUN_ID_LENGTH);
+    journal_begin(journal_take_slot(own), &run);
+    segfault();
 }
 
 #pragma GCC diagnostic ignored "-Winfinite-recursion"
@@ -117,6 +129,15 @@ Test(journal, a_crash_is_found_with_what_ran)
     cr_assert_eq(entry->attempt, 2);
     cr_assert_eq(entry->epoch, 9);
     cr_assert(entry->has_step && strcmp(entry->step.id, "charge") == 0 && entry->step.retries == 5);
+    journal_close(journal);
+}
+
+Test(journal, who_ran_beside_a_crash_is_beyond_suspicion)
+{
+    live_and(segfault_beside_another_run, false);
+    struct journal *journal = opened();
+    cr_assert_eq(found_one(journal)->state, JOURNAL_CRASHED);
+    cr_assert_eq(found_one(journal)->offset, 77);
     journal_close(journal);
 }
 
