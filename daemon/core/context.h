@@ -133,9 +133,9 @@ bool context_advance(struct stepd_ctx *ctx, const struct transition *transition)
 bool context_may_go_on(struct stepd_ctx *ctx);
 /* The function suspends for `errand`, which is the run's from here on. */
 enum stepd_status context_leave_for(struct stepd_ctx *ctx, struct errand *errand);
-/* Before the next attempt of what fails now, as the schedule has it; jitter in it. */
 /* For run->first_epoch. */
 uint32_t context_new_epoch(struct stepd_ctx *ctx);
+/* Before the next attempt of what fails now, as the schedule has it; jitter in it. */
 int64_t context_backoff_ms(struct stepd_ctx *ctx, const struct backoff *backoff);
 /* When the error itself says that the next attempt is due; 0: it doesn't. */
 int64_t raised_due_ms(const struct raised *raised);

@@ -13,8 +13,8 @@
 
 #include "base/histogram.h"
 #include "core/dispatch.h"
-#include "redis/store.h"
 #include "redis/counters.h"
+#include "redis/store.h"
 #include "redis/timers.h"
 
 struct rounds;

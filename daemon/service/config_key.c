@@ -128,58 +128,74 @@ static bool schedule_read(const struct config_key *key, const struct setting *se
     return true;
 }
 
-void config_key_read(const struct config_key *key, const struct setting *setting, void *target, struct config_faults *faults)
+static bool string_read(const struct config_key *key, const struct setting *setting, const char **target, struct config_faults *faults)
 {
-    char *base = target;
-    void *field = base + key->offset;
-    bool is_read = false;
+    const char *text = config_text(setting, "a text", faults);
+
+    if (text == NULL)
+        return false;
+    if ((int64_t)strlen(text) < key->least) {
+        config_faults_add(faults, &setting->value_place, "'%s' must not be empty", key->name);
+        return false;
+    }
+    *target = text;
+    return true;
+}
+
+static bool bool_read(const struct config_key *key, const struct setting *setting, bool *target, struct config_faults *faults)
+{
+    const char *text = config_text(setting, "true or false", faults);
+
+    if (text == NULL)
+        return false;
+    if (parse_bool(text, target) != 0) {
+        config_faults_add(faults, &setting->value_place, "'%s' must be true or false, not '%s'", key->name, setting_shown(setting));
+        return false;
+    }
+    return true;
+}
+
+static bool int_read(const struct config_key *key, const struct setting *setting, int *target, struct config_faults *faults)
+{
     int64_t number;
-    int index;
+
+    if (!number_read(key, setting, key->name, faults, &number))
+        return false;
+    *target = (int)number;
+    return true;
+}
+
+/* False: it is not given. */
+static bool value_read(const struct config_key *key, const struct setting *setting, void *target, struct config_faults *faults)
+{
+    void *field = (char *)target + key->offset;
 
     switch (key->type) {
-    case KEY_STRING: {
-        const char *text = config_text(setting, "a text", faults);
-        if (text != NULL && (int64_t)strlen(text) < key->least) {
-            config_faults_add(faults, &setting->value_place, "'%s' must not be empty", key->name);
-        } else if (text != NULL) {
-            *(const char **)field = text;
-            is_read = true;
-        }
-        break;
-    }
-    case KEY_BOOL: {
-        const char *text = config_text(setting, "true or false", faults);
-        is_read = text != NULL && parse_bool(text, field) == 0;
-        if (text != NULL && !is_read)
-            config_faults_add(faults, &setting->value_place, "'%s' must be true or false, not '%s'", key->name,
-                              setting_shown(setting));
-        break;
-    }
+    case KEY_STRING:
+        return string_read(key, setting, field, faults);
+    case KEY_BOOL:
+        return bool_read(key, setting, field, faults);
     case KEY_INT:
-        is_read = number_read(key, setting, key->name, faults, &number);
-        if (is_read)
-            *(int *)field = (int)number;
-        break;
+        return int_read(key, setting, field, faults);
     case KEY_INT64:
     case KEY_DURATION:
     case KEY_SIZE:
-        is_read = number_read(key, setting, key->name, faults, &number);
-        if (is_read)
-            *(int64_t *)field = number;
-        break;
+        return number_read(key, setting, key->name, faults, field);
     case KEY_NAME:
-        is_read = name_read(key, setting, faults, &index);
-        if (is_read)
-            memcpy(field, &index, sizeof(index));
-        break;
+        return name_read(key, setting, faults, field);
     case KEY_SCHEDULE:
         (void)schedule_read(key, setting, target, faults);
-        return; /* its count says that it was given */
+        return false; /* its count says that it is */
     case KEY_OTHER:
-        return;
+        return false;
     }
-    if (is_read && key->given != NOT_TOLD)
-        *(bool *)(base + key->given) = true;
+    abort(); /* a type that there is not */
+}
+
+void config_key_read(const struct config_key *key, const struct setting *setting, void *target, struct config_faults *faults)
+{
+    if (value_read(key, setting, target, faults) && key->given != NOT_TOLD)
+        *(bool *)((char *)target + key->given) = true;
 }
 
 bool config_is_map(const struct setting *setting, struct config_faults *faults)
