@@ -76,6 +76,22 @@ static enum ctl_exit unknown_option(const struct ctl *ctl, const char *name, siz
                        ctl->command != NULL ? " takes " : "there is ", text);
 }
 
+/* `value` NULL: none is given. */
+static enum ctl_exit set_option(struct ctl *ctl, const struct option *option, const char *value)
+{
+    void *target = (char *)ctl + option->offset;
+
+    if (option->argument == NULL && value != NULL)
+        return ctl_misused(ctl, "--%s takes no value", option->name);
+    if (option->argument != NULL && value == NULL)
+        return ctl_misused(ctl, "--%s wants %s", option->name, option->argument);
+    if (option->argument == NULL)
+        *(bool *)target = true;
+    else
+        *(const char **)target = value;
+    return CTL_OK;
+}
+
 /* `word` is argv[*index], begins with "--". Moves *index on where its value is the next word. */
 static enum ctl_exit take_option(struct ctl *ctl, int argc, char **argv, int *index)
 {
@@ -89,19 +105,9 @@ static enum ctl_exit take_option(struct ctl *ctl, int argc, char **argv, int *in
             continue;
         if (option->taken_as != 0 && (ctl->command == NULL || (ctl->command->options & option->taken_as) == 0))
             break;
-        void *target = (char *)ctl + option->offset;
-        if (option->argument == NULL) {
-            if (value != NULL)
-                return ctl_misused(ctl, "--%s takes no value", option->name);
-            *(bool *)target = true;
-            return CTL_OK;
-        }
-        if (value == NULL && *index + 1 < argc)
+        if (option->argument != NULL && value == NULL && *index + 1 < argc)
             value = argv[++*index];
-        if (value == NULL)
-            return ctl_misused(ctl, "--%s wants %s", option->name, option->argument);
-        *(const char **)target = value;
-        return CTL_OK;
+        return set_option(ctl, option, value);
     }
     return unknown_option(ctl, name, length);
 }
