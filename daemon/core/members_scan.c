@@ -241,6 +241,11 @@ static bool skip_map(struct scan *scan, int depth)
 
 /* ---- members --------------------------------------------------------------------------------------- */
 
+static bool is_named(const struct member *member, const char *key, size_t size)
+{
+    return member->key_size == size && (size == 0 || (member->key[0] == key[0] && memcmp(member->key, key, size) == 0));
+}
+
 /* Stands on the key; then behind it. *ret_member: whom the value belongs to; NULL: nobody. */
 static bool find_member(struct scan *scan, struct member **ret_member)
 {
@@ -251,7 +256,7 @@ static bool find_member(struct scan *scan, struct member **ret_member)
         return false;
     size_t size = (size_t)(scan->at - 1 - key);
     struct member *member = scan->members;
-    while (member->key != NULL && (member->key_size != size || member->key[0] != key[0] || memcmp(member->key, key, size) != 0))
+    while (member->key != NULL && !is_named(member, key, size))
         member++;
     *ret_member = member->key != NULL ? member : NULL;
     return true;
