@@ -11,6 +11,7 @@
 #include "redis/rounds_parts.h"
 
 #define REFUSED_MS 1000           /* before asking again what Redis refused */
+#define PROMISE_MS 250            /* how long workers are kept free for a claim that is not answered */
 
 static const struct errand *const ERRANDS[] = {
     &ERRAND_BEAT, &ERRAND_LEAVE, &ERRAND_CONDEMN, &ERRAND_REAP, &ERRAND_CLAIM, &ERRAND_TRIM, &ERRAND_FORGET, &ERRAND_REJOIN, &ERRAND_SWEEP,
@@ -57,12 +58,31 @@ static void begin(struct rounds *rounds, const struct errand *errand, int64_t no
     store_call_later(rounds_store(rounds), &rounds->call, &rounds->request, answered);
 }
 
+static void take_promise_back(struct rounds *rounds)
+{
+    rounds->common->promised -= rounds->promised;
+    rounds->promised = 0;
+}
+
+/* A shard that is away must not keep all free workers from the others. What it claims after all waits for one. */
+static int64_t wait_for_answer(struct rounds *rounds, int64_t now_ms)
+{
+    if (rounds->promised == 0)
+        return NEVER;
+    if (now_ms < rounds->asked_ms + PROMISE_MS)
+        return rounds->asked_ms + PROMISE_MS;
+    take_promise_back(rounds);
+    return NEVER;
+}
+
 int64_t rounds_go(struct rounds *rounds)
 {
     int64_t now_ms = clock_monotonic_ms();
     int64_t next_ms = NEVER;
 
-    if (rounds->errand != NULL || rounds->is_over)
+    if (rounds->errand != NULL)
+        return wait_for_answer(rounds, now_ms);
+    if (rounds->is_over)
         return NEVER;
     if (now_ms < rounds->not_before_ms)
         return rounds->not_before_ms;
@@ -89,8 +109,7 @@ void rounds_hear(struct rounds *rounds)
     int status = rounds->request.status;
 
     rounds->errand = NULL;
-    rounds->common->promised -= rounds->promised;
-    rounds->promised = 0;
+    take_promise_back(rounds);
     free(rounds->place);
     rounds->place = NULL;
     if (status == 0) {

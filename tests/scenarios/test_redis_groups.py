@@ -64,9 +64,9 @@ def test_a_slot_moves_while_its_runs_are_under_way(cluster, travel):
     with Stream(trips, 10):
         time.sleep(1)
         cluster.begin_move(slot, target)
-        eventually(lambda: not trips.service.is_ready())  # its shard waits …
+        eventually(lambda: not trips.service.is_ready(), what=trips.say)  # its shard waits …
         before = trips.back()
-        eventually(lambda: trips.back() > before + 20)   # … and no other does
+        eventually(lambda: trips.back() > before + 20, what=trips.say)  # … and no other does
         cluster.end_move(slot, source, target)
         time.sleep(0.5)
     trips.all_end()
