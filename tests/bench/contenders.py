@@ -20,6 +20,7 @@ STEPD = Path(os.environ.get("STEPD_BUILD") or ROOT / "build/release").resolve() 
 KAFKA_SERVER = ROOT / "tests/kafka-server/kafka-server"
 LONGEST_S = 900   # of one measurement; past it the contender is left out
 POLL_S = 0.002
+WARM_UPS = 3
 SLOTS, SLOT_WORDS, SAMPLES_AT = 256, 8, 256 * 64
 
 
@@ -308,10 +309,12 @@ class Bench:
         return topic
 
     def topic_of(self, count):
-        """A topic that holds `count` events already."""
+        """A topic that holds `count` events already, and a Kafka that has been read before: its first seconds are slow."""
         if count not in self.filled:
             self.filled[count] = self.fresh_topic()
             run(self.fill_program, self.kafka, self.filled[count], count, 0, "bench/event")
+            for _ in range(WARM_UPS):
+                run(compile_c(HERE / "floor/loop.c", "-lrdkafka"), self.kafka, self.filled[count], count, 0)
         return self.filled[count]
 
     def produce_steadily(self, topic, count, rate_per_s, name="bench/timed"):
