@@ -36,7 +36,7 @@ void rounds_destroy(struct rounds *rounds)
     while (rounds->condemned != NULL)
         rounds_drop_condemned(rounds);
     while (rounds->trims != NULL)
-        rounds_drop_trim(rounds);
+        trims_drop_first(&rounds->trims);
     sweep_done(&rounds->sweep);
     free(rounds);
 }

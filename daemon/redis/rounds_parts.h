@@ -9,15 +9,9 @@
 
 #include "redis/rounds.h"
 #include "redis/sweep.h"
+#include "redis/trims.h"
 
 #define NEVER INT64_MAX
-
-struct trim {
-    struct trim *next;
-    char *topic;
-    int32_t partition;
-    int64_t committed;
-};
 
 /* A run whose record can't be read. */
 struct condemned {
@@ -75,7 +69,6 @@ void rounds_say_lost(const char *id, const char *why);
 /* Redis was away for so long that others' leases may have run out, too: they get time to say so. */
 void rounds_spare_others(struct rounds *rounds, int64_t now_ms);
 void rounds_drop_condemned(struct rounds *rounds);
-void rounds_drop_trim(struct rounds *rounds);
 
 extern const struct errand ERRAND_BEAT, ERRAND_LEAVE;
 extern const struct errand ERRAND_CONDEMN, ERRAND_CLAIM;

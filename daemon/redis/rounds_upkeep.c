@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "redis/rounds_parts.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -66,34 +63,17 @@ static void trim_ask(struct rounds *rounds, struct script_call *call)
     script_add_number(call, trim->committed);
 }
 
-void rounds_drop_trim(struct rounds *rounds)
-{
-    struct trim *first = rounds->trims;
-
-    rounds->trims = first->next;
-    free(first->topic);
-    free(first);
-}
-
 static void trim_hear(struct rounds *rounds, const redisReply *reply)
 {
     if (reply->element[0]->integer == 0)
-        rounds_drop_trim(rounds); /* else there are more */
+        trims_drop_first(&rounds->trims); /* else there are more */
 }
 
 const struct errand ERRAND_TRIM = { .script = "trim_taken", .when = trim_when, .ask = trim_ask, .hear = trim_hear };
 
 void rounds_trim(struct rounds *rounds, const char *topic, int32_t partition, int64_t committed)
 {
-    struct trim **end = &rounds->trims;
-
-    while (*end != NULL && ((*end)->partition != partition || strcmp((*end)->topic, topic) != 0))
-        end = &(*end)->next;
-    if (*end == NULL) {
-        *end = xcalloc(1, sizeof(**end));
-        **end = (struct trim){ .topic = xstrdup(topic), .partition = partition };
-    }
-    (*end)->committed = committed;
+    trims_set(&rounds->trims, topic, partition, committed);
 }
 
 static int64_t forget_when(struct rounds *rounds, int64_t now_ms)

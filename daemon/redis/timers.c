@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/pulse.h"
 #include "redis/rounds.h"
+#include "redis/trims.h"
 
 #define LOOK_EVERY_MS 250         /* at shards that were away */
 #define WATCH_EVERY_MS 100
@@ -19,13 +20,6 @@
 struct news {
     bool is_answered;
     int64_t due_ms;               /* of a run that was made due; INT64_MAX: none was */
-};
-
-struct trim {
-    struct trim *next;
-    char *topic;
-    int32_t partition;
-    int64_t committed;
 };
 
 struct timers {
@@ -116,15 +110,7 @@ struct timers *timers_create(const struct timers_settings *settings)
 void timers_trim(struct timers *timers, const char *topic, int32_t partition, int64_t committed)
 {
     (void)pthread_mutex_lock(&timers->lock);
-    struct trim *trim = timers->trims;
-    while (trim != NULL && (trim->partition != partition || strcmp(trim->topic, topic) != 0))
-        trim = trim->next;
-    if (trim == NULL) {
-        trim = xcalloc(1, sizeof(*trim));
-        *trim = (struct trim){ .next = timers->trims, .topic = xstrdup(topic), .partition = partition };
-        timers->trims = trim;
-    }
-    trim->committed = committed;
+    trims_set(&timers->trims, topic, partition, committed);
     (void)pthread_mutex_unlock(&timers->lock);
 }
 
@@ -182,13 +168,9 @@ static void pass_on(struct timers *timers, const struct news *news, struct trim 
             rounds_hear(timers->rounds[i]);
         rounds_expect(timers->rounds[i], news[i].due_ms);
     }
-    while (trims != NULL) {
-        struct trim *next = trims->next;
+    for (; trims != NULL; trims_drop_first(&trims)) {
         for (size_t i = 0; i < timers->count; i++)
             rounds_trim(timers->rounds[i], trims->topic, trims->partition, trims->committed);
-        free(trims->topic);
-        free(trims);
-        trims = next;
     }
 }
 
