@@ -209,15 +209,27 @@ bool context_advance(struct stepd_ctx *ctx, const struct transition *transition)
     return false;
 }
 
+bool context_is_draining(const struct stepd_ctx *ctx)
+{
+    const atomic_bool *flag = ctx->settings->is_draining;
+
+    return flag != NULL && atomic_load((atomic_bool *)(uintptr_t)flag);
+}
+
+enum stepd_status context_give_up(struct stepd_ctx *ctx)
+{
+    ctx->suspension = SUSPENDED_BY_STORE;
+    ctx->store_error = -ESHUTDOWN;
+    return STEPD_SUSPENDED;
+}
+
 bool context_may_go_on(struct stepd_ctx *ctx)
 {
     const struct transition nothing = { .kind = TRANSITION_PHASE, .phase = ctx->run->phase, .attempt = ctx->run->attempt };
-    const atomic_bool *is_draining = ctx->settings->is_draining;
 
-    if (is_draining == NULL || !atomic_load((atomic_bool *)(uintptr_t)is_draining))
+    if (!context_is_draining(ctx))
         return context_advance(ctx, &nothing);
-    ctx->store_error = -ESHUTDOWN;
-    ctx->suspension = SUSPENDED_BY_STORE;
+    (void)context_give_up(ctx);
     return false;
 }
 

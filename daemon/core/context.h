@@ -128,6 +128,10 @@ void context_set_last(struct stepd_ctx *ctx, const struct failure *failure);
 /* One durable change of ctx->run, whose epoch and owner follow it. False: the attempt is suspended,
  * by the store or by a limit. Module code must not be on the clock. */
 bool context_advance(struct stepd_ctx *ctx, const struct transition *transition);
+/* The daemon stops: nothing new begins. */
+bool context_is_draining(const struct stepd_ctx *ctx);
+/* Nothing is known of what became of the attempt, and that is no failure: it is made again elsewhere. */
+enum stepd_status context_give_up(struct stepd_ctx *ctx);
 /* After it was told to end. By a daemon that stops: then nothing more is known of the run. Else the store has
  * given the run to others, or a person has cancelled it: that is for the store to say. False: suspended by it. */
 bool context_may_go_on(struct stepd_ctx *ctx);

@@ -200,8 +200,8 @@ static enum stepd_status take_report(struct turn *turn, struct report *report)
 {
     enum stepd_status status = take_steps(turn, report);
 
-    if (status == STEPD_OK && turn_is_draining(turn))
-        status = turn_give_up(turn);
+    if (status == STEPD_OK && context_is_draining(turn->ctx))
+        status = context_give_up(turn->ctx);
     report_answer(report, status == STEPD_OK ? REPORT_RECORDED : REPORT_STALE);
     return status;
 }

@@ -25,15 +25,15 @@ static void call_step(struct turn *turn, struct branch *branch, int64_t now_ms)
 
 static void call_function(struct turn *turn, int64_t now_ms)
 {
+    bool sleeps = turn_next_waking_ms(turn, now_ms) != 0;
     const struct request request = {
         .attempt = turn->attempt,
-        .plans_alone = has_planned(turn->errand) || turn_next_waking_ms(turn, now_ms) != 0,
+        .plans_alone = has_planned(turn->errand) || sleeps,
         .version = turn->errand->version,
         .now_ms = now_ms,
     };
-    bool is_beside = turn->errand->branches.count > 0 || turn_next_waking_ms(turn, now_ms) != 0;
 
-    if (is_beside)
+    if (turn->errand->branches.count > 0 || sleeps)
         branches_add(&turn->errand->branches, THE_FUNCTION)->is_called = true;
     turn->errand->has_news = false;
     turn->errand->is_looking = true;
@@ -113,11 +113,11 @@ static enum stepd_status park(struct turn *turn, int64_t due_ms)
 enum stepd_status departures_send(struct turn *turn)
 {
     int64_t now_ms = turn_now_ms(turn);
-    bool may_begin = !turn_is_draining(turn);
+    bool may_begin = !context_is_draining(turn->ctx);
 
     if (may_begin)
         call_out(turn, now_ms);
     if (sdk_errand_under_way(turn->errand) > 0)
         return leave(turn, now_ms);
-    return may_begin ? park(turn, next_due(turn, now_ms)) : turn_give_up(turn);
+    return may_begin ? park(turn, next_due(turn, now_ms)) : context_give_up(turn->ctx);
 }

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "inngest/turn.h"
 
-#include <errno.h>
-
 #include "core/attempt.h"
 #include "core/steps.h"
 
@@ -40,13 +38,6 @@ bool turn_is_alone(const struct turn *turn)
     return turn->errand->branches.count == 0 && sdk_errand_under_way(turn->errand) == 0 && turn_next_waking_ms(turn, turn_now_ms(turn)) == 0;
 }
 
-bool turn_is_draining(const struct turn *turn)
-{
-    const atomic_bool *flag = turn->ctx->settings->is_draining;
-
-    return flag != NULL && atomic_load((atomic_bool *)(uintptr_t)flag);
-}
-
 void turn_keep_branches(struct turn *turn)
 {
     msgpack_sbuffer packed;
@@ -66,11 +57,4 @@ enum stepd_status turn_note_failure(struct turn *turn)
     turn->failed_due_ms = 0;
     turn_keep_branches(turn);
     return attempt_note(turn->ctx, turn->attempt, due_ms, &turn->errand->tail) ? STEPD_OK : STEPD_SUSPENDED;
-}
-
-enum stepd_status turn_give_up(struct turn *turn)
-{
-    turn->ctx->suspension = SUSPENDED_BY_STORE;
-    turn->ctx->store_error = -ESHUTDOWN;
-    return STEPD_SUSPENDED;
 }

@@ -33,13 +33,9 @@ bool turn_has_finished(const struct turn *turn, const char *step);
 int64_t turn_next_waking_ms(const struct turn *turn, int64_t after_ms);
 /* Nothing else of the run is under way, or waits: the run as a whole is parked with what fails or sleeps. */
 bool turn_is_alone(const struct turn *turn);
-/* The daemon stops: nothing new begins. */
-bool turn_is_draining(const struct turn *turn);
 /* The branches go into the run's tail with its next change. */
 void turn_keep_branches(struct turn *turn);
 /* What a branch failed of becomes durable while others go on. */
 enum stepd_status turn_note_failure(struct turn *turn);
-/* Nothing is known of what the app did, and that is no failure: the attempt is made again elsewhere. */
-enum stepd_status turn_give_up(struct turn *turn);
 
 #endif
