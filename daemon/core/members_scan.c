@@ -88,13 +88,15 @@ static bool is_simple_escape(char c)
     return c == '"' || c == '\\' || c == '/' || c == 'b' || c == 'f' || c == 'n' || c == 'r' || c == 't';
 }
 
-/* Stands on a character that is not plain and not the end; NULL: it may not stand in a string. */
+/* Stands on a character that is neither plain nor a quote; NULL: it may not stand in a string. */
 static const char *skip_special(const char *at, const char *end, bool *ret_has_escapes)
 {
     if (*at == '\\') {
         *ret_has_escapes = true;
         return end - at >= 2 && is_simple_escape(at[1]) ? at + 2 : NULL;
     }
+    if ((signed char)*at >= 0)
+        return NULL; /* a control character */
     while (at < end && (signed char)*at < 0) {
         size_t size = utf8_character((const unsigned char *)at, (size_t)(end - at));
         if (size == 0)
@@ -111,9 +113,8 @@ static bool skip_string(struct scan *scan, bool *ret_has_escapes)
 
     *ret_has_escapes = false;
     while (at < scan->end && *at != '"') {
-        const char *special = at;
-        at = skip_special(special, scan->end, ret_has_escapes);
-        if (at == NULL || at == special)
+        at = skip_special(at, scan->end, ret_has_escapes);
+        if (at == NULL)
             return false;
         at = skip_plain(at, scan->end);
     }
