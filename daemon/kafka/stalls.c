@@ -97,14 +97,16 @@ static void publish_views(struct consumer *consumer)
 static void give_back_memory(struct consumer *consumer)
 {
     loads_trim(&consumer->loads);
-    if (consumer->in_flight == 0 && consumer->counts.events_consumed - consumer->given_back_at >= BURST_EVENTS) {
+    if (consumer->in_flight > 0)
+        return;
+    if (consumer->counts.events_consumed - consumer->given_back_at >= BURST_EVENTS) {
         consumer->given_back_at = consumer->counts.events_consumed;
         consumer->trims_left = TRIMS;
     }
-    if (consumer->trims_left > 0) {
-        consumer->trims_left--;
-        memory_give_back();
-    }
+    if (consumer->trims_left == 0)
+        return;
+    consumer->trims_left--;
+    memory_give_back();
 }
 
 void stalls_watch(struct consumer *consumer)
