@@ -31,21 +31,35 @@ class Reporter:
         return 206, [{"op": "RunComplete", "id": step_hash("complete"), "data": "done"}]
 
 
-def test_steps_of_one_call_are_recorded_one_by_one(daemon, serve, topic):
-    at_c, gate = threading.Event(), threading.Event()
+class Gate:
+    """Holds up who comes first, until it is opened."""
 
-    def wait(_):
-        at_c.set()
-        gate.wait(60 * SLOWER)
-    reporter = Reporter(lambda: stepd.http, c=wait)
+    def __init__(self):
+        self.reached, self.opened = threading.Event(), threading.Event()
+
+    def __call__(self, _):
+        if not self.reached.is_set():
+            self.reached.set()
+            self.opened.wait(60 * SLOWER)
+
+    def wait_reached(self, stepd):
+        assert self.reached.wait(30 * SLOWER), stepd.log()
+
+    def open(self):
+        self.opened.set()
+
+
+def test_steps_of_one_call_are_recorded_one_by_one(daemon, serve, topic):
+    gate = Gate()
+    reporter = Reporter(lambda: stepd.http, c=gate)
     app = serve({"many": reporter})
     stepd = daemon([], topics=[topic], **SETTINGS)
     register(stepd, app)
     send(stepd, "many")
-    assert at_c.wait(30 * SLOWER), stepd.log()
+    gate.wait_reached(stepd)
     run, = stepd.runs()
     assert [(step["id"], step["output"]) for step in stepd.show(run["id"])["steps"]] == [("a", "a"), ("b", "b")]
-    gate.set()
+    gate.open()
     stepd.wait_for("many", "completed")
     shown = stepd.show(run["id"])
     assert shown["output"] == "done" and [step["id"] for step in shown["steps"]] == ["a", "b", "c"]
@@ -73,23 +87,18 @@ def test_a_report_that_is_repeated_changes_nothing(daemon, serve, topic):
 
 
 def test_what_was_reported_is_not_run_again_after_a_kill(daemon, serve, topic):
-    at_c, gate = threading.Event(), threading.Event()
-
-    def wait(_):
-        if not at_c.is_set():
-            at_c.set()
-            gate.wait(60 * SLOWER)
-    reporter = Reporter(lambda: stepd.http, c=wait)
+    gate = Gate()
+    reporter = Reporter(lambda: stepd.http, c=gate)
     app = serve({"killed": reporter})
     stepd = daemon([], topics=[topic], **SETTINGS)
     register(stepd, app)
     send(stepd, "killed")
-    assert at_c.wait(30 * SLOWER), stepd.log()
+    gate.wait_reached(stepd)
     stepd.stop(signal.SIGKILL)
     stepd.start()
     stepd.wait_for("killed", "completed", seconds=60)
     assert reporter.ran == ["a", "b", "c"]
-    gate.set()  # the call that the dead daemon made goes on, and is told to stop
+    gate.open()  # the call that the dead daemon made goes on, and is told to stop
     eventually(lambda: len(reporter.answers) == 4, what=lambda: reporter.answers)
     assert reporter.answers[:3] == [200] * 3 and reporter.answers[3] in (STALE, ELSEWHERE)
     run, = stepd.runs()
@@ -132,20 +141,16 @@ def test_who_does_not_hold_the_call_takes_no_report_of_it(daemon, serve, topic):
 
 
 def test_a_step_under_way_is_the_last_before_a_stop(daemon, serve, topic):
-    at_b, gate = threading.Event(), threading.Event()
-
-    def wait(_):
-        at_b.set()
-        gate.wait(60 * SLOWER)
-    reporter = Reporter(lambda: stepd.http, b=wait)
+    gate = Gate()
+    reporter = Reporter(lambda: stepd.http, b=gate)
     app = serve({"stopped": reporter})
     stepd = daemon([], topics=[topic], **{**SETTINGS, "worker": {**SETTINGS["worker"], "drain_timeout": "120s", "shutdown_timeout": "150s"}})
     register(stepd, app)
     send(stepd, "stopped")
-    assert at_b.wait(30 * SLOWER), stepd.log()
+    gate.wait_reached(stepd)
     stepd.process.send_signal(signal.SIGTERM)
     eventually(lambda: "stopping" in stepd.log())
-    gate.set()
+    gate.open()
     assert stepd.process.wait(60 * SLOWER) == 0
     assert reporter.answers == [200, STALE]
     stepd.start()
