@@ -58,14 +58,15 @@ static inline void ring_publish(struct ring *ring, uint64_t count)
     atomic_store_explicit(&ring->tail, tail + count, memory_order_release);
 }
 
-/* 0: empty. A place is read before it is won: whoever loses drops what it read. */
+/* 0: empty. A place is read before it is won: whoever loses drops what it read. Each load of `head` is an acquire:
+ * else a processor may look at `tail` first, and a newer head that stands beyond that older tail counts as an item. */
 static inline uintptr_t ring_take(struct ring *ring)
 {
-    uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
+    uint64_t head = atomic_load_explicit(&ring->head, memory_order_acquire);
 
     while (head != atomic_load_explicit(&ring->tail, memory_order_acquire)) {
         uintptr_t item = atomic_load_explicit(&ring->places[head & ring->mask], memory_order_relaxed);
-        if (atomic_compare_exchange_weak_explicit(&ring->head, &head, head + 1, memory_order_acq_rel, memory_order_relaxed))
+        if (atomic_compare_exchange_weak_explicit(&ring->head, &head, head + 1, memory_order_acq_rel, memory_order_acquire))
             return item;
     }
     return 0;
