@@ -25,6 +25,13 @@ void *xcalloc(size_t count, size_t size)
     return memory_require(calloc(count > 0 ? count : 1, size > 0 ? size : 1));
 }
 
+void *xcalloc_aligned(size_t alignment, size_t size)
+{
+    size_t whole = (size + alignment - 1) / alignment * alignment; /* aligned_alloc() wants a multiple */
+
+    return memset(memory_require(aligned_alloc(alignment, whole)), 0, whole);
+}
+
 void *xrealloc(void *memory, size_t size)
 {
     return memory_require(realloc(memory, size > 0 ? size : 1));

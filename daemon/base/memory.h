@@ -11,6 +11,8 @@
 
 void *xmalloc(size_t size) __attribute__((malloc, returns_nonnull));
 void *xcalloc(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
+/* Zeros, aligned to a power of two: for structures with an _Alignas, which malloc() knows nothing of. free() frees it. */
+void *xcalloc_aligned(size_t alignment, size_t size) __attribute__((malloc, returns_nonnull, alloc_align(1), alloc_size(2)));
 void *xrealloc(void *memory, size_t size) __attribute__((returns_nonnull)) MUST_CHECK;
 char *xstrdup(const char *text) __attribute__((malloc, returns_nonnull));
 /* NULL stays NULL. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 
 _Thread_local struct pulse *pulse_own;
 
@@ -16,10 +17,8 @@ static struct {
 
 struct pulse *pulse_start(const char *name, int64_t limit_ms)
 {
-    struct pulse *pulse = aligned_alloc(_Alignof(struct pulse), sizeof(*pulse));
+    struct pulse *pulse = xcalloc_aligned(_Alignof(struct pulse), sizeof(*pulse));
 
-    if (pulse == NULL)
-        abort();
     *pulse = (struct pulse){ .name = name, .limit_ms = limit_ms, .moved_ms = clock_monotonic_ms() };
     (void)pthread_mutex_lock(&the_pulses.lock);
     pulse->next = the_pulses.first;

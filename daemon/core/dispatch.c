@@ -27,7 +27,7 @@ static void take_back(void *context, struct away *away)
 
 struct dispatch *dispatch_create(const struct dispatch_settings *settings)
 {
-    struct dispatch *dispatch = xcalloc(1, sizeof(*dispatch));
+    struct dispatch *dispatch = xcalloc_aligned(_Alignof(struct dispatch), sizeof(*dispatch));
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
     dispatch->settings = *settings;
