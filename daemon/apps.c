@@ -4,8 +4,8 @@
 
 #include <errno.h>
 
-#include "redis/runs.h"
-#include "redis/shelf.h"
+#include "store/redis/runs.h"
+#include "store/redis/shelf.h"
 #include "view/run_view.h"
 
 #define GONE_SHELF "inngest-gone"

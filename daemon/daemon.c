@@ -11,10 +11,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/pulse.h"
-#include "core/emit.h"
+#include "run/emit.h"
 #include "kafka/conf.h"
-#include "redis/url.h"
-#include "service/config_faults.h"
+#include "store/redis/url.h"
+#include "config/config_faults.h"
 #include "service/notify.h"
 #include "view/store_config.h"
 

@@ -10,9 +10,9 @@
 
 #include "base/log.h"
 #include "base/pulse.h"
-#include "core/steps.h"
-#include "redis/keys.h"
-#include "redis/runs.h"
+#include "run/steps.h"
+#include "store/redis/keys.h"
+#include "store/redis/runs.h"
 
 #define KEPT_SECONDS (7 * 24 * 3600) /* a crash whose message never comes again is forgotten */
 

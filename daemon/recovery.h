@@ -9,10 +9,10 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "core/attempt.h"
-#include "core/crashes.h"
-#include "core/journal.h"
-#include "redis/store.h"
+#include "run/attempt.h"
+#include "crash/crashes.h"
+#include "run/journal.h"
+#include "store/redis/store.h"
 
 struct recovery;
 

@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 #include "ctl/command.h"
-#include "service/config_faults.h"
+#include "config/config_faults.h"
 #include "view/store_config.h"
 
 #define DEFAULT_CONFIG "/etc/stepd/stepd.yaml"

@@ -12,8 +12,8 @@
 #include <stdint.h>
 
 #include "base/memory.h"
-#include "redis/store.h"
-#include "service/config.h"
+#include "store/redis/store.h"
+#include "config/config.h"
 
 enum ctl_exit {
     CTL_OK = 0,

@@ -12,7 +12,7 @@
 #include "ctl/kafka.h"
 #include "ctl/orphans.h"
 #include "ctl/text.h"
-#include "redis/runs.h"
+#include "store/redis/runs.h"
 #include "view/json_out.h"
 
 enum verdict { VERDICT_OK, VERDICT_WARNING, VERDICT_FAULT };

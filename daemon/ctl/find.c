@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "core/failure.h"
-#include "redis/keys.h"
+#include "run/failure.h"
+#include "store/redis/keys.h"
 
 #define PAGE 5000            /* ids a call */
 #define HEADS 100            /* records of which the beginning is read in a call */

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "ctl/ctl.h"
-#include "redis/runs.h"
+#include "store/redis/runs.h"
 
 #define FIND_PREFIX_LEAST 4   /* hex digits: they say which shard */
 #define FIND_SHORT_LENGTH 12  /* as much of an id as tables show */

@@ -4,11 +4,11 @@
 
 #include "ctl/command.h"
 #include "ctl/text.h"
-#include "inngest/app.h"
-#include "inngest/inngest.h"
+#include "sdk/app.h"
+#include "sdk/inngest.h"
 #include "modules/loader.h"
-#include "redis/shelf.h"
-#include "service/config_faults.h"
+#include "store/redis/shelf.h"
+#include "config/config_faults.h"
 #include "view/json_out.h"
 
 /* What is listed: the modules' functions, then those that apps have registered. */

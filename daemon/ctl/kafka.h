@@ -10,7 +10,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "service/config.h"
+#include "config/config.h"
 
 struct kafka {
     rd_kafka_t *handle;

@@ -5,7 +5,7 @@
 
 #include "base/array.h"
 #include "base/log.h"
-#include "base/setting.h"
+#include "config/setting.h"
 #include "ctl/command.h"
 
 static const struct command *const COMMANDS[] = {

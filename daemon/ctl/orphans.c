@@ -8,8 +8,8 @@
 
 #include "base/array.h"
 #include "base/clock.h"
-#include "redis/keys.h"
-#include "redis/runs.h"
+#include "store/redis/keys.h"
+#include "store/redis/runs.h"
 
 #define TIME_MS 10000
 #define AT_ONCE 100

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "redis/store.h"
+#include "store/redis/store.h"
 
 struct orphans {
     size_t looked_at;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/json.h"
+#include "codec/json.h"
 #include "ctl/command.h"
 #include "ctl/kafka.h"
 #include "view/json_out.h"

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/attempts.h"
-#include "core/json.h"
+#include "run/attempts.h"
+#include "codec/json.h"
 #include "ctl/command.h"
 #include "ctl/find.h"
 #include "ctl/text.h"

@@ -6,7 +6,7 @@
 #include "ctl/command.h"
 #include "ctl/find.h"
 #include "ctl/text.h"
-#include "redis/runs.h"
+#include "store/redis/runs.h"
 #include "view/json_out.h"
 
 struct row {

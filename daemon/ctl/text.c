@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "core/utf8.h"
+#include "codec/utf8.h"
 
 #define GAP 2       /* blanks between columns */
 #define LEAST 12    /* what the last column keeps, however narrow the terminal */

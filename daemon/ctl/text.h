@@ -10,7 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/memory.h"
-#include "core/run.h"
+#include "run/run.h"
 
 enum colour { COLOUR_NONE, COLOUR_RED, COLOUR_GREEN, COLOUR_YELLOW, COLOUR_BLUE, COLOUR_DIM, COLOUR_BOLD };
 

@@ -15,7 +15,7 @@
 #include "ctl/find.h"
 #include "ctl/run_table.h"
 #include "ctl/text.h"
-#include "redis/runs.h"
+#include "store/redis/runs.h"
 #include "view/json_out.h"
 
 #define LOOK_MS 1000

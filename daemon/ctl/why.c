@@ -10,7 +10,7 @@
 #include "base/array.h"
 #include "ctl/command.h"
 #include "ctl/find.h"
-#include "redis/keys.h"
+#include "store/redis/keys.h"
 #include "ctl/text.h"
 #include "view/run_view.h"
 

@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "base/setting.h"
+#include "config/setting.h"
 
 /* `kafka` is a map of scalars. 0, and a configuration that is the caller's; or -EINVAL with the setting
  * that librdkafka refuses. */

@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "core/function.h"
-#include "service/config.h"
+#include "run/function.h"
+#include "config/config.h"
 
 struct functions {
     const struct function **items;

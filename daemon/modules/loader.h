@@ -9,9 +9,9 @@
 #include <stddef.h>
 
 #include "base/error.h"
-#include "core/function.h"
+#include "run/function.h"
 #include "modules/functions.h"
-#include "service/config.h"
+#include "config/config.h"
 
 struct loaded {
     struct module **modules;  /* in the config's order, a folder's by name; module->index counts them */

@@ -9,8 +9,8 @@
 
 #include <stepd/stepd.h>
 
-#include "base/setting.h"
-#include "core/function.h"
+#include "config/setting.h"
+#include "run/function.h"
 
 /* The module's name, functions and options are not yet checked. NULL after a fault. */
 struct module *module_open(const char *path, struct config_faults *faults);

@@ -11,7 +11,7 @@
 
 #include <stepd/stepd.h>
 
-#include "base/setting.h"
+#include "config/setting.h"
 
 struct option_table {
     const char *owner;                   /* "module mail": how messages name it */

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "service/config_changes.h"
-#include "service/config_faults.h"
+#include "config/config_changes.h"
+#include "config/config_faults.h"
 #include "service/notify.h"
 
 struct reload {

@@ -8,7 +8,7 @@
 #define STEPD_MODULES_RELOAD_H
 
 #include "modules/loader.h"
-#include "service/config.h"
+#include "config/config.h"
 
 struct reload;
 

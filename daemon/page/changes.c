@@ -6,7 +6,7 @@
 
 #include "base/array.h"
 #include "base/log.h"
-#include "core/json.h"
+#include "codec/json.h"
 #include "page/inside.h"
 #include "page/rows.h"
 

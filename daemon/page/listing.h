@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#include "redis/store.h"
+#include "store/redis/store.h"
 #include "view/json_out.h"
 
 struct listing_filter {

@@ -12,12 +12,12 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/web.h"
-#include "core/dispatch.h"
-#include "core/function.h"
-#include "kafka/consumer.h"
-#include "kafka/producer.h"
-#include "redis/store.h"
-#include "service/config.h"
+#include "engine/dispatch.h"
+#include "run/function.h"
+#include "intake/kafka/consumer.h"
+#include "publish/producer.h"
+#include "store/redis/store.h"
+#include "config/config.h"
 
 struct page;
 

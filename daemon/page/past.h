@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/dispatch.h"
+#include "engine/dispatch.h"
 
 #define PAST_EVERY_MS 5000
 #define PAST_POINTS 181            /* 15 minutes, both ends */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "redis/keys.h"
+#include "store/redis/keys.h"
 
 #define ROWS 100             /* read in one call */
 #define WHOLE_MOST "16384"   /* a larger record is read no further than its header and function */

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "redis/runs.h"
+#include "store/redis/runs.h"
 #include "view/json_out.h"
 #include "view/run_view.h"
 

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/setting.h"
+#include "config/setting.h"
 #include "page/inside.h"
 #include "page/listing.h"
 #include "view/run_view.h"

@@ -14,7 +14,7 @@
 
 #include "base/array.h"
 #include "base/log.h"
-#include "service/address.h"
+#include "config/address.h"
 
 #define CONNECTIONS 64       /* at once; more wait */
 #define CONNECTION_TIMEOUT_S 10

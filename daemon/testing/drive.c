@@ -8,9 +8,9 @@
 
 #include "base/array.h"
 #include "base/clock.h"
-#include "core/attempt.h"
-#include "core/attempts.h"
-#include "core/steps.h"
+#include "run/attempt.h"
+#include "run/attempts.h"
+#include "run/steps.h"
 #include "testing/test.h"
 #include "testing/watch.h"
 

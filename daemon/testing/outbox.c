@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "core/event.h"
-#include "core/json.h"
-#include "core/packed.h"
+#include "event/event.h"
+#include "codec/json.h"
+#include "codec/packed.h"
 
 #define ZONE_CHUNK_SIZE 4096
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The publisher port (core/ports.h) in memory: what was sent out, in order. One thread. */
+/* The publisher port (run/ports.h) in memory: what was sent out, in order. One thread. */
 #ifndef STEPD_TESTING_OUTBOX_H
 #define STEPD_TESTING_OUTBOX_H
 
@@ -9,7 +9,7 @@
 
 #include <stepd/testing.h>
 
-#include "core/ports.h"
+#include "run/ports.h"
 
 struct outbox {
     struct publisher port;              /* its first member: what core calls */

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/attempt.h"
-#include "core/json.h"
-#include "core/packed.h"
+#include "run/attempt.h"
+#include "codec/json.h"
+#include "codec/packed.h"
 #include "testing/test.h"
 #include "testing/text.h"
 

@@ -9,7 +9,7 @@
 
 #include "base/log.h"
 #include "modules/options.h"
-#include "service/config_faults.h"
+#include "config/config_faults.h"
 
 #define ZONE_CHUNK_SIZE 4096
 #define SETTINGS_NAME "the test's settings"

@@ -13,12 +13,12 @@
 #include <stepd/testing.h>
 
 #include "base/memory.h"
-#include "core/context.h"
-#include "core/event.h"
-#include "core/routes.h"
+#include "run/context.h"
+#include "event/event.h"
+#include "run/routes.h"
 #include "modules/functions.h"
-#include "service/config.h"
-#include "testing/memory_store.h"
+#include "config/config.h"
+#include "store/memory/memory_store.h"
 #include "testing/outbox.h"
 
 /* A function as it runs here: its code is entered by way of ours, which notes the attempt. */

@@ -7,7 +7,7 @@
 #include <libfyaml.h>
 
 #include "base/memory.h"
-#include "core/json.h"
+#include "codec/json.h"
 #include "testing/test.h"
 
 static bool is_json(const char *text)

@@ -5,10 +5,10 @@
 #include <string.h>
 #include <strings.h>
 
-#include "core/attempts.h"
-#include "core/json.h"
-#include "core/packed.h"
-#include "core/steps.h"
+#include "run/attempts.h"
+#include "codec/json.h"
+#include "codec/packed.h"
+#include "run/steps.h"
 #include "testing/test.h"
 #include "testing/text.h"
 

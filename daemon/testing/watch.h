@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#include "core/slot.h"
+#include "run/slot.h"
 
 struct watch {
     struct slot *slot;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/json.h"
+#include "codec/json.h"
 
 void json_out_init(struct json_out *out)
 {

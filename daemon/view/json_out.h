@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON written member by member, on core/json. Commas come by themselves. */
+/* JSON written member by member, on codec/json. Commas come by themselves. */
 #ifndef STEPD_VIEW_JSON_OUT_H
 #define STEPD_VIEW_JSON_OUT_H
 

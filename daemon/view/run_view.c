@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "core/attempts.h"
+#include "run/attempts.h"
 
 const char *run_status_word(enum run_status status)
 {

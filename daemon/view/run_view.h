@@ -5,9 +5,9 @@
 
 #include <stdbool.h>
 
-#include "core/event.h"
-#include "core/steps.h"
-#include "redis/runs.h"
+#include "event/event.h"
+#include "run/steps.h"
+#include "store/redis/runs.h"
 #include "view/json_out.h"
 
 /* Opened in place and not moved. Lives no longer than its loaded run. */

@@ -15,8 +15,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "core/dispatch.h"
-#include "kafka/consumer.h"
+#include "engine/dispatch.h"
+#include "intake/kafka/consumer.h"
 
 #define QUEUE 4096
 

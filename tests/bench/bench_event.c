@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "core/event.h"
+#include "event/event.h"
 
 #define ROUNDS 1000000
 

@@ -10,9 +10,9 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "core/attempts.h"
-#include "core/steps.h"
-#include "redis/redis_fixture.h"
+#include "run/attempts.h"
+#include "run/steps.h"
+#include "store/redis/redis_fixture.h"
 
 static struct redis_fixture redis;
 static char config[128];

@@ -33,8 +33,8 @@ def test_a_page_is_well_formed(page):
 
 
 def keys_of_the_code():
-    """Paths of all keys that service/config_schema.c knows."""
-    source = (ROOT / "daemon/service/config_schema.c").read_text()
+    """Paths of all keys that config/config_schema.c knows."""
+    source = (ROOT / "daemon/config/config_schema.c").read_text()
     paths = set()
     for name, table in re.findall(r"static const struct config_key (\w+)_keys\[\] = \{\n(.*?)^\};", source, re.M | re.S):
         prefix = {"top": "", "function": "functions.FUNCTION."}.get(name, f"{name}.")

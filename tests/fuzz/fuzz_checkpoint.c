@@ -3,9 +3,9 @@
  * a reason, or read; what is read and written again is read alike. The first byte chooses which of them it is. */
 #include "fuzz.h"
 
-#include "core/attempts.h"
-#include "core/steps.h"
-#include "redis/record.h"
+#include "run/attempts.h"
+#include "run/steps.h"
+#include "store/redis/record.h"
 
 static bool is_same_text(const char *a, const char *b)
 {

@@ -4,8 +4,8 @@
 
 #include <stdio.h>
 
-#include "service/config.h"
-#include "service/config_faults.h"
+#include "config/config.h"
+#include "config/config_faults.h"
 
 /* libfyaml 0.7.12 forgets a text of some documents that are not YAML. */
 const char *__lsan_default_suppressions(void);

@@ -3,8 +3,8 @@
  * decoded can be written as JSON, which can be read again. The first byte chooses the headers. */
 #include "fuzz.h"
 
-#include "core/event.h"
-#include "core/json.h"
+#include "event/event.h"
+#include "codec/json.h"
 
 #define HEADER(key, text) { .name = (key), .value = { (text), sizeof(text) - 1 } }
 

@@ -2,7 +2,7 @@
 /* A line that a program under `exec` asks: understood within its bounds, or refused with a reason. */
 #include "fuzz.h"
 
-#include "core/context.h"
+#include "run/context.h"
 #include "request.h"
 
 static void check(const struct request *request)

@@ -2,7 +2,7 @@
 /* Retry-After and RFC 3339 times out of any bytes: refused, or a time within sane bounds. */
 #include "fuzz.h"
 
-#include "core/http_date.h"
+#include "codec/http_date.h"
 
 #define NOW_MS INT64_C(1700000000000)
 #define FARTHEST_MS (INT64_C(10001) * 366 * 86400 * 1000)

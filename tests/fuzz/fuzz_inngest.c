@@ -2,12 +2,12 @@
 /* What apps say: the reply to a call, a registration, times, conditions. The first byte chooses which. */
 #include "fuzz.h"
 
-#include "core/context.h"
-#include "core/json.h"
-#include "inngest/app.h"
-#include "inngest/expression.h"
-#include "inngest/moment.h"
-#include "inngest/ops.h"
+#include "run/context.h"
+#include "codec/json.h"
+#include "sdk/app.h"
+#include "sdk/expression.h"
+#include "sdk/moment.h"
+#include "sdk/ops.h"
 
 static void try_reply(struct stepd_ctx *ctx, struct bytes body)
 {

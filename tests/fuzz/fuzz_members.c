@@ -2,8 +2,8 @@
 /* What the quick scan of a JSON map takes, the parser takes too, and finds the same members in it. */
 #include "fuzz.h"
 
-#include "core/json.h"
-#include "core/members_scan.h"
+#include "codec/json.h"
+#include "codec/members_scan.h"
 
 /* The parser keeps the last of a key that stands twice, and so is it here. */
 static const msgpack_object *find(const msgpack_object *map, const struct member *member)

@@ -6,13 +6,13 @@
 #include <endian.h>
 #include <xxhash.h>
 
-#include "core/base64.h"
-#include "core/offsets.h"
+#include "codec/base64.h"
+#include "intake/offsets.h"
 
 #define COMMITTED 1000
 #define METADATA_MAX 4096
 
-/* As core/offsets.c writes it around a bitmap. */
+/* As intake/offsets.c writes it around a bitmap. */
 static struct bytes disguise(const uint8_t *data, size_t size, char *text)
 {
     unsigned char *told = malloc(16 + size);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "modules/loader.h"
-#include "service/config_faults.h"
+#include "config/config_faults.h"
 
 #include <criterion/criterion.h>
 #include <dlfcn.h>

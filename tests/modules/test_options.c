@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "service/config.h"
+#include "config/config.h"
 
 struct everything {
     const char *text;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/attempts.h"
+#include "run/attempts.h"
 
 static const char *topics[] = { "events", NULL };
 

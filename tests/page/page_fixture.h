@@ -4,7 +4,7 @@
 #define STEPD_TESTS_PAGE_FIXTURE_H
 
 #include "page/inside.h"
-#include "redis/redis_fixture.h"
+#include "store/redis/redis_fixture.h"
 
 #define PAIRS_MOST 12   /* names and values by turns, ended by NULL */
 

@@ -12,9 +12,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "core/dispatch.h"
-#include "core/key_set.h"
-#include "core/routes.h"
+#include "engine/dispatch.h"
+#include "flow/key_set.h"
+#include "run/routes.h"
 
 #define BATCH 64
 #define BATCHES 600

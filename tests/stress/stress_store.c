@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "redis/store.h"
-#include "redis/timers.h"
+#include "store/redis/store.h"
+#include "store/redis/timers.h"
 
 #define SHARDS 4
 #define PARKING 8

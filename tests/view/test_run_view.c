@@ -5,7 +5,7 @@
 #include <jansson.h>
 #include <string.h>
 
-#include "core/attempts.h"
+#include "run/attempts.h"
 
 #define ID "0123456789abcdef0123456789abcdef"
 

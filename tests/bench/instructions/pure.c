@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/backoff.h"
-#include "core/event.h"
-#include "core/offsets.h"
-#include "core/routes.h"
-#include "core/run.h"
+#include "run/backoff.h"
+#include "event/event.h"
+#include "intake/offsets.h"
+#include "run/routes.h"
+#include "run/run.h"
 
 #define TURNS 1000
 #define FUNCTIONS 100

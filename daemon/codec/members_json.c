@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "codec/members.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "codec/members_scan.h"
+#include "codec/yajl_run.h"
+
+#define ONLY_EXPONENTS_OVERFLOW 300 /* fewer digits without an exponent always fit a double */
+
+struct scan {
+    struct json_depth depth;
+    struct bytes text;
+    yajl_handle handle;
+    struct member *members;
+    struct member *current; /* the value that comes next is this member's; NULL: nobody's */
+    size_t key_end;
+    bool is_map;
+};
+
+/* True where what comes is the value of a wanted member. */
+static bool is_wanted(const struct scan *scan)
+{
+    return scan->current != NULL && scan->depth.depth == 1;
+}
+
+/* yajl has read the value up to where it stands; it began behind the key's colon. */
+static struct member *take_member(struct scan *scan, msgpack_object_type type)
+{
+    struct member *member = scan->current;
+    const char *text = scan->text.data;
+    size_t start = scan->key_end;
+    size_t end = yajl_get_bytes_consumed(scan->handle);
+
+    start += strspn(text + start, " \t\r\n") + 1;
+    start += strspn(text + start, " \t\r\n");
+    member->bytes = (struct bytes){ text + start, end - start };
+    member->is_present = true;
+    member->has_escapes = false;
+    member->value.type = type;
+    scan->current = NULL;
+    return member;
+}
+
+static int on_null(void *context)
+{
+    if (is_wanted(context))
+        (void)take_member(context, MSGPACK_OBJECT_NIL);
+    return 1;
+}
+
+static int on_boolean(void *context, int value)
+{
+    if (is_wanted(context))
+        take_member(context, MSGPACK_OBJECT_BOOLEAN)->value.via.boolean = value != 0;
+    return 1;
+}
+
+/* Every number is looked at, so that json_decode() finds nothing more to refuse. */
+static int on_number(void *context, const char *text, size_t size)
+{
+    struct scan *scan = context;
+    msgpack_object number;
+    bool is_taken = is_wanted(scan);
+
+    if (!is_taken && size < ONLY_EXPONENTS_OVERFLOW && memchr(text, 'e', size) == NULL && memchr(text, 'E', size) == NULL)
+        return 1;
+    scan->depth.is_out_of_range = !json_number(text, size, &number);
+    if (scan->depth.is_out_of_range)
+        return 0;
+    if (is_taken)
+        take_member(scan, number.type)->value = number;
+    return 1;
+}
+
+static int on_string(void *context, const unsigned char *text, size_t size)
+{
+    struct scan *scan = context;
+
+    if (!is_wanted(scan))
+        return 1;
+    struct member *member = take_member(scan, MSGPACK_OBJECT_STR);
+    member->has_escapes = (uintptr_t)text - (uintptr_t)scan->text.data > scan->text.size;
+    member->value.via.str.ptr = member->has_escapes ? NULL : (const char *)text;
+    member->value.via.str.size = (uint32_t)size;
+    return 1;
+}
+
+static int on_key(void *context, const unsigned char *key, size_t size)
+{
+    struct scan *scan = context;
+
+    if (scan->depth.depth != 1)
+        return 1;
+    scan->current = NULL;
+    for (struct member *member = scan->members; member->key != NULL; member++) {
+        if (member->key_size != size || memcmp(member->key, key, size) != 0)
+            continue;
+        scan->current = member;
+        scan->key_end = yajl_get_bytes_consumed(scan->handle);
+        break;
+    }
+    return 1;
+}
+
+static int on_open_map(void *context)
+{
+    struct scan *scan = context;
+
+    scan->is_map |= scan->depth.depth == 0;
+    return json_open(&scan->depth);
+}
+
+static int on_open_array(void *context)
+{
+    struct scan *scan = context;
+    return json_open(&scan->depth);
+}
+
+static int on_close_map(void *context)
+{
+    struct scan *scan = context;
+
+    scan->depth.depth--;
+    if (is_wanted(scan))
+        (void)take_member(scan, MSGPACK_OBJECT_MAP);
+    return 1;
+}
+
+static int on_close_array(void *context)
+{
+    struct scan *scan = context;
+
+    scan->depth.depth--;
+    if (is_wanted(scan))
+        (void)take_member(scan, MSGPACK_OBJECT_ARRAY);
+    return 1;
+}
+
+static void on_begin(void *context, yajl_handle handle)
+{
+    struct scan *scan = context;
+    scan->handle = handle;
+}
+
+int members_find_json(struct bytes text, struct member *members, bool *ret_is_map, struct error *ret_error)
+{
+    static const yajl_callbacks callbacks = {
+        .yajl_null = on_null,
+        .yajl_boolean = on_boolean,
+        .yajl_number = on_number,
+        .yajl_string = on_string,
+        .yajl_map_key = on_key,
+        .yajl_start_map = on_open_map,
+        .yajl_end_map = on_close_map,
+        .yajl_start_array = on_open_array,
+        .yajl_end_array = on_close_array,
+    };
+    struct scan scan = { .text = text, .members = members };
+
+    if (members_scan_json(text, members)) {
+        *ret_is_map = true;
+        return 0;
+    }
+    int result = yajl_run(text, &callbacks, &scan, &scan.depth, on_begin, ret_error);
+
+    if (result == 0)
+        *ret_is_map = scan.is_map;
+    return result;
+}

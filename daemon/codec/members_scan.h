@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The quick way to the members of a JSON map: knows what events are mostly made of, and leaves all else
+ * (\u, exponents, anything that may be wrong) to the parser that knows every rule and says what is wrong.
+ * What it takes, that parser takes too, and finds the same in it.
+ */
+#ifndef STEPD_CODEC_MEMBERS_SCAN_H
+#define STEPD_CODEC_MEMBERS_SCAN_H
+
+#include <stdbool.h>
+
+#include "base/bytes.h"
+#include "codec/members.h"
+
+/* True: the text is a valid JSON map and `members` are filled. False: not known; `members` are as if
+ * nothing was found. */
+bool members_scan_json(struct bytes text, struct member *members);
+
+#endif

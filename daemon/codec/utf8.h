@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STEPD_CODEC_UTF8_H
+#define STEPD_CODEC_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Length of the character at `text` (1 to 4), 0 when there is no valid one: no overlong form, no
+ * surrogate, nothing past U+10FFFF. `size` > 0. */
+size_t utf8_character(const unsigned char *text, size_t size);
+bool utf8_is_valid(const void *text, size_t size);
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "codec/yajl_run.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codec/utf8.h"
+
+#define ARENA_SIZE 1024 /* yajl's handle, lexer and stack take some 400 bytes */
+#define HEAD_SIZE 16    /* before each piece: its size */
+
+/* Three mallocs a parse cost as much as the parse of a small event, so the first kilobyte comes from
+ * the stack and is never given back. */
+struct arena {
+    _Alignas(HEAD_SIZE) char memory[ARENA_SIZE];
+    size_t used;
+};
+
+static bool is_in(const struct arena *arena, const void *piece)
+{
+    return (uintptr_t)piece - (uintptr_t)arena->memory < ARENA_SIZE;
+}
+
+static void *arena_malloc(void *context, size_t size)
+{
+    struct arena *arena = context;
+    size_t whole = HEAD_SIZE + (size + HEAD_SIZE - 1) / HEAD_SIZE * HEAD_SIZE;
+
+    if (whole > ARENA_SIZE - arena->used)
+        return xmalloc(size);
+    char *piece = arena->memory + arena->used;
+    memcpy(piece, &size, sizeof(size));
+    arena->used += whole;
+    return piece + HEAD_SIZE;
+}
+
+static void *arena_realloc(void *context, void *piece, size_t size)
+{
+    size_t old;
+
+    if (piece == NULL)
+        return arena_malloc(context, size);
+    if (!is_in(context, piece))
+        return xrealloc(piece, size);
+    memcpy(&old, (char *)piece - HEAD_SIZE, sizeof(old));
+    void *grown = arena_malloc(context, size);
+    memcpy(grown, piece, old < size ? old : size);
+    return grown;
+}
+
+static void arena_free(void *context, void *piece)
+{
+    if (piece != NULL && !is_in(context, piece))
+        free(piece);
+}
+
+bool json_open(struct json_depth *depth)
+{
+    depth->is_too_deep = depth->depth == DATA_MAX_DEPTH;
+    depth->depth++;
+    return !depth->is_too_deep;
+}
+
+static int explain(yajl_handle handle, const struct json_depth *depth, struct error *ret_error)
+{
+    if (depth->is_too_deep)
+        return error_set(ret_error, EBADMSG, "nested deeper than %d levels", DATA_MAX_DEPTH);
+    if (depth->is_out_of_range)
+        return error_set(ret_error, EBADMSG, "a number too large for a double at byte %zu", yajl_get_bytes_consumed(handle));
+    unsigned char *reason = yajl_get_error(handle, 0, NULL, 0);
+    int length = (int)strcspn((const char *)reason, "\n");
+    int result = error_set(ret_error, EBADMSG, "not valid JSON: %.*s at byte %zu", length, (const char *)reason,
+                           yajl_get_bytes_consumed(handle));
+    yajl_free_error(handle, reason);
+    return result;
+}
+
+int yajl_run(struct bytes text, const yajl_callbacks *callbacks, void *context, const struct json_depth *depth,
+             yajl_begin_fn begin, struct error *ret_error)
+{
+    struct arena arena;
+    yajl_alloc_funcs memory = { .malloc = arena_malloc, .realloc = arena_realloc, .free = arena_free, .ctx = &arena };
+    int result = 0;
+
+    arena.used = 0;
+    if (!utf8_is_valid(text.data, text.size))
+        return error_set(ret_error, EBADMSG, "not valid UTF-8");
+    yajl_handle handle = yajl_alloc(callbacks, &memory, context);
+    (void)yajl_config(handle, yajl_dont_validate_strings, 1); /* yajl's own check lets surrogates and overlong forms pass */
+    if (begin != NULL)
+        begin(context, handle);
+    if (yajl_parse(handle, text.data, text.size) != yajl_status_ok || yajl_complete_parse(handle) != yajl_status_ok)
+        result = explain(handle, depth, ret_error);
+    yajl_free(handle);
+    return result;
+}
+
+static bool read_integer(const char *text, size_t size, msgpack_object *ret_number)
+{
+    bool is_negative = size > 0 && text[0] == '-';
+    uint64_t limit = is_negative ? (uint64_t)INT64_MAX + 1 : UINT64_MAX;
+    uint64_t value = 0;
+
+    for (size_t i = is_negative; i < size; i++) {
+        unsigned digit = (unsigned char)text[i] - (unsigned)'0';
+        if (digit > 9 || value > (limit - digit) / 10)
+            return false;
+        value = value * 10 + digit;
+    }
+    if (is_negative && value == 0)
+        return false; /* -0 is a double */
+    ret_number->type = is_negative ? MSGPACK_OBJECT_NEGATIVE_INTEGER : MSGPACK_OBJECT_POSITIVE_INTEGER;
+    if (is_negative)
+        ret_number->via.i64 = (int64_t)(0 - value);
+    else
+        ret_number->via.u64 = value;
+    return true;
+}
+
+bool json_number(const char *text, size_t size, msgpack_object *ret_number)
+{
+    char small[64];
+    AUTO_FREE char *large = NULL;
+    char *copy = small; /* strtod wants a NUL */
+
+    if (read_integer(text, size, ret_number))
+        return true;
+    if (size >= sizeof(small))
+        copy = large = xmalloc(size + 1);
+    memcpy(copy, text, size);
+    copy[size] = 0;
+    ret_number->type = MSGPACK_OBJECT_FLOAT64;
+    ret_number->via.f64 = strtod(copy, NULL);
+    return isfinite(ret_number->via.f64);
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The daemon's config: one YAML file and the drop-ins beside it (conf.d/ *.yaml, in order of name;
+ * maps merge, anything else replaces). Scalars may hold ${NAME}, ${NAME:-otherwise} (environment),
+ * ${CREDENTIAL:name} (a file of $CREDENTIALS_DIRECTORY); $${ is a plain ${. config/stepd.yaml says
+ * what each key means. Constant once loaded.
+ */
+#ifndef STEPD_CONFIG_CONFIG_H
+#define STEPD_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <stepd/stepd.h>
+
+#include "base/log.h"
+#include "config/setting.h"
+#include "config/history_kept.h"
+
+/* Retry settings, of all functions or one; what was not given is the module's. */
+struct config_retry {
+    bool has_retries;
+    int retries;
+    bool has_jitter;
+    int64_t jitter_ms;
+    int64_t *schedule_ms;
+    size_t schedule_count;  /* 0: not given */
+};
+
+struct config_function {
+    const char *id;
+    struct place place;
+    const char *use;        /* NULL: not given; the template that it is made of */
+    const char *event;      /* NULL: not given */
+    const char *topic;      /* NULL: not given */
+    bool is_enabled;        /* `enabled`; true unless given */
+    struct config_retry retry;
+    bool has_timeout;
+    int64_t timeout_ms;
+    bool has_concurrency;
+    int concurrency;
+    bool has_ordering;
+    enum stepd_ordering ordering;
+    bool has_dedupe;
+    int64_t dedupe_ms;
+    struct setting options; /* a map of every other key: the function's own settings */
+};
+
+struct config {
+    char *path;                    /* of the main file, absolute */
+    struct setting root;           /* all that was read; what the others point into */
+
+    const struct setting *kafka;   /* a map of scalars, for librdkafka; never NULL */
+    const char **topics;           /* NULL-ended */
+    char **modules;                /* NULL-ended; absolute */
+
+    struct {
+        const char *url;
+        const char *prefix;
+        int64_t durability_lag_ms;
+        int64_t timeout_ms;        /* connecting, and a reply */
+        int shards;
+    } redis;
+
+    struct {
+        int threads;
+        int queue;                 /* messages in flight at most */
+        int max_stuck;
+        const char *journal;       /* the crash journal's file; relative to the config's folder; "": see daemon.c */
+        int64_t drain_timeout_ms;
+        int64_t shutdown_timeout_ms;
+        int64_t lease_ms;
+    } worker;
+
+    struct config_retry retry;     /* of all functions */
+    const char *dead_letter_topic; /* %t: the event's topic */
+    enum history_kept history;
+    int64_t history_age_ms;
+    int64_t history_limit;
+    int64_t dedupe_ms;             /* of all functions; 0: off */
+    int64_t commit_interval_ms;
+
+    struct {
+        int64_t event_bytes;
+        int64_t result_bytes;
+        int64_t state_bytes;
+        int steps;
+    } limits;
+
+    const char *http_listen;       /* "host:port"; empty: no HTTP */
+    const char *http_token;        /* that the page asks of who changes something; empty: nobody may */
+    bool http_without_token;       /* anyone may who reaches the address */
+    struct {
+        bool is_on;                /* there is such a section */
+        const char **apps;         /* NULL-ended; URLs that are asked to register */
+        const char *event_key;     /* NULL: any */
+        const char *signing_key;   /* NULL: none */
+        int calls;                 /* to apps, at once */
+        const char *topic;         /* of events that come in over HTTP; one of `topics` */
+    } inngest;
+    struct {
+        enum log_level level;
+        enum log_format format;
+    } log;
+
+    struct config_function *functions;
+    size_t function_count;
+    const struct setting *options; /* a map: module -> map of its options; may be NULL */
+};
+
+/* 0 and the config, or -EINVAL with at least one more fault; all there are. */
+int config_load(const char *path, struct config **ret_config, struct config_faults *faults) MUST_CHECK;
+/* The same for who goes on to look for faults: the config comes with its faults, what is wrong in it left at
+ * its default. NULL: with them there is nothing to look at. */
+struct config *config_load_to_check(const char *path, struct config_faults *faults) MUST_CHECK;
+/* The same for a look at what the daemon does, by someone who may lack its variables and credentials:
+ * what is not there is empty, but in `kafka` and `redis`. */
+int config_load_to_look(const char *path, struct config **ret_config, struct config_faults *faults) MUST_CHECK;
+/* The same of YAML texts, merged in order as drop-ins are; faults call them `name`. */
+int config_parse(const char *name, const char *const *texts, size_t count, struct config **ret_config,
+                 struct config_faults *faults) MUST_CHECK;
+void config_destroy(struct config *config);
+
+/* Whether `topics` has it. */
+bool config_reads_topic(const struct config *config, const char *topic);
+/* The settings of function `id`; NULL: the config has none. */
+const struct config_function *config_function_find(const struct config *config, const char *id);
+/* The keys of an entry of `functions:` that are settings of every function; ended by NULL. */
+const char *const *config_function_keys(void);
+/* The options of module `name`, a map; NULL: the config has none. */
+const struct setting *config_module_options(const struct config *config, const char *name);
+/* The text of kafka's setting `name`, or NULL. */
+const char *config_kafka(const struct config *config, const char *name);
+
+#endif

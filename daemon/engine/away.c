@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/away.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "run/errand.h"
+#include "run/steps.h"
+
+void away_list_init(struct away_list *list, void (*come_back)(void *context, struct away *away), void *context)
+{
+    (void)pthread_mutex_init(&list->lock, NULL);
+    list->first = NULL;
+    atomic_init(&list->count, 0);
+    list->come_back = come_back;
+    list->context = context;
+}
+
+void away_list_done(struct away_list *list)
+{
+    while (list->first != NULL) {
+        struct away *away = list->first;
+        errand_destroy(away->run->errand);
+        if (away->run == &away->own_run)
+            steps_destroy(away->own_run.steps);
+        away_return(away);
+        free(away);
+    }
+    (void)pthread_mutex_destroy(&list->lock);
+}
+
+static void add(struct away_list *list, struct away *away)
+{
+    (void)pthread_mutex_lock(&list->lock);
+    away->next = list->first;
+    away->link = &list->first;
+    if (away->next != NULL)
+        away->next->link = &away->next;
+    list->first = away;
+    atomic_fetch_add(&list->count, 1);
+    (void)pthread_mutex_unlock(&list->lock);
+}
+
+static void come_back(void *home)
+{
+    struct away *away = home;
+
+    away->list->come_back(away->list->context, away);
+}
+
+void away_leave(struct away_list *list, const struct job *job, struct run *run)
+{
+    struct away *away = xcalloc(1, sizeof(*away));
+
+    away->list = list;
+    away->job = *job;
+    away->run = run;
+    if (job->claimed == NULL) {
+        away->own_run = *run;
+        away->run = &away->own_run;
+    }
+    struct errand *errand = away->run->errand;
+    add(list, away);
+    errand->ops->leave(errand, come_back, away); /* it may be gone from here on */
+}
+
+void away_return(struct away *away)
+{
+    struct away_list *list = away->list;
+
+    (void)pthread_mutex_lock(&list->lock);
+    *away->link = away->next;
+    if (away->next != NULL)
+        away->next->link = away->link;
+    atomic_fetch_sub(&list->count, 1);
+    (void)pthread_mutex_unlock(&list->lock);
+}
+
+static bool is_held(const struct run *run, const char *run_id)
+{
+    return run->epoch > 0 && (run_id == NULL || strcmp(run->id.text, run_id) == 0);
+}
+
+static void cancel(struct away *away)
+{
+    away->run->errand->ops->cancel(away->run->errand);
+}
+
+void away_cancel(struct away_list *list, const char *run_id)
+{
+    (void)pthread_mutex_lock(&list->lock);
+    for (struct away *away = list->first; away != NULL; away = away->next) {
+        if (is_held(away->run, run_id))
+            cancel(away);
+    }
+    (void)pthread_mutex_unlock(&list->lock);
+}
+
+void away_cancel_all(struct away_list *list)
+{
+    (void)pthread_mutex_lock(&list->lock);
+    for (struct away *away = list->first; away != NULL; away = away->next)
+        cancel(away);
+    (void)pthread_mutex_unlock(&list->lock);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Jobs that have left their worker for an errand, and come back from it by themselves. While one is away
+ * nobody but its errand and those who cancel it knows of it; it keeps its message or lease, its place in
+ * the gate and its strand, and so goes on as if a worker had it. Locks itself.
+ */
+#ifndef STEPD_ENGINE_AWAY_H
+#define STEPD_ENGINE_AWAY_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "run/job.h"
+#include "run/run.h"
+
+/* One that is away. */
+struct away {
+    struct away *next;       /* list's lock */
+    struct away **link;      /* list's lock; what points to it */
+    struct away_list *list;
+    struct job job;
+    struct run *run;         /* the claimed one's, or: */
+    struct run own_run;      /* of a message */
+};
+
+struct away_list {
+    pthread_mutex_t lock;
+    struct away *first;      /* lock */
+    atomic_size_t count;
+    void (*come_back)(void *context, struct away *away); /* any thread; the away is the callee's */
+    void *context;
+};
+
+void away_list_init(struct away_list *list, void (*come_back)(void *context, struct away *away), void *context);
+/* Those that are still away never come back. */
+void away_list_done(struct away_list *list);
+/* Takes the job and its run, which has an errand. They may be back before this returns. */
+void away_leave(struct away_list *list, const struct job *job, struct run *run);
+/* One that has come back is no longer of the list; its caller frees it. */
+void away_return(struct away *away);
+/* The runs that the store gave us, or the one of that id, are to come back now. */
+void away_cancel(struct away_list *list, const char *run_id);
+void away_cancel_all(struct away_list *list);
+
+#endif

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/runner.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "run/attempt.h"
+#include "crash/crashes.h"
+#include "flow/key_set.h"
+#include "engine/outcome.h"
+#include "run/steps.h"
+
+#define UNKNOWN_DELAY_MS 60000        /* until a run whose function is not here is looked at again */
+
+/* The worker's own thread. Most functions are never seen by most workers. */
+static struct function_tally *tally_of(struct worker *worker, const struct function *function)
+{
+    _Atomic(struct function_tally *) *place = &worker->functions[function->index];
+    struct function_tally *tally = atomic_load_explicit(place, memory_order_relaxed);
+
+    if (tally == NULL) {
+        tally = xcalloc(1, sizeof(*tally));
+        atomic_store_explicit(place, tally, memory_order_release);
+    }
+    return tally;
+}
+
+/* ---- one attempt ---------------------------------------------------------------------------------- */
+
+static const char crash_text[] = "the handler ended its process, or was running each time it ended";
+static const char refused_text[] = "the store refuses to keep what became of the attempt; the log says why";
+
+/* The store has it for us and refuses whatever becomes of it: it would be ours for ever. */
+static void condemn(struct worker *worker, const struct run *run)
+{
+    struct store *store = worker->ctx.store;
+
+    if (run->epoch == 0)
+        return; /* its message is not done, and comes again */
+    int status = store->ops->condemn(store, run);
+    if (status != -ESHUTDOWN)
+        log_error("run %s of %s goes no further: %s", run->id.text, run->function->id,
+                  status == 0 ? "it ends among the dead, with no dead letter" : "the store refuses even that");
+}
+
+/* What the store refuses has failed, once: it takes that, or it takes nothing of this run. One that has
+ * failed for good already has no attempts left. */
+static void settle_refusal(struct worker *worker, struct run *run, struct attempt_report *report)
+{
+    if (run->phase != RUN_FAILING)
+        attempt_fail(&worker->ctx, run, NULL, "StoreRefused", refused_text, report);
+    if (report->end == ATTEMPT_REFUSED)
+        condemn(worker, run);
+}
+
+static void end_attempt(struct worker *worker, struct run *run, struct attempt_report *report)
+{
+    if (report->end == ATTEMPT_REFUSED)
+        settle_refusal(worker, run, report);
+    worker->now_ns = report->ended_ns;
+    tally_end(tally_of(worker, run->function), report);
+    outcome_log(run, report, worker->dispatch->attempts.keeps_all);
+}
+
+/* One attempt, or what a crash made of it. False: abandoned. */
+static bool attempt(struct worker *worker, struct run *run, bool has_crashed, struct attempt_report *report)
+{
+    struct function_tally *tally = tally_of(worker, run->function);
+
+    if (has_crashed) {
+        tally_add(&tally->crashed);
+        attempt_fail(&worker->ctx, run, NULL, "HandlerCrashed", crash_text, report);
+    } else {
+        worker->ctx.step_durations = &tally->steps;
+        attempt_run(&worker->ctx, run, worker->now_ns, report);
+        if (report->end == ATTEMPT_ABANDONED)
+            return false;
+        if (report->end != ATTEMPT_AWAY)
+            tally_duration(tally, report->started_ns, report->ended_ns);
+    }
+    end_attempt(worker, run, report);
+    return true;
+}
+
+/* ---- one run of a message ------------------------------------------------------------------------ */
+
+/* What its message is now. An ordered run that is left to the store keeps later ones of its key back:
+ * known before the strand goes on. */
+static enum message_state state_after(const struct job *job, const struct run *run, const struct attempt_report *report)
+{
+    if (report->end == ATTEMPT_STOPPED || report->end == ATTEMPT_REFUSED)
+        return run->epoch > 0 ? MESSAGE_TAKEN : MESSAGE_DROPPED;
+    /* Whatever the store may yet lose of a run that ended, nothing of it is left to do. */
+    if (report->end == ATTEMPT_COMPLETED || report->end == ATTEMPT_FAILED)
+        return MESSAGE_DONE;
+    if (run_is_ordered(run))
+        key_set_add(job->message->assignment->parked_keys, run->function->id,
+                    (struct bytes){ run->event->view.key, run->event->view.key_len });
+    return MESSAGE_TAKEN;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    return memcmp(a, b, RUN_ID_LENGTH);
+}
+
+static bool is_taken(const struct assignment *assignment, const struct run_id *id)
+{
+    return assignment->taken_count > 0 &&
+           bsearch(id, assignment->taken, assignment->taken_count, sizeof(*id), compare_ids) != NULL;
+}
+
+/* Whether an attempt is to be made; else *ret_state is what the message is. */
+static bool may_start(struct worker *worker, const struct job *job, struct run *run, enum message_state *ret_state)
+{
+    struct store *store = worker->ctx.store;
+    struct key_set *parked = job->message->assignment->parked_keys;
+    struct bytes key = { run->event->view.key, run->event->view.key_len };
+
+    *ret_state = MESSAGE_TAKEN;
+    if (is_taken(job->message->assignment, &run->id))
+        return false;
+    if (run->function->dedupe_ms > 0) {
+        enum dedupe_answer answer;
+        *ret_state = MESSAGE_DROPPED;
+        int status = store->ops->remember(store, run, run->function->dedupe_ms, &answer);
+        worker_look_at_clock(worker);
+        if (status != 0)
+            return false;
+        *ret_state = MESSAGE_DONE;
+        if (answer == DEDUPE_DUPLICATE) {
+            tally_add(&tally_of(worker, run->function)->duplicates);
+            return false;
+        }
+    }
+    if (run_is_ordered(run) && key_set_has(parked, run->function->id, key)) {
+        enum order_answer answer;
+        *ret_state = MESSAGE_DROPPED;
+        int status = store->ops->queue_behind(store, run, &answer);
+        worker_look_at_clock(worker);
+        if (status != 0)
+            return false;
+        *ret_state = MESSAGE_TAKEN;
+        if (answer == ORDER_QUEUED)
+            return false;
+        key_set_remove(parked, run->function->id, key);
+    }
+    return true;
+}
+
+static void begin_run(struct worker *worker, const struct job *job)
+{
+    const struct function *function = function_newest(job->function);
+    struct event *event = &job->message->event;
+
+    worker->own_run = (struct run){
+        .function = function,
+        .event = event,
+        .id = function->dedupe_ms > 0 ? run_id_of_event_id(function, event) : run_id_of(function, event),
+        .first_epoch = context_new_epoch(&worker->ctx),
+        .created_ms = event->timestamp_ms >= 0 ? event->timestamp_ms : clock_wall_ms(),
+    };
+    worker->run = &worker->own_run;
+}
+
+/* The attempt at worker->run is made, or goes on; *ret_state: what its message is then. */
+static enum job_end attempt_message(struct worker *worker, bool has_crashed, enum message_state *ret_state)
+{
+    const struct dispatch_settings *settings = &worker->dispatch->settings;
+    struct attempt_report report;
+
+    if (!attempt(worker, worker->run, has_crashed, &report))
+        return JOB_ABANDONED;
+    if (has_crashed && report.is_stored)
+        settings->crash_counted(settings->context, worker->run);
+    if (report.end == ATTEMPT_AWAY) {
+        away_leave(&worker->dispatch->away, &worker->job, worker->run);
+        return JOB_AWAY;
+    }
+    *ret_state = state_after(&worker->job, worker->run, &report);
+    steps_destroy(worker->run->steps);
+    return JOB_OVER;
+}
+
+static enum job_end run_message(struct worker *worker)
+{
+    const struct job *job = &worker->job;
+    enum message_state state = MESSAGE_DROPPED;
+    enum job_end end = JOB_OVER;
+
+    if (job->away != NULL) {
+        end = attempt_message(worker, false, &state);
+    } else if (message_begin(job->message) && !atomic_load_explicit(&worker->dispatch->is_draining, memory_order_relaxed)) {
+        begin_run(worker, job);
+        tally_add(&tally_of(worker, worker->run->function)->consumed);
+        if (may_start(worker, job, worker->run, &state)) {
+            tally_add(&tally_of(worker, worker->run->function)->started);
+            end = attempt_message(worker, crashes_take(worker->dispatch->settings.crashes, &worker->run->id), &state);
+        }
+    }
+    if (end == JOB_OVER)
+        message_end_run(worker->job.message, state);
+    return end;
+}
+
+/* ---- one run of the store's ---------------------------------------------------------------------- */
+
+/* Its module is not here, or not any more: it waits for it. */
+static void put_off(struct worker *worker, struct claimed *claimed)
+{
+    const struct function stand_in = { .id = claimed->function_id };
+    const struct transition change = {
+        .kind = TRANSITION_PARK,
+        .status = RUN_DELAYED,
+        .phase = claimed->run.phase,
+        .attempt = claimed->run.attempt,
+        .delay_ms = UNKNOWN_DELAY_MS,
+    };
+    struct transition_reply reply;
+
+    log_warn("run %s wants function '%s', which no module here has: it is put off for a minute", claimed->run.id.text,
+             claimed->function_id);
+    claimed->run.function = &stand_in;
+    if (worker->ctx.store->ops->advance(worker->ctx.store, &claimed->run, &change, &reply) == -EIO)
+        condemn(worker, &claimed->run);
+    worker_look_at_clock(worker);
+    claimed->run.function = NULL;
+}
+
+static enum job_end attempt_claimed(struct worker *worker)
+{
+    struct attempt_report report;
+
+    if (!attempt(worker, worker->run, worker->run->unclean >= CRASHES_ENOUGH && worker->run->errand == NULL, &report))
+        return JOB_ABANDONED;
+    if (report.end != ATTEMPT_AWAY)
+        return JOB_OVER;
+    away_leave(&worker->dispatch->away, &worker->job, worker->run);
+    return JOB_AWAY;
+}
+
+static enum job_end run_claimed(struct worker *worker)
+{
+    struct claimed *claimed = worker->job.claimed;
+    bool is_begun = worker->job.away != NULL;
+    enum job_end end = JOB_OVER;
+
+    worker->run = &claimed->run;
+    /* What has not begun when the daemon stops stays ours, and is given back at the end. */
+    if (claimed->run.function == NULL && !atomic_load(&worker->dispatch->is_draining))
+        put_off(worker, claimed);
+    else if (is_begun || !atomic_load(&worker->dispatch->is_draining))
+        end = attempt_claimed(worker);
+    if (end == JOB_OVER)
+        claimed->release(claimed);
+    return end;
+}
+
+enum job_end runner_run(struct worker *worker)
+{
+    return worker->job.claimed != NULL ? run_claimed(worker) : run_message(worker);
+}
+
+/* ---- what a stuck thread left -------------------------------------------------------------------- */
+
+void runner_settle(struct worker *worker, struct takeover *takeover)
+{
+    const struct step_call *step = takeover->step.is_running ? &takeover->step : NULL;
+    struct run *run = &takeover->run;
+    struct function_tally *tally = tally_of(worker, run->function);
+    struct attempt_report report;
+    char text[160];
+
+    int64_t timeout_ms = step != NULL ? step->timeout_ms : run->function->timeout_ms;
+    (void)snprintf(text, sizeof(text), "not done after %lld ms; its thread is left behind", (long long)timeout_ms);
+    tally_add(&tally->timed_out);
+    if (step != NULL)
+        histogram_add(&tally->steps, (double)timeout_ms * 1000); /* as far as anyone knows */
+    attempt_fail(&worker->ctx, run, step, "HandlerTimeout", text, &report);
+    tally_duration(tally, takeover->started_ns, report.ended_ns);
+    end_attempt(worker, run, &report);
+    if (takeover->job.message != NULL)
+        message_end_run(takeover->job.message, state_after(&takeover->job, run, &report));
+}

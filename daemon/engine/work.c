@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/work.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "run/attempt.h"
+#include "engine/outcome.h"
+#include "engine/runner.h"
+#include "run/steps.h"
+
+#define REJECT_PAUSE_MS 1000
+
+/* ---- jobs ---------------------------------------------------------------------------------------- */
+
+/* False: it waits at its function's gate. */
+static bool may_begin(struct dispatch *dispatch, struct job *job)
+{
+    int limit = job->function != NULL ? function_newest(job->function)->concurrency : 0;
+
+    return limit == 0 || job->is_gated || gate_enter(&dispatch->gates[job->function->index], job, limit);
+}
+
+/* What the job kept from running; one of them is returned, others are queued. NULL: none. */
+static struct job *release_next(struct dispatch *dispatch, const struct job *job)
+{
+    struct job *after_gate = job->is_gated ? gate_leave(&dispatch->gates[job->function->index]) : NULL;
+    struct job *after_strand = job->strand != NULL ? strands_leave(dispatch->strands, job->strand) : NULL;
+
+    if (after_gate != NULL && after_strand != NULL)
+        dispatch_add_extra(dispatch, after_gate);
+    return after_strand != NULL ? after_strand : after_gate;
+}
+
+/* Runs worker->job, and whatever that kept from running. False: the watch took over. */
+static bool run_job(struct worker *worker)
+{
+    struct dispatch *dispatch = worker->dispatch;
+
+    for (;;) {
+        if (!may_begin(dispatch, &worker->job))
+            return true;
+        enum job_end end = runner_run(worker);
+        if (end != JOB_OVER)
+            return end == JOB_AWAY;
+        struct job *next = release_next(dispatch, &worker->job);
+        if (next == NULL)
+            return true;
+        worker->job = *next;
+        free(next);
+    }
+}
+
+/* ---- a message nobody has looked at -------------------------------------------------------------- */
+
+/* A message without a run has no other way on than its dead letter. */
+static enum message_state reject(struct worker *worker, struct message *message, const char *name, const char *why)
+{
+    struct dispatch *dispatch = worker->dispatch;
+    const struct timespec pause = { .tv_sec = REJECT_PAUSE_MS / 1000 };
+
+    log_warn("%s [%d] @ %lld is no event (%s: %s): it goes to the dead letters", message->event.view.topic,
+             (int)message->event.view.partition, (long long)message->event.view.offset, name, why);
+    tally_add(&worker->tally.malformed);
+    for (;;) {
+        int status = attempt_reject(worker->ctx.publisher, dispatch->settings.dead_letter_topic, &message->event, name, why,
+                                    context_now_ms(&worker->ctx));
+        worker_look_at_clock(worker);
+        if (status == 0) {
+            tally_add(&worker->tally.dead);
+            return MESSAGE_DONE;
+        }
+        if (status == -ESHUTDOWN || atomic_load(&dispatch->is_draining) || atomic_load(&message->assignment->is_revoked))
+            return MESSAGE_DROPPED;
+        log_error("the brokers refuse the dead letter of %s [%d] @ %lld: trying on", message->event.view.topic,
+                  (int)message->event.view.partition, (long long)message->event.view.offset);
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+/* All its functions but the first become jobs of their own. */
+static void spread(struct dispatch *dispatch, struct message *message, const struct function *const *functions, size_t count)
+{
+    atomic_store(&message->runs, (int)count);
+    for (size_t i = 1; i < count; i++) {
+        struct job *job = xmalloc(sizeof(*job));
+        *job = (struct job){ .function = functions[i], .message = message };
+        dispatch_add_extra(dispatch, job);
+    }
+}
+
+/* False: the watch took over. */
+static bool route(struct worker *worker, struct message *message)
+{
+    struct dispatch *dispatch = worker->dispatch;
+    struct event *event = &message->event;
+    char text[96];
+    struct error error;
+
+    if (!message_begin(message) || atomic_load_explicit(&dispatch->is_draining, memory_order_relaxed)) {
+        message_end(message, MESSAGE_DROPPED);
+        return true;
+    }
+    if (event->view.raw_len > dispatch->settings.event_bytes) {
+        (void)snprintf(text, sizeof(text), "%zu bytes, more than limits.event (%zu)", event->view.raw_len, dispatch->settings.event_bytes);
+        message_end(message, reject(worker, message, "EventTooLarge", text));
+        return true;
+    }
+    bool is_malformed = event_find_name(event, &error) != 0;
+    size_t count = routes_match(dispatch->settings.routes, event->view.topic, is_malformed ? NULL : event->view.name,
+                                worker->matches, dispatch->settings.function_count);
+    if (count == 0) {
+        if (!is_malformed) {
+            tally_add(&worker->tally.unhandled);
+            outcome_log_unhandled(&event->view, dispatch->attempts.keeps_all);
+        }
+        message_end(message, is_malformed ? reject(worker, message, "MalformedEvent", error.text) : MESSAGE_DONE);
+        return true;
+    }
+    spread(dispatch, message, worker->matches, count);
+    worker->job = (struct job){ .function = worker->matches[0], .message = message };
+    return run_job(worker);
+}
+
+/* ---- what came next ------------------------------------------------------------------------------ */
+
+/* A job that has been away brings its run along. */
+static void take_run_back(struct worker *worker)
+{
+    struct away *away = worker->job.away;
+
+    if (away == NULL)
+        return;
+    away_return(away);
+    worker->own_run = away->own_run;
+    worker->run = worker->job.claimed != NULL ? away->run : &worker->own_run;
+    free(away);
+}
+
+bool work_on(struct worker *worker, uintptr_t item)
+{
+    if ((item & 1) == 0)
+        return route(worker, (struct message *)item);
+    struct job *job = (struct job *)(item & ~(uintptr_t)1);
+    worker->job = *job;
+    free(job);
+    take_run_back(worker);
+    return run_job(worker);
+}
+
+/* ---- what a stuck thread left -------------------------------------------------------------------- */
+
+void work_drop(struct takeover *takeover)
+{
+    if (atomic_fetch_sub(&takeover->holders, 1) != 1)
+        return;
+    if (takeover->job.claimed != NULL) {
+        takeover->job.claimed->release(takeover->job.claimed);
+    } else {
+        steps_destroy(takeover->run.steps);
+        atomic_fetch_sub(&takeover->job.message->batch->open, 1);
+    }
+    free(takeover);
+}
+
+void work_settle(struct worker *worker, struct takeover *takeover)
+{
+    runner_settle(worker, takeover);
+    struct job *next = release_next(worker->dispatch, &takeover->job);
+    work_drop(takeover);
+    if (next != NULL)
+        dispatch_add_extra(worker->dispatch, next);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One message, whatever format it came in. Reading goes in two passes: event_find_name() validates
+ * the whole value and finds name, id and time, but builds nothing; event_decode() builds data and
+ * user as msgpack objects, and is only worth its price when a function asks.
+ *
+ * Everything given to event_init() is borrowed and must outlive the event; so must the struct stay
+ * where it is, since `view` points into it. One thread may do anything with an event; once
+ * event_find_name() was called several may call event_decode() and read.
+ */
+#ifndef STEPD_EVENT_EVENT_H
+#define STEPD_EVENT_EVENT_H
+
+#include <msgpack.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <stepd/stepd.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/memory.h"
+
+#define EVENT_INLINE_SIZE 224 /* bytes of name, id and traceparent that need no allocation */
+
+struct event_header {
+    const char *name;
+    struct bytes value; /* data NULL: a null value */
+};
+
+/* First match wins. */
+enum event_format {
+    EVENT_CLOUD_BINARY,     /* CloudEvents in headers */
+    EVENT_CLOUD_STRUCTURED, /* content-type: application/cloudevents+json */
+    EVENT_MSGPACK,          /* content-type: application/msgpack, or the first byte begins a map */
+    EVENT_JSON,
+    EVENT_EMPTY,            /* no bytes at all */
+};
+
+enum event_state { EVENT_NEW, EVENT_NAMED, EVENT_DECODED, EVENT_MALFORMED };
+
+/* Where in the value a part of it stands, and as what. */
+enum event_part_form { PART_NIL, PART_JSON, PART_MSGPACK, PART_TEXT, PART_BINARY, PART_BASE64 };
+struct event_part {
+    enum event_part_form form;
+    struct bytes bytes; /* BASE64: what stands between the quotes */
+};
+
+struct event {
+    struct stepd_event view;     /* id, name, data and user are never NULL, after event_find_name() */
+    const struct event_header *headers;
+    size_t header_count;
+    int64_t timestamp_ms;        /* the message's; -1: none */
+    enum event_format format;    /* known after event_find_name() */
+
+    /* event.c's own */
+    _Atomic(enum event_state) state;
+    struct event_part data_part;
+    struct event_part user_part;
+    const char *failure;         /* why it is malformed */
+    msgpack_object data;
+    msgpack_object user;
+    pthread_mutex_t decoding;    /* guards zone, data and user until EVENT_DECODED */
+    msgpack_zone zone;
+    bool has_zone;
+    size_t inline_used;
+    char inline_text[EVENT_INLINE_SIZE];
+};
+
+/* `event` is zeroed, or was given to event_init() before: then what it held is released and its
+ * memory used again. Allocates nothing. key or value with data NULL: none. */
+void event_init(struct event *event, const char *topic, int32_t partition, int64_t offset, int64_t timestamp_ms,
+                struct bytes key, struct bytes value, const struct event_header *headers, size_t header_count);
+/* Leaves it as if zeroed. */
+void event_done(struct event *event);
+
+/* Validates the value and fills view.name, id, ts_ms. 0, or -EBADMSG with the reason; then name is
+ * the topic's, data nil, and id, ts_ms what they are by default. Again: the same answer, no work. */
+int event_find_name(struct event *event, struct error *ret_error) MUST_CHECK;
+/* Fills view.data and view.user. Finds the name first, where nobody did; fails only as that does. */
+int event_decode(struct event *event, struct error *ret_error) MUST_CHECK;
+
+/* The value of the last header of that name, letter case ignored; false: none. */
+bool event_header_find(const struct event *event, const char *name, struct bytes *ret_value);
+
+#endif

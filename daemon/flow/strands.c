@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "flow/strands.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#define SHARDS 64        /* powers of two; each with a lock of its own */
+#define CHAINS 256
+
+struct strand {
+    struct strand *next; /* in its chain */
+    uint64_t hash;
+    const struct function *function;
+    const struct assignment *assignment;
+    struct job_list waiting;
+    size_t key_size;
+    char key[];
+};
+
+struct shard {
+    pthread_mutex_t lock;
+    struct strand *chains[CHAINS]; /* lock */
+};
+
+struct strands {
+    struct shard shards[SHARDS];
+};
+
+struct strands *strands_create(void)
+{
+    struct strands *strands = xcalloc(1, sizeof(*strands));
+
+    for (size_t i = 0; i < SHARDS; i++)
+        (void)pthread_mutex_init(&strands->shards[i].lock, NULL);
+    return strands;
+}
+
+void strands_destroy(struct strands *strands)
+{
+    if (strands == NULL)
+        return;
+    for (size_t i = 0; i < SHARDS; i++)
+        (void)pthread_mutex_destroy(&strands->shards[i].lock);
+    free(strands);
+}
+
+static struct shard *shard_of(struct strands *strands, uint64_t hash)
+{
+    return &strands->shards[hash >> 32 & (SHARDS - 1)];
+}
+
+/* The link that leads to the strand, or the chain's end. */
+static struct strand **find(struct shard *shard, uint64_t hash, const struct job *job)
+{
+    const struct stepd_event *event = &job->message->event.view;
+    struct strand **link = &shard->chains[hash & (CHAINS - 1)];
+
+    for (; *link != NULL; link = &(*link)->next) {
+        const struct strand *strand = *link;
+        if (strand->hash == hash && strand->function == job->function && strand->assignment == job->message->assignment &&
+            strand->key_size == event->key_len && memcmp(strand->key, event->key, event->key_len) == 0)
+            break;
+    }
+    return link;
+}
+
+static struct strand *create(uint64_t hash, const struct job *job)
+{
+    const struct stepd_event *event = &job->message->event.view;
+    struct strand *strand = xmalloc(sizeof(*strand) + event->key_len);
+
+    *strand = (struct strand){
+        .hash = hash, .function = job->function, .assignment = job->message->assignment, .key_size = event->key_len,
+    };
+    memcpy(strand->key, event->key, event->key_len);
+    return strand;
+}
+
+bool strands_enter(struct strands *strands, struct job *job)
+{
+    const struct stepd_event *event = &job->message->event.view;
+    uint64_t hash = XXH3_64bits_withSeed(event->key, event->key_len, (uint64_t)(uintptr_t)job->function);
+    struct shard *shard = shard_of(strands, hash);
+
+    (void)pthread_mutex_lock(&shard->lock);
+    struct strand **link = find(shard, hash, job);
+    bool is_first = *link == NULL;
+    if (is_first)
+        *link = create(hash, job);
+    else
+        jobs_add(&(*link)->waiting, job);
+    job->strand = *link;
+    (void)pthread_mutex_unlock(&shard->lock);
+    return is_first;
+}
+
+struct job *strands_leave(struct strands *strands, struct strand *strand)
+{
+    struct shard *shard = shard_of(strands, strand->hash);
+
+    (void)pthread_mutex_lock(&shard->lock);
+    struct job *next = jobs_take(&strand->waiting);
+    if (next == NULL) {
+        struct strand **link = &shard->chains[strand->hash & (CHAINS - 1)];
+        while (*link != strand)
+            link = &(*link)->next;
+        *link = strand->next;
+        free(strand);
+    }
+    (void)pthread_mutex_unlock(&shard->lock);
+    return next;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "intake/kafka/consumer_parts.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+
+void partition_list_add(struct partition_list *list, struct partition *partition)
+{
+    if (list->count == list->room) {
+        list->room = list->room == 0 ? 16 : list->room * 2;
+        list->items = xrealloc(list->items, list->room * sizeof(list->items[0]));
+    }
+    list->items[list->count++] = partition;
+}
+
+struct partition *partition_list_find(const struct partition_list *list, const char *topic, int32_t id)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        struct partition *partition = list->items[i];
+        if (partition->assignment.partition == id && strcmp(partition->assignment.topic, topic) == 0)
+            return partition;
+    }
+    return NULL;
+}
+
+struct partition *assigned_partition_of(struct consumer *consumer, const rd_kafka_message_t *message)
+{
+    if (consumer->last.topic == message->rkt && consumer->last.id == message->partition && message->rkt != NULL)
+        return consumer->last.partition;
+    if (message->rkt == NULL)
+        return NULL;
+    struct partition *partition = partition_list_find(&consumer->assigned, rd_kafka_topic_name(message->rkt), message->partition);
+    consumer->last.topic = message->rkt;
+    consumer->last.id = message->partition;
+    consumer->last.partition = partition;
+    return partition;
+}
+
+struct log_fields assigned_log_fields(const struct partition *partition, int64_t offset)
+{
+    struct log_fields fields = LOG_FIELDS_NONE;
+
+    fields.topic = partition->assignment.topic;
+    fields.partition = partition->assignment.partition;
+    fields.offset = offset;
+    return fields;
+}
+
+void assigned_forward(struct consumer *consumer, const struct partition *partition)
+{
+    rd_kafka_queue_t *queue =
+        rd_kafka_queue_get_partition(consumer->handle, partition->assignment.topic, partition->assignment.partition);
+
+    assert(queue != NULL);
+    rd_kafka_queue_forward(queue, consumer->messages);
+    rd_kafka_queue_destroy(queue);
+}
+
+void assigned_take_up(struct consumer *consumer, struct partition *partition)
+{
+    partition_list_add(&consumer->assigned, partition);
+    consumer->last.topic = NULL;
+    consumer->loading++;
+    partition->holders++;
+    scout_load(consumer->scout, partition);
+}
+
+void assigned_let_go(struct consumer *consumer, struct partition *partition)
+{
+    for (size_t i = 0; i < consumer->assigned.count; i++) {
+        if (consumer->assigned.items[i] != partition)
+            continue;
+        consumer->assigned.items[i] = consumer->assigned.items[--consumer->assigned.count];
+        break;
+    }
+    atomic_store(&partition->assignment.is_revoked, true);
+    partition->next = consumer->revoked;
+    consumer->revoked = partition;
+    consumer->last.topic = NULL;
+    consumer->must_count_loading = true;
+}
+
+void assigned_free_unnamed(struct consumer *consumer)
+{
+    for (struct partition **at = &consumer->revoked; *at != NULL;) {
+        struct partition *partition = *at;
+        if (partition->holders > 0) {
+            at = &partition->next;
+            continue;
+        }
+        *at = partition->next;
+        partition_destroy(partition);
+    }
+}
+
+void assigned_hear_scout(struct consumer *consumer)
+{
+    struct partition *partition;
+
+    while ((partition = scout_take_back(consumer->scout)) != NULL) {
+        partition->holders--;
+        consumer->must_count_loading = true;
+    }
+    if (!consumer->must_count_loading)
+        return;
+    consumer->must_count_loading = false;
+    consumer->loading = 0;
+    for (size_t i = 0; i < consumer->assigned.count; i++)
+        consumer->loading += !atomic_load(&consumer->assigned.items[i]->is_loaded);
+}
+
+rd_kafka_topic_partition_list_t *partition_list_names(const struct partition_list *partitions)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)partitions->count);
+
+    for (size_t i = 0; i < partitions->count; i++)
+        rd_kafka_topic_partition_list_add(list, partitions->items[i]->assignment.topic, partitions->items[i]->assignment.partition);
+    return list;
+}
+
+void assigned_ask_ends(struct consumer *consumer)
+{
+    rd_kafka_topic_partition_list_t *list = partition_list_names(&consumer->assigned);
+
+    scout_ask_ends(consumer->scout, &list);
+    consumer->asked_ms = consumer->now_ms;
+}
+
+void assigned_hear_ends(struct consumer *consumer)
+{
+    rd_kafka_topic_partition_list_t *list = scout_take_ends(consumer->scout);
+
+    if (list == NULL)
+        return;
+    for (int i = 0; i < list->cnt; i++) {
+        struct partition *partition = partition_list_find(&consumer->assigned, list->elems[i].topic, list->elems[i].partition);
+        if (partition != NULL && list->elems[i].offset > partition->end)
+            partition->end = list->elems[i].offset;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+}

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Two queues of librdkafka's are served here. Rebalances, errors and answers come on its own; messages
+ * of all partitions are forwarded to one of ours, which is left alone while enough is in flight: no
+ * partition is ever paused, so none of what pausing does (it throws away what was fetched, fetches it
+ * again a second later, and some versions skip or repeat offsets) can happen.
+ */
+#include "intake/kafka/consumer_parts.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "kafka/conf.h"
+#include "kafka/handle.h"
+
+#define DESTROY_MS 3000
+#define IDLE_WAIT_MS 50          /* for a message, when nothing is in flight: how late a rebalance is seen */
+#define OPEN_WAIT_MS 5           /* … when something is: how late its end is seen */
+#define IDLE_COMMIT_MS 100       /* nothing came for that long: what is done is committed */
+#define MEMORY_MIN ((size_t)64 << 20)
+#define BACKOFF_MIN_US 50
+#define BACKOFF_MAX_US 2000
+
+/* ---- troubles ------------------------------------------------------------------------------------- */
+
+/* Runs on: consumer thread, while it serves librdkafka's queue. */
+static void on_error(rd_kafka_t *handle, int code, const char *reason, void *opaque)
+{
+    struct consumer *consumer = opaque;
+    char text[300];
+
+    if (code == RD_KAFKA_RESP_ERR__FATAL) {
+        (void)rd_kafka_fatal_error(handle, text, sizeof(text));
+        AUTO_FREE char *why = xasprintf("Kafka: %s", text);
+        consumer->settings.fatal(why);
+    } else if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+        if (!consumer->is_down)
+            log_warn("Kafka can't be reached (%s): tried until it can", conf_text(consumer->settings.kafka, "bootstrap.servers", "no bootstrap.servers"));
+        consumer->is_down = true;
+        consumer->down_ms = clock_monotonic_ms();
+    } else if (code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__RESOLVE) {
+        log_debug("librdkafka: %s", reason);
+    } else {
+        log_warn("Kafka: %s", reason);
+    }
+}
+
+void consumer_look_whether_back(struct consumer *consumer)
+{
+    if (!consumer->is_down || atomic_load_explicit(&consumer->group.answered_ms, memory_order_relaxed) <= consumer->down_ms)
+        return;
+    consumer->is_down = false;
+    log_info("Kafka answers again");
+}
+
+static void on_group_error(struct consumer *consumer, const rd_kafka_message_t *message)
+{
+    const char *topic = message->rkt != NULL ? rd_kafka_topic_name(message->rkt) : "?";
+
+    (void)consumer;
+    switch (message->err) {
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+        log_warn("topic '%s' does not exist: its events are taken once it does", topic);
+        break;
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+        log_error("topic '%s' may not be read: %s", topic, rd_kafka_message_errstr(message));
+        break;
+    case RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED:
+        log_error("the group took us for dead (max.poll.interval.ms): %s", rd_kafka_message_errstr(message));
+        break;
+    default:
+        log_warn("Kafka: %s", rd_kafka_message_errstr(message));
+        break;
+    }
+}
+
+/* Rebalances, errors and all else that is no message. */
+static void serve_control(struct consumer *consumer)
+{
+    rd_kafka_message_t *message;
+
+    while ((message = rd_kafka_consumer_poll(consumer->handle, 0)) != NULL) {
+        if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+            intake_on_message(message, consumer);
+        else
+            on_group_error(consumer, message);
+        rd_kafka_message_destroy(message);
+    }
+    intake_push(consumer);
+}
+
+/* ---- the thread ----------------------------------------------------------------------------------- */
+
+void consumer_round_begin(struct consumer *consumer)
+{
+    consumer->now_ms = clock_monotonic_ms();
+    pulse_beat(consumer->pulse);
+}
+
+void consumer_publish_counts(struct consumer *consumer)
+{
+    struct commits_counts commits = commits_counts(consumer->commits);
+    struct consumer_counts *counts = &consumer->counts;
+
+    counts->commits = commits.done;
+    counts->commits_failed = commits.failed;
+    counts->partitions = consumer->assigned.count;
+    counts->in_flight = consumer->in_flight;
+    counts->has_joined = consumer->is_joined;
+    counts->is_paused = intake_is_held_back(consumer);
+    counts->last_loop_ms = consumer->now_ms;
+    pthread_mutex_lock(&consumer->lock);
+    consumer->published = *counts;
+    pthread_mutex_unlock(&consumer->lock);
+}
+
+static void commit_if_due(struct consumer *consumer)
+{
+    int64_t since_ms = consumer->now_ms - consumer->committed_ms;
+    bool is_idle = consumer->open == NULL && consumer->now_ms - consumer->came_ms >= IDLE_COMMIT_MS && since_ms >= IDLE_COMMIT_MS;
+
+    if (since_ms < consumer->settings.commit_interval_ms && !is_idle)
+        return;
+    if (commits_are_under_way(consumer->commits) || atomic_load(&consumer->group.is_joining) || atomic_load(&consumer->must_rewind))
+        return;
+    consumer->committed_ms = consumer->now_ms;
+    intake_settle_open(consumer);
+    stalls_reach_positions(consumer);
+    commits_begin(consumer->commits, consumer->assigned.items, consumer->assigned.count);
+}
+
+/* All is in flight that may be: looks again after a while, longer each time. */
+static void wait_for_room(struct consumer *consumer)
+{
+    consumer->backoff_us = consumer->backoff_us == 0 ? BACKOFF_MIN_US : consumer->backoff_us * 2;
+    if (consumer->backoff_us > BACKOFF_MAX_US)
+        consumer->backoff_us = BACKOFF_MAX_US;
+    (void)nanosleep(&(struct timespec){ .tv_nsec = consumer->backoff_us * 1000 }, NULL);
+}
+
+static void round_of(struct consumer *consumer)
+{
+    consumer_round_begin(consumer);
+    serve_control(consumer);
+    assigned_hear_scout(consumer);
+    assigned_hear_ends(consumer);
+    intake_sweep(consumer);
+    if (consumer->open != NULL)
+        dispatch_nudge(consumer->settings.dispatch);
+    commits_poll(consumer->commits);
+    reading_go_back(consumer);
+    reading_tend(consumer);
+    commit_if_due(consumer);
+    stalls_watch(consumer);
+    assigned_free_unnamed(consumer);
+    if (intake_is_held_back(consumer)) {
+        wait_for_room(consumer);
+    } else {
+        consumer->backoff_us = 0;
+        intake_serve(consumer, consumer->open != NULL ? OPEN_WAIT_MS : IDLE_WAIT_MS);
+    }
+    consumer_publish_counts(consumer);
+}
+
+/* Leaving commits what is done, in on_revoked(). Close may hang, in 2.0.2 for ever. */
+static void leave(struct consumer *consumer)
+{
+    rd_kafka_queue_t *control = rd_kafka_queue_new(consumer->handle);
+    int64_t until_ms = atomic_load(&consumer->stop_until_ms);
+    rd_kafka_error_t *failed = rd_kafka_consumer_close_queue(consumer->handle, control);
+
+    consumer->is_closed = failed != NULL;
+    reading_say_refused("the group can't be left", failed);
+    while (!consumer->is_closed && clock_monotonic_ms() < until_ms) {
+        consumer_round_begin(consumer);
+        (void)rd_kafka_queue_poll_callback(control, 20);
+        intake_sweep(consumer);
+        commits_poll(consumer->commits);
+        consumer->is_closed = rd_kafka_consumer_closed(consumer->handle) == 1;
+        consumer_publish_counts(consumer);
+    }
+    if (!consumer->is_closed)
+        log_warn("the group does not let us go in time: it finds out by itself");
+    rd_kafka_queue_destroy(control);
+}
+
+static void *consumer_main(void *argument)
+{
+    struct consumer *consumer = argument;
+
+    consumer->pulse = pulse_start("consumer", PULSE_LIMIT_MS);
+    while (!atomic_load(&consumer->must_stop))
+        round_of(consumer);
+    leave(consumer);
+    pulse_stop(consumer->pulse);
+    return NULL;
+}
+
+/* ---- its life ------------------------------------------------------------------------------------- */
+
+static void set_conf(struct consumer *consumer, rd_kafka_conf_t *conf)
+{
+    const struct setting *kafka = consumer->settings.kafka;
+
+    conf_default(conf, kafka, "group.id", "stepd");
+    conf_default(conf, kafka, "session.timeout.ms", "6000");
+    conf_default(conf, kafka, "heartbeat.interval.ms", "2000");
+    conf_default(conf, kafka, "topic.metadata.refresh.interval.ms", "10000");
+    conf_default(conf, kafka, "queued.min.messages", "1000000");
+    conf_default(conf, kafka, "queued.max.messages.kbytes", "131072");
+    conf_default(conf, kafka, "fetch.queue.backoff.ms", "5");
+    conf_default(conf, kafka, "fetch.wait.max.ms", "100");
+    conf_force(conf, "enable.auto.commit", "false");
+    conf_force(conf, "enable.auto.offset.store", "false");
+    conf_force(conf, "enable.partition.eof", "false");
+    conf_force(conf, "partition.assignment.strategy", "cooperative-sticky");
+    conf_force(conf, "auto.offset.reset", "error"); /* told to us: a new assignment begins then */
+    rd_kafka_conf_set_rebalance_cb(conf, rebalance_on_change);
+    rd_kafka_conf_set_error_cb(conf, on_error);
+    rd_kafka_conf_set_opaque(conf, consumer);
+    group_watch_add(&consumer->group, conf);
+}
+
+static int open_handle(struct consumer *consumer, struct error *ret_error)
+{
+    rd_kafka_conf_t *conf;
+    char why[150];
+    int failed = conf_create(consumer->settings.kafka, &conf, ret_error);
+
+    if (failed != 0)
+        return failed;
+    set_conf(consumer, conf);
+    consumer->handle = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof(why));
+    if (consumer->handle == NULL) {
+        rd_kafka_conf_destroy(conf);
+        return error_set(ret_error, EINVAL, "kafka: %s", why);
+    }
+    (void)rd_kafka_poll_set_consumer(consumer->handle);
+    consumer->messages = rd_kafka_queue_new(consumer->handle);
+    consumer->commits = commits_create(consumer->handle, &consumer->settings);
+    consumer->scout = scout_create(consumer->handle, &consumer->settings);
+    return 0;
+}
+
+int consumer_create(const struct consumer_settings *settings, struct consumer **ret_consumer, struct error *ret_error)
+{
+    struct consumer *consumer = xcalloc(1, sizeof(*consumer));
+
+    consumer->settings = *settings;
+    consumer->reset = reading_reset_of(settings->kafka);
+    consumer->open_last = &consumer->open;
+    consumer->memory_max = (size_t)settings->queue * 4 * sizeof(struct message);
+    if (consumer->memory_max < MEMORY_MIN)
+        consumer->memory_max = MEMORY_MIN;
+    (void)pthread_mutex_init(&consumer->lock, NULL);
+    int failed = open_handle(consumer, ret_error);
+    if (failed != 0) {
+        consumer_destroy(consumer);
+        return failed;
+    }
+    *ret_consumer = consumer;
+    return 0;
+}
+
+static int subscribe(struct consumer *consumer, struct error *ret_error)
+{
+    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(4);
+
+    for (const char *const *topic = consumer->settings.topics; *topic != NULL; topic++)
+        rd_kafka_topic_partition_list_add(topics, *topic, RD_KAFKA_PARTITION_UA);
+    rd_kafka_resp_err_t failed = rd_kafka_subscribe(consumer->handle, topics);
+    rd_kafka_topic_partition_list_destroy(topics);
+    if (failed != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return error_set(ret_error, EINVAL, "topics: %s", rd_kafka_err2str(failed));
+    consumer->is_subscribed = true;
+    return 0;
+}
+
+int consumer_start(struct consumer *consumer, struct error *ret_error)
+{
+    int failed = subscribe(consumer, ret_error);
+
+    if (failed == 0)
+        failed = scout_start(consumer->scout, ret_error);
+    if (failed != 0)
+        return failed;
+    failed = pthread_create(&consumer->thread, NULL, consumer_main, consumer);
+    if (failed != 0)
+        return error_set(ret_error, failed, "no thread for the consumer: %s", strerror(failed));
+    (void)pthread_setname_np(consumer->thread, "stepd-consumer");
+    consumer->is_started = true;
+    return 0;
+}
+
+void consumer_rewind(struct consumer *consumer)
+{
+    atomic_store(&consumer->must_rewind, true);
+}
+
+void consumer_pause(struct consumer *consumer)
+{
+    atomic_store(&consumer->must_pause, true);
+}
+
+void consumer_stop(struct consumer *consumer, int64_t timeout_ms)
+{
+    int64_t until_ms = clock_monotonic_ms() + timeout_ms;
+    int64_t join_ms = until_ms + 1000;
+    struct timespec until = { .tv_sec = join_ms / 1000, .tv_nsec = join_ms % 1000 * 1000000 };
+
+    atomic_store(&consumer->stop_until_ms, until_ms);
+    atomic_store(&consumer->must_stop, true);
+    if (consumer->is_started && pthread_clockjoin_np(consumer->thread, NULL, CLOCK_MONOTONIC, &until) != 0)
+        consumer->is_left_behind = true;
+    else
+        consumer->is_started = false;
+    if (consumer->scout != NULL && !scout_stop(consumer->scout, 1000))
+        consumer->is_left_behind = true;
+    if (consumer->is_left_behind)
+        log_warn("Kafka's client does not end in time: left behind");
+}
+
+/* Those that a thread stuck in a handler may still read stay. */
+static void free_loads(struct consumer *consumer)
+{
+    intake_sweep(consumer);
+    if (consumer->open == NULL) {
+        loads_done(&consumer->loads);
+        takings_drop(&consumer->takings);
+        assigned_hear_scout(consumer);
+        while (consumer->assigned.count > 0)
+            assigned_let_go(consumer, consumer->assigned.items[0]);
+    }
+    takings_done(&consumer->takings);
+}
+
+/* Before 2.3.0 librdkafka aborts as it ends a member that the group has let in and not given an assignment yet
+ * (confluentinc/librdkafka#4312). It does not tell whether it was let in. */
+static bool can_end_handle(const struct consumer *consumer)
+{
+    return consumer->is_joined || !consumer->is_subscribed || rd_kafka_version() >= 0x02030000;
+}
+
+void consumer_destroy(struct consumer *consumer)
+{
+    if (consumer == NULL)
+        return;
+    if (consumer->is_started && !consumer->is_left_behind)
+        consumer_stop(consumer, 0);
+    if (consumer->is_left_behind)
+        return;
+    if (consumer->handle != NULL) {
+        free_loads(consumer);
+        commits_destroy(consumer->commits);
+        scout_destroy(consumer->scout);
+        assigned_free_unnamed(consumer);
+        rd_kafka_queue_destroy(consumer->messages);
+        if (!can_end_handle(consumer) ||
+            !handle_destroy(consumer->handle, consumer->is_closed ? 0 : RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE, DESTROY_MS))
+            return; /* still used there */
+    }
+    free(consumer->assigned.items);
+    free(consumer->views);
+    (void)pthread_mutex_destroy(&consumer->lock);
+    free(consumer);
+}
+
+void consumer_counts(struct consumer *consumer, struct consumer_counts *ret_counts)
+{
+    pthread_mutex_lock(&consumer->lock);
+    *ret_counts = consumer->published;
+    pthread_mutex_unlock(&consumer->lock);
+}
+
+size_t consumer_partitions(struct consumer *consumer, struct partition_view *out, size_t max)
+{
+    pthread_mutex_lock(&consumer->lock);
+    size_t count = consumer->view_count;
+    if (count > 0 && max > 0)
+        memcpy(out, consumer->views, (count < max ? count : max) * sizeof(out[0]));
+    pthread_mutex_unlock(&consumer->lock);
+    return count;
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The inside of the consumer, which is one thread's: what its files share. consumer.c has its life and its rounds;
+ * assigned.c the partitions that are ours, intake.c messages on their way to dispatch and back, reading.c where
+ * reading begins, rebalance.c partitions that come and go, stalls.c those that do not move.
+ */
+#ifndef STEPD_INTAKE_KAFKA_CONSUMER_PARTS_H
+#define STEPD_INTAKE_KAFKA_CONSUMER_PARTS_H
+
+#include <librdkafka/rdkafka.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/log.h"
+#include "base/pulse.h"
+#include "intake/kafka/commits.h"
+#include "intake/kafka/consumer.h"
+#include "intake/kafka/group.h"
+#include "intake/kafka/loads.h"
+#include "intake/kafka/partition.h"
+#include "intake/kafka/scout.h"
+#include "intake/kafka/takings.h"
+
+#define ASK_TIMEOUT_MS 5000 /* of the brokers, on the consumer's thread */
+
+struct partition_list {
+    struct partition **items;
+    size_t count;
+    size_t room;
+};
+
+enum reset { RESET_EARLIEST, RESET_LATEST, RESET_REFUSED };
+
+struct consumer {
+    struct consumer_settings settings;
+    enum reset reset;                /* where no offset is committed, or it is gone */
+    rd_kafka_t *handle;
+    rd_kafka_queue_t *messages;      /* of all partitions */
+    struct group_watch group;
+    struct scout *scout;
+    pthread_t thread;
+    bool is_subscribed;
+    bool is_started;
+    bool is_left_behind;             /* a thread hangs in librdkafka: everything stays */
+
+    atomic_bool must_rewind;         /* any thread sets */
+    atomic_bool must_pause;          /* any thread sets */
+    atomic_bool must_stop;           /* any thread sets */
+    _Atomic(int64_t) stop_until_ms;  /* monotonic */
+
+    /* Consumer thread only. */
+    struct pulse *pulse;
+    struct commits *commits;
+    struct loads loads;
+    struct load *open;               /* oldest first: what dispatch has */
+    struct load **open_last;
+    struct load *filling;            /* NULL: none */
+    size_t in_flight;                /* at the last sweep, and what was pushed since */
+    bool is_full;                    /* by either of these two */
+    size_t memory;                   /* of open loads */
+    size_t memory_max;
+    size_t round;                    /* messages of this round */
+    bool is_burst;
+    struct partition_list assigned;
+    struct partition *revoked;       /* those that something still names */
+    struct takings takings;
+    size_t loading;                  /* assigned ones that the scout has not ended with */
+    bool must_count_loading;
+    int64_t asked_ms;                /* the scout, for ends */
+    size_t most_queued;              /* since the scout was last asked: librdkafka may sleep since then */
+    struct {                         /* the partition of the last message */
+        const rd_kafka_topic_t *topic;
+        int32_t id;
+        struct partition *partition;
+    } last;
+    int64_t now_ms;                  /* monotonic, of this round */
+    int64_t committed_ms;
+    int64_t came_ms;                 /* a message came */
+    int64_t watched_ms;
+    uint64_t given_back_at;          /* events_consumed then */
+    int trims_left;
+    int64_t backoff_us;
+    bool must_tend;
+    int64_t tended_ms;
+    bool is_down;                    /* no broker answers; said once */
+    int64_t down_ms;
+    bool is_joined;                  /* an assignment has come, if only of nothing */
+    bool is_closed;
+    struct consumer_counts counts;
+
+    pthread_mutex_t lock;            /* guards what follows */
+    struct consumer_counts published;
+    struct partition_view *views;
+    size_t view_count;
+};
+
+/* A round begins: what time it is, and that the thread moves. */
+void consumer_round_begin(struct consumer *consumer);
+void consumer_publish_counts(struct consumer *consumer);
+/* Says so once brokers that none of answered do again. */
+void consumer_look_whether_back(struct consumer *consumer);
+
+void partition_list_add(struct partition_list *list, struct partition *partition);
+/* NULL: it is not in there. */
+struct partition *partition_list_find(const struct partition_list *list, const char *topic, int32_t id);
+/* As librdkafka wants them; the caller destroys. */
+rd_kafka_topic_partition_list_t *partition_list_names(const struct partition_list *partitions);
+
+/* NULL: not ours, or not any more. */
+struct partition *assigned_partition_of(struct consumer *consumer, const rd_kafka_message_t *message);
+struct log_fields assigned_log_fields(const struct partition *partition, int64_t offset);
+/* From here on its messages wait in our queue; its place in librdkafka is its own. */
+void assigned_forward(struct consumer *consumer, const struct partition *partition);
+void assigned_take_up(struct consumer *consumer, struct partition *partition);
+/* Its messages that have not started are dropped by who comes to them. */
+void assigned_let_go(struct consumer *consumer, struct partition *partition);
+/* Those that were let go, and nothing names any more. */
+void assigned_free_unnamed(struct consumer *consumer);
+/* What the scout has found out: of the store … */
+void assigned_hear_scout(struct consumer *consumer);
+/* … and where partitions end. */
+void assigned_ask_ends(struct consumer *consumer);
+void assigned_hear_ends(struct consumer *consumer);
+
+/* Hands on what is there, waiting up to wait_ms for the first. */
+void intake_serve(struct consumer *consumer, int wait_ms);
+/* Runs on: consumer thread, within rd_kafka_consume_callback_queue(). */
+void intake_on_message(rd_kafka_message_t *message, void *opaque);
+/* What was gathered goes to dispatch. */
+void intake_push(struct consumer *consumer);
+/* Whether nothing more may come for now. */
+bool intake_is_held_back(const struct consumer *consumer);
+/* Takes back the loads that have ended, and counts what is in flight in the others. */
+void intake_sweep(struct consumer *consumer);
+/* Before a commit: what has ended in loads that have not. */
+void intake_settle_open(struct consumer *consumer);
+
+/* Where partitions begin and end. */
+struct places {
+    rd_kafka_topic_partition_list_t *beginnings;
+    rd_kafka_topic_partition_list_t *ends;
+};
+struct places reading_places_ask(struct consumer *consumer, const rd_kafka_topic_partition_list_t *list);
+void reading_places_done(struct places *places);
+enum reset reading_reset_of(const struct setting *kafka);
+/* A partition at its committed offset. */
+struct partition *reading_begin(struct consumer *consumer, const rd_kafka_topic_partition_t *committed, const struct places *places);
+/* Runs on: consumer thread. A message that is an error. */
+void reading_on_error(struct consumer *consumer, const rd_kafka_message_t *message);
+/* What going back has left to do. */
+void reading_tend(struct consumer *consumer);
+/* Reads again what the store lost, or what was dropped while it is ours. */
+void reading_go_back(struct consumer *consumer);
+/* `error` NULL: it was not refused. */
+void reading_say_refused(const char *what, rd_kafka_error_t *error);
+
+/* Runs on: consumer thread, while it serves librdkafka's queue. */
+void rebalance_on_change(rd_kafka_t *handle, rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t *list, void *opaque);
+
+/* Once a second. */
+void stalls_watch(struct consumer *consumer);
+/* Control records at the end of a partition never come; librdkafka's position says that it is past them. */
+void stalls_reach_positions(struct consumer *consumer);
+
+#endif

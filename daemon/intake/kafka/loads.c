@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "intake/kafka/loads.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "intake/kafka/record.h"
+
+#define LARGE_MESSAGES 256
+#define LARGE_BYTES ((size_t)96 << 10)
+#define SMALL_MESSAGES 8
+#define SMALL_BYTES ((size_t)8 << 10)
+
+static size_t aligned(size_t size)
+{
+    return (size + 7) & ~(size_t)7;
+}
+
+static struct load *load_create(unsigned room, size_t bytes)
+{
+    size_t head = sizeof(struct load) + room * sizeof(struct message);
+    size_t spans = room * sizeof(struct span);
+    size_t size = head + spans + bytes;
+    struct load *load = xcalloc(1, size); /* events must be zeroed before their first use */
+
+    load->room = room;
+    load->size = size;
+    load->spans = (struct span *)((char *)load + head);
+    return load;
+}
+
+static void load_destroy(struct load *load)
+{
+    for (unsigned i = 0; i < load->room; i++)
+        event_done(&load->batch.messages[i].event);
+    free(load);
+}
+
+static void load_empty(struct load *load)
+{
+    load->next = NULL;
+    load->span_count = 0;
+    load->bytes = (char *)(load->spans + load->room);
+    load->bytes_left = (size_t)((char *)load + load->size - load->bytes);
+    load->batch.next = NULL;
+    load->batch.count = 0;
+    atomic_init(&load->batch.is_mixed, false);
+}
+
+static void pool_free(struct load_pool *pool, unsigned count)
+{
+    for (; count > 0 && pool->first != NULL; count--) {
+        struct load *load = pool->first;
+        pool->first = load->next;
+        pool->count--;
+        load_destroy(load);
+    }
+}
+
+void loads_done(struct loads *loads)
+{
+    pool_free(&loads->large, loads->large.count);
+    pool_free(&loads->small, loads->small.count);
+}
+
+static void pool_trim(struct load_pool *pool)
+{
+    pool_free(pool, pool->least);
+    pool->least = pool->count;
+}
+
+void loads_trim(struct loads *loads)
+{
+    pool_trim(&loads->large);
+    pool_trim(&loads->small);
+}
+
+static struct load *pool_take(struct load_pool *pool, unsigned room, size_t bytes)
+{
+    struct load *load = pool->first;
+
+    if (load == NULL) {
+        pool->least = 0;
+        return load_create(room, bytes);
+    }
+    pool->first = load->next;
+    pool->count--;
+    if (pool->count < pool->least)
+        pool->least = pool->count;
+    return load;
+}
+
+static void pool_give(struct load_pool *pool, struct load *load)
+{
+    load->next = pool->first;
+    pool->first = load;
+    pool->count++;
+}
+
+struct load *loads_take(struct loads *loads, size_t bytes, bool is_burst)
+{
+    struct load *load;
+
+    if (bytes > LARGE_BYTES)
+        load = load_create(1, bytes);
+    else if (is_burst || bytes > SMALL_BYTES)
+        load = pool_take(&loads->large, LARGE_MESSAGES, LARGE_BYTES);
+    else
+        load = pool_take(&loads->small, SMALL_MESSAGES, SMALL_BYTES);
+    load_empty(load);
+    return load;
+}
+
+void loads_give(struct loads *loads, struct load *load)
+{
+    if (load->room == LARGE_MESSAGES)
+        pool_give(&loads->large, load);
+    else if (load->room == SMALL_MESSAGES)
+        pool_give(&loads->small, load);
+    else
+        load_destroy(load);
+}
+
+static size_t header_bytes(const rd_kafka_headers_t *headers)
+{
+    size_t count = rd_kafka_header_cnt(headers);
+    size_t bytes = count * sizeof(struct event_header);
+    const char *name;
+    const void *value;
+    size_t size;
+
+    for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+        bytes += strlen(name) + 1 + size;
+    return bytes;
+}
+
+size_t load_bytes_of(const rd_kafka_message_t *message, rd_kafka_headers_t **ret_headers)
+{
+    size_t bytes = message->key_len + message->len;
+
+    *ret_headers = NULL;
+    if (record_may_have_headers(message) && rd_kafka_message_headers(message, ret_headers) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        bytes += header_bytes(*ret_headers);
+    return aligned(bytes);
+}
+
+bool load_has_room(const struct load *load, size_t bytes)
+{
+    return load->batch.count < load->room && bytes <= load->bytes_left;
+}
+
+static void *copy_in(struct load *load, const void *data, size_t size)
+{
+    char *at = load->bytes;
+
+    load->bytes += size;
+    load->bytes_left -= size;
+    return size > 0 ? memcpy(at, data, size) : at;
+}
+
+/* NULL stays NULL. */
+static struct bytes bytes_in(struct load *load, const void *data, size_t size)
+{
+    return (struct bytes){ data == NULL ? NULL : copy_in(load, data, size), size };
+}
+
+static struct event_header *headers_in(struct load *load, const rd_kafka_headers_t *headers, size_t count)
+{
+    struct event_header *copies = (struct event_header *)load->bytes;
+    const char *name;
+    const void *value;
+    size_t size;
+
+    load->bytes += count * sizeof(*copies);
+    load->bytes_left -= count * sizeof(*copies);
+    for (size_t i = 0; i < count; i++) {
+        (void)rd_kafka_header_get_all(headers, i, &name, &value, &size);
+        copies[i].name = copy_in(load, name, strlen(name) + 1);
+        copies[i].value = bytes_in(load, value, size);
+    }
+    return copies;
+}
+
+static void span_add(struct load *load, struct partition *partition, int64_t offset)
+{
+    struct span *span = &load->spans[load->span_count];
+
+    if (load->span_count > 0 && span[-1].partition == partition) {
+        span[-1].last = offset;
+        return;
+    }
+    *span = (struct span){ .partition = partition, .first = offset, .last = offset };
+    load->span_count++;
+}
+
+void load_add(struct load *load, struct partition *partition, struct assignment *assignment, const rd_kafka_message_t *message,
+              rd_kafka_headers_t *headers)
+{
+    struct message *to = &load->batch.messages[load->batch.count++];
+    size_t header_count = headers != NULL ? rd_kafka_header_cnt(headers) : 0;
+    rd_kafka_timestamp_type_t type;
+
+    assert(((uintptr_t)load->bytes & 7) == 0);
+    const struct event_header *copies = header_count > 0 ? headers_in(load, headers, header_count) : NULL;
+    struct bytes key = bytes_in(load, message->key, message->key_len);
+    struct bytes value = bytes_in(load, message->payload, message->len);
+    size_t rest = (size_t)-(intptr_t)load->bytes & 7;
+    load->bytes += rest;
+    load->bytes_left -= rest;
+
+    event_init(&to->event, assignment->topic, message->partition, message->offset, rd_kafka_message_timestamp(message, &type), key,
+               value, copies, header_count);
+    message_init(to, assignment, &load->batch);
+    span_add(load, partition, message->offset);
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Once a second: whether all partitions move, and what there is to see of them. */
+#include "intake/kafka/consumer_parts.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+
+#define WATCH_MS 1000
+#define ASK_MS 5000              /* where partitions end */
+#define STALLED_MS 30000         /* lag, nothing in flight, and no move for that long */
+#define BURST_EVENTS 10000       /* so many leave enough free memory behind to give it back, */
+#define TRIMS 5                  /* at this many looks: runs that the store has go a little later than their events */
+
+/* Until it does, its position is one of before. */
+static bool reads_as_told(const struct consumer *consumer, const struct partition *partition)
+{
+    return !partition->is_seeking && partition->forward_until_ms <= consumer->now_ms;
+}
+
+void stalls_reach_positions(struct consumer *consumer)
+{
+    rd_kafka_topic_partition_list_t *list = partition_list_names(&consumer->assigned);
+
+    if (rd_kafka_position(consumer->handle, list) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        for (size_t i = 0; i < consumer->assigned.count; i++) {
+            const struct partition *partition = consumer->assigned.items[i];
+            if (list->elems[i].offset >= 0 && reads_as_told(consumer, partition))
+                offsets_reach(partition->offsets, list->elems[i].offset);
+        }
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void watch_partition(struct consumer *consumer, struct partition *partition)
+{
+    int64_t next = offsets_next(partition->offsets);
+    int64_t low;
+    int64_t high;
+
+    if (rd_kafka_get_watermark_offsets(consumer->handle, partition->assignment.topic, partition->assignment.partition, &low, &high) ==
+            RD_KAFKA_RESP_ERR_NO_ERROR && high > partition->end)
+        partition->end = high;
+    bool has_moved = next != partition->watched_next || offsets_in_flight(partition->offsets) > 0 || partition->end <= next || intake_is_held_back(consumer);
+    partition->watched_next = next;
+    if (has_moved) {
+        partition->moved_ms = consumer->now_ms;
+        partition->is_stalled = false;
+        return;
+    }
+    if (partition->is_stalled || consumer->now_ms - partition->moved_ms < STALLED_MS)
+        return;
+    partition->is_stalled = true;
+    struct log_fields fields = assigned_log_fields(partition, next);
+    log_event(LOG_LEVEL_WARN, &fields, "%" PRId64 " events wait in this partition, and none came for %d s", partition->end - next, STALLED_MS / 1000);
+}
+
+static int64_t lag_of(const struct partition *partition)
+{
+    int64_t from = partition->committed != OFFSETS_UNKNOWN ? partition->committed : partition->start;
+    int64_t end = partition->end;
+
+    return from < 0 || end == OFFSETS_UNKNOWN ? -1 : end > from ? end - from : 0;
+}
+
+static void view_of(const struct partition *partition, struct partition_view *ret_view)
+{
+    *ret_view = (struct partition_view){
+        .partition = partition->assignment.partition,
+        .committed = partition->committed,
+        .end = partition->end,
+        .lag = lag_of(partition),
+        .in_flight = offsets_in_flight(partition->offsets),
+        .is_stalled = partition->is_stalled,
+    };
+    (void)snprintf(ret_view->topic, sizeof(ret_view->topic), "%s", partition->assignment.topic);
+}
+
+static void publish_views(struct consumer *consumer)
+{
+    size_t count = consumer->assigned.count;
+
+    consumer->counts.stalled = 0;
+    pthread_mutex_lock(&consumer->lock);
+    consumer->views = xrealloc(consumer->views, (count + 1) * sizeof(consumer->views[0]));
+    consumer->view_count = count;
+    for (size_t i = 0; i < count; i++) {
+        view_of(consumer->assigned.items[i], &consumer->views[i]);
+        consumer->counts.stalled += consumer->assigned.items[i]->is_stalled;
+    }
+    pthread_mutex_unlock(&consumer->lock);
+}
+
+/* Librdkafka and loads take tens of MB for a burst, which malloc would keep for the next one. */
+static void give_back_memory(struct consumer *consumer)
+{
+    loads_trim(&consumer->loads);
+    if (consumer->in_flight > 0)
+        return;
+    if (consumer->counts.events_consumed - consumer->given_back_at >= BURST_EVENTS) {
+        consumer->given_back_at = consumer->counts.events_consumed;
+        consumer->trims_left = TRIMS;
+    }
+    if (consumer->trims_left == 0)
+        return;
+    consumer->trims_left--;
+    memory_give_back();
+}
+
+void stalls_watch(struct consumer *consumer)
+{
+    if (consumer->now_ms - consumer->watched_ms < WATCH_MS)
+        return;
+    consumer->watched_ms = consumer->now_ms;
+    consumer_look_whether_back(consumer);
+    if (consumer->now_ms - consumer->asked_ms >= ASK_MS && consumer->assigned.count > 0)
+        assigned_ask_ends(consumer);
+    for (size_t i = 0; i < consumer->assigned.count; i++)
+        watch_partition(consumer, consumer->assigned.items[i]);
+    publish_views(consumer);
+    give_back_memory(consumer);
+}

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Callers wait for the delivery report of their own message; one thread polls for all of them. An
+ * idempotent producer can fail for good (a broker that lost its memory of it): then the thread makes
+ * another one, and what was under way is tried again there.
+ */
+#include "publish/producer.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <librdkafka/rdkafka.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/pulse.h"
+#include "kafka/conf.h"
+#include "kafka/handle.h"
+
+#define POLL_MS 100
+#define RETRY_MIN_MS 100
+#define RETRY_MAX_MS 5000
+#define END_MS 5000              /* for a producer that failed, to end */
+
+struct producer {
+    struct publisher publisher;      /* first: core's view of it */
+    const struct setting *settings;
+    pthread_t thread;
+    bool is_started;
+    atomic_bool must_end;            /* the polling thread */
+    atomic_bool is_stopping;         /* callers are turned away */
+    atomic_bool is_up;
+    atomic_bool has_failed;          /* the handle, for good: the thread makes another */
+    pthread_rwlock_t lock;           /* guards handle: callers read, the thread replaces it */
+    rd_kafka_t *handle;              /* NULL: it could not be made anew yet */
+    rd_kafka_topic_t **expected;     /* lock; the handle's */
+    size_t expected_count;
+    pthread_mutex_t stop_lock;       /* guards stop */
+    pthread_cond_t stop;             /* is_stopping was set */
+};
+
+/* One message, on the stack of who waits for it. */
+struct delivery {
+    pthread_mutex_t lock;
+    pthread_cond_t done;
+    bool is_done;
+    rd_kafka_resp_err_t error;
+};
+
+/* Runs on: the polling thread, and who destroys the handle. */
+static void on_delivery(rd_kafka_t *handle, const rd_kafka_message_t *message, void *opaque)
+{
+    struct delivery *delivery = message->_private;
+
+    (void)handle;
+    (void)opaque;
+    pthread_mutex_lock(&delivery->lock);
+    delivery->error = message->err;
+    delivery->is_done = true;
+    pthread_cond_signal(&delivery->done);
+    pthread_mutex_unlock(&delivery->lock); /* it is gone from here on */
+}
+
+/* Runs on: the polling thread. */
+static void on_error(rd_kafka_t *handle, int code, const char *reason, void *opaque)
+{
+    struct producer *producer = opaque;
+    char text[300];
+
+    if (code == RD_KAFKA_RESP_ERR__FATAL) {
+        (void)rd_kafka_fatal_error(handle, text, sizeof(text));
+        log_warn("the producer starts anew: %s", text);
+        atomic_store(&producer->has_failed, true);
+        return;
+    }
+    log_debug("librdkafka: %s", reason);
+}
+
+static int open_handle(struct producer *producer, struct error *ret_error)
+{
+    rd_kafka_conf_t *conf;
+    char why[150];
+    int failed = conf_create(producer->settings, &conf, ret_error);
+
+    if (failed != 0)
+        return failed;
+    conf_default(conf, producer->settings, "linger.ms", "1");
+    conf_default(conf, producer->settings, "message.timeout.ms", "10000"); /* tried again after, and said */
+    conf_default(conf, producer->settings, "message.max.bytes", "1000000000"); /* the broker's limit is the one that counts */
+    conf_force(conf, "enable.idempotence", "true");
+    rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+    rd_kafka_conf_set_error_cb(conf, on_error);
+    rd_kafka_conf_set_opaque(conf, producer);
+    producer->handle = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why));
+    if (producer->handle == NULL) {
+        rd_kafka_conf_destroy(conf);
+        return error_set(ret_error, EINVAL, "kafka: %s", why);
+    }
+    return 0;
+}
+
+/* ---- the polling thread ----------------------------------------------------------------------- */
+
+static void purge(rd_kafka_t *handle)
+{
+    (void)rd_kafka_purge(handle, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+}
+
+/* Every message is reported on, so that nobody waits for a report that never comes. */
+static void empty(struct producer *producer)
+{
+    purge(producer->handle);
+    while (rd_kafka_outq_len(producer->handle) > 0)
+        (void)rd_kafka_poll(producer->handle, POLL_MS);
+}
+
+static void forget_expected(struct producer *producer)
+{
+    while (producer->expected_count > 0)
+        rd_kafka_topic_destroy(producer->expected[--producer->expected_count]);
+}
+
+static void start_anew(struct producer *producer)
+{
+    struct error error;
+
+    pthread_rwlock_wrlock(&producer->lock);
+    forget_expected(producer);
+    if (producer->handle != NULL) {
+        empty(producer);
+        (void)handle_destroy(producer->handle, 0, END_MS);
+        producer->handle = NULL;
+    }
+    atomic_store(&producer->has_failed, false);
+    if (open_handle(producer, &error) != 0) {
+        log_error("the producer can't start anew, and tries on: %s", error.text);
+        atomic_store(&producer->has_failed, true);
+    }
+    pthread_rwlock_unlock(&producer->lock);
+}
+
+static void *producer_main(void *argument)
+{
+    struct producer *producer = argument;
+    struct pulse *pulse = pulse_start("producer", PULSE_LIMIT_MS);
+
+    while (!atomic_load(&producer->must_end)) {
+        pulse_beat(pulse);
+        if (atomic_load(&producer->has_failed))
+            start_anew(producer);
+        if (producer->handle != NULL)
+            (void)rd_kafka_poll(producer->handle, POLL_MS);
+        else
+            (void)nanosleep(&(struct timespec){ .tv_nsec = POLL_MS * 1000000 }, NULL);
+    }
+    pulse_stop(pulse);
+    return NULL;
+}
+
+/* ---- callers ---------------------------------------------------------------------------------- */
+
+static rd_kafka_headers_t *headers_of(const struct outgoing *message)
+{
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(message->header_count);
+
+    for (size_t i = 0; i < message->header_count; i++) {
+        const struct event_header *header = &message->headers[i];
+        (void)rd_kafka_header_add(headers, header->name, -1, header->value.data,
+                                  header->value.data == NULL ? 0 : (ssize_t)header->value.size);
+    }
+    return headers;
+}
+
+static rd_kafka_resp_err_t hand_over(struct producer *producer, const struct outgoing *message, struct delivery *delivery)
+{
+    rd_kafka_headers_t *headers = headers_of(message);
+    rd_kafka_resp_err_t refused = RD_KAFKA_RESP_ERR__STATE;
+
+    pthread_rwlock_rdlock(&producer->lock);
+    if (producer->handle != NULL && !atomic_load(&producer->is_stopping))
+        refused = rd_kafka_producev(producer->handle, RD_KAFKA_V_TOPIC(message->topic),
+                                    RD_KAFKA_V_KEY(message->key.data, message->key.size),
+                                    RD_KAFKA_V_VALUE((void *)(uintptr_t)message->value.data, message->value.size),
+                                    RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                                    RD_KAFKA_V_OPAQUE(delivery), RD_KAFKA_V_END);
+    pthread_rwlock_unlock(&producer->lock);
+    if (refused != RD_KAFKA_RESP_ERR_NO_ERROR)
+        rd_kafka_headers_destroy(headers);
+    return refused;
+}
+
+/* One try: what became of it. */
+static rd_kafka_resp_err_t deliver(struct producer *producer, const struct outgoing *message)
+{
+    struct delivery delivery = { .lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER };
+    rd_kafka_resp_err_t error = hand_over(producer, message, &delivery);
+
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return error;
+    pthread_mutex_lock(&delivery.lock);
+    while (!delivery.is_done)
+        (void)pthread_cond_wait(&delivery.done, &delivery.lock);
+    error = delivery.error;
+    pthread_mutex_unlock(&delivery.lock);
+    return error;
+}
+
+/* Asking again won't help. */
+static bool is_refusal(rd_kafka_resp_err_t error)
+{
+    switch ((int)error) {
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE:
+    case RD_KAFKA_RESP_ERR_INVALID_MSG:
+    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+    case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
+    case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
+    case RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__INVALID_ARG:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* False: the producer stops. */
+static bool pause_ms(struct producer *producer, int64_t delay_ms)
+{
+    int64_t until_ms = clock_monotonic_ms() + delay_ms;
+    struct timespec until = { .tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000 };
+
+    pthread_mutex_lock(&producer->stop_lock);
+    while (!atomic_load(&producer->is_stopping) &&
+           pthread_cond_timedwait(&producer->stop, &producer->stop_lock, &until) != ETIMEDOUT)
+        ;
+    pthread_mutex_unlock(&producer->stop_lock);
+    return !atomic_load(&producer->is_stopping);
+}
+
+static void say_up(struct producer *producer, const char *topic)
+{
+    if (!atomic_exchange(&producer->is_up, true))
+        log_info("Kafka takes messages again (%s)", topic);
+}
+
+static void say_down(struct producer *producer, const char *topic, rd_kafka_resp_err_t error)
+{
+    if (atomic_exchange(&producer->is_up, false))
+        log_warn("a message for %s can't be delivered now, and is tried until it is: %s", topic, rd_kafka_err2str(error));
+}
+
+static int publish(struct publisher *publisher, const struct outgoing *message)
+{
+    struct producer *producer = (struct producer *)publisher;
+
+    for (int64_t delay_ms = RETRY_MIN_MS; !atomic_load(&producer->is_stopping); delay_ms *= 2) {
+        rd_kafka_resp_err_t error = deliver(producer, message);
+        if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            say_up(producer, message->topic);
+            return 0;
+        }
+        if (is_refusal(error)) {
+            log_error("a message for %s is refused: %s", message->topic, rd_kafka_err2str(error));
+            return -EIO;
+        }
+        if (atomic_load(&producer->is_stopping))
+            break;
+        if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL)
+            say_down(producer, message->topic, error);
+        if (!pause_ms(producer, delay_ms < RETRY_MAX_MS ? delay_ms : RETRY_MAX_MS))
+            break;
+    }
+    return -ESHUTDOWN;
+}
+
+/* ---- its life --------------------------------------------------------------------------------- */
+
+static const struct publisher_ops producer_ops = { .publish = publish };
+
+int producer_create(const struct setting *kafka, struct producer **ret_producer, struct error *ret_error)
+{
+    struct producer *producer = xcalloc(1, sizeof(*producer));
+    pthread_condattr_t attributes;
+
+    producer->publisher.ops = &producer_ops;
+    producer->settings = kafka;
+    atomic_init(&producer->is_up, true);
+    (void)pthread_rwlock_init(&producer->lock, NULL);
+    (void)pthread_mutex_init(&producer->stop_lock, NULL);
+    (void)pthread_condattr_init(&attributes);
+    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&producer->stop, &attributes);
+    (void)pthread_condattr_destroy(&attributes);
+    int failed = open_handle(producer, ret_error);
+    if (failed == 0) {
+        failed = -pthread_create(&producer->thread, NULL, producer_main, producer);
+        if (failed != 0)
+            (void)error_set(ret_error, -failed, "no thread for the producer: %s", strerror(-failed));
+    }
+    if (failed != 0) {
+        producer_destroy(producer, 0);
+        return failed;
+    }
+    (void)pthread_setname_np(producer->thread, "stepd-producer");
+    producer->is_started = true;
+    *ret_producer = producer;
+    return 0;
+}
+
+struct publisher *producer_port(struct producer *producer)
+{
+    return &producer->publisher;
+}
+
+void producer_expect(struct producer *producer, const char *topic)
+{
+    pthread_rwlock_wrlock(&producer->lock);
+    rd_kafka_topic_t *expected = producer->handle != NULL ? rd_kafka_topic_new(producer->handle, topic, NULL) : NULL;
+    if (expected != NULL) {
+        producer->expected = xrealloc(producer->expected, (producer->expected_count + 1) * sizeof(rd_kafka_topic_t *));
+        producer->expected[producer->expected_count++] = expected;
+    }
+    pthread_rwlock_unlock(&producer->lock);
+}
+
+bool producer_is_up(const struct producer *producer)
+{
+    return atomic_load(&producer->is_up);
+}
+
+void producer_stop(struct producer *producer)
+{
+    pthread_mutex_lock(&producer->stop_lock);
+    atomic_store(&producer->is_stopping, true);
+    pthread_cond_broadcast(&producer->stop);
+    pthread_mutex_unlock(&producer->stop_lock);
+    pthread_rwlock_wrlock(&producer->lock); /* whoever saw it go on has handed over by now */
+    if (producer->handle != NULL)
+        purge(producer->handle);
+    pthread_rwlock_unlock(&producer->lock);
+}
+
+void producer_destroy(struct producer *producer, int64_t timeout_ms)
+{
+    if (producer == NULL)
+        return;
+    if (producer->is_started) {
+        producer_stop(producer);
+        atomic_store(&producer->must_end, true);
+        (void)pthread_join(producer->thread, NULL);
+    }
+    forget_expected(producer);
+    free(producer->expected);
+    if (producer->handle != NULL) {
+        empty(producer);
+        if (!handle_destroy(producer->handle, 0, timeout_ms))
+            return; /* still used there */
+    }
+    (void)pthread_rwlock_destroy(&producer->lock);
+    (void)pthread_mutex_destroy(&producer->stop_lock);
+    (void)pthread_cond_destroy(&producer->stop);
+    free(producer);
+}

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/attempt.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "run/attempts.h"
+#include "run/emit.h"
+#include "run/errand.h"
+#include "run/journal.h"
+#include "run/steps.h"
+
+#define REFUSED_DELAY_MS 30000 /* until what the brokers refused is tried again */
+
+static void end_as(struct attempt_report *report, enum attempt_end end, const struct failure *failure)
+{
+    report->end = end;
+    report->failure = failure;
+}
+
+/* The store, or a limit, had the last word. */
+static void end_by_store(const struct stepd_ctx *ctx, struct attempt_report *report)
+{
+    if (ctx->store_error != 0)
+        end_as(report, ctx->store_error == -EIO ? ATTEMPT_REFUSED : ATTEMPT_STOPPED, NULL);
+    else
+        end_as(report, ctx->store_answer == STORE_CANCELLED ? ATTEMPT_CANCELLED : ATTEMPT_MOVED, NULL);
+}
+
+/* The record's tail, with this attempt in it. `failure` NULL: it did not fail. */
+static struct bytes tail_with(struct stepd_ctx *ctx, const struct failure *failure, int64_t due_ms, struct bytes output)
+{
+    int64_t now_ms = context_now_ms(ctx);
+    int64_t duration_ms = (clock_monotonic_ns() - ctx->started_ns) / 1000000;
+    const struct attempt_entry entry = {
+        .started_ms = now_ms - duration_ms,
+        .duration_ms = duration_ms,
+        .due_ms = due_ms,
+        .failure = failure,
+        .attempt = failure != NULL ? failure->attempt : ctx->run->attempt,
+    };
+
+    msgpack_sbuffer_clear(&ctx->tail);
+    attempts_pack(&ctx->tail, ctx->run->tail, &entry, output, ctx->branches);
+    return (struct bytes){ ctx->tail.data, ctx->tail.size };
+}
+
+/* ---- parked --------------------------------------------------------------------------------------- */
+
+static int64_t due_of(const struct stepd_ctx *ctx, const struct transition *park)
+{
+    return park->due_ms != 0 ? park->due_ms : context_now_ms(ctx) + park->delay_ms;
+}
+
+/* `failure` NULL: it sleeps. In on_failure the tail keeps what the run failed of. */
+static void park(struct stepd_ctx *ctx, struct transition *change, const struct failure *failure, struct attempt_report *report)
+{
+    report->due_ms = due_of(ctx, change);
+    report->due_in_ms = report->due_ms - context_now_ms(ctx);
+    if (ctx->run->phase == RUN_IN_FUNCTION)
+        change->tail = tail_with(ctx, failure, report->due_ms, (struct bytes){ 0 });
+    if (context_advance(ctx, change))
+        end_as(report, change->status == RUN_SLEEPING ? ATTEMPT_SLEEPING : ATTEMPT_RETRY, failure);
+    else
+        end_by_store(ctx, report);
+}
+
+static void retry(struct stepd_ctx *ctx, struct attempt_report *report)
+{
+    struct transition change = {
+        .kind = TRANSITION_PARK,
+        .status = RUN_DELAYED,
+        .phase = ctx->run->phase,
+        .attempt = ctx->run->attempt + 1,
+        .delay_ms = context_backoff_ms(ctx, &ctx->run->function->backoff),
+        .due_ms = raised_due_ms(&ctx->raised),
+    };
+
+    park(ctx, &change, &ctx->raised.failure, report);
+}
+
+/* ---- ended ---------------------------------------------------------------------------------------- */
+
+static void complete(struct stepd_ctx *ctx, struct attempt_report *report)
+{
+    struct transition change = { .kind = TRANSITION_FINISH, .attempt = ctx->run->attempt };
+
+    if (ctx->run->epoch > 0 || ctx->settings->keeps_all) {
+        change.tail = tail_with(ctx, NULL, 0, (struct bytes){ ctx->output.data, ctx->output.size });
+        if (!context_advance(ctx, &change)) {
+            end_by_store(ctx, report);
+            return;
+        }
+    }
+    end_as(report, ATTEMPT_COMPLETED, NULL);
+}
+
+static void bury(struct stepd_ctx *ctx, const struct failure *failure, struct attempt_report *report)
+{
+    const struct transition change = { .kind = TRANSITION_BURY, .phase = ctx->run->phase, .attempt = ctx->run->attempt };
+
+    if (context_advance(ctx, &change))
+        end_as(report, ATTEMPT_FAILED, failure);
+    else
+        end_by_store(ctx, report);
+}
+
+static void run_on_failure(struct stepd_ctx *ctx, struct attempt_report *report);
+
+/* The brokers refuse what must be out before the run ends: it waits, and is tried again. */
+static void wait_for_brokers(struct stepd_ctx *ctx, const struct error *error, struct attempt_report *report)
+{
+    struct transition change = {
+        .kind = TRANSITION_PARK,
+        .status = RUN_DELAYED,
+        .phase = RUN_FAILING,
+        .attempt = ctx->run->attempt,
+        .delay_ms = REFUSED_DELAY_MS,
+    };
+
+    if (error->code == ESHUTDOWN) {
+        end_as(report, ATTEMPT_STOPPED, NULL);
+        return;
+    }
+    log_error("run %s of %s has failed, but %s: it is tried again in %d s", ctx->run->id.text, ctx->run->function->id,
+              error->text, REFUSED_DELAY_MS / 1000);
+    park(ctx, &change, &ctx->last, report);
+}
+
+/* The run is in phase FAILING: dead letter and stepd/function.failed go out, then on_failure runs. */
+static void bring_out(struct stepd_ctx *ctx, struct attempt_report *report)
+{
+    struct error error = { 0 };
+    const struct transition change = { .kind = TRANSITION_PHASE, .phase = RUN_IN_ON_FAILURE, .attempt = 0 };
+
+    if (emit_dead_letter(ctx, &ctx->last, &error) != 0 || emit_failed_event(ctx, &ctx->last, &error) != 0) {
+        wait_for_brokers(ctx, &error, report);
+        return;
+    }
+    if (ctx->run->function->on_failure == NULL) {
+        bury(ctx, &ctx->last, report);
+        return;
+    }
+    if (context_advance(ctx, &change))
+        run_on_failure(ctx, report);
+    else
+        end_by_store(ctx, report);
+}
+
+/* A run fails for good: first that it has failed is durable, so that whatever happens from here on,
+ * its function is not run again. */
+static void fail(struct stepd_ctx *ctx, const struct failure *failure, struct attempt_report *report)
+{
+    struct transition change = { .kind = TRANSITION_PHASE, .phase = RUN_FAILING, .attempt = ctx->run->attempt };
+
+    context_set_last(ctx, failure);
+    ctx->suspension = NOT_SUSPENDED;
+    change.tail = tail_with(ctx, &ctx->last, 0, (struct bytes){ 0 });
+    if (context_advance(ctx, &change))
+        bring_out(ctx, report);
+    else
+        end_by_store(ctx, report);
+}
+
+/* ---- on_failure ----------------------------------------------------------------------------------- */
+
+static void say_on_failure_failed(const struct stepd_ctx *ctx, const struct failure *failure)
+{
+    log_error("on_failure of %s failed for run %s: %s: %s", ctx->run->function->id, ctx->run->id.text, failure->name, failure->message);
+}
+
+/* What the function or on_failure said, when it did not end well: a failure to decide on. */
+static void settle_error(struct stepd_ctx *ctx)
+{
+    if (ctx->is_step_error && ctx->raised.kind == RAISED_NOTHING) {
+        ctx->raised = (struct raised){ .kind = RAISED_NON_RETRIABLE, .failure = ctx->last };
+        return;
+    }
+    if (ctx->raised.kind == RAISED_NOTHING)
+        context_raise(ctx, RAISED_RETRIABLE, "Error", "the function failed without saying why");
+}
+
+/* Calls module code as a whole. False: `report` says how it ended already. */
+static bool call(struct stepd_ctx *ctx, stepd_run_fn code, int64_t now_ns, enum stepd_status *ret_status, struct attempt_report *report)
+{
+    context_enter(ctx, now_ns, ctx->run->function->timeout_ms);
+    *ret_status = code(ctx);
+    if (!context_leave(ctx)) {
+        end_as(report, ATTEMPT_ABANDONED, NULL);
+        return false;
+    }
+    if (ctx->suspension == SUSPENDED_BY_STORE) {
+        end_by_store(ctx, report);
+        return false;
+    }
+    if (ctx->suspension == SUSPENDED_AWAY) {
+        end_as(report, ATTEMPT_AWAY, ctx->noted_due_ms != 0 ? &ctx->step_raised.failure : NULL);
+        report->due_in_ms = ctx->noted_due_ms - context_now_ms(ctx);
+        return false;
+    }
+    return true;
+}
+
+static void run_on_failure(struct stepd_ctx *ctx, struct attempt_report *report)
+{
+    const struct failure failure = ctx->last; /* of the run; the handler's own steps may set another */
+    enum stepd_status status;
+
+    ctx->raised.kind = RAISED_NOTHING;
+    ctx->is_step_error = false;
+    step_ids_clear(&ctx->ids);
+    msgpack_sbuffer_clear(&ctx->output);
+    if (!call(ctx, ctx->run->function->on_failure, clock_monotonic_ns(), &status, report))
+        return;
+    if (ctx->suspension == SUSPENDED_TO_PARK) {
+        park(ctx, &ctx->park, ctx->park.status == RUN_SLEEPING ? NULL : &ctx->step_raised.failure, report);
+        return;
+    }
+    if (status != STEPD_OK || ctx->suspension == SUSPENDED_BY_LIMIT) {
+        settle_error(ctx);
+        if (ctx->raised.kind == RAISED_RETRIABLE && ctx->run->attempt < ctx->run->function->retries) {
+            retry(ctx, report);
+            return;
+        }
+        say_on_failure_failed(ctx, &ctx->raised.failure);
+    }
+    context_set_last(ctx, &failure);
+    bury(ctx, &ctx->last, report);
+}
+
+/* ---- the function --------------------------------------------------------------------------------- */
+
+static void run_function(struct stepd_ctx *ctx, struct attempt_report *report)
+{
+    enum stepd_status status;
+    bool is_limit = ctx->suspension == SUSPENDED_BY_LIMIT;
+
+    if (!call(ctx, ctx->run->function->run, ctx->started_ns, &status, report))
+        return;
+    if (ctx->suspension == SUSPENDED_TO_PARK) {
+        park(ctx, &ctx->park, ctx->park.status == RUN_SLEEPING ? NULL : &ctx->step_raised.failure, report);
+        return;
+    }
+    if (ctx->suspension == SUSPENDED_BY_LIMIT) {
+        fail(ctx, &ctx->raised.failure, report);
+        return;
+    }
+    if (status == STEPD_OK && context_check_output(ctx, &ctx->output, &is_limit)) {
+        complete(ctx, report);
+        return;
+    }
+    settle_error(ctx);
+    if (ctx->raised.kind == RAISED_RETRIABLE && ctx->run->attempt < ctx->run->function->retries)
+        retry(ctx, report);
+    else
+        fail(ctx, &ctx->raised.failure, report);
+}
+
+void attempt_run(struct stepd_ctx *ctx, struct run *run, int64_t started_ns, struct attempt_report *ret_report)
+{
+    context_begin(ctx, run, started_ns);
+    journal_begin(ctx->journal, run);
+    *ret_report = (struct attempt_report){ .started_ns = started_ns };
+    switch (run->phase) {
+    case RUN_IN_FUNCTION:
+        run_function(ctx, ret_report);
+        break;
+    case RUN_FAILING:
+        bring_out(ctx, ret_report);
+        break;
+    case RUN_IN_ON_FAILURE:
+        run_on_failure(ctx, ret_report);
+        break;
+    }
+    if (ret_report->end == ATTEMPT_ABANDONED)
+        return;
+    journal_end(ctx->journal);
+    if (ret_report->end != ATTEMPT_AWAY) {
+        errand_destroy(run->errand);
+        run->errand = NULL;
+    }
+    ret_report->ended_ns = clock_monotonic_ns();
+    ret_report->is_stored = run->epoch > 0;
+    context_end(ctx);
+}
+
+static bool note(struct stepd_ctx *ctx, int attempt, int64_t due_ms, msgpack_sbuffer *tail)
+{
+    const struct transition change = {
+        .kind = TRANSITION_PHASE,
+        .phase = ctx->run->phase,
+        .attempt = attempt,
+        .tail = tail_with(ctx, &ctx->step_raised.failure, due_ms, (struct bytes){ 0 }),
+    };
+
+    if (!context_advance(ctx, &change))
+        return false;
+    msgpack_sbuffer_clear(tail);
+    msgpack_sbuffer_write(tail, ctx->tail.data, ctx->tail.size);
+    ctx->run->tail = (struct bytes){ tail->data, tail->size };
+    ctx->noted_due_ms = due_ms;
+    return true;
+}
+
+bool attempt_note(struct stepd_ctx *ctx, int attempt, int64_t due_ms, msgpack_sbuffer *tail)
+{
+    int64_t left_ns = 0;
+
+    if (!context_pause(ctx, &left_ns))
+        return false;
+    bool is_noted = note(ctx, attempt, due_ms, tail);
+    context_resume(ctx, left_ns);
+    return is_noted;
+}
+
+/* ---- attempts that did not end by themselves ------------------------------------------------------ */
+
+/* In one change: what the step's retries, or the function's, say. What is to go on does so in an
+ * attempt of its own. */
+static void fail_step(struct stepd_ctx *ctx, const struct step_call *step, struct transition *change)
+{
+    struct checkpoint checkpoint = {
+        .id = step->id,
+        .kind = CHECKPOINT_FAILED,
+        .phase = ctx->run->phase,
+        .executions = step->executions,
+        .started_ms = step->started_ms,
+        .ended_ms = context_now_ms(ctx),
+        .failure = &ctx->step_raised.failure,
+    };
+
+    change->position = step->position;
+    /* At most once: nobody knows what became of it, so it is not tried again. */
+    if (ctx->run->attempt < step->retries && !step->is_at_most_once) {
+        change->attempt = ctx->run->attempt + 1;
+        change->delay_ms = step->retry_delay_ms;
+        return;
+    }
+    msgpack_sbuffer_clear(&ctx->scratch);
+    checkpoint_pack(&ctx->scratch, &checkpoint);
+    change->checkpoint = (struct bytes){ ctx->scratch.data, ctx->scratch.size };
+}
+
+static void fail_function(struct stepd_ctx *ctx, struct transition *change)
+{
+    if (ctx->run->attempt < ctx->run->function->retries) {
+        change->attempt = ctx->run->attempt + 1;
+        change->delay_ms = context_backoff_ms(ctx, &ctx->run->function->backoff);
+        return;
+    }
+    change->attempt = ctx->run->attempt;
+    if (ctx->run->phase == RUN_IN_FUNCTION)
+        change->phase = RUN_FAILING;
+}
+
+void attempt_fail(struct stepd_ctx *ctx, struct run *run, const struct step_call *step, const char *name, const char *message,
+                  struct attempt_report *ret_report)
+{
+    struct transition change = { .kind = TRANSITION_PARK, .status = RUN_DELAYED, .phase = run->phase };
+
+    context_begin(ctx, run, clock_monotonic_ns());
+    *ret_report = (struct attempt_report){ .started_ns = ctx->started_ns };
+    if (step != NULL) {
+        ctx->step = *step;
+        ctx->step.is_running = true;
+    }
+    context_raise(ctx, RAISED_RETRIABLE, name, "%s", message);
+    ctx->step.is_running = false;
+    if (step != NULL) {
+        fail_step(ctx, step, &change);
+        park(ctx, &change, &ctx->step_raised.failure, ret_report);
+    } else if (run->phase == RUN_IN_ON_FAILURE && run->attempt >= run->function->retries) {
+        say_on_failure_failed(ctx, &ctx->raised.failure);
+        bury(ctx, &ctx->last, ret_report);
+    } else {
+        fail_function(ctx, &change);
+        park(ctx, &change, &ctx->raised.failure, ret_report);
+        if (ret_report->end == ATTEMPT_RETRY && change.phase == RUN_FAILING)
+            ret_report->end = ATTEMPT_PASSED_ON;
+    }
+    ret_report->ended_ns = clock_monotonic_ns();
+    ret_report->is_stored = run->epoch > 0;
+    context_end(ctx);
+}
+
+int attempt_reject(struct publisher *publisher, const char *dead_letter_topic, const struct event *event, const char *name,
+                   const char *message, int64_t now_ms)
+{
+    const struct dead_letter letter = {
+        .topic = dead_letter_topic,
+        .event = event,
+        .error_name = name,
+        .error_message = message,
+        .failed_at_ms = now_ms,
+    };
+
+    return emit_letter(publisher, &letter);
+}

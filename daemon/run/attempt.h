@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One attempt of one run, from its module code to its durable outcome: completed, parked, or failed
+ * for good with its dead letter, its stepd/function.failed and its on_failure. All that is decided is
+ * decided here, over the ports; the daemon's workers and stepd::testing call the same.
+ */
+#ifndef STEPD_RUN_ATTEMPT_H
+#define STEPD_RUN_ATTEMPT_H
+
+#include <stdint.h>
+
+#include "run/context.h"
+#include "run/run.h"
+
+enum attempt_end {
+    ATTEMPT_COMPLETED,
+    ATTEMPT_RETRY,      /* parked until due_ms; `failure` says why */
+    ATTEMPT_SLEEPING,   /* parked until due_ms */
+    ATTEMPT_PASSED_ON,  /* failed for good; another attempt, due now, brings the run to its end */
+    ATTEMPT_FAILED,     /* the run failed for good; `failure` */
+    ATTEMPT_MOVED,      /* another worker has the run, or its record is gone */
+    ATTEMPT_CANCELLED,  /* a person ended the run */
+    ATTEMPT_STOPPED,    /* the daemon stops; nothing is known of the last change */
+    ATTEMPT_REFUSED,    /* the store refuses for good what the attempt came to; it has the run as it was before */
+    ATTEMPT_AWAY,       /* not over: it waits for run->errand; `failure`: of a part of it, to be tried again */
+    ATTEMPT_ABANDONED,  /* the watch took the attempt over: nothing of it is the caller's any more */
+};
+
+struct attempt_report {
+    enum attempt_end end;
+    bool is_stored;          /* the store holds, or held, the run: its message is taken, not done */
+    int64_t due_ms;          /* the store's time */
+    int64_t due_in_ms;       /* from the store's now */
+    int64_t started_ns;      /* monotonic */
+    int64_t ended_ns;
+    const struct failure *failure; /* NULL: none; lives until the context's next attempt */
+};
+
+/* `ctx` was made ready by context_init() and its ports are set; `started_ns` (monotonic) is now, or so
+ * short a while ago that it does not matter. Blocks for module code, store and publisher. run->steps
+ * and run->last may be replaced. A run that has an errand goes on with its attempt; whatever the end
+ * but ATTEMPT_AWAY, the errand is destroyed. */
+void attempt_run(struct stepd_ctx *ctx, struct run *run, int64_t started_ns, struct attempt_report *ret_report);
+
+/* A part of the attempt failed, of ctx->step_raised, and is to be tried again by itself at due_ms, while the
+ * rest goes on: durable from here on, with ctx->branches; the run's counter is then `attempt`. `tail` keeps
+ * run->tail from here on, and outlives the run. False: the attempt is suspended. */
+bool attempt_note(struct stepd_ctx *ctx, int attempt, int64_t due_ms, msgpack_sbuffer *tail);
+
+/* An attempt whose module code does not say how it ended: past its timeout, or it took its process
+ * with it. Counted as failed with this error, decided as any other. `ctx` is not the one the code
+ * still runs on; `step` says what it ran, NULL: the function. */
+void attempt_fail(struct stepd_ctx *ctx, struct run *run, const struct step_call *step, const char *name, const char *message,
+                  struct attempt_report *ret_report);
+
+/* A message that no function can be given: its dead letter. 0 once it is out, else as publisher_ops. */
+int attempt_reject(struct publisher *publisher, const char *dead_letter_topic, const struct event *event, const char *name,
+                   const char *message, int64_t now_ms) MUST_CHECK;
+
+#endif

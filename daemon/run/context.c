@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/context.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/pulse.h"
+#include "run/failure.h"
+#include "codec/http_date.h"
+#include "run/journal.h"
+#include "codec/packed.h"
+
+#define ZONE_CHUNK_SIZE 8192
+#define DELAY_MAX_MS INT64_C(3155760000000)  /* a hundred years */
+#define TIME_MAX_MS INT64_C(253402300799999) /* the end of the year 9999 */
+#define BUFFER_KEPT_SIZE 65536  /* a larger output buffer is given back after its attempt */
+
+void context_init(struct stepd_ctx *ctx)
+{
+    memset(ctx, 0, sizeof(*ctx));
+    ctx->zone = msgpack_zone_new(ZONE_CHUNK_SIZE);
+    if (ctx->zone == NULL)
+        abort();
+    msgpack_sbuffer_init(&ctx->output);
+    msgpack_sbuffer_init(&ctx->step_output);
+    msgpack_sbuffer_init(&ctx->scratch);
+    msgpack_sbuffer_init(&ctx->tail);
+    msgpack_packer_init(&ctx->output_packer, &ctx->output, msgpack_sbuffer_write);
+    msgpack_packer_init(&ctx->step_packer, &ctx->step_output, msgpack_sbuffer_write);
+    ctx->random_state = (uint64_t)clock_monotonic_ns() ^ (uint64_t)(uintptr_t)ctx;
+}
+
+void context_done(struct stepd_ctx *ctx)
+{
+    msgpack_zone_free(ctx->zone);
+    msgpack_sbuffer_destroy(&ctx->output);
+    msgpack_sbuffer_destroy(&ctx->step_output);
+    msgpack_sbuffer_destroy(&ctx->scratch);
+    msgpack_sbuffer_destroy(&ctx->tail);
+    step_ids_done(&ctx->ids);
+}
+
+static void empty(msgpack_sbuffer *buffer)
+{
+    if (buffer->alloc > BUFFER_KEPT_SIZE) {
+        msgpack_sbuffer_destroy(buffer);
+        msgpack_sbuffer_init(buffer);
+    }
+    msgpack_sbuffer_clear(buffer);
+}
+
+void context_begin(struct stepd_ctx *ctx, struct run *run, int64_t started_ns)
+{
+    ctx->run = run;
+    ctx->started_ns = run->errand != NULL ? run->begun_ns : started_ns;
+    ctx->deadline_ns = 0;
+    ctx->raised.kind = RAISED_NOTHING;
+    ctx->is_step_error = false;
+    ctx->was_nested = false;
+    ctx->step.is_running = false;
+    ctx->suspension = NOT_SUSPENDED;
+    ctx->has_last = false;
+    ctx->store_error = 0;
+    ctx->noted_due_ms = 0;
+    ctx->branches = (struct bytes){ 0 };
+    step_ids_clear(&ctx->ids);
+    atomic_store_explicit(&ctx->slot->is_cancelled, false, memory_order_relaxed);
+    empty(&ctx->output);
+    if (ctx->zone_is_used) {
+        msgpack_zone_clear(ctx->zone);
+        ctx->zone_is_used = false;
+    }
+    if (run->last != NULL)
+        context_set_last(ctx, run->last);
+    if (run->epoch > 0)
+        slot_hold(ctx->slot, run->id.text);
+}
+
+void context_end(struct stepd_ctx *ctx)
+{
+    if (ctx->run->epoch > 0)
+        slot_hold(ctx->slot, NULL);
+}
+
+void context_enter(struct stepd_ctx *ctx, int64_t now_ns, int64_t timeout_ms)
+{
+    ctx->deadline_ns = timeout_ms > 0 ? now_ns + timeout_ms * 1000000 : 0;
+    pulse_rest_here(); /* the watch looks at its timeout */
+    slot_enter(ctx->slot, ctx->deadline_ns);
+}
+
+bool context_leave(struct stepd_ctx *ctx)
+{
+    pulse_beat_here();
+    return slot_leave(ctx->slot);
+}
+
+bool context_pause(struct stepd_ctx *ctx, int64_t *ret_left_ns)
+{
+    pulse_beat_here();
+    if (!slot_leave(ctx->slot))
+        return false;
+    *ret_left_ns = ctx->deadline_ns != 0 ? ctx->deadline_ns - clock_monotonic_ns() : 0;
+    if (ctx->deadline_ns != 0 && *ret_left_ns <= 0)
+        *ret_left_ns = 1;
+    return true;
+}
+
+void context_resume(struct stepd_ctx *ctx, int64_t left_ns)
+{
+    ctx->deadline_ns = left_ns != 0 ? clock_monotonic_ns() + left_ns : 0;
+    pulse_rest_here();
+    slot_enter(ctx->slot, ctx->deadline_ns);
+}
+
+void *context_alloc(struct stepd_ctx *ctx, size_t size)
+{
+    ctx->zone_is_used = true;
+    return zone_take(ctx->zone, size);
+}
+
+char *context_strdup(struct stepd_ctx *ctx, const void *text, size_t size)
+{
+    char *copy = context_alloc(ctx, size + 1);
+
+    memcpy(copy, text, size);
+    copy[size] = '\0';
+    return copy;
+}
+
+static void copy_text(char *to, size_t size, const char *from)
+{
+    failure_copy_text(to, size, (struct bytes){ from, strlen(from) });
+}
+
+/* Where an error of what is running now goes; NULL: nobody asks any more. */
+static struct raised *raised_now(struct stepd_ctx *ctx)
+{
+    if (ctx->suspension != NOT_SUSPENDED)
+        return NULL;
+    return ctx->step.is_running ? &ctx->step_raised : &ctx->raised;
+}
+
+void context_vraise(struct stepd_ctx *ctx, enum raised_kind kind, const char *name, const char *format, va_list arguments)
+{
+    struct raised *raised = raised_now(ctx);
+    char message[ERROR_MESSAGE_SIZE + 4];
+
+    if (raised == NULL)
+        return;
+    raised->kind = kind;
+    raised->has_due = false;
+    raised->failure.attempt = ctx->run->attempt;
+    raised->failure.executions = ctx->step.is_running ? ctx->step.executions : 0;
+    copy_text(raised->failure.step_id, STEP_ID_SIZE, ctx->step.is_running ? ctx->step.id : "");
+    copy_text(raised->failure.name, ERROR_NAME_SIZE, name != NULL && name[0] != '\0' ? name : "Error");
+    if (vsnprintf(message, sizeof(message), format, arguments) < 0)
+        message[0] = '\0';
+    copy_text(raised->failure.message, ERROR_MESSAGE_SIZE, message);
+    if (!ctx->step.is_running)
+        ctx->is_step_error = false;
+}
+
+void context_raise(struct stepd_ctx *ctx, enum raised_kind kind, const char *name, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    context_vraise(ctx, kind, name, format, arguments);
+    va_end(arguments);
+}
+
+void context_set_last(struct stepd_ctx *ctx, const struct failure *failure)
+{
+    if (failure != &ctx->last)
+        ctx->last = *failure;
+    ctx->has_last = true;
+}
+
+bool context_advance(struct stepd_ctx *ctx, const struct transition *transition)
+{
+    struct transition_reply reply = { 0 };
+    struct run *run = ctx->run;
+    int error = ctx->store->ops->advance(ctx->store, run, transition, &reply);
+
+    if (error == 0 && reply.answer == STORE_OK) {
+        if (run->epoch == 0 && reply.epoch > 0)
+            slot_hold(ctx->slot, run->id.text);
+        run->epoch = reply.epoch;
+        run->owner = reply.owner;
+        run->attempt = transition->attempt;
+        run->phase = transition->phase;
+        journal_follow(ctx->journal, run);
+        return true;
+    }
+    if (error == 0 && reply.answer == STORE_LIMIT) {
+        context_raise(ctx, RAISED_NON_RETRIABLE, "StateLimit", "limits.state: the run's results would take more room than it has");
+        ctx->suspension = SUSPENDED_BY_LIMIT;
+        return false;
+    }
+    ctx->store_error = error;
+    ctx->store_answer = error == 0 ? reply.answer : STORE_MOVED;
+    ctx->suspension = SUSPENDED_BY_STORE;
+    return false;
+}
+
+bool context_is_draining(const struct stepd_ctx *ctx)
+{
+    const atomic_bool *flag = ctx->settings->is_draining;
+
+    return flag != NULL && atomic_load((atomic_bool *)(uintptr_t)flag);
+}
+
+enum stepd_status context_give_up(struct stepd_ctx *ctx)
+{
+    ctx->suspension = SUSPENDED_BY_STORE;
+    ctx->store_error = -ESHUTDOWN;
+    return STEPD_SUSPENDED;
+}
+
+bool context_may_go_on(struct stepd_ctx *ctx)
+{
+    const struct transition nothing = { .kind = TRANSITION_PHASE, .phase = ctx->run->phase, .attempt = ctx->run->attempt };
+
+    if (!context_is_draining(ctx))
+        return context_advance(ctx, &nothing);
+    (void)context_give_up(ctx);
+    return false;
+}
+
+enum stepd_status context_leave_for(struct stepd_ctx *ctx, struct errand *errand)
+{
+    ctx->run->errand = errand;
+    ctx->run->begun_ns = ctx->started_ns;
+    ctx->suspension = SUSPENDED_AWAY;
+    return STEPD_SUSPENDED;
+}
+
+int64_t context_now_ms(const struct stepd_ctx *ctx)
+{
+    return ctx->store->ops->now_ms(ctx->store);
+}
+
+int64_t context_from_now_ms(const struct stepd_ctx *ctx, int64_t delay_ms)
+{
+    int64_t bounded_ms = delay_ms < 0 ? 0 : delay_ms > DELAY_MAX_MS ? DELAY_MAX_MS : delay_ms;
+    return context_now_ms(ctx) + bounded_ms;
+}
+
+int64_t context_until_ms(int64_t unix_ms)
+{
+    return unix_ms > TIME_MAX_MS ? TIME_MAX_MS : unix_ms;
+}
+
+int64_t raised_due_ms(const struct raised *raised)
+{
+    if (!raised->has_due)
+        return 0;
+    return raised->due_ms > 0 ? raised->due_ms : 1;
+}
+
+/* Uniform over all 64 bits. */
+static uint64_t next_random(struct stepd_ctx *ctx)
+{
+    ctx->random_state = ctx->random_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    uint64_t mixed = ctx->random_state ^ ctx->random_state >> 33;
+    return mixed * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+/* Below 2^31, so that what it rises to by claims is an epoch too. */
+uint32_t context_new_epoch(struct stepd_ctx *ctx)
+{
+    return (uint32_t)(next_random(ctx) >> 33) | 1;
+}
+
+int64_t context_backoff_ms(struct stepd_ctx *ctx, const struct backoff *backoff)
+{
+    return backoff_delay_ms(backoff, ctx->run->attempt, next_random(ctx));
+}
+
+bool context_check_output(struct stepd_ctx *ctx, const msgpack_sbuffer *output, bool *ret_is_limit)
+{
+    struct error error;
+    size_t size = 0;
+
+    *ret_is_limit = false;
+    if (output->size == 0)
+        return true;
+    if (output->size > ctx->settings->result_bytes) {
+        *ret_is_limit = true;
+        context_raise(ctx, RAISED_NON_RETRIABLE, "ResultLimit", "limits.result: a result of %zu bytes, more than %zu",
+                      output->size, ctx->settings->result_bytes);
+        return false;
+    }
+    int status = packed_measure((struct bytes){ output->data, output->size }, DATA_MAX_DEPTH, &size, &error);
+    if (status == 0 && size == output->size)
+        return true;
+    *ret_is_limit = status == -ELOOP;
+    context_raise(ctx, RAISED_NON_RETRIABLE, status == -ELOOP ? "NestingLimit" : "InvalidOutput", "the result is %s",
+                  status == 0 ? "more than one object" : error.text);
+    return false;
+}
+
+/* ---- the header's calls that only look ------------------------------------------------------- */
+
+const struct stepd_event *stepd_event(struct stepd_ctx *ctx)
+{
+    struct error error;
+
+    /* Only a `.topic` function ever meets bytes that don't decode: its data is nil then. */
+    (void)event_decode(ctx->run->event, &error);
+    return &ctx->run->event->view;
+}
+
+int stepd_attempt(struct stepd_ctx *ctx)
+{
+    return ctx->run->attempt;
+}
+
+int stepd_max_attempts(struct stepd_ctx *ctx)
+{
+    return 1 + (ctx->step.is_running ? ctx->step.retries : ctx->run->function->retries);
+}
+
+const char *stepd_run_id(struct stepd_ctx *ctx)
+{
+    return ctx->run->id.text;
+}
+
+const char *stepd_function_id(struct stepd_ctx *ctx)
+{
+    return ctx->run->function->id;
+}
+
+int64_t stepd_time_left_ms(struct stepd_ctx *ctx)
+{
+    if (ctx->deadline_ns == 0)
+        return INT64_MAX;
+    int64_t left_ns = ctx->deadline_ns - clock_monotonic_ns();
+    return left_ns > 0 ? left_ns / 1000000 : 0;
+}
+
+msgpack_packer *stepd_output(struct stepd_ctx *ctx)
+{
+    return ctx->step.is_running ? &ctx->step_packer : &ctx->output_packer;
+}
+
+bool stepd_is_cancelled(struct stepd_ctx *ctx)
+{
+    return atomic_load_explicit(&ctx->slot->is_cancelled, memory_order_relaxed) || slot_is_abandoned(ctx->slot);
+}
+
+void *stepd_shared(struct stepd_ctx *ctx)
+{
+    return ctx->run->function->module->shared;
+}
+
+void *stepd_local(struct stepd_ctx *ctx)
+{
+    return ctx->locals != NULL ? ctx->locals[ctx->run->function->module->index] : NULL;
+}
+
+const void *stepd_options(struct stepd_ctx *ctx)
+{
+    return ctx->run->function->options;
+}
+
+const struct stepd_error *stepd_last_error(struct stepd_ctx *ctx)
+{
+    if (!ctx->has_last)
+        return NULL;
+    ctx->last_view = (struct stepd_error){
+        .name = ctx->last.name,
+        .message = ctx->last.message,
+        .attempt = ctx->last.attempt,
+        .step_id = ctx->last.step_id[0] != '\0' ? ctx->last.step_id : NULL,
+    };
+    return &ctx->last_view;
+}
+
+void stepd_log(struct stepd_ctx *ctx, enum stepd_level level, const char *format, ...)
+{
+    char text[1024];
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    const struct log_fields fields = {
+        .run_id = ctx->run->id.text,
+        .function = ctx->run->function->id,
+        .step = ctx->step.is_running ? ctx->step.id : NULL,
+        .trace_id = ctx->run->event->view.traceparent,
+        .topic = ctx->run->event->view.topic,
+        .partition = ctx->run->event->view.partition,
+        .offset = ctx->run->event->view.offset,
+        .attempt = ctx->run->attempt,
+        .due_in_ms = -1,
+    };
+    log_event((enum log_level)level, &fields, "%s", text);
+}
+
+/* ---- errors ----------------------------------------------------------------------------------- */
+
+enum stepd_status stepd_error(struct stepd_ctx *ctx, const char *name, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    context_vraise(ctx, RAISED_RETRIABLE, name, format, arguments);
+    va_end(arguments);
+    return STEPD_FAILED;
+}
+
+enum stepd_status stepd_non_retriable(struct stepd_ctx *ctx, const char *name, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    context_vraise(ctx, RAISED_NON_RETRIABLE, name, format, arguments);
+    va_end(arguments);
+    return STEPD_FAILED;
+}
+
+static void due_at(struct stepd_ctx *ctx, int64_t due_ms)
+{
+    struct raised *raised = raised_now(ctx);
+
+    if (raised == NULL)
+        return;
+    raised->has_due = true;
+    raised->due_ms = due_ms;
+}
+
+enum stepd_status stepd_retry_after(struct stepd_ctx *ctx, int64_t delay_ms, const char *name, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    context_vraise(ctx, RAISED_RETRIABLE, name, format, arguments);
+    va_end(arguments);
+    due_at(ctx, context_from_now_ms(ctx, delay_ms));
+    return STEPD_FAILED;
+}
+
+enum stepd_status stepd_retry_at(struct stepd_ctx *ctx, int64_t unix_ms, const char *name, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    context_vraise(ctx, RAISED_RETRIABLE, name, format, arguments);
+    va_end(arguments);
+    due_at(ctx, context_until_ms(unix_ms));
+    return STEPD_FAILED;
+}
+
+enum stepd_status stepd_retry_after_http(struct stepd_ctx *ctx, const char *header_value, const char *name, const char *format, ...)
+{
+    va_list arguments;
+    int64_t due_ms;
+
+    va_start(arguments, format);
+    context_vraise(ctx, RAISED_RETRIABLE, name, format, arguments);
+    va_end(arguments);
+    if (header_value != NULL && http_retry_after(header_value, context_now_ms(ctx), &due_ms) == 0)
+        due_at(ctx, due_ms);
+    return STEPD_FAILED;
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The inside of `struct stepd_ctx`: one attempt of one run, as module code sees it. A worker keeps
+ * one and uses it again for each attempt; nothing here is shared but the slot.
+ */
+#ifndef STEPD_RUN_CONTEXT_H
+#define STEPD_RUN_CONTEXT_H
+
+#include <msgpack.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <stepd/stepd.h>
+
+#include "base/histogram.h"
+#include "run/ports.h"
+#include "run/routes.h"
+#include "run/run.h"
+#include "run/slot.h"
+#include "run/step_ids.h"
+
+/* What all attempts of a daemon share. Constant. */
+struct attempt_settings {
+    int steps;                     /* limits: of a run, */
+    size_t result_bytes;           /* of one step or function; a run's state is the store's to limit */
+    bool keeps_all;                /* history of runs that never needed the store, too */
+    const char *dead_letter_topic; /* "%t.dead" */
+    const char *const *topics;     /* configured; NULL-ended, one at least: where emitted events may go */
+    const struct routes *routes;   /* NULL: no topic is taken whole */
+    const atomic_bool *is_draining; /* the daemon stops: nothing new begins; NULL: never does */
+};
+
+struct journal_slot; /* run/journal.h */
+
+enum raised_kind { RAISED_NOTHING, RAISED_RETRIABLE, RAISED_NON_RETRIABLE };
+
+/* An error as module code raised it, before anything is decided. */
+struct raised {
+    enum raised_kind kind;
+    bool has_due;            /* a retry-after form: the next attempt is due at due_ms */
+    int64_t due_ms;          /* store's time */
+    struct failure failure;
+};
+
+/* Why the function must return: what its run waits for. */
+enum suspension {
+    NOT_SUSPENDED,
+    SUSPENDED_TO_PARK,       /* `park` says until when */
+    SUSPENDED_BY_LIMIT,      /* the run fails, non-retriable, with ctx->raised */
+    SUSPENDED_BY_STORE,      /* another worker has the run, it was cancelled, or the daemon stops */
+    SUSPENDED_AWAY,          /* for run->errand */
+};
+
+/* The step that runs, or whose failure parks the run. */
+struct step_call {
+    bool is_running;
+    char id[STEP_ID_SIZE];
+    int retries;
+    int64_t retry_delay_ms;  /* before its next attempt, should this one fail */
+    int64_t timeout_ms;
+    bool is_at_most_once;
+    size_t position;         /* of its checkpoint */
+    int executions;          /* this one included */
+    int64_t started_ms;
+};
+
+struct stepd_ctx {
+    struct run *run;
+    struct slot *slot;
+    struct store *store;
+    struct publisher *publisher;
+    const struct attempt_settings *settings;
+    void *const *locals;                 /* by module index; NULL: none */
+    struct journal_slot *journal;        /* NULL: crashes are not noted */
+    struct histogram *step_durations;    /* µs; NULL: nobody counts */
+    uint64_t random_state;
+
+    int64_t started_ns;                  /* monotonic */
+    int64_t deadline_ns;                 /* of the module code that runs; 0: none */
+    struct raised raised;                /* by the function */
+    struct raised step_raised;           /* by the step that runs, or ran last */
+    bool is_step_error;                  /* a step failed for good and the function raised nothing since */
+    bool was_nested;                     /* the step that runs called a step of its own: refused */
+    struct step_call step;
+    enum suspension suspension;
+    struct transition park;              /* SUSPENDED_TO_PARK */
+    int64_t noted_due_ms;                /* a part of the attempt failed (step_raised) and is due then; 0: none */
+    struct failure last;                 /* what stepd_last_error() tells */
+    struct stepd_error last_view;
+    bool has_last;
+    msgpack_zone *zone;                  /* results and strings of this attempt */
+    bool zone_is_used;
+    msgpack_sbuffer output;
+    msgpack_packer output_packer;
+    msgpack_sbuffer step_output;
+    msgpack_packer step_packer;
+    msgpack_sbuffer scratch;             /* a checkpoint on its way to the store */
+    msgpack_sbuffer tail;                /* of the record, on its way to the store */
+    struct bytes branches;               /* kept in the tail, until the run has none; run/attempts.h */
+    struct step_ids ids;
+    int store_error;                     /* of the call that failed; 0 */
+    enum store_answer store_answer;      /* SUSPENDED_BY_STORE: why */
+};
+
+void context_init(struct stepd_ctx *ctx);
+void context_done(struct stepd_ctx *ctx);
+/* Ready for an attempt of `run`, which began at started_ns (monotonic). */
+void context_begin(struct stepd_ctx *ctx, struct run *run, int64_t started_ns);
+/* Nothing of the attempt's run is held any more. */
+void context_end(struct stepd_ctx *ctx);
+/* Module code is about to run, at most timeout_ms from now_ns on (monotonic; 0: no limit); is over:
+ * false when abandoned. */
+void context_enter(struct stepd_ctx *ctx, int64_t now_ns, int64_t timeout_ms);
+bool context_leave(struct stepd_ctx *ctx);
+/* Between two pieces of one function's code: the clock of its timeout stands still. False: abandoned.
+ * `ret_left_ns` is for context_resume(). */
+bool context_pause(struct stepd_ctx *ctx, int64_t *ret_left_ns);
+void context_resume(struct stepd_ctx *ctx, int64_t left_ns);
+/* An allocation that lives until the attempt ends. */
+void *context_alloc(struct stepd_ctx *ctx, size_t size);
+char *context_strdup(struct stepd_ctx *ctx, const void *text, size_t size);
+/* An error of what is running now. Once suspended nothing is raised any more. */
+void context_raise(struct stepd_ctx *ctx, enum raised_kind kind, const char *name, const char *format, ...) PRINTF_LIKE(4, 5);
+void context_vraise(struct stepd_ctx *ctx, enum raised_kind kind, const char *name, const char *format, va_list arguments)
+    PRINTF_LIKE(4, 0);
+void context_set_last(struct stepd_ctx *ctx, const struct failure *failure);
+/* One durable change of ctx->run, whose epoch and owner follow it. False: the attempt is suspended,
+ * by the store or by a limit. Module code must not be on the clock. */
+bool context_advance(struct stepd_ctx *ctx, const struct transition *transition);
+/* The daemon stops: nothing new begins. */
+bool context_is_draining(const struct stepd_ctx *ctx);
+/* Nothing is known of what became of the attempt, and that is no failure: it is made again elsewhere. */
+enum stepd_status context_give_up(struct stepd_ctx *ctx);
+/* After it was told to end. By a daemon that stops: then nothing more is known of the run. Else the store has
+ * given the run to others, or a person has cancelled it: that is for the store to say. False: suspended by it. */
+bool context_may_go_on(struct stepd_ctx *ctx);
+/* The function suspends for `errand`, which is the run's from here on. */
+enum stepd_status context_leave_for(struct stepd_ctx *ctx, struct errand *errand);
+/* For run->first_epoch. */
+uint32_t context_new_epoch(struct stepd_ctx *ctx);
+/* Before the next attempt of what fails now, as the schedule has it; jitter in it. */
+int64_t context_backoff_ms(struct stepd_ctx *ctx, const struct backoff *backoff);
+/* When the error itself says that the next attempt is due; 0: it doesn't. */
+int64_t raised_due_ms(const struct raised *raised);
+/* Whether `output` is one whole object within the limits. Otherwise an error was raised;
+ * *ret_is_limit: it is for the run to fail of. */
+bool context_check_output(struct stepd_ctx *ctx, const msgpack_sbuffer *output, bool *ret_is_limit);
+/* The store's time. */
+int64_t context_now_ms(const struct stepd_ctx *ctx);
+/* What an author says of the future: a delay, at most a hundred years and not less than nothing; or a time, at
+ * most the end of the year 9999. The store orders by doubles, and sums must stay in range. */
+int64_t context_from_now_ms(const struct stepd_ctx *ctx, int64_t delay_ms);
+int64_t context_until_ms(int64_t unix_ms);
+
+#endif

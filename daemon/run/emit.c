@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/emit.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/pulse.h"
+#include "run/failure.h"
+#include "codec/json.h"
+#include "codec/packed.h"
+
+#define EVENT_NAME_MAX 1000
+#define ENVELOPED_MAX_DEPTH (DATA_MAX_DEPTH - 2) /* what stands inside an envelope can still be read */
+#define FAILED_EVENT "stepd/function.failed"
+#define OWN_HEADERS 9
+#define OWN_HEADER_PREFIX "stepd-"
+
+/* ---- dead letters -------------------------------------------------------------------------------- */
+
+char *emit_letter_topic(const char *pattern, const char *topic)
+{
+    const char *at = strstr(pattern, "%t");
+
+    return at == NULL ? xstrdup(pattern) : xasprintf("%.*s%s%s", (int)(at - pattern), pattern, topic, at + 2);
+}
+
+struct header_list {
+    struct event_header *items;
+    size_t count;
+    char numbers[OWN_HEADERS][24];
+};
+
+static void add_text(struct header_list *list, const char *name, const char *text)
+{
+    if (text != NULL)
+        list->items[list->count++] = (struct event_header){ name, { text, strlen(text) } };
+}
+
+static void add_number(struct header_list *list, const char *name, int64_t number)
+{
+    char *text = list->numbers[list->count % OWN_HEADERS];
+
+    (void)snprintf(text, sizeof(list->numbers[0]), "%" PRId64, number);
+    add_text(list, name, text);
+}
+
+/* Ours first, so that their numbers have places; then what the message had, but for an earlier letter's. */
+static void fill_headers(struct header_list *list, const struct dead_letter *letter)
+{
+    const struct event *event = letter->event;
+
+    add_text(list, "stepd-function", letter->function);
+    add_text(list, "stepd-run-id", letter->run_id);
+    add_text(list, "stepd-error-name", letter->error_name);
+    add_text(list, "stepd-error-message", letter->error_message);
+    add_number(list, "stepd-attempts", letter->attempts);
+    add_text(list, "stepd-topic", event->view.topic);
+    add_number(list, "stepd-partition", event->view.partition);
+    add_number(list, "stepd-offset", event->view.offset);
+    add_number(list, "stepd-failed-at", letter->failed_at_ms);
+    for (size_t i = 0; i < event->header_count; i++) {
+        if (strncasecmp(event->headers[i].name, OWN_HEADER_PREFIX, strlen(OWN_HEADER_PREFIX)) != 0)
+            list->items[list->count++] = event->headers[i];
+    }
+}
+
+/* As long as the brokers take for it. */
+static int publish(struct publisher *publisher, const struct outgoing *message)
+{
+    pulse_rest_here();
+    int status = publisher->ops->publish(publisher, message);
+    pulse_beat_here();
+    return status;
+}
+
+int emit_letter(struct publisher *publisher, const struct dead_letter *letter)
+{
+    const struct event *event = letter->event;
+    AUTO_FREE char *topic = emit_letter_topic(letter->topic, event->view.topic);
+    struct header_list list = { .count = 0 };
+
+    list.items = xcalloc(event->header_count + OWN_HEADERS, sizeof(*list.items));
+    fill_headers(&list, letter);
+    const struct outgoing message = {
+        .topic = topic,
+        .key = { event->view.key, event->view.key_len },
+        .value = { event->view.raw, event->view.raw_len },
+        .headers = list.items,
+        .header_count = list.count,
+    };
+    int status = publish(publisher, &message);
+    free(list.items);
+    return status;
+}
+
+/* A publisher's answer, put in words. */
+static int explain(int status, const char *what, struct error *ret_error)
+{
+    return status == 0 ? 0 : error_set(ret_error, -status, "the brokers refuse %s", what);
+}
+
+int emit_dead_letter(struct stepd_ctx *ctx, const struct failure *failure, struct error *ret_error)
+{
+    const struct dead_letter letter = {
+        .topic = ctx->settings->dead_letter_topic,
+        .event = ctx->run->event,
+        .function = ctx->run->function->id,
+        .run_id = ctx->run->id.text,
+        .error_name = failure->name,
+        .error_message = failure->message,
+        .attempts = failure->attempt + 1,
+        .failed_at_ms = context_now_ms(ctx),
+    };
+
+    return explain(emit_letter(ctx->publisher, &letter), "the dead letter", ret_error);
+}
+
+/* ---- events -------------------------------------------------------------------------------------- */
+
+/* The run's own topic, unless some function takes every message of it: then one that none takes. */
+static const char *event_topic(const struct stepd_ctx *ctx)
+{
+    const struct attempt_settings *settings = ctx->settings;
+    const char *own = ctx->run->event->view.topic;
+
+    if (settings->routes == NULL || !routes_topic_has_raw(settings->routes, own))
+        return own;
+    for (size_t i = 0; settings->topics[i] != NULL; i++) {
+        if (!routes_topic_has_raw(settings->routes, settings->topics[i]))
+            return settings->topics[i];
+    }
+    return settings->topics[0];
+}
+
+static bool has_binary(const msgpack_object *object)
+{
+    if (object->type == MSGPACK_OBJECT_BIN || object->type == MSGPACK_OBJECT_EXT)
+        return true;
+    if (object->type == MSGPACK_OBJECT_ARRAY) {
+        for (uint32_t i = 0; i < object->via.array.size; i++) {
+            if (has_binary(&object->via.array.ptr[i]))
+                return true;
+        }
+    }
+    if (object->type == MSGPACK_OBJECT_MAP) {
+        for (uint32_t i = 0; i < object->via.map.size; i++) {
+            if (has_binary(&object->via.map.ptr[i].key) || has_binary(&object->via.map.ptr[i].val))
+                return true;
+        }
+    }
+    return false;
+}
+
+static void pack_key(msgpack_packer *packer, const char *key)
+{
+    msgpack_pack_str_with_body(packer, key, strlen(key));
+}
+
+static void pack_envelope(msgpack_sbuffer *envelope, const char *id, const char *name, int64_t ts_ms, struct bytes data)
+{
+    msgpack_packer packer;
+
+    msgpack_packer_init(&packer, envelope, msgpack_sbuffer_write);
+    msgpack_pack_map(&packer, 4);
+    pack_key(&packer, "id");
+    failure_pack_text(&packer, id);
+    pack_key(&packer, "name");
+    failure_pack_text(&packer, name);
+    pack_key(&packer, "ts");
+    msgpack_pack_int64(&packer, ts_ms);
+    pack_key(&packer, "data");
+    if (data.size > 0)
+        msgpack_sbuffer_write(envelope, data.data, data.size);
+    else
+        msgpack_pack_nil(&packer);
+}
+
+/* JSON, which anybody can read; msgpack where the data holds what JSON can't. */
+static const char *encode_envelope(msgpack_sbuffer *packed, msgpack_sbuffer *ret_value)
+{
+    struct bytes bytes = { packed->data, packed->size };
+    msgpack_object object;
+    msgpack_zone zone;
+
+    if (!msgpack_zone_init(&zone, 1024))
+        abort();
+    packed_build(bytes, &zone, &object);
+    bool is_binary = has_binary(&object);
+    if (is_binary)
+        msgpack_sbuffer_write(ret_value, packed->data, packed->size);
+    else
+        json_write(ret_value, &object);
+    msgpack_zone_destroy(&zone);
+    return is_binary ? "application/msgpack" : "application/json";
+}
+
+static int publish_event(struct stepd_ctx *ctx, const char *id, const char *name, struct bytes data)
+{
+    const struct event *event = ctx->run->event;
+    struct event_header headers[2];
+    msgpack_sbuffer packed, value;
+
+    msgpack_sbuffer_init(&packed);
+    msgpack_sbuffer_init(&value);
+    pack_envelope(&packed, id, name, context_now_ms(ctx), data);
+    const char *type = encode_envelope(&packed, &value);
+    headers[0] = (struct event_header){ "content-type", { type, strlen(type) } };
+    if (event->view.traceparent != NULL)
+        headers[1] = (struct event_header){ "traceparent", { event->view.traceparent, strlen(event->view.traceparent) } };
+    const struct outgoing message = {
+        .topic = event_topic(ctx),
+        .key = { event->view.key, event->view.key_len },
+        .value = { value.data, value.size },
+        .headers = headers,
+        .header_count = event->view.traceparent != NULL ? 2 : 1,
+    };
+    int status = publish(ctx->publisher, &message);
+    msgpack_sbuffer_destroy(&packed);
+    msgpack_sbuffer_destroy(&value);
+    return status;
+}
+
+int emit_event(struct stepd_ctx *ctx, const char *name, struct bytes data, struct error *ret_error)
+{
+    size_t size = 0;
+
+    if (name == NULL || name[0] == '\0' || strnlen(name, EVENT_NAME_MAX + 1) > EVENT_NAME_MAX)
+        return error_set(ret_error, EINVAL, "an event's name has 1 to %d bytes", EVENT_NAME_MAX);
+    if (data.size > 0 && packed_measure(data, ENVELOPED_MAX_DEPTH, &size, ret_error) != 0)
+        return -EINVAL;
+    if (size != data.size)
+        return error_set(ret_error, EINVAL, "the event's data is more than one object");
+    AUTO_FREE char *id = xasprintf("%s-%s", ctx->run->id.text, ctx->step.id);
+    return explain(publish_event(ctx, id, name, data), "the event", ret_error);
+}
+
+static void pack_event(msgpack_packer *packer, const struct event *event, const msgpack_object *event_data)
+{
+    msgpack_pack_map(packer, 4);
+    pack_key(packer, "id");
+    failure_pack_text(packer, event->view.id);
+    pack_key(packer, "name");
+    failure_pack_text(packer, event->view.name);
+    pack_key(packer, "data");
+    msgpack_pack_object(packer, *event_data);
+    pack_key(packer, "ts");
+    msgpack_pack_int64(packer, event->view.ts_ms);
+}
+
+static void pack_failed_data(msgpack_sbuffer *data, const struct run *run, const struct failure *failure,
+                             const msgpack_object *event_data)
+{
+    msgpack_packer packer;
+
+    msgpack_packer_init(&packer, data, msgpack_sbuffer_write);
+    msgpack_pack_map(&packer, 4);
+    pack_key(&packer, "function_id");
+    failure_pack_text(&packer, run->function->id);
+    pack_key(&packer, "run_id");
+    failure_pack_text(&packer, run->id.text);
+    pack_key(&packer, "error");
+    msgpack_pack_map(&packer, 2);
+    pack_key(&packer, "name");
+    failure_pack_text(&packer, failure->name);
+    pack_key(&packer, "message");
+    failure_pack_text(&packer, failure->message);
+    pack_key(&packer, "event");
+    pack_event(&packer, run->event, event_data);
+}
+
+static bool is_too_deep(const msgpack_sbuffer *data)
+{
+    size_t size;
+
+    return packed_measure((struct bytes){ data->data, data->size }, ENVELOPED_MAX_DEPTH, &size, NULL) != 0;
+}
+
+int emit_failed_event(struct stepd_ctx *ctx, const struct failure *failure, struct error *ret_error)
+{
+    const msgpack_object nil = { .type = MSGPACK_OBJECT_NIL };
+    struct event *event = ctx->run->event;
+    struct error error;
+    msgpack_sbuffer data;
+
+    /* A `.topic` function's may be no event at all: then its data is nil. */
+    (void)!event_decode(event, &error);
+    /* Who takes these too, and fails of them, would never come to an end. */
+    if (strcmp(event->view.name, FAILED_EVENT) == 0)
+        return 0;
+    AUTO_FREE char *id = xasprintf("%s-failed", ctx->run->id.text);
+    msgpack_sbuffer_init(&data);
+    pack_failed_data(&data, ctx->run, failure, event->view.data);
+    if (is_too_deep(&data)) {
+        msgpack_sbuffer_clear(&data);
+        pack_failed_data(&data, ctx->run, failure, &nil);
+    }
+    int status = publish_event(ctx, id, FAILED_EVENT, (struct bytes){ data.data, data.size });
+    msgpack_sbuffer_destroy(&data);
+    return explain(status, FAILED_EVENT, ret_error);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What an attempt waits for without holding a thread. A function that suspends with one (context_leave_for)
+ * gives its worker back; when there is news of the errand its run comes back to some worker, and the function
+ * is entered again with the errand in run->errand. All the while the run keeps what it holds: its message or
+ * its lease, its place in its function's concurrency, the strand of its key.
+ *
+ * Owned by the run's holder: a worker, then the list of those that are away, then a worker again.
+ */
+#ifndef STEPD_RUN_ERRAND_H
+#define STEPD_RUN_ERRAND_H
+
+struct errand;
+
+struct errand_ops {
+    /* The run has left its worker. `come_back` is called once, by any thread, even before this returns. */
+    void (*leave)(struct errand *errand, void (*come_back)(void *home), void *home);
+    /* Any thread, while the run is away: it is to come back now, since nobody wants the outcome. */
+    void (*cancel)(struct errand *errand);
+    /* The run is over, or left to others. Called by its holder; nothing comes back any more. */
+    void (*destroy)(struct errand *errand);
+};
+
+struct errand {
+    const struct errand_ops *ops;
+};
+
+/* NULL is fine. */
+static inline void errand_destroy(struct errand *errand)
+{
+    if (errand != NULL)
+        errand->ops->destroy(errand);
+}
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A function as the daemon runs it: the module's declaration with the config's settings applied.
+ * Made by modules/loader, constant afterwards, lives as long as the daemon. New settings of a running
+ * daemon make a newer struct of it, with the same id, trigger, ordering, code, module and index; what
+ * has begun with the older one ends with it.
+ */
+#ifndef STEPD_RUN_FUNCTION_H
+#define STEPD_RUN_FUNCTION_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <stepd/stepd.h>
+
+#include "run/backoff.h"
+
+/* A loaded module. `index` numbers modules from 0: each worker keeps one `local` for each. */
+struct module {
+    const struct stepd_module *declared;
+    const char *path;
+    size_t index;
+    void *handle;   /* of dlopen; never closed */
+    void *options;  /* the filled struct, NULL: has none */
+    void *shared;   /* from init */
+};
+
+struct function {
+    const char *id;
+    const char *event;  /* exactly one of event and topic */
+    const char *topic;
+    stepd_run_fn run;
+    stepd_run_fn on_failure;
+    int retries;
+    int64_t timeout_ms;
+    struct backoff backoff;
+    enum stepd_ordering ordering;
+    int concurrency;
+    int64_t dedupe_ms;
+    const void *options;
+    const struct module *module;
+    size_t index;  /* position in the daemon's list of functions */
+    _Atomic(const struct function *) newest; /* in the first one of an id only; NULL: itself */
+};
+
+/* As an attempt is to begin with it now; `first` is the one that the daemon started with. Any thread. */
+static inline const struct function *function_newest(const struct function *first)
+{
+    const struct function *newest = atomic_load_explicit(&first->newest, memory_order_acquire);
+
+    return newest != NULL ? newest : first;
+}
+
+/* Whether its runs on that event's key come one after the other. */
+static inline bool function_orders(const struct function *function, const struct stepd_event *event)
+{
+    return function->ordering == STEPD_BY_KEY && event->key != NULL;
+}
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One run that waits for a worker, or has one: a function on a message, or a run that the store gave
+ * us. Has one owner at a time: a queue, a strand, a gate, a worker, or those that are away.
+ */
+#ifndef STEPD_RUN_JOB_H
+#define STEPD_RUN_JOB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "run/claimed.h"
+#include "run/function.h"
+#include "run/message.h"
+
+struct job {
+    struct job *next;
+    const struct function *function;
+    struct message *message;  /* NULL: claimed */
+    struct claimed *claimed;  /* NULL: of a message */
+    struct strand *strand;    /* that it holds or waits for; NULL: none */
+    bool is_gated;            /* it counts for its function's concurrency */
+    struct away *away;        /* it has come back from an errand; NULL: it begins */
+};
+
+struct job_list {
+    struct job *first;
+    struct job *last;
+};
+
+static inline void jobs_add(struct job_list *list, struct job *job)
+{
+    job->next = NULL;
+    if (list->first == NULL)
+        list->first = job;
+    else
+        list->last->next = job;
+    list->last = job;
+}
+
+/* NULL: empty. */
+static inline struct job *jobs_take(struct job_list *list)
+{
+    struct job *job = list->first;
+
+    if (job != NULL)
+        list->first = job->next;
+    return job;
+}
+
+/* Takes all of `other`. */
+static inline void jobs_append(struct job_list *list, struct job_list *other)
+{
+    if (other->first == NULL)
+        return;
+    if (list->first == NULL)
+        list->first = other->first;
+    else
+        list->last->next = other->first;
+    list->last = other->last;
+    other->first = NULL;
+}
+
+#endif

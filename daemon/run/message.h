@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Messages on their way: consumer -> dispatch -> worker, in batches of one allocation. The consumer
+ * makes a batch, hands it over once, and looks at its messages' states; when nobody works on any of
+ * them any more the batch is its own again. There is no way back to queue up for.
+ */
+#ifndef STEPD_RUN_MESSAGE_H
+#define STEPD_RUN_MESSAGE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "event/event.h"
+#include "run/run.h"
+
+/* One partition from its assignment to its revocation; an entry of any in-flight table names its
+ * assignment, so a partition that goes A->B->A is never taken for itself. Made and destroyed by the
+ * consumer, once no message names it. */
+struct assignment {
+    char *topic;
+    int32_t partition;
+    atomic_bool is_revoked;      /* consumer sets; what has not started is then dropped */
+    struct run_id *taken;        /* sorted; runs that the store had taken over at assignment */
+    size_t taken_count;
+    struct key_set *parked_keys; /* flow/key_set.h: ordered keys with a run in the store; locks itself */
+};
+
+/* A message's state, in the order in which it gets there. Workers write it, the consumer reads it. */
+enum message_state {
+    MESSAGE_QUEUED,   /* nobody has begun with it */
+    MESSAGE_RUNNING,
+    MESSAGE_DONE,     /* finished: nothing of it is left to do */
+    MESSAGE_TAKEN,    /* the store holds at least one of its runs: committed after redis.durability_lag */
+    MESSAGE_DROPPED,  /* not done; its partition was revoked, or the daemon stops: comes again */
+};
+
+struct message {
+    struct event event;
+    struct assignment *assignment;
+    struct batch *batch;
+    bool is_settled;             /* the consumer's own: it has seen how this one ended */
+    _Atomic(enum message_state) state;
+    atomic_int runs;             /* of it that have not ended; dispatch's own */
+    atomic_uint ends;            /* their states, a bit each, where there are several */
+};
+
+/* `open` counts messages that are not yet done, taken or dropped, and handlers that were given up on
+ * but may still read theirs. At 0 (acquire) the batch is the consumer's again. */
+struct batch {
+    struct batch *next;          /* of whoever holds it */
+    atomic_uint open;
+    atomic_bool is_mixed;        /* some ended as taken or dropped */
+    unsigned count;
+    struct message messages[];
+};
+
+/* Consumer, for all but the event: a message's place is used again and again. */
+static inline void message_init(struct message *message, struct assignment *assignment, struct batch *batch)
+{
+    message->assignment = assignment;
+    message->batch = batch;
+    message->is_settled = false;
+    atomic_init(&message->state, MESSAGE_QUEUED);
+    atomic_init(&message->runs, 0);
+    atomic_init(&message->ends, 0);
+}
+
+/* Worker. False: the partition was revoked, and it must be dropped. The consumer sets is_revoked
+ * before it looks for RUNNING; sequential consistency makes one of both see the other. */
+static inline bool message_begin(struct message *message)
+{
+    atomic_store(&message->state, MESSAGE_RUNNING);
+    return !atomic_load(&message->assignment->is_revoked);
+}
+
+/* Worker, once: the last thing it does with a message. */
+static inline void message_end(struct message *message, enum message_state state)
+{
+    struct batch *batch = message->batch;
+
+    if (state != MESSAGE_DONE)
+        atomic_store_explicit(&batch->is_mixed, true, memory_order_relaxed);
+    atomic_store_explicit(&message->state, state, memory_order_release);
+    atomic_fetch_sub_explicit(&batch->open, 1, memory_order_acq_rel);
+}
+
+/* Worker, once for each of the message's runs: the last of them ends it, as what most is left to do for. */
+static inline void message_end_run(struct message *message, enum message_state state)
+{
+    if (message->runs == 1 && message->ends == 0) {
+        message_end(message, state);
+        return;
+    }
+    unsigned ends = atomic_fetch_or(&message->ends, 1U << state) | 1U << state;
+    if (atomic_fetch_sub(&message->runs, 1) != 1)
+        return;
+    ends |= atomic_load(&message->ends);
+    message_end(message, ends & 1U << MESSAGE_DROPPED ? MESSAGE_DROPPED : ends & 1U << MESSAGE_TAKEN ? MESSAGE_TAKEN : MESSAGE_DONE);
+}
+
+#endif

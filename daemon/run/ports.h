@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What core asks of the outside. Redis and Kafka stand behind these in the daemon; memory and a
+ * virtual clock do in stepd::testing and in core's own tests.
+ *
+ * All calls block until the other side has answered durably, however long that takes, and answer
+ * -ESHUTDOWN when the daemon gives up waiting to stop; then nothing is known of the outcome, and the
+ * caller drops the run without marking its message done. -EIO: the other side refuses it for good, asked
+ * again it would answer the same; nothing was changed. May be called from any worker thread.
+ */
+#ifndef STEPD_RUN_PORTS_H
+#define STEPD_RUN_PORTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/memory.h"
+#include "run/run.h"
+
+/* What a change of a run's durable state was answered with. */
+enum store_answer {
+    STORE_OK,
+    STORE_MOVED,      /* epoch or owner moved on, or the run exists already: another worker has it */
+    STORE_CANCELLED,  /* the run was cancelled by a person; it is ended */
+    STORE_GONE,       /* its record is lost: drop it; what is not committed comes again */
+    STORE_LIMIT,      /* its state would pass limits.state_bytes */
+};
+
+enum transition_kind {
+    TRANSITION_CHECKPOINT,  /* stays owned: add `checkpoint` at `position`; attempt is then `attempt` */
+    TRANSITION_PARK,        /* owned -> delayed or sleeping (`status`), due at due_ms or after delay_ms */
+    TRANSITION_PHASE,       /* stays owned: `phase` and `attempt` change, `tail` is replaced */
+    TRANSITION_FINISH,      /* owned -> completed; kept or dropped as `history` says */
+    TRANSITION_BURY,        /* owned -> failed; into :dead */
+};
+
+/*
+ * One durable change, one atomic script, fenced by the run's epoch and owner. Where run->epoch is 0
+ * the run's record is made by it ("take": create unless it exists), with first_epoch and this owner.
+ * May be sent twice: same answer, no second effect.
+ */
+struct transition {
+    enum transition_kind kind;
+    enum run_status status;       /* PARK: RUN_DELAYED or RUN_SLEEPING */
+    enum run_phase phase;
+    int attempt;
+    int64_t delay_ms;             /* PARK: due that long after the store's now … */
+    int64_t due_ms;               /* … or, when not 0, then */
+    size_t position;              /* of `checkpoint`, 0 for the first; what stands there or behind is replaced */
+    struct bytes checkpoint;      /* PARK, CHECKPOINT; size 0: none. PARK also clears a STARTED at `position` */
+    bool clears_started;
+    struct bytes tail;            /* replaces the record's; data NULL: stays */
+};
+
+struct transition_reply {
+    enum store_answer answer;
+    uint32_t epoch;               /* of the run now */
+    struct incarnation owner;
+    int64_t now_ms;               /* the store's */
+    int64_t due_ms;               /* PARK */
+};
+
+/* Whether a run of a key may start. */
+enum order_answer { ORDER_FREE, ORDER_QUEUED };
+enum dedupe_answer { DEDUPE_FIRST, DEDUPE_DUPLICATE };
+
+struct store {
+    const struct store_ops *ops;
+};
+
+struct store_ops {
+    int (*advance)(struct store *store, const struct run *run, const struct transition *transition,
+                   struct transition_reply *ret_reply);
+    /* Ordered runs: if a run of this key is in the store, takes this one over behind it
+     * (ORDER_QUEUED); else answers ORDER_FREE and does nothing. */
+    int (*queue_behind)(struct store *store, const struct run *run, enum order_answer *ret_answer);
+    /* Remembers the event's id for the function's window; the same message asking again is FIRST. */
+    int (*remember)(struct store *store, const struct run *run, int64_t window_ms, enum dedupe_answer *ret_answer);
+    /* A run of ours, of which the store refuses all else for good, goes no further: it ends among the dead, with
+     * nothing said of why. */
+    int (*condemn)(struct store *store, const struct run *run);
+    /* The store's time in ms, as well as it is known here without asking. */
+    int64_t (*now_ms)(struct store *store);
+};
+
+/* A dead letter or an emitted event. */
+struct outgoing {
+    const char *topic;
+    struct bytes key;             /* data NULL: none */
+    struct bytes value;           /* data NULL: a null value */
+    const struct event_header *headers;
+    size_t header_count;
+};
+
+struct publisher {
+    const struct publisher_ops *ops;
+};
+
+struct publisher_ops {
+    /* 0 once the brokers have acknowledged it; -EIO when they refuse it (too large, not allowed): it
+     * is not out, and asking again at once won't help. */
+    int (*publish)(struct publisher *publisher, const struct outgoing *message);
+};
+
+#endif

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/routes.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "base/memory.h"
+
+/* Positions in routes->functions, ascending: the order of registration. */
+struct list {
+    uint32_t *at;
+    size_t count;
+};
+
+struct entry {
+    const char *name; /* NULL: a free place */
+    size_t size;
+    struct list list;
+};
+
+/* Open addressing, at most half full. */
+struct table {
+    struct entry *entries;
+    size_t mask;
+};
+
+struct routes {
+    const struct function **functions;
+    size_t count;
+    struct table names;   /* exact names; each list holds the prefixes that fit it, too */
+    struct list prefixes; /* all of them, for names that are not in the table */
+    struct table topics;
+    bool has_ordered_event;
+    _Atomic(struct routes *) newest; /* in the first one only; NULL: itself */
+    struct routes *older;            /* that it replaced: somebody may still read it */
+};
+
+static const struct routes *routes_newest(const struct routes *routes)
+{
+    const struct routes *newest = atomic_load_explicit(&routes->newest, memory_order_acquire);
+
+    return newest != NULL ? newest : routes;
+}
+
+static void list_add(struct list *list, size_t position)
+{
+    list->at = xrealloc(list->at, (list->count + 1) * sizeof(*list->at));
+    list->at[list->count++] = (uint32_t)position;
+}
+
+static struct table table_for(size_t count)
+{
+    size_t size = 8;
+
+    while (size < count * 2)
+        size *= 2;
+    return (struct table){ .entries = xcalloc(size, sizeof(struct entry)), .mask = size - 1 };
+}
+
+static void table_free(struct table *table)
+{
+    for (size_t i = 0; table->entries != NULL && i <= table->mask; i++)
+        free(table->entries[i].list.at);
+    free(table->entries);
+}
+
+/* The entry of that name, or the free place where it belongs. */
+static struct entry *table_place(const struct table *table, const char *name)
+{
+    size_t size = strlen(name);
+
+    for (size_t i = XXH3_64bits(name, size);; i++) {
+        struct entry *entry = &table->entries[i & table->mask];
+        if (entry->name == NULL || (entry->size == size && memcmp(entry->name, name, size) == 0))
+            return entry;
+    }
+}
+
+static struct entry *table_add(struct table *table, const char *name)
+{
+    struct entry *entry = table_place(table, name);
+
+    entry->name = name;
+    entry->size = strlen(name);
+    return entry;
+}
+
+static bool is_prefix(const char *event)
+{
+    size_t size = strlen(event);
+    return size > 0 && event[size - 1] == '*';
+}
+
+static bool matches(const char *trigger, const char *name)
+{
+    return is_prefix(trigger) ? strncmp(trigger, name, strlen(trigger) - 1) == 0 : strcmp(trigger, name) == 0;
+}
+
+static void add_name(struct routes *routes, const char *name)
+{
+    struct entry *entry = table_place(&routes->names, name);
+
+    if (entry->name != NULL)
+        return;
+    entry = table_add(&routes->names, name);
+    for (size_t i = 0; i < routes->count; i++)
+        if (routes->functions[i]->event != NULL && matches(routes->functions[i]->event, name))
+            list_add(&entry->list, i);
+}
+
+struct routes *routes_create(const struct function *const *functions, size_t count)
+{
+    struct routes *routes = xcalloc(1, sizeof(*routes));
+
+    assert(count <= UINT32_MAX);
+    routes->functions = xcalloc(count + 1, sizeof(*routes->functions));
+    for (size_t i = 0; i < count; i++)
+        routes->functions[i] = functions[i];
+    routes->count = count;
+    routes->names = table_for(count);
+    routes->topics = table_for(count);
+    for (size_t i = 0; i < count; i++) {
+        const struct function *function = functions[i];
+        if (function->topic != NULL) {
+            list_add(&table_add(&routes->topics, function->topic)->list, i);
+            continue;
+        }
+        routes->has_ordered_event |= function->ordering == STEPD_BY_KEY;
+        if (is_prefix(function->event))
+            list_add(&routes->prefixes, i);
+        else
+            add_name(routes, function->event);
+    }
+    return routes;
+}
+
+void routes_replace(struct routes *routes, const struct function *const *functions, size_t count)
+{
+    struct routes *newer = routes_create(functions, count);
+
+    newer->older = atomic_load_explicit(&routes->newest, memory_order_relaxed);
+    atomic_store_explicit(&routes->newest, newer, memory_order_release);
+}
+
+static void free_one(struct routes *routes)
+{
+    table_free(&routes->names);
+    table_free(&routes->topics);
+    free(routes->prefixes.at);
+    free(routes->functions);
+    free(routes);
+}
+
+void routes_destroy(struct routes *routes)
+{
+    if (routes == NULL)
+        return;
+    for (struct routes *newer = routes->newest; newer != NULL;) {
+        struct routes *older = newer->older;
+        free_one(newer);
+        newer = older;
+    }
+    free_one(routes);
+}
+
+/* Collects what matches, counting on where there is no more room. */
+struct found {
+    const struct function **out;
+    size_t max;
+    size_t count;
+};
+
+static void found_add(struct found *found, const struct function *function)
+{
+    if (found->count < found->max)
+        found->out[found->count] = function_newest(function);
+    found->count++;
+}
+
+size_t routes_match(const struct routes *routes, const char *topic, const char *event_name, const struct function **out,
+                    size_t max)
+{
+    routes = routes_newest(routes);
+    struct found found = { .out = out, .max = max };
+    const struct list *raw = &table_place(&routes->topics, topic)->list;
+    const struct list none = { 0 };
+    const struct list *named = &none;
+    bool is_exact = false;
+    size_t next_raw = 0;
+
+    if (event_name != NULL) {
+        const struct entry *entry = table_place(&routes->names, event_name);
+        is_exact = entry->name != NULL;
+        named = is_exact ? &entry->list : &routes->prefixes;
+    }
+    for (size_t i = 0; i < named->count; i++) {
+        const struct function *function = routes->functions[named->at[i]];
+        if (!is_exact && !matches(function->event, event_name))
+            continue;
+        for (; next_raw < raw->count && raw->at[next_raw] < named->at[i]; next_raw++)
+            found_add(&found, routes->functions[raw->at[next_raw]]);
+        found_add(&found, function);
+    }
+    for (; next_raw < raw->count; next_raw++)
+        found_add(&found, routes->functions[raw->at[next_raw]]);
+    return found.count;
+}
+
+size_t routes_function_count(const struct routes *routes)
+{
+    return routes_newest(routes)->count;
+}
+
+bool routes_topic_has_raw(const struct routes *routes, const char *topic)
+{
+    return table_place(&routes_newest(routes)->topics, topic)->list.count > 0;
+}
+
+bool routes_has_ordered(const struct routes *routes, const char *topic)
+{
+    routes = routes_newest(routes);
+    const struct list *raw = &table_place(&routes->topics, topic)->list;
+
+    for (size_t i = 0; i < raw->count; i++)
+        if (routes->functions[raw->at[i]]->ordering == STEPD_BY_KEY)
+            return true;
+    return routes->has_ordered_event;
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/run.h"
+
+#include <endian.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "base/memory.h"
+
+#define HASHED_SIZE 1024 /* identities are mostly shorter: those are hashed at once, from the stack */
+
+/* What an id is made of, piece by piece. */
+struct identity {
+    unsigned char *bytes;
+    size_t size;
+    size_t room;
+    unsigned char first_bytes[HASHED_SIZE];
+};
+
+static void identity_init(struct identity *identity)
+{
+    identity->bytes = identity->first_bytes;
+    identity->size = 0;
+    identity->room = HASHED_SIZE;
+}
+
+static void identity_grow(struct identity *identity, size_t size)
+{
+    unsigned char *old = identity->bytes == identity->first_bytes ? NULL : identity->bytes;
+
+    identity->room = 2 * (identity->size + size);
+    identity->bytes = xrealloc(old, identity->room);
+    if (old == NULL)
+        memcpy(identity->bytes, identity->first_bytes, identity->size);
+}
+
+static void add(struct identity *identity, const void *bytes, size_t size)
+{
+    if (size > identity->room - identity->size)
+        identity_grow(identity, size);
+    memcpy(identity->bytes + identity->size, bytes, size);
+    identity->size += size;
+}
+
+static void add_number(struct identity *identity, int64_t number)
+{
+    add(identity, &number, sizeof(number));
+}
+
+/* A text with its length before it, so that ("ab", "c") and ("a", "bc") differ. */
+static void add_text(struct identity *identity, const void *text, size_t size)
+{
+    add_number(identity, (int64_t)size);
+    add(identity, text, size);
+}
+
+static XXH128_hash_t identity_hash(struct identity *identity)
+{
+    XXH128_hash_t hash = XXH3_128bits(identity->bytes, identity->size);
+
+    if (identity->bytes != identity->first_bytes)
+        free(identity->bytes);
+    return hash;
+}
+
+/* One key's runs share a placement, so that one script sees all of them. */
+static unsigned placement_of(const struct function *function, const struct event *event, XXH128_hash_t hash)
+{
+    struct identity identity;
+
+    if (!function_orders(function, &event->view))
+        return (unsigned)(hash.high64 >> 48);
+    identity_init(&identity);
+    add_text(&identity, function->id, strlen(function->id));
+    add_text(&identity, event->view.topic, strlen(event->view.topic));
+    add_text(&identity, event->view.key, event->view.key_len);
+    return (unsigned)(identity_hash(&identity).high64 >> 48);
+}
+
+/* Eight digits at once: every four bits get a byte of their own, the first ones the highest. */
+static void write_hex(char text[static 8], uint32_t number)
+{
+    const uint64_t each = UINT64_C(0x0101010101010101);
+    uint64_t digits = number;
+
+    digits = (digits | digits << 16) & UINT64_C(0x0000ffff0000ffff);
+    digits = (digits | digits << 8) & UINT64_C(0x00ff00ff00ff00ff);
+    digits = (digits | digits << 4) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+    uint64_t are_letters = (digits + each * 6) >> 4 & each;
+    digits = htobe64(digits + each * '0' + are_letters * ('a' - '9' - 1));
+    memcpy(text, &digits, sizeof(digits));
+}
+
+/* The placement's digits, then the hash without as many of its first. */
+static struct run_id written(unsigned placement, XXH128_hash_t hash)
+{
+    const int bits = RUN_PLACEMENT_DIGITS * 4;
+    uint64_t high = (uint64_t)placement << (64 - bits) | (hash.high64 & UINT64_MAX >> bits);
+    struct run_id id;
+
+    write_hex(id.text, (uint32_t)(high >> 32));
+    write_hex(id.text + 8, (uint32_t)high);
+    write_hex(id.text + 16, (uint32_t)(hash.low64 >> 32));
+    write_hex(id.text + 24, (uint32_t)hash.low64);
+    id.text[RUN_ID_LENGTH] = '\0';
+    return id;
+}
+
+struct run_id run_id_of(const struct function *function, const struct event *event)
+{
+    struct identity identity;
+
+    identity_init(&identity);
+    add_text(&identity, function->id, strlen(function->id));
+    add_text(&identity, event->view.topic, strlen(event->view.topic));
+    add_number(&identity, event->view.partition);
+    add_number(&identity, event->view.offset);
+    add_number(&identity, event->timestamp_ms);
+    XXH128_hash_t hash = identity_hash(&identity);
+    return written(placement_of(function, event, hash), hash);
+}
+
+struct run_id run_id_of_event_id(const struct function *function, const struct event *event)
+{
+    struct identity identity;
+
+    identity_init(&identity);
+    add_text(&identity, function->id, strlen(function->id));
+    add_text(&identity, event->view.id, strlen(event->view.id));
+    XXH128_hash_t hash = identity_hash(&identity);
+    return written(placement_of(function, event, hash), hash);
+}
+
+unsigned run_id_placement(const char *id)
+{
+    char digits[RUN_PLACEMENT_DIGITS + 1] = { 0 };
+
+    memcpy(digits, id, RUN_PLACEMENT_DIGITS);
+    return (unsigned)strtoul(digits, NULL, 16);
+}
+
+bool run_id_is_valid(const char *text)
+{
+    return strlen(text) == RUN_ID_LENGTH && strspn(text, "0123456789abcdef") == RUN_ID_LENGTH;
+}

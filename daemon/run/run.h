@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A run: one function on one event. Here is what is known of it in memory while a worker holds it;
+ * what is durable of it is written through the store port (ports.h) by transitions.
+ * Owned by one worker thread at a time.
+ */
+#ifndef STEPD_RUN_RUN_H
+#define STEPD_RUN_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "event/event.h"
+#include "run/function.h"
+
+#define RUN_ID_LENGTH 32
+#define RUN_PLACEMENT_DIGITS 4  /* the id's first hex digits; shard = placement % shards */
+#define ERROR_NAME_SIZE 101     /* with the NUL */
+#define ERROR_MESSAGE_SIZE 1001
+#define STEP_ID_SIZE 208        /* 200 bytes, ":<n>" and the NUL */
+
+struct run_id {
+    char text[RUN_ID_LENGTH + 1];
+};
+
+/* One incarnation of a worker daemon: what owns runs in the store. Random; new at each start, and
+ * whenever Redis came back as another process. */
+struct incarnation {
+    uint8_t bytes[16];
+};
+
+enum run_phase {
+    RUN_IN_FUNCTION = 0,
+    RUN_FAILING = 1,        /* failed for good; dead letter and stepd/function.failed not yet known to be out */
+    RUN_IN_ON_FAILURE = 2,  /* both are out; on_failure has not finished */
+};
+
+/* The state that the store keeps of a run; the letter is what stands in its record. */
+enum run_status {
+    RUN_DELAYED = 'd',
+    RUN_SLEEPING = 's',
+    RUN_OWNED = 'o',
+    RUN_BEHIND = 'b',     /* ordered; waits for the run of its key that is before it */
+    RUN_COMPLETED = 'c',
+    RUN_FAILED = 'f',
+    RUN_CANCELLED = 'x',
+};
+
+struct failure {
+    char name[ERROR_NAME_SIZE];
+    char message[ERROR_MESSAGE_SIZE];
+    char step_id[STEP_ID_SIZE];  /* empty: the function itself */
+    int attempt;
+    int executions;              /* how often that step has run in all; 0 for the function */
+};
+
+enum checkpoint_kind {
+    CHECKPOINT_COMPLETED = 0,
+    CHECKPOINT_FAILED = 1,
+    CHECKPOINT_SLEEP = 2,    /* until_ms; over once the store's time is there */
+    CHECKPOINT_STARTED = 3,  /* at_most_once: outcome unknown unless another takes its place */
+};
+
+/* A finished (or begun) step as it stands in the store: msgpack array
+ * [id, kind, phase, executions, started_ms, ended_ms, value or [name, message, attempt] or until_ms].
+ * Encoded and decoded by run/steps. */
+struct checkpoint {
+    const char *id;
+    enum checkpoint_kind kind;
+    enum run_phase phase;        /* steps of on_failure have names of their own */
+    int executions;
+    int64_t started_ms;
+    int64_t ended_ms;
+    struct bytes value;          /* msgpack, CHECKPOINT_COMPLETED */
+    const struct failure *failure;
+    int64_t until_ms;            /* CHECKPOINT_SLEEP */
+};
+
+struct steps;  /* run/steps.h: the checkpoints of a run */
+struct errand; /* run/errand.h */
+
+struct run {
+    const struct function *function;
+    struct event *event;
+    struct run_id id;
+    int attempt;
+    enum run_phase phase;
+    uint32_t epoch;              /* 0: the store does not know it */
+    uint32_t first_epoch;        /* what its record is to begin with; no other attempt's does */
+    struct incarnation owner;    /* under which it is held, when epoch > 0 */
+    int takeovers;
+    int unclean;                 /* daemons that died holding it, in a row */
+    int64_t created_ms;          /* store's or message's time */
+    int64_t now_ms;              /* the store's time when it was claimed; 0: never was */
+    struct bytes tail;           /* of the record, as it was when claimed; see run/attempts.h */
+    struct steps *steps;         /* NULL until there is one */
+    struct failure *last;        /* the previous attempt's, or what the run failed of; NULL none */
+    struct errand *errand;       /* what its attempt waits for, or has come back from; NULL: none */
+    int64_t begun_ns;            /* monotonic, of the attempt that has one */
+};
+
+static inline bool run_is_ordered(const struct run *run)
+{
+    return function_orders(run->function, &run->event->view);
+}
+
+/* `salted` by the message's timestamp, so that a topic made anew does not repeat ids. */
+struct run_id run_id_of(const struct function *function, const struct event *event);
+/* With a dedupe window: of the function and the event's id. */
+struct run_id run_id_of_event_id(const struct function *function, const struct event *event);
+/* 0 to 65,535. */
+unsigned run_id_placement(const char *id);
+bool run_id_is_valid(const char *text);
+
+#endif

@@ -1,0 +1,583 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The header's step calls: what is finished answers from its checkpoint, what is new runs and is
+ * recorded before the function goes on. Each call first takes the function off the clock: from there
+ * on the watch keeps away, and whoever finds the attempt abandoned touches nothing of it.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <stepd/stepd.h>
+
+#include "base/clock.h"
+#include "run/attempts.h"
+#include "run/beside.h"
+#include "run/context.h"
+#include "run/emit.h"
+#include "run/journal.h"
+#include "codec/packed.h"
+#include "run/steps.h"
+
+#define STEP_ID_MAX 200
+
+/* ---- what all of them share ---------------------------------------------------------------------- */
+
+/* The call itself is a mistake: an error of whoever makes it, which stepd_last_error() tells like any other. */
+static PRINTF_LIKE(3, 4) void refuse(struct stepd_ctx *ctx, const char *name, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    context_vraise(ctx, RAISED_NON_RETRIABLE, name, format, arguments);
+    va_end(arguments);
+    context_set_last(ctx, ctx->step.is_running ? &ctx->step_raised.failure : &ctx->raised.failure);
+}
+
+/* Whether a step call may go on; else what it answers. The function is off the clock then. */
+static bool open_call(struct stepd_ctx *ctx, const char *id, int64_t *ret_left_ns, enum stepd_status *ret_status)
+{
+    *ret_status = STEPD_SUSPENDED;
+    if (slot_is_abandoned(ctx->slot) || ctx->suspension != NOT_SUSPENDED)
+        return false;
+    if (ctx->step.is_running) {
+        ctx->was_nested = true;
+        refuse(ctx, "NestedStep", "step '%.200s' was called inside step '%s': steps do not nest", id != NULL ? id : "", ctx->step.id);
+        *ret_status = STEPD_FAILED;
+        return false;
+    }
+    return context_pause(ctx, ret_left_ns);
+}
+
+static bool id_is_valid(const char *id)
+{
+    return id != NULL && id[0] != '\0' && strnlen(id, STEP_ID_MAX + 1) <= STEP_ID_MAX;
+}
+
+/* This call's own name. False: an error was raised. */
+static bool name_step(struct stepd_ctx *ctx, const char *id)
+{
+    if (!id_is_valid(id)) {
+        refuse(ctx, "InvalidStepId", "a step's id has 1 to %d bytes", STEP_ID_MAX);
+        return false;
+    }
+    step_ids_next(&ctx->ids, id, ctx->step.id);
+    return true;
+}
+
+static size_t finished_count(const struct run *run)
+{
+    return run->steps != NULL ? steps_count(run->steps) : 0;
+}
+
+/* How often the step ran before, in attempts that failed. */
+static int earlier_executions(const struct run *run, const char *id)
+{
+    struct attempt_entry entry;
+    struct failure failure;
+
+    if (run->phase == RUN_IN_ON_FAILURE)
+        return run->attempt;
+    for (size_t i = attempts_count(run->tail); i-- > 0;) {
+        attempts_at(run->tail, i, &entry, &failure);
+        if (entry.failure != NULL && strcmp(failure.step_id, id) == 0)
+            return failure.executions;
+    }
+    return 0;
+}
+
+/* A new step may begin. False: the attempt is suspended. */
+static bool may_begin(struct stepd_ctx *ctx)
+{
+    if (atomic_load_explicit(&ctx->slot->is_cancelled, memory_order_relaxed) && !context_may_go_on(ctx))
+        return false;
+    if (finished_count(ctx->run) < (size_t)ctx->settings->steps)
+        return true;
+    context_raise(ctx, RAISED_NON_RETRIABLE, "StepLimit", "limits.steps: step '%.100s' would be more than %d in one run",
+                  ctx->step.id, ctx->settings->steps);
+    ctx->suspension = SUSPENDED_BY_LIMIT;
+    return false;
+}
+
+static struct checkpoint checkpoint_of(struct stepd_ctx *ctx, enum checkpoint_kind kind)
+{
+    return (struct checkpoint){
+        .id = ctx->step.id,
+        .kind = kind,
+        .phase = ctx->run->phase,
+        .executions = ctx->step.executions,
+        .started_ms = ctx->step.started_ms,
+        .ended_ms = kind == CHECKPOINT_STARTED ? 0 : context_now_ms(ctx),
+    };
+}
+
+static struct bytes packed(struct stepd_ctx *ctx, const struct checkpoint *checkpoint)
+{
+    msgpack_sbuffer_clear(&ctx->scratch);
+    checkpoint_pack(&ctx->scratch, checkpoint);
+    return (struct bytes){ ctx->scratch.data, ctx->scratch.size };
+}
+
+static void remember(struct run *run, size_t position, const struct checkpoint *checkpoint)
+{
+    if (run->steps == NULL)
+        run->steps = steps_create();
+    steps_add(run->steps, position, checkpoint);
+}
+
+/* Makes it durable; the counter is then `attempt`. False: the attempt is suspended. */
+static bool record(struct stepd_ctx *ctx, const struct checkpoint *checkpoint, int attempt)
+{
+    struct run *run = ctx->run;
+    const struct transition change = {
+        .kind = TRANSITION_CHECKPOINT,
+        .phase = run->phase,
+        .attempt = attempt,
+        .position = ctx->step.position,
+        .checkpoint = packed(ctx, checkpoint),
+    };
+
+    if (!context_advance(ctx, &change))
+        return false;
+    remember(run, ctx->step.position, checkpoint);
+    return true;
+}
+
+static enum stepd_status answer_failed(struct stepd_ctx *ctx, const struct failure *failure)
+{
+    context_set_last(ctx, failure);
+    ctx->raised.kind = RAISED_NOTHING;
+    ctx->is_step_error = true;
+    return STEPD_FAILED;
+}
+
+/* The result at `position`, as long as the attempt lasts. */
+static enum stepd_status answer_result(struct stepd_ctx *ctx, size_t position, const msgpack_object **ret_result)
+{
+    if (ret_result == NULL)
+        return STEPD_OK;
+    const struct checkpoint *checkpoint = steps_at(ctx->run->steps, position);
+    msgpack_object *result = context_alloc(ctx, sizeof(*result));
+    result->type = MSGPACK_OBJECT_NIL;
+    if (checkpoint->kind == CHECKPOINT_COMPLETED && checkpoint->value.size > 0)
+        packed_build(checkpoint->value, ctx->zone, result);
+    *ret_result = result;
+    return STEPD_OK;
+}
+
+/* ---- a step that fails --------------------------------------------------------------------------- */
+
+static enum stepd_status park_for_retry(struct stepd_ctx *ctx)
+{
+    const struct step_call *step = &ctx->step;
+
+    ctx->park = (struct transition){
+        .kind = TRANSITION_PARK,
+        .status = RUN_DELAYED,
+        .phase = ctx->run->phase,
+        .attempt = ctx->run->attempt + 1,
+        .delay_ms = step->retry_delay_ms,
+        .due_ms = raised_due_ms(&ctx->step_raised),
+        .position = step->position,
+        .clears_started = step->is_at_most_once,
+    };
+    ctx->suspension = SUSPENDED_TO_PARK;
+    return STEPD_SUSPENDED;
+}
+
+static enum stepd_status fail_for_good(struct stepd_ctx *ctx)
+{
+    struct checkpoint checkpoint = checkpoint_of(ctx, CHECKPOINT_FAILED);
+
+    checkpoint.failure = &ctx->step_raised.failure;
+    if (!record(ctx, &checkpoint, 0))
+        return STEPD_SUSPENDED;
+    return answer_failed(ctx, &ctx->step_raised.failure);
+}
+
+static enum stepd_status settle_failure(struct stepd_ctx *ctx)
+{
+    bool is_retriable = ctx->step_raised.kind == RAISED_RETRIABLE && ctx->run->attempt < ctx->step.retries;
+
+    return is_retriable ? park_for_retry(ctx) : fail_for_good(ctx);
+}
+
+/* Its start is on record, and nothing else: a crash left open what became of it. */
+static enum stepd_status answer_unknown(struct stepd_ctx *ctx, const struct checkpoint *started, size_t position)
+{
+    ctx->step.position = position;
+    ctx->step.executions = started->executions;
+    ctx->step.started_ms = started->started_ms;
+    ctx->step.is_running = true; /* the error is the step's */
+    context_raise(ctx, RAISED_NON_RETRIABLE, "OutcomeUnknown",
+                  "step '%s' was begun and must not run twice; its worker died before its outcome was recorded", ctx->step.id);
+    ctx->step.is_running = false;
+    return fail_for_good(ctx);
+}
+
+/* ---- sleeping ------------------------------------------------------------------------------------ */
+
+static enum stepd_status park_to_sleep(struct stepd_ctx *ctx, int64_t until_ms, struct bytes checkpoint)
+{
+    ctx->park = (struct transition){
+        .kind = TRANSITION_PARK,
+        .status = RUN_SLEEPING,
+        .phase = ctx->run->phase,
+        .attempt = checkpoint.size > 0 ? 0 : ctx->run->attempt,
+        .due_ms = until_ms > 0 ? until_ms : 1,
+        .position = ctx->step.position,
+        .checkpoint = checkpoint,
+    };
+    ctx->suspension = SUSPENDED_TO_PARK;
+    return STEPD_SUSPENDED;
+}
+
+static bool is_over(const struct stepd_ctx *ctx, int64_t until_ms)
+{
+    /* The claim's own time: the worker's idea of the store's time may be a little behind it. */
+    return until_ms <= ctx->run->now_ms || until_ms <= context_now_ms(ctx);
+}
+
+static enum stepd_status sleep_anew(struct stepd_ctx *ctx, int64_t until_ms)
+{
+    ctx->step.position = finished_count(ctx->run);
+    ctx->step.executions = 1;
+    ctx->step.started_ms = context_now_ms(ctx);
+    struct checkpoint checkpoint = checkpoint_of(ctx, CHECKPOINT_SLEEP);
+    checkpoint.until_ms = until_ms;
+    if (is_over(ctx, until_ms))
+        return record(ctx, &checkpoint, 0) ? STEPD_OK : STEPD_SUSPENDED;
+    checkpoint.ended_ms = until_ms;
+    return park_to_sleep(ctx, until_ms, packed(ctx, &checkpoint));
+}
+
+/* What a finished step, of whatever kind, answers. */
+static enum stepd_status answer(struct stepd_ctx *ctx, const struct checkpoint *checkpoint, size_t position,
+                                const msgpack_object **ret_result)
+{
+    switch (checkpoint->kind) {
+    case CHECKPOINT_COMPLETED:
+        return answer_result(ctx, position, ret_result);
+    case CHECKPOINT_FAILED:
+        return answer_failed(ctx, checkpoint->failure);
+    case CHECKPOINT_SLEEP:
+        if (is_over(ctx, checkpoint->until_ms))
+            return answer_result(ctx, position, ret_result);
+        ctx->step.position = position + 1;
+        return park_to_sleep(ctx, checkpoint->until_ms, (struct bytes){ 0 });
+    case CHECKPOINT_STARTED:
+        return answer_unknown(ctx, checkpoint, position);
+    }
+    return STEPD_FAILED;
+}
+
+/* NULL: there is none of that name yet. */
+static const struct checkpoint *find_finished(struct stepd_ctx *ctx, size_t *ret_position)
+{
+    return ctx->run->steps != NULL ? steps_find(ctx->run->steps, ctx->run->phase, ctx->step.id, ret_position) : NULL;
+}
+
+/* Whether a new step is to be made by this call, with the function off the clock; else *ret_status is
+ * what the call answers, from its checkpoint where it is finished. */
+static bool begin_call(struct stepd_ctx *ctx, const char *id, const msgpack_object **ret_result, int64_t *ret_left_ns,
+                       enum stepd_status *ret_status)
+{
+    size_t position;
+
+    if (!open_call(ctx, id, ret_left_ns, ret_status))
+        return false;
+    *ret_status = STEPD_FAILED;
+    if (name_step(ctx, id)) {
+        const struct checkpoint *finished = find_finished(ctx, &position);
+        if (finished == NULL && may_begin(ctx))
+            return true;
+        *ret_status = finished != NULL ? answer(ctx, finished, position, ret_result) : STEPD_SUSPENDED;
+    }
+    context_resume(ctx, *ret_left_ns);
+    return false;
+}
+
+/* ---- running one --------------------------------------------------------------------------------- */
+
+/* Worked out before the step runs: should it hang or crash, its policy may be gone with its thread. */
+static int64_t retry_delay_ms(struct stepd_ctx *ctx, const struct stepd_policy *policy)
+{
+    if (policy == NULL || policy->backoff.count == 0)
+        return context_backoff_ms(ctx, &ctx->run->function->backoff);
+    /* The author gave exact delays: no jitter. */
+    const struct backoff own = { .delays_ms = policy->backoff.delays_ms, .count = policy->backoff.count };
+    return context_backoff_ms(ctx, &own);
+}
+
+static void set_up(struct stepd_ctx *ctx, const struct stepd_policy *policy)
+{
+    const struct function *function = ctx->run->function;
+    struct step_call *step = &ctx->step;
+
+    step->retries = policy != NULL ? policy->retries : function->retries;
+    if (step->retries < 0)
+        step->retries = 0;
+    step->retry_delay_ms = retry_delay_ms(ctx, policy);
+    step->timeout_ms = policy != NULL && policy->timeout_ms > 0 ? policy->timeout_ms : function->timeout_ms;
+    step->is_at_most_once = policy != NULL && policy->at_most_once;
+    step->position = finished_count(ctx->run);
+    step->executions = earlier_executions(ctx->run, step->id) + 1;
+    step->started_ms = context_now_ms(ctx);
+    ctx->step_raised.kind = RAISED_NOTHING;
+}
+
+static enum stepd_status keep_result(struct stepd_ctx *ctx, const msgpack_object **ret_result)
+{
+    bool is_limit;
+
+    ctx->step.is_running = true; /* errors are the step's */
+    bool is_good = context_check_output(ctx, &ctx->step_output, &is_limit);
+    ctx->step.is_running = false;
+    if (is_limit) {
+        ctx->raised = ctx->step_raised;
+        ctx->suspension = SUSPENDED_BY_LIMIT;
+        return STEPD_SUSPENDED;
+    }
+    if (!is_good)
+        return settle_failure(ctx);
+    struct checkpoint checkpoint = checkpoint_of(ctx, CHECKPOINT_COMPLETED);
+    checkpoint.value = (struct bytes){ ctx->step_output.data, ctx->step_output.size };
+    if (!record(ctx, &checkpoint, 0))
+        return STEPD_SUSPENDED;
+    return answer_result(ctx, ctx->step.position, ret_result);
+}
+
+/* The step's own code. False: abandoned meanwhile. */
+static bool run_body(struct stepd_ctx *ctx, stepd_step_fn fn, const void *arg, enum stepd_status *ret_status)
+{
+    msgpack_sbuffer_clear(&ctx->step_output);
+    ctx->was_nested = false;
+    ctx->step.is_running = true;
+    journal_begin_step(ctx->journal, &ctx->step);
+    int64_t begun_ns = clock_monotonic_ns();
+    context_enter(ctx, begun_ns, ctx->step.timeout_ms);
+    *ret_status = fn(ctx, arg);
+    if (!context_leave(ctx))
+        return false;
+    if (ctx->step_durations != NULL)
+        histogram_add(ctx->step_durations, (double)(clock_monotonic_ns() - begun_ns) / 1000);
+    journal_end_step(ctx->journal);
+    if (*ret_status != STEPD_OK && ctx->step_raised.kind == RAISED_NOTHING)
+        context_raise(ctx, RAISED_RETRIABLE, "Error", "the step failed without saying why");
+    ctx->step.is_running = false;
+    if (ctx->was_nested) {
+        ctx->step_raised.kind = RAISED_NON_RETRIABLE;
+        *ret_status = STEPD_FAILED;
+    }
+    return true;
+}
+
+static bool note_start(struct stepd_ctx *ctx)
+{
+    const struct checkpoint started = checkpoint_of(ctx, CHECKPOINT_STARTED);
+
+    return record(ctx, &started, ctx->run->attempt);
+}
+
+/* *ret_is_abandoned: nothing of the attempt may be touched any more. */
+static enum stepd_status run_step(struct stepd_ctx *ctx, const struct stepd_policy *policy, stepd_step_fn fn, const void *arg,
+                                  const msgpack_object **ret_result, bool *ret_is_abandoned)
+{
+    enum stepd_status status;
+
+    set_up(ctx, policy);
+    if (ctx->step.is_at_most_once && !note_start(ctx))
+        return STEPD_SUSPENDED;
+    if (!run_body(ctx, fn, arg, &status)) {
+        *ret_is_abandoned = true;
+        return STEPD_SUSPENDED;
+    }
+    return status == STEPD_OK ? keep_result(ctx, ret_result) : settle_failure(ctx);
+}
+
+static enum stepd_status step_call(struct stepd_ctx *ctx, const struct stepd_policy *policy, const char *id, stepd_step_fn fn,
+                                   const void *arg, const msgpack_object **ret_result)
+{
+    enum stepd_status status;
+    bool is_abandoned = false;
+    int64_t left_ns = 0;
+
+    if (!begin_call(ctx, id, ret_result, &left_ns, &status))
+        return status;
+    status = run_step(ctx, policy, fn, arg, ret_result, &is_abandoned);
+    if (!is_abandoned)
+        context_resume(ctx, left_ns);
+    return status;
+}
+
+enum stepd_status stepd_step_run(struct stepd_ctx *ctx, const char *id, stepd_step_fn fn, const void *arg, const msgpack_object **ret_result)
+{
+    return step_call(ctx, NULL, id, fn, arg, ret_result);
+}
+
+enum stepd_status stepd_step_run_with(struct stepd_ctx *ctx, const struct stepd_policy *policy, const char *id, stepd_step_fn fn,
+                                      const void *arg, const msgpack_object **ret_result)
+{
+    return step_call(ctx, policy, id, fn, arg, ret_result);
+}
+
+/* ---- steps beside each other ---------------------------------------------------------------------- */
+
+static enum stepd_status settle_beside(struct stepd_ctx *ctx, int attempt, stepd_step_fn settle, const void *arg, int64_t *ret_due_ms,
+                                       bool *ret_is_abandoned)
+{
+    int attempt_of_run = ctx->run->attempt;
+    enum stepd_status status;
+
+    ctx->run->attempt = attempt; /* what errors and delays go by */
+    set_up(ctx, NULL);
+    *ret_is_abandoned = !run_body(ctx, settle, arg, &status);
+    ctx->run->attempt = attempt_of_run;
+    if (*ret_is_abandoned)
+        return STEPD_SUSPENDED;
+    if (status == STEPD_OK)
+        return keep_result(ctx, NULL);
+    if (ctx->step_raised.kind != RAISED_RETRIABLE || attempt >= ctx->step.retries)
+        return fail_for_good(ctx);
+    *ret_due_ms = raised_due_ms(&ctx->step_raised);
+    if (*ret_due_ms == 0)
+        *ret_due_ms = context_now_ms(ctx) + ctx->step.retry_delay_ms;
+    return STEPD_SUSPENDED;
+}
+
+enum stepd_status beside_settle(struct stepd_ctx *ctx, const char *id, int attempt, stepd_step_fn settle, const void *arg,
+                                int64_t *ret_due_ms)
+{
+    enum stepd_status status;
+    bool is_abandoned;
+    int64_t left_ns = 0;
+
+    *ret_due_ms = 0;
+    if (!begin_call(ctx, id, NULL, &left_ns, &status))
+        return status;
+    status = settle_beside(ctx, attempt, settle, arg, ret_due_ms, &is_abandoned);
+    if (!is_abandoned)
+        context_resume(ctx, left_ns);
+    return status;
+}
+
+enum stepd_status beside_sleep(struct stepd_ctx *ctx, const char *id, int64_t until_ms)
+{
+    enum stepd_status status;
+    int64_t left_ns = 0;
+
+    if (!begin_call(ctx, id, NULL, &left_ns, &status))
+        return status;
+    ctx->step.position = finished_count(ctx->run);
+    ctx->step.executions = 1;
+    ctx->step.started_ms = context_now_ms(ctx);
+    struct checkpoint checkpoint = checkpoint_of(ctx, CHECKPOINT_SLEEP);
+    checkpoint.until_ms = until_ms;
+    checkpoint.ended_ms = until_ms;
+    status = record(ctx, &checkpoint, ctx->run->attempt) ? STEPD_OK : STEPD_SUSPENDED;
+    context_resume(ctx, left_ns);
+    return status;
+}
+
+/* ---- sleeps --------------------------------------------------------------------------------------- */
+
+enum stepd_status stepd_sleep(struct stepd_ctx *ctx, const char *id, int64_t delay_ms)
+{
+    return stepd_sleep_until(ctx, id, context_from_now_ms(ctx, delay_ms));
+}
+
+enum stepd_status stepd_sleep_until(struct stepd_ctx *ctx, const char *id, int64_t unix_ms)
+{
+    enum stepd_status status;
+    int64_t left_ns = 0;
+
+    if (!begin_call(ctx, id, NULL, &left_ns, &status))
+        return status;
+    status = sleep_anew(ctx, context_until_ms(unix_ms));
+    context_resume(ctx, left_ns);
+    return status;
+}
+
+/* ---- events -------------------------------------------------------------------------------------- */
+
+static enum stepd_status send_anew(struct stepd_ctx *ctx, const char *name, const msgpack_sbuffer *data)
+{
+    struct bytes packed_data = { data != NULL ? data->data : NULL, data != NULL ? data->size : 0 };
+    struct error error = { 0 };
+
+    set_up(ctx, NULL);
+    ctx->step.is_running = true; /* errors are the step's */
+    int status = emit_event(ctx, name, packed_data, &error);
+    if (status != 0)
+        context_raise(ctx, status == -EIO ? RAISED_RETRIABLE : RAISED_NON_RETRIABLE,
+                      status == -EIO ? "SendRefused" : "InvalidEvent", "%s", error.text);
+    ctx->step.is_running = false;
+    if (status == -ESHUTDOWN) {
+        ctx->store_error = status;
+        ctx->suspension = SUSPENDED_BY_STORE;
+        return STEPD_SUSPENDED;
+    }
+    msgpack_sbuffer_clear(&ctx->step_output);
+    return status == 0 ? keep_result(ctx, NULL) : settle_failure(ctx);
+}
+
+enum stepd_status stepd_send_event(struct stepd_ctx *ctx, const char *id, const char *name, const msgpack_sbuffer *data)
+{
+    enum stepd_status status;
+    int64_t left_ns = 0;
+
+    if (!begin_call(ctx, id, NULL, &left_ns, &status))
+        return status;
+    status = send_anew(ctx, name, data);
+    context_resume(ctx, left_ns);
+    return status;
+}
+
+/* ---- what is finished ----------------------------------------------------------------------------- */
+
+/* on_failure sees the function's steps too, before its own: it may be there to undo them. */
+static bool is_finished(const struct stepd_ctx *ctx, const struct checkpoint *checkpoint)
+{
+    return checkpoint->kind != CHECKPOINT_STARTED && checkpoint->phase <= ctx->run->phase;
+}
+
+size_t stepd_step_count(struct stepd_ctx *ctx)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < finished_count(ctx->run); i++)
+        count += is_finished(ctx, steps_at(ctx->run->steps, i));
+    return count;
+}
+
+static const struct stepd_step *view_of(struct stepd_ctx *ctx, const struct checkpoint *checkpoint)
+{
+    struct stepd_step *step = context_alloc(ctx, sizeof(*step));
+
+    *step = (struct stepd_step){ .id = context_strdup(ctx, checkpoint->id, strlen(checkpoint->id)), .status = STEPD_STEP_COMPLETED };
+    if (checkpoint->kind == CHECKPOINT_FAILED) {
+        struct failure *failure = context_alloc(ctx, sizeof(*failure));
+        struct stepd_error *error = context_alloc(ctx, sizeof(*error));
+        *failure = *checkpoint->failure;
+        *error = (struct stepd_error){ failure->name, failure->message, failure->attempt, step->id };
+        step->status = STEPD_STEP_FAILED;
+        step->error = error;
+        return step;
+    }
+    msgpack_object *value = context_alloc(ctx, sizeof(*value));
+    value->type = MSGPACK_OBJECT_NIL;
+    if (checkpoint->kind == CHECKPOINT_COMPLETED && checkpoint->value.size > 0)
+        packed_build(checkpoint->value, ctx->zone, value);
+    step->value = value;
+    return step;
+}
+
+const struct stepd_step *stepd_step_at(struct stepd_ctx *ctx, size_t index)
+{
+    for (size_t i = 0; i < finished_count(ctx->run); i++) {
+        const struct checkpoint *checkpoint = steps_at(ctx->run->steps, i);
+        if (is_finished(ctx, checkpoint) && index-- == 0)
+            return view_of(ctx, checkpoint);
+    }
+    return NULL;
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/steps.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "run/failure.h"
+#include "codec/packed.h"
+
+#define CHECKPOINT_FIELDS 7
+
+struct kept {
+    struct checkpoint checkpoint;
+    struct failure *failure;  /* NULL: none */
+    char memory[];            /* id with its NUL, then value */
+};
+
+struct steps {
+    struct kept **items;
+    size_t count;
+    size_t capacity;
+    size_t expected;  /* where the next search begins: a replay asks in order */
+};
+
+struct steps *steps_create(void)
+{
+    return xcalloc(1, sizeof(struct steps));
+}
+
+static void kept_free(struct kept *kept)
+{
+    free(kept->failure);
+    free(kept);
+}
+
+void steps_destroy(struct steps *steps)
+{
+    if (steps == NULL)
+        return;
+    for (size_t i = 0; i < steps->count; i++)
+        kept_free(steps->items[i]);
+    free(steps->items);
+    free(steps);
+}
+
+static struct kept *kept_copy(const struct checkpoint *checkpoint)
+{
+    size_t id_size = strlen(checkpoint->id) + 1;
+    struct kept *kept = xmalloc(sizeof(*kept) + id_size + checkpoint->value.size);
+
+    kept->checkpoint = *checkpoint;
+    kept->checkpoint.id = memcpy(kept->memory, checkpoint->id, id_size);
+    if (checkpoint->value.size > 0)
+        memcpy(kept->memory + id_size, checkpoint->value.data, checkpoint->value.size);
+    kept->checkpoint.value.data = kept->memory + id_size;
+    kept->failure = checkpoint->failure != NULL ? xmemdup(checkpoint->failure, sizeof(*checkpoint->failure)) : NULL;
+    kept->checkpoint.failure = kept->failure;
+    return kept;
+}
+
+void steps_add(struct steps *steps, size_t position, const struct checkpoint *checkpoint)
+{
+    assert(position <= steps->count);
+    struct kept *kept = kept_copy(checkpoint);
+    if (position < steps->count) {
+        kept_free(steps->items[position]);
+        steps->items[position] = kept;
+        return;
+    }
+    if (steps->count == steps->capacity) {
+        steps->capacity = steps->capacity == 0 ? 8 : steps->capacity * 2;
+        steps->items = xrealloc(steps->items, steps->capacity * sizeof(struct kept *));
+    }
+    steps->items[steps->count++] = kept;
+}
+
+int steps_load(struct steps *steps, size_t position, struct bytes member, struct error *ret_error)
+{
+    struct checkpoint checkpoint;
+    msgpack_zone zone;
+
+    if (position > steps->count)
+        return error_set(ret_error, EBADMSG, "a checkpoint at position %zu, after only %zu", position, steps->count);
+    if (!msgpack_zone_init(&zone, 512))
+        abort();
+    int status = checkpoint_decode(member, &zone, &checkpoint, ret_error);
+    if (status == 0)
+        steps_add(steps, position, &checkpoint);
+    msgpack_zone_destroy(&zone);
+    return status;
+}
+
+size_t steps_count(const struct steps *steps)
+{
+    return steps->count;
+}
+
+const struct checkpoint *steps_at(const struct steps *steps, size_t position)
+{
+    return position < steps->count ? &steps->items[position]->checkpoint : NULL;
+}
+
+const struct checkpoint *steps_find(const struct steps *steps, enum run_phase phase, const char *id, size_t *ret_position)
+{
+    for (size_t i = 0; i < steps->count; i++) {
+        size_t position = (steps->expected + i) % steps->count;
+        const struct checkpoint *checkpoint = &steps->items[position]->checkpoint;
+        if (checkpoint->phase == phase && strcmp(checkpoint->id, id) == 0) {
+            ((struct steps *)(uintptr_t)steps)->expected = position + 1; /* a hint; `steps` has one owner */
+            *ret_position = position;
+            return checkpoint;
+        }
+    }
+    return NULL;
+}
+
+/* ---- as it stands in the store ------------------------------------------------------------------ */
+
+static void pack_outcome(msgpack_packer *packer, msgpack_sbuffer *buffer, const struct checkpoint *checkpoint)
+{
+    switch (checkpoint->kind) {
+    case CHECKPOINT_COMPLETED:
+        if (checkpoint->value.size == 0)
+            msgpack_pack_nil(packer);
+        else
+            msgpack_sbuffer_write(buffer, checkpoint->value.data, checkpoint->value.size);
+        return;
+    case CHECKPOINT_FAILED:
+        msgpack_pack_array(packer, 3);
+        failure_pack_text(packer, checkpoint->failure->name);
+        failure_pack_text(packer, checkpoint->failure->message);
+        msgpack_pack_int(packer, checkpoint->failure->attempt);
+        return;
+    case CHECKPOINT_SLEEP:
+        msgpack_pack_int64(packer, checkpoint->until_ms);
+        return;
+    case CHECKPOINT_STARTED:
+        msgpack_pack_nil(packer);
+        return;
+    }
+    abort(); /* a kind that there is not */
+}
+
+void checkpoint_pack(msgpack_sbuffer *buffer, const struct checkpoint *checkpoint)
+{
+    msgpack_packer packer;
+
+    msgpack_packer_init(&packer, buffer, msgpack_sbuffer_write);
+    msgpack_pack_array(&packer, CHECKPOINT_FIELDS);
+    failure_pack_text(&packer, checkpoint->id);
+    msgpack_pack_int(&packer, (int)checkpoint->kind);
+    msgpack_pack_int(&packer, (int)checkpoint->phase);
+    msgpack_pack_int(&packer, checkpoint->executions);
+    msgpack_pack_int64(&packer, checkpoint->started_ms);
+    msgpack_pack_int64(&packer, checkpoint->ended_ms);
+    pack_outcome(&packer, buffer, checkpoint);
+}
+
+static bool read_failure(struct bytes value, msgpack_zone *zone, struct checkpoint *checkpoint)
+{
+    struct fields fields = fields_open(value);
+    struct failure *failure = zone_take(zone, sizeof(*failure));
+    struct bytes id = { checkpoint->id, strlen(checkpoint->id) };
+
+    failure_copy_text(failure->name, sizeof(failure->name), fields_take_text(&fields));
+    failure_copy_text(failure->message, sizeof(failure->message), fields_take_text(&fields));
+    failure->attempt = (int)fields_take_integer(&fields, 0, INT_MAX);
+    failure_copy_text(failure->step_id, sizeof(failure->step_id), id);
+    failure->executions = checkpoint->executions;
+    checkpoint->failure = failure;
+    return !fields.is_damaged;
+}
+
+static bool read_outcome(struct fields *fields, msgpack_zone *zone, struct checkpoint *checkpoint)
+{
+    switch (checkpoint->kind) {
+    case CHECKPOINT_COMPLETED:
+        checkpoint->value = fields_take(fields, DATA_MAX_DEPTH);
+        return !fields->is_damaged;
+    case CHECKPOINT_FAILED:
+        return read_failure(fields_take(fields, 1), zone, checkpoint);
+    case CHECKPOINT_SLEEP:
+        checkpoint->until_ms = fields_take_integer(fields, INT64_MIN, INT64_MAX);
+        return !fields->is_damaged;
+    case CHECKPOINT_STARTED:
+        (void)fields_take(fields, 0);
+        return !fields->is_damaged;
+    }
+    return false;
+}
+
+int checkpoint_decode(struct bytes member, msgpack_zone *zone, struct checkpoint *ret_checkpoint, struct error *ret_error)
+{
+    struct fields fields = fields_open(member);
+    struct checkpoint checkpoint = { 0 };
+
+    if (fields.is_damaged || fields.count != CHECKPOINT_FIELDS)
+        return error_set(ret_error, EBADMSG, "a checkpoint that is no array of %d", CHECKPOINT_FIELDS);
+    struct bytes id = fields_take_text(&fields);
+    if (id.size == 0 || id.size >= STEP_ID_SIZE || memchr(id.data, '\0', id.size) != NULL)
+        return error_set(ret_error, EBADMSG, "a checkpoint without a step's id");
+    char *text = zone_take(zone, id.size + 1);
+    failure_copy_text(text, id.size + 1, id);
+    checkpoint.id = text;
+    checkpoint.kind = (enum checkpoint_kind)fields_take_integer(&fields, CHECKPOINT_COMPLETED, CHECKPOINT_STARTED);
+    checkpoint.phase = (enum run_phase)fields_take_integer(&fields, RUN_IN_FUNCTION, RUN_IN_ON_FAILURE);
+    checkpoint.executions = (int)fields_take_integer(&fields, 0, INT_MAX);
+    checkpoint.started_ms = fields_take_integer(&fields, INT64_MIN, INT64_MAX);
+    checkpoint.ended_ms = fields_take_integer(&fields, INT64_MIN, INT64_MAX);
+    if (fields.is_damaged || !read_outcome(&fields, zone, &checkpoint) || fields.left.size != 0)
+        return error_set(ret_error, EBADMSG, "the checkpoint of step '%.60s' is damaged", text);
+    *ret_checkpoint = checkpoint;
+    return 0;
+}

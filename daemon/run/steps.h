@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The checkpoints of one run, in the order in which they were made; found by id and phase. Owned by
+ * the run's holder; not shared between threads.
+ */
+#ifndef STEPD_RUN_STEPS_H
+#define STEPD_RUN_STEPS_H
+
+#include <msgpack.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "run/run.h"
+
+struct steps;
+
+struct steps *steps_create(void);
+void steps_destroy(struct steps *steps);
+/* Adds one read from the store, at `position`; copies. -EBADMSG with the reason when it is no
+ * checkpoint: hostile input, bounded. */
+int steps_load(struct steps *steps, size_t position, struct bytes member, struct error *ret_error) MUST_CHECK;
+/* Adds (or replaces at its position) one just recorded; copies. */
+void steps_add(struct steps *steps, size_t position, const struct checkpoint *checkpoint);
+size_t steps_count(const struct steps *steps);
+/* NULL past the end. Lives until steps_destroy or its replacement. */
+const struct checkpoint *steps_at(const struct steps *steps, size_t position);
+/* NULL: none. *ret_position is set when found. */
+const struct checkpoint *steps_find(const struct steps *steps, enum run_phase phase, const char *id, size_t *ret_position);
+
+void checkpoint_pack(msgpack_sbuffer *buffer, const struct checkpoint *checkpoint);
+/* Views into `member` and `zone`. */
+int checkpoint_decode(struct bytes member, msgpack_zone *zone, struct checkpoint *ret_checkpoint, struct error *ret_error) MUST_CHECK;
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An app: the functions that one program registers, as daemon functions. What stepd has not got is refused
+ * when it is registered, in a sentence; nothing is accepted and then ignored. Constant once made.
+ */
+#ifndef STEPD_SDK_APP_H
+#define STEPD_SDK_APP_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "run/function.h"
+
+/* One trigger of an SDK's function; `base.options` points to itself. */
+struct sdk_function {
+    struct function base;   /* id: the SDK's; of a second trigger "ID:2" … */
+    char *id;               /* base.id */
+    char *event;            /* base.event */
+    char *slug;             /* the SDK's id */
+    char *url;              /* of its calls; ends with "&stepId=" */
+    char *expression;       /* NULL: none */
+    _Atomic int64_t *silent_until_ns; /* monotonic; until then its steps are told in replies alone. Owned; all else is constant */
+    bool is_gone;           /* its app no longer has it: what waits fails */
+    const struct calls_settings *settings; /* of its calls; sdk/calls.h */
+};
+
+struct app {
+    char *name;
+    struct sdk_function **functions; /* owned until taken */
+    size_t count;
+};
+
+/* Of the body of a registration. 0, or -EINVAL with the sentence, which the caller frees. */
+int app_create(struct bytes body, struct app **ret_app, char **ret_error) MUST_CHECK;
+/* NULL is fine. */
+void app_destroy(struct app *app);
+void sdk_function_destroy(struct sdk_function *function);
+
+#endif

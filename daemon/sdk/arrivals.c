@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sdk/arrivals.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "sdk/object.h"
+#include "sdk/ops.h"
+#include "sdk/settle.h"
+#include "sdk/summons.h"
+
+#define SILENT_NS (INT64_C(60) * 1000000000) /* how long reports are not asked for once they did not get here */
+
+/* ---- what a reply lists -------------------------------------------------------------------------- */
+
+static enum stepd_status finish(struct turn *turn, const msgpack_object *result)
+{
+    if (object_is_given(result))
+        msgpack_pack_object(stepd_output(turn->ctx), *result);
+    turn->is_done = true;
+    return STEPD_OK;
+}
+
+static enum stepd_status take_op(struct turn *turn, const struct op *op, bool is_alone)
+{
+    switch (op->kind) {
+    case OP_PLANNED:
+        (void)branches_add(&turn->errand->branches, op->name);
+        return STEPD_OK;
+    case OP_SLEEP:
+        return settle_sleep(turn, op, is_alone);
+    case OP_RESULT:
+    case OP_ERROR:
+    case OP_FAILED:
+        return is_alone ? settle_alone(turn, op) : settle_beside(turn, op);
+    case OP_COMPLETE:
+        return finish(turn, op->data);
+    case OP_UNKNOWN:
+        break;
+    }
+    return stepd_non_retriable(turn->ctx, "UnsupportedStep", "step '%s' is a %s, which stepd does not have", op->name, op->duration);
+}
+
+/* What is on record already, or planned, is no news: an app lists all that it waits for. */
+static bool is_known(const struct turn *turn, const struct op *op)
+{
+    bool is_planned = op->kind == OP_PLANNED && branches_find(&turn->errand->branches, op->name) != NULL;
+
+    return op->kind != OP_COMPLETE && (is_planned || turn_has_finished(turn, op->name));
+}
+
+static enum stepd_status take_ops(struct turn *turn, const struct ops *ops)
+{
+    bool is_only = turn_is_alone(turn) && ops->count == 1;
+
+    for (size_t i = 0; i < ops->count && !turn->is_done; i++) {
+        if (!is_known(turn, &ops->items[i]))
+            STEPD_TRY(take_op(turn, &ops->items[i], is_only));
+    }
+    return STEPD_OK;
+}
+
+/* ---- what a call came to -------------------------------------------------------------------------- */
+
+/* An error of the function itself. Beside others it waits for its next attempt as they do. */
+static enum stepd_status fail_function(struct turn *turn, const struct op_error *error)
+{
+    struct stepd_ctx *ctx = turn->ctx;
+
+    (void)settle_raise(ctx, error, &turn->advice);
+    if (turn_is_alone(turn) || ctx->raised.kind != RAISED_RETRIABLE || turn->attempt >= ctx->run->function->retries)
+        return STEPD_FAILED;
+    struct raised raised = ctx->raised;
+    ctx->raised.kind = RAISED_NOTHING;
+    STEPD_TRY(turn_note_failure(turn));
+    ctx->step_raised = raised;
+    turn->failed_due_ms = raised_due_ms(&raised);
+    if (turn->failed_due_ms == 0)
+        turn->failed_due_ms = context_now_ms(ctx) + context_backoff_ms(ctx, &ctx->run->function->backoff);
+    turn->attempt++;
+    branches_add(&turn->errand->branches, THE_FUNCTION)->due_ms = turn->failed_due_ms;
+    return STEPD_OK;
+}
+
+/* A call that was no success: of a step's own call that step's attempt, else the function's. */
+static enum stepd_status fail_call(struct turn *turn, const char *name, const struct op_error *error)
+{
+    struct op op = { .kind = OP_ERROR, .error = *error };
+
+    if (name[0] == '\0')
+        return fail_function(turn, error);
+    memcpy(op.name, name, sizeof(op.name));
+    return settle_beside(turn, &op);
+}
+
+/* Whether the ops told of what was asked: of that step; or of anything, now or before. */
+static bool is_answered(const struct turn *turn, const char *name, int attempts_before)
+{
+    const struct branch *branch = branches_find(&turn->errand->branches, name);
+
+    if (turn->is_done)
+        return true;
+    if (name[0] != '\0')
+        return branch == NULL || branch->attempt > attempts_before;
+    return !turn_is_alone(turn) || turn->errand->has_news;
+}
+
+/* What might have been reported before, but for a retry's, is told in the reply: the app's reports do not
+ * get here, as where another daemon of the group is what the app asks. Each costs it seconds. */
+static void note_silence(const struct turn *turn, const struct sdk_call *call, const struct ops *ops)
+{
+    if (call->was_open && call->attempt == 0 && ops->count > 0 && ops->items[0].kind == OP_RESULT)
+        atomic_store(turn->function->silent_until_ns, clock_monotonic_ns() + SILENT_NS);
+}
+
+/* A list of ops, or the function's result. */
+static enum stepd_status take_reply(struct turn *turn, const struct sdk_call *call)
+{
+    const struct branch *branch = branches_find(&turn->errand->branches, call->name);
+    int attempts_before = branch != NULL ? branch->attempt : 0;
+    const msgpack_object *body = stepd_from_json(turn->ctx, call->call->reply.data, call->call->reply.size);
+    struct op_error invalid = { "InvalidReply", NULL };
+    struct ops ops = { 0 };
+
+    if (body != NULL && call->call->status == 200)
+        return finish(turn, body);
+    if (body != NULL) {
+        ops_read(turn->ctx, body, &ops);
+        note_silence(turn, call, &ops);
+        STEPD_TRY(take_ops(turn, &ops));
+        if (is_answered(turn, call->name, attempts_before))
+            return STEPD_OK;
+    }
+    invalid.message = body == NULL ? "the app answered with what is no JSON" : "the app reported nothing new";
+    return fail_call(turn, call->name, &invalid);
+}
+
+static bool is_success(const struct call *call)
+{
+    return call->status == 200 || call->status == 206;
+}
+
+static enum stepd_status take_call(struct turn *turn, const struct sdk_call *call)
+{
+    struct branch *branch = branches_find(&turn->errand->branches, call->name);
+    const char *version = call->call->values[CALL_VERSION];
+    struct op_error error;
+
+    if (version != NULL)
+        turn->errand->version = atoi(version);
+    if (branch != NULL)
+        branch->is_called = false;
+    turn->advice = summons_advice(call);
+    if (call->name[0] == '\0') {
+        branches_remove(&turn->errand->branches, THE_FUNCTION);
+        turn->errand->is_looking = false;
+    }
+    if (is_success(call->call))
+        return take_reply(turn, call);
+    summons_error(turn->ctx, turn->function, call, &error);
+    return fail_call(turn, call->name, &error);
+}
+
+static enum stepd_status take_calls(struct turn *turn)
+{
+    enum stepd_status status = STEPD_OK;
+
+    while (status == STEPD_OK && !turn->is_done) {
+        struct sdk_call *call = sdk_errand_take(turn->errand);
+        if (call == NULL)
+            break;
+        status = take_call(turn, call);
+        sdk_call_destroy(call);
+    }
+    return status;
+}
+
+/* ---- what a call reports before it is over ------------------------------------------------------- */
+
+/* Results alone: else what the app goes on with would have to be undone. */
+static enum stepd_status take_steps(struct turn *turn, const struct report *report)
+{
+    struct ops ops;
+
+    ops_read(turn->ctx, report->steps, &ops);
+    for (size_t i = 0; i < ops.count; i++) {
+        const struct op *op = &ops.items[i];
+        if (op->kind != OP_RESULT)
+            return stepd_non_retriable(turn->ctx, "UnsupportedStep", "step '%s' is reported as a %s while the function goes on", op->name, op->duration);
+        if (!turn_has_finished(turn, op->name))
+            STEPD_TRY(settle_alone(turn, op));
+    }
+    turn->errand->has_news = false; /* the app knows */
+    return STEPD_OK;
+}
+
+/* A daemon that stops lets the step be the last one of this call: the run goes on elsewhere. */
+static enum stepd_status take_report(struct turn *turn, struct report *report)
+{
+    enum stepd_status status = take_steps(turn, report);
+
+    if (status == STEPD_OK && context_is_draining(turn->ctx))
+        status = context_give_up(turn->ctx);
+    report_answer(report, status == STEPD_OK ? REPORT_RECORDED : REPORT_STALE);
+    return status;
+}
+
+static enum stepd_status take_reports(struct turn *turn)
+{
+    enum stepd_status status = STEPD_OK;
+
+    while (status == STEPD_OK) {
+        struct report *report = sdk_errand_take_report(turn->errand);
+        if (report == NULL)
+            break;
+        status = take_report(turn, report);
+        report_release(report);
+    }
+    return status;
+}
+
+enum stepd_status arrivals_take(struct turn *turn)
+{
+    STEPD_TRY(take_reports(turn));
+    return take_calls(turn);
+}

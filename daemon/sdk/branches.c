@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sdk/branches.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "run/failure.h"
+
+#define BRANCH_FIELDS 3
+
+void branches_load(struct branches *branches, struct bytes packed)
+{
+    struct fields list = fields_open(packed);
+
+    *branches = (struct branches){ 0 };
+    while (!list.is_damaged && list.count > 0) {
+        struct fields fields = fields_open(fields_take(&list, 1));
+        struct branch branch = { 0 };
+        failure_copy_text(branch.name, sizeof(branch.name), fields_take_text(&fields));
+        branch.attempt = (int)fields_take_integer(&fields, 0, INT_MAX);
+        branch.due_ms = fields_take_integer(&fields, 0, INT64_MAX);
+        if (!fields.is_damaged)
+            *branches_add(branches, branch.name) = branch;
+    }
+}
+
+void branches_done(struct branches *branches)
+{
+    free(branches->items);
+    *branches = (struct branches){ 0 };
+}
+
+void branches_pack(const struct branches *branches, msgpack_sbuffer *buffer)
+{
+    msgpack_packer packer;
+
+    msgpack_packer_init(&packer, buffer, msgpack_sbuffer_write);
+    msgpack_pack_array(&packer, branches->count);
+    for (size_t i = 0; i < branches->count; i++) {
+        const struct branch *branch = &branches->items[i];
+        msgpack_pack_array(&packer, BRANCH_FIELDS);
+        failure_pack_text(&packer, branch->name);
+        msgpack_pack_int(&packer, branch->attempt);
+        msgpack_pack_int64(&packer, branch->due_ms);
+    }
+}
+
+struct branch *branches_find(const struct branches *branches, const char *name)
+{
+    for (size_t i = 0; i < branches->count; i++) {
+        if (strcmp(branches->items[i].name, name) == 0)
+            return &branches->items[i];
+    }
+    return NULL;
+}
+
+struct branch *branches_add(struct branches *branches, const char *name)
+{
+    struct branch *branch = branches_find(branches, name);
+
+    if (branch != NULL)
+        return branch;
+    branches->items = xrealloc(branches->items, (branches->count + 1) * sizeof(*branches->items));
+    branch = &branches->items[branches->count++];
+    *branch = (struct branch){ 0 };
+    memcpy(branch->name, name, strnlen(name, STEP_ID_SIZE - 1));
+    return branch;
+}
+
+void branches_remove(struct branches *branches, const char *name)
+{
+    struct branch *branch = branches_find(branches, name);
+
+    if (branch == NULL)
+        return;
+    size_t behind = (size_t)(branches->items + branches->count - branch) - 1;
+    memmove(branch, branch + 1, behind * sizeof(*branch));
+    branches->count--;
+}

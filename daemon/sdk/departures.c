@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sdk/departures.h"
+
+#include "sdk/request.h"
+#include "sdk/summons.h"
+
+#define PLANS_BESIDE 2 /* from this version on an app is asked what comes next once all that is planned has ended */
+
+static bool has_planned(const struct sdk_errand *errand)
+{
+    size_t own = branches_find(&errand->branches, THE_FUNCTION) != NULL;
+
+    return errand->branches.count > own;
+}
+
+static void call_step(struct turn *turn, struct branch *branch, int64_t now_ms)
+{
+    const struct request request = {
+        .attempt = branch->attempt, .plans_alone = true, .version = turn->errand->version, .now_ms = now_ms,
+    };
+
+    branch->is_called = true;
+    summons_send(turn->ctx, turn->function, turn->errand, branch->name, &request);
+}
+
+static void call_function(struct turn *turn, int64_t now_ms)
+{
+    bool sleeps = turn_next_waking_ms(turn, now_ms) != 0;
+    const struct request request = {
+        .attempt = turn->attempt,
+        .plans_alone = has_planned(turn->errand) || sleeps,
+        .version = turn->errand->version,
+        .now_ms = now_ms,
+    };
+
+    if (turn->errand->branches.count > 0 || sleeps)
+        branches_add(&turn->errand->branches, THE_FUNCTION)->is_called = true;
+    turn->errand->has_news = false;
+    turn->errand->is_looking = true;
+    turn->errand->told_ms = now_ms;
+    summons_send(turn->ctx, turn->function, turn->errand, THE_FUNCTION, &request);
+}
+
+/* Whether the function is to be asked what comes next. */
+static bool is_to_look(const struct turn *turn, int64_t now_ms)
+{
+    const struct sdk_errand *errand = turn->errand;
+    const struct branch *own = branches_find(&errand->branches, THE_FUNCTION);
+    int64_t waking_ms = turn_next_waking_ms(turn, errand->told_ms);
+    bool has_woken = waking_ms != 0 && waking_ms <= now_ms;
+
+    if (errand->is_looking)
+        return false;
+    if (own != NULL)
+        return own->due_ms <= now_ms;
+    return has_woken || (errand->has_news && !(errand->version >= PLANS_BESIDE && has_planned(errand)));
+}
+
+static void call_out(struct turn *turn, int64_t now_ms)
+{
+    struct branches *branches = &turn->errand->branches;
+
+    for (size_t i = 0; i < branches->count; i++) {
+        struct branch *branch = &branches->items[i];
+        if (branch->name[0] != '\0' && !branch->is_called && branch->due_ms <= now_ms)
+            call_step(turn, branch, now_ms);
+    }
+    if (is_to_look(turn, now_ms))
+        call_function(turn, now_ms);
+}
+
+/* When something is due that is not under way; 0: nothing is. */
+static int64_t next_due(const struct turn *turn, int64_t now_ms)
+{
+    const struct branches *branches = &turn->errand->branches;
+    int64_t due_ms = turn_next_waking_ms(turn, now_ms);
+
+    for (size_t i = 0; i < branches->count; i++) {
+        const struct branch *branch = &branches->items[i];
+        if (!branch->is_called && branch->due_ms > now_ms && (due_ms == 0 || branch->due_ms < due_ms))
+            due_ms = branch->due_ms;
+    }
+    return due_ms;
+}
+
+static enum stepd_status leave(struct turn *turn, int64_t now_ms)
+{
+    int64_t due_ms = next_due(turn, now_ms);
+
+    STEPD_TRY(turn_note_failure(turn));
+    if (due_ms != 0)
+        sdk_errand_wake(turn->errand, due_ms - now_ms);
+    return context_leave_for(turn->ctx, &turn->errand->base);
+}
+
+/* Nothing is under way: the run waits in the store, holding nothing. */
+static enum stepd_status park(struct turn *turn, int64_t due_ms)
+{
+    struct stepd_ctx *ctx = turn->ctx;
+
+    turn_keep_branches(turn);
+    ctx->park = (struct transition){
+        .kind = TRANSITION_PARK,
+        .status = turn->failed_due_ms != 0 ? RUN_DELAYED : RUN_SLEEPING,
+        .phase = ctx->run->phase,
+        .attempt = turn->attempt,
+        .due_ms = due_ms > 0 ? due_ms : 1,
+    };
+    ctx->suspension = SUSPENDED_TO_PARK;
+    return STEPD_SUSPENDED;
+}
+
+enum stepd_status departures_send(struct turn *turn)
+{
+    int64_t now_ms = turn_now_ms(turn);
+    bool may_begin = !context_is_draining(turn->ctx);
+
+    if (may_begin)
+        call_out(turn, now_ms);
+    if (sdk_errand_under_way(turn->errand) > 0)
+        return leave(turn, now_ms);
+    return may_begin ? park(turn, next_due(turn, now_ms)) : context_give_up(turn->ctx);
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Times as the SDKs write them. Pure. */
+#ifndef STEPD_SDK_MOMENT_H
+#define STEPD_SDK_MOMENT_H
+
+#include <stdint.h>
+
+#include "base/memory.h"
+
+/* "2026-11-24T11:46:20.785Z", "…+01:00" as ms since 1970. 0, or -EINVAL. */
+int moment_parse(const char *text, int64_t *ret_unix_ms) MUST_CHECK;
+/* "1w2d3h4m5s", "1s"; empty: 0. 0, or -EINVAL. */
+int moment_parse_delay(const char *text, int64_t *ret_ms) MUST_CHECK;
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sdk/object.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+const msgpack_object *object_find(const msgpack_object *object, const char *key)
+{
+    if (object == NULL || object->type != MSGPACK_OBJECT_MAP)
+        return NULL;
+    for (uint32_t i = 0; i < object->via.map.size; i++) {
+        if (object_is_text(&object->via.map.ptr[i].key, key))
+            return &object->via.map.ptr[i].val;
+    }
+    return NULL;
+}
+
+char *object_text(const msgpack_object *object)
+{
+    if (object == NULL || object->type != MSGPACK_OBJECT_STR)
+        return NULL;
+    return xstrndup(object->via.str.ptr, object->via.str.size);
+}
+
+char *object_find_text(const msgpack_object *object, const char *key)
+{
+    return object_text(object_find(object, key));
+}
+
+bool object_is_text(const msgpack_object *object, const char *text)
+{
+    return object != NULL && object->type == MSGPACK_OBJECT_STR && object->via.str.size == strlen(text) &&
+           memcmp(object->via.str.ptr, text, object->via.str.size) == 0;
+}
+
+bool object_is_given(const msgpack_object *object)
+{
+    return object != NULL && object->type != MSGPACK_OBJECT_NIL;
+}
+
+int64_t object_int(const msgpack_object *object, int64_t otherwise)
+{
+    if (object == NULL)
+        return otherwise;
+    if (object->type == MSGPACK_OBJECT_NEGATIVE_INTEGER)
+        return object->via.i64;
+    return object->type == MSGPACK_OBJECT_POSITIVE_INTEGER && object->via.u64 <= INT64_MAX ? (int64_t)object->via.u64 : otherwise;
+}
+
+void object_pack_text(msgpack_packer *packer, const char *text)
+{
+    msgpack_pack_str_with_body(packer, text, strlen(text));
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sdk/ops.h"
+
+#include <string.h>
+
+#include "base/array.h"
+#include "run/context.h"
+#include "sdk/object.h"
+
+static const struct {
+    const char *name;
+    enum op_kind kind;
+} kinds[] = {
+    { "StepRun", OP_RESULT },      { "Step", OP_RESULT },   { "StepError", OP_ERROR },       { "StepFailed", OP_FAILED },
+    { "StepPlanned", OP_PLANNED }, { "Sleep", OP_SLEEP },   { "RunComplete", OP_COMPLETE },
+};
+
+static const msgpack_object nil = { .type = MSGPACK_OBJECT_NIL };
+
+/* As long as the attempt lasts; `otherwise` where there is no text. */
+static const char *text_of(struct stepd_ctx *ctx, const msgpack_object *object, const char *otherwise)
+{
+    return object != NULL && object->type == MSGPACK_OBJECT_STR ? context_strdup(ctx, object->via.str.ptr, object->via.str.size) : otherwise;
+}
+
+static enum op_kind kind_of(const msgpack_object *name)
+{
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+        if (object_is_text(name, kinds[i].name))
+            return kinds[i].kind;
+    }
+    return OP_UNKNOWN;
+}
+
+void op_error_read(struct stepd_ctx *ctx, int http_status, const msgpack_object *object, struct op_error *ret_error)
+{
+    const char *name = text_of(ctx, object_find(object, "name"), "");
+    const char *message = text_of(ctx, object_find(object, "message"), "");
+
+    if (name[0] == '\0' && message[0] == '\0' && http_status != 0)
+        message = stepd_to_json(ctx, object != NULL ? object : &nil);
+    ret_error->name = name[0] != '\0' ? name : http_status != 0 ? "CallRefused" : "Error";
+    ret_error->message = message;
+}
+
+static bool op_read(struct stepd_ctx *ctx, const msgpack_object *object, struct op *op)
+{
+    const msgpack_object *hash = object_find(object, "id");
+    const msgpack_object *author = object_find(object, "userland");
+    const msgpack_object *data = object_find(object, "data");
+
+    if (hash == NULL || hash->type != MSGPACK_OBJECT_STR || hash->via.str.size == 0)
+        return false;
+    const char *hash_text = text_of(ctx, hash, "");
+    const char *author_id = text_of(ctx, object_find(author, "id"), text_of(ctx, object_find(object, "displayName"), NULL));
+    step_name_of(hash_text, author_id, object_int(object_find(author, "index"), 0), op->name);
+    op->hash = step_name_hash(op->name);
+    op->kind = kind_of(object_find(object, "op"));
+    op->data = data != NULL ? data : &nil;
+    op->duration = text_of(ctx, object_find(object, op->kind == OP_SLEEP ? "name" : "op"), "");
+    op_error_read(ctx, 0, object_find(object, "error"), &op->error);
+    return true;
+}
+
+void ops_read(struct stepd_ctx *ctx, const msgpack_object *body, struct ops *ret_ops)
+{
+    ret_ops->count = 0;
+    if (body->type != MSGPACK_OBJECT_ARRAY)
+        return;
+    ret_ops->items = context_alloc(ctx, (body->via.array.size + 1) * sizeof(*ret_ops->items));
+    for (uint32_t i = 0; i < body->via.array.size; i++)
+        ret_ops->count += op_read(ctx, &body->via.array.ptr[i], &ret_ops->items[ret_ops->count]);
+}

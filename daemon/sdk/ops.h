@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a call's reply lists: steps that ran, failed, are planned, or sleep. All live until the attempt ends. */
+#ifndef STEPD_SDK_OPS_H
+#define STEPD_SDK_OPS_H
+
+#include <msgpack.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <stepd/stepd.h>
+
+#include "run/run.h"
+#include "sdk/step_name.h"
+
+enum op_kind { OP_UNKNOWN, OP_RESULT, OP_ERROR, OP_FAILED, OP_PLANNED, OP_SLEEP, OP_COMPLETE };
+
+struct op_error {
+    const char *name;
+    const char *message;
+};
+
+struct op {
+    enum op_kind kind;
+    char name[STEP_ID_SIZE];   /* ours */
+    struct step_hash hash;     /* the SDK's */
+    const msgpack_object *data;
+    struct op_error error;
+    const char *duration;      /* OP_SLEEP: a duration or a date; OP_UNKNOWN: what it is called */
+};
+
+/* What a reply's headers say of the error in it. */
+struct retry_advice {
+    bool is_retriable;
+    const char *after;         /* NULL: as the function's backoff says */
+};
+
+struct ops {
+    struct op *items;
+    size_t count;
+    struct retry_advice advice;
+};
+
+/* `body` may have any shape: what is no op is left out. */
+void ops_read(struct stepd_ctx *ctx, const msgpack_object *body, struct ops *ret_ops);
+/* Of an error object of any shape, or none; then the HTTP status names it. */
+void op_error_read(struct stepd_ctx *ctx, int http_status, const msgpack_object *object, struct op_error *ret_error);
+
+#endif

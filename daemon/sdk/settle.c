@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sdk/settle.h"
+
+#include "run/beside.h"
+#include "sdk/moment.h"
+
+enum stepd_status settle_raise(struct stepd_ctx *ctx, const struct op_error *error, const struct retry_advice *advice)
+{
+    int64_t at_ms;
+
+    if (!advice->is_retriable)
+        return stepd_non_retriable(ctx, error->name, "%s", error->message);
+    if (advice->after != NULL && moment_parse(advice->after, &at_ms) == 0)
+        return stepd_retry_at(ctx, at_ms, error->name, "%s", error->message);
+    return stepd_retry_after_http(ctx, advice->after, error->name, "%s", error->message);
+}
+
+/* ---- steps ---------------------------------------------------------------------------------------- */
+
+struct outcome {
+    const struct op *op;
+    const struct retry_advice *advice;
+};
+
+/* The body of the step: all has happened in the app already. */
+static enum stepd_status settle(struct stepd_ctx *ctx, const void *arg)
+{
+    const struct outcome *outcome = arg;
+    struct retry_advice advice = *outcome->advice;
+
+    if (outcome->op->kind == OP_RESULT) {
+        msgpack_pack_object(stepd_output(ctx), *outcome->op->data);
+        return STEPD_OK;
+    }
+    advice.is_retriable = advice.is_retriable && outcome->op->kind == OP_ERROR;
+    return settle_raise(ctx, &outcome->op->error, &advice);
+}
+
+enum stepd_status settle_alone(struct turn *turn, const struct op *op)
+{
+    const struct outcome outcome = { op, &turn->advice };
+    enum stepd_status status = stepd_step_run(turn->ctx, op->name, settle, &outcome, NULL);
+
+    turn->attempt = turn->ctx->run->attempt;
+    turn->errand->has_news = true;
+    return status == STEPD_FAILED ? STEPD_OK : status;
+}
+
+enum stepd_status settle_beside(struct turn *turn, const struct op *op)
+{
+    const struct outcome outcome = { op, &turn->advice };
+    int64_t due_ms = 0;
+
+    STEPD_TRY(turn_note_failure(turn));
+    struct branch *branch = branches_add(&turn->errand->branches, op->name);
+    enum stepd_status status = beside_settle(turn->ctx, op->name, branch->attempt, settle, &outcome, &due_ms);
+    if (due_ms != 0) {
+        branch->attempt++;
+        branch->due_ms = due_ms;
+        turn->failed_due_ms = due_ms;
+        return STEPD_OK;
+    }
+    if (status == STEPD_SUSPENDED)
+        return status;
+    branches_remove(&turn->errand->branches, op->name);
+    turn->attempt = turn->ctx->run->attempt;
+    turn->errand->has_news = true;
+    return STEPD_OK;
+}
+
+/* ---- sleeps --------------------------------------------------------------------------------------- */
+
+static enum stepd_status sleep_until(struct turn *turn, const struct op *op, int64_t until_ms, bool is_alone)
+{
+    if (until_ms <= turn_now_ms(turn))
+        turn->errand->has_news = true;
+    if (is_alone)
+        return stepd_sleep_until(turn->ctx, op->name, until_ms);
+    return beside_sleep(turn->ctx, op->name, until_ms);
+}
+
+enum stepd_status settle_sleep(struct turn *turn, const struct op *op, bool is_alone)
+{
+    int64_t ms;
+
+    if (moment_parse(op->duration, &ms) == 0)
+        return sleep_until(turn, op, ms, is_alone);
+    if (moment_parse_delay(op->duration, &ms) == 0)
+        return sleep_until(turn, op, context_now_ms(turn->ctx) + ms, is_alone);
+    return stepd_non_retriable(turn->ctx, "InvalidSleep", "step '%s' sleeps for '%s', which is no duration and no date", op->name, op->duration);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The store port (run/ports.h) in memory: the same transitions with the same answers as Redis gives,
+ * on a clock that its owner sets. Here a daemon can die at a named point: what it asks then and
+ * afterwards is answered as by a store that is out of reach. One thread.
+ */
+#ifndef STEPD_STORE_MEMORY_MEMORY_STORE_H
+#define STEPD_STORE_MEMORY_MEMORY_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "run/ports.h"
+#include "run/run.h"
+
+/* A run as the store holds it. */
+struct memory_record {
+    struct run_id id;
+    enum run_status status;
+    enum run_phase phase;
+    int attempt;
+    int takeovers;
+    uint32_t epoch;
+    struct incarnation owner;
+    int64_t created_ms;
+    int64_t changed_ms;          /* due, or ended, or owned since */
+    bool is_cancel_asked;
+    struct bytes tail;           /* its own; data NULL: none yet */
+    struct bytes *checkpoints;   /* each its own */
+    size_t checkpoint_count;
+    size_t state_bytes;
+    char *strand;                /* ordered: what it waits in, else NULL */
+    int64_t offset;
+};
+
+/* An event's id within a function's window. */
+struct memory_seen {
+    struct memory_seen *next;
+    struct run_id id;
+    char *origin;                /* the message that came with it first */
+    int64_t until_ms;
+};
+
+/* When the daemon is to die. */
+struct memory_death {
+    bool is_planned;
+    bool is_after;               /* what is recorded at that moment still is */
+    struct run_id run;
+    char step_id[STEP_ID_SIZE];  /* empty: at whatever it records next */
+};
+
+struct memory_store {
+    struct store port;           /* its first member: what core calls */
+    int64_t now_ms;
+    size_t state_bytes_max;      /* of a run's checkpoints */
+    struct incarnation self;     /* the daemon that asks */
+    bool is_out_of_reach;        /* that daemon is dead */
+    struct memory_death death;
+    struct memory_record **records;
+    size_t count;
+    size_t capacity;
+    struct memory_seen *seen;
+};
+
+void memory_store_init(struct memory_store *store, int64_t now_ms, size_t state_bytes_max);
+void memory_store_done(struct memory_store *store);
+
+/* NULL: the store does not know the run. */
+struct memory_record *memory_store_find(const struct memory_store *store, const char *id);
+/* The run becomes this daemon's: fills what the store knows of `run`, whose function, event and id are
+ * set. Its steps are the caller's; its tail is the record's. */
+void memory_store_claim(struct memory_store *store, struct memory_record *record, struct run *run);
+/* Another daemon takes the place of one that died: the runs it owned are due now. */
+void memory_store_succeed(struct memory_store *store);
+/* False: the run is in no state for it. */
+bool memory_store_cancel(struct memory_store *store, const char *id);
+bool memory_store_retry(struct memory_store *store, const char *id);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * This worker's counters as the store keeps them: each incarnation's apart, from 0 on, summed over all by
+ * those who read them. Timer thread.
+ */
+#ifndef STEPD_STORE_REDIS_COUNTERS_H
+#define STEPD_STORE_REDIS_COUNTERS_H
+
+#include <stdint.h>
+
+#include "run/run.h"
+#include "store/redis/script.h"
+
+/* Totals since this process began; what the store keeps of them is summed over all workers. */
+struct worker_counts {
+    uint64_t events_consumed, runs_started, runs_completed, runs_failed, retries_scheduled, dead_letters;
+};
+
+struct counters {
+    struct worker_counts base;      /* counted under earlier incarnations */
+    struct worker_counts told;      /* as last told to the store */
+    struct incarnation counted_as;
+};
+
+/* Adds each counter's name and value to `call`, which is told under the name `self`. */
+void counters_tell(struct counters *counters, const struct incarnation *self, const struct worker_counts *now, struct script_call *call);
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/redis/held.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "run/attempts.h"
+#include "run/steps.h"
+#include "store/redis/record.h"
+
+/* A claimed run with all that it points into. */
+struct held {
+    struct claimed claimed;       /* first */
+    struct event event;
+    struct failure last;
+    struct record record;
+    msgpack_zone zone;
+    char *data;                   /* the record's bytes */
+};
+
+static void release(struct claimed *claimed)
+{
+    struct held *held = (struct held *)claimed;
+
+    steps_destroy(held->claimed.run.steps);
+    if (held->event.view.topic != NULL)
+        event_done(&held->event);
+    msgpack_zone_destroy(&held->zone);
+    free(held->data);
+    free(held);
+}
+
+static int load_steps(struct held *held, const redisReply *members, struct error *ret_error)
+{
+    struct run *run = &held->claimed.run;
+
+    if (members->elements != 0)
+        run->steps = steps_create();
+    for (size_t i = 0; i < members->elements; i++) {
+        const redisReply *member = members->element[i];
+        int status = steps_load(run->steps, i, (struct bytes){ member->str, (size_t)member->len }, ret_error);
+        if (status != 0)
+            return status;
+    }
+    return 0;
+}
+
+static void fill_run(struct held *held, const char *id, int64_t now_ms)
+{
+    const struct record *record = &held->record;
+    struct run *run = &held->claimed.run;
+
+    run->event = &held->event;
+    memcpy(run->id.text, id, RUN_ID_LENGTH + 1);
+    run->attempt = record->attempt;
+    run->phase = record->phase;
+    run->epoch = record->epoch;
+    run->owner = record->owner;
+    run->takeovers = record->takeovers;
+    run->unclean = record->unclean;
+    run->created_ms = record->created_ms;
+    run->now_ms = now_ms;
+    run->tail = record->tail;
+    if (attempts_last_failure(record->tail, &held->last))
+        run->last = &held->last;
+    held->claimed.function_id = record->function;
+    held->claimed.release = release;
+}
+
+/* Whether its bytes can be read is for the run to find out: a function of a topic takes any. */
+static void begin_event(struct held *held)
+{
+    const struct record *record = &held->record;
+
+    event_init(&held->event, record->topic, record->partition, record->offset, record->timestamp_ms, record->key,
+               record->value, record->headers, record->header_count);
+    (void)!event_find_name(&held->event, NULL);
+}
+
+int held_create(const redisReply *claimed, int64_t now_ms, struct claimed **ret_claimed, struct error *ret_error)
+{
+    if (claimed->elements < 4)
+        return error_set(ret_error, EBADMSG, "it is lost, or not of this version");
+    const redisReply *header = claimed->element[1];
+    const redisReply *bytes = claimed->element[2];
+    struct held *held = xcalloc(1, sizeof(*held));
+
+    held->data = xmemdup(bytes->str, (size_t)bytes->len + 1);
+    memcpy(held->data, header->str, RECORD_HEADER_SIZE);
+    if (!msgpack_zone_init(&held->zone, 1024))
+        abort();
+    int status = record_decode((struct bytes){ held->data, (size_t)bytes->len }, &held->zone, &held->record, ret_error);
+    if (status == 0) {
+        begin_event(held);
+        status = load_steps(held, claimed->element[3], ret_error);
+    }
+    if (status != 0) {
+        release(&held->claimed);
+        return -EBADMSG;
+    }
+    fill_run(held, claimed->element[0]->str, now_ms);
+    *ret_claimed = &held->claimed;
+    return 0;
+}

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/redis/homes.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/pulse.h"
+#include "store/redis/topology.h"
+
+#define LOOK_AGAIN_MS 250        /* for where shards live, while it is not known */
+#define LOOK_LEAST_MS 50         /* between two looks */
+#define SENTINEL_EVERY_MS 1000   /* a master that was replaced may not know it */
+#define CLUSTER_EVERY_MS 10000   /* its nodes say by themselves what moved */
+
+/* A lane, and how connecting it ended. */
+struct route {
+    struct lane *lane;
+    struct redis_place place;              /* where it leads; "": nowhere */
+    bool must_lead;                        /* the lane is to be told so */
+    bool was_tried;
+    int status;
+    struct error error;
+};
+
+struct homes {
+    struct homes_settings settings;
+    _Atomic(struct lane *) *lanes;         /* by shard; written under the lock. NULL: not known where it lives */
+    bool has_scout;
+    pthread_t scout;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;                /* must_look, is_stopping, a route was tried, the scout has looked */
+    struct route **routes;                 /* lock; each stays until the end */
+    size_t route_count;                    /* lock */
+    struct request_list homeless;          /* lock */
+    bool must_look;                        /* lock; for where the shards live */
+    bool has_looked;                       /* lock */
+    struct error look_error;               /* lock */
+    int look_status;                       /* lock; of the scout's latest look */
+    bool is_stopping;                      /* lock */
+};
+
+struct homes *homes_create(const struct homes_settings *settings)
+{
+    struct homes *homes = xcalloc(1, sizeof(*homes));
+    pthread_condattr_t monotonic;
+
+    homes->settings = *settings;
+    homes->lanes = xcalloc((size_t)settings->shards, sizeof(*homes->lanes));
+    request_list_init(&homes->homeless);
+    (void)pthread_mutex_init(&homes->lock, NULL);
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&homes->changed, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
+    return homes;
+}
+
+void homes_stop(struct homes *homes)
+{
+    struct request_list homeless;
+
+    request_list_init(&homeless);
+    (void)pthread_mutex_lock(&homes->lock);
+    homes->is_stopping = true;
+    size_t count = homes->route_count; /* no more come */
+    request_list_move(&homes->homeless, &homeless);
+    (void)pthread_cond_broadcast(&homes->changed);
+    (void)pthread_mutex_unlock(&homes->lock);
+    for (size_t i = 0; i < count; i++)
+        lane_stop(homes->routes[i]->lane);
+    request_list_end(&homeless, -ESHUTDOWN);
+}
+
+void homes_destroy(struct homes *homes)
+{
+    if (homes == NULL)
+        return;
+    homes_stop(homes);
+    if (homes->has_scout)
+        (void)pthread_join(homes->scout, NULL);
+    for (size_t i = 0; i < homes->route_count; i++) {
+        lane_destroy(homes->routes[i]->lane);
+        free(homes->routes[i]);
+    }
+    free(homes->routes);
+    free(homes->lanes);
+    (void)pthread_cond_destroy(&homes->changed);
+    (void)pthread_mutex_destroy(&homes->lock);
+    free(homes);
+}
+
+struct lane *homes_lane(const struct homes *homes, int shard)
+{
+    return homes->lanes[shard];
+}
+
+/* ---- routes -------------------------------------------------------------------------------------- */
+
+void homes_route(struct homes *homes, struct request *request)
+{
+    struct lane *lane = homes->lanes[request->shard];
+
+    if (lane == NULL) {
+        (void)pthread_mutex_lock(&homes->lock);
+        lane = homes->lanes[request->shard];
+        bool must_wait = lane == NULL && !homes->is_stopping;
+        if (must_wait)
+            request_list_add(&homes->homeless, request);
+        (void)pthread_mutex_unlock(&homes->lock);
+        if (must_wait)
+            return;
+    }
+    if (lane == NULL || !lane_push(lane, request))
+        request_end(request, -ESHUTDOWN, NULL);
+}
+
+static void look_soon(struct homes *homes)
+{
+    homes->must_look = true;
+    (void)pthread_cond_broadcast(&homes->changed);
+}
+
+/* Under the lock. NULL: no thread can be started now. */
+static struct route *add_route(struct homes *homes)
+{
+    struct route *route = xcalloc(1, sizeof(*route));
+
+    route->lane = lane_create(&(struct lane_settings){
+        .url = homes->settings.url, .timeout_ms = homes->settings.timeout_ms, .host = homes->settings.host });
+    int status = lane_start(route->lane);
+    if (status != 0) {
+        log_error("can't start a thread for Redis: %s", strerror(-status));
+        lane_destroy(route->lane);
+        free(route);
+        return NULL;
+    }
+    homes->routes = xrealloc(homes->routes, (homes->route_count + 1) * sizeof(struct route *));
+    homes->routes[homes->route_count++] = route;
+    return route;
+}
+
+static bool is_used(const struct homes *homes, const struct route *route)
+{
+    for (int shard = 0; shard < homes->settings.shards; shard++) {
+        if (homes->lanes[shard] == route->lane)
+            return true;
+    }
+    return false;
+}
+
+/* Under the lock: one that leads there, one that nobody uses any more, or a new one. */
+static struct route *route_to(struct homes *homes, const struct redis_place *place)
+{
+    struct route *unused = NULL;
+
+    for (size_t i = 0; i < homes->route_count; i++) {
+        if (place_is_same(&homes->routes[i]->place, place))
+            return homes->routes[i];
+        if (!is_used(homes, homes->routes[i]))
+            unused = homes->routes[i];
+    }
+    struct route *route = unused != NULL ? unused : add_route(homes);
+    if (route == NULL)
+        return NULL;
+    route->place = *place;
+    route->must_lead = true;
+    return route;
+}
+
+/* Under the lock; then lead_routes(). */
+static void set_home(struct homes *homes, int shard, const struct redis_place *place)
+{
+    struct route *route = place->name[0] != '\0' ? route_to(homes, place) : NULL;
+
+    if (route == NULL || homes->lanes[shard] == route->lane)
+        return;
+    homes->lanes[shard] = route->lane;
+    if (shard == 0)
+        route->must_lead = true; /* linked anew it is asked what concerns all shards */
+}
+
+/* Under the lock: all lanes go where they lead by now; those that no shard needs rest. */
+static void lead_routes(struct homes *homes)
+{
+    for (size_t i = 0; i < homes->route_count; i++) {
+        struct route *route = homes->routes[i];
+        if (route->place.name[0] != '\0' && !is_used(homes, route)) {
+            route->place = (struct redis_place){ .port = 0 };
+            route->must_lead = true;
+        }
+        if (!route->must_lead)
+            continue;
+        route->must_lead = false;
+        route->was_tried = false;
+        lane_lead_to(route->lane, route->place.name[0] != '\0' ? &route->place : NULL);
+    }
+}
+
+void homes_astray(struct homes *homes, const struct lane *lane, int shard, const struct redis_place *place)
+{
+    if (homes->settings.url->kind == URL_SERVER)
+        return;
+    (void)pthread_mutex_lock(&homes->lock);
+    if (!homes->is_stopping && place != NULL && shard >= 0 && homes->lanes[shard] == lane)
+        set_home(homes, shard, place);
+    lead_routes(homes);
+    look_soon(homes);
+    (void)pthread_mutex_unlock(&homes->lock);
+}
+
+void homes_tried(struct homes *homes, const struct lane *lane, int status, const struct error *error)
+{
+    (void)pthread_mutex_lock(&homes->lock);
+    for (size_t i = 0; i < homes->route_count; i++) {
+        struct route *route = homes->routes[i];
+        if (route->lane != lane)
+            continue;
+        route->was_tried = true;
+        route->status = status;
+        if (status != 0)
+            route->error = *error;
+    }
+    (void)pthread_cond_broadcast(&homes->changed);
+    (void)pthread_mutex_unlock(&homes->lock);
+}
+
+void homes_add_counts(struct homes *homes, struct lane_counts *counts)
+{
+    (void)pthread_mutex_lock(&homes->lock);
+    for (size_t i = 0; i < homes->route_count; i++)
+        lane_add_counts(homes->routes[i]->lane, counts);
+    (void)pthread_mutex_unlock(&homes->lock);
+}
+
+/* ---- the scout: a thread that knows where the shards live ---------------------------------------- */
+
+static void set_homes(struct homes *homes, const struct redis_place *places)
+{
+    struct request_list homeless;
+
+    request_list_init(&homeless);
+    (void)pthread_mutex_lock(&homes->lock);
+    for (int shard = 0; !homes->is_stopping && shard < homes->settings.shards; shard++)
+        set_home(homes, shard, &places[shard]);
+    lead_routes(homes);
+    for (struct request *request; !homes->is_stopping && (request = request_list_take(&homes->homeless)) != NULL;)
+        request_list_add(&homeless, request);
+    (void)pthread_mutex_unlock(&homes->lock);
+    for (struct request *request; (request = request_list_take(&homeless)) != NULL;)
+        homes_route(homes, request);
+}
+
+/* Nodes that are up, and that can so tell of others. The caller frees. */
+static struct redis_place *known_places(struct homes *homes, size_t *ret_count)
+{
+    size_t count = 0;
+
+    (void)pthread_mutex_lock(&homes->lock);
+    struct redis_place *places = xcalloc(homes->route_count + 1, sizeof(*places));
+    for (size_t i = 0; i < homes->route_count && homes->settings.url->kind == URL_CLUSTER; i++) {
+        if (lane_is_up(homes->routes[i]->lane) && homes->routes[i]->place.name[0] != '\0')
+            places[count++] = homes->routes[i]->place;
+    }
+    (void)pthread_mutex_unlock(&homes->lock);
+    *ret_count = count;
+    return places;
+}
+
+static void note_look(struct homes *homes, int status, const struct error *error)
+{
+    (void)pthread_mutex_lock(&homes->lock);
+    bool was_well = !homes->has_looked || homes->look_status == 0;
+    homes->has_looked = true;
+    homes->look_status = status;
+    homes->look_error = *error;
+    (void)pthread_cond_broadcast(&homes->changed);
+    (void)pthread_mutex_unlock(&homes->lock);
+    if (status != 0 && was_well)
+        log_warn("nobody tells where Redis is (%s): asking on", error->text);
+}
+
+/* Whether all shards have a home. */
+static bool look(struct homes *homes)
+{
+    const struct homes_settings *settings = &homes->settings;
+    size_t count = 0;
+    AUTO_FREE struct redis_place *known = known_places(homes, &count);
+    AUTO_FREE struct redis_place *places = xcalloc((size_t)settings->shards, sizeof(*places));
+    struct error error = { 0 };
+
+    int status = topology_find(settings->url, known, count, settings->shards, settings->timeout_ms, places, &error);
+    if (status == 0)
+        set_homes(homes, places);
+    note_look(homes, status, &error);
+    for (int shard = 0; shard < settings->shards; shard++) {
+        if (homes->lanes[shard] == NULL)
+            return false;
+    }
+    return status == 0;
+}
+
+/* Until `until_ms` (monotonic), or (from `least_ms` on) until it is asked to look. False: it stops. */
+static bool wait_to_look(struct homes *homes, int64_t least_ms, int64_t until_ms)
+{
+    (void)pthread_mutex_lock(&homes->lock);
+    for (int64_t now_ms; !homes->is_stopping && (now_ms = clock_monotonic_ms()) < until_ms;) {
+        if (homes->must_look && now_ms >= least_ms)
+            break;
+        int64_t end_ms = homes->must_look ? least_ms : until_ms;
+        struct timespec end = { .tv_sec = end_ms / 1000, .tv_nsec = end_ms % 1000 * 1000000 };
+        (void)pthread_cond_timedwait(&homes->changed, &homes->lock, &end);
+    }
+    homes->must_look = false;
+    bool goes_on = !homes->is_stopping;
+    (void)pthread_mutex_unlock(&homes->lock);
+    return goes_on;
+}
+
+static void *scout_main(void *argument)
+{
+    struct homes *homes = argument;
+    int64_t every_ms = homes->settings.url->kind == URL_SENTINEL ? SENTINEL_EVERY_MS : CLUSTER_EVERY_MS;
+    int64_t looked_ms;
+    bool is_known;
+    /* The waits that one server may take. */
+    struct pulse *pulse = pulse_start("topology", PULSE_LIMIT_MS + 8 * homes->settings.timeout_ms);
+
+    do {
+        pulse_beat(pulse);
+        is_known = look(homes);
+        looked_ms = clock_monotonic_ms();
+    } while (wait_to_look(homes, looked_ms + LOOK_LEAST_MS, looked_ms + (is_known ? every_ms : LOOK_AGAIN_MS)));
+    pulse_stop(pulse);
+    return NULL;
+}
+
+/* ---- starting ------------------------------------------------------------------------------------ */
+
+/* Under the lock: what came of it; -EINPROGRESS: not known yet. */
+static int first_outcome(struct homes *homes, struct error *ret_error)
+{
+    int outcome = 0;
+
+    if (homes->has_scout && !homes->has_looked)
+        return -EINPROGRESS;
+    if (homes->has_scout && homes->look_status != 0) {
+        *ret_error = homes->look_error;
+        return homes->look_status;
+    }
+    for (size_t i = 0; i < homes->route_count; i++) {
+        const struct route *route = homes->routes[i];
+        if (!is_used(homes, route))
+            continue;
+        if (!route->was_tried)
+            return -EINPROGRESS;
+        if (route->status != 0 && (outcome == 0 || outcome == -EAGAIN)) {
+            outcome = route->status;
+            *ret_error = route->error;
+        }
+    }
+    return outcome;
+}
+
+static int begin_routes(struct homes *homes, struct error *ret_error)
+{
+    int failed = 0;
+
+    if (homes->settings.url->kind == URL_SERVER) {
+        (void)pthread_mutex_lock(&homes->lock);
+        for (int shard = 0; shard < homes->settings.shards; shard++)
+            set_home(homes, shard, &homes->settings.url->places[0]);
+        lead_routes(homes);
+        failed = homes->lanes[0] == NULL ? EAGAIN : 0;
+        (void)pthread_mutex_unlock(&homes->lock);
+    } else {
+        failed = pthread_create(&homes->scout, NULL, scout_main, homes);
+        homes->has_scout = failed == 0;
+    }
+    return failed == 0 ? 0 : error_set(ret_error, failed, "can't start a thread for Redis: %s", strerror(failed));
+}
+
+int homes_start(struct homes *homes, struct error *ret_error)
+{
+    struct error error = { 0 };
+
+    int status = begin_routes(homes, ret_error);
+    if (status != 0)
+        return status;
+    (void)pthread_mutex_lock(&homes->lock);
+    while ((status = first_outcome(homes, &error)) == -EINPROGRESS && !homes->is_stopping)
+        (void)pthread_cond_wait(&homes->changed, &homes->lock);
+    (void)pthread_mutex_unlock(&homes->lock);
+    if (status != 0)
+        *ret_error = error;
+    return status;
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/redis/inbox.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/pulse.h"
+
+void inbox_init(struct inbox *inbox)
+{
+    *inbox = (struct inbox){ .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+    if (inbox->wake_fd < 0)
+        abort();
+    request_list_init(&inbox->waiting);
+    (void)pthread_mutex_init(&inbox->lock, NULL);
+}
+
+void inbox_done(struct inbox *inbox)
+{
+    (void)close(inbox->wake_fd);
+    (void)pthread_mutex_destroy(&inbox->lock);
+}
+
+/* ---- any thread --------------------------------------------------------------------------------- */
+
+static void wake(struct inbox *inbox)
+{
+    (void)!eventfd_write(inbox->wake_fd, 1);
+}
+
+void inbox_lead_to(struct inbox *inbox, const struct redis_place *place)
+{
+    (void)pthread_mutex_lock(&inbox->lock);
+    inbox->place = place != NULL ? *place : (struct redis_place){ .port = 0 };
+    inbox->turn++;
+    (void)pthread_mutex_unlock(&inbox->lock);
+    wake(inbox);
+}
+
+struct redis_place inbox_place(struct inbox *inbox)
+{
+    (void)pthread_mutex_lock(&inbox->lock);
+    struct redis_place place = inbox->place;
+    (void)pthread_mutex_unlock(&inbox->lock);
+    return place;
+}
+
+bool inbox_push(struct inbox *inbox, struct request *request)
+{
+    (void)pthread_mutex_lock(&inbox->lock);
+    bool is_taken = !inbox->is_stopping;
+    bool must_wake = is_taken && inbox->is_asleep;
+    if (is_taken) {
+        request_list_add(&inbox->waiting, request);
+        inbox->count++;
+    }
+    if (must_wake)
+        inbox->is_asleep = false; /* once is enough */
+    (void)pthread_mutex_unlock(&inbox->lock);
+    if (must_wake)
+        wake(inbox);
+    return is_taken;
+}
+
+/* Under the lock. */
+static void take_all(struct inbox *inbox, struct request_list *ret_taken)
+{
+    request_list_init(ret_taken);
+    request_list_move(&inbox->waiting, ret_taken);
+    inbox->count = 0;
+}
+
+void inbox_stop(struct inbox *inbox)
+{
+    struct request_list waiting;
+
+    (void)pthread_mutex_lock(&inbox->lock);
+    inbox->is_stopping = true;
+    take_all(inbox, &waiting);
+    (void)pthread_mutex_unlock(&inbox->lock);
+    wake(inbox);
+    request_list_end(&waiting, -ESHUTDOWN);
+}
+
+/* ---- the lane's thread -------------------------------------------------------------------------- */
+
+bool inbox_is_stopping(struct inbox *inbox)
+{
+    (void)pthread_mutex_lock(&inbox->lock);
+    bool is_stopping = inbox->is_stopping;
+    (void)pthread_mutex_unlock(&inbox->lock);
+    return is_stopping;
+}
+
+bool inbox_is_diverted(struct inbox *inbox, unsigned turn)
+{
+    (void)pthread_mutex_lock(&inbox->lock);
+    bool is_diverted = inbox->is_stopping || inbox->turn != turn;
+    (void)pthread_mutex_unlock(&inbox->lock);
+    return is_diverted;
+}
+
+unsigned inbox_follow(struct inbox *inbox, struct redis_place *ret_place)
+{
+    (void)pthread_mutex_lock(&inbox->lock);
+    *ret_place = inbox->place;
+    unsigned turn = inbox->turn;
+    (void)pthread_mutex_unlock(&inbox->lock);
+    return turn;
+}
+
+size_t inbox_take(struct inbox *inbox, const struct pipeline *pipeline, struct request_list *ret_taken)
+{
+    size_t count = 0;
+
+    request_list_init(ret_taken);
+    (void)pthread_mutex_lock(&inbox->lock);
+    if (pipeline_wants(pipeline, inbox->count))
+        count = pipeline_admit(pipeline, &inbox->waiting, ret_taken);
+    inbox->count -= count;
+    (void)pthread_mutex_unlock(&inbox->lock);
+    return count;
+}
+
+void inbox_take_all(struct inbox *inbox, struct request_list *ret_taken)
+{
+    (void)pthread_mutex_lock(&inbox->lock);
+    take_all(inbox, ret_taken);
+    inbox->is_asleep = true;
+    (void)pthread_mutex_unlock(&inbox->lock);
+}
+
+bool inbox_fall_asleep(struct inbox *inbox, const struct pipeline *pipeline)
+{
+    (void)pthread_mutex_lock(&inbox->lock);
+    bool is_idle = !pipeline_wants(pipeline, inbox->count);
+    inbox->is_asleep = pipeline_wants(pipeline, inbox->count + 1);
+    (void)pthread_mutex_unlock(&inbox->lock);
+    return is_idle;
+}
+
+void inbox_wake_up(struct inbox *inbox, short wake_events)
+{
+    eventfd_t count;
+
+    (void)pthread_mutex_lock(&inbox->lock);
+    inbox->is_asleep = false;
+    (void)pthread_mutex_unlock(&inbox->lock);
+    if (wake_events != 0)
+        (void)!eventfd_read(inbox->wake_fd, &count);
+}
+
+void inbox_wait(struct inbox *inbox, int timeout_ms)
+{
+    struct pollfd woken = { .fd = inbox->wake_fd, .events = POLLIN };
+
+    pulse_rest_here();
+    (void)poll(&woken, 1, timeout_ms);
+    pulse_beat_here();
+    inbox_wake_up(inbox, woken.revents);
+}

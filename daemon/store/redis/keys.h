@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The names of keys. All of a run are in its shard's slot, `PREFIX{shard}:`:
+ *
+ *   delayed                   zset    run by due time, ms
+ *   owned:<worker>            zset    runs that a living worker holds, by time of take or claim
+ *   workers                   zset    worker by the deadline of its heartbeat
+ *   run:<id>                  string  record.h
+ *   steps:<id>                zset    checkpoint (run/steps.h) by its position
+ *   taken:<topic>:<partition> zset    run by offset: the store has taken it over
+ *   busy:<topic>:<partition>  hash    function NUL key -> the ordered run that is first of its key
+ *   behind:<topic>:<partition>:<function>:<key>  zset  ordered runs that wait for it, by offset
+ *   dead, history             zset    ended runs by time: failed; completed and cancelled
+ *   newest                    zset    the 10,000 newest runs there are, or some more, by when they began: for lists
+ *   seen:<28 hex digits>      string  an event's id within its dedupe window; the message it came in
+ *   stats, stats:<worker>     hash    counters of dead workers, of a living one
+ *   asked:<worker>            set     runs of it that a person has cancelled
+ *   claim:<worker>            string  its latest claim, so that a lost reply can be given again
+ *   sweeper                   string  the worker that walks over all runs (sweep.h)
+ *   lost                      set     runs whose records were found to be lost, until a worker has said so
+ *
+ * and in shard 0, for all shards:
+ *
+ *   shards                    string  their number
+ *   inngest                   hash    what each app of an SDK registered
+ *
+ * A worker is its incarnation in hex digits.
+ * The scripts write these names too: change both.
+ */
+#ifndef STEPD_STORE_REDIS_KEYS_H
+#define STEPD_STORE_REDIS_KEYS_H
+
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "run/run.h"
+
+#define KEYS_WORKER_SIZE 33
+
+/* "PREFIX{shard}:"; the caller frees. */
+char *keys_shard_prefix(const char *prefix, int shard);
+/* The caller frees. */
+char *keys_format(const char *shard_prefix, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* `behind:…`, which ends with any bytes; the caller frees what it points to. */
+struct bytes keys_behind(const char *shard_prefix, const char *topic, int32_t partition, const char *function, struct bytes key);
+void keys_worker(const struct incarnation *worker, char ret_hex[KEYS_WORKER_SIZE]);
+
+#endif

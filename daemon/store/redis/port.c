@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/redis/port.h"
+
+#include <assert.h>
+#include <endian.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/redis/keys.h"
+#include "store/redis/record.h"
+#include "store/redis/store.h"
+
+/* ---- core's port ------------------------------------------------------------------------------- */
+
+static struct redis_store *store_of(struct store *port)
+{
+    return (struct redis_store *)port; /* its first member */
+}
+
+static void add_place(struct script_call *call, const char *topic, int32_t partition, char **ret_place)
+{
+    *ret_place = xasprintf("%s:%d", topic, (int)partition);
+    script_add_text(call, *ret_place);
+}
+
+/* function, place, offset, key: what an ordered run waits in. */
+static void add_order(struct script_call *call, const struct run *run, char **ret_place)
+{
+    const struct stepd_event *event = &run->event->view;
+
+    script_add_text(call, run->function->id);
+    add_place(call, event->topic, event->partition, ret_place);
+    script_add_number(call, event->offset);
+    script_add(call, (struct bytes){ event->key, event->key != NULL ? event->key_len : 0 });
+}
+
+static void add_body(struct script_call *call, const struct run *run, msgpack_sbuffer *body)
+{
+    msgpack_packer packer;
+
+    msgpack_packer_init(&packer, body, msgpack_sbuffer_write);
+    record_pack_body(&packer, run);
+    script_add(call, (struct bytes){ body->data, body->size });
+}
+
+/* ---- a change, as change.lua reads it: one argument, since each costs Redis some 100 ns ----------- */
+
+#define CHANGE_FIXED 65
+#define CHANGE_SIZE (CHANGE_FIXED + 11) /* and the position once more, in digits */
+
+static void put_16(char *at, uint64_t number)
+{
+    uint16_t value = htole16((uint16_t)number);
+    memcpy(at, &value, sizeof(value));
+}
+
+static void put_32(char *at, uint64_t number)
+{
+    uint32_t value = htole32(number < UINT32_MAX ? (uint32_t)number : UINT32_MAX);
+    memcpy(at, &value, sizeof(value));
+}
+
+static void put_64(char *at, int64_t number)
+{
+    uint64_t value = htole64((uint64_t)number);
+    memcpy(at, &value, sizeof(value));
+}
+
+/* Epoch and position stand where the record's header has epoch and number of checkpoints: record.h. */
+static struct bytes pack_change(const struct redis_store *store, const struct run *run, const struct transition *change,
+                                char ret_bytes[CHANGE_SIZE])
+{
+    static const char KINDS[] = {
+        [TRANSITION_CHECKPOINT] = 'C', [TRANSITION_PARK] = 'P', [TRANSITION_PHASE] = 'H',
+        [TRANSITION_FINISH] = 'F',     [TRANSITION_BURY] = 'B',
+    };
+    static const char HISTORY[] = { [HISTORY_NONE] = 'n', [HISTORY_FAILURES] = 'f', [HISTORY_ALL] = 'a' };
+    const struct store_settings *settings = store_settings(store);
+
+    memset(ret_bytes, 0, CHANGE_SIZE);
+    ret_bytes[0] = KINDS[change->kind];
+    ret_bytes[1] = (char)change->phase;
+    ret_bytes[2] = (char)((run_is_ordered(run) ? 1 : 0) | (change->clears_started ? 2 : 0) | (change->tail.data != NULL ? 4 : 0));
+    ret_bytes[3] = change->kind == TRANSITION_PARK ? (char)change->status : RUN_OWNED;
+    put_16(ret_bytes + 4, (uint64_t)change->attempt);
+    put_32(ret_bytes + 8, run->epoch > 0 ? run->epoch : run->first_epoch);
+    put_32(ret_bytes + 12, change->position);
+    put_32(ret_bytes + 16, settings->state_bytes);
+    put_64(ret_bytes + 24, change->delay_ms > 0 ? change->delay_ms : 0);
+    put_64(ret_bytes + 32, change->due_ms);
+    put_64(ret_bytes + 40, run->created_ms);
+    put_64(ret_bytes + 48, run->event->view.offset);
+    put_64(ret_bytes + 56, settings->lease_ms);
+    ret_bytes[64] = HISTORY[settings->history];
+    int digits = snprintf(ret_bytes + CHANGE_FIXED, CHANGE_SIZE - CHANGE_FIXED, "%" PRIu32, (uint32_t)change->position);
+    return (struct bytes){ ret_bytes, CHANGE_FIXED + (size_t)digits };
+}
+
+static struct transition_reply read_answer(struct redis_store *store, const struct run *run, const struct script_call *call, const redisReply *reply)
+{
+    if (reply->type == REDIS_REPLY_INTEGER) /* the short way of a checkpoint */
+        return (struct transition_reply){ .answer = STORE_OK, .owner = call->owner, .now_ms = store_now_ms(store), .epoch = run->epoch };
+    assert(reply->type == REDIS_REPLY_ARRAY && reply->elements >= 5);
+    return (struct transition_reply){
+        .answer = (enum store_answer)reply->element[0]->integer,
+        .owner = call->owner,
+        .now_ms = reply->element[1]->integer,
+        .epoch = (uint32_t)reply->element[2]->integer,
+        .due_ms = reply->element[3]->integer,
+    };
+}
+
+/* What the scripts want to know of the run's message: nothing, once it is in the store and not ordered. */
+static void add_message(struct script_call *call, const struct run *run, char **ret_place, msgpack_sbuffer *body)
+{
+    const struct stepd_event *event = &run->event->view;
+
+    if (run->epoch != 0 && !run_is_ordered(run))
+        return;
+    script_add_text(call, run->function->id);
+    add_place(call, event->topic, event->partition, ret_place);
+    script_add(call, (struct bytes){ event->key, event->key != NULL ? event->key_len : 0 });
+    if (run->epoch == 0)
+        add_body(call, run, body);
+}
+
+static int advance(struct store *port, const struct run *run, const struct transition *change, struct transition_reply *ret_reply)
+{
+    struct redis_store *store = store_of(port);
+    char packed[CHANGE_SIZE];
+    AUTO_FREE char *place = NULL;
+    AUTO_REPLY reply = NULL;
+    struct script_call call;
+    msgpack_sbuffer body;
+
+    assert(run->epoch > 0 || run->first_epoch > 0);
+    if (run->epoch == 0 && change->kind == TRANSITION_FINISH && store_settings(store)->history != HISTORY_ALL) {
+        *ret_reply = (struct transition_reply){ .answer = STORE_OK, .now_ms = store_now_ms(store) };
+        return 0;
+    }
+    msgpack_sbuffer_init(&body);
+    script_begin(&call, run->epoch == 0 ? "take" : "advance", store_shard_of(store, run->id.text));
+    script_add_text(&call, run->id.text);
+    script_add(&call, pack_change(store, run, change, packed));
+    if (run->epoch == 0)
+        script_add_self(store, &call);
+    else
+        script_add_owner(&call, &run->owner);
+    script_add(&call, change->checkpoint);
+    if (run->epoch == 0 || run_is_ordered(run) || change->tail.data != NULL)
+        script_add(&call, change->tail);
+    add_message(&call, run, &place, &body);
+
+    int status = store_call(store, &call, &reply);
+    msgpack_sbuffer_destroy(&body);
+    if (status != 0)
+        return status;
+    *ret_reply = read_answer(store, run, &call, reply);
+    int64_t wake_ms = reply->type == REDIS_REPLY_ARRAY ? reply->element[4]->integer : 0;
+    if (wake_ms != 0)
+        store_made_due(store, call.shard, wake_ms);
+    return 0;
+}
+
+static int queue_behind(struct store *port, const struct run *run, enum order_answer *ret_answer)
+{
+    struct redis_store *store = store_of(port);
+    AUTO_FREE char *place = NULL;
+    AUTO_REPLY reply = NULL;
+    struct script_call call;
+    msgpack_sbuffer body;
+
+    if (!run_is_ordered(run)) {
+        *ret_answer = ORDER_FREE;
+        return 0;
+    }
+    msgpack_sbuffer_init(&body);
+    script_begin(&call, "queue_behind", store_shard_of(store, run->id.text));
+    script_add_text(&call, run->id.text);
+    script_add_self(store, &call);
+    add_order(&call, run, &place);
+    script_add_number(&call, run->first_epoch);
+    script_add_number(&call, run->created_ms);
+    add_body(&call, run, &body);
+    int status = store_call(store, &call, &reply);
+    msgpack_sbuffer_destroy(&body);
+    if (status == 0)
+        *ret_answer = reply->element[0]->integer == 1 ? ORDER_QUEUED : ORDER_FREE;
+    return status;
+}
+
+static int remember(struct store *port, const struct run *run, int64_t window_ms, enum dedupe_answer *ret_answer)
+{
+    struct redis_store *store = store_of(port);
+    const struct stepd_event *event = &run->event->view;
+    /* Not the run's placement, which its key decides where the function is ordered. */
+    const char *identity = run->id.text + RUN_PLACEMENT_DIGITS;
+    AUTO_FREE char *origin = xasprintf("%s:%d:%lld:%lld", event->topic, (int)event->partition,
+                                       (long long)event->offset, (long long)run->event->timestamp_ms);
+    AUTO_REPLY reply = NULL;
+    struct script_call call;
+
+    script_begin(&call, "remember", store_shard_of(store, identity));
+    script_add_text(&call, identity);
+    script_add_text(&call, origin);
+    script_add_number(&call, window_ms > 0 ? window_ms : 1);
+    int status = store_call(store, &call, &reply);
+    if (status == 0)
+        *ret_answer = reply->element[0]->integer == 1 ? DEDUPE_DUPLICATE : DEDUPE_FIRST;
+    return status;
+}
+
+static int condemn(struct store *port, const struct run *run)
+{
+    struct redis_store *store = store_of(port);
+    AUTO_REPLY reply = NULL;
+    struct script_call call;
+
+    script_begin(&call, "condemn", store_shard_of(store, run->id.text));
+    script_add_text(&call, run->id.text);
+    script_add_owner(&call, &run->owner);
+    return store_call(store, &call, &reply);
+}
+
+static int64_t port_now_ms(struct store *port)
+{
+    return store_now_ms(store_of(port));
+}
+
+const struct store_ops STORE_PORT_OPS = {
+    .advance = advance,
+    .queue_behind = queue_behind,
+    .remember = remember,
+    .condemn = condemn,
+    .now_ms = port_now_ms,
+};
+
+/* ---- partitions -------------------------------------------------------------------------------- */
+
+struct id_list {
+    struct run_id *ids;
+    size_t count;
+    size_t capacity;
+};
+
+static void add_id(struct id_list *list, const redisReply *text)
+{
+    if (text->type != REDIS_REPLY_STRING || text->len != RUN_ID_LENGTH)
+        return;
+    if (list->count == list->capacity) {
+        list->capacity = list->capacity != 0 ? list->capacity * 2 : 64;
+        list->ids = xrealloc(list->ids, list->capacity * sizeof(*list->ids));
+    }
+    memcpy(list->ids[list->count++].text, text->str, RUN_ID_LENGTH + 1);
+}
+
+static void add_busy_key(struct key_set *keys, const redisReply *field)
+{
+    const char *end = memchr(field->str, '\0', (size_t)field->len);
+
+    if (end != NULL) {
+        size_t size = (size_t)field->len - (size_t)(end + 1 - field->str);
+        key_set_add(keys, field->str, (struct bytes){ end + 1, size });
+    }
+}
+
+/* Walks a sorted set's members or a hash's fields in pages; each is seen at least once. */
+static int scan(struct redis_store *store, int shard, const char *command, const char *key, struct id_list *ids, struct key_set *keys)
+{
+    char cursor[24] = "0";
+
+    do {
+        AUTO_REPLY reply = NULL;
+        int status = store_commandf(store, shard, &reply, "%s %s %s COUNT 1000", command, key, cursor);
+        if (status != 0)
+            return status;
+        if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2)
+            return -EIO;
+        (void)snprintf(cursor, sizeof(cursor), "%s", reply->element[0]->str);
+        const redisReply *page = reply->element[1];
+        for (size_t i = 0; i + 1 < page->elements; i += 2) {
+            if (ids != NULL)
+                add_id(ids, page->element[i]);
+            else
+                add_busy_key(keys, page->element[i]);
+        }
+    } while (strcmp(cursor, "0") != 0);
+    return 0;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    return memcmp(a, b, RUN_ID_LENGTH);
+}
+
+int store_load_partition(struct redis_store *store, const char *topic, int32_t partition, struct key_set *keys,
+                         struct run_id **ret_taken, size_t *ret_count)
+{
+    struct id_list list = { 0 };
+    int status = 0;
+
+    for (int shard = 0; status == 0 && shard < store_settings(store)->shards; shard++) {
+        AUTO_FREE char *taken = keys_format(store_prefix(store, shard), "taken:%s:%d", topic, (int)partition);
+        AUTO_FREE char *busy = keys_format(store_prefix(store, shard), "busy:%s:%d", topic, (int)partition);
+        status = scan(store, shard, "ZSCAN", taken, &list, NULL);
+        if (status == 0)
+            status = scan(store, shard, "HSCAN", busy, NULL, keys);
+    }
+    if (status != 0) {
+        free(list.ids);
+        return status;
+    }
+    if (list.count > 0)
+        qsort(list.ids, list.count, sizeof(*list.ids), compare_ids);
+    *ret_taken = list.ids;
+    *ret_count = list.count;
+    return 0;
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/redis/record.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "run/failure.h"
+#include "codec/packed.h"
+
+#define BODY_FIELDS 8
+#define HEADERS_MAX 1000
+
+static void pack_bytes(msgpack_packer *packer, struct bytes bytes)
+{
+    if (bytes.data == NULL) {
+        msgpack_pack_nil(packer);
+        return;
+    }
+    msgpack_pack_bin(packer, bytes.size);
+    msgpack_pack_bin_body(packer, bytes.data, bytes.size);
+}
+
+static void pack_text(msgpack_packer *packer, const char *text)
+{
+    size_t size = strlen(text);
+
+    msgpack_pack_str(packer, size);
+    msgpack_pack_str_body(packer, text, size);
+}
+
+void record_pack_body(msgpack_packer *packer, const struct run *run)
+{
+    const struct event *event = run->event;
+    const struct stepd_event *view = &event->view;
+
+    msgpack_pack_array(packer, BODY_FIELDS);
+    pack_text(packer, run->function->id);
+    pack_text(packer, view->topic);
+    msgpack_pack_int32(packer, view->partition);
+    msgpack_pack_int64(packer, view->offset);
+    msgpack_pack_int64(packer, event->timestamp_ms);
+    pack_bytes(packer, (struct bytes){ view->key, view->key_len });
+    pack_bytes(packer, (struct bytes){ view->raw, view->raw_len });
+    msgpack_pack_array(packer, event->header_count * 2);
+    for (size_t i = 0; i < event->header_count; i++) {
+        pack_text(packer, event->headers[i].name);
+        pack_bytes(packer, event->headers[i].value);
+    }
+}
+
+/* ---- reading ----------------------------------------------------------------------------------- */
+
+static uint16_t read_16(const char *at)
+{
+    uint16_t value;
+    memcpy(&value, at, sizeof(value));
+    return le16toh(value);
+}
+
+static uint32_t read_32(const char *at)
+{
+    uint32_t value;
+    memcpy(&value, at, sizeof(value));
+    return le32toh(value);
+}
+
+static int64_t read_64(const char *at)
+{
+    uint64_t value;
+    memcpy(&value, at, sizeof(value));
+    return (int64_t)le64toh(value);
+}
+
+int64_t record_changed_ms(const char header[static RECORD_HEADER_SIZE])
+{
+    return read_64(header + 24);
+}
+
+static void *zone_alloc(msgpack_zone *zone, size_t size)
+{
+    void *memory = msgpack_zone_malloc(zone, size);
+    if (memory == NULL)
+        abort();
+    return memory;
+}
+
+/* false: not a text, or one with a zero byte inside. */
+static bool read_text(const msgpack_object *object, msgpack_zone *zone, const char **ret_text)
+{
+    if (object->type != MSGPACK_OBJECT_STR || memchr(object->via.str.ptr, '\0', object->via.str.size) != NULL)
+        return false;
+    char *text = zone_alloc(zone, object->via.str.size + 1);
+    memcpy(text, object->via.str.ptr, object->via.str.size);
+    text[object->via.str.size] = '\0';
+    *ret_text = text;
+    return true;
+}
+
+static bool read_integer(const msgpack_object *object, int64_t min, int64_t max, int64_t *ret_number)
+{
+    int64_t number;
+
+    if (object->type == MSGPACK_OBJECT_POSITIVE_INTEGER && object->via.u64 <= INT64_MAX)
+        number = (int64_t)object->via.u64;
+    else if (object->type == MSGPACK_OBJECT_NEGATIVE_INTEGER)
+        number = object->via.i64;
+    else
+        return false;
+    *ret_number = number;
+    return number >= min && number <= max;
+}
+
+static bool read_bytes(const msgpack_object *object, struct bytes *ret_bytes)
+{
+    if (object->type == MSGPACK_OBJECT_NIL) {
+        *ret_bytes = (struct bytes){ 0 };
+        return true;
+    }
+    if (object->type != MSGPACK_OBJECT_BIN)
+        return false;
+    /* NULL says none, so an empty one points at something. */
+    *ret_bytes = (struct bytes){ object->via.bin.size != 0 ? object->via.bin.ptr : "", object->via.bin.size };
+    return true;
+}
+
+static bool read_headers(const msgpack_object *object, msgpack_zone *zone, struct record *record)
+{
+    if (object->type != MSGPACK_OBJECT_ARRAY || object->via.array.size % 2 != 0 || object->via.array.size > 2 * HEADERS_MAX)
+        return false;
+    record->header_count = object->via.array.size / 2;
+    record->headers = zone_alloc(zone, (record->header_count + 1) * sizeof(*record->headers));
+    for (size_t i = 0; i < record->header_count; i++) {
+        if (!read_text(&object->via.array.ptr[2 * i], zone, &record->headers[i].name) ||
+            !read_bytes(&object->via.array.ptr[2 * i + 1], &record->headers[i].value))
+            return false;
+    }
+    return true;
+}
+
+static bool read_body(struct bytes body, msgpack_zone *zone, struct record *record)
+{
+    msgpack_object object;
+    int64_t partition = 0;
+
+    if (packed_decode(body, zone, &object, NULL) != 0)
+        return false;
+    if (object.type != MSGPACK_OBJECT_ARRAY || object.via.array.size != BODY_FIELDS)
+        return false;
+    const msgpack_object *field = object.via.array.ptr;
+    if (!read_text(&field[0], zone, &record->function) || !read_text(&field[1], zone, &record->topic) ||
+        !read_integer(&field[2], 0, INT32_MAX, &partition) || !read_integer(&field[3], 0, INT64_MAX, &record->offset) ||
+        !read_integer(&field[4], INT64_MIN, INT64_MAX, &record->timestamp_ms) ||
+        !read_bytes(&field[5], &record->key) || !read_bytes(&field[6], &record->value))
+        return false;
+    record->partition = (int32_t)partition;
+    return read_headers(&field[7], zone, record);
+}
+
+static bool is_status(char letter)
+{
+    return letter != '\0' && strchr("dsobcfx", letter) != NULL;
+}
+
+static int read_header(struct bytes data, struct record *record, struct error *ret_error)
+{
+    const char *at = data.data;
+
+    if (data.size < RECORD_HEADER_SIZE)
+        return error_set(ret_error, EBADMSG, "a record of %zu bytes, shorter than its header", data.size);
+    if (at[0] != RECORD_VERSION)
+        return error_set(ret_error, EBADMSG, "a record of version %d, this daemon knows %d", at[0], RECORD_VERSION);
+    if (!is_status(at[1]) || at[2] < 0 || at[2] > RUN_IN_ON_FAILURE)
+        return error_set(ret_error, EBADMSG, "a record with status %d, phase %d", at[1], at[2]);
+    record->status = (enum run_status)at[1];
+    record->phase = (enum run_phase)at[2];
+    record->flags = (unsigned char)at[3];
+    record->attempt = read_16(at + 4);
+    record->takeovers = read_16(at + 6);
+    record->epoch = read_32(at + 8);
+    record->checkpoints = read_32(at + 12);
+    record->created_ms = read_64(at + 16);
+    record->changed_ms = read_64(at + 24);
+    record->state_bytes = read_32(at + 40);
+    record->unclean = read_16(at + 44);
+    memcpy(record->owner.bytes, at + 48, sizeof(record->owner.bytes));
+    return 0;
+}
+
+int record_decode(struct bytes data, msgpack_zone *zone, struct record *ret_record, struct error *ret_error)
+{
+    const char *at = data.data;
+    struct record record = { 0 };
+    int status = read_header(data, &record, ret_error);
+
+    if (status != 0)
+        return status;
+    size_t body_size = read_32(at + 32);
+    size_t tail_size = read_32(at + 36);
+    if (body_size + tail_size > data.size - RECORD_HEADER_SIZE)
+        return error_set(ret_error, EBADMSG, "a record of %zu bytes that should have %zu", data.size,
+                         RECORD_HEADER_SIZE + body_size + tail_size);
+    record.tail = (struct bytes){ at + RECORD_HEADER_SIZE + body_size, tail_size };
+    if (!read_body((struct bytes){ at + RECORD_HEADER_SIZE, body_size }, zone, &record))
+        return error_set(ret_error, EBADMSG, "a record whose body is damaged");
+    *ret_record = record;
+    return 0;
+}
+
+static const char *copy_text(msgpack_zone *zone, struct bytes text)
+{
+    char *copy = zone_alloc(zone, text.size + 1);
+
+    if (text.size > 0)
+        memcpy(copy, text.data, text.size);
+    copy[text.size] = '\0';
+    return copy;
+}
+
+int record_decode_head(struct bytes data, msgpack_zone *zone, struct record *ret_record, struct error *ret_error)
+{
+    struct record record = { 0 };
+    int status = read_header(data, &record, ret_error);
+
+    if (status != 0)
+        return status;
+    struct fields body = fields_open((struct bytes){ (const char *)data.data + RECORD_HEADER_SIZE, data.size - RECORD_HEADER_SIZE });
+    record.function = copy_text(zone, fields_take_text(&body));
+    record.topic = copy_text(zone, fields_take_text(&body));
+    record.partition = (int32_t)fields_take_integer(&body, 0, INT32_MAX);
+    record.offset = fields_take_integer(&body, 0, INT64_MAX);
+    record.timestamp_ms = fields_take_integer(&body, INT64_MIN, INT64_MAX);
+    record.key = fields_take_text(&body);
+    *ret_record = record;
+    return 0;
+}

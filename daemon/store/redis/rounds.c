@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/redis/rounds.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "base/array.h"
+#include "base/clock.h"
+#include "store/redis/rounds_parts.h"
+
+#define REFUSED_MS 1000           /* before asking again what Redis refused */
+#define PROMISE_MS 250            /* how long workers are kept free for a claim that is not answered */
+
+static const struct errand *const ERRANDS[] = {
+    &ERRAND_BEAT, &ERRAND_LEAVE, &ERRAND_CONDEMN, &ERRAND_REAP, &ERRAND_CLAIM, &ERRAND_TRIM, &ERRAND_FORGET, &ERRAND_REJOIN, &ERRAND_SWEEP,
+};
+
+struct rounds *rounds_create(struct rounds_common *common, int shard)
+{
+    struct rounds *rounds = xcalloc(1, sizeof(*rounds));
+
+    rounds->common = common;
+    rounds->shard = shard;
+    rounds->answered_ms = clock_monotonic_ms();
+    sweep_init(&rounds->sweep);
+    return rounds;
+}
+
+void rounds_destroy(struct rounds *rounds)
+{
+    if (rounds == NULL)
+        return;
+    assert(rounds->errand == NULL);
+    while (rounds->condemned != NULL)
+        rounds_drop_condemned(rounds);
+    while (rounds->trims != NULL)
+        trims_drop_first(&rounds->trims);
+    sweep_done(&rounds->sweep);
+    free(rounds);
+}
+
+/* Any thread. */
+static void answered(struct request *request)
+{
+    struct rounds *rounds = (struct rounds *)((char *)request - offsetof(struct rounds, request));
+
+    rounds->common->answered(rounds->common->answered_context, rounds);
+}
+
+static void begin(struct rounds *rounds, const struct errand *errand, int64_t now_ms)
+{
+    rounds->errand = errand;
+    rounds->asked_ms = now_ms;
+    script_begin(&rounds->call, errand->script, rounds->shard);
+    errand->ask(rounds, &rounds->call);
+    store_call_later(rounds_store(rounds), &rounds->call, &rounds->request, answered);
+}
+
+static void take_promise_back(struct rounds *rounds)
+{
+    rounds->common->promised -= rounds->promised;
+    rounds->promised = 0;
+}
+
+/* A shard that is away must not keep all free workers from the others. What it claims after all waits for one. */
+static int64_t wait_for_answer(struct rounds *rounds, int64_t now_ms)
+{
+    if (rounds->promised == 0)
+        return NEVER;
+    if (now_ms < rounds->asked_ms + PROMISE_MS)
+        return rounds->asked_ms + PROMISE_MS;
+    take_promise_back(rounds);
+    return NEVER;
+}
+
+int64_t rounds_go(struct rounds *rounds)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    int64_t next_ms = NEVER;
+
+    if (rounds->errand != NULL)
+        return wait_for_answer(rounds, now_ms);
+    if (rounds->is_over)
+        return NEVER;
+    if (now_ms < rounds->not_before_ms)
+        return rounds->not_before_ms;
+    if (rounds->common->is_leaving && !store_shard_is_up(rounds_store(rounds), rounds->shard)) {
+        rounds->is_over = true;
+        return NEVER;
+    }
+    if (rounds->common->is_leaving && !rounds->has_said_last)
+        rounds->next_beat_ms = 0;
+    for (size_t i = 0; i < COUNT_OF(ERRANDS); i++) {
+        int64_t when_ms = ERRANDS[i]->when(rounds, now_ms);
+        if (when_ms <= now_ms) {
+            begin(rounds, ERRANDS[i], now_ms);
+            return NEVER;
+        }
+        next_ms = when_ms < next_ms ? when_ms : next_ms;
+    }
+    return next_ms;
+}
+
+void rounds_hear(struct rounds *rounds)
+{
+    const struct errand *errand = rounds->errand;
+    int status = rounds->request.status;
+
+    rounds->errand = NULL;
+    take_promise_back(rounds);
+    free(rounds->place);
+    rounds->place = NULL;
+    if (status == 0) {
+        AUTO_REPLY reply = rounds->request.reply;
+        rounds->answered_ms = clock_monotonic_ms();
+        errand->hear(rounds, reply);
+    } else {
+        rounds->is_over = status == -ESHUTDOWN;
+        if (!rounds->is_over && errand->give_up != NULL)
+            errand->give_up(rounds);
+        rounds->not_before_ms = clock_monotonic_ms() + REFUSED_MS;
+    }
+}
+
+bool rounds_are_over(const struct rounds *rounds)
+{
+    return rounds->is_over && rounds->errand == NULL;
+}
+
+int rounds_shard(const struct rounds *rounds)
+{
+    return rounds->shard;
+}
+
+void rounds_add_counts(const struct rounds *rounds, struct timers_counts *counts)
+{
+    counts->delayed += rounds->delayed;
+    counts->owned += rounds->owned;
+    counts->dead += rounds->dead;
+}
+
+int64_t rounds_answered_ms(const struct rounds *rounds)
+{
+    return rounds->answered_ms;
+}

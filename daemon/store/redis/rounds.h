@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What happens by the clock in one shard: this worker's proof of life, claims of what is due, the runs of
+ * workers that died, what is no longer kept, the sweep for runs that a fault lost. One thing is asked at a
+ * time, and nothing waits for the answer: a shard that is slow or away holds up no other. Timer thread only.
+ */
+#ifndef STEPD_STORE_REDIS_ROUNDS_H
+#define STEPD_STORE_REDIS_ROUNDS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/histogram.h"
+#include "engine/dispatch.h"
+#include "store/redis/counters.h"
+#include "store/redis/store.h"
+#include "store/redis/timers.h"
+
+struct rounds;
+
+/* What the shards' rounds have in common. */
+struct rounds_common {
+    struct redis_store *store;
+    struct dispatch *dispatch;
+    const struct function *(*find_function)(void *context, const char *id);
+    void (*count)(void *context, struct worker_counts *ret_counts);
+    bool (*may_take_over)(void *context);
+    void *context;                      /* of all three */
+    /* Any thread: the answer to what was asked is here; rounds_hear() it. */
+    void (*answered)(void *context, struct rounds *rounds);
+    void *answered_context;
+    struct counters counters;
+    size_t promised;                    /* free workers that claims under way may fill */
+    bool is_paused;                     /* claims nothing more */
+    bool is_leaving;                    /* says the last counters, gives back what is owned, and is over */
+    _Atomic(uint64_t) takeovers;
+    struct histogram lateness;          /* µs; timer thread adds */
+};
+
+struct rounds *rounds_create(struct rounds_common *common, int shard);
+/* Nothing is under way. NULL is fine. */
+void rounds_destroy(struct rounds *rounds);
+/* Asks the next thing that is due, unless one is under way. When to come again (monotonic ms) where
+ * nothing is heard before. */
+int64_t rounds_go(struct rounds *rounds);
+void rounds_hear(struct rounds *rounds);
+/* It has left, or the store has stopped, or (leaving) its server is away. */
+bool rounds_are_over(const struct rounds *rounds);
+/* A run is due then (the store's time), which may be earlier than what is known. */
+void rounds_expect(struct rounds *rounds, int64_t due_ms);
+/* What was taken over of offsets below `committed` is to be forgotten. */
+void rounds_trim(struct rounds *rounds, const char *topic, int32_t partition, int64_t committed);
+/* Any thread, from here on. */
+int rounds_shard(const struct rounds *rounds);
+/* Adds what waits, is owned, is dead, as of the last heartbeat. */
+void rounds_add_counts(const struct rounds *rounds, struct timers_counts *counts);
+/* Monotonic ms of the last answer. */
+int64_t rounds_answered_ms(const struct rounds *rounds);
+
+#endif

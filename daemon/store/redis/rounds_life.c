@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/redis/rounds_parts.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define BEAT_EVERY_MS 250         /* how old stepctl's counts may be; a fifth of a shorter lease */
+
+static bool is_same(const struct incarnation *a, const struct incarnation *b)
+{
+    return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+/* ---- proof of life ------------------------------------------------------------------------------ */
+
+int64_t rounds_lease_ms(const struct rounds *rounds)
+{
+    return store_settings(rounds_store(rounds))->lease_ms;
+}
+
+static bool is_known_now(struct rounds *rounds)
+{
+    struct incarnation self = store_incarnation(rounds_store(rounds));
+
+    return rounds->is_known && is_same(&rounds->known_as, &self);
+}
+
+static int64_t beat_when(struct rounds *rounds, int64_t now_ms)
+{
+    return is_known_now(rounds) ? rounds->next_beat_ms : now_ms;
+}
+
+/* Those of all shards stand in the first. */
+static void add_counts(struct rounds *rounds, struct script_call *call)
+{
+    struct rounds_common *common = rounds->common;
+    struct worker_counts now;
+
+    if (rounds->shard != 0) {
+        script_add_text(call, "runs_started");
+        script_add_number(call, 0);
+        return;
+    }
+    common->count(common->context, &now);
+    counters_tell(&common->counters, &rounds->meant, &now, call);
+}
+
+static void beat_ask(struct rounds *rounds, struct script_call *call)
+{
+    script_add_self(rounds_store(rounds), call);
+    rounds->meant = call->owner;
+    script_add_text(call, rounds->is_known && is_same(&rounds->known_as, &rounds->meant) ? "0" : "1");
+    script_add_number(call, rounds_lease_ms(rounds));
+    add_counts(rounds, call);
+}
+
+/* The store lets go of what it had given to us: Redis, or a lease that ran out, gave it to others. */
+static void begin_anew(struct rounds *rounds)
+{
+    log_warn("this worker's lease ran out: its runs go on elsewhere, and it goes on under a new name");
+    store_renew(rounds_store(rounds));
+    dispatch_cancel(rounds->common->dispatch, NULL);
+}
+
+void rounds_spare_others(struct rounds *rounds, int64_t now_ms)
+{
+    if (now_ms - rounds->asked_ms > rounds_lease_ms(rounds) / 2)
+        rounds->next_reap_ms = now_ms + rounds_lease_ms(rounds);
+}
+
+void rounds_say_lost(const char *id, const char *why)
+{
+    struct log_fields fields = LOG_FIELDS_NONE;
+
+    fields.run_id = id;
+    log_event(LOG_LEVEL_ERROR, &fields, "the run's record in Redis %s", why);
+}
+
+static void beat_hear(struct rounds *rounds, const redisReply *reply)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    int64_t every_ms = rounds_lease_ms(rounds) / 5 < BEAT_EVERY_MS ? rounds_lease_ms(rounds) / 5 : BEAT_EVERY_MS;
+
+    rounds_spare_others(rounds, now_ms);
+    if (reply->element[0]->integer != 0) {
+        struct incarnation self = store_incarnation(rounds_store(rounds));
+        rounds->is_known = false;
+        /* Else the name is a new one meanwhile, and the next is its first. */
+        if (is_same(&rounds->meant, &rounds->call.owner) && is_same(&rounds->meant, &self))
+            begin_anew(rounds);
+        return;
+    }
+    rounds->known_as = rounds->call.owner;
+    rounds->is_known = true;
+    rounds->has_said_last = rounds->common->is_leaving;
+    rounds->next_beat_ms = now_ms + every_ms;
+    const redisReply *asked = reply->element[2];
+    for (size_t i = 0; i < asked->elements; i++)
+        dispatch_cancel(rounds->common->dispatch, asked->element[i]->str);
+    rounds->delayed = (uint64_t)reply->element[3]->integer;
+    rounds->owned = (uint64_t)reply->element[4]->integer;
+    rounds->dead = (uint64_t)reply->element[5]->integer;
+    const redisReply *lost = reply->element[6];
+    for (size_t i = 0; i < lost->elements; i++)
+        rounds_say_lost(lost->element[i]->str, "is lost: it goes no further");
+}
+
+const struct errand ERRAND_BEAT = { .script = "heartbeat", .when = beat_when, .ask = beat_ask, .hear = beat_hear };
+
+/* ---- the end ------------------------------------------------------------------------------------ */
+
+static int64_t leave_when(struct rounds *rounds, int64_t now_ms)
+{
+    return rounds->common->is_leaving && rounds->has_said_last && !rounds->has_left ? now_ms : NEVER;
+}
+
+static void leave_ask(struct rounds *rounds, struct script_call *call)
+{
+    script_add_self(rounds_store(rounds), call);
+}
+
+static void leave_hear(struct rounds *rounds, const redisReply *reply)
+{
+    rounds->has_left = reply->element[2]->integer == 0;
+    rounds->is_over = rounds->has_left;
+}
+
+const struct errand ERRAND_LEAVE = { .script = "leave", .when = leave_when, .ask = leave_ask, .hear = leave_hear };

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The inside of rounds: what its files share. rounds.c has one errand run after another, rounds_life.c says
+ * that this worker lives, rounds_claims.c claims what is due, rounds_upkeep.c sees to what others left and
+ * what is no longer kept.
+ */
+#ifndef STEPD_STORE_REDIS_ROUNDS_PARTS_H
+#define STEPD_STORE_REDIS_ROUNDS_PARTS_H
+
+#include "store/redis/rounds.h"
+#include "store/redis/sweep.h"
+#include "store/redis/trims.h"
+
+#define NEVER INT64_MAX
+
+/* A run whose record can't be read. */
+struct condemned {
+    struct condemned *next;
+    struct run_id id;
+};
+
+/* One thing that is asked. They are looked at in the order of rounds.c's table. */
+struct errand {
+    const char *script;
+    /* Monotonic ms; NEVER: as things are. */
+    int64_t (*when)(struct rounds *rounds, int64_t now_ms);
+    void (*ask)(struct rounds *rounds, struct script_call *call);
+    void (*hear)(struct rounds *rounds, const redisReply *reply);
+    /* Redis refused it for good; NULL: it is asked again later. */
+    void (*give_up)(struct rounds *rounds);
+};
+
+struct rounds {
+    struct rounds_common *common;
+    int shard;
+    _Atomic(int64_t) answered_ms;
+    _Atomic(uint64_t) delayed, owned, dead; /* as of the last heartbeat; any thread reads */
+    bool is_over;
+
+    const struct errand *errand;      /* under way; NULL: none is. From here on to `place`: the errand's */
+    struct script_call call;
+    struct request request;
+    int64_t asked_ms;
+    size_t promised;                  /* CLAIM: of common->promised */
+    struct incarnation meant;         /* BEAT: the name it was written for */
+    char *place;                      /* TRIM: an argument */
+
+    bool is_known;                    /* the server has heard this worker … */
+    struct incarnation known_as;      /* … under this name */
+    bool has_left;
+    bool has_said_last;               /* leaving: its counters */
+    int64_t not_before_ms;            /* anything; monotonic, as the next four */
+    int64_t next_beat_ms, next_reap_ms, next_forget_ms, next_claim_ms;
+    int64_t due_ms;                   /* when to claim, the store's time */
+    uint64_t serial;                  /* numbers this worker's claims here */
+    struct condemned *condemned;
+    struct trim *trims;
+    struct sweep sweep;
+};
+
+static inline struct redis_store *rounds_store(const struct rounds *rounds)
+{
+    return rounds->common->store;
+}
+
+int64_t rounds_lease_ms(const struct rounds *rounds);
+/* A line in the log about a run whose record in Redis is of no use. */
+void rounds_say_lost(const char *id, const char *why);
+/* Redis was away for so long that others' leases may have run out, too: they get time to say so. */
+void rounds_spare_others(struct rounds *rounds, int64_t now_ms);
+void rounds_drop_condemned(struct rounds *rounds);
+
+extern const struct errand ERRAND_BEAT, ERRAND_LEAVE;
+extern const struct errand ERRAND_CONDEMN, ERRAND_CLAIM;
+extern const struct errand ERRAND_REAP, ERRAND_TRIM, ERRAND_FORGET, ERRAND_REJOIN, ERRAND_SWEEP;
+
+#endif

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/redis/runs.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "run/steps.h"
+#include "store/redis/keys.h"
+
+/* ---- one run ----------------------------------------------------------------------------------- */
+
+void loaded_run_done(struct loaded_run *run)
+{
+    free(run->checkpoints);
+    if (run->zone != NULL)
+        msgpack_zone_free(run->zone);
+    if (run->reply != NULL)
+        freeReplyObject(run->reply);
+    *run = (struct loaded_run){ 0 };
+}
+
+static int read_run(struct redis_store *store, const char *id, struct loaded_run *run, struct error *ret_error)
+{
+    int shard = store_shard_of(store, id);
+    AUTO_FREE char *record = keys_format(store_prefix(store, shard), "run:%s", id);
+    AUTO_FREE char *steps = keys_format(store_prefix(store, shard), "steps:%s", id);
+
+    /* One script, so that both are of one moment. */
+    int status = store_commandf(store, shard, &run->reply,
+        "EVAL %s 2 %s %s", "return {redis.call('GET', KEYS[1]), redis.call('ZRANGE', KEYS[2], 0, -1)}", record, steps);
+    if (status != 0)
+        return error_set(ret_error, -status, "Redis: %s", strerror(-status));
+    const redisReply *bytes = run->reply->element[0];
+    const redisReply *members = run->reply->element[1];
+    if (bytes->type != REDIS_REPLY_STRING)
+        return error_set(ret_error, ENOENT, "the store has no run %s", id);
+    run->zone = msgpack_zone_new(1024);
+    run->checkpoints = xcalloc(members->elements + 1, sizeof(*run->checkpoints));
+    for (size_t i = 0; i < members->elements; i++)
+        run->checkpoints[run->checkpoint_count++] = (struct bytes){ members->element[i]->str, (size_t)members->element[i]->len };
+    memcpy(run->id, id, RUN_ID_LENGTH + 1);
+    return record_decode((struct bytes){ bytes->str, (size_t)bytes->len }, run->zone, &run->record, ret_error);
+}
+
+int runs_load(struct redis_store *store, const char *id, struct loaded_run *ret_run, struct error *ret_error)
+{
+    struct loaded_run run = { 0 };
+
+    if (!run_id_is_valid(id))
+        return error_set(ret_error, ENOENT, "'%.60s' is no run id (32 hex digits)", id);
+    int status = read_run(store, id, &run, ret_error);
+    if (status != 0) {
+        loaded_run_done(&run);
+        return status;
+    }
+    *ret_run = run;
+    return 0;
+}
+
+/* ---- lists ------------------------------------------------------------------------------------- */
+
+struct ids {
+    struct run_id *all;
+    size_t count;
+    size_t skip;
+    size_t limit;
+};
+
+static void add_ids(struct ids *ids, const redisReply *reply)
+{
+    for (size_t i = 0; i < reply->elements && ids->count < ids->limit; i++) {
+        if (reply->element[i]->len != RUN_ID_LENGTH)
+            continue;
+        if (ids->skip > 0) {
+            ids->skip--;
+            continue;
+        }
+        ids->all = xrealloc(ids->all, (ids->count + 1) * sizeof(*ids->all));
+        memcpy(ids->all[ids->count++].text, reply->element[i]->str, RUN_ID_LENGTH + 1);
+    }
+}
+
+static int list_one(struct redis_store *store, int shard, const char *key, const char *command, struct ids *ids)
+{
+    AUTO_REPLY reply = NULL;
+    AUTO_FREE char *first = xasprintf("%zu", ids->skip);
+    AUTO_FREE char *last = xasprintf("%zu", ids->skip + ids->limit - 1);
+
+    int status = store_commandf(store, shard, &reply, "%s %s %s %s", command, key, first, last);
+    ids->skip = 0;
+    if (status == 0)
+        add_ids(ids, reply);
+    return status;
+}
+
+static int list_key(struct redis_store *store, int shard, const char *key, struct ids *ids)
+{
+    AUTO_REPLY reply = NULL;
+    int status = store_commandf(store, shard, &reply, "ZRANGE %s 0 -1", key);
+
+    if (status == 0)
+        add_ids(ids, reply);
+    return status;
+}
+
+static int list_owned(struct redis_store *store, int shard, struct ids *ids)
+{
+    AUTO_REPLY workers = NULL;
+    const char *prefix = store_prefix(store, shard);
+    AUTO_FREE char *key = keys_format(prefix, "workers");
+
+    int status = store_commandf(store, shard, &workers, "ZRANGE %s 0 -1", key);
+    for (size_t i = 0; status == 0 && i < workers->elements && ids->count < ids->limit; i++) {
+        AUTO_FREE char *owned = keys_format(prefix, "owned:%s", workers->element[i]->str);
+        status = list_key(store, shard, owned, ids);
+    }
+    return status;
+}
+
+/* Their keys are found by a walk over all keys: for people, who can wait. */
+static int list_behind(struct redis_store *store, int shard, struct ids *ids)
+{
+    char cursor[24] = "0";
+    AUTO_FREE char *pattern = keys_format(store_prefix(store, shard), "behind:*");
+
+    do {
+        AUTO_REPLY reply = NULL;
+        int status = store_commandf(store, shard, &reply, "SCAN %s MATCH %s COUNT 1000 TYPE zset", cursor, pattern);
+        if (status != 0)
+            return status;
+        (void)snprintf(cursor, sizeof(cursor), "%s", reply->element[0]->str);
+        const redisReply *keys = reply->element[1];
+        for (size_t i = 0; i < keys->elements && ids->count < ids->limit; i++) {
+            AUTO_REPLY members = NULL;
+            status = store_commandf(store, shard, &members, "ZRANGE %b 0 -1", keys->element[i]->str, (size_t)keys->element[i]->len);
+            if (status != 0)
+                return status;
+            add_ids(ids, members);
+        }
+    } while (strcmp(cursor, "0") != 0 && ids->count < ids->limit);
+    return 0;
+}
+
+static const struct sorted {
+    const char *key;
+    const char *by_place;
+    const char *by_score;
+} SORTED[] = {
+    [RUNS_DELAYED] = { "delayed", "ZRANGE", "ZRANGEBYSCORE" },
+    [RUNS_DEAD] = { "dead", "ZREVRANGE", "ZREVRANGEBYSCORE" },
+    [RUNS_HISTORY] = { "history", "ZREVRANGE", "ZREVRANGEBYSCORE" },
+    [RUNS_NEWEST] = { "newest", "ZREVRANGE", "ZREVRANGEBYSCORE" },
+};
+
+int runs_list(struct redis_store *store, enum runs_list list, int shard, size_t first, size_t limit,
+              struct run_id **ret_ids, size_t *ret_count)
+{
+    struct ids ids = { .skip = first, .limit = limit };
+    int status = 0;
+
+    if (limit == 0) {
+        status = 0;
+    } else if (list == RUNS_OWNED) {
+        status = list_owned(store, shard, &ids);
+    } else if (list == RUNS_BEHIND) {
+        status = list_behind(store, shard, &ids);
+    } else {
+        AUTO_FREE char *key = keys_format(store_prefix(store, shard), "%s", SORTED[list].key);
+        status = list_one(store, shard, key, SORTED[list].by_place, &ids);
+    }
+    if (status != 0) {
+        free(ids.all);
+        return status;
+    }
+    *ret_ids = ids.all;
+    *ret_count = ids.count;
+    return 0;
+}
+
+static bool is_sorted(enum runs_list list)
+{
+    return list != RUNS_OWNED && list != RUNS_BEHIND;
+}
+
+static char *score_text(int64_t at_ms)
+{
+    return at_ms == INT64_MAX ? xstrdup("+inf") : at_ms == INT64_MIN ? xstrdup("-inf") : xasprintf("%" PRId64, at_ms);
+}
+
+int runs_list_on(struct redis_store *store, enum runs_list list, int shard, struct runs_place place, int64_t last_ms,
+                 size_t limit, struct listed_run **ret_runs, size_t *ret_count)
+{
+    AUTO_REPLY reply = NULL;
+    AUTO_FREE char *key = keys_format(store_prefix(store, shard), "%s", SORTED[list].key);
+    AUTO_FREE char *from = score_text(place.at_ms);
+    AUTO_FREE char *to = score_text(last_ms);
+    AUTO_FREE char *skip = xasprintf("%zu", place.skip);
+    AUTO_FREE char *most = xasprintf("%zu", limit);
+
+    assert(is_sorted(list));
+    int status = store_commandf(store, shard, &reply, "%s %s %s %s WITHSCORES LIMIT %s %s", SORTED[list].by_score, key, from, to, skip, most);
+    if (status != 0)
+        return status;
+    *ret_count = reply->elements / 2;
+    *ret_runs = xcalloc(*ret_count + 1, sizeof(**ret_runs));
+    for (size_t i = 0; i < *ret_count; i++) {
+        int64_t at_ms = (int64_t)strtod(reply->element[2 * i + 1]->str, NULL);
+        place = (struct runs_place){ .at_ms = at_ms, .skip = at_ms == place.at_ms ? place.skip + 1 : 1 };
+        (*ret_runs)[i].after = place;
+        (void)snprintf((*ret_runs)[i].id.text, sizeof((*ret_runs)[i].id.text), "%s", reply->element[2 * i]->str);
+    }
+    return 0;
+}
+
+int runs_newest_since(struct redis_store *store, int shard, int64_t *ret_since_ms)
+{
+    AUTO_REPLY reply = NULL;
+    AUTO_FREE char *key = keys_format(store_prefix(store, shard), "%s", SORTED[RUNS_NEWEST].key);
+    int status = store_commandf(store, shard, &reply, "ZRANGE %s 0 0 WITHSCORES", key);
+
+    if (status == 0)
+        *ret_since_ms = reply->elements == 2 ? (int64_t)strtod(reply->element[1]->str, NULL) : INT64_MAX;
+    return status;
+}
+
+/* ---- changes ----------------------------------------------------------------------------------- */
+
+static void add_order(struct script_call *call, const struct record *record, char **ret_place)
+{
+    *ret_place = xasprintf("%s:%d", record->topic, (int)record->partition);
+    script_add_text(call, record->function);
+    script_add_text(call, *ret_place);
+    script_add_number(call, record->offset);
+    script_add(call, record->key);
+}
+
+static int change(struct redis_store *store, struct script_call *call, enum runs_change *ret_change, struct error *ret_error)
+{
+    AUTO_REPLY reply = NULL;
+    int status = store_call(store, call, &reply);
+
+    if (status != 0)
+        return error_set(ret_error, -status, "Redis: %s", strerror(-status));
+    static const enum runs_change ANSWERS[] = { RUNS_CHANGED, RUNS_ASKED, RUNS_IN_VAIN };
+    int64_t answer = reply->element[0]->integer;
+    *ret_change = answer >= 0 && answer <= 2 ? ANSWERS[answer] : RUNS_IN_VAIN;
+    return 0;
+}
+
+int runs_cancel(struct redis_store *store, const char *id, enum runs_change *ret_change, struct error *ret_error)
+{
+    static const char *const LETTERS[] = { [HISTORY_NONE] = "n", [HISTORY_FAILURES] = "f", [HISTORY_ALL] = "a" };
+    AUTO_FREE char *place = NULL;
+    struct script_call call;
+    struct loaded_run run;
+
+    int status = runs_load(store, id, &run, ret_error);
+    if (status != 0)
+        return status;
+    script_begin(&call, "cancel", store_shard_of(store, id));
+    script_add_text(&call, id);
+    add_order(&call, &run.record, &place);
+    script_add_text(&call, LETTERS[store_settings(store)->history]);
+    status = change(store, &call, ret_change, ret_error);
+    loaded_run_done(&run);
+    return status;
+}
+
+/* Failed steps run again, and on_failure's begin anew. */
+static bool is_dropped(struct bytes member)
+{
+    struct checkpoint checkpoint;
+    msgpack_zone zone;
+
+    if (!msgpack_zone_init(&zone, 512))
+        abort();
+    bool is_damaged = checkpoint_decode(member, &zone, &checkpoint, NULL) != 0;
+    bool is_kept = !is_damaged && checkpoint.kind != CHECKPOINT_FAILED && checkpoint.phase == RUN_IN_FUNCTION;
+    msgpack_zone_destroy(&zone);
+    return !is_kept;
+}
+
+int runs_retry(struct redis_store *store, const char *id, enum runs_change *ret_change, struct error *ret_error)
+{
+    AUTO_FREE char *place = NULL;
+    struct script_call call;
+    struct loaded_run run;
+
+    int status = runs_load(store, id, &run, ret_error);
+    if (status != 0)
+        return status;
+    script_begin(&call, "retry", store_shard_of(store, id));
+    script_add_text(&call, id);
+    script_add_number(&call, run.record.epoch);
+    add_order(&call, &run.record, &place);
+    /* The positions as one argument: there may be many. */
+    AUTO_FREE char *dropped = xcalloc(run.checkpoint_count + 1, 12);
+    size_t length = 0;
+    for (size_t i = 0; i < run.checkpoint_count; i++) {
+        if (is_dropped(run.checkpoints[i]))
+            length += (size_t)snprintf(dropped + length, 12, "%zu ", i);
+    }
+    script_add_text(&call, dropped);
+    status = change(store, &call, ret_change, ret_error);
+    loaded_run_done(&run);
+    return status;
+}
+
+/* ---- numbers ----------------------------------------------------------------------------------- */
+
+static void add_counts(struct worker_counts *counts, const redisReply *hash)
+{
+    const struct { const char *name; uint64_t *value; } FIELDS[] = {
+        { "events_consumed", &counts->events_consumed }, { "runs_started", &counts->runs_started },
+        { "runs_completed", &counts->runs_completed },   { "runs_failed", &counts->runs_failed },
+        { "retries_scheduled", &counts->retries_scheduled }, { "dead_letters", &counts->dead_letters },
+    };
+
+    for (size_t i = 0; i + 1 < hash->elements; i += 2) {
+        for (size_t k = 0; k < COUNT_OF(FIELDS); k++) {
+            if (strcmp(hash->element[i]->str, FIELDS[k].name) == 0)
+                *FIELDS[k].value += strtoull(hash->element[i + 1]->str, NULL, 10);
+        }
+    }
+}
+
+static int count_key(struct redis_store *store, int shard, const char *name, uint64_t *sum)
+{
+    AUTO_REPLY reply = NULL;
+    AUTO_FREE char *key = keys_format(store_prefix(store, shard), "%s", name);
+    int status = store_commandf(store, shard, &reply, "ZCARD %s", key);
+
+    if (status == 0)
+        *sum += (uint64_t)reply->integer;
+    return status;
+}
+
+int runs_count(struct redis_store *store, enum runs_list list, int shard, uint64_t *ret_count)
+{
+    uint64_t count = 0;
+
+    assert(is_sorted(list));
+    int status = count_key(store, shard, SORTED[list].key, &count);
+    if (status == 0)
+        *ret_count = count;
+    return status;
+}
+
+static int read_next_due(struct redis_store *store, int shard, int64_t *next_due_ms)
+{
+    AUTO_REPLY reply = NULL;
+    AUTO_FREE char *key = keys_format(store_prefix(store, shard), "delayed");
+    int status = store_commandf(store, shard, &reply, "ZRANGE %s 0 0 WITHSCORES", key);
+
+    if (status == 0 && reply->elements == 2) {
+        int64_t due_ms = (int64_t)strtod(reply->element[1]->str, NULL);
+        if (*next_due_ms == 0 || due_ms < *next_due_ms)
+            *next_due_ms = due_ms;
+    }
+    return status;
+}
+
+static int read_counts(struct redis_store *store, int shard, const char *name, struct worker_counts *counts)
+{
+    AUTO_REPLY reply = NULL;
+    AUTO_FREE char *key = keys_format(store_prefix(store, shard), "%s", name);
+    int status = store_commandf(store, shard, &reply, "HGETALL %s", key);
+
+    if (status == 0)
+        add_counts(counts, reply);
+    return status;
+}
+
+static int add_shard(struct redis_store *store, int shard, struct runs_stats *stats)
+{
+    AUTO_REPLY workers = NULL;
+    AUTO_FREE char *workers_key = keys_format(store_prefix(store, shard), "workers");
+
+    int status = store_commandf(store, shard, &workers, "ZRANGE %s 0 -1", workers_key);
+    if (status == 0)
+        status = read_counts(store, shard, "stats", &stats->counts);
+    for (size_t i = 0; status == 0 && i < workers->elements; i++) {
+        AUTO_FREE char *owned = xasprintf("owned:%s", workers->element[i]->str);
+        AUTO_FREE char *counted = xasprintf("stats:%s", workers->element[i]->str);
+        status = read_counts(store, shard, counted, &stats->counts);
+        if (status == 0)
+            status = count_key(store, shard, owned, &stats->owned);
+    }
+    if (status == 0 && workers->elements > stats->workers)
+        stats->workers = workers->elements;
+    if (status == 0)
+        status = count_key(store, shard, "delayed", &stats->delayed);
+    if (status == 0)
+        status = count_key(store, shard, "dead", &stats->dead);
+    if (status == 0)
+        status = count_key(store, shard, "history", &stats->history);
+    return status != 0 ? status : read_next_due(store, shard, &stats->next_due_ms);
+}
+
+int runs_stats(struct redis_store *store, struct runs_stats *ret_stats)
+{
+    struct runs_stats stats = { 0 };
+
+    for (int shard = 0; shard < store_shards(store); shard++) {
+        int status = add_shard(store, shard, &stats);
+        if (status != 0)
+            return status;
+    }
+    *ret_stats = stats;
+    return 0;
+}

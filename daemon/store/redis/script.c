@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/redis/script.h"
+
+#include <assert.h>
+#include <hiredis/hiredis.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "store/redis/keys.h"
+#include "scripts.h"
+
+/* A script is loaded as its parts, one after another. */
+#define PARTS 6
+struct script {
+    const char *name;
+    const char *parts[PARTS];
+};
+
+static const struct script SCRIPTS[SCRIPT_COUNT] = {
+    { "take", { script_common, script_order, script_change, script_take } },
+    { "advance", { script_checkpoint, script_common, script_order, script_ending, script_change, script_advance } },
+    { "queue_behind", { script_common, script_order, script_queue_behind } },
+    { "remember", { script_common, script_remember } },
+    { "claim", { script_common, script_claim } },
+    { "condemn", { script_common, script_condemn } },
+    { "heartbeat", { script_common, script_heartbeat } },
+    { "reap", { script_common, script_worker, script_reap } },
+    { "leave", { script_common, script_worker, script_leave } },
+    { "sweep", { script_common, script_worker, script_sweep } },
+    { "rejoin", { script_common, script_order, script_rejoin } },
+    { "trim_taken", { script_common, script_trim_taken } },
+    { "forget", { script_common, script_forget } },
+    { "cancel", { script_common, script_order, script_ending, script_worker, script_cancel } },
+    { "retry", { script_common, script_order, script_retry } },
+};
+
+static int script_index(const char *name)
+{
+    for (int i = 0; i < SCRIPT_COUNT; i++) {
+        if (strcmp(SCRIPTS[i].name, name) == 0)
+            return i;
+    }
+    abort(); /* a name that is misspelt in the source */
+}
+
+const char *script_name(int script)
+{
+    return SCRIPTS[script].name;
+}
+
+char *script_text(int script)
+{
+    char *text = xstrdup("");
+
+    for (size_t i = 0; i < PARTS && SCRIPTS[script].parts[i] != NULL; i++) {
+        char *longer = xasprintf("%s%s", text, SCRIPTS[script].parts[i]);
+        free(text);
+        text = longer;
+    }
+    return text;
+}
+
+/* ---- a call ------------------------------------------------------------------------------------- */
+
+void script_begin(struct script_call *call, const char *script, int shard)
+{
+    call->script = script_index(script);
+    call->shard = shard;
+    call->count = 0;
+    call->owner_at = -1;
+}
+
+void script_add(struct script_call *call, struct bytes argument)
+{
+    assert(call->count < SCRIPT_MAX_ARGUMENTS);
+    call->arguments[call->count++] = argument;
+}
+
+void script_add_text(struct script_call *call, const char *text)
+{
+    script_add(call, (struct bytes){ text, strlen(text) });
+}
+
+void script_add_number(struct script_call *call, int64_t number)
+{
+    assert(call->count < SCRIPT_MAX_ARGUMENTS);
+    char *text = call->numbers[call->count];
+    int size = snprintf(text, sizeof(call->numbers[0]), "%" PRId64, number);
+    script_add(call, (struct bytes){ text, (size_t)size });
+}
+
+void script_set_owner(struct script_call *call, const struct incarnation *owner)
+{
+    call->owner = *owner;
+    keys_worker(owner, call->owner_hex);
+}
+
+void script_add_owner(struct script_call *call, const struct incarnation *owner)
+{
+    script_set_owner(call, owner);
+    script_add(call, (struct bytes){ call->owner.bytes, sizeof(call->owner.bytes) });
+    script_add(call, (struct bytes){ call->owner_hex, sizeof(call->owner_hex) - 1 });
+}
+
+void script_add_self_as(struct script_call *call, const struct incarnation *self)
+{
+    call->owner_at = (int)call->count;
+    script_add_owner(call, self);
+}
+
+char *script_format(const struct script_call *call, const char *shard_prefix, size_t *ret_size, size_t *ret_sha_at)
+{
+    static const char NO_DIGEST[SCRIPT_SHA_SIZE + 1] = "0000000000000000000000000000000000000000";
+    const char *words[SCRIPT_MAX_ARGUMENTS + 4] = { "EVALSHA", NO_DIGEST, "1", shard_prefix };
+    size_t sizes[SCRIPT_MAX_ARGUMENTS + 4] = { 7, SCRIPT_SHA_SIZE, 1, strlen(shard_prefix) };
+    char *command = NULL;
+
+    for (size_t i = 0; i < call->count; i++) {
+        words[i + 4] = call->arguments[i].size != 0 ? call->arguments[i].data : "";
+        sizes[i + 4] = call->arguments[i].size;
+    }
+    long long size = redisFormatCommandArgv(&command, (int)call->count + 4, words, sizes);
+    if (size < 0)
+        abort();
+    *ret_size = (size_t)size;
+    *ret_sha_at = (size_t)snprintf(NULL, 0, "*%zu\r\n$7\r\nEVALSHA\r\n$40\r\n", call->count + 4);
+    return command;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The scripts by name, and one call of one of them. A script's arguments are views: they live until the
+ * call has ended.
+ */
+#ifndef STEPD_STORE_REDIS_SCRIPT_H
+#define STEPD_STORE_REDIS_SCRIPT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "run/run.h"
+
+#define SCRIPT_COUNT 15
+#define SCRIPT_SHA_SIZE 40
+#define SCRIPT_MAX_ARGUMENTS 24
+
+struct script_call {
+    int script;
+    int shard;
+    struct bytes arguments[SCRIPT_MAX_ARGUMENTS];
+    size_t count;
+    char numbers[SCRIPT_MAX_ARGUMENTS][24]; /* what script_add_number() wrote */
+    /* The arguments at owner_at and owner_at + 1 are this worker's incarnation, raw and as hex
+     * digits; should it change while the call waits, what is sent changes too. -1: none are. */
+    int owner_at;
+    struct incarnation owner;               /* as sent; read it after the call */
+    char owner_hex[33];
+};
+
+/* `script`: the name of its file, "claim". */
+void script_begin(struct script_call *call, const char *script, int shard);
+void script_add(struct script_call *call, struct bytes argument);
+void script_add_text(struct script_call *call, const char *text);
+void script_add_number(struct script_call *call, int64_t number);
+/* Two arguments: an incarnation, which stays as it is … */
+void script_add_owner(struct script_call *call, const struct incarnation *owner);
+/* … or this worker's, `self`, which follows. */
+void script_add_self_as(struct script_call *call, const struct incarnation *self);
+void script_set_owner(struct script_call *call, const struct incarnation *owner);
+
+const char *script_name(int script);
+/* What is loaded into Redis. The caller frees. */
+char *script_text(int script);
+/* The command that calls it, on "PREFIX{shard}:", as it goes over the wire; the caller frees. The script's
+ * digest is to be written at *ret_sha_at. */
+char *script_format(const struct script_call *call, const char *shard_prefix, size_t *ret_size, size_t *ret_sha_at);
+
+#endif

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/redis/timers.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/pulse.h"
+#include "store/redis/rounds.h"
+#include "store/redis/trims.h"
+
+#define LOOK_EVERY_MS 250         /* at shards that were away */
+#define WATCH_EVERY_MS 100
+#define LEAVE_SECONDS 3           /* to give runs back at the end */
+
+/* What the timer thread is to tell a shard's rounds. */
+struct news {
+    bool is_answered;
+    int64_t due_ms;               /* of a run that was made due; INT64_MAX: none was */
+};
+
+struct timers {
+    struct timers_settings settings;
+    pthread_t timer;
+    pthread_t watch;
+    bool is_timer_started;
+    bool is_watch_started;
+
+    struct rounds **rounds;       /* by shard */
+    size_t count;
+    struct rounds_common common;  /* timer thread, but for its counts */
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct news *news;            /* lock; by shard */
+    bool has_news;                /* lock */
+    struct trim *trims;           /* lock */
+    bool is_paused;               /* lock */
+    bool is_stopping;             /* lock */
+};
+
+/* ---- the life of it ---------------------------------------------------------------------------- */
+
+static void on_due(void *context, int shard, int64_t due_ms)
+{
+    struct timers *timers = context;
+
+    (void)pthread_mutex_lock(&timers->lock);
+    if (due_ms < timers->news[shard].due_ms) {
+        timers->news[shard].due_ms = due_ms;
+        timers->has_news = true;
+        (void)pthread_cond_broadcast(&timers->changed);
+    }
+    (void)pthread_mutex_unlock(&timers->lock);
+}
+
+static void on_answered(void *context, struct rounds *rounds)
+{
+    struct timers *timers = context;
+
+    (void)pthread_mutex_lock(&timers->lock);
+    timers->news[rounds_shard(rounds)].is_answered = true;
+    timers->has_news = true;
+    (void)pthread_cond_broadcast(&timers->changed);
+    (void)pthread_mutex_unlock(&timers->lock);
+}
+
+static void init_condition(pthread_cond_t *condition)
+{
+    pthread_condattr_t monotonic;
+
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(condition, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
+}
+
+struct timers *timers_create(const struct timers_settings *settings)
+{
+    struct timers *timers = xcalloc(1, sizeof(*timers));
+
+    timers->settings = *settings;
+    timers->common = (struct rounds_common){
+        .store = settings->store,
+        .dispatch = settings->dispatch,
+        .find_function = settings->find_function,
+        .count = settings->count,
+        .may_take_over = settings->may_take_over,
+        .context = settings->context,
+        .answered = on_answered,
+        .answered_context = timers,
+        .counters = { .counted_as = store_incarnation(settings->store) },
+    };
+    timers->count = (size_t)store_shards(settings->store);
+    timers->rounds = xcalloc(timers->count, sizeof(struct rounds *));
+    timers->news = xcalloc(timers->count, sizeof(*timers->news));
+    for (size_t i = 0; i < timers->count; i++) {
+        timers->rounds[i] = rounds_create(&timers->common, (int)i);
+        timers->news[i].due_ms = INT64_MAX;
+    }
+    (void)pthread_mutex_init(&timers->lock, NULL);
+    init_condition(&timers->changed);
+    store_on_due(settings->store, on_due, timers);
+    return timers;
+}
+
+void timers_trim(struct timers *timers, const char *topic, int32_t partition, int64_t committed)
+{
+    (void)pthread_mutex_lock(&timers->lock);
+    trims_set(&timers->trims, topic, partition, committed);
+    (void)pthread_mutex_unlock(&timers->lock);
+}
+
+void timers_pause(struct timers *timers)
+{
+    (void)pthread_mutex_lock(&timers->lock);
+    timers->is_paused = true;
+    (void)pthread_mutex_unlock(&timers->lock);
+}
+
+int64_t timers_last_round_ms(const struct timers *timers)
+{
+    int64_t last_ms = INT64_MAX;
+
+    for (size_t i = 0; i < timers->count; i++) {
+        int64_t answered_ms = rounds_answered_ms(timers->rounds[i]);
+        last_ms = answered_ms < last_ms ? answered_ms : last_ms;
+    }
+    return last_ms;
+}
+
+void timers_counts(const struct timers *timers, struct timers_counts *ret_counts)
+{
+    struct timers_counts counts = { .taken_over = timers->common.takeovers };
+
+    for (size_t i = 0; i < timers->count; i++)
+        rounds_add_counts(timers->rounds[i], &counts);
+    histogram_read(&timers->common.lateness, &counts.lateness);
+    *ret_counts = counts;
+}
+
+/* ---- the timer thread --------------------------------------------------------------------------- */
+
+/* What was heard meanwhile. `news` has room for all shards; the trims are the caller's. */
+static struct trim *take_news(struct timers *timers, struct news *news)
+{
+    (void)pthread_mutex_lock(&timers->lock);
+    for (size_t i = 0; i < timers->count; i++) {
+        news[i] = timers->news[i];
+        timers->news[i] = (struct news){ .due_ms = INT64_MAX };
+    }
+    timers->has_news = false;
+    struct trim *trims = timers->trims;
+    timers->trims = NULL;
+    timers->common.is_paused = timers->is_paused;
+    timers->common.is_leaving = timers->is_stopping;
+    (void)pthread_mutex_unlock(&timers->lock);
+    return trims;
+}
+
+static void pass_on(struct timers *timers, const struct news *news, struct trim *trims)
+{
+    for (size_t i = 0; i < timers->count; i++) {
+        if (news[i].is_answered)
+            rounds_hear(timers->rounds[i]);
+        rounds_expect(timers->rounds[i], news[i].due_ms);
+    }
+    for (; trims != NULL; trims_drop_first(&trims)) {
+        for (size_t i = 0; i < timers->count; i++)
+            rounds_trim(timers->rounds[i], trims->topic, trims->partition, trims->committed);
+    }
+}
+
+/* From `first` on, so that each shard is the first to find free workers in its turn. When to come again,
+ * monotonic ms. */
+static int64_t go_round(struct timers *timers, size_t first)
+{
+    int64_t until_ms = clock_monotonic_ms() + LOOK_EVERY_MS;
+
+    for (size_t i = 0; i < timers->count; i++) {
+        int64_t next_ms = rounds_go(timers->rounds[(first + i) % timers->count]);
+        until_ms = next_ms < until_ms ? next_ms : until_ms;
+    }
+    return until_ms;
+}
+
+static bool are_over(const struct timers *timers)
+{
+    for (size_t i = 0; i < timers->count; i++) {
+        if (!rounds_are_over(timers->rounds[i]))
+            return false;
+    }
+    return true;
+}
+
+static void wait_for_news(struct timers *timers, int64_t until_ms)
+{
+    const struct timespec until = { .tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000 };
+    bool was_stopping = timers->common.is_leaving;
+
+    (void)pthread_mutex_lock(&timers->lock);
+    while (!timers->has_news && timers->is_stopping == was_stopping) {
+        if (pthread_cond_timedwait(&timers->changed, &timers->lock, &until) == ETIMEDOUT)
+            break;
+    }
+    (void)pthread_mutex_unlock(&timers->lock);
+}
+
+static void *timer_main(void *argument)
+{
+    struct timers *timers = argument;
+    AUTO_FREE struct news *news = xcalloc(timers->count, sizeof(*news));
+    struct pulse *pulse = pulse_start("timers", PULSE_LIMIT_MS);
+
+    for (size_t first = 0;; first = (first + 1) % timers->count) {
+        struct trim *trims = take_news(timers, news);
+        pass_on(timers, news, trims);
+        int64_t until_ms = go_round(timers, first);
+        if (are_over(timers))
+            break;
+        pulse_beat(pulse);
+        wait_for_news(timers, until_ms);
+    }
+    pulse_stop(pulse);
+    return NULL;
+}
+
+/* ---- the watch ---------------------------------------------------------------------------------- */
+
+/* False: it stops. */
+static bool wait_to_watch(struct timers *timers)
+{
+    int64_t until_ms = clock_monotonic_ms() + WATCH_EVERY_MS;
+    const struct timespec until = { .tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000 };
+
+    (void)pthread_mutex_lock(&timers->lock);
+    while (!timers->is_stopping && pthread_cond_timedwait(&timers->changed, &timers->lock, &until) != ETIMEDOUT)
+        ;
+    bool goes_on = !timers->is_stopping;
+    (void)pthread_mutex_unlock(&timers->lock);
+    return goes_on;
+}
+
+static void *watch_main(void *argument)
+{
+    struct timers *timers = argument;
+    struct pulse *pulse = pulse_start("watch", PULSE_LIMIT_MS);
+
+    while (wait_to_watch(timers)) {
+        dispatch_watch(timers->settings.dispatch);
+        pulse_beat(pulse);
+    }
+    pulse_stop(pulse);
+    return NULL;
+}
+
+/* ---- start and stop ----------------------------------------------------------------------------- */
+
+int timers_start(struct timers *timers, struct error *ret_error)
+{
+    int failed = pthread_create(&timers->timer, NULL, timer_main, timers);
+    timers->is_timer_started = failed == 0;
+    if (failed == 0) {
+        failed = pthread_create(&timers->watch, NULL, watch_main, timers);
+        timers->is_watch_started = failed == 0;
+    }
+    return failed == 0 ? 0 : error_set(ret_error, failed, "can't start the timer thread: %s", strerror(failed));
+}
+
+static bool is_any_up(struct timers *timers)
+{
+    for (size_t i = 0; i < timers->count; i++) {
+        if (store_shard_is_up(timers->settings.store, (int)i))
+            return true;
+    }
+    return false;
+}
+
+/* It may wait for a Redis that is away: then nobody waits any more. */
+static void join_timer(struct timers *timers)
+{
+    struct timespec until;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += is_any_up(timers) ? LEAVE_SECONDS : 0;
+    if (pthread_clockjoin_np(timers->timer, NULL, CLOCK_MONOTONIC, &until) == 0)
+        return;
+    store_stop(timers->settings.store);
+    (void)pthread_join(timers->timer, NULL);
+}
+
+void timers_destroy(struct timers *timers)
+{
+    if (timers == NULL)
+        return;
+    store_on_due(timers->settings.store, NULL, NULL);
+    (void)pthread_mutex_lock(&timers->lock);
+    timers->is_stopping = true;
+    (void)pthread_cond_broadcast(&timers->changed);
+    (void)pthread_mutex_unlock(&timers->lock);
+    if (timers->is_timer_started)
+        join_timer(timers);
+    if (timers->is_watch_started)
+        (void)pthread_join(timers->watch, NULL);
+    pass_on(timers, timers->news, timers->trims);
+    for (size_t i = 0; i < timers->count; i++)
+        rounds_destroy(timers->rounds[i]);
+    free(timers->rounds);
+    free(timers->news);
+    (void)pthread_cond_destroy(&timers->changed);
+    (void)pthread_mutex_destroy(&timers->lock);
+    free(timers);
+}

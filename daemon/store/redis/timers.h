@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What happens by the clock: the rounds of all shards (rounds.h), and the watch on attempts past their
+ * timeout. Two threads, so that neither holds up the other.
+ */
+#ifndef STEPD_STORE_REDIS_TIMERS_H
+#define STEPD_STORE_REDIS_TIMERS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/histogram.h"
+#include "base/memory.h"
+#include "engine/dispatch.h"
+#include "store/redis/counters.h"
+#include "store/redis/store.h"
+
+struct timers;
+
+struct timers_settings {
+    struct redis_store *store;
+    struct dispatch *dispatch;
+    /* Timer thread: the function with this id, or NULL. */
+    const struct function *(*find_function)(void *context, const char *id);
+    /* Timer thread. */
+    void (*count)(void *context, struct worker_counts *ret_counts);
+    /* Timer thread: whether runs of workers that died may go on here. NULL: always. */
+    bool (*may_take_over)(void *context);
+    void *context;
+};
+
+struct timers *timers_create(const struct timers_settings *settings);
+/* 0, or negative errno with the reason. */
+int timers_start(struct timers *timers, struct error *ret_error) MUST_CHECK;
+/* Any thread, waits for nothing: what the store holds of offsets below `committed` can be forgotten. */
+void timers_trim(struct timers *timers, const char *topic, int32_t partition, int64_t committed);
+/* Claims nothing more: the daemon drains. Heartbeat and watch go on. */
+void timers_pause(struct timers *timers);
+/* Monotonic ms: by then, or later, every shard has answered; readiness looks at its age. */
+int64_t timers_last_round_ms(const struct timers *timers);
+struct timers_counts {
+    uint64_t taken_over;             /* runs, from workers that died */
+    uint64_t delayed, dead;          /* runs in the store, all workers', as of the last heartbeat */
+    uint64_t owned;                  /* and of them this worker's */
+    struct histogram_counts lateness;/* µs, of claimed runs: how long they were due */
+};
+/* Any thread. */
+void timers_counts(const struct timers *timers, struct timers_counts *ret_counts);
+/* Gives back what this worker still owns (as long as Redis answers), stops the threads, frees. Call
+ * before store_stop(). NULL is fine. */
+void timers_destroy(struct timers *timers);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sdk/moment.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+
+static int64_t moment(const char *text)
+{
+    int64_t ms = -1;
+
+    cr_assert_eq(moment_parse(text, &ms), 0, "%s", text);
+    return ms;
+}
+
+static int64_t delay(const char *text)
+{
+    int64_t ms = -1;
+
+    cr_assert_eq(moment_parse_delay(text, &ms), 0, "%s", text);
+    return ms;
+}
+
+Test(moment, reads_dates)
+{
+    cr_assert_eq(moment("1970-01-01T00:00:01.000Z"), 1000);
+    cr_assert_eq(moment("2026-11-24T11:46:20.785Z"), 1795520780785);
+    cr_assert_eq(moment("1970-01-01T01:00:00+01:00"), 0);
+    cr_assert_eq(moment("1970-01-01T00:00:00.1234567Z"), 123);
+}
+
+Test(moment, refuses_what_is_no_date)
+{
+    int64_t ms = 7;
+    const char *const wrong[] = { "", "1s", "30", "2026-13-01T00:00:00Z", "2026-01-01", "2026-01-01T00:00:00X", "2026-01-01T00:00:00+1" };
+
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        cr_assert_eq(moment_parse(wrong[i], &ms), -EINVAL, "%s", wrong[i]);
+    cr_assert_eq(ms, 7);
+}
+
+Test(moment, reads_delays)
+{
+    cr_assert_eq(delay(""), 0);
+    cr_assert_eq(delay("1s"), 1000);
+    cr_assert_eq(delay("1w2d3h4m5s"), ((((7 + 2) * 24 + 3) * INT64_C(60) + 4) * 60 + 5) * 1000);
+    cr_assert_eq(delay("2w"), INT64_C(14) * 86400000);
+}
+
+Test(moment, refuses_what_is_no_delay)
+{
+    int64_t ms;
+
+    cr_assert_eq(moment_parse_delay("soon", &ms), -EINVAL);
+    cr_assert_eq(moment_parse_delay("-1w", &ms), -EINVAL);
+    cr_assert_eq(moment_parse_delay("1w soon", &ms), -EINVAL);
+}

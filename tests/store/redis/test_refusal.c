@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/redis/refusal.h"
+
+#include <criterion/criterion.h>
+
+Test(refusal, tells_what_an_error_means)
+{
+    cr_assert_eq(refusal_of("ERR unknown command 'x'"), REFUSAL_FINAL);
+    cr_assert_eq(refusal_of("WRONGTYPE Operation against a key holding the wrong kind of value"), REFUSAL_FINAL);
+    cr_assert_eq(refusal_of("NOSCRIPT No matching script. Please use EVAL."), REFUSAL_NO_SCRIPT);
+    cr_assert_eq(refusal_of("MOVED 3999 127.0.0.1:6381"), REFUSAL_MOVED);
+    cr_assert_eq(refusal_of("ASK 3999 127.0.0.1:6381"), REFUSAL_SLOT);
+    cr_assert_eq(refusal_of("CLUSTERDOWN The cluster is down"), REFUSAL_SLOT);
+    cr_assert_eq(refusal_of("READONLY You can't write against a read only replica."), REFUSAL_READ_ONLY);
+    cr_assert_eq(refusal_of("BUSY Redis is busy running a script."), REFUSAL_PASSING);
+    cr_assert_eq(refusal_of("OOM command not allowed when used memory > 'maxmemory'."), REFUSAL_PASSING);
+    cr_assert_eq(refusal_of("NOREPLICAS Not enough good replicas to write."), REFUSAL_PASSING);
+}
+
+/* As servers before 7.0 report what a script met. */
+Test(refusal, knows_errors_that_come_out_of_scripts)
+{
+    cr_assert_eq(refusal_of("ERR Error running script (call to f_1): @user_script:1: -OOM command not allowed when used memory > 'maxmemory'."),
+                 REFUSAL_PASSING);
+    cr_assert_eq(refusal_of("ERR Error running script (call to f_1): @user_script:1: -READONLY You can't write against a read only replica."),
+                 REFUSAL_READ_ONLY);
+    cr_assert_eq(refusal_of("ERR Error running script (call to f_1): @user_script:1: -MISCONF Redis is configured to save"), REFUSAL_PASSING);
+    cr_assert_eq(refusal_of("ERR Error running script (call to f_1): @user_script:1: Script killed by user with SCRIPT KILL..."), REFUSAL_PASSING);
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A key of ours is deleted: what it held goes on, or is told. */
+#include "store/redis/sweep.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "store/redis/keys.h"
+#include "redis_fixture.h"
+
+static struct redis_fixture redis;
+static struct sweep sweep;
+
+static void setup(void)
+{
+    redis_fixture_start(&redis);
+    (void)redis_fixture_open(&redis);
+    sweep_init(&sweep);
+}
+
+static void teardown(void)
+{
+    sweep_done(&sweep);
+    redis_fixture_stop(&redis);
+}
+
+TestSuite(sweep, .init = setup, .fini = teardown, .timeout = 120);
+
+#define PARK ((struct transition){ .kind = TRANSITION_PARK, .status = RUN_DELAYED, .delay_ms = 15000 })
+#define CHECKPOINT ((struct transition){ .kind = TRANSITION_CHECKPOINT, .checkpoint = { "a", 1 } })
+#define BURY ((struct transition){ .kind = TRANSITION_BURY, .phase = RUN_FAILING })
+
+static struct transition_reply advance(struct run *run, struct transition change)
+{
+    struct store *port = store_port(redis.store);
+    struct transition_reply reply;
+
+    cr_assert_eq(port->ops->advance(port, run, &change, &reply), 0);
+    cr_assert_eq(reply.answer, STORE_OK);
+    run->epoch = reply.epoch;
+    run->owner = reply.owner;
+    return reply;
+}
+
+/* One walk over all, as `worker`; how many were put back. */
+static int64_t walk_as(const struct incarnation *worker)
+{
+    int64_t found = 0;
+
+    do {
+        struct script_call call;
+        AUTO_REPLY reply = NULL;
+        script_begin(&call, "sweep", 0);
+        sweep_ask(&sweep, store_lineage(redis.store, 0), &call);
+        script_add_owner(&call, worker);
+        script_add_number(&call, 1);
+        cr_assert_eq(store_call(redis.store, &call, &reply), 0);
+        found += reply->element[0]->integer;
+        sweep_hear(&sweep, reply);
+        for (; sweep_has_stray(&sweep); sweep_drop_stray(&sweep)) {
+            AUTO_REPLY rejoined = NULL;
+            script_begin(&call, "rejoin", 0);
+            sweep_ask_of_stray(&sweep, &call);
+            cr_assert_eq(store_call(redis.store, &call, &rejoined), 0);
+            found += rejoined->element[0]->integer;
+        }
+    } while (strcmp(sweep.cursor, "0") != 0);
+    return found;
+}
+
+static int64_t walk(void)
+{
+    struct incarnation self = store_incarnation(redis.store);
+    return walk_as(&self);
+}
+
+Test(sweep, finds_nothing_where_all_is_well)
+{
+    struct sample parked, owned, buried, first, second;
+    enum order_answer answer;
+    struct store *port = store_port(redis.store);
+
+    sample_init(&parked, 1);
+    sample_init(&owned, 2);
+    sample_init(&buried, 3);
+    sample_init_ordered(&first, 4, "k");
+    sample_init_ordered(&second, 5, "k");
+    (void)advance(&parked.run, PARK);
+    (void)advance(&owned.run, CHECKPOINT);
+    (void)advance(&buried.run, BURY);
+    (void)advance(&first.run, PARK);
+    cr_assert_eq(port->ops->queue_behind(port, &second.run, &answer), 0);
+    cr_assert_eq(answer, ORDER_QUEUED);
+    cr_assert_eq(walk(), 0);
+}
+
+Test(sweep, parked_runs_are_due_at_their_time_again)
+{
+    struct sample samples[300];
+    struct transition_reply last = { 0 };
+
+    for (int i = 0; i < 300; i++) {
+        sample_init(&samples[i], i);
+        last = advance(&samples[i].run, PARK);
+    }
+    (void)redis_says(redis.store, "DEL t{0}:delayed");
+    cr_assert_eq(walk(), 300);
+    cr_assert_eq(atoll(redis_says(redis.store, "ZSCORE t{0}:delayed %s", samples[299].run.id.text)), last.due_ms);
+    cr_assert_eq(walk(), 0);
+}
+
+Test(sweep, runs_of_a_worker_that_nobody_knows_are_reaped)
+{
+    struct sample sample;
+    char hex[KEYS_WORKER_SIZE];
+
+    sample_init(&sample, 1);
+    (void)advance(&sample.run, CHECKPOINT);
+    keys_worker(&sample.run.owner, hex);
+    (void)redis_says(redis.store, "DEL t{0}:workers t{0}:owned:%s", hex);
+    cr_assert_eq(walk(), 1);
+    cr_assert_str_eq(redis_says(redis.store, "ZRANGE t{0}:workers 0 -1"), hex);
+    cr_assert_str_eq(redis_says(redis.store, "ZRANGE t{0}:owned:%s 0 -1", hex), sample.run.id.text);
+}
+
+Test(sweep, runs_that_wait_for_their_key_do_so_again)
+{
+    struct sample first, second, third;
+    enum order_answer answer;
+    struct store *port = store_port(redis.store);
+
+    sample_init_ordered(&first, 1, "a key");
+    sample_init_ordered(&second, 2, "a key");
+    sample_init_ordered(&third, 3, "a key");
+    (void)advance(&first.run, PARK);
+    cr_assert_eq(port->ops->queue_behind(port, &second.run, &answer), 0);
+    cr_assert_eq(port->ops->queue_behind(port, &third.run, &answer), 0);
+    (void)redis_says(redis.store, "EVAL return(redis.call('DEL',redis.call('KEYS',KEYS[1]..'behind:*')[1])) 1 t{0}:");
+    cr_assert_eq(walk(), 2);
+
+    (void)redis_says(redis.store, "DEL t{0}:busy:events:3");
+    cr_assert_eq(walk(), 1, "one goes on, the other waits for it");
+    cr_assert_str_eq(redis_says(redis.store, "ZSCORE t{0}:delayed %s", third.run.id.text), "");
+    cr_assert_str_neq(redis_says(redis.store, "ZSCORE t{0}:delayed %s", second.run.id.text), "");
+}
+
+Test(sweep, checkpoints_without_their_run_tell_of_it)
+{
+    struct sample sample;
+
+    sample_init(&sample, 1);
+    (void)advance(&sample.run, CHECKPOINT);
+    (void)redis_says(redis.store, "DEL t{0}:run:%s", sample.run.id.text);
+    cr_assert_eq(walk(), 0);
+    cr_assert_str_eq(redis_says(redis.store, "SMEMBERS t{0}:lost"), sample.run.id.text);
+    cr_assert_str_eq(redis_says(redis.store, "EXISTS t{0}:steps:%s", sample.run.id.text), "0");
+}
+
+Test(sweep, runs_that_have_ended_can_be_forgotten)
+{
+    struct sample sample;
+
+    sample_init(&sample, 1);
+    (void)advance(&sample.run, BURY);
+    (void)redis_says(redis.store, "DEL t{0}:dead");
+    cr_assert_eq(walk(), 0, "nothing goes on by it");
+    cr_assert_str_eq(redis_says(redis.store, "ZRANGE t{0}:dead 0 -1"), sample.run.id.text);
+}
+
+Test(sweep, one_worker_does_it_at_a_time)
+{
+    struct sample sample;
+    const struct incarnation other = { .bytes = { 1 } };
+
+    sample_init(&sample, 1);
+    (void)advance(&sample.run, PARK);
+    cr_assert_eq(walk_as(&other), 0);
+    (void)redis_says(redis.store, "DEL t{0}:delayed");
+    cr_assert_eq(walk(), 0, "the other one does");
+    cr_assert_eq(walk_as(&other), 1);
+}
+
+Test(sweep, a_prefix_may_hold_what_patterns_are_made_of)
+{
+    struct store_settings settings = redis_fixture_settings(&redis);
+    struct sample sample;
+
+    settings.prefix = "a*[b]?\\";
+    store_destroy(redis.store);
+    redis.store = redis_fixture_open_with(&settings);
+    sample_init(&sample, 1);
+    (void)advance(&sample.run, PARK);
+    (void)redis_says(redis.store, "DEL %sdelayed", store_prefix(redis.store, 0));
+    cr_assert_eq(walk(), 1);
+}
+
+Test(sweep, a_lost_record_of_a_dead_worker_is_told)
+{
+    struct sample sample;
+    struct script_call call;
+    struct incarnation self = store_incarnation(redis.store);
+    AUTO_REPLY reaped = NULL;
+    AUTO_REPLY told = NULL;
+
+    sample_init(&sample, 1);
+    (void)advance(&sample.run, CHECKPOINT);
+    (void)redis_says(redis.store, "DEL t{0}:run:%s", sample.run.id.text);
+    (void)redis_says(redis.store, "EVAL return(redis.call('ZADD',KEYS[1],1,redis.call('ZRANGE',KEYS[1],0,0)[1])) 1 t{0}:workers");
+    script_begin(&call, "reap", 0);
+    script_add_number(&call, store_now_ms(redis.store));
+    script_add_number(&call, 2500);
+    cr_assert_eq(store_call(redis.store, &call, &reaped), 0);
+    script_begin(&call, "heartbeat", 0);
+    script_add_owner(&call, &self);
+    script_add_text(&call, "1");
+    script_add_number(&call, 5000);
+    script_add_text(&call, "runs_started");
+    script_add_number(&call, 0);
+    cr_assert_eq(store_call(redis.store, &call, &told), 0);
+    cr_assert_eq(told->element[6]->elements, 1);
+    cr_assert_str_eq(told->element[6]->element[0]->str, sample.run.id.text);
+}
