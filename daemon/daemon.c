@@ -77,15 +77,14 @@ static void count(void *context, struct worker_counts *ret_counts)
     };
 }
 
-static int load_partition(void *context, const char *topic, int32_t partition, struct key_set *keys, struct run_id **ret_taken,
-                          size_t *ret_count)
+static int load_partition(void *context, const char *topic, int32_t partition, struct key_set *keys, struct known_runs *ret_known)
 {
     struct daemon *daemon = context;
 
     if (!recovery_wait(daemon->recovery) || (daemon->inngest != NULL && !inngest_wait(daemon->inngest)))
         return -ESHUTDOWN;
     int status = recovery_load(daemon->store, topic, partition, daemon->crashes);
-    return status != 0 ? status : store_load_partition(daemon->store, topic, partition, keys, ret_taken, ret_count);
+    return status != 0 ? status : store_load_partition(daemon->store, topic, partition, keys, ret_known);
 }
 
 static int64_t seen_ms(void *context)

@@ -103,15 +103,38 @@ static enum message_state state_after(const struct job *job, const struct run *r
     return MESSAGE_TAKEN;
 }
 
-static int compare_ids(const void *a, const void *b)
+/* The run of a function with a dedupe window is also known by the name that daemons whose records are of version 1
+ * give it, which several events may share. */
+static bool is_taken(const struct known_runs *known, const struct run *run)
 {
-    return memcmp(a, b, RUN_ID_LENGTH);
+    if (known_runs_find(known, KNOWN_TAKEN, &run->id) != NULL)
+        return true;
+    if (known->count == 0 || run->function->dedupe_ms == 0)
+        return false;
+    struct run_id older = run_id_of_event_id(run->function, run->event);
+    const struct known_run *named_so = known_runs_find(known, KNOWN_TAKEN, &older);
+    return named_so != NULL && named_so->offset == run->event->view.offset;
 }
 
-static bool is_taken(const struct assignment *assignment, const struct run_id *id)
+/* Whether its event is the first of its key; else *ret_state is what the message is. A run that was let in before
+ * goes on, whatever has become of the window since. */
+static bool may_pass_dedupe(struct worker *worker, const struct known_runs *known, const struct run *run,
+                            enum message_state *ret_state)
 {
-    return assignment->taken_count > 0 &&
-           bsearch(id, assignment->taken, assignment->taken_count, sizeof(*id), compare_ids) != NULL;
+    struct store *store = worker->ctx.store;
+    enum dedupe_answer answer;
+
+    if (run->function->dedupe_ms == 0 || known_runs_find(known, KNOWN_ADMITTED, &run->id) != NULL)
+        return true;
+    *ret_state = MESSAGE_DROPPED;
+    int status = store->ops->remember(store, run, run->function->dedupe_ms, &answer);
+    worker_look_at_clock(worker);
+    if (status != 0)
+        return false;
+    *ret_state = MESSAGE_DONE;
+    if (answer == DEDUPE_DUPLICATE)
+        tally_add(&tally_of(worker, run->function)->duplicates);
+    return answer == DEDUPE_FIRST;
 }
 
 /* Whether an attempt is to be made; else *ret_state is what the message is. */
@@ -122,21 +145,9 @@ static bool may_start(struct worker *worker, const struct job *job, struct run *
     struct bytes key = { run->event->view.key, run->event->view.key_len };
 
     *ret_state = MESSAGE_TAKEN;
-    if (is_taken(job->message->assignment, &run->id))
+    if (is_taken(&job->message->assignment->known, run) ||
+        !may_pass_dedupe(worker, &job->message->assignment->known, run, ret_state))
         return false;
-    if (run->function->dedupe_ms > 0) {
-        enum dedupe_answer answer;
-        *ret_state = MESSAGE_DROPPED;
-        int status = store->ops->remember(store, run, run->function->dedupe_ms, &answer);
-        worker_look_at_clock(worker);
-        if (status != 0)
-            return false;
-        *ret_state = MESSAGE_DONE;
-        if (answer == DEDUPE_DUPLICATE) {
-            tally_add(&tally_of(worker, run->function)->duplicates);
-            return false;
-        }
-    }
     if (run_is_ordered(run) && key_set_has(parked, run->function->id, key)) {
         enum order_answer answer;
         *ret_state = MESSAGE_DROPPED;
@@ -160,7 +171,7 @@ static void begin_run(struct worker *worker, const struct job *job)
     worker->own_run = (struct run){
         .function = function,
         .event = event,
-        .id = function->dedupe_ms > 0 ? run_id_of_event_id(function, event) : run_id_of(function, event),
+        .id = run_id_of(function, event),
         .first_epoch = context_new_epoch(&worker->ctx),
         .created_ms = event->timestamp_ms >= 0 ? event->timestamp_ms : clock_wall_ms(),
     };

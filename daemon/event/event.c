@@ -109,6 +109,8 @@ void event_init(struct event *event, const char *topic, int32_t partition, int64
     event->headers = headers;
     event->header_count = header_count;
     event->timestamp_ms = timestamp_ms;
+    event->part = 0;
+    event->source = (struct bytes){ 0 };
     event->format = EVENT_EMPTY;
     atomic_init(&event->state, EVENT_NEW);
     event->data_part = (struct event_part){ .form = PART_NIL };

@@ -54,6 +54,8 @@ struct event {
     const struct event_header *headers;
     size_t header_count;
     int64_t timestamp_ms;        /* the message's; -1: none */
+    uint32_t part;               /* 0: the message as a whole; else 1 + its index among the events of a CloudEvents batch */
+    struct bytes source;         /* a CloudEvent's, after event_find_name(); size 0: none */
     enum event_format format;    /* known after event_find_name() */
 
     /* event.c's own */
@@ -76,6 +78,12 @@ void event_init(struct event *event, const char *topic, int32_t partition, int64
                 struct bytes key, struct bytes value, const struct event_header *headers, size_t header_count);
 /* Leaves it as if zeroed. */
 void event_done(struct event *event);
+
+/* After event_find_name(). */
+static inline bool event_is_cloud(const struct event *event)
+{
+    return event->format == EVENT_CLOUD_BINARY || event->format == EVENT_CLOUD_STRUCTURED;
+}
 
 /* Validates the value and fills view.name, id, ts_ms. 0, or -EBADMSG with the reason; then name is
  * the topic's, data nil, and id, ts_ms what they are by default. Again: the same answer, no work. */

@@ -25,6 +25,16 @@ static int read_header_text(struct event *event, const char *name, const char **
     return 0;
 }
 
+/* A source names the event together with its id, whatever its bytes are. */
+static struct bytes source_of(struct event *event, struct member *source)
+{
+    const char *text = "";
+
+    if (event_text_of(event, source, &text, NULL) < 0)
+        return source->bytes;
+    return (struct bytes){ text, strlen(text) };
+}
+
 static int read_time(struct event *event, const char *name, const char *time, struct error *ret_error)
 {
     if (time != NULL && rfc3339_parse((struct bytes){ time, strlen(time) }, &event->view.ts_ms) < 0)
@@ -100,6 +110,7 @@ int event_read_cloud_binary(struct event *event, struct error *ret_error)
         result = read_time(event, "ce_time", time, ret_error);
     if (result < 0)
         return result;
+    (void)event_header_find(event, "ce_source", &event->source);
     if (event_header_find(event, "ce_traceparent", &traceparent))
         event_keep_traceparent(event, traceparent);
     return read_body(event, ret_error);
@@ -138,9 +149,9 @@ static int read_data(struct event *event, const struct member *data, struct memb
 
 int event_read_cloud_structured(struct event *event, struct error *ret_error)
 {
-    enum { TYPE, ID, TIME, DATA, DATA_BASE64, TRACEPARENT };
+    enum { TYPE, ID, TIME, DATA, DATA_BASE64, TRACEPARENT, SOURCE };
     struct member members[] = { MEMBER("type"), MEMBER("id"),          MEMBER("time"),        MEMBER("data"),
-                                MEMBER("data_base64"), MEMBER("traceparent"), { .key = NULL } };
+                                MEMBER("data_base64"), MEMBER("traceparent"), MEMBER("source"), { .key = NULL } };
     const char *time = NULL;
     const struct member *traceparent = &members[TRACEPARENT];
     bool is_map;
@@ -162,5 +173,6 @@ int event_read_cloud_structured(struct event *event, struct error *ret_error)
         return result;
     if (traceparent->is_present && traceparent->value.type == MSGPACK_OBJECT_STR && !traceparent->has_escapes)
         event_keep_traceparent(event, (struct bytes){ traceparent->value.via.str.ptr, traceparent->value.via.str.size });
+    event->source = source_of(event, &members[SOURCE]);
     return read_data(event, &members[DATA], &members[DATA_BASE64], ret_error);
 }

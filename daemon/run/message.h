@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "event/event.h"
-#include "run/run.h"
+#include "run/known_runs.h"
 
 /* One partition from its assignment to its revocation; an entry of any in-flight table names its
  * assignment, so a partition that goes A->B->A is never taken for itself. Made and destroyed by the
@@ -21,8 +21,7 @@ struct assignment {
     char *topic;
     int32_t partition;
     atomic_bool is_revoked;      /* consumer sets; what has not started is then dropped */
-    struct run_id *taken;        /* sorted; runs that the store had taken over at assignment */
-    size_t taken_count;
+    struct known_runs known;     /* to the store, at assignment */
     struct key_set *parked_keys; /* flow/key_set.h: ordered keys with a run in the store; locks itself */
 };
 

@@ -39,13 +39,16 @@ static void add(struct identity *identity, const void *bytes, size_t size)
 {
     if (size > identity->room - identity->size)
         identity_grow(identity, size);
-    memcpy(identity->bytes + identity->size, bytes, size);
+    if (size > 0)
+        memcpy(identity->bytes + identity->size, bytes, size);
     identity->size += size;
 }
 
 static void add_number(struct identity *identity, int64_t number)
 {
-    add(identity, &number, sizeof(number));
+    uint64_t little_endian = htole64((uint64_t)number);
+
+    add(identity, &little_endian, sizeof(little_endian));
 }
 
 /* A text with its length before it, so that ("ab", "c") and ("a", "bc") differ. */
@@ -117,8 +120,35 @@ struct run_id run_id_of(const struct function *function, const struct event *eve
     add_number(&identity, event->view.partition);
     add_number(&identity, event->view.offset);
     add_number(&identity, event->timestamp_ms);
+    if (event->part > 0)
+        add_number(&identity, event->part);
     XXH128_hash_t hash = identity_hash(&identity);
     return written(placement_of(function, event, hash), hash);
+}
+
+static void add_event_id(struct identity *identity, const struct function *function, const struct event *event)
+{
+    add_text(identity, function->id, strlen(function->id));
+    add_text(identity, event->view.id, strlen(event->view.id));
+}
+
+/* The key of an event that is no CloudEvent is hashed as versions with records of version 1 hash it: they share
+ * what is remembered. */
+struct dedupe_id dedupe_id_of(const struct function *function, const struct event *event)
+{
+    struct identity identity;
+    struct dedupe_id id;
+
+    identity_init(&identity);
+    add_event_id(&identity, function, event);
+    if (event_is_cloud(event)) {
+        add_text(&identity, event->source.data, event->source.size);
+        add_text(&identity, event->view.topic, strlen(event->view.topic));
+        add_text(&identity, event->view.key, event->view.key_len);
+    }
+    struct run_id digits = written(0, identity_hash(&identity));
+    memcpy(id.text, digits.text + RUN_PLACEMENT_DIGITS, sizeof(id.text));
+    return id;
 }
 
 struct run_id run_id_of_event_id(const struct function *function, const struct event *event)
@@ -126,8 +156,7 @@ struct run_id run_id_of_event_id(const struct function *function, const struct e
     struct identity identity;
 
     identity_init(&identity);
-    add_text(&identity, function->id, strlen(function->id));
-    add_text(&identity, event->view.id, strlen(event->view.id));
+    add_event_id(&identity, function, event);
     XXH128_hash_t hash = identity_hash(&identity);
     return written(placement_of(function, event, hash), hash);
 }

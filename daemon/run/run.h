@@ -24,6 +24,12 @@ struct run_id {
     char text[RUN_ID_LENGTH + 1];
 };
 
+#define DEDUPE_ID_LENGTH 28
+
+struct dedupe_id {
+    char text[DEDUPE_ID_LENGTH + 1];
+};
+
 /* One incarnation of a worker daemon: what owns runs in the store. Random; new at each start, and
  * whenever Redis came back as another process. */
 struct incarnation {
@@ -105,9 +111,13 @@ static inline bool run_is_ordered(const struct run *run)
     return function_orders(run->function, &run->event->view);
 }
 
-/* `salted` by the message's timestamp, so that a topic made anew does not repeat ids. */
+/* Of the function and the event's place: topic, partition, offset, and its part of the message. The message's
+ * timestamp salts it, so that a topic made anew does not repeat ids. */
 struct run_id run_id_of(const struct function *function, const struct event *event);
-/* With a dedupe window: of the function and the event's id. */
+/* What a dedupe window remembers an event by, as hex digits: its function and its key. The key of a CloudEvent is
+ * its source, id, topic and message key together, of any other event its id. */
+struct dedupe_id dedupe_id_of(const struct function *function, const struct event *event);
+/* As versions with records of version 1 name the run of a function that has a dedupe window: by the event's id. */
 struct run_id run_id_of_event_id(const struct function *function, const struct event *event);
 /* 0 to 65,535. */
 unsigned run_id_placement(const char *id);

@@ -136,7 +136,7 @@ static void event_begin(struct event *event, const struct message_view *message,
 
 /* ---- runs ---------------------------------------------------------------------------------------- */
 
-/* With a window, an id that the function has seen within it starts nothing. */
+/* Within its window a key that the function has seen starts nothing. */
 static bool is_repeated(struct stepd_test_run *run)
 {
     struct stepd_test *test = run->test;
@@ -163,8 +163,7 @@ static struct stepd_test_run *run_create(struct stepd_test *test, const struct o
     event_begin(&run->event, message, test->store.now_ms);
     if (event_find_name(&run->event, &error) != 0 && observed->function.topic == NULL)
         test_die("function %s can't be given this message: %s", observed->function.id, error.text);
-    run->id = observed->function.dedupe_ms > 0 ? run_id_of_event_id(&observed->function, &run->event)
-                                               : run_id_of(&observed->function, &run->event);
+    run->id = run_id_of(&observed->function, &run->event);
     run->is_duplicate = is_repeated(run);
     test->runs = xrealloc(test->runs, (test->run_count + 1) * sizeof(*test->runs));
     test->runs[test->run_count++] = run;

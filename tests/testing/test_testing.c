@@ -155,6 +155,8 @@ STEPD_MODULE(
         STEPD_FUNCTION(.id = "stepwise", .event = "user/*", .run = stepwise),
         STEPD_FUNCTION(.id = "once", .event = "once", .run = once),
         STEPD_FUNCTION(.id = "doomed", .event = "doomed", .run = doomed, .retries = 2),
+        STEPD_FUNCTION(.id = "doomed-once", .event = "doomed/once", .run = doomed, .retries = 1, .dedupe_ms = 60000),
+        STEPD_FUNCTION(.id = "seen-once", .event = "seen/once", .run = measure, .dedupe_ms = 60000),
         STEPD_FUNCTION(.id = "doomed-too", .event = "stepd/*", .run = doomed, .retries = 0),
         STEPD_FUNCTION(.id = "fragile", .event = "fragile", .run = fragile),
         STEPD_FUNCTION(.id = "hangs", .event = "hangs", .run = hangs, .timeout_ms = 20),
@@ -419,7 +421,39 @@ Test(testing, an_id_seen_within_the_window_starts_nothing)
     cr_assert_eq(stepd_test_finish(second), STEPD_TEST_DUPLICATE);
     cr_assert_eq(stepd_test_finish(first), STEPD_TEST_COMPLETED);
     stepd_test_advance(test, 60001);
-    cr_assert_eq(stepd_test_status(stepd_test_start(test, "greet", &event)), STEPD_TEST_COMPLETED, "the store has that run already");
+    struct stepd_test_run *third = stepd_test_start(test, "greet", &event);
+    cr_assert_eq(stepd_test_status(third), STEPD_TEST_READY, "a run of its own");
+    cr_assert_str_neq(stepd_test_run_id(third), stepd_test_run_id(first));
+    cr_assert_eq(stepd_test_finish(third), STEPD_TEST_COMPLETED);
+}
+
+Test(testing, an_id_that_comes_again_after_its_window_is_retried_like_any_other)
+{
+    const struct stepd_test_event event = { .name = "doomed/once", .id = "e1" };
+    struct stepd_test_run *first = stepd_test_start(test, "doomed-once", &event);
+
+    cr_assert_eq(stepd_test_finish(first), STEPD_TEST_FAILED);
+    stepd_test_advance(test, 60001);
+    struct stepd_test_run *second = stepd_test_start(test, "doomed-once", &event);
+    cr_assert_eq(stepd_test_finish(second), STEPD_TEST_FAILED);
+    cr_assert_eq(stepd_test_attempt_count(first), 2);
+    cr_assert_eq(stepd_test_attempt_count(second), 2);
+    cr_assert_eq(stepd_test_letter_count(test), 2);
+}
+
+Test(testing, a_cloud_event_of_another_source_is_another_event)
+{
+    const char *const lms[] = { "ce_specversion", "1.0", "ce_type", "seen/once", "ce_id", "1", "ce_source", "/lms", NULL };
+    const char *const studio[] = { "ce_specversion", "1.0", "ce_type", "seen/once", "ce_id", "1", "ce_source", "/studio", NULL };
+    const struct stepd_test_event first = { .headers = lms }, second = { .headers = studio };
+
+    cr_assert_eq(stepd_test_send(test, &first), 1);
+    cr_assert_eq(stepd_test_send(test, &second), 1);
+    cr_assert_eq(stepd_test_send(test, &first), 1);
+    stepd_test_finish_all(test);
+    cr_assert_eq(stepd_test_status(stepd_test_run_at(test, 0)), STEPD_TEST_COMPLETED);
+    cr_assert_eq(stepd_test_status(stepd_test_run_at(test, 1)), STEPD_TEST_COMPLETED);
+    cr_assert_eq(stepd_test_status(stepd_test_run_at(test, 2)), STEPD_TEST_DUPLICATE);
 }
 
 Test(testing, a_keys_runs_wait_for_each_other)

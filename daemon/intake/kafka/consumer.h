@@ -15,6 +15,7 @@
 #include "config/setting.h"
 #include "engine/dispatch.h"
 #include "flow/key_set.h"
+#include "run/known_runs.h"
 
 struct consumer;
 
@@ -27,10 +28,9 @@ struct consumer_settings {
     int64_t commit_interval_ms;
     int64_t durability_lag_ms;     /* a TAKEN message is committed that much later */
     int64_t drain_timeout_ms;      /* on revoke: how long running attempts may take to end */
-    /* A thread of the consumer's own, on assignment; may take any time. Runs of the partition that the store has taken over,
-     * sorted, and into `keys` the ordered keys that have a run there. 0, or negative errno. */
-    int (*load_partition)(void *context, const char *topic, int32_t partition, struct key_set *keys,
-                          struct run_id **ret_taken, size_t *ret_count);
+    /* A thread of the consumer's own, on assignment; may take any time. Runs of the partition that the store knows, and
+     * into `keys` the ordered keys that have a run there. 0, or negative errno. */
+    int (*load_partition)(void *context, const char *topic, int32_t partition, struct key_set *keys, struct known_runs *ret_known);
     /* Any thread: a moment (monotonic ms) at which the store was still the one that had acknowledged all it
      * did before; stands still while it does not answer. NULL: always now. A rewind must be asked for
      * before it moves on under another incarnation. */

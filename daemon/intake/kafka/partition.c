@@ -74,7 +74,7 @@ void partition_destroy(struct partition *partition)
     assert(partition->holders == 0);
     offsets_destroy(partition->offsets);
     key_set_destroy(partition->assignment.parked_keys);
-    free(partition->assignment.taken);
+    known_runs_done(&partition->assignment.known);
     free(partition->assignment.topic);
     free(partition);
 }

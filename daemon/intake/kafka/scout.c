@@ -76,7 +76,7 @@ static int load(struct scout *scout, struct partition *partition)
     if (scout->settings->load_partition == NULL || atomic_load(&assignment->is_revoked))
         return 0;
     return scout->settings->load_partition(scout->settings->context, assignment->topic, assignment->partition,
-                                           assignment->parked_keys, &assignment->taken, &assignment->taken_count);
+                                           assignment->parked_keys, &assignment->known);
 }
 
 static void run_load(struct scout *scout, struct partition *partition)

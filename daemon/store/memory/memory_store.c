@@ -294,10 +294,10 @@ static int queue_behind(struct store *port, const struct run *run, enum order_an
     return 0;
 }
 
-static struct memory_seen *seen_find(const struct memory_store *store, const struct run *run)
+static struct memory_seen *seen_find(const struct memory_store *store, const struct dedupe_id *id)
 {
     for (struct memory_seen *seen = store->seen; seen != NULL; seen = seen->next) {
-        if (strcmp(seen->id.text, run->id.text) == 0 && seen->until_ms > store->now_ms)
+        if (strcmp(seen->id.text, id->text) == 0 && seen->until_ms > store->now_ms)
             return seen;
     }
     return NULL;
@@ -306,17 +306,16 @@ static struct memory_seen *seen_find(const struct memory_store *store, const str
 static int remember(struct store *port, const struct run *run, int64_t window_ms, enum dedupe_answer *ret_answer)
 {
     struct memory_store *store = store_of(port);
-    const struct stepd_event *event = &run->event->view;
-    AUTO_FREE char *origin = xasprintf("%s:%d:%lld", event->topic, (int)event->partition, (long long)event->offset);
-    struct memory_seen *seen = seen_find(store, run);
+    struct dedupe_id id = dedupe_id_of(run->function, run->event);
+    struct memory_seen *seen = seen_find(store, &id);
 
     if (store->is_out_of_reach)
         return -ESHUTDOWN;
-    *ret_answer = seen != NULL && strcmp(seen->origin, origin) != 0 ? DEDUPE_DUPLICATE : DEDUPE_FIRST;
+    *ret_answer = seen != NULL && strcmp(seen->run.text, run->id.text) != 0 ? DEDUPE_DUPLICATE : DEDUPE_FIRST;
     if (seen != NULL)
         return 0;
     seen = xmalloc(sizeof(*seen));
-    *seen = (struct memory_seen){ store->seen, run->id, xstrdup(origin), store->now_ms + window_ms };
+    *seen = (struct memory_seen){ store->seen, id, run->id, store->now_ms + window_ms };
     store->seen = seen;
     return 0;
 }
@@ -363,7 +362,6 @@ void memory_store_done(struct memory_store *store)
     while (store->seen != NULL) {
         struct memory_seen *seen = store->seen;
         store->seen = seen->next;
-        free(seen->origin);
         free(seen);
     }
 }

@@ -34,11 +34,11 @@ struct memory_record {
     int64_t offset;
 };
 
-/* An event's id within a function's window. */
+/* An event's key within a function's window. */
 struct memory_seen {
     struct memory_seen *next;
-    struct run_id id;
-    char *origin;                /* the message that came with it first */
+    struct dedupe_id id;
+    struct run_id run;           /* that it started */
     int64_t until_ms;
 };
 

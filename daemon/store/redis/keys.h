@@ -8,11 +8,12 @@
  *   run:<id>                  string  record.h
  *   steps:<id>                zset    checkpoint (run/steps.h) by its position
  *   taken:<topic>:<partition> zset    run by offset: the store has taken it over
+ *   admitted:<topic>:<partition> zset run by offset: a dedupe window has let it in
  *   busy:<topic>:<partition>  hash    function NUL key -> the ordered run that is first of its key
  *   behind:<topic>:<partition>:<function>:<key>  zset  ordered runs that wait for it, by offset
  *   dead, history             zset    ended runs by time: failed; completed and cancelled
  *   newest                    zset    the 10,000 newest runs there are, or some more, by when they began: for lists
- *   seen:<28 hex digits>      string  an event's id within its dedupe window; the message it came in
+ *   seen:<28 hex digits>      string  an event's key (dedupe_id_of()) within its dedupe window; the message whose run it started
  *   stats, stats:<worker>     hash    counters of dead workers, of a living one
  *   asked:<worker>            set     runs of it that a person has cancelled
  *   claim:<worker>            string  its latest claim, so that a lost reply can be given again

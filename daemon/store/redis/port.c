@@ -113,8 +113,18 @@ static struct transition_reply read_answer(struct redis_store *store, const stru
     };
 }
 
+/* A daemon whose records are of version 1 finds the run of a function with a dedupe window among those that were taken
+ * over by its event's id: both stand there. `id` holds it, and must outlive the call. */
+static void add_older_id(struct script_call *call, const struct run *run, struct run_id *id)
+{
+    if (run->function->dedupe_ms == 0)
+        return;
+    *id = run_id_of_event_id(run->function, run->event);
+    script_add_text(call, id->text);
+}
+
 /* What the scripts want to know of the run's message: nothing, once it is in the store and not ordered. */
-static void add_message(struct script_call *call, const struct run *run, char **ret_place, msgpack_sbuffer *body)
+static void add_message(struct script_call *call, const struct run *run, char **ret_place)
 {
     const struct stepd_event *event = &run->event->view;
 
@@ -123,8 +133,6 @@ static void add_message(struct script_call *call, const struct run *run, char **
     script_add_text(call, run->function->id);
     add_place(call, event->topic, event->partition, ret_place);
     script_add(call, (struct bytes){ event->key, event->key != NULL ? event->key_len : 0 });
-    if (run->epoch == 0)
-        add_body(call, run, body);
 }
 
 static int advance(struct store *port, const struct run *run, const struct transition *change, struct transition_reply *ret_reply)
@@ -135,6 +143,7 @@ static int advance(struct store *port, const struct run *run, const struct trans
     AUTO_REPLY reply = NULL;
     struct script_call call;
     msgpack_sbuffer body;
+    struct run_id older_id;
 
     assert(run->epoch > 0 || run->first_epoch > 0);
     if (run->epoch == 0 && change->kind == TRANSITION_FINISH && store_settings(store)->history != HISTORY_ALL) {
@@ -152,7 +161,11 @@ static int advance(struct store *port, const struct run *run, const struct trans
     script_add(&call, change->checkpoint);
     if (run->epoch == 0 || run_is_ordered(run) || change->tail.data != NULL)
         script_add(&call, change->tail);
-    add_message(&call, run, &place, &body);
+    add_message(&call, run, &place);
+    if (run->epoch == 0) {
+        add_body(&call, run, &body);
+        add_older_id(&call, run, &older_id);
+    }
 
     int status = store_call(store, &call, &reply);
     msgpack_sbuffer_destroy(&body);
@@ -172,6 +185,7 @@ static int queue_behind(struct store *port, const struct run *run, enum order_an
     AUTO_REPLY reply = NULL;
     struct script_call call;
     msgpack_sbuffer body;
+    struct run_id older_id;
 
     if (!run_is_ordered(run)) {
         *ret_answer = ORDER_FREE;
@@ -185,6 +199,7 @@ static int queue_behind(struct store *port, const struct run *run, enum order_an
     script_add_number(&call, run->first_epoch);
     script_add_number(&call, run->created_ms);
     add_body(&call, run, &body);
+    add_older_id(&call, run, &older_id);
     int status = store_call(store, &call, &reply);
     msgpack_sbuffer_destroy(&body);
     if (status == 0)
@@ -192,21 +207,36 @@ static int queue_behind(struct store *port, const struct run *run, enum order_an
     return status;
 }
 
+/* What the run is of, in one text: the ids of functions and runs are hashes. */
+static char *origin_of(const struct event *event)
+{
+    char *origin = xasprintf("%s:%d:%lld:%lld", event->view.topic, (int)event->view.partition, (long long)event->view.offset,
+                             (long long)event->timestamp_ms);
+
+    if (event->part == 0)
+        return origin;
+    char *longer = xasprintf("%s:%u", origin, (unsigned)event->part);
+    free(origin);
+    return longer;
+}
+
 static int remember(struct store *port, const struct run *run, int64_t window_ms, enum dedupe_answer *ret_answer)
 {
     struct redis_store *store = store_of(port);
     const struct stepd_event *event = &run->event->view;
-    /* Not the run's placement, which its key decides where the function is ordered. */
-    const char *identity = run->id.text + RUN_PLACEMENT_DIGITS;
-    AUTO_FREE char *origin = xasprintf("%s:%d:%lld:%lld", event->topic, (int)event->partition,
-                                       (long long)event->offset, (long long)run->event->timestamp_ms);
+    struct dedupe_id id = dedupe_id_of(run->function, run->event);
+    AUTO_FREE char *origin = origin_of(run->event);
+    AUTO_FREE char *place = NULL;
     AUTO_REPLY reply = NULL;
     struct script_call call;
 
-    script_begin(&call, "remember", store_shard_of(store, identity));
-    script_add_text(&call, identity);
+    script_begin(&call, "remember", store_shard_of(store, id.text));
+    script_add_text(&call, id.text);
     script_add_text(&call, origin);
     script_add_number(&call, window_ms > 0 ? window_ms : 1);
+    script_add_text(&call, run->id.text);
+    add_place(&call, event->topic, event->partition, &place);
+    script_add_number(&call, event->offset);
     int status = store_call(store, &call, &reply);
     if (status == 0)
         *ret_answer = reply->element[0]->integer == 1 ? DEDUPE_DUPLICATE : DEDUPE_FIRST;
@@ -240,25 +270,25 @@ const struct store_ops STORE_PORT_OPS = {
 
 /* ---- partitions -------------------------------------------------------------------------------- */
 
-struct id_list {
-    struct run_id *ids;
-    size_t count;
-    size_t capacity;
-};
-
-static void add_id(struct id_list *list, const redisReply *text)
+static void add_known(struct known_runs *known, enum known_as as, const redisReply *id, const redisReply *offset)
 {
-    if (text->type != REDIS_REPLY_STRING || text->len != RUN_ID_LENGTH)
-        return;
-    if (list->count == list->capacity) {
-        list->capacity = list->capacity != 0 ? list->capacity * 2 : 64;
-        list->ids = xrealloc(list->ids, list->capacity * sizeof(*list->ids));
-    }
-    memcpy(list->ids[list->count++].text, text->str, RUN_ID_LENGTH + 1);
+    if (id->type == REDIS_REPLY_STRING && id->len == RUN_ID_LENGTH && offset->type == REDIS_REPLY_STRING)
+        known_runs_add(known, as, id->str, strtoll(offset->str, NULL, 10));
 }
 
-static void add_busy_key(struct key_set *keys, const redisReply *field)
+static void add_taken(void *known, const redisReply *id, const redisReply *offset)
 {
+    add_known(known, KNOWN_TAKEN, id, offset);
+}
+
+static void add_admitted(void *known, const redisReply *id, const redisReply *offset)
+{
+    add_known(known, KNOWN_ADMITTED, id, offset);
+}
+
+static void add_busy_key(void *keys, const redisReply *field, const redisReply *run)
+{
+    (void)run;
     const char *end = memchr(field->str, '\0', (size_t)field->len);
 
     if (end != NULL) {
@@ -267,8 +297,10 @@ static void add_busy_key(struct key_set *keys, const redisReply *field)
     }
 }
 
-/* Walks a sorted set's members or a hash's fields in pages; each is seen at least once. */
-static int scan(struct redis_store *store, int shard, const char *command, const char *key, struct id_list *ids, struct key_set *keys)
+/* Walks a sorted set's members with their scores, or a hash's fields with their values, in pages; `add` hears of each
+ * at least once. */
+static int scan(struct redis_store *store, int shard, const char *command, const char *key,
+                void (*add)(void *to, const redisReply *name, const redisReply *value), void *to)
 {
     char cursor[24] = "0";
 
@@ -281,41 +313,38 @@ static int scan(struct redis_store *store, int shard, const char *command, const
             return -EIO;
         (void)snprintf(cursor, sizeof(cursor), "%s", reply->element[0]->str);
         const redisReply *page = reply->element[1];
-        for (size_t i = 0; i + 1 < page->elements; i += 2) {
-            if (ids != NULL)
-                add_id(ids, page->element[i]);
-            else
-                add_busy_key(keys, page->element[i]);
-        }
+        for (size_t i = 0; i + 1 < page->elements; i += 2)
+            add(to, page->element[i], page->element[i + 1]);
     } while (strcmp(cursor, "0") != 0);
     return 0;
 }
 
-static int compare_ids(const void *a, const void *b)
+static int load_shard(struct redis_store *store, int shard, const char *place, struct key_set *keys, struct known_runs *known)
 {
-    return memcmp(a, b, RUN_ID_LENGTH);
+    AUTO_FREE char *taken = keys_format(store_prefix(store, shard), "taken:%s", place);
+    AUTO_FREE char *admitted = keys_format(store_prefix(store, shard), "admitted:%s", place);
+    AUTO_FREE char *busy = keys_format(store_prefix(store, shard), "busy:%s", place);
+    int status = scan(store, shard, "ZSCAN", taken, add_taken, known);
+
+    if (status == 0)
+        status = scan(store, shard, "ZSCAN", admitted, add_admitted, known);
+    return status != 0 ? status : scan(store, shard, "HSCAN", busy, add_busy_key, keys);
 }
 
 int store_load_partition(struct redis_store *store, const char *topic, int32_t partition, struct key_set *keys,
-                         struct run_id **ret_taken, size_t *ret_count)
+                         struct known_runs *ret_known)
 {
-    struct id_list list = { 0 };
+    AUTO_FREE char *place = xasprintf("%s:%d", topic, (int)partition);
+    struct known_runs known = { 0 };
     int status = 0;
 
-    for (int shard = 0; status == 0 && shard < store_settings(store)->shards; shard++) {
-        AUTO_FREE char *taken = keys_format(store_prefix(store, shard), "taken:%s:%d", topic, (int)partition);
-        AUTO_FREE char *busy = keys_format(store_prefix(store, shard), "busy:%s:%d", topic, (int)partition);
-        status = scan(store, shard, "ZSCAN", taken, &list, NULL);
-        if (status == 0)
-            status = scan(store, shard, "HSCAN", busy, NULL, keys);
-    }
+    for (int shard = 0; status == 0 && shard < store_settings(store)->shards; shard++)
+        status = load_shard(store, shard, place, keys, &known);
     if (status != 0) {
-        free(list.ids);
+        known_runs_done(&known);
         return status;
     }
-    if (list.count > 0)
-        qsort(list.ids, list.count, sizeof(*list.ids), compare_ids);
-    *ret_taken = list.ids;
-    *ret_count = list.count;
+    known_runs_sort(&known);
+    *ret_known = known;
     return 0;
 }

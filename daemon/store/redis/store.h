@@ -21,6 +21,7 @@
 #include "base/memory.h"
 #include "config/history_kept.h"
 #include "flow/key_set.h"
+#include "run/known_runs.h"
 #include "run/ports.h"
 #include "store/redis/lane.h"
 #include "store/redis/link.h"
@@ -104,9 +105,9 @@ void store_call_later(struct redis_store *store, struct script_call *call, struc
  * link_open(). */
 int store_open_link(struct redis_store *store, int shard, struct link *ret_link, struct error *ret_error) MUST_CHECK;
 
-/* Consumer, on assignment: the runs of a partition that the store has taken over, sorted by id, and
- * (into `keys`) the ordered keys that have a run in the store. *ret_taken is the caller's to free. */
+/* Consumer, on assignment: the runs of a partition that the store knows, which are the caller's to release, and
+ * (into `keys`) the ordered keys that have a run in the store. */
 int store_load_partition(struct redis_store *store, const char *topic, int32_t partition, struct key_set *keys,
-                         struct run_id **ret_taken, size_t *ret_count) MUST_CHECK;
+                         struct known_runs *ret_known) MUST_CHECK;
 
 #endif

@@ -335,14 +335,12 @@ static int64_t store_seen_ms(void *context)
     return atomic_load(&last_seen_ms);
 }
 
-static int load_partition(void *context, const char *topic, int32_t partition, struct key_set *keys, struct run_id **ret_taken,
-                          size_t *ret_count)
+static int load_partition(void *context, const char *topic, int32_t partition, struct key_set *keys, struct known_runs *ret_known)
 {
     (void)context, (void)topic, (void)partition, (void)keys;
     while (!atomic_load(&is_load_on))
         (void)usleep(10000);
-    *ret_taken = NULL;
-    *ret_count = 0;
+    *ret_known = (struct known_runs){ 0 };
     return 0;
 }
 

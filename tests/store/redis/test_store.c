@@ -610,7 +610,7 @@ Test(store, a_key_whose_run_was_lost_is_free_again)
     cr_assert_str_eq(redis_says(redis.store, "HVALS t{0}:busy:events:3"), second.run.id.text);
 }
 
-/* ---- partitions, dedupe, people ------------------------------------------------------------------ */
+/* ---- partitions, people ------------------------------------------------------------------ */
 
 struct key_set *key_set_create(void);
 
@@ -685,8 +685,7 @@ Test(store, of_the_newest_runs_no_more_than_ten_thousand_are_listed)
 
 Test(store, an_assignment_reads_what_was_taken_over)
 {
-    struct run_id *taken = NULL;
-    size_t count = 0;
+    struct known_runs known;
     struct key_set *keys = key_set_create();
 
     for (int i = 0; i < 1500; i++) {
@@ -697,36 +696,89 @@ Test(store, an_assignment_reads_what_was_taken_over)
     struct sample ordered;
     sample_init_ordered(&ordered, 1500, "k");
     cr_assert_eq(advance(&ordered.run, PARK), STORE_OK);
-    cr_assert_eq(store_load_partition(redis.store, "events", 3, keys, &taken, &count), 0);
-    cr_assert_eq(count, 1501);
-    for (size_t i = 1; i < count; i++)
-        cr_assert(strcmp(taken[i - 1].text, taken[i].text) < 0);
+    cr_assert_eq(store_load_partition(redis.store, "events", 3, keys, &known), 0);
+    cr_assert_eq(known.count, 1501);
+    const struct known_run *found = known_runs_find(&known, KNOWN_TAKEN, &ordered.run.id);
+    cr_assert_not_null(found);
+    cr_assert_eq(found->offset, 1500);
+    cr_assert_null(known_runs_find(&known, KNOWN_ADMITTED, &ordered.run.id));
     cr_assert(key_set_has(keys, "f", BYTES("k")));
-    free(taken);
+    known_runs_done(&known);
 
     while (trim("events:3", 1490) != 0)
         ;
     cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:taken:events:3"), "11");
-    cr_assert_eq(store_load_partition(redis.store, "events", 4, keys, &taken, &count), 0);
-    cr_assert_eq(count, 0);
+    cr_assert_eq(store_load_partition(redis.store, "events", 4, keys, &known), 0);
+    cr_assert_eq(known.count, 0);
     key_set_destroy(keys);
+}
+
+/* ---- dedupe -------------------------------------------------------------------------------------- */
+
+static enum dedupe_answer remember(const struct sample *sample, int64_t window_ms)
+{
+    struct store *port = store_port(redis.store);
+    enum dedupe_answer answer;
+
+    cr_assert_eq(port->ops->remember(port, &sample->run, window_ms, &answer), 0);
+    return answer;
+}
+
+/* Another event with the same id. */
+static void sample_init_again(struct sample *sample, int64_t offset, const struct sample *first)
+{
+    sample_init(sample, offset);
+    sample->function.dedupe_ms = 60000;
+    sample->event.view.id = first->event.view.id;
 }
 
 Test(store, an_event_id_is_first_for_its_own_message_only)
 {
-    struct store *port = store_port(redis.store);
     struct sample first, second;
-    enum dedupe_answer answer;
 
     sample_init(&first, 1);
-    sample_init(&second, 2);
-    first.run.id = second.run.id = run_id_of_event_id(&first.function, &first.event);
-    cr_assert_eq(port->ops->remember(port, &first.run, 60000, &answer), 0);
-    cr_assert_eq(answer, DEDUPE_FIRST);
-    cr_assert_eq(port->ops->remember(port, &second.run, 60000, &answer), 0);
-    cr_assert_eq(answer, DEDUPE_DUPLICATE);
-    cr_assert_eq(port->ops->remember(port, &first.run, 60000, &answer), 0);
-    cr_assert_eq(answer, DEDUPE_FIRST, "a redelivery");
+    sample_init_again(&second, 2, &first);
+    cr_assert_eq(remember(&first, 60000), DEDUPE_FIRST);
+    cr_assert_eq(remember(&second, 60000), DEDUPE_DUPLICATE);
+    cr_assert_eq(remember(&first, 60000), DEDUPE_FIRST, "a redelivery");
+}
+
+Test(store, what_a_window_let_in_is_known_until_its_offset_is_committed)
+{
+    struct known_runs known;
+    struct key_set *keys = key_set_create();
+    struct sample first, second, later;
+
+    sample_init(&first, 1);
+    sample_init_again(&second, 2, &first);
+    sample_init_again(&later, 3, &first);
+    cr_assert_eq(remember(&first, 1), DEDUPE_FIRST);
+    (void)usleep(5000);
+    cr_assert_eq(remember(&later, 60000), DEDUPE_FIRST, "its window is over");
+    cr_assert_eq(remember(&second, 60000), DEDUPE_DUPLICATE);
+    cr_assert_eq(store_load_partition(redis.store, "events", 3, keys, &known), 0);
+    cr_assert_not_null(known_runs_find(&known, KNOWN_ADMITTED, &first.run.id));
+    cr_assert_not_null(known_runs_find(&known, KNOWN_ADMITTED, &later.run.id));
+    cr_assert_eq(known.count, 2);
+    known_runs_done(&known);
+
+    cr_assert_eq(trim("events:3", 3), 0);
+    cr_assert_str_eq(redis_says(redis.store, "ZRANGE t{0}:admitted:events:3 0 -1"), later.run.id.text);
+    key_set_destroy(keys);
+}
+
+Test(store, an_id_that_comes_again_after_its_window_has_a_record_of_its_own)
+{
+    struct sample first, second;
+
+    sample_init(&first, 1);
+    sample_init_again(&second, 2, &first);
+    first.function.dedupe_ms = 60000;
+    cr_assert_eq(advance(&first.run, checkpoint_at(0, BYTES("a"))), STORE_OK);
+    cr_assert_eq(advance(&first.run, BURY), STORE_OK);
+    cr_assert_eq(advance(&second.run, PARK), STORE_OK);
+    cr_assert_str_eq(list_of("dead"), first.run.id.text);
+    cr_assert_str_eq(list_of("delayed"), second.run.id.text);
 }
 
 Test(store, cancel_ends_what_waits_and_asks_for_what_runs)

@@ -5,6 +5,7 @@ local id, owner = ARGV[1], ARGV[2]
 local place, offset = ARGV[5], ARGV[6]
 local order = order_of({ fn = ARGV[4], place = place, offset = offset, key = ARGV[7] })
 local epoch, created, body = tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[10]
+local older_id = ARGV[11]
 
 local taken = P .. 'taken:' .. place
 if load(id) or call('ZSCORE', taken, id) then return { 1, now } end
@@ -15,6 +16,7 @@ local h = { status = 'b', phase = 0, flags = ORDERED, attempt = 0, takeovers = 0
             created = created, changed = now, body = #body, tail = 0, state = 0, unclean = 0, owner = owner }
 call('SET', P .. 'run:' .. id, packed(h) .. body)
 call('ZADD', taken, offset, id)
+if older_id then call('ZADD', taken, 'NX', offset, older_id) end
 call('ZADD', P .. 'newest', created, id)
 order.wait_behind(id)
 return { 1, now }

@@ -1,7 +1,9 @@
 -- SPDX-License-Identifier: Apache-2.0
--- An event's id, seen within its window? The message that came with it first may ask again.
--- Answers: 0 it is the first, 1 another message brought it.
-local key, origin, window = P .. 'seen:' .. ARGV[1], ARGV[2], ARGV[3]
+-- An event of a key, within the window that began with the key's first? `origin` says of which run it is; the run that
+-- the key started is admitted, as long as its offset is not committed. Answers: 0 it is that run, 1 another is.
+local key, origin, window, id, place, offset = P .. 'seen:' .. ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local first = call('GET', key)
+if first and first ~= origin then return { 1, now } end
+call('ZADD', P .. 'admitted:' .. place, offset, id)
 if not first then call('SET', key, origin, 'PX', window) end
-return { (not first or first == origin) and 0 or 1, now }
+return { 0, now }

@@ -3,7 +3,7 @@
 -- this attempt's own: a call sent again is known by it, and what was said under a record that is no more
 -- never counts for one that was made anew.
 -- Answers: how, now, epoch, due, when something became due by it (0: nothing did).
-local place, body = ARGV[8], ARGV[10]
+local place, body, older_id = ARGV[8], ARGV[10], ARGV[11]
 local ended = ENDS[kind]
 
 -- The same call sent before, or another attempt on its message.
@@ -31,6 +31,7 @@ if kind ~= 'F' and call('ZADD', P .. 'taken:' .. place, 'NX', offset, id) == 0 t
     call('UNLINK', run) -- taken over and ended while this copy of the message was worked on
     return { MOVED, now, 0, 0, 0 }
 end
+if kind ~= 'F' and older_id then call('ZADD', P .. 'taken:' .. place, 'NX', offset, older_id) end
 if checkpoint ~= '' then
     call('UNLINK', steps)
     call('ZADD', steps, position_text, checkpoint)
