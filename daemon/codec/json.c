@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "codec/base64.h"
+#include "codec/json_mend.h"
+#include "codec/number.h"
 #include "codec/utf8.h"
 #include "codec/yajl_run.h"
 
@@ -19,6 +21,7 @@
 struct builder {
     struct json_depth depth;
     struct bytes text;
+    const char *original; /* `text` before it was mended */
     msgpack_zone *zone;
     msgpack_object *objects;
     size_t count;
@@ -59,27 +62,34 @@ static int on_boolean(void *context, int value)
     return 1;
 }
 
+/* yajl hands out a piece of the text itself, but for strings with escapes. */
+static const char *keep(struct builder *builder, const char *text, size_t size)
+{
+    if ((uintptr_t)text - (uintptr_t)builder->text.data <= builder->text.size)
+        return text;
+    char *copy = zone_take(builder->zone, size + 1);
+    memcpy(copy, text, size);
+    return copy;
+}
+
 static int on_number(void *context, const char *text, size_t size)
 {
     struct builder *builder = context;
 
-    builder->depth.is_out_of_range = !json_number(text, size, push(builder));
+    if (json_is_no_number(builder->text, builder->original, text))
+        return on_null(builder);
+    builder->depth.is_out_of_range = !number_read(keep(builder, text, size), size, push(builder));
     return !builder->depth.is_out_of_range;
 }
 
-/* Without escapes yajl hands out a piece of the text itself. */
 static int on_string(void *context, const unsigned char *text, size_t size)
 {
     struct builder *builder = context;
     msgpack_object *object = push(builder);
-    const char *kept = (const char *)text;
+    const char *kept = keep(builder, (const char *)text, size);
 
-    if ((uintptr_t)text - (uintptr_t)builder->text.data > builder->text.size) {
-        char *copy = zone_take(builder->zone, size + 1);
-        memcpy(copy, text, size);
-        kept = copy;
-    }
     object->type = MSGPACK_OBJECT_STR;
+    object->via.ext.size = 0; /* unmarked: see number.h */
     object->via.str.ptr = kept;
     object->via.str.size = (uint32_t)size;
     return 1;
@@ -136,7 +146,8 @@ static int on_map_end(void *context)
     return 1;
 }
 
-int json_decode(struct bytes text, msgpack_zone *zone, msgpack_object *ret_object, struct error *ret_error)
+/* `original` is what `text` was before it was mended. */
+static int decode(struct bytes text, const char *original, msgpack_zone *zone, msgpack_object *ret_object, struct error *ret_error)
 {
     static const yajl_callbacks callbacks = {
         .yajl_null = on_null,
@@ -153,6 +164,7 @@ int json_decode(struct bytes text, msgpack_zone *zone, msgpack_object *ret_objec
 
     builder.depth = (struct json_depth){ 0 };
     builder.text = text;
+    builder.original = original;
     builder.zone = zone;
     builder.objects = builder.first_objects;
     builder.count = 0;
@@ -163,6 +175,19 @@ int json_decode(struct bytes text, msgpack_zone *zone, msgpack_object *ret_objec
     if (builder.objects != builder.first_objects)
         free(builder.objects);
     return result;
+}
+
+/* Lone surrogates have to be mended before: yajl lets them pass. Words that are no JSON it refuses. */
+int json_decode(struct bytes text, msgpack_zone *zone, msgpack_object *ret_object, struct error *ret_error)
+{
+    if (!json_has_surrogates(text)) {
+        int result = decode(text, text.data, zone, ret_object, ret_error);
+        if (result == 0 || text.size == 0)
+            return result;
+    }
+    char *mended = zone_take(zone, text.size + 1);
+    bool has_changed = json_mend(text, mended);
+    return decode(has_changed ? (struct bytes){ mended, text.size } : text, text.data, zone, ret_object, ret_error);
 }
 
 int json_to_msgpack(struct bytes text, msgpack_sbuffer *buffer, struct error *ret_error)
@@ -176,8 +201,7 @@ int json_to_msgpack(struct bytes text, msgpack_sbuffer *buffer, struct error *re
     int result = json_decode(text, &zone, &object, ret_error);
     if (result == 0) {
         msgpack_packer_init(&packer, buffer, msgpack_sbuffer_write);
-        if (msgpack_pack_object(&packer, object) != 0)
-            abort();
+        number_pack(&packer, &object);
     }
     msgpack_zone_destroy(&zone);
     return result;
@@ -280,6 +304,8 @@ static void write_key(msgpack_sbuffer *buffer, const msgpack_object *key)
 {
     switch (key->type) {
     case MSGPACK_OBJECT_STR:
+        json_write_string(buffer, (struct bytes){ key->via.str.ptr, key->via.str.size });
+        return;
     case MSGPACK_OBJECT_BIN:
     case MSGPACK_OBJECT_EXT:
         write_object(buffer, key, 0);
@@ -325,7 +351,9 @@ static void write_integer(msgpack_sbuffer *buffer, const msgpack_object *object)
 {
     char text[24];
 
-    if (object->type == MSGPACK_OBJECT_POSITIVE_INTEGER)
+    if (number_is_minus_zero(object))
+        (void)snprintf(text, sizeof(text), "-0");
+    else if (object->type == MSGPACK_OBJECT_POSITIVE_INTEGER)
         (void)snprintf(text, sizeof(text), "%llu", (unsigned long long)object->via.u64);
     else
         (void)snprintf(text, sizeof(text), "%lld", (long long)object->via.i64);
@@ -349,7 +377,10 @@ static void write_object(msgpack_sbuffer *buffer, const msgpack_object *object, 
         write_double(buffer, object->via.f64);
         return;
     case MSGPACK_OBJECT_STR:
-        json_write_string(buffer, (struct bytes){ object->via.str.ptr, object->via.str.size });
+        if (number_is_large(object))
+            put(buffer, object->via.str.ptr, object->via.str.size);
+        else
+            json_write_string(buffer, (struct bytes){ object->via.str.ptr, object->via.str.size });
         return;
     case MSGPACK_OBJECT_BIN:
         write_base64(buffer, object->via.bin.ptr, object->via.bin.size);

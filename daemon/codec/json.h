@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * JSON text to msgpack objects and back. Reading is strict (RFC 8259, UTF-8 checked in full, 64
- * levels); integers are exact from -2^63 to 2^64-1, other numbers are doubles; of a key that stands
- * twice the last wins. Writing always gives valid JSON: bin and ext become base64, NaN null.
+ * levels), but for NaN and infinities, which are null, and lone surrogates, which are U+FFFD. Integers
+ * are exact (number.h), other numbers doubles; of a key that stands twice the last wins. Writing
+ * always gives valid JSON: bin and ext become base64, NaN null.
  */
 #ifndef STEPD_CODEC_JSON_H
 #define STEPD_CODEC_JSON_H

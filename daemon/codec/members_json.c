@@ -2,9 +2,12 @@
 #include "codec/members.h"
 
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "codec/json_mend.h"
 #include "codec/members_scan.h"
+#include "codec/number.h"
 #include "codec/yajl_run.h"
 
 #define ONLY_EXPONENTS_OVERFLOW 300 /* fewer digits without an exponent always fit a double */
@@ -12,6 +15,7 @@
 struct scan {
     struct json_depth depth;
     struct bytes text;
+    const char *original; /* `text` before it was mended */
     yajl_handle handle;
     struct member *members;
     struct member *current; /* the value that comes next is this member's; NULL: nobody's */
@@ -64,9 +68,11 @@ static int on_number(void *context, const char *text, size_t size)
     msgpack_object number;
     bool is_taken = is_wanted(scan);
 
+    if (json_is_no_number(scan->text, scan->original, text))
+        return on_null(scan);
     if (!is_taken && size < ONLY_EXPONENTS_OVERFLOW && memchr(text, 'e', size) == NULL && memchr(text, 'E', size) == NULL)
         return 1;
-    scan->depth.is_out_of_range = !json_number(text, size, &number);
+    scan->depth.is_out_of_range = !number_read(text, size, &number);
     if (scan->depth.is_out_of_range)
         return 0;
     if (is_taken)
@@ -144,7 +150,8 @@ static void on_begin(void *context, yajl_handle handle)
     scan->handle = handle;
 }
 
-int members_find_json(struct bytes text, struct member *members, bool *ret_is_map, struct error *ret_error)
+/* `original` is what `text` was before it was mended. */
+static int find(struct bytes text, const char *original, struct member *members, bool *ret_is_map, struct error *ret_error)
 {
     static const yajl_callbacks callbacks = {
         .yajl_null = on_null,
@@ -157,15 +164,57 @@ int members_find_json(struct bytes text, struct member *members, bool *ret_is_ma
         .yajl_start_array = on_open_array,
         .yajl_end_array = on_close_array,
     };
-    struct scan scan = { .text = text, .members = members };
-
-    if (members_scan_json(text, members)) {
-        *ret_is_map = true;
-        return 0;
-    }
+    struct scan scan = { .text = text, .original = original, .members = members };
     int result = yajl_run(text, &callbacks, &scan, &scan.depth, on_begin, ret_error);
 
     if (result == 0)
         *ret_is_map = scan.is_map;
+    return result;
+}
+
+/* What was found in the copy stands at the same place in the original. */
+static const void *moved(const void *found, struct bytes copy, const char *original)
+{
+    uintptr_t offset = (uintptr_t)found - (uintptr_t)copy.data;
+
+    return offset <= copy.size ? original + offset : found;
+}
+
+static void members_move(struct member *members, struct bytes copy, const char *original)
+{
+    for (struct member *member = members; member->key != NULL; member++) {
+        if (!member->is_present)
+            continue;
+        member->bytes.data = moved(member->bytes.data, copy, original);
+        if (member->value.type == MSGPACK_OBJECT_STR && member->value.via.str.ptr != NULL)
+            member->value.via.str.ptr = moved(member->value.via.str.ptr, copy, original);
+    }
+}
+
+static void members_forget(struct member *members)
+{
+    for (struct member *member = members; member->key != NULL; member++)
+        member->is_present = false;
+}
+
+/* Lone surrogates have to be mended before: yajl lets them pass. Words that are no JSON it refuses. */
+int members_find_json(struct bytes text, struct member *members, bool *ret_is_map, struct error *ret_error)
+{
+    if (members_scan_json(text, members)) {
+        *ret_is_map = true;
+        return 0;
+    }
+    if (!json_has_surrogates(text)) {
+        int result = find(text, text.data, members, ret_is_map, ret_error);
+        if (result == 0 || text.size == 0)
+            return result;
+        members_forget(members);
+    }
+    AUTO_FREE char *copy = xmalloc(text.size + 1);
+    bool has_changed = json_mend(text, copy);
+    struct bytes mended = { has_changed ? copy : text.data, text.size };
+    int result = find(mended, text.data, members, ret_is_map, ret_error);
+    if (result == 0 && has_changed)
+        members_move(members, mended, text.data);
     return result;
 }

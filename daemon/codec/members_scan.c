@@ -5,11 +5,11 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "codec/number.h"
 #include "codec/packed.h"
 #include "codec/utf8.h"
-#include "codec/yajl_run.h"
 
-#define NUMBER_MAX 64 /* characters; longer ones are for json_number() and its doubles to judge */
+#define NUMBER_MAX 64 /* characters; longer ones are for number_read() and its doubles to judge */
 
 /* Characters that are looked at together. */
 typedef signed char chunk __attribute__((vector_size(16)));
@@ -271,6 +271,7 @@ static bool take_text(struct scan *scan, struct member *member)
     if (!skip_string(scan, &has_escapes) || has_escapes)
         return false;
     member->value.type = MSGPACK_OBJECT_STR;
+    member->value.via.ext.size = 0; /* unmarked: see number.h */
     member->value.via.str.ptr = text;
     member->value.via.str.size = (uint32_t)(scan->at - 1 - text);
     return true;
@@ -280,7 +281,7 @@ static bool take_number(struct scan *scan, struct member *member)
 {
     const char *text = scan->at;
 
-    return skip_number(scan) && json_number(text, (size_t)(scan->at - text), &member->value);
+    return skip_number(scan) && number_read(text, (size_t)(scan->at - text), &member->value);
 }
 
 static bool take_other(struct scan *scan, struct member *member, char first)

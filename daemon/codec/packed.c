@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <sys/random.h>
 #include <xxhash.h>
 
+#include "codec/number.h"
 #include "codec/utf8.h"
 
 #define SMALL_MAP 16 /* up to here comparing all with all is faster than hashing */
@@ -229,14 +231,14 @@ static void build_float(msgpack_object *object, uint32_t bits)
     float value;
 
     memcpy(&value, &bits, sizeof(value));
-    object->type = MSGPACK_OBJECT_FLOAT32;
+    object->type = isfinite(value) ? MSGPACK_OBJECT_FLOAT32 : MSGPACK_OBJECT_NIL;
     object->via.f64 = value;
 }
 
 static void build_double(msgpack_object *object, uint64_t bits)
 {
-    object->type = MSGPACK_OBJECT_FLOAT64;
     memcpy(&object->via.f64, &bits, sizeof(bits));
+    object->type = isfinite(object->via.f64) ? MSGPACK_OBJECT_FLOAT64 : MSGPACK_OBJECT_NIL;
 }
 
 static void build_bin(msgpack_object *object, const unsigned char *data, const unsigned char *end)
@@ -249,6 +251,10 @@ static void build_bin(msgpack_object *object, const unsigned char *data, const u
 /* The ext's own type stands in the byte before its data. */
 static void build_ext(msgpack_object *object, const unsigned char *data, const unsigned char *end)
 {
+    struct bytes body = { data, (size_t)(end - data) };
+
+    if ((int8_t)data[-1] == NUMBER_EXT && number_unpack(body, object))
+        return;
     object->type = MSGPACK_OBJECT_EXT;
     object->via.ext.type = (int8_t)data[-1];
     object->via.ext.ptr = (const char *)data;
@@ -369,6 +375,7 @@ static const unsigned char *build(const unsigned char *at, const unsigned char *
     assert(is_whole);
     if (head.is_text) {
         object->type = MSGPACK_OBJECT_STR;
+        object->via.ext.size = 0; /* unmarked: see number.h */
         object->via.str.ptr = (const char *)at + head.text_at;
         object->via.str.size = (uint32_t)(head.size - head.text_at);
         return at + head.size;

@@ -2,7 +2,6 @@
 #include "codec/yajl_run.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,43 +95,4 @@ int yajl_run(struct bytes text, const yajl_callbacks *callbacks, void *context, 
         result = explain(handle, depth, ret_error);
     yajl_free(handle);
     return result;
-}
-
-static bool read_integer(const char *text, size_t size, msgpack_object *ret_number)
-{
-    bool is_negative = size > 0 && text[0] == '-';
-    uint64_t limit = is_negative ? (uint64_t)INT64_MAX + 1 : UINT64_MAX;
-    uint64_t value = 0;
-
-    for (size_t i = is_negative; i < size; i++) {
-        unsigned digit = (unsigned char)text[i] - (unsigned)'0';
-        if (digit > 9 || value > (limit - digit) / 10)
-            return false;
-        value = value * 10 + digit;
-    }
-    if (is_negative && value == 0)
-        return false; /* -0 is a double */
-    ret_number->type = is_negative ? MSGPACK_OBJECT_NEGATIVE_INTEGER : MSGPACK_OBJECT_POSITIVE_INTEGER;
-    if (is_negative)
-        ret_number->via.i64 = (int64_t)(0 - value);
-    else
-        ret_number->via.u64 = value;
-    return true;
-}
-
-bool json_number(const char *text, size_t size, msgpack_object *ret_number)
-{
-    char small[64];
-    AUTO_FREE char *large = NULL;
-    char *copy = small; /* strtod wants a NUL */
-
-    if (read_integer(text, size, ret_number))
-        return true;
-    if (size >= sizeof(small))
-        copy = large = xmalloc(size + 1);
-    memcpy(copy, text, size);
-    copy[size] = 0;
-    ret_number->type = MSGPACK_OBJECT_FLOAT64;
-    ret_number->via.f64 = strtod(copy, NULL);
-    return isfinite(ret_number->via.f64);
 }

@@ -28,7 +28,4 @@ typedef void (*yajl_begin_fn)(void *context, yajl_handle handle);
 int yajl_run(struct bytes text, const yajl_callbacks *callbacks, void *context, const struct json_depth *depth,
              yajl_begin_fn begin, struct error *ret_error) MUST_CHECK;
 
-/* A number's text as an int64, uint64 or double. False: no double holds it. */
-bool json_number(const char *text, size_t size, msgpack_object *ret_number);
-
 #endif

@@ -159,8 +159,11 @@ void context_vraise(struct stepd_ctx *ctx, enum raised_kind kind, const char *na
     raised->failure.executions = ctx->step.is_running ? ctx->step.executions : 0;
     copy_text(raised->failure.step_id, STEP_ID_SIZE, ctx->step.is_running ? ctx->step.id : "");
     copy_text(raised->failure.name, ERROR_NAME_SIZE, name != NULL && name[0] != '\0' ? name : "Error");
-    if (vsnprintf(message, sizeof(message), format, arguments) < 0)
+    int length = vsnprintf(message, sizeof(message), format, arguments);
+    if (length < 0)
         message[0] = '\0';
+    else
+        failure_blank_nuls(message, (size_t)length < sizeof(message) ? (size_t)length : sizeof(message) - 1);
     copy_text(raised->failure.message, ERROR_MESSAGE_SIZE, message);
     if (!ctx->step.is_running)
         ctx->is_step_error = false;

@@ -11,6 +11,7 @@
 #include "base/pulse.h"
 #include "run/failure.h"
 #include "codec/json.h"
+#include "codec/number.h"
 #include "codec/packed.h"
 
 #define EVENT_NAME_MAX 1000
@@ -246,7 +247,7 @@ static void pack_event(msgpack_packer *packer, const struct event *event, const 
     pack_key(packer, "name");
     failure_pack_text(packer, event->view.name);
     pack_key(packer, "data");
-    msgpack_pack_object(packer, *event_data);
+    number_pack(packer, event_data);
     pack_key(packer, "ts");
     msgpack_pack_int64(packer, event->view.ts_ms);
 }

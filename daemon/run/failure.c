@@ -107,6 +107,14 @@ void failure_pack_text(msgpack_packer *packer, const char *text)
         msgpack_pack_bin_with_body(packer, text, size);
 }
 
+void failure_blank_nuls(char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        if (text[i] == '\0')
+            text[i] = ' ';
+    }
+}
+
 void failure_copy_text(char *to, size_t size, struct bytes text)
 {
     size_t length = 0;

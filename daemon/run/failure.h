@@ -27,6 +27,8 @@ int64_t fields_take_integer(struct fields *fields, int64_t min, int64_t max);
 struct bytes fields_take_text(struct fields *fields);
 
 void failure_pack_text(msgpack_packer *packer, const char *text);
+/* A NUL is a blank in what is said of a failure: it would end the text. */
+void failure_blank_nuls(char *text, size_t size);
 /* Cuts what is too long, at a NUL too; never within a UTF-8 character. */
 void failure_copy_text(char *to, size_t size, struct bytes text);
 

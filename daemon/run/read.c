@@ -7,6 +7,7 @@
 
 #include "run/context.h"
 #include "codec/json.h"
+#include "codec/number.h"
 
 static const msgpack_object *member(const msgpack_object *object, const char *name, size_t size)
 {
@@ -78,6 +79,8 @@ double stepd_get_double(struct stepd_ctx *ctx, const msgpack_object *object, con
     case MSGPACK_OBJECT_FLOAT32:
     case MSGPACK_OBJECT_FLOAT64:
         return found->via.f64;
+    case MSGPACK_OBJECT_STR:
+        return number_is_large(found) ? strtod(stepd_get_str(ctx, found, "", ""), NULL) : otherwise;
     default:
         return otherwise;
     }
@@ -117,4 +120,10 @@ const msgpack_object *stepd_from_json(struct stepd_ctx *ctx, const void *text, s
     msgpack_object *object = context_alloc(ctx, sizeof(*object));
 
     return json_decode(copy, ctx->zone, object, &error) == 0 ? object : NULL;
+}
+
+void stepd_pack(struct stepd_ctx *ctx, msgpack_packer *packer, const msgpack_object *object)
+{
+    (void)ctx;
+    number_pack(packer, object);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "codec/number.h"
 #include "sdk/object.h"
 #include "sdk/ops.h"
 #include "sdk/settle.h"
@@ -17,7 +18,7 @@
 static enum stepd_status finish(struct turn *turn, const msgpack_object *result)
 {
     if (object_is_given(result))
-        msgpack_pack_object(stepd_output(turn->ctx), *result);
+        number_pack(stepd_output(turn->ctx), result);
     turn->is_done = true;
     return STEPD_OK;
 }

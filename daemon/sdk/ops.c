@@ -5,6 +5,7 @@
 
 #include "base/array.h"
 #include "run/context.h"
+#include "run/failure.h"
 #include "sdk/object.h"
 
 static const struct {
@@ -23,6 +24,16 @@ static const char *text_of(struct stepd_ctx *ctx, const msgpack_object *object, 
     return object != NULL && object->type == MSGPACK_OBJECT_STR ? context_strdup(ctx, object->via.str.ptr, object->via.str.size) : otherwise;
 }
 
+/* As text_of(), for what is said of an error. */
+static const char *words_of(struct stepd_ctx *ctx, const msgpack_object *object)
+{
+    if (object == NULL || object->type != MSGPACK_OBJECT_STR)
+        return "";
+    char *words = context_strdup(ctx, object->via.str.ptr, object->via.str.size);
+    failure_blank_nuls(words, object->via.str.size);
+    return words;
+}
+
 static enum op_kind kind_of(const msgpack_object *name)
 {
     for (size_t i = 0; i < COUNT_OF(kinds); i++) {
@@ -34,8 +45,8 @@ static enum op_kind kind_of(const msgpack_object *name)
 
 void op_error_read(struct stepd_ctx *ctx, int http_status, const msgpack_object *object, struct op_error *ret_error)
 {
-    const char *name = text_of(ctx, object_find(object, "name"), "");
-    const char *message = text_of(ctx, object_find(object, "message"), "");
+    const char *name = words_of(ctx, object_find(object, "name"));
+    const char *message = words_of(ctx, object_find(object, "message"));
 
     if (name[0] == '\0' && message[0] == '\0' && http_status != 0)
         message = stepd_to_json(ctx, object != NULL ? object : &nil);

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "run/context.h"
 #include "codec/json.h"
+#include "codec/number.h"
 #include "run/steps.h"
 #include "sdk/object.h"
 #include "sdk/step_name.h"
@@ -231,12 +232,12 @@ static void pack_event(msgpack_packer *packer, const struct stepd_event *event)
     object_pack_text(packer, "name");
     object_pack_text(packer, event->name);
     object_pack_text(packer, "data");
-    msgpack_pack_object(packer, *event->data);
+    number_pack(packer, event->data);
     object_pack_text(packer, "ts");
     msgpack_pack_int64(packer, event->ts_ms);
     object_pack_text(packer, "user");
     if (object_is_given(event->user))
-        msgpack_pack_object(packer, *event->user);
+        number_pack(packer, event->user);
     else
         msgpack_pack_map(packer, 0);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sdk/settle.h"
 
+#include "codec/number.h"
 #include "run/beside.h"
 #include "sdk/moment.h"
 
@@ -29,7 +30,7 @@ static enum stepd_status settle(struct stepd_ctx *ctx, const void *arg)
     struct retry_advice advice = *outcome->advice;
 
     if (outcome->op->kind == OP_RESULT) {
-        msgpack_pack_object(stepd_output(ctx), *outcome->op->data);
+        number_pack(stepd_output(ctx), outcome->op->data);
         return STEPD_OK;
     }
     advice.is_retriable = advice.is_retriable && outcome->op->kind == OP_ERROR;

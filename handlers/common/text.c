@@ -29,7 +29,7 @@ void text_pack_json(struct stepd_ctx *ctx, msgpack_packer *packer, const char *t
     const msgpack_object *object = stepd_from_json(ctx, text, size);
 
     if (object != NULL)
-        (void)msgpack_pack_object(packer, *object);
+        stepd_pack(ctx, packer, object);
     else
         text_pack(packer, text, size);
 }

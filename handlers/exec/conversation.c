@@ -157,7 +157,7 @@ static enum stepd_status step_report(struct conversation *conversation, const ch
         return step_break_off(conversation, "a step is running: its result or its error has to come first");
     if (request.kind == REQUEST_ERROR)
         return step_fail(conversation, &request);
-    (void)msgpack_pack_object(stepd_output(ctx), *request.value);
+    stepd_pack(ctx, stepd_output(ctx), request.value);
     return STEPD_OK;
 }
 
@@ -238,7 +238,7 @@ static enum stepd_status send_event(struct stepd_ctx *ctx, const struct request 
         return stepd_send_event(ctx, request->id, request->name, NULL);
     msgpack_sbuffer_init(&data);
     msgpack_packer_init(&packer, &data, msgpack_sbuffer_write);
-    (void)msgpack_pack_object(&packer, *request->value);
+    stepd_pack(ctx, &packer, request->value);
     enum stepd_status status = stepd_send_event(ctx, request->id, request->name, &data);
     msgpack_sbuffer_destroy(&data);
     return status;
@@ -300,7 +300,7 @@ static enum stepd_status finish(struct conversation *conversation)
     bool is_whole = program_output(conversation->program, &output, &size);
 
     if (conversation->output != NULL) {
-        (void)msgpack_pack_object(packer, *conversation->output);
+        stepd_pack(conversation->ctx, packer, conversation->output);
         return STEPD_OK;
     }
     while (size > 0 && output[size - 1] == '\n')

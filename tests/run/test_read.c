@@ -54,6 +54,18 @@ Test(read, json_comes_back_as_it_went_in)
     cr_assert_str_eq(stepd_to_json(&ctx, parsed(text)), text);
 }
 
+Test(read, an_integer_beyond_64_bits_is_a_text_and_a_number_in_json_again)
+{
+    const msgpack_object *object = parsed("{\"n\":18446744073709551616,\"s\":\"18446744073709551616\"}");
+
+    cr_assert_eq(stepd_get(&ctx, object, "n")->type, MSGPACK_OBJECT_STR);
+    cr_assert_str_eq(stepd_get_str(&ctx, object, "n", "?"), "18446744073709551616");
+    cr_assert_eq(stepd_get_double(&ctx, object, "n", 0), 18446744073709551616.0);
+    cr_assert_eq(stepd_get_double(&ctx, object, "s", -1), -1);
+    cr_assert_eq(stepd_get_int(&ctx, object, "n", -1), -1);
+    cr_assert_str_eq(stepd_to_json(&ctx, object), "{\"n\":18446744073709551616,\"s\":\"18446744073709551616\"}");
+}
+
 Test(read, json_outlives_the_text_it_came_from)
 {
     char text[] = "[\"kept\"]";

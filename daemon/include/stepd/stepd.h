@@ -258,10 +258,15 @@ STEPD_EXPORT const char *stepd_get_str(struct stepd_ctx *ctx, const msgpack_obje
 
 /* ---- JSON: both live until the attempt ends --------------------------------------------------- */
 
-/* Always valid JSON, without spaces: bytes become base64, NaN null. */
+/* Always valid JSON, without spaces: bytes become base64, NaN null. An integer beyond 64 bits that
+ * came as a number is a number. */
 STEPD_EXPORT const char *stepd_to_json(struct stepd_ctx *ctx, const msgpack_object *object);
-/* NULL: it is no JSON (RFC 8259, UTF-8, 64 levels). Integers stay exact. */
+/* NULL: it is no JSON (RFC 8259, UTF-8, 64 levels). Integers stay exact: beyond 64 bits they are the
+ * text of their digits. NaN, Infinity and -Infinity are nil, a lone surrogate is U+FFFD. */
 STEPD_EXPORT const msgpack_object *stepd_from_json(struct stepd_ctx *ctx, const void *text, size_t size);
+/* Appends an object that came from the event, a step or stepd_from_json(): its integers beyond 64 bits
+ * stay numbers, where msgpack_pack_object() makes texts of them. Since ABI 1.1. */
+STEPD_EXPORT void stepd_pack(struct stepd_ctx *ctx, msgpack_packer *packer, const msgpack_object *object);
 
 /* ---- errors: all answer STEPD_FAILED, to be returned -------------------------------------------
  * `name` 1 to 100 bytes, the message up to 1,000; what is longer is cut. */
