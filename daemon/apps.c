@@ -4,8 +4,8 @@
 
 #include <errno.h>
 
-#include "store/redis/runs.h"
-#include "store/redis/shelf.h"
+#include "store/runs.h"
+#include "store/shelf.h"
 #include "view/run_view.h"
 
 #define GONE_SHELF "inngest-gone"

@@ -12,9 +12,10 @@
 #include "base/log.h"
 #include "base/pulse.h"
 #include "run/emit.h"
-#include "kafka/conf.h"
-#include "store/redis/url.h"
 #include "config/config_faults.h"
+#include "kafka/conf.h"
+#include "store/crash_counts.h"
+#include "store/redis/url.h"
 #include "service/notify.h"
 #include "view/store_config.h"
 
@@ -77,13 +78,18 @@ static void count(void *context, struct worker_counts *ret_counts)
     };
 }
 
+static void set_crashes(void *context, const char *run_id, int stops)
+{
+    crashes_set(context, run_id, stops);
+}
+
 static int load_partition(void *context, const char *topic, int32_t partition, struct key_set *keys, struct known_runs *ret_known)
 {
     struct daemon *daemon = context;
 
     if (!recovery_wait(daemon->recovery) || (daemon->inngest != NULL && !inngest_wait(daemon->inngest)))
         return -ESHUTDOWN;
-    int status = recovery_load(daemon->store, topic, partition, daemon->crashes);
+    int status = crash_counts_load(daemon->store, topic, partition, set_crashes, daemon->crashes);
     return status != 0 ? status : store_load_partition(daemon->store, topic, partition, keys, ret_known);
 }
 
@@ -105,7 +111,7 @@ static void on_crash_counted(void *context, const struct run *run)
 {
     struct daemon *daemon = context;
 
-    recovery_forget(daemon->store, run);
+    crash_counts_forget(daemon->store, run);
 }
 
 static void ask_to_stop(void *context, const char *signal_name)

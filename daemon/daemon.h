@@ -16,7 +16,7 @@
 #include "modules/loader.h"
 #include "modules/reload.h"
 #include "page/page.h"
-#include "store/redis/store.h"
+#include "store/store.h"
 #include "store/redis/timers.h"
 #include "config/config.h"
 #include "service/http.h"

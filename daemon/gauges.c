@@ -221,7 +221,7 @@ static void put_dispatch(struct daemon *daemon, struct metrics_page *page)
 static void put_redis(struct daemon *daemon, struct metrics_page *page)
 {
     struct timers_counts due;
-    struct lane_counts asked;
+    struct store_counts asked;
 
     timers_counts(daemon->timers, &due);
     put_all(page, timers_families, COUNT_OF(timers_families), &due);

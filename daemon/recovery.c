@@ -11,10 +11,8 @@
 #include "base/log.h"
 #include "base/pulse.h"
 #include "run/steps.h"
-#include "store/redis/keys.h"
-#include "store/redis/runs.h"
-
-#define KEPT_SECONDS (7 * 24 * 3600) /* a crash whose message never comes again is forgotten */
+#include "store/crash_counts.h"
+#include "store/runs.h"
 
 struct recovery {
     struct recovery_settings settings;
@@ -27,47 +25,10 @@ struct recovery {
 
 /* ---- runs that the store does not know ------------------------------------------------------------ */
 
-static char *crashed_key(struct redis_store *store, int shard, const char *topic, int32_t partition)
-{
-    return keys_format(store_prefix(store, shard), "crashed:%s:%d", topic, (int)partition);
-}
-
 static int count_unknown(struct recovery *recovery, const struct journal_entry *entry)
 {
-    struct redis_store *store = recovery->settings.store;
-    int shard = store_shard_of(store, entry->run_id);
-    AUTO_FREE char *key = crashed_key(store, shard, entry->topic, entry->partition);
-    AUTO_REPLY counted = NULL;
-    AUTO_REPLY expires = NULL;
-
-    int status = store_commandf(store, shard, &counted, "HINCRBY %s %s %d", key, entry->run_id,
-                                entry->state == JOURNAL_CRASHED ? CRASHES_ENOUGH : 1);
-    return status != 0 ? status : store_commandf(store, shard, &expires, "EXPIRE %s %d", key, KEPT_SECONDS);
-}
-
-int recovery_load(struct redis_store *store, const char *topic, int32_t partition, struct crashes *crashes)
-{
-    for (int shard = 0; shard < store_shards(store); shard++) {
-        AUTO_FREE char *key = crashed_key(store, shard, topic, partition);
-        AUTO_REPLY reply = NULL;
-        int status = store_commandf(store, shard, &reply, "HGETALL %s", key);
-        if (status != 0)
-            return status;
-        for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i + 1 < reply->elements; i += 2) {
-            if (run_id_is_valid(reply->element[i]->str))
-                crashes_set(crashes, reply->element[i]->str, atoi(reply->element[i + 1]->str));
-        }
-    }
-    return 0;
-}
-
-void recovery_forget(struct redis_store *store, const struct run *run)
-{
-    int shard = store_shard_of(store, run->id.text);
-    AUTO_FREE char *key = crashed_key(store, shard, run->event->view.topic, run->event->view.partition);
-    AUTO_REPLY reply = NULL;
-
-    (void)store_commandf(store, shard, &reply, "HDEL %s %s", key, run->id.text);
+    return crash_counts_add(recovery->settings.store, entry->topic, entry->partition, entry->run_id,
+                            entry->state == JOURNAL_CRASHED ? CRASHES_ENOUGH : 1);
 }
 
 /* ---- runs that the store knows --------------------------------------------------------------------- */

@@ -12,7 +12,7 @@
 #include "run/attempt.h"
 #include "crash/crashes.h"
 #include "run/journal.h"
-#include "store/redis/store.h"
+#include "store/store.h"
 
 struct recovery;
 
@@ -32,11 +32,5 @@ bool recovery_wait(struct recovery *recovery);
 bool recovery_is_done(struct recovery *recovery);
 /* After store_stop(). NULL is fine. */
 void recovery_destroy(struct recovery *recovery);
-
-/* How often runs of this partition that the store does not know were in flight in an unclean stop. 0,
- * or as store_command(). */
-int recovery_load(struct redis_store *store, const char *topic, int32_t partition, struct crashes *crashes) MUST_CHECK;
-/* The run's crash was counted: it is forgotten. */
-void recovery_forget(struct redis_store *store, const struct run *run);
 
 #endif

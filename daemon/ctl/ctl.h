@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "base/memory.h"
-#include "store/redis/store.h"
+#include "store/store.h"
 #include "config/config.h"
 
 enum ctl_exit {

@@ -10,9 +10,10 @@
 #include "ctl/command.h"
 #include "ctl/find.h"
 #include "ctl/kafka.h"
-#include "ctl/orphans.h"
 #include "ctl/text.h"
-#include "store/redis/runs.h"
+#include "store/health.h"
+#include "store/orphans.h"
+#include "store/runs.h"
 #include "view/json_out.h"
 
 enum verdict { VERDICT_OK, VERDICT_WARNING, VERDICT_FAULT };
@@ -102,86 +103,47 @@ static void check_kafka(struct findings *findings, const struct config *config)
 
 /* ---- Redis -------------------------------------------------------------------------------------- */
 
-/* A line `name:value` of INFO; NULL: it is not there. */
-static char *info_value(const char *info, const char *name)
+static void check_persistence(struct findings *findings, const struct store_health *health)
 {
-    AUTO_FREE char *wanted = xasprintf("\n%s:", name);
-    const char *at = strstr(info, wanted);
-
-    return at != NULL ? xstrndup(at + strlen(wanted), strcspn(at + strlen(wanted), "\r\n")) : NULL;
-}
-
-/* On a connection of its own, since CONFIG may be forbidden or renamed, which is no fault; NULL: not
- * told. */
-static char *setting_of(struct link *link, const char *name)
-{
-    AUTO_REPLY reply = redisCommand(link->redis, "CONFIG GET %s", name);
-
-    if (reply == NULL || reply->type != REDIS_REPLY_ARRAY || reply->elements != 2)
-        return NULL;
-    return xstrdup(reply->element[1]->str);
-}
-
-static void check_persistence(struct findings *findings, const char *info)
-{
-    AUTO_FREE char *is_on = info_value(info, "aof_enabled");
-    AUTO_FREE char *status = info_value(info, "aof_last_write_status");
-
-    if (is_on != NULL && strcmp(is_on, "1") == 0)
+    if (health->has_append_only_file)
         add(findings, VERDICT_OK, "redis", "", "append-only file: on");
     else
         add(findings, VERDICT_FAULT, "redis", "set `appendonly yes` (stepd's own redis.conf does)", "append-only file: off; a restart of Redis forgets every waiting run whose offset is committed");
-    if (status != NULL && strcmp(status, "ok") != 0)
-        add(findings, VERDICT_FAULT, "redis", "see Redis's log, and its disk", "the append-only file can't be written: %s", status);
+    if (health->append_status[0] != '\0' && strcmp(health->append_status, "ok") != 0)
+        add(findings, VERDICT_FAULT, "redis", "see Redis's log, and its disk", "the append-only file can't be written: %s", health->append_status);
 }
 
-static void check_eviction(struct findings *findings, const char *info)
+static void check_eviction(struct findings *findings, const struct store_health *health)
 {
-    AUTO_FREE char *policy = info_value(info, "maxmemory_policy");
-
-    if (policy == NULL || strcmp(policy, "noeviction") == 0)
+    if (health->eviction[0] == '\0' || strcmp(health->eviction, "noeviction") == 0)
         add(findings, VERDICT_OK, "redis", "", "eviction: none");
     else
-        add(findings, VERDICT_FAULT, "redis", "set `maxmemory-policy noeviction`", "eviction: %s; when memory is short Redis throws runs away", policy);
+        add(findings, VERDICT_FAULT, "redis", "set `maxmemory-policy noeviction`", "eviction: %s; when memory is short Redis throws runs away", health->eviction);
 }
 
-static void check_listpack(struct findings *findings, struct link *link, const char *name, const char *older_name)
+static void check_listpack(struct findings *findings, const char *name, long value)
 {
-    AUTO_FREE char *value = setting_of(link, name);
-
-    if (value == NULL)
-        value = setting_of(link, older_name);
-    if (value == NULL)
+    if (value < 0)
         return;
-    if (strtol(value, NULL, 10) >= 512)
-        add(findings, VERDICT_OK, "redis", "", "%s: %s", name, value);
+    if (value >= 512)
+        add(findings, VERDICT_OK, "redis", "", "%s: %ld", name, value);
     else {
         AUTO_FREE char *remedy = xasprintf("set `%s 512`", name);
-        add(findings, VERDICT_WARNING, "redis", remedy, "%s: %s; a run with steps takes several times the memory", name, value);
+        add(findings, VERDICT_WARNING, "redis", remedy, "%s: %ld; a run with steps takes several times the memory", name, value);
     }
 }
 
 static void check_settings(struct findings *findings, struct redis_store *store)
 {
-    AUTO_REPLY info = NULL;
+    struct store_health health;
 
-    if (store_commandf(store, 0, &info, "INFO") != 0 || info->str == NULL)
+    if (store_health(store, &health) != 0)
         return;
-    AUTO_FREE char *version = info_value(info->str, "redis_version");
-    add(findings, VERDICT_OK, "redis", "", "Redis %s answers", version != NULL ? version : "(of unknown version)");
-    check_persistence(findings, info->str);
-    check_eviction(findings, info->str);
-}
-
-static void check_memory(struct findings *findings, struct redis_store *store)
-{
-    struct link link;
-
-    if (store_open_link(store, 0, &link, NULL) != 0)
-        return;
-    check_listpack(findings, &link, "zset-max-listpack-value", "zset-max-ziplist-value");
-    check_listpack(findings, &link, "hash-max-listpack-value", "hash-max-ziplist-value");
-    link_close(&link);
+    add(findings, VERDICT_OK, "redis", "", "Redis %s answers", health.version[0] != '\0' ? health.version : "(of unknown version)");
+    check_persistence(findings, &health);
+    check_eviction(findings, &health);
+    check_listpack(findings, "zset-max-listpack-value", health.zset_listpack_value);
+    check_listpack(findings, "hash-max-listpack-value", health.hash_listpack_value);
 }
 
 static void check_workers(struct findings *findings, struct redis_store *store)
@@ -189,7 +151,7 @@ static void check_workers(struct findings *findings, struct redis_store *store)
     struct runs_stats stats;
     int64_t alive = 0;
 
-    if (runs_stats(store, &stats) != 0 || find_workers_alive(store, 0, &alive) != 0)
+    if (runs_stats(store, &stats) != 0 || store_workers_alive(store, 0, &alive) != 0)
         return;
     if (alive == 0)
         add(findings, VERDICT_WARNING, "runs", "start stepd", "no daemon is alive; %" PRIu64 " run%s", stats.delayed, stats.delayed == 1 ? " waits" : "s wait");
@@ -229,7 +191,6 @@ static void check_redis(struct findings *findings, struct ctl *ctl)
         return;
     }
     check_settings(findings, ctl->store);
-    check_memory(findings, ctl->store);
     check_workers(findings, ctl->store);
     check_orphans(findings, ctl->store);
 }

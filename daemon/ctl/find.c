@@ -1,38 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl/find.h"
 
-#include <endian.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
-#include "run/failure.h"
-#include "store/redis/keys.h"
 
 #define PAGE 5000            /* ids a call */
-#define HEADS 100            /* records of which the beginning is read in a call */
-#define HEAD_SIZE "320"      /* of them: the header, and the function's id in most cases */
 #define DELAYED_MOST 20000   /* looked at when nothing is asked in particular: there may be millions */
 
 /* ---- by id -------------------------------------------------------------------------------------- */
-
-/* In a SCAN's pattern these mean something. */
-static char *escape(const char *text)
-{
-    char *escaped = xmalloc(2 * strlen(text) + 1);
-    char *to = escaped;
-
-    for (; *text != '\0'; text++) {
-        if (strchr("*?[]\\", *text) != NULL)
-            *to++ = '\\';
-        *to++ = *text;
-    }
-    *to = '\0';
-    return escaped;
-}
 
 #define MATCHES_MOST 5
 
@@ -40,34 +19,6 @@ struct matches {
     struct run_id ids[MATCHES_MOST];
     size_t count;
 };
-
-static void add_match(struct matches *matches, const char *id)
-{
-    for (size_t i = 0; i < matches->count; i++)
-        if (strcmp(matches->ids[i].text, id) == 0)
-            return;
-    if (matches->count < MATCHES_MOST && run_id_is_valid(id))
-        memcpy(matches->ids[matches->count++].text, id, RUN_ID_LENGTH + 1);
-}
-
-static int scan_for(struct redis_store *store, int shard, const char *text, struct matches *matches)
-{
-    AUTO_FREE char *keys = keys_format(store_prefix(store, shard), "run:");
-    AUTO_FREE char *escaped = escape(keys);
-    AUTO_FREE char *pattern = xasprintf("%s%s*", escaped, text);
-    char cursor[24] = "0";
-
-    do {
-        AUTO_REPLY reply = NULL;
-        int status = store_commandf(store, shard, &reply, "SCAN %s MATCH %s COUNT 1000", cursor, pattern);
-        if (status != 0)
-            return status;
-        (void)snprintf(cursor, sizeof(cursor), "%s", reply->element[0]->str);
-        for (size_t i = 0; i < reply->element[1]->elements; i++)
-            add_match(matches, reply->element[1]->element[i]->str + strlen(keys));
-    } while (strcmp(cursor, "0") != 0 && matches->count < MATCHES_MOST);
-    return 0;
-}
 
 static enum ctl_exit ambiguous(const char *text, const struct matches *matches)
 {
@@ -96,7 +47,7 @@ enum ctl_exit find_run(struct ctl *ctl, const char *text, struct run_id *ret_id)
     }
     if (length < FIND_PREFIX_LEAST || length > RUN_ID_LENGTH || strspn(digits, "0123456789abcdef") != length)
         return ctl_misused(ctl, "'%.60s' is no run's id: 32 hex digits, or the first %d or more of them", text, FIND_PREFIX_LEAST);
-    int status = scan_for(ctl->store, store_shard_of(ctl->store, digits), digits, &matches);
+    int status = runs_find(ctl->store, digits, MATCHES_MOST, matches.ids, &matches.count);
     if (status != 0)
         return ctl_store_failed(ctl, status);
     if (matches.count == 0)
@@ -123,18 +74,6 @@ enum ctl_exit find_and_load(struct ctl *ctl, const char *text, struct loaded_run
     return status != 0 ? ctl_store_failed(ctl, status) : CTL_OK;
 }
 
-int find_workers_alive(struct redis_store *store, int shard, int64_t *ret_count)
-{
-    AUTO_FREE char *key = keys_format(store_prefix(store, shard), "workers");
-    AUTO_FREE char *least = xasprintf("%" PRId64, store_now_ms(store));
-    AUTO_REPLY reply = NULL;
-    int status = store_commandf(store, shard, &reply, "ZCOUNT %s %s +inf", key, least);
-
-    if (status == 0)
-        *ret_count = reply->integer;
-    return status;
-}
-
 /* ---- lists -------------------------------------------------------------------------------------- */
 
 struct search {
@@ -155,63 +94,38 @@ static void keep(struct search *search, const struct run_id *id, int64_t created
     search->found[search->count++] = (struct found){ *id, created_ms };
 }
 
-static bool has_status(const struct find_filter *filter, char letter)
+static bool has_status(const struct find_filter *filter, enum run_status status)
 {
     if (filter->status == 0)
         return true;
-    return letter == (char)filter->status || (filter->status == RUN_DELAYED && letter == RUN_BEHIND);
+    return status == filter->status || (filter->status == RUN_DELAYED && status == RUN_BEHIND);
 }
 
-static bool passes(const struct find_filter *filter, const redisReply *head)
+static bool passes(const struct find_filter *filter, const struct record *record)
 {
-    if (head->len < RECORD_HEADER_SIZE || head->str[0] != RECORD_VERSION || !has_status(filter, head->str[1]))
-        return false;
-    if (filter->function == NULL)
-        return true;
-    struct fields body = fields_open((struct bytes){ head->str + RECORD_HEADER_SIZE, (size_t)head->len - RECORD_HEADER_SIZE });
-    struct bytes function = fields_take_text(&body);
-    return function.size == strlen(filter->function) && memcmp(function.data, filter->function, function.size) == 0;
+    return has_status(filter, record->status) && (filter->function == NULL || strcmp(record->function, filter->function) == 0);
 }
 
-static int64_t created_of(const redisReply *head)
+static bool look_at(void *context, size_t index, const struct loaded_run *run, bool is_whole)
 {
-    uint64_t value;
+    struct search *search = context;
+    struct run_id id;
 
-    memcpy(&value, head->str + 16, sizeof(value));
-    return (int64_t)le64toh(value);
-}
-
-/* At most HEADS ids, all of `shard`. */
-static int look_at(struct search *search, int shard, const struct run_id *ids, size_t count)
-{
-    static const char SCRIPT[] = "local r = {} for i, k in ipairs(KEYS) do r[i] = redis.call('GETRANGE', k, 0, " HEAD_SIZE " - 1) end return r";
-    struct bytes words[HEADS + 3];
-    char *keys[HEADS];
-    char number[24];
-    AUTO_REPLY reply = NULL;
-
-    words[0] = (struct bytes){ "EVAL", 4 };
-    words[1] = (struct bytes){ SCRIPT, sizeof(SCRIPT) - 1 };
-    words[2] = (struct bytes){ number, (size_t)snprintf(number, sizeof(number), "%zu", count) };
-    for (size_t i = 0; i < count; i++) {
-        keys[i] = keys_format(store_prefix(search->store, shard), "run:%s", ids[i].text);
-        words[i + 3] = (struct bytes){ keys[i], strlen(keys[i]) };
-    }
-    int status = store_command(search->store, shard, count + 3, words, &reply);
-    for (size_t i = 0; i < count; i++) {
-        if (status == 0 && i < reply->elements && passes(search->filter, reply->element[i]))
-            keep(search, &ids[i], created_of(reply->element[i]));
-        free(keys[i]);
-    }
-    return status;
+    (void)index;
+    (void)is_whole;
+    memcpy(id.text, run->id, sizeof(id.text));
+    if (passes(search->filter, &run->record))
+        keep(search, &id, run->record.created_ms);
+    return true;
 }
 
 static int look_at_page(struct search *search, int shard, const struct run_id *ids, size_t count)
 {
+    const struct runs_peek peek = { .whole_most = 0 };
     int status = 0;
 
-    for (size_t at = 0; at < count && status == 0; at += HEADS)
-        status = look_at(search, shard, ids + at, count - at < HEADS ? count - at : HEADS);
+    for (size_t at = 0; at < count && status == 0; at += RUNS_PEEK_MOST)
+        status = runs_peek(search->store, shard, ids + at, count - at < RUNS_PEEK_MOST ? count - at : RUNS_PEEK_MOST, &peek, look_at, search);
     return status;
 }
 

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "ctl/ctl.h"
-#include "store/redis/runs.h"
+#include "store/runs.h"
 
 #define FIND_PREFIX_LEAST 4   /* hex digits: they say which shard */
 #define FIND_SHORT_LENGTH 12  /* as much of an id as tables show */
@@ -17,9 +17,6 @@
 enum ctl_exit find_run(struct ctl *ctl, const char *text, struct run_id *ret_id) MUST_CHECK;
 /* The same, with all that the store holds of it; the caller gives it to loaded_run_done(). */
 enum ctl_exit find_and_load(struct ctl *ctl, const char *text, struct loaded_run *ret_run) MUST_CHECK;
-
-/* Daemons whose heartbeat has not run out; a crashed one may stand in the list until another looks. */
-int find_workers_alive(struct redis_store *store, int shard, int64_t *ret_count) MUST_CHECK;
 
 struct found {
     struct run_id id;
@@ -34,7 +31,7 @@ struct find_filter {
 
 /* The newest `limit` runs that pass, newest first; only what is needed of each is read, some hundred
  * a call. *ret_is_cut: more are delayed than were looked at. The caller frees. Negative errno as
- * store_command(). */
+ * runs_list(). */
 int find_runs(struct redis_store *store, const struct find_filter *filter, struct found **ret_found, size_t *ret_count, bool *ret_is_cut) MUST_CHECK;
 
 #endif

@@ -7,7 +7,7 @@
 #include "sdk/app.h"
 #include "sdk/inngest.h"
 #include "modules/loader.h"
-#include "store/redis/shelf.h"
+#include "store/shelf.h"
 #include "config/config_faults.h"
 #include "view/json_out.h"
 

@@ -6,7 +6,7 @@
 #include "ctl/command.h"
 #include "ctl/find.h"
 #include "ctl/text.h"
-#include "store/redis/runs.h"
+#include "store/runs.h"
 #include "view/json_out.h"
 
 struct row {
@@ -59,7 +59,7 @@ static enum ctl_exit run(struct ctl *ctl)
         return opened;
     int status = runs_stats(ctl->store, &stats);
     if (status == 0)
-        status = find_workers_alive(ctl->store, 0, &alive);
+        status = store_workers_alive(ctl->store, 0, &alive);
     if (status != 0)
         return ctl_store_failed(ctl, status);
     const struct row rows[] = {

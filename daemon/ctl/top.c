@@ -15,7 +15,7 @@
 #include "ctl/find.h"
 #include "ctl/run_table.h"
 #include "ctl/text.h"
-#include "store/redis/runs.h"
+#include "store/runs.h"
 #include "view/json_out.h"
 
 #define LOOK_MS 1000
@@ -100,7 +100,7 @@ static int look(struct top *top)
     int status = runs_stats(top->ctl->store, &latest->stats);
 
     if (status == 0)
-        status = find_workers_alive(top->ctl->store, 0, &latest->alive);
+        status = store_workers_alive(top->ctl->store, 0, &latest->alive);
     if (status != 0)
         return status;
     latest->at_ms = clock_monotonic_ms();

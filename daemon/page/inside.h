@@ -9,7 +9,7 @@
 
 #include "page/page.h"
 #include "page/past.h"
-#include "store/redis/runs.h"
+#include "store/runs.h"
 #include "view/json_out.h"
 
 #define PAGE_ROUTES 24

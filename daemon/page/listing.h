@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#include "store/redis/store.h"
+#include "store/store.h"
 #include "view/json_out.h"
 
 struct listing_filter {
@@ -25,7 +25,7 @@ struct listing_filter {
 
 /* Puts `runs`, `cursor` (of the next page; null: there is none; a page may be short and yet have one), `order`
  * (what they are newest by: "begun" or "ended") and `is_older` (these follow in no such order). `cursor` NULL: the first
- * page. 0, -EINVAL with the reason, or as store_command(). */
+ * page. 0, -EINVAL with the reason, or as runs_list(). */
 int listing_put(struct redis_store *store, const struct listing_filter *filter, const char *cursor, struct json_out *out,
                 struct error *ret_error) MUST_CHECK;
 

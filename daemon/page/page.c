@@ -124,11 +124,10 @@ static uint64_t count_delayed(struct page *page, uint64_t before)
     uint64_t sum = 0;
 
     for (int shard = 0; shard < store_shards(page->store); shard++) {
-        AUTO_REPLY reply = NULL;
-        AUTO_FREE char *key = xasprintf("%sdelayed", store_prefix(page->store, shard));
-        if (!store_is_up(page->store) || store_commandf(page->store, shard, &reply, "ZCARD %s", key) != 0)
+        uint64_t count = 0;
+        if (!store_is_up(page->store) || runs_count(page->store, RUNS_DELAYED, shard, &count) != 0)
             return before;
-        sum += (uint64_t)reply->integer;
+        sum += count;
     }
     return sum;
 }

@@ -16,7 +16,7 @@
 #include "run/function.h"
 #include "intake/kafka/consumer.h"
 #include "publish/producer.h"
-#include "store/redis/store.h"
+#include "store/store.h"
 #include "config/config.h"
 
 struct page;

@@ -1,74 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "page/rows.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/redis/keys.h"
+#define WHOLE_MOST 16384     /* bytes; a larger record is read no further than its header and function */
 
-#define ROWS 100             /* read in one call */
-#define WHOLE_MOST "16384"   /* a larger record is read no further than its header and function */
-#define HEAD "511"
+/* What walk_on() and its look share. */
+struct looking {
+    struct walk *walk;
+    struct redis_store *store;
+    const struct listed_run *runs;
+    size_t seen;               /* of them, up to the last that was shown */
+    bool goes_on;
+    bool (*look)(void *context, const struct row *row);
+    void *context;
+};
 
-/* Of a run with another status than the one that is wanted, nothing. */
-static int read_records(struct redis_store *store, const struct walk *walk, const struct listed_run *runs, size_t count, redisReply **ret_reply)
+static bool look_at(void *context, size_t index, const struct loaded_run *run, bool is_whole)
 {
-    static const char SCRIPT[] =
-        "local r, call, status = {}, redis.call, ARGV[1] for i, k in ipairs(KEYS) do "
-        "if status ~= '' and call('GETRANGE', k, 1, 1) ~= status then r[i] = false "
-        "elseif call('STRLEN', k) <= " WHOLE_MOST " then r[i] = call('GET', k) "
-        "else r[i] = call('GETRANGE', k, 0, " HEAD ") end end return r";
-    const char status_letter = (char)walk->status;
-    struct bytes words[ROWS + 4];
-    char *keys[ROWS];
-    char number[24];
-
-    words[0] = (struct bytes){ "EVAL", 4 };
-    words[1] = (struct bytes){ SCRIPT, sizeof(SCRIPT) - 1 };
-    words[2] = (struct bytes){ number, (size_t)snprintf(number, sizeof(number), "%zu", count) };
-    for (size_t i = 0; i < count; i++) {
-        keys[i] = keys_format(store_prefix(store, walk->shard), "run:%s", runs[i].id.text);
-        words[i + 3] = (struct bytes){ keys[i], strlen(keys[i]) };
-    }
-    words[count + 3] = (struct bytes){ &status_letter, walk->status != 0 ? 1 : 0 };
-    int status = store_command(store, walk->shard, count + 4, words, ret_reply);
-    for (size_t i = 0; i < count; i++)
-        free(keys[i]);
-    return status;
-}
-
-/* Header and function of a record of which no more is there. */
-static bool read_head(struct bytes data, msgpack_zone *zone, struct record *record)
-{
-    if (data.size <= RECORD_HEADER_SIZE)
-        return false;
-    return record_decode_head(data, zone, record, NULL) == 0;
-}
-
-static bool look_at(struct redis_store *store, struct row *row, const redisReply *bytes, bool (*look)(void *, const struct row *), void *context)
-{
-    struct loaded_run run = { 0 };
+    struct looking *looking = context;
+    struct row row = { .after = looking->runs[index].after, .record = &run->record };
     struct run_view view;
-    bool goes_on = true;
 
-    if (bytes->type != REDIS_REPLY_STRING)
-        return true; /* ended and forgotten since the list was read */
-    const struct bytes data = { bytes->str, (size_t)bytes->len };
-    run.zone = msgpack_zone_new(1024);
-    memcpy(run.id, row->id, sizeof(run.id));
-    row->record = &run.record;
-    if (record_decode(data, run.zone, &run.record, NULL) == 0) {
-        run_view_open(&view, &run, store_now_ms(store));
-        row->view = &view;
-        goes_on = look(context, row);
-        run_view_done(&view);
-    } else if (read_head(data, run.zone, &run.record)) {
-        row->view = NULL;
-        goes_on = look(context, row);
-    }
-    msgpack_zone_free(run.zone);
-    return goes_on;
+    looking->seen = index + 1;
+    memcpy(row.id, run->id, sizeof(row.id));
+    if (!is_whole)
+        return looking->goes_on = looking->look(looking->context, &row);
+    run_view_open(&view, run, store_now_ms(looking->store));
+    row.view = &view;
+    looking->goes_on = looking->look(looking->context, &row);
+    run_view_done(&view);
+    return looking->goes_on;
 }
 
 /* ---- a walk -------------------------------------------------------------------------------------- */
@@ -113,28 +76,42 @@ static int list_next(struct redis_store *store, const struct walk *walk, size_t 
     return runs_list_on(store, walk->list, walk->shard, walk->place, walk->last_ms, limit, ret_runs, ret_count);
 }
 
+/* Shows at most `wanted` more runs of the list. The walk is then behind the last one shown, or the last one read. */
+static int walk_a_piece(struct looking *looking, size_t wanted)
+{
+    struct walk *walk = looking->walk;
+    const struct runs_peek peek = { .status = walk->status, .whole_most = WHOLE_MOST };
+    AUTO_FREE struct listed_run *runs = NULL;
+    struct run_id ids[RUNS_PEEK_MOST];
+    size_t count = 0;
+
+    int status = list_next(looking->store, walk, wanted, &runs, &count);
+    if (status != 0)
+        return status;
+    for (size_t i = 0; i < count; i++)
+        ids[i] = runs[i].id;
+    looking->runs = runs;
+    looking->seen = 0;
+    status = runs_peek(looking->store, walk->shard, ids, count, &peek, look_at, looking);
+    if (status != 0)
+        return status;
+    if (looking->goes_on)
+        looking->seen = count; /* the last ones may have been passed over */
+    if (looking->seen > 0)
+        walk->place = runs[looking->seen - 1].after;
+    walk->is_end = looking->seen == count && count < wanted;
+    return 0;
+}
+
 int walk_on(struct walk *walk, struct redis_store *store, size_t most, bool (*look)(void *context, const struct row *row), void *context)
 {
-    bool goes_on = true;
+    struct looking looking = { .walk = walk, .store = store, .goes_on = true, .look = look, .context = context };
 
-    while (goes_on && most > 0 && !walk->is_end) {
-        AUTO_FREE struct listed_run *runs = NULL;
-        AUTO_REPLY reply = NULL;
-        size_t wanted = most < ROWS ? most : ROWS;
-        size_t count = 0;
-        int status = list_next(store, walk, wanted, &runs, &count);
-        if (status == 0 && count > 0)
-            status = read_records(store, walk, runs, count, &reply);
+    while (looking.goes_on && most > 0 && !walk->is_end) {
+        size_t wanted = most < RUNS_PEEK_MOST ? most : RUNS_PEEK_MOST;
+        int status = walk_a_piece(&looking, wanted);
         if (status != 0)
             return status;
-        size_t seen = 0;
-        for (; seen < count && seen < reply->elements && goes_on; seen++) {
-            walk->place = runs[seen].after;
-            struct row row = { .after = walk->place };
-            memcpy(row.id, runs[seen].id.text, sizeof(row.id));
-            goes_on = look_at(store, &row, reply->element[seen], look, context);
-        }
-        walk->is_end = seen == count && count < wanted;
         most -= wanted;
     }
     return 0;

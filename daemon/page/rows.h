@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "store/redis/runs.h"
+#include "store/runs.h"
 #include "view/json_out.h"
 #include "view/run_view.h"
 
@@ -31,7 +31,7 @@ struct row {
 /* At the start of a list, with no end before its own. */
 void walk_init(struct walk *walk, enum runs_list list, int shard);
 /* Looks at the next runs, at most `most` of them, until `look` wants no more (false): `place` is then
- * behind the last it was shown. Negative errno as store_command(). */
+ * behind the last it was shown. Negative errno as runs_peek(). */
 int walk_on(struct walk *walk, struct redis_store *store, size_t most, bool (*look)(void *context, const struct row *row), void *context) MUST_CHECK;
 
 void row_json(const struct row *row, struct json_out *out);

@@ -7,7 +7,7 @@
 
 #include "event/event.h"
 #include "run/steps.h"
-#include "store/redis/runs.h"
+#include "store/runs.h"
 #include "view/json_out.h"
 
 /* Opened in place and not moved. Lives no longer than its loaded run. */

@@ -2,7 +2,7 @@
 #ifndef STEPD_VIEW_STORE_CONFIG_H
 #define STEPD_VIEW_STORE_CONFIG_H
 
-#include "store/redis/store.h"
+#include "store/store.h"
 #include "config/config.h"
 
 /* The store as a config has it, without anyone who is told what happens to it. Points into the config. */

@@ -22,7 +22,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "store/redis/store.h"
+#include "store/redis/store_internal.h"
 
 #define SECONDS_NS INT64_C(1500000000)
 #define PIPELINE 32

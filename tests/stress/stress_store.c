@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "store/redis/store.h"
+#include "store/redis/store_internal.h"
 #include "store/redis/timers.h"
 
 #define SHARDS 4

@@ -10,11 +10,7 @@
 
 #include "run/run.h"
 #include "store/redis/script.h"
-
-/* Totals since this process began; what the store keeps of them is summed over all workers. */
-struct worker_counts {
-    uint64_t events_consumed, runs_started, runs_completed, runs_failed, retries_scheduled, dead_letters;
-};
+#include "store/runs.h"
 
 struct counters {
     struct worker_counts base;      /* counted under earlier incarnations */

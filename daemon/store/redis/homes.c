@@ -230,7 +230,7 @@ void homes_tried(struct homes *homes, const struct lane *lane, int status, const
     (void)pthread_mutex_unlock(&homes->lock);
 }
 
-void homes_add_counts(struct homes *homes, struct lane_counts *counts)
+void homes_add_counts(struct homes *homes, struct store_counts *counts)
 {
     (void)pthread_mutex_lock(&homes->lock);
     for (size_t i = 0; i < homes->route_count; i++)

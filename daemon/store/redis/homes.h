@@ -41,6 +41,6 @@ void homes_route(struct homes *homes, struct request *request);
 /* As lane_host's. */
 void homes_astray(struct homes *homes, const struct lane *lane, int shard, const struct redis_place *place);
 void homes_tried(struct homes *homes, const struct lane *lane, int status, const struct error *error);
-void homes_add_counts(struct homes *homes, struct lane_counts *counts);
+void homes_add_counts(struct homes *homes, struct store_counts *counts);
 
 #endif

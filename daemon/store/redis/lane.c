@@ -76,7 +76,7 @@ bool lane_is_up(const struct lane *lane)
     return lane->is_up;
 }
 
-void lane_add_counts(const struct lane *lane, struct lane_counts *counts)
+void lane_add_counts(const struct lane *lane, struct store_counts *counts)
 {
     histogram_read(&lane->pipeline.round_trips, &counts->round_trips);
     histogram_read(&lane->pipeline.batches, &counts->batches);

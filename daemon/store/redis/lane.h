@@ -19,6 +19,7 @@
 #include "base/histogram.h"
 #include "base/memory.h"
 #include "store/redis/link.h"
+#include "store/store.h"
 #include "store/redis/request.h"
 #include "store/redis/script.h"
 #include "store/redis/url.h"
@@ -65,12 +66,8 @@ struct redis_place lane_place(struct lane *lane);
 bool lane_push(struct lane *lane, struct request *request);
 /* Any thread: whether it is linked and nothing that was asked had to be put off. */
 bool lane_is_up(const struct lane *lane);
-struct lane_counts {
-    struct histogram_counts round_trips; /* µs, from a request's going out to its reply */
-    struct histogram_counts batches;     /* requests that went out together */
-};
 /* Any thread: adds what it has counted. */
-void lane_add_counts(const struct lane *lane, struct lane_counts *counts);
+void lane_add_counts(const struct lane *lane, struct store_counts *counts);
 /* Of the server behind it, as of the last link; link.h. Lane thread. */
 uint64_t lane_lineage(const struct lane *lane);
 /* Any thread: all that waits, now and later, ends with -ESHUTDOWN. */

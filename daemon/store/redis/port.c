@@ -11,7 +11,7 @@
 
 #include "store/redis/keys.h"
 #include "store/redis/record.h"
-#include "store/redis/store.h"
+#include "store/redis/store_internal.h"
 
 /* ---- core's port ------------------------------------------------------------------------------- */
 

@@ -7,7 +7,7 @@
 #define STEPD_STORE_REDIS_PORT_H
 
 #include "run/ports.h"
-#include "store/redis/store.h"
+#include "store/redis/store_internal.h"
 
 /* `struct store` is the first member of the redis_store that they are called with. */
 extern const struct store_ops STORE_PORT_OPS;

@@ -28,39 +28,10 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
-#include "event/event.h"
-#include "run/run.h"
+#include "store/record.h"
 
 #define RECORD_VERSION 1
 #define RECORD_HEADER_SIZE 64
-
-enum record_flag { RECORD_ORDERED = 1, RECORD_CANCEL = 2 };
-
-/* A record read back. Views point into the bytes that were decoded and live as long as they. */
-struct record {
-    enum run_status status;
-    enum run_phase phase;
-    unsigned flags;
-    int attempt;
-    int takeovers;
-    int unclean;
-    uint32_t epoch;
-    uint32_t checkpoints;
-    uint32_t state_bytes;
-    int64_t created_ms;
-    int64_t changed_ms;
-    struct incarnation owner;
-    const char *function;    /* in zone, NUL-ended */
-    const char *topic;       /* in zone, NUL-ended */
-    int32_t partition;
-    int64_t offset;
-    int64_t timestamp_ms;
-    struct bytes key;        /* data NULL: none */
-    struct bytes value;      /* data NULL: none */
-    struct event_header *headers; /* in zone */
-    size_t header_count;
-    struct bytes tail;
-};
 
 /* Appends the body of a run that the store is to take over. */
 void record_pack_body(msgpack_packer *packer, const struct run *run);

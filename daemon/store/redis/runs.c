@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "store/redis/runs.h"
+#include "store/runs.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -11,6 +11,8 @@
 #include "base/array.h"
 #include "run/steps.h"
 #include "store/redis/keys.h"
+#include "store/redis/record.h"
+#include "store/redis/store_internal.h"
 
 /* ---- one run ----------------------------------------------------------------------------------- */
 
@@ -31,12 +33,14 @@ static int read_run(struct redis_store *store, const char *id, struct loaded_run
     AUTO_FREE char *steps = keys_format(store_prefix(store, shard), "steps:%s", id);
 
     /* One script, so that both are of one moment. */
-    int status = store_commandf(store, shard, &run->reply,
+    redisReply *reply = NULL;
+    int status = store_commandf(store, shard, &reply,
         "EVAL %s 2 %s %s", "return {redis.call('GET', KEYS[1]), redis.call('ZRANGE', KEYS[2], 0, -1)}", record, steps);
     if (status != 0)
         return error_set(ret_error, -status, "Redis: %s", strerror(-status));
-    const redisReply *bytes = run->reply->element[0];
-    const redisReply *members = run->reply->element[1];
+    run->reply = reply;
+    const redisReply *bytes = reply->element[0];
+    const redisReply *members = reply->element[1];
     if (bytes->type != REDIS_REPLY_STRING)
         return error_set(ret_error, ENOENT, "the store has no run %s", id);
     run->zone = msgpack_zone_new(1024);
@@ -413,4 +417,16 @@ int runs_stats(struct redis_store *store, struct runs_stats *ret_stats)
     }
     *ret_stats = stats;
     return 0;
+}
+
+int store_workers_alive(struct redis_store *store, int shard, int64_t *ret_count)
+{
+    AUTO_FREE char *key = keys_format(store_prefix(store, shard), "workers");
+    AUTO_FREE char *least = xasprintf("%" PRId64, store_now_ms(store));
+    AUTO_REPLY reply = NULL;
+    int status = store_commandf(store, shard, &reply, "ZCOUNT %s %s +inf", key, least);
+
+    if (status == 0)
+        *ret_count = reply->integer;
+    return status;
 }

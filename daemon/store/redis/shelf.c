@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "store/redis/shelf.h"
+#include "store/shelf.h"
 
 #include <string.h>
+
+#include "store/redis/store_internal.h"
 
 int shelf_save(struct redis_store *store, const char *shelf, const char *name, struct bytes thing)
 {

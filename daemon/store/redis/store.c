@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "store/redis/store.h"
+#include "store/redis/store_internal.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -119,9 +119,9 @@ bool store_is_up(struct redis_store *store)
     return true;
 }
 
-void store_counts(struct redis_store *store, struct lane_counts *ret_counts)
+void store_counts(struct redis_store *store, struct store_counts *ret_counts)
 {
-    *ret_counts = (struct lane_counts){ 0 };
+    *ret_counts = (struct store_counts){ 0 };
     homes_add_counts(store->homes, ret_counts);
 }
 

@@ -14,7 +14,7 @@
 #include "base/memory.h"
 #include "engine/dispatch.h"
 #include "store/redis/counters.h"
-#include "store/redis/store.h"
+#include "store/redis/store_internal.h"
 
 struct timers;
 

@@ -10,7 +10,7 @@
 #include <sys/types.h>
 
 #include "run/run.h"
-#include "store/redis/store.h"
+#include "store/redis/store_internal.h"
 
 struct redis_fixture {
     char folder[64];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The transitions of a run: what they do, who may do them, and what they do when sent twice. */
-#include "store/redis/store.h"
+#include "store/redis/store_internal.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "store/redis/keys.h"
 #include "store/redis/record.h"
-#include "store/redis/runs.h"
+#include "store/runs.h"
 #include "redis_fixture.h"
 
 static struct redis_fixture redis;

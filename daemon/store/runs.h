@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs as people see and change them: what stepctl asks of the store.
+ * Runs as people see and change them: what stepctl and the page ask of the store. All calls wait; 0, or
+ * -ESHUTDOWN or -EIO unless they say more.
  */
-#ifndef STEPD_STORE_REDIS_RUNS_H
-#define STEPD_STORE_REDIS_RUNS_H
+#ifndef STEPD_STORE_RUNS_H
+#define STEPD_STORE_RUNS_H
 
 #include <msgpack.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
 #include "run/run.h"
-#include "store/redis/record.h"
-#include "store/redis/store.h"
-#include "store/redis/counters.h"
+#include "store/record.h"
+#include "store/store.h"
 
 struct loaded_run {
     char id[RUN_ID_LENGTH + 1];
@@ -21,10 +22,10 @@ struct loaded_run {
     struct bytes *checkpoints;   /* run/steps.h decodes them */
     size_t checkpoint_count;
     msgpack_zone *zone;          /* all of it lives until loaded_run_done() */
-    redisReply *reply;
+    void *reply;                 /* the store's own */
 };
 
-/* 0, -ENOENT: the store has no such run, -EBADMSG: its record is damaged, or as store_call(). */
+/* 0, -ENOENT: the store has no such run, -EBADMSG: its record is damaged. */
 int runs_load(struct redis_store *store, const char *id, struct loaded_run *ret_run, struct error *ret_error) MUST_CHECK;
 void loaded_run_done(struct loaded_run *run);
 
@@ -41,6 +42,35 @@ enum runs_list {
  * position `first` on. RUNS_OWNED and RUNS_BEHIND: over all workers and keys. */
 int runs_list(struct redis_store *store, enum runs_list list, int shard, size_t first, size_t limit,
               struct run_id **ret_ids, size_t *ret_count) MUST_CHECK;
+
+/* What is wanted of a run for a list. */
+struct runs_peek {
+    enum run_status status;    /* others are passed over, and not read; 0: any */
+    size_t whole_most;         /* a larger record, in bytes, is read no further than what comes before its event's value */
+};
+
+#define RUNS_PEEK_MOST 100     /* ids a call */
+
+/* Reads the given runs of a shard, in one call, and shows each to `look` until it wants no more (false):
+ * ids[index], whole or the head alone, without checkpoints. Runs that are gone, damaged or of another
+ * status are left out. What `look` is given lives until it returns. */
+int runs_peek(struct redis_store *store, int shard, const struct run_id *ids, size_t count, const struct runs_peek *peek,
+              bool (*look)(void *context, size_t index, const struct loaded_run *run, bool is_whole), void *context) MUST_CHECK;
+
+/* Ids that begin with `digits`, lower-case hex, enough of them to say which shard: at most `most`. Walks over
+ * all keys of a shard, for people, who can wait. */
+int runs_find(struct redis_store *store, const char *digits, size_t most, struct run_id *ret_ids, size_t *ret_count) MUST_CHECK;
+
+/* Where a run that has not ended stands in the lists by which it goes on. Only what its status asks for is filled. */
+struct runs_standing {
+    int64_t due_ms;                         /* delayed, sleeping: -1: it is in no list */
+    int64_t lease_until_ms;                 /* owned: its worker's; -1: nobody knows that worker */
+    bool is_owned;                          /* owned: it is in its worker's list */
+    char worker[2 * sizeof(struct incarnation) + 1]; /* owned: its name in hex digits */
+    struct run_id first;                    /* behind: the run of its key that is first; empty: none */
+    int64_t before;                         /* behind: so many more wait before it; -1: it is in no line */
+};
+int runs_standing(struct redis_store *store, const struct loaded_run *run, struct runs_standing *ret_standing) MUST_CHECK;
 
 /* How many a shard's list has; of RUNS_OWNED and RUNS_BEHIND that is not known. */
 int runs_count(struct redis_store *store, enum runs_list list, int shard, uint64_t *ret_count) MUST_CHECK;
@@ -69,6 +99,11 @@ enum runs_change { RUNS_CHANGED, RUNS_ASKED /* its worker ends it */, RUNS_IN_VA
 int runs_cancel(struct redis_store *store, const char *id, enum runs_change *ret_change, struct error *ret_error) MUST_CHECK;
 /* A failed or cancelled run begins anew, with a clean counter, after its last good checkpoint. */
 int runs_retry(struct redis_store *store, const char *id, enum runs_change *ret_change, struct error *ret_error) MUST_CHECK;
+
+/* Totals since this process began; what the store keeps of them is summed over all workers. */
+struct worker_counts {
+    uint64_t events_consumed, runs_started, runs_completed, runs_failed, retries_scheduled, dead_letters;
+};
 
 struct runs_stats {
     struct worker_counts counts;  /* all workers, dead ones too */

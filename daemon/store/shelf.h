@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Small things that all daemons share, by name: one hash, `PREFIX{0}:<shelf>`. Calls wait, as the store's do. */
-#ifndef STEPD_STORE_REDIS_SHELF_H
-#define STEPD_STORE_REDIS_SHELF_H
+#ifndef STEPD_STORE_SHELF_H
+#define STEPD_STORE_SHELF_H
 
-#include "store/redis/store.h"
+#include "store/store.h"
 
 /* 0, -ESHUTDOWN or -EIO. */
 int shelf_save(struct redis_store *store, const char *shelf, const char *name, struct bytes thing) MUST_CHECK;

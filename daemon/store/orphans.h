@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runs that stand in none of the lists by which a run goes on: lost to an eviction, or to a fault. */
-#ifndef STEPD_CTL_ORPHANS_H
-#define STEPD_CTL_ORPHANS_H
+#ifndef STEPD_STORE_ORPHANS_H
+#define STEPD_STORE_ORPHANS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "store/redis/store.h"
+#include "store/store.h"
 
 struct orphans {
     size_t looked_at;
@@ -15,7 +15,7 @@ struct orphans {
     bool is_whole;  /* false: there were more than could be looked at in some seconds */
 };
 
-/* Reads only. 0, or as store_command(). */
+/* Reads only. 0, -ESHUTDOWN or -EIO. */
 int orphans_find(struct redis_store *store, struct orphans *ret_orphans) MUST_CHECK;
 
 #endif

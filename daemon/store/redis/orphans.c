@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "ctl/orphans.h"
+#include "store/orphans.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -9,7 +9,8 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "store/redis/keys.h"
-#include "store/redis/runs.h"
+#include "store/redis/store_internal.h"
+#include "store/runs.h"
 
 #define TIME_MS 10000
 #define AT_ONCE 100

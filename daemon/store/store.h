@@ -1,31 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The store: Redis behind core's `struct store`. Each server that shards live on has a lane (lane.h), a
- * thread with one link; what callers ask goes down the lane of its shard, and each waits for its own reply
- * only. Where a shard lives is told by the URL, by sentinels, or by the Cluster, and followed when it moves.
+ * The store: what outlives an attempt. Redis stands behind it (store/redis), spread over shards; nothing
+ * above this folder knows a key, a command, or a reply. run/ports.h is the part of it by which runs go on;
+ * store/runs.h shows and changes them, store/crashes.h and store/shelf.h keep small things that all daemons
+ * share, store/health.h tells how the servers are set up.
  *
- * A call ends when Redis has answered. Connection lost, silent, loading, busy, read-only, out of
+ * A call ends when the store has answered. Connection lost, silent, loading, busy, read-only, out of
  * memory, a slot on its way: said once, retried with a small backoff until it works or the store stops
- * (-ESHUTDOWN). What was asked may so be sent twice; every script answers alike then and does nothing more.
+ * (-ESHUTDOWN). -EIO: it refuses this for good (logged).
  */
-#ifndef STEPD_STORE_REDIS_STORE_H
-#define STEPD_STORE_REDIS_STORE_H
+#ifndef STEPD_STORE_STORE_H
+#define STEPD_STORE_STORE_H
 
-#include <hiredis/hiredis.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/bytes.h"
 #include "base/error.h"
-#include "base/memory.h"
+#include "base/histogram.h"
 #include "config/history_kept.h"
 #include "flow/key_set.h"
 #include "run/known_runs.h"
 #include "run/ports.h"
-#include "store/redis/lane.h"
-#include "store/redis/link.h"
-#include "store/redis/script.h"
 
 struct redis_store;
 
@@ -64,50 +60,27 @@ void store_destroy(struct redis_store *store);
 struct store *store_port(struct redis_store *store);
 /* Any thread. Whether all shards answered the last time something was asked. */
 bool store_is_up(struct redis_store *store);
-bool store_shard_is_up(struct redis_store *store, int shard);
+struct store_counts {
+    struct histogram_counts round_trips; /* µs, from a request's going out to its reply */
+    struct histogram_counts batches;     /* requests that went out together */
+};
 /* Any thread: what all servers were asked. */
-void store_counts(struct redis_store *store, struct lane_counts *ret_counts);
+void store_counts(struct redis_store *store, struct store_counts *ret_counts);
 struct incarnation store_incarnation(struct redis_store *store);
-/* Our lease ran out: a new incarnation from here on; calls on_new_incarnation. */
-void store_renew(struct redis_store *store);
-/* The time of shard 0's server; of a shard's: servers of a Cluster have clocks of their own. */
+/* The time of shard 0's server. */
 int64_t store_now_ms(struct redis_store *store);
-int64_t store_shard_now_ms(struct redis_store *store, int shard);
-/* What data stands behind a shard now; another value than before: cursors of SCAN mean nothing there. */
-uint64_t store_lineage(struct redis_store *store, int shard);
 /* Any thread: a moment (monotonic ms) at which behind every shard was still the server that had acknowledged
  * all it did before. Stands still while one does not answer; on_new_incarnation is called before it moves on
  * under another. */
 int64_t store_seen_ms(const struct redis_store *store);
 int store_shards(const struct redis_store *store);
 int store_shard_of(const struct redis_store *store, const char *run_id);
-/* "PREFIX{shard}:"; lives as long as the store. */
-const char *store_prefix(const struct redis_store *store, int shard);
-const struct store_settings *store_settings(const struct redis_store *store);
-/* `on_due` is called by any thread after it made a run of `shard` due at due_ms (the store's time);
- * must not call the store. NULL: nobody is; when this returns it runs no more. */
-void store_on_due(struct redis_store *store, void (*on_due)(void *context, int shard, int64_t due_ms), void *context);
-
-/* One command on the node of `shard`; waits. 0, -ESHUTDOWN, or -EIO when Redis refused it for good
- * (logged). The reply is never an error. */
-int store_command(struct redis_store *store, int shard, size_t count, const struct bytes *words, redisReply **ret_reply) MUST_CHECK;
-/* The same, as printf does it; %s and %b (pointer, size_t) only, words split at blanks of `format`. */
-int store_commandf(struct redis_store *store, int shard, redisReply **ret_reply, const char *format, ...) MUST_CHECK;
-
-/* This worker's incarnation, as of now and until the call is sent; see script.h. */
-void script_add_self(struct redis_store *store, struct script_call *call);
-/* As store_command(). */
-int store_call(struct redis_store *store, struct script_call *call, redisReply **ret_reply) MUST_CHECK;
-/* The same without waiting: `done` is called with status and reply, by a lane's thread, or before this
- * returns where the store has stopped. Both structs are the store's until then. */
-void store_call_later(struct redis_store *store, struct script_call *call, struct request *request, void (*done)(struct request *request));
-/* A link of the caller's own to the server of `shard`, for what only that server can tell. 0, or as
- * link_open(). */
-int store_open_link(struct redis_store *store, int shard, struct link *ret_link, struct error *ret_error) MUST_CHECK;
-
 /* Consumer, on assignment: the runs of a partition that the store knows, which are the caller's to release, and
  * (into `keys`) the ordered keys that have a run in the store. */
 int store_load_partition(struct redis_store *store, const char *topic, int32_t partition, struct key_set *keys,
                          struct known_runs *ret_known) MUST_CHECK;
+
+/* Daemons whose heartbeat has not run out, of one shard; a crashed one may count until another looks. */
+int store_workers_alive(struct redis_store *store, int shard, int64_t *ret_count) MUST_CHECK;
 
 #endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A run as the store holds it, read back: how far it is, who holds it, and its event. */
+#ifndef STEPD_STORE_RECORD_H
+#define STEPD_STORE_RECORD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "event/event.h"
+#include "run/run.h"
+
+enum record_flag { RECORD_ORDERED = 1, RECORD_CANCEL = 2 };
+
+/* A record read back. Views point into the bytes that were decoded and live as long as they. */
+struct record {
+    enum run_status status;
+    enum run_phase phase;
+    unsigned flags;
+    int attempt;
+    int takeovers;
+    int unclean;
+    uint32_t epoch;
+    uint32_t checkpoints;
+    uint32_t state_bytes;
+    int64_t created_ms;
+    int64_t changed_ms;
+    struct incarnation owner;
+    const char *function;    /* in zone, NUL-ended */
+    const char *topic;       /* in zone, NUL-ended */
+    int32_t partition;
+    int64_t offset;
+    int64_t timestamp_ms;
+    struct bytes key;        /* data NULL: none */
+    struct bytes value;      /* data NULL: none */
+    struct event_header *headers; /* in zone */
+    size_t header_count;
+    struct bytes tail;
+};
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/health.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/redis/store_internal.h"
+
+/* A line `name:value` of INFO. */
+static void read_info(const char *info, const char *name, char ret_value[static STORE_HEALTH_TEXT])
+{
+    AUTO_FREE char *wanted = xasprintf("\n%s:", name);
+    const char *at = strstr(info, wanted);
+
+    ret_value[0] = '\0';
+    if (at != NULL) {
+        at += strlen(wanted);
+        (void)snprintf(ret_value, STORE_HEALTH_TEXT, "%.*s", (int)strcspn(at, "\r\n"), at);
+    }
+}
+
+/* Older servers know the setting by another name. */
+static long read_setting(struct link *link, const char *name, const char *older_name)
+{
+    const char *const names[] = { name, older_name };
+
+    for (size_t i = 0; i < 2; i++) {
+        AUTO_REPLY reply = redisCommand(link->redis, "CONFIG GET %s", names[i]);
+        if (reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2)
+            return strtol(reply->element[1]->str, NULL, 10);
+    }
+    return -1;
+}
+
+/* On a connection of its own: a command that is refused there is no fault of the store's. */
+static void read_settings(struct redis_store *store, struct store_health *health)
+{
+    struct link link;
+
+    health->zset_listpack_value = -1;
+    health->hash_listpack_value = -1;
+    if (store_open_link(store, 0, &link, NULL) != 0)
+        return;
+    health->zset_listpack_value = read_setting(&link, "zset-max-listpack-value", "zset-max-ziplist-value");
+    health->hash_listpack_value = read_setting(&link, "hash-max-listpack-value", "hash-max-ziplist-value");
+    link_close(&link);
+}
+
+int store_health(struct redis_store *store, struct store_health *ret_health)
+{
+    char is_on[STORE_HEALTH_TEXT];
+    AUTO_REPLY info = NULL;
+    int status = store_commandf(store, 0, &info, "INFO");
+
+    if (status != 0)
+        return status;
+    const char *text = info->str != NULL ? info->str : "";
+    read_info(text, "redis_version", ret_health->version);
+    read_info(text, "aof_enabled", is_on);
+    read_info(text, "aof_last_write_status", ret_health->append_status);
+    read_info(text, "maxmemory_policy", ret_health->eviction);
+    ret_health->has_append_only_file = strcmp(is_on, "1") == 0;
+    read_settings(store, ret_health);
+    return 0;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The store's inside. Each server that shards live on has a lane (lane.h), a thread with one link; what
+ * callers ask goes down the lane of its shard, and each waits for its own reply only. Where a shard lives
+ * is told by the URL, by sentinels, or by the Cluster, and followed when it moves. What was asked may be
+ * sent twice; every script answers alike then and does nothing more.
+ */
+#ifndef STEPD_STORE_REDIS_STORE_INTERNAL_H
+#define STEPD_STORE_REDIS_STORE_INTERNAL_H
+
+#include <hiredis/hiredis.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "store/redis/lane.h"
+#include "store/redis/link.h"
+#include "store/redis/script.h"
+#include "store/store.h"
+
+/* Any thread. Whether this shard answered the last time something was asked of it. */
+bool store_shard_is_up(struct redis_store *store, int shard);
+/* Our lease ran out: a new incarnation from here on; calls on_new_incarnation. */
+void store_renew(struct redis_store *store);
+/* The time of the shard's server: servers of a Cluster have clocks of their own. */
+int64_t store_shard_now_ms(struct redis_store *store, int shard);
+/* What data stands behind a shard now; another value than before: cursors of SCAN mean nothing there. */
+uint64_t store_lineage(struct redis_store *store, int shard);
+/* "PREFIX{shard}:"; lives as long as the store. */
+const char *store_prefix(const struct redis_store *store, int shard);
+const struct store_settings *store_settings(const struct redis_store *store);
+/* `on_due` is called by any thread after it made a run of `shard` due at due_ms (the store's time);
+ * must not call the store. NULL: nobody is; when this returns it runs no more. */
+void store_on_due(struct redis_store *store, void (*on_due)(void *context, int shard, int64_t due_ms), void *context);
+
+/* One command on the node of `shard`; waits. 0, -ESHUTDOWN, or -EIO when Redis refused it for good
+ * (logged). The reply is never an error. */
+int store_command(struct redis_store *store, int shard, size_t count, const struct bytes *words, redisReply **ret_reply) MUST_CHECK;
+/* The same, as printf does it; %s and %b (pointer, size_t) only, words split at blanks of `format`. */
+int store_commandf(struct redis_store *store, int shard, redisReply **ret_reply, const char *format, ...) MUST_CHECK;
+
+/* This worker's incarnation, as of now and until the call is sent; see script.h. */
+void script_add_self(struct redis_store *store, struct script_call *call);
+/* As store_command(). */
+int store_call(struct redis_store *store, struct script_call *call, redisReply **ret_reply) MUST_CHECK;
+/* The same without waiting: `done` is called with status and reply, by a lane's thread, or before this
+ * returns where the store has stopped. Both structs are the store's until then. */
+void store_call_later(struct redis_store *store, struct script_call *call, struct request *request, void (*done)(struct request *request));
+/* A link of the caller's own to the server of `shard`, for what only that server can tell. 0, or as
+ * link_open(). */
+int store_open_link(struct redis_store *store, int shard, struct link *ret_link, struct error *ret_error) MUST_CHECK;
+
+#endif
