@@ -32,7 +32,6 @@ struct dispatch_settings {
     size_t event_bytes;            /* a larger message is a dead letter */
     int steps;                     /* limits of a run: steps, … */
     size_t result_bytes;
-    size_t state_bytes;
     enum history_kept history;
     const char *dead_letter_topic; /* "%t.dead" */
     const char *const *topics;     /* configured; NULL-ended. Emitted events go to one of them */

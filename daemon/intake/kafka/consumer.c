@@ -29,16 +29,27 @@
 
 /* ---- troubles ------------------------------------------------------------------------------------- */
 
-/* Runs on: consumer thread, while it serves librdkafka's queue. */
+void consumer_end_if_dead(struct consumer *consumer)
+{
+    char text[300];
+    rd_kafka_resp_err_t error = rd_kafka_fatal_error(consumer->handle, text, sizeof(text));
+
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    AUTO_FREE char *why = error == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID
+                              ? xasprintf("Kafka: another member of the group took our group.instance.id (%s): each daemon needs one of its own", text)
+                              : xasprintf("Kafka: the consumer can't go on: %s", text);
+    consumer->settings.fatal(why);
+}
+
+/* Runs on: consumer thread, while it serves librdkafka's queue. A fatal one is looked for in each round. */
 static void on_error(rd_kafka_t *handle, int code, const char *reason, void *opaque)
 {
     struct consumer *consumer = opaque;
-    char text[300];
 
+    (void)handle;
     if (code == RD_KAFKA_RESP_ERR__FATAL) {
-        (void)rd_kafka_fatal_error(handle, text, sizeof(text));
-        AUTO_FREE char *why = xasprintf("Kafka: %s", text);
-        consumer->settings.fatal(why);
+        consumer_end_if_dead(consumer);
     } else if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
         if (!consumer->is_down)
             log_warn("Kafka can't be reached (%s): tried until it can", conf_text(consumer->settings.kafka, "bootstrap.servers", "no bootstrap.servers"));
@@ -63,8 +74,13 @@ static void on_group_error(struct consumer *consumer, const rd_kafka_message_t *
 {
     const char *topic = message->rkt != NULL ? rd_kafka_topic_name(message->rkt) : "?";
 
-    (void)consumer;
     switch (message->err) {
+    case RD_KAFKA_RESP_ERR__FATAL:
+        consumer_end_if_dead(consumer);
+        break;
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+        reading_on_error(consumer, message);
+        break;
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
         log_warn("topic '%s' does not exist: its events are taken once it does", topic);
         break;
@@ -80,19 +96,18 @@ static void on_group_error(struct consumer *consumer, const rd_kafka_message_t *
     }
 }
 
-/* Rebalances, errors and all else that is no message. */
+/* Rebalances, errors and all else that is no message: a message here would come however much is in flight. */
 static void serve_control(struct consumer *consumer)
 {
     rd_kafka_message_t *message;
 
     while ((message = rd_kafka_consumer_poll(consumer->handle, 0)) != NULL) {
         if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
-            intake_on_message(message, consumer);
+            reading_bring_back(consumer, message);
         else
             on_group_error(consumer, message);
         rd_kafka_message_destroy(message);
     }
-    intake_push(consumer);
 }
 
 /* ---- the thread ----------------------------------------------------------------------------------- */
@@ -113,8 +128,6 @@ void consumer_publish_counts(struct consumer *consumer)
     counts->partitions = consumer->assigned.count;
     counts->in_flight = consumer->in_flight;
     counts->has_joined = consumer->is_joined;
-    counts->is_paused = intake_is_held_back(consumer);
-    counts->last_loop_ms = consumer->now_ms;
     pthread_mutex_lock(&consumer->lock);
     consumer->published = *counts;
     pthread_mutex_unlock(&consumer->lock);
@@ -148,6 +161,7 @@ static void round_of(struct consumer *consumer)
 {
     consumer_round_begin(consumer);
     serve_control(consumer);
+    consumer_end_if_dead(consumer);
     assigned_hear_scout(consumer);
     assigned_hear_ends(consumer);
     intake_sweep(consumer);

@@ -23,7 +23,6 @@ struct consumer_settings {
     const struct setting *kafka;   /* a map of scalars, for librdkafka */
     const char *const *topics;     /* NULL-ended; each once */
     struct dispatch *dispatch;
-    const struct routes *routes;
     int queue;                     /* messages in flight at most */
     int64_t commit_interval_ms;
     int64_t durability_lag_ms;     /* a TAKEN message is committed that much later */
@@ -59,13 +58,11 @@ void consumer_stop(struct consumer *consumer, int64_t timeout_ms);
 void consumer_destroy(struct consumer *consumer);
 
 struct consumer_counts {
-    uint64_t events_consumed, commits, commits_failed, rebalances, metadata_unread, seen_again;
+    uint64_t events_consumed, commits, commits_failed, rebalances, metadata_unread;
     size_t partitions;     /* assigned */
     size_t stalled;        /* assigned, with lag, and not moving */
     size_t in_flight;
     bool has_joined;       /* the group has given us an assignment, even an empty one */
-    bool is_paused;        /* all is in flight that may be */
-    int64_t last_loop_ms;  /* monotonic: the thread's proof of life */
 };
 /* Any thread. */
 void consumer_counts(struct consumer *consumer, struct consumer_counts *ret_counts);

@@ -100,6 +100,9 @@ struct consumer {
 /* A round begins: what time it is, and that the thread moves. */
 void consumer_round_begin(struct consumer *consumer);
 void consumer_publish_counts(struct consumer *consumer);
+/* librdkafka's consumer may fail for good, and then does nothing ever again: so the process ends, whichever way
+ * the error came (a callback, a message, the answer to something asked). */
+void consumer_end_if_dead(struct consumer *consumer);
 /* Says so once brokers that none of answered do again. */
 void consumer_look_whether_back(struct consumer *consumer);
 
@@ -150,6 +153,9 @@ enum reset reading_reset_of(const struct setting *kafka);
 struct partition *reading_begin(struct consumer *consumer, const rd_kafka_topic_partition_t *committed, const struct places *places);
 /* Runs on: consumer thread. A message that is an error. */
 void reading_on_error(struct consumer *consumer, const rd_kafka_message_t *message);
+/* A message that came on librdkafka's own queue, which is served whatever is in flight: its partition's queue came
+ * loose from ours. It is dropped, and comes again over ours. */
+void reading_bring_back(struct consumer *consumer, const rd_kafka_message_t *message);
 /* What going back has left to do. */
 void reading_tend(struct consumer *consumer);
 /* Reads again what the store lost, or what was dropped while it is ours. */

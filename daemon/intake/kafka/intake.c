@@ -145,10 +145,8 @@ void intake_on_message(rd_kafka_message_t *message, void *opaque)
     struct partition *partition = assigned_partition_of(consumer, message);
     if (partition == NULL || partition->is_seeking)
         return; /* no longer ours, or comes again */
-    if (!offsets_start(partition->offsets, message->offset)) {
-        consumer->counts.seen_again++;
-        return;
-    }
+    if (!offsets_start(partition->offsets, message->offset))
+        return; /* seen already */
 
     rd_kafka_headers_t *headers;
     size_t bytes = load_bytes_of(message, &headers);

@@ -17,6 +17,7 @@ static struct partition *partition_new(const char *topic, int32_t id, int64_t st
     partition->assignment.partition = id;
     partition->assignment.parked_keys = key_set_create();
     partition->start = start;
+    partition->seek_to = start;
     partition->offsets = offsets_create(start >= 0 ? start : OFFSETS_UNKNOWN);
     partition->committed = OFFSETS_UNKNOWN;
     partition->metadata_max = METADATA_MAX;

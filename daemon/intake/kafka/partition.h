@@ -30,6 +30,7 @@ struct partition {
     size_t metadata_max;          /* less, once the broker found it too large */
     int64_t again_ms;             /* a message of it was dropped while it is ours: read again then; 0: none */
     bool is_seeking;              /* librdkafka still reads elsewhere: what comes is not for it */
+    int64_t seek_to;              /* where it is to read then; `start` at first */
     int64_t forward_until_ms;     /* its queue may come loose until then; 0: no */
     atomic_bool is_loaded;        /* scout: what the store had taken over is known */
     int64_t end;                  /* the high watermark; OFFSETS_UNKNOWN */

@@ -89,7 +89,7 @@ static rd_kafka_topic_partition_list_t *list_of(const struct partition *partitio
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
 
-    rd_kafka_topic_partition_list_add(list, partition->assignment.topic, partition->assignment.partition)->offset = partition->start;
+    rd_kafka_topic_partition_list_add(list, partition->assignment.topic, partition->assignment.partition)->offset = partition->seek_to;
     return list;
 }
 
@@ -109,7 +109,7 @@ static void seek(struct consumer *consumer, struct partition *partition)
 
     partition->is_seeking = failed != NULL || list->elems[0].err != RD_KAFKA_RESP_ERR_NO_ERROR;
     if (partition->is_seeking) {
-        struct log_fields fields = assigned_log_fields(partition, partition->start);
+        struct log_fields fields = assigned_log_fields(partition, partition->seek_to);
         consumer->must_tend = true;
         log_event(LOG_LEVEL_DEBUG, &fields, "the partition can't go back yet: %s",
                   failed != NULL ? rd_kafka_error_string(failed) : rd_kafka_err2str(list->elems[0].err));
@@ -174,6 +174,18 @@ static void on_out_of_range(struct consumer *consumer, struct partition *old)
     assigned_let_go(consumer, old);
     assigned_take_up(consumer, partition);
     restart(consumer, partition);
+}
+
+void reading_bring_back(struct consumer *consumer, const rd_kafka_message_t *message)
+{
+    struct partition *partition = assigned_partition_of(consumer, message);
+
+    if (partition == NULL || partition->is_seeking)
+        return;
+    assigned_forward(consumer, partition);
+    partition->seek_to = message->offset;
+    partition->is_seeking = true;
+    consumer->must_tend = true;
 }
 
 void reading_on_error(struct consumer *consumer, const rd_kafka_message_t *message)

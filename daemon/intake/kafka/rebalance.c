@@ -26,6 +26,7 @@ static void log_partitions(const char *what, const rd_kafka_topic_partition_list
 static bool fetch_committed(struct consumer *consumer, rd_kafka_topic_partition_list_t *list)
 {
     while (!rd_kafka_assignment_lost(consumer->handle) && !atomic_load(&consumer->must_stop)) {
+        consumer_end_if_dead(consumer);
         rd_kafka_resp_err_t failed = rd_kafka_committed(consumer->handle, list, ASK_TIMEOUT_MS);
         for (int i = 0; failed == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++)
             failed = list->elems[i].err;

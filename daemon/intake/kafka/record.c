@@ -4,14 +4,22 @@
  * and there, in record format 2, a value has its length before it and the count of headers behind it,
  * both as zigzag varints. The length is looked at first: it also is there in the formats before, as
  * four bytes that are never the same, so that nothing is read behind a value of theirs, which may end
- * the buffer. Whatever looks different is asked about in the ordinary way.
+ * the buffer. Whatever looks different is asked about in the ordinary way, and so is all that comes from a
+ * librdkafka whose reader of record batches (rd_kafka_msgset_reader_msg_v2) nobody has looked at: another
+ * one may hand out values that stand elsewhere, where there are no such bytes around them.
  */
 #include "intake/kafka/record.h"
 
 #include <stdint.h>
 
 #define VARINT_MAX 5
-#define KNOWN_MAJOR 2 /* librdkafka's, whose 2.0 to 2.6 were looked at */
+#define KNOWN_FIRST 0x02000000 /* librdkafka 2.0.0 … */
+#define KNOWN_END 0x02100000   /* … up to 2.15: their readers were looked at */
+
+bool record_layout_is_known(int version)
+{
+    return version >= KNOWN_FIRST && version < KNOWN_END;
+}
 
 static size_t zigzag_write(size_t value, uint8_t out[VARINT_MAX])
 {
@@ -32,7 +40,7 @@ bool record_may_have_headers(const rd_kafka_message_t *message)
     uint8_t length[VARINT_MAX];
 
     /* An empty value's length is a zero byte in every format. */
-    if (value == NULL || message->len == 0 || message->len > INT32_MAX || rd_kafka_version() >> 24 != KNOWN_MAJOR)
+    if (value == NULL || message->len == 0 || message->len > INT32_MAX || !record_layout_is_known(rd_kafka_version()))
         return true;
     size_t size = zigzag_write(message->len, length);
     for (size_t i = 0; i < size; i++) {

@@ -267,11 +267,10 @@ static void print_counts(struct consumer *consumer)
 
     consumer_counts(consumer, &counts);
     (void)printf("{\"events\": %" PRIu64 ", \"commits\": %" PRIu64 ", \"failed\": %" PRIu64 ", \"rebalances\": %" PRIu64
-                 ", \"unread\": %" PRIu64 ", \"again\": %" PRIu64 ", \"partitions\": %zu, \"stalled\": %zu, \"in_flight\": %zu"
-                 ", \"joined\": %s, \"paused\": %s, \"still_ms\": %" PRId64 ", \"told\": %" PRIuFAST64 "}\n",
+                 ", \"unread\": %" PRIu64 ", \"partitions\": %zu, \"stalled\": %zu, \"in_flight\": %zu"
+                 ", \"joined\": %s, \"told\": %" PRIuFAST64 "}\n",
                  counts.events_consumed, counts.commits, counts.commits_failed, counts.rebalances, counts.metadata_unread,
-                 counts.seen_again, counts.partitions, counts.stalled, counts.in_flight, counts.has_joined ? "true" : "false",
-                 counts.is_paused ? "true" : "false", clock_monotonic_ms() - counts.last_loop_ms, atomic_load(&committed_calls));
+                 counts.partitions, counts.stalled, counts.in_flight, counts.has_joined ? "true" : "false", atomic_load(&committed_calls));
 }
 
 static void print_partitions(struct consumer *consumer)

@@ -92,7 +92,6 @@ def test_what_was_handed_over_of_other_partitions_goes_on_while_one_is_drained(t
     moved = 0 if " [0]" in first.log().split("partitions revoked")[1] else 1
     assert first.ask(f"done {moved} 1") == "dropped"
     assert first.ask(f"done {1 - moved} 1") == "ok"
-    assert first.counts()["still_ms"] < 5000
     assert second.got == []
     first.ask("finish")
     wait_shared([first, second], 2)
@@ -220,7 +219,6 @@ def test_redis_away_at_assignment_holds_events_back_and_rebalances_go_on(tool, t
     wait_shared([first, second], 2)
     settle(1)
     mine = parts(first)[0]
-    assert first.counts()["still_ms"] < 5000
     if first.offsets(mine):
         assert first.offsets(mine) == list(range(10))  # assigned before "load off" came
     first.ask("load on")
