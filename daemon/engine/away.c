@@ -22,7 +22,9 @@ void away_list_done(struct away_list *list)
     while (list->first != NULL) {
         struct away *away = list->first;
         errand_destroy(away->run->errand);
-        if (away->run == &away->own_run)
+        if (away->job.claimed != NULL)
+            away->job.claimed->release(away->job.claimed);
+        else
             steps_destroy(away->own_run.steps);
         away_return(away);
         free(away);

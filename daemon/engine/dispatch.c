@@ -307,6 +307,7 @@ static void fill_takeover(struct takeover *takeover, const struct worker *worker
 {
     takeover->job = worker->job;
     takeover->run = *worker->run;
+    takeover->run.errand = worker->ctx.entered_with;
     takeover->step = worker->ctx.step;
     takeover->started_ns = worker->ctx.started_ns;
     if (takeover->job.message != NULL)

@@ -10,6 +10,7 @@
 #include "run/attempt.h"
 #include "engine/outcome.h"
 #include "engine/runner.h"
+#include "run/errand.h"
 #include "run/steps.h"
 
 #define REJECT_PAUSE_MS 1000
@@ -35,6 +36,13 @@ static struct job *release_next(struct dispatch *dispatch, const struct job *job
     return after_strand != NULL ? after_strand : after_gate;
 }
 
+/* Even what comes to nothing takes time, and the next attempt's begins where this ends. */
+static void look_again(struct worker *worker, int64_t begun_ns)
+{
+    if (worker->now_ns == begun_ns)
+        worker_look_at_clock(worker);
+}
+
 /* Runs worker->job, and whatever that kept from running. False: the watch took over. */
 static bool run_job(struct worker *worker)
 {
@@ -43,7 +51,9 @@ static bool run_job(struct worker *worker)
     for (;;) {
         if (!may_begin(dispatch, &worker->job))
             return true;
+        int64_t begun_ns = worker->now_ns;
         enum job_end end = runner_run(worker);
+        look_again(worker, begun_ns);
         if (end != JOB_OVER)
             return end == JOB_AWAY;
         struct job *next = release_next(dispatch, &worker->job);
@@ -140,15 +150,22 @@ static void take_run_back(struct worker *worker)
     free(away);
 }
 
-bool work_on(struct worker *worker, uintptr_t item)
+static bool run_queued(struct worker *worker, struct job *job)
 {
-    if ((item & 1) == 0)
-        return route(worker, (struct message *)item);
-    struct job *job = (struct job *)(item & ~(uintptr_t)1);
     worker->job = *job;
     free(job);
     take_run_back(worker);
     return run_job(worker);
+}
+
+bool work_on(struct worker *worker, uintptr_t item)
+{
+    int64_t begun_ns = worker->now_ns;
+    bool is_ours = (item & 1) == 0 ? route(worker, (struct message *)item)
+                                   : run_queued(worker, (struct job *)(item & ~(uintptr_t)1));
+
+    look_again(worker, begun_ns);
+    return is_ours;
 }
 
 /* ---- what a stuck thread left -------------------------------------------------------------------- */
@@ -157,6 +174,7 @@ void work_drop(struct takeover *takeover)
 {
     if (atomic_fetch_sub(&takeover->holders, 1) != 1)
         return;
+    errand_destroy(takeover->run.errand);
     if (takeover->job.claimed != NULL) {
         takeover->job.claimed->release(takeover->job.claimed);
     } else {

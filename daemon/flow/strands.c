@@ -12,7 +12,7 @@
 struct strand {
     struct strand *next; /* in its chain */
     uint64_t hash;
-    const struct function *function;
+    size_t function;     /* its index: a reload makes a newer struct of it */
     const struct assignment *assignment;
     struct job_list waiting;
     size_t key_size;
@@ -59,7 +59,7 @@ static struct strand **find(struct shard *shard, uint64_t hash, const struct job
 
     for (; *link != NULL; link = &(*link)->next) {
         const struct strand *strand = *link;
-        if (strand->hash == hash && strand->function == job->function && strand->assignment == job->message->assignment &&
+        if (strand->hash == hash && strand->function == job->function->index && strand->assignment == job->message->assignment &&
             strand->key_size == event->key_len && memcmp(strand->key, event->key, event->key_len) == 0)
             break;
     }
@@ -72,7 +72,7 @@ static struct strand *create(uint64_t hash, const struct job *job)
     struct strand *strand = xmalloc(sizeof(*strand) + event->key_len);
 
     *strand = (struct strand){
-        .hash = hash, .function = job->function, .assignment = job->message->assignment, .key_size = event->key_len,
+        .hash = hash, .function = job->function->index, .assignment = job->message->assignment, .key_size = event->key_len,
     };
     memcpy(strand->key, event->key, event->key_len);
     return strand;
@@ -81,7 +81,7 @@ static struct strand *create(uint64_t hash, const struct job *job)
 bool strands_enter(struct strands *strands, struct job *job)
 {
     const struct stepd_event *event = &job->message->event.view;
-    uint64_t hash = XXH3_64bits_withSeed(event->key, event->key_len, (uint64_t)(uintptr_t)job->function);
+    uint64_t hash = XXH3_64bits_withSeed(event->key, event->key_len, job->function->index);
     struct shard *shard = shard_of(strands, hash);
 
     (void)pthread_mutex_lock(&shard->lock);

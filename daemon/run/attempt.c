@@ -182,13 +182,21 @@ static void settle_error(struct stepd_ctx *ctx)
         context_raise(ctx, RAISED_RETRIABLE, "Error", "the function failed without saying why");
 }
 
+/* The watch has the run, with what it had come back from; what else the function made is nobody's. */
+static void leave_abandoned(struct stepd_ctx *ctx, struct attempt_report *report)
+{
+    if (ctx->run->errand != ctx->entered_with)
+        errand_destroy(ctx->run->errand);
+    end_as(report, ATTEMPT_ABANDONED, NULL);
+}
+
 /* Calls module code as a whole. False: `report` says how it ended already. */
 static bool call(struct stepd_ctx *ctx, stepd_run_fn code, int64_t now_ns, enum stepd_status *ret_status, struct attempt_report *report)
 {
     context_enter(ctx, now_ns, ctx->run->function->timeout_ms);
     *ret_status = code(ctx);
     if (!context_leave(ctx)) {
-        end_as(report, ATTEMPT_ABANDONED, NULL);
+        leave_abandoned(ctx, report);
         return false;
     }
     if (ctx->suspension == SUSPENDED_BY_STORE) {
@@ -237,7 +245,7 @@ static void run_function(struct stepd_ctx *ctx, struct attempt_report *report)
     enum stepd_status status;
     bool is_limit = ctx->suspension == SUSPENDED_BY_LIMIT;
 
-    if (!call(ctx, ctx->run->function->run, ctx->started_ns, &status, report))
+    if (!call(ctx, ctx->run->function->run, ctx->entered_ns, &status, report))
         return;
     if (ctx->suspension == SUSPENDED_TO_PARK) {
         park(ctx, &ctx->park, ctx->park.status == RUN_SLEEPING ? NULL : &ctx->step_raised.failure, report);

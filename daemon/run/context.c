@@ -58,6 +58,8 @@ void context_begin(struct stepd_ctx *ctx, struct run *run, int64_t started_ns)
 {
     ctx->run = run;
     ctx->started_ns = run->errand != NULL ? run->begun_ns : started_ns;
+    ctx->entered_ns = started_ns;
+    ctx->entered_with = run->errand;
     ctx->deadline_ns = 0;
     ctx->raised.kind = RAISED_NOTHING;
     ctx->is_step_error = false;

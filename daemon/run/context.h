@@ -76,7 +76,9 @@ struct stepd_ctx {
     struct histogram *step_durations;    /* µs; NULL: nobody counts */
     uint64_t random_state;
 
-    int64_t started_ns;                  /* monotonic */
+    int64_t started_ns;                  /* monotonic; of the attempt */
+    int64_t entered_ns;                  /* … and when it was entered last, having been away: its timeout counts from here */
+    struct errand *entered_with;         /* what the run had come back from then; NULL: nothing */
     int64_t deadline_ns;                 /* of the module code that runs; 0: none */
     struct raised raised;                /* by the function */
     struct raised step_raised;           /* by the step that runs, or ran last */
@@ -105,7 +107,7 @@ struct stepd_ctx {
 
 void context_init(struct stepd_ctx *ctx);
 void context_done(struct stepd_ctx *ctx);
-/* Ready for an attempt of `run`, which began at started_ns (monotonic). */
+/* Ready for an attempt of `run`, which begins, or goes on after it was away, at started_ns (monotonic). */
 void context_begin(struct stepd_ctx *ctx, struct run *run, int64_t started_ns);
 /* Nothing of the attempt's run is held any more. */
 void context_end(struct stepd_ctx *ctx);

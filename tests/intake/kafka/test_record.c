@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kafka/record.h"
+#include "intake/kafka/record.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

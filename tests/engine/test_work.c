@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a worker does with one thing that it takes, on this thread. */
+#include "engine/work.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "run/errand.h"
+#include "flow/key_set.h"
+#include "run/routes.h"
+#include "engine/runner.h"
+
+#define TIMEOUT_MS 1000
+#define LONG_AGO_NS 1 /* nothing began then */
+
+static int64_t now_ms(struct store *store)
+{
+    (void)store;
+    return 1000;
+}
+
+static int advance(struct store *store, const struct run *run, const struct transition *change, struct transition_reply *ret_reply)
+{
+    (void)store;
+    (void)change;
+    *ret_reply = (struct transition_reply){ .answer = STORE_OK, .epoch = run->epoch + 1, .owner = run->owner };
+    return 0;
+}
+
+static const struct store_ops store_ops = { .advance = advance, .now_ms = now_ms };
+
+static enum stepd_status answer_ok(struct stepd_ctx *ctx)
+{
+    (void)ctx;
+    return STEPD_OK;
+}
+
+static const struct stepd_module declared = { .name = "tests" };
+static const struct module module = { .declared = &declared };
+static struct function function = { .id = "f", .event = "app/x", .run = answer_ok, .timeout_ms = TIMEOUT_MS, .module = &module };
+static const struct function *const functions[] = { &function };
+static const char *const topics[] = { "topic", NULL };
+static struct store store = { &store_ops };
+
+static struct dispatch *dispatch;
+static struct routes *routes;
+static struct worker *worker;
+static struct assignment assignment = { .topic = (char *)(uintptr_t)"topic" };
+
+static void fatal(const char *why)
+{
+    cr_assert_fail("%s", why);
+}
+
+static void set_up(void)
+{
+    routes = routes_create(functions, 1);
+    assignment.parked_keys = key_set_create();
+    dispatch = dispatch_create(&(struct dispatch_settings){
+        .threads = 1, .queue = 10, .max_away = 1, .max_stuck = 1, .event_bytes = 1000, .steps = 10, .result_bytes = 1000,
+        .dead_letter_topic = "%t.dead", .topics = topics, .store = &store, .routes = routes, .function_count = 1, .fatal = fatal });
+    worker = worker_create(dispatch);
+    worker->now_ns = LONG_AGO_NS;
+}
+
+static void tear_down(void)
+{
+    worker_destroy(worker);
+    cr_assert(dispatch_destroy(dispatch));
+    routes_destroy(routes);
+    key_set_destroy(assignment.parked_keys);
+}
+
+static struct batch *batch_of(const char *value)
+{
+    struct batch *batch = xcalloc(1, sizeof(*batch) + sizeof(struct message));
+
+    batch->count = 1;
+    batch->open = 1;
+    message_init(&batch->messages[0], &assignment, batch);
+    event_init(&batch->messages[0].event, "topic", 0, 5, 1, (struct bytes){ 0 }, (struct bytes){ value, strlen(value) }, NULL, 0);
+    return batch;
+}
+
+static void batch_free(struct batch *batch)
+{
+    cr_assert_eq(batch->open, 0);
+    event_done(&batch->messages[0].event);
+    free(batch);
+}
+
+TestSuite(work, .init = set_up, .fini = tear_down, .timeout = 60);
+
+/* ---- a worker's clock ----------------------------------------------------------------------------- */
+
+static void expect_clock_after(const char *value, enum message_state state)
+{
+    struct batch *batch = batch_of(value);
+    int64_t before_ns = clock_monotonic_ns();
+
+    cr_assert(work_on(worker, (uintptr_t)&batch->messages[0]));
+    cr_assert_eq(batch->messages[0].state, state);
+    cr_assert_geq(worker->now_ns, before_ns, "the next attempt would have begun long ago");
+    batch_free(batch);
+}
+
+Test(work, an_event_nobody_handles_moves_the_clock)
+{
+    expect_clock_after("{\"name\":\"nobody/wants\"}", MESSAGE_DONE);
+}
+
+Test(work, a_run_that_the_store_has_already_moves_the_clock)
+{
+    struct batch *batch = batch_of("{\"name\":\"app/x\"}");
+    struct run_id taken = run_id_of(&function, &batch->messages[0].event);
+
+    known_runs_add(&assignment.known, KNOWN_TAKEN, taken.text, 5);
+    known_runs_sort(&assignment.known);
+    expect_clock_after("{\"name\":\"app/x\"}", MESSAGE_TAKEN);
+    known_runs_done(&assignment.known);
+    batch->open = 0;
+    batch_free(batch);
+}
+
+Test(work, a_message_of_a_revoked_partition_moves_the_clock)
+{
+    atomic_store(&assignment.is_revoked, true);
+    expect_clock_after("{\"name\":\"app/x\"}", MESSAGE_DROPPED);
+    atomic_store(&assignment.is_revoked, false);
+}
+
+Test(work, a_job_of_a_revoked_partition_moves_the_clock)
+{
+    struct batch *batch = batch_of("{\"name\":\"app/x\"}");
+    struct job *job = xcalloc(1, sizeof(*job));
+    int64_t before_ns = clock_monotonic_ns();
+
+    *job = (struct job){ .function = &function, .message = &batch->messages[0] };
+    atomic_store(&batch->messages[0].runs, 1);
+    atomic_store(&assignment.is_revoked, true);
+    cr_assert(work_on(worker, (uintptr_t)job | 1));
+    cr_assert_geq(worker->now_ns, before_ns);
+    atomic_store(&assignment.is_revoked, false);
+    batch_free(batch);
+}
+
+/* ---- runs that are away --------------------------------------------------------------------------- */
+
+struct trip {
+    struct errand errand;
+    void (*come_back)(void *home);
+    void *home;
+    int destroyed;
+};
+
+static struct trip trip, second_trip;
+static int64_t deadline_ns;      /* of the second entry */
+static atomic_bool is_stuck, may_go_on;
+
+static void leave(struct errand *errand, void (*come_back)(void *home), void *home)
+{
+    struct trip *own = (struct trip *)(void *)errand;
+
+    own->come_back = come_back;
+    own->home = home;
+}
+
+static void cancel(struct errand *errand)
+{
+    (void)errand;
+}
+
+static void destroy(struct errand *errand)
+{
+    ((struct trip *)(void *)errand)->destroyed++;
+}
+
+static const struct errand_ops trip_ops = { leave, cancel, destroy };
+
+static enum stepd_status go_away_once(struct stepd_ctx *ctx)
+{
+    if (ctx->run->errand == NULL)
+        return context_leave_for(ctx, &trip.errand);
+    deadline_ns = atomic_load(&ctx->slot->deadline_ns);
+    return STEPD_OK;
+}
+
+static enum stepd_status hang_once_back(struct stepd_ctx *ctx)
+{
+    if (ctx->run->errand == NULL)
+        return context_leave_for(ctx, &trip.errand);
+    atomic_store(&is_stuck, true);
+    while (!atomic_load(&may_go_on))
+        (void)usleep(1000);
+    return context_leave_for(ctx, &second_trip.errand);
+}
+
+static void send_away(struct batch *batch)
+{
+    trip = (struct trip){ .errand = { &trip_ops } };
+    second_trip = trip;
+    cr_assert(work_on(worker, (uintptr_t)&batch->messages[0]));
+    cr_assert_not_null(trip.come_back);
+    cr_assert_eq(batch->messages[0].state, MESSAGE_RUNNING);
+}
+
+/* The dispatch's own queue has it then; no thread takes it but this one. */
+static uintptr_t bring_back(void)
+{
+    trip.come_back(trip.home);
+    cr_assert_eq(dispatch->extra_count, 1);
+    dispatch->extra_count = 0;
+    dispatch->claimed_count = 0;
+    return (uintptr_t)jobs_take(&dispatch->returned) | 1;
+}
+
+Test(work, a_timeout_does_not_count_the_time_away)
+{
+    struct batch *batch = batch_of("{\"name\":\"app/x\"}");
+
+    function.run = go_away_once;
+    send_away(batch);
+    uintptr_t job = bring_back();
+    worker->now_ns += INT64_C(5000000000); /* it was away for longer than its timeout */
+    int64_t entered_ns = worker->now_ns;
+    cr_assert(work_on(worker, job));
+    cr_assert_eq(deadline_ns, entered_ns + TIMEOUT_MS * 1000000LL);
+    cr_assert_eq(trip.destroyed, 1);
+    cr_assert_eq(batch->messages[0].state, MESSAGE_DONE);
+    batch_free(batch);
+}
+
+static void *work_on_it(void *job)
+{
+    cr_assert_not(work_on(worker, (uintptr_t)job));
+    work_drop(worker->takeover);
+    return NULL;
+}
+
+Test(work, what_a_stuck_run_was_away_for_ends_with_it)
+{
+    struct batch *batch = batch_of("{\"name\":\"app/x\"}");
+    pthread_t thread;
+
+    function.run = hang_once_back;
+    function.timeout_ms = 1;
+    function.retries = 1;
+    send_away(batch);
+    uintptr_t job = bring_back();
+    dispatch->workers = worker; /* for the watch */
+    cr_assert_eq(pthread_create(&thread, NULL, work_on_it, (void *)job), 0);
+    while (!atomic_load(&is_stuck))
+        (void)usleep(1000);
+    while (!worker->is_stuck) {
+        dispatch_watch(dispatch); /* gives up on it, and has another thread settle it */
+        (void)usleep(1000);
+    }
+    while (batch->messages[0].state != MESSAGE_TAKEN)
+        (void)usleep(1000);
+    cr_assert_eq(trip.destroyed, 0, "the stuck thread may still look at it");
+    atomic_store(&may_go_on, true);
+    (void)pthread_join(thread, NULL);
+    while (batch->open != 0)
+        (void)usleep(1000);
+    cr_assert_eq(trip.destroyed, 1);
+    cr_assert_eq(second_trip.destroyed, 1);
+    atomic_fetch_sub(&dispatch->stuck, 1);
+    for (struct worker **link = &dispatch->workers; *link != NULL; link = &(*link)->next) {
+        if (*link == worker) {
+            *link = worker->next;
+            break;
+        }
+    }
+    batch_free(batch);
+}
