@@ -63,6 +63,7 @@ struct step_call {
     size_t position;         /* of its checkpoint */
     int executions;          /* this one included */
     int64_t started_ms;
+    struct bytes beside_error; /* msgpack, as long as the attempt lasts: kept with the error, should it fail for good; empty: nothing */
 };
 
 struct stepd_ctx {

@@ -69,7 +69,8 @@ enum checkpoint_kind {
 };
 
 /* A finished (or begun) step as it stands in the store: msgpack array
- * [id, kind, phase, executions, started_ms, ended_ms, value or [name, message, attempt] or until_ms].
+ * [id, kind, phase, executions, started_ms, ended_ms, value or [name, message, attempt, bin] or
+ * until_ms]. The bin, where there is one, is msgpack that the step gave beside its error.
  * Encoded and decoded by run/steps. */
 struct checkpoint {
     const char *id;
@@ -78,7 +79,7 @@ struct checkpoint {
     int executions;
     int64_t started_ms;
     int64_t ended_ms;
-    struct bytes value;          /* msgpack, CHECKPOINT_COMPLETED */
+    struct bytes value;          /* msgpack, CHECKPOINT_COMPLETED; CHECKPOINT_FAILED: beside the error; empty: nothing */
     const struct failure *failure;
     int64_t until_ms;            /* CHECKPOINT_SLEEP */
 };

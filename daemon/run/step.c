@@ -190,6 +190,7 @@ static enum stepd_status fail_for_good(struct stepd_ctx *ctx)
     struct checkpoint checkpoint = checkpoint_of(ctx, CHECKPOINT_FAILED);
 
     checkpoint.failure = &ctx->step_raised.failure;
+    checkpoint.value = ctx->step.beside_error;
     if (!record(ctx, &checkpoint, 0))
         return STEPD_SUSPENDED;
     return answer_failed(ctx, &ctx->step_raised.failure);
@@ -207,6 +208,7 @@ static enum stepd_status answer_unknown(struct stepd_ctx *ctx, const struct chec
 {
     ctx->step.position = position;
     ctx->step.executions = started->executions;
+    ctx->step.beside_error = (struct bytes){ 0 };
     ctx->step.started_ms = started->started_ms;
     ctx->step.is_running = true; /* the error is the step's */
     context_raise(ctx, RAISED_NON_RETRIABLE, "OutcomeUnknown",
@@ -323,6 +325,7 @@ static void set_up(struct stepd_ctx *ctx, const struct stepd_policy *policy)
     step->position = finished_count(ctx->run);
     step->executions = earlier_executions(ctx->run, step->id) + 1;
     step->started_ms = context_now_ms(ctx);
+    step->beside_error = (struct bytes){ 0 };
     ctx->step_raised.kind = RAISED_NOTHING;
 }
 

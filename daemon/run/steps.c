@@ -129,10 +129,12 @@ static void pack_outcome(msgpack_packer *packer, msgpack_sbuffer *buffer, const 
             msgpack_sbuffer_write(buffer, checkpoint->value.data, checkpoint->value.size);
         return;
     case CHECKPOINT_FAILED:
-        msgpack_pack_array(packer, 3);
+        msgpack_pack_array(packer, checkpoint->value.size > 0 ? 4 : 3);
         failure_pack_text(packer, checkpoint->failure->name);
         failure_pack_text(packer, checkpoint->failure->message);
         msgpack_pack_int(packer, checkpoint->failure->attempt);
+        if (checkpoint->value.size > 0)
+            msgpack_pack_bin_with_body(packer, checkpoint->value.data, checkpoint->value.size);
         return;
     case CHECKPOINT_SLEEP:
         msgpack_pack_int64(packer, checkpoint->until_ms);
@@ -159,6 +161,14 @@ void checkpoint_pack(msgpack_sbuffer *buffer, const struct checkpoint *checkpoin
     pack_outcome(&packer, buffer, checkpoint);
 }
 
+/* What stands beside an error: one object that fills its bytes. */
+static bool is_packed(struct bytes value)
+{
+    size_t size = 0;
+
+    return packed_measure(value, DATA_MAX_DEPTH, &size, NULL) == 0 && size == value.size;
+}
+
 static bool read_failure(struct bytes value, msgpack_zone *zone, struct checkpoint *checkpoint)
 {
     struct fields fields = fields_open(value);
@@ -171,7 +181,9 @@ static bool read_failure(struct bytes value, msgpack_zone *zone, struct checkpoi
     failure_copy_text(failure->step_id, sizeof(failure->step_id), id);
     failure->executions = checkpoint->executions;
     checkpoint->failure = failure;
-    return !fields.is_damaged;
+    if (!fields.is_damaged && fields.count > 0)
+        checkpoint->value = fields_take_text(&fields);
+    return !fields.is_damaged && (checkpoint->value.size == 0 || is_packed(checkpoint->value));
 }
 
 static bool read_outcome(struct fields *fields, msgpack_zone *zone, struct checkpoint *checkpoint)

@@ -7,15 +7,19 @@
 #include <string.h>
 
 #include "codec/json.h"
+#include "codec/utf8.h"
 #include "sdk/expression.h"
 #include "sdk/object.h"
+#include "sdk/step_url.h"
 
-#define ID_MAX 200
+#define ID_MAX 200 /* bytes */
+#define DELETE 0x7f
 #define DEDUPE_MS (INT64_C(24) * 3600000) /* an idempotency key holds for a day */
-#define STEP_QUERY "stepId="
 
-/* What a function may ask for, and what is done about it. */
-static const char *const known_keys[] = { "id", "name", "triggers", "steps", "concurrency", "idempotency", NULL };
+/* What a function may ask for. `checkpoint` is between the SDK and itself. */
+static const char *const known_keys[] = {
+    "id", "name", "triggers", "steps", "retries", "concurrency", "idempotency", "checkpoint", NULL,
+};
 
 /* ---- one function -------------------------------------------------------------------------------- */
 
@@ -38,9 +42,11 @@ __attribute__((format(printf, 2, 3))) static int refuse(const struct reading *re
 static bool id_is_valid(const char *id)
 {
     size_t size = strlen(id);
+    size_t letters = 0;
 
-    return size > 0 && size <= ID_MAX &&
-           strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:/") == size;
+    while (letters < size && (unsigned char)id[letters] >= ' ' && id[letters] != DELETE)
+        letters++;
+    return size > 0 && size <= ID_MAX && letters == size && utf8_is_valid(id, size);
 }
 
 static int check_keys(const struct reading *reading, const msgpack_object *function)
@@ -50,19 +56,31 @@ static int check_keys(const struct reading *reading, const msgpack_object *funct
         size_t known = 0;
         while (known_keys[known] != NULL && (key == NULL || strcmp(known_keys[known], key) != 0))
             known++;
-        if (known_keys[known] == NULL && object_is_given(&function->via.map.ptr[i].val))
+        if (known_keys[known] == NULL && !object_is_nothing(&function->via.map.ptr[i].val))
             return refuse(reading, "asks for '%s', which stepd does not have", key != NULL ? key : "?");
     }
     return 0;
 }
 
+/* A limit of the function as a whole: without a key, and of no wider scope. */
+static bool is_plain_limit(const msgpack_object *limit)
+{
+    for (uint32_t i = 0; limit->type == MSGPACK_OBJECT_MAP && i < limit->via.map.size; i++) {
+        const msgpack_object_kv *member = &limit->via.map.ptr[i];
+        bool is_usual = object_is_text(&member->key, "limit") || (object_is_text(&member->key, "scope") && object_is_text(&member->val, "fn"));
+        if (!is_usual && !object_is_nothing(&member->val))
+            return false;
+    }
+    return limit->type == MSGPACK_OBJECT_MAP;
+}
+
 static int read_concurrency(const struct reading *reading, const msgpack_object *given, int *ret_limit)
 {
-    if (!object_is_given(given))
+    if (object_is_nothing(given))
         return 0;
     if (given->type == MSGPACK_OBJECT_ARRAY && given->via.array.size == 1)
         given = &given->via.array.ptr[0];
-    if (given->type == MSGPACK_OBJECT_MAP && given->via.map.size == 1)
+    if (is_plain_limit(given))
         given = object_find(given, "limit");
     int64_t limit = object_int(given, -1);
     if (limit < 0 || limit > 1000000)
@@ -73,7 +91,7 @@ static int read_concurrency(const struct reading *reading, const msgpack_object 
 
 static int read_idempotency(const struct reading *reading, const msgpack_object *given, int64_t *ret_dedupe_ms)
 {
-    if (!object_is_given(given))
+    if (object_is_nothing(given))
         return 0;
     if (!object_is_text(given, "event.id"))
         return refuse(reading, "asks for an idempotency key other than event.id, which stepd does not have");
@@ -81,31 +99,41 @@ static int read_idempotency(const struct reading *reading, const msgpack_object 
     return 0;
 }
 
-/* Its one step says where it is called, and how often. */
-static int read_step(const struct reading *reading, const msgpack_object *steps, struct sdk_function *model)
+/* They stand at its step, at the function (Go's SDK, too), or nowhere. */
+static int read_retries(const struct reading *reading, const msgpack_object *function, const msgpack_object *step, int *ret_retries)
 {
-    const msgpack_object *step = steps != NULL && steps->type == MSGPACK_OBJECT_MAP && steps->via.map.size == 1
-                                     ? &steps->via.map.ptr[0].val : NULL;
-    const msgpack_object *runtime = object_find(step, "runtime");
-    const msgpack_object *retries = object_find(object_find(step, "retries"), "attempts");
-    AUTO_FREE char *url = object_find_text(runtime, "url");
-    char *query = url != NULL ? strstr(url, STEP_QUERY) : NULL;
+    const msgpack_object *given = object_find(object_find(step, "retries"), "attempts");
 
-    if (query == NULL || strncmp(url, "http", 4) != 0)
-        return refuse(reading, "has no one step with an HTTP address");
-    query[strlen(STEP_QUERY)] = '\0';
-    model->url = xstrdup(url);
-    int64_t count = object_int(retries, STEPD_DEFAULT_RETRIES);
+    if (!object_is_given(given))
+        given = object_find(function, "retries");
+    int64_t count = object_is_given(given) ? object_int(given, INT64_MIN) : STEPD_DEFAULT_RETRIES;
+    if (count == INT64_MIN)
+        return refuse(reading, "asks for retries that are no whole number");
     if (count < 0 || count > STEPD_MAX_RETRIES)
         return refuse(reading, "asks for %lld retries: 0 to %d are possible", (long long)count, STEPD_MAX_RETRIES);
-    model->base.retries = (int)count;
+    *ret_retries = (int)count;
     return 0;
+}
+
+/* Its one step says where it is called, and how often. */
+static int read_step(const struct reading *reading, const msgpack_object *function, struct sdk_function *model)
+{
+    const msgpack_object *steps = object_find(function, "steps");
+    const msgpack_object *step = steps != NULL && steps->type == MSGPACK_OBJECT_MAP && steps->via.map.size == 1
+                                     ? &steps->via.map.ptr[0].val : NULL;
+    AUTO_FREE char *url = object_find_text(object_find(step, "runtime"), "url");
+
+    if (url == NULL || (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0))
+        return refuse(reading, "has no one step with an HTTP address");
+    model->url = step_url_make(url);
+    return read_retries(reading, function, step, &model->base.retries);
 }
 
 static int read_trigger(const struct reading *reading, const msgpack_object *trigger, struct sdk_function *function)
 {
     function->event = object_find_text(trigger, "event");
-    function->expression = object_find_text(trigger, "expression");
+    if (!object_is_nothing(object_find(trigger, "expression")))
+        function->expression = object_find_text(trigger, "expression");
     if (function->event == NULL || function->event[0] == '\0')
         return refuse(reading, "has a trigger that is no event (such as cron), which stepd does not have");
     if (function->expression != NULL && !expression_is_valid(function->expression))
@@ -121,6 +149,7 @@ static struct sdk_function *copy_of(const struct sdk_function *model, size_t tri
     function->base = model->base;
     function->slug = xstrdup(model->slug);
     function->url = xstrdup(model->url);
+    step_uuid_make(model->slug, function->uuid);
     function->id = trigger == 0 ? xstrdup(model->slug) : xasprintf("%s:%zu", model->slug, trigger + 1);
     function->silent_until_ns = xcalloc(1, sizeof(*function->silent_until_ns));
     function->base.id = function->id;
@@ -157,14 +186,14 @@ static int read_function(const msgpack_object *given, struct app *app, char **re
     if (model.slug == NULL)
         return refuse(&reading, "a function has no id");
     if (!id_is_valid(model.slug))
-        return refuse(&reading, "has an id that stepd can't take: 1 to %d letters, digits, and any of -_.:/", ID_MAX);
+        return refuse(&reading, "has an id that stepd can't take: 1 to %d bytes of UTF-8 without control characters", ID_MAX);
     int status = check_keys(&reading, given);
     if (status == 0)
         status = read_concurrency(&reading, object_find(given, "concurrency"), &model.base.concurrency);
     if (status == 0)
         status = read_idempotency(&reading, object_find(given, "idempotency"), &model.base.dedupe_ms);
     if (status == 0)
-        status = read_step(&reading, object_find(given, "steps"), &model);
+        status = read_step(&reading, given, &model);
     return status == 0 ? read_triggers(&reading, object_find(given, "triggers"), &model, app) : status;
 }
 
@@ -178,8 +207,8 @@ static int read_app(const msgpack_object *body, struct app *app, char **ret_erro
     app->name = object_find_text(body, "appName");
     if (app->name == NULL)
         app->name = object_find_text(body, "appname");
-    if (app->name == NULL || app->name[0] == '\0')
-        return refuse(&reading, "the app has no name");
+    if (app->name == NULL || !id_is_valid(app->name))
+        return refuse(&reading, "the app has no name that stepd can take: 1 to %d bytes of UTF-8 without control characters", ID_MAX);
     if (functions == NULL || functions->type != MSGPACK_OBJECT_ARRAY)
         return refuse(&reading, "the app has no list of functions");
     for (uint32_t i = 0; i < functions->via.array.size; i++) {

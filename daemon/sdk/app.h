@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "run/function.h"
+#include "sdk/step_url.h"
 
 /* One trigger of an SDK's function; `base.options` points to itself. */
 struct sdk_function {
@@ -22,7 +23,8 @@ struct sdk_function {
     char *id;               /* base.id */
     char *event;            /* base.event */
     char *slug;             /* the SDK's id */
-    char *url;              /* of its calls; ends with "&stepId=" */
+    char *url;              /* of its calls; ends with "stepId=" */
+    char uuid[STEP_UUID_SIZE]; /* what calls it in UUIDs' form, where SDKs want one; of the slug, so always the same */
     char *expression;       /* NULL: none */
     _Atomic int64_t *silent_until_ns; /* monotonic; until then its steps are told in replies alone. Owned; all else is constant */
     bool is_gone;           /* its app no longer has it: what waits fails */

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "codec/number.h"
+#include "sdk/departures.h"
 #include "sdk/object.h"
 #include "sdk/ops.h"
 #include "sdk/settle.h"
@@ -121,7 +122,7 @@ static enum stepd_status take_reply(struct turn *turn, const struct sdk_call *ca
     const struct branch *branch = branches_find(&turn->errand->branches, call->name);
     int attempts_before = branch != NULL ? branch->attempt : 0;
     const msgpack_object *body = stepd_from_json(turn->ctx, call->call->reply.data, call->call->reply.size);
-    struct op_error invalid = { "InvalidReply", NULL };
+    struct op_error invalid = { .name = "InvalidReply" };
     struct ops ops = { 0 };
 
     if (body != NULL && call->call->status == 200)
@@ -179,18 +180,36 @@ static enum stepd_status take_calls(struct turn *turn)
 
 /* ---- what a call reports before it is over ------------------------------------------------------- */
 
-/* Results alone: else what the app goes on with would have to be undone. */
+/* A step that failed. What its call goes on with is of no use, as SDK 4.x takes a falsy error for a result: it is
+ * told to stop, and the function is called anew, or waits for the step's retry. */
+static enum stepd_status take_reported_error(struct turn *turn, const struct op *op)
+{
+    turn->advice = (struct retry_advice){ .is_retriable = true };
+    STEPD_TRY(settle_alone(turn, op));
+    return departures_call_anew(turn);
+}
+
+static enum stepd_status take_reported(struct turn *turn, const struct op *op)
+{
+    switch (op->kind) {
+    case OP_RESULT:
+        return settle_alone(turn, op);
+    case OP_ERROR:
+    case OP_FAILED:
+        return take_reported_error(turn, op);
+    default:
+        return stepd_non_retriable(turn->ctx, "UnsupportedStep", "step '%s' is reported as a %s while the function goes on", op->name, op->duration);
+    }
+}
+
 static enum stepd_status take_steps(struct turn *turn, const struct report *report)
 {
     struct ops ops;
 
     ops_read(turn->ctx, report->steps, &ops);
     for (size_t i = 0; i < ops.count; i++) {
-        const struct op *op = &ops.items[i];
-        if (op->kind != OP_RESULT)
-            return stepd_non_retriable(turn->ctx, "UnsupportedStep", "step '%s' is reported as a %s while the function goes on", op->name, op->duration);
-        if (!turn_has_finished(turn, op->name))
-            STEPD_TRY(settle_alone(turn, op));
+        if (!turn_has_finished(turn, ops.items[i].name))
+            STEPD_TRY(take_reported(turn, &ops.items[i]));
     }
     turn->errand->has_news = false; /* the app knows */
     return STEPD_OK;

@@ -121,3 +121,8 @@ enum stepd_status departures_send(struct turn *turn)
         return leave(turn, now_ms);
     return may_begin ? park(turn, next_due(turn, now_ms)) : context_give_up(turn->ctx);
 }
+
+enum stepd_status departures_call_anew(struct turn *turn)
+{
+    return park(turn, turn_now_ms(turn));
+}

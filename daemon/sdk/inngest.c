@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "codec/json.h"
 #include "sdk/answer.h"
 #include "sdk/calls.h"
 #include "sdk/checkpoint.h"
@@ -65,29 +66,27 @@ static void answer_register(void *context, const struct web_request *request, st
     answer_error(reply, status == -EINVAL ? 400 : 503, error != NULL ? error : "it can't be kept now: Redis does not work");
 }
 
-struct listing {
-    char *text;
-};
-
+/* The ids of a JSON array. */
 static void list_one(void *context, const struct function *function)
 {
-    struct listing *listing = context;
-    char *longer = xasprintf("%s%s\"%s\"", listing->text, listing->text[0] != '\0' ? "," : "", function->id);
+    msgpack_sbuffer *ids = context;
 
-    free(listing->text);
-    listing->text = longer;
+    if (ids->size > 0)
+        msgpack_sbuffer_write(ids, ",", 1);
+    json_write_string(ids, (struct bytes){ function->id, strlen(function->id) });
 }
 
 /* What an SDK looks for to know that there is a server. */
 static void answer_dev(void *context, const struct web_request *request, struct web_reply *reply)
 {
     struct inngest *inngest = context;
-    struct listing listing = { xstrdup("") };
+    msgpack_sbuffer ids;
 
     (void)request;
-    registry_each(inngest->registry, list_one, &listing);
-    answer_text(reply, xasprintf("{\"ok\":true,\"functions\":[%s]}", listing.text));
-    free(listing.text);
+    msgpack_sbuffer_init(&ids);
+    registry_each(inngest->registry, list_one, &ids);
+    answer_text(reply, xasprintf("{\"ok\":true,\"functions\":[%.*s]}", (int)ids.size, ids.size > 0 ? ids.data : ""));
+    msgpack_sbuffer_destroy(&ids);
 }
 
 static void fill_routes(struct inngest *inngest)

@@ -3,15 +3,16 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "config/setting.h"
+#include "base/array.h"
 
-#define WEEK_MS (INT64_C(7) * 86400000)
-#define WEEKS_MAX 5200
+#define DELAY_MAX_MS (5200 * 6.048e8) /* a hundred years of weeks */
 
 /* Digits behind a dot, as ms; moves `*at` behind them. */
 static int take_fraction(const char **at)
@@ -60,20 +61,48 @@ int moment_parse(const char *text, int64_t *ret_unix_ms)
     return 0;
 }
 
+/* A number and its unit, moved behind. */
+static int take_part(const char **at, double *ret_ms)
+{
+    static const struct {
+        const char *name;
+        double ms;
+    } units[] = {
+        { "ms", 1 }, { "us", 1e-3 }, { "\u00b5s", 1e-3 }, { "\u03bcs", 1e-3 }, { "ns", 1e-6 },
+        { "s", 1e3 }, { "m", 6e4 }, { "h", 3.6e6 }, { "d", 8.64e7 }, { "w", 6.048e8 },
+    };
+    size_t digits = strspn(*at, "0123456789.");
+    char *end;
+
+    double number = strtod(*at, &end);
+    if (digits == 0 || end != *at + digits)
+        return -EINVAL;
+    for (size_t i = 0; i < COUNT_OF(units); i++) {
+        if (strncmp(end, units[i].name, strlen(units[i].name)) == 0) {
+            *at = end + strlen(units[i].name);
+            *ret_ms = number * units[i].ms;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
 int moment_parse_delay(const char *text, int64_t *ret_ms)
 {
-    char *end;
-    int64_t rest_ms = 0;
-    long long weeks = strtoll(text, &end, 10);
+    bool is_over = text[0] == '-';
+    const char *at = is_over ? text + 1 : text;
+    double total_ms = 0;
 
-    if (end == text || *end != 'w') {
-        weeks = 0;
-        end = (char *)(uintptr_t)text;
-    } else {
-        end++;
+    if (strcmp(text, "0") == 0)
+        at = "";
+    while (*at != '\0') {
+        double part_ms;
+        if (take_part(&at, &part_ms) != 0)
+            return -EINVAL;
+        total_ms += part_ms;
     }
-    if (weeks < 0 || weeks > WEEKS_MAX || (*end != '\0' && parse_duration_ms(end, &rest_ms) != 0))
+    if (total_ms > DELAY_MAX_MS || (is_over && text[1] == '\0'))
         return -EINVAL;
-    *ret_ms = weeks * WEEK_MS + rest_ms;
+    *ret_ms = is_over ? 0 : (int64_t)ceil(total_ms);
     return 0;
 }

@@ -9,7 +9,7 @@
 
 /* "2026-11-24T11:46:20.785Z", "…+01:00" as ms since 1970. 0, or -EINVAL. */
 int moment_parse(const char *text, int64_t *ret_unix_ms) MUST_CHECK;
-/* "1w2d3h4m5s", "1s"; empty: 0. 0, or -EINVAL. */
+/* "1w2d3h4m5s", "59s999ms7us3ns", "1s"; empty, and what is over already ("-5s"): 0. 0, or -EINVAL. */
 int moment_parse_delay(const char *text, int64_t *ret_ms) MUST_CHECK;
 
 #endif

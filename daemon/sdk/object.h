@@ -15,7 +15,9 @@ char *object_find_text(const msgpack_object *object, const char *key);
 bool object_is_text(const msgpack_object *object, const char *text);
 /* There is something there that is not null. */
 bool object_is_given(const msgpack_object *object);
-/* `otherwise` where it is no whole number. */
+/* Not there, null, false, or empty: what asks for nothing. */
+bool object_is_nothing(const msgpack_object *object);
+/* A whole number, 3.0 too; `otherwise` where it is none. */
 int64_t object_int(const msgpack_object *object, int64_t otherwise);
 void object_pack_text(msgpack_packer *packer, const char *text);
 

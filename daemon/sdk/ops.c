@@ -48,10 +48,21 @@ void op_error_read(struct stepd_ctx *ctx, int http_status, const msgpack_object 
     const char *name = words_of(ctx, object_find(object, "name"));
     const char *message = words_of(ctx, object_find(object, "message"));
 
-    if (name[0] == '\0' && message[0] == '\0' && http_status != 0)
+    bool is_told = name[0] != '\0' || message[0] != '\0';
+
+    if (!is_told && http_status != 0)
         message = stepd_to_json(ctx, object != NULL ? object : &nil);
-    ret_error->name = name[0] != '\0' ? name : http_status != 0 ? "CallRefused" : "Error";
+    ret_error->name = name[0] != '\0' ? name : is_told || http_status == 0 ? "Error" : "CallRefused";
     ret_error->message = message;
+    ret_error->data = object_find(object, "data");
+}
+
+/* A sleep's duration or date stands in its options, or is what the step is called. */
+static const char *duration_of(struct stepd_ctx *ctx, const msgpack_object *object)
+{
+    const msgpack_object *duration = object_find(object_find(object, "opts"), "duration");
+
+    return text_of(ctx, duration, text_of(ctx, object_find(object, "name"), ""));
 }
 
 static bool op_read(struct stepd_ctx *ctx, const msgpack_object *object, struct op *op)
@@ -68,7 +79,7 @@ static bool op_read(struct stepd_ctx *ctx, const msgpack_object *object, struct 
     op->hash = step_name_hash(op->name);
     op->kind = kind_of(object_find(object, "op"));
     op->data = data != NULL ? data : &nil;
-    op->duration = text_of(ctx, object_find(object, op->kind == OP_SLEEP ? "name" : "op"), "");
+    op->duration = op->kind == OP_SLEEP ? duration_of(ctx, object) : text_of(ctx, object_find(object, "op"), "");
     op_error_read(ctx, 0, object_find(object, "error"), &op->error);
     return true;
 }

@@ -17,6 +17,7 @@ enum op_kind { OP_UNKNOWN, OP_RESULT, OP_ERROR, OP_FAILED, OP_PLANNED, OP_SLEEP,
 struct op_error {
     const char *name;
     const char *message;
+    const msgpack_object *data; /* what the step gave beside its error, as Go's functions can; NULL: no word of it */
 };
 
 struct op {

@@ -11,6 +11,7 @@
 #include "codec/json.h"
 #include "codec/number.h"
 #include "run/steps.h"
+#include "sdk/app.h"
 #include "sdk/object.h"
 #include "sdk/step_name.h"
 
@@ -49,21 +50,8 @@ static void add_event(msgpack_sbuffer *body, const struct stepd_event *event)
     add(body, "}");
 }
 
-/* Its own and its kind's text is all that is kept of an error: the stack is made of it. */
-static void add_error(msgpack_sbuffer *body, const struct failure *failure)
-{
-    AUTO_FREE char *stack = xasprintf("%s: %s", failure->name, failure->message);
-
-    add(body, "{\"error\":{\"message\":");
-    add_string(body, failure->message);
-    add(body, ",\"name\":");
-    add_string(body, failure->name);
-    add(body, ",\"stack\":");
-    add_string(body, stack);
-    add(body, "}}");
-}
-
-static void add_value(msgpack_sbuffer *body, struct bytes value)
+/* `,"data":` or `{"data":`, and the value. */
+static void add_data(msgpack_sbuffer *body, const char *key, struct bytes value)
 {
     msgpack_object object = { .type = MSGPACK_OBJECT_NIL };
     msgpack_zone zone;
@@ -72,10 +60,38 @@ static void add_value(msgpack_sbuffer *body, struct bytes value)
         abort();
     if (value.size > 0)
         packed_build(value, &zone, &object);
-    add(body, "{\"data\":");
+    add(body, key);
     json_write(body, &object);
-    add(body, "}");
     msgpack_zone_destroy(&zone);
+}
+
+static void add_stack_of(msgpack_sbuffer *body, const struct failure *failure)
+{
+    AUTO_FREE char *stack = xasprintf("%s: %s", failure->name, failure->message);
+
+    add(body, ",\"stack\":");
+    add_string(body, stack);
+}
+
+/* Beside its name and message only what a step of Go's gave with it is kept: where there is no such value the
+ * SDKs want a stack, which is made of the two. */
+static void add_error(msgpack_sbuffer *body, const struct checkpoint *checkpoint)
+{
+    add(body, "{\"error\":{\"message\":");
+    add_string(body, checkpoint->failure->message);
+    add(body, ",\"name\":");
+    add_string(body, checkpoint->failure->name);
+    if (checkpoint->value.size > 0)
+        add_data(body, ",\"data\":", checkpoint->value);
+    else
+        add_stack_of(body, checkpoint->failure);
+    add(body, "}}");
+}
+
+static void add_value(msgpack_sbuffer *body, struct bytes value)
+{
+    add_data(body, "{\"data\":", value);
+    add(body, "}");
 }
 
 static void add_outcome(msgpack_sbuffer *body, const struct checkpoint *checkpoint)
@@ -83,7 +99,7 @@ static void add_outcome(msgpack_sbuffer *body, const struct checkpoint *checkpoi
     if (checkpoint->kind == CHECKPOINT_COMPLETED)
         add_value(body, checkpoint->value);
     else if (checkpoint->kind == CHECKPOINT_FAILED)
-        add_error(body, checkpoint->failure);
+        add_error(body, checkpoint);
     else
         add(body, "null");
 }
@@ -159,25 +175,34 @@ static void add_stack(msgpack_sbuffer *body, const struct told *told)
 
 /* ---- a call's body ---------------------------------------------------------------------------------- */
 
-/* Without these the SDKs tell of each step in their reply. */
-static void add_token(msgpack_sbuffer *body, const char *function, const struct request *request)
+static void add_uuid(msgpack_sbuffer *body, const char *uuid)
 {
-    AUTO_FREE char *ids = xasprintf(",\"generation_id\":%d,\"qi_id\":\"%s\",\"request_id\":\"%s\"", request->attempt + 1, request->token, request->token);
+    add(body, ",\"fn_id\":\"");
+    add(body, uuid);
+    add(body, "\"");
+}
 
-    add(body, ",\"fn_id\":");
-    add_string(body, function);
+/* Without these the SDKs tell of each step in their reply. */
+static void add_token(msgpack_sbuffer *body, const struct request *request)
+{
+    AUTO_FREE char *ids = xasprintf(",\"generation_id\":%d,\"qi_id\":\"%s\",\"request_id\":\"%s\"", request->attempt + 1, request->token,
+                                    request->token);
+
     add(body, ids);
 }
 
 static void add_context(struct stepd_ctx *ctx, const struct request *request, const struct told *told, msgpack_sbuffer *body)
 {
+    const struct sdk_function *function = stepd_options(ctx);
     AUTO_FREE char *start =
         xasprintf("{\"attempt\":%d,\"disable_immediate_execution\":%s,\"env\":\"\",\"max_attempts\":%d,\"run_id\":\"%s\"",
                   request->attempt, request->plans_alone ? "true" : "false", stepd_max_attempts(ctx), stepd_run_id(ctx));
 
     add(body, start);
+    if (request->token != NULL || request->plans_alone) /* one without the other would make an SDK report in vain */
+        add_uuid(body, function->uuid);
     if (request->token != NULL)
-        add_token(body, ctx->run->function->id, request);
+        add_token(body, request);
     add(body, ",");
     add_stack(body, told);
     add(body, ",\"step_id\":\"step\",\"use_api\":");

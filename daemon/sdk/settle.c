@@ -23,6 +23,21 @@ struct outcome {
     const struct retry_advice *advice;
 };
 
+/* Go's steps give a value beside their error. */
+static void keep_beside_error(struct stepd_ctx *ctx, const msgpack_object *data)
+{
+    msgpack_sbuffer packed;
+    msgpack_packer packer;
+
+    if (data == NULL)
+        return;
+    msgpack_sbuffer_init(&packed);
+    msgpack_packer_init(&packer, &packed, msgpack_sbuffer_write);
+    msgpack_pack_object(&packer, *data);
+    ctx->step.beside_error = (struct bytes){ context_strdup(ctx, packed.data, packed.size), packed.size };
+    msgpack_sbuffer_destroy(&packed);
+}
+
 /* The body of the step: all has happened in the app already. */
 static enum stepd_status settle(struct stepd_ctx *ctx, const void *arg)
 {
@@ -33,6 +48,7 @@ static enum stepd_status settle(struct stepd_ctx *ctx, const void *arg)
         number_pack(stepd_output(ctx), outcome->op->data);
         return STEPD_OK;
     }
+    keep_beside_error(ctx, outcome->op->error.data);
     advice.is_retriable = advice.is_retriable && outcome->op->kind == OP_ERROR;
     return settle_raise(ctx, &outcome->op->error, &advice);
 }

@@ -4,6 +4,7 @@ import hashlib
 import json
 import threading
 import urllib.error
+import urllib.parse
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -86,7 +87,7 @@ class FakeApp:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def answer(self, path, raw, headers):
-        query = dict(part.split("=", 1) for part in path.split("?", 1)[1].split("&"))
+        query = dict(urllib.parse.parse_qsl(path.split("?", 1)[1]))
         body = json.loads(raw)
         step = None if query["stepId"] == "step" else query["stepId"]
         name = query["fnId"]

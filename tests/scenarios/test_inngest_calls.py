@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 import pytest
@@ -234,3 +235,39 @@ def test_a_function_that_went_away_is_known_after_a_restart(daemon, serve, topic
     assert ask(stepd.http, "/dev")[1]["functions"] == ["stays"]
     register(stepd, app)
     assert sorted(ask(stepd.http, "/dev")[1]["functions"]) == ["gone", "stays"]
+
+
+@pytest.mark.parametrize("id", ["My App-Send Email", "ünï-日本 📧", "it's \"a\\b\" & 50%/c?d#e{f}|g"])
+def test_an_id_may_have_blanks_and_letters_beyond_ascii(daemon, serve, topic, id):
+    gate = threading.Event()
+
+    def answer(call):
+        if not call["body"]["steps"]:
+            return result("first")
+        return (200, "done") if gate.is_set() else (500, {"name": "Not yet", "message": "no"})
+    app = serve({id: answer})
+    app.name = "My App"
+    body = app.registration()
+    body["functions"][0]["triggers"] = [{"event": "go"}]
+    body["functions"][0]["steps"]["step"]["runtime"]["url"] = f"{app.url}?{urllib.parse.urlencode({'fnId': id, 'stepId': 'step'})}"
+    stepd = daemon([], topics=[topic], **SETTINGS)
+    assert ask(stepd.http, "/fn/register", body)[0] == 200
+    assert ask(stepd.http, "/dev")[1]["functions"] == [id]
+    send(stepd, "go")
+    run, = stepd.wait_for(id, "failed")
+    assert run["error"]["name"] == "Not yet"
+    assert stepd.show(run["id"])["function"] == id
+    assert [one["id"] for one in stepd.ctl("functions")] == [id]
+    assert id in stepd.ctl_run("functions").stdout
+    status, text = stepd.get("/metrics")
+    label = id.replace("\\", "\\\\").replace('"', '\\"')
+    assert status == 200 and f'stepd_runs_failed_total{{function="{label}"}} 1' in text, [line for line in text.splitlines() if "failed" in line]
+    status, page = stepd.get(f"/api/runs?function={urllib.parse.quote(id, safe='')}")
+    assert status == 200 and [one["id"] for one in json.loads(page)["runs"]] == [run["id"]], page
+    assert ask(stepd.http, f"/v0/runs/{run['id']}/actions")[0] == 200
+    gate.set()
+    stepd.stop()
+    stepd.start()  # what is on the shelf is taken back
+    eventually(lambda: ask(stepd.http, "/dev")[1]["functions"] == [id])
+    stepd.ctl("retry", run["id"])
+    stepd.wait_for(id, "completed")

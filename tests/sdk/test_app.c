@@ -111,12 +111,105 @@ Test(app, of_no_sense_is_refused_whatever_it_is)
 {
     static const char *const bodies[] = {
         "", "{", "[]", "{}", "{\"appName\":\"\"}", "{\"appName\":\"a\"}", "{\"appName\":\"a\",\"functions\":{}}",
-        "{\"appName\":\"a\",\"functions\":[5]}", "{\"appName\":\"a\",\"functions\":[{\"id\":\"no blanks\"}]}",
+        "{\"appName\":\"a\",\"functions\":[5]}", "{\"appName\":\"a\",\"functions\":[{\"id\":\"no steps\"}]}",
     };
 
     for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
         cr_assert_eq(app_create((struct bytes){ bodies[i], strlen(bodies[i]) }, &app, &error), -EINVAL, "%s", bodies[i]);
         cr_assert_not_null(error);
+        free(error);
+        error = NULL;
+    }
+}
+
+/* ---- as Go's SDK registers ------------------------------------------------------------------------- */
+
+#define GO_STEPS(retries) "\"steps\":{\"step\":{\"id\":\"step\",\"name\":\"f\",\"runtime\":{\"url\":\"http://a/api?fnId=f&step=step\"},\"retries\":" retries "}}"
+
+Test(app, of_go_s_sdk_is_taken_with_its_retries_and_address)
+{
+    const struct function *function = created("\"retries\":10,\"Singleton\":null," GO_STEPS("{\"attempts\":10}") "," TRIGGER);
+
+    cr_assert_eq(function->retries, 10);
+    cr_assert_str_eq(app->functions[0]->url, "http://a/api?fnId=f&step=step&stepId=");
+}
+
+Test(app, may_say_its_retries_at_the_function_alone_or_as_a_whole_float)
+{
+    cr_assert_eq(created("\"retries\":2," GO_STEPS("null") "," TRIGGER)->retries, 2);
+    app_destroy(app);
+    cr_assert_eq(created("\"retries\":null," GO_STEPS("null") "," TRIGGER)->retries, 4);
+    app_destroy(app);
+    cr_assert_eq(created(STEPS(",\"retries\":{\"attempts\":3.0}") "," TRIGGER)->retries, 3);
+}
+
+Test(app, with_retries_that_are_no_number_is_refused)
+{
+    refused(STEPS(",\"retries\":{\"attempts\":2.5}") "," TRIGGER, "retries");
+    refused(STEPS(",\"retries\":{\"attempts\":\"three\"}") "," TRIGGER, "retries");
+    refused("\"retries\":-1," GO_STEPS("null") "," TRIGGER, "retries");
+}
+
+Test(app, that_asks_for_nothing_under_whatever_name_is_taken)
+{
+    const char *const nothing[] = { "null", "false", "\"\"", "[]", "{}" };
+    const char *const names[] = { "throttle", "Singleton", "cancel", "batchEvents", "idempotency", "concurrency", "of tomorrow" };
+
+    for (size_t i = 0; i < sizeof(nothing) / sizeof(nothing[0]); i++) {
+        for (size_t j = 0; j < sizeof(names) / sizeof(names[0]); j++) {
+            AUTO_FREE char *members = xasprintf("\"%s\":%s," STEPS("") "," TRIGGER, names[j], nothing[i]);
+            (void)created(members);
+            app_destroy(app);
+            app = NULL;
+        }
+    }
+}
+
+Test(app, may_write_out_what_its_concurrency_and_trigger_mean_anyway)
+{
+    const struct function *function = created(STEPS("") ",\"concurrency\":[{\"limit\":3,\"key\":null,\"scope\":\"fn\"}],"
+                                              "\"triggers\":[{\"event\":\"made\",\"expression\":\"\",\"cron\":null}]");
+
+    cr_assert_eq(function->concurrency, 3);
+    cr_assert_null(app->functions[0]->expression);
+    app_destroy(app);
+    app = NULL;
+    refused(STEPS("") "," TRIGGER ",\"concurrency\":[{\"limit\":3,\"scope\":\"account\"}]", "concurrency");
+    refused(STEPS("") "," TRIGGER ",\"concurrency\":[{\"limit\":3,\"key\":\"event.data.x\"}]", "concurrency");
+}
+
+/* ---- ids ------------------------------------------------------------------------------------------- */
+
+static int create_named(const char *app_name, const char *id)
+{
+    AUTO_FREE char *body = xasprintf("{\"appName\":\"%s\",\"functions\":[{\"id\":\"%s\"," STEPS("") "," TRIGGER "}]}", app_name, id);
+
+    return app_create((struct bytes){ body, strlen(body) }, &app, &error);
+}
+
+Test(app, and_its_functions_may_have_ids_with_blanks_and_letters_beyond_ascii)
+{
+    const char *const ids[] = { "My App-Send Email", "\xc3\xbcn\xc3\xaf", "\xe6\x97\xa5\xe6\x9c\xac", "\xf0\x9f\x93\xa7", "a&b=c?#%25", "it's" };
+
+    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+        cr_assert_eq(create_named(ids[i], ids[i]), 0, "%s", error);
+        cr_assert_str_eq(app->name, ids[i]);
+        cr_assert_str_eq(app->functions[0]->slug, ids[i]);
+        app_destroy(app);
+        app = NULL;
+    }
+}
+
+Test(app, with_an_id_that_is_empty_too_long_or_has_control_characters_is_refused)
+{
+    char too_long[202] = { 0 };
+
+    memset(too_long, 'a', sizeof(too_long) - 1);
+    const char *const ids[] = { "", too_long, "a\\nb", "a\\u007fb" };
+    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+        cr_assert_eq(create_named("shop", ids[i]), -EINVAL, "%s", ids[i]);
+        free(error);
+        cr_assert_eq(create_named(ids[i], "f"), -EINVAL, "%s", ids[i]);
         free(error);
         error = NULL;
     }

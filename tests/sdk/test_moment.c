@@ -44,6 +44,17 @@ Test(moment, reads_delays)
     cr_assert_eq(delay("1s"), 1000);
     cr_assert_eq(delay("1w2d3h4m5s"), ((((7 + 2) * 24 + 3) * INT64_C(60) + 4) * 60 + 5) * 1000);
     cr_assert_eq(delay("2w"), INT64_C(14) * 86400000);
+    cr_assert_eq(delay("1.5h"), 5400000);
+    cr_assert_eq(delay("59s999ms7us3ns"), 60000); /* never sooner than asked */
+    cr_assert_eq(delay("1\xc2\xb5s"), 1);
+    cr_assert_eq(delay("0s"), 0);
+    cr_assert_eq(delay("0"), 0);
+}
+
+Test(moment, takes_a_delay_that_is_over_for_none)
+{
+    cr_assert_eq(delay("-5s"), 0);
+    cr_assert_eq(delay("-1m854ms775us807ns"), 0);
 }
 
 Test(moment, refuses_what_is_no_delay)
@@ -51,6 +62,9 @@ Test(moment, refuses_what_is_no_delay)
     int64_t ms;
 
     cr_assert_eq(moment_parse_delay("soon", &ms), -EINVAL);
-    cr_assert_eq(moment_parse_delay("-1w", &ms), -EINVAL);
+    cr_assert_eq(moment_parse_delay("-", &ms), -EINVAL);
+    cr_assert_eq(moment_parse_delay("5", &ms), -EINVAL);
+    cr_assert_eq(moment_parse_delay("1..5s", &ms), -EINVAL);
+    cr_assert_eq(moment_parse_delay("9999w", &ms), -EINVAL);
     cr_assert_eq(moment_parse_delay("1w soon", &ms), -EINVAL);
 }

@@ -99,10 +99,29 @@ Test(ops, name_an_error_of_any_shape)
     const char *json = "{\"message\":\"no\"}";
 
     op_error_read(&ctx, 500, stepd_from_json(&ctx, json, strlen(json)), &error);
-    cr_assert_str_eq(error.name, "CallRefused");
+    cr_assert_str_eq(error.name, "Error");
     cr_assert_str_eq(error.message, "no");
     op_error_read(&ctx, 502, stepd_from_json(&ctx, "[1]", 3), &error);
+    cr_assert_str_eq(error.name, "CallRefused");
     cr_assert_str_eq(error.message, "[1]");
     op_error_read(&ctx, 502, NULL, &error);
     cr_assert_str_eq(error.message, "null");
+}
+
+/* ---- as Go's SDK tells them ------------------------------------------------------------------------ */
+
+Test(ops, of_a_sleep_tell_the_duration_in_its_options_before_its_name)
+{
+    cr_assert_str_eq(read_one("[{\"op\":\"Sleep\",\"id\":\"" A "\",\"name\":\"nap\",\"opts\":{\"duration\":\"1s\"}}]").duration, "1s");
+    cr_assert_str_eq(read_one("[{\"op\":\"Sleep\",\"id\":\"" A "\",\"name\":\"2s\",\"opts\":{}}]").duration, "2s");
+    cr_assert_str_eq(read_one("[{\"op\":\"Sleep\",\"id\":\"" A "\",\"name\":\"2s\",\"opts\":null}]").duration, "2s");
+}
+
+Test(ops, keep_what_a_step_gave_beside_its_error)
+{
+    struct op op = read_one("[{\"op\":\"StepFailed\",\"id\":\"" A "\",\"error\":{\"name\":\"Step failed\",\"message\":\"no\",\"data\":{\"n\":1}}}]");
+
+    cr_assert_not_null(op.error.data);
+    cr_assert_eq(op.error.data->type, MSGPACK_OBJECT_MAP);
+    cr_assert_null(read_one("[{\"op\":\"StepFailed\",\"id\":\"" A "\",\"error\":{\"message\":\"no\"}}]").error.data);
 }
