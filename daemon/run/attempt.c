@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/attempt.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -54,8 +55,9 @@ static int64_t due_of(const struct stepd_ctx *ctx, const struct transition *park
     return park->due_ms != 0 ? park->due_ms : context_now_ms(ctx) + park->delay_ms;
 }
 
-/* `failure` NULL: it sleeps. In on_failure the tail keeps what the run failed of. */
-static void park(struct stepd_ctx *ctx, struct transition *change, const struct failure *failure, struct attempt_report *report)
+/* `failure` NULL: it sleeps. In on_failure the tail keeps what the run failed of. False: its checkpoint would take more
+ * room than the run's state has; ctx->raised says so, and nothing was recorded. */
+static bool park(struct stepd_ctx *ctx, struct transition *change, const struct failure *failure, struct attempt_report *report)
 {
     report->due_ms = due_of(ctx, change);
     report->due_in_ms = report->due_ms - context_now_ms(ctx);
@@ -63,8 +65,25 @@ static void park(struct stepd_ctx *ctx, struct transition *change, const struct 
         change->tail = tail_with(ctx, failure, report->due_ms, (struct bytes){ 0 });
     if (context_advance(ctx, change))
         end_as(report, change->status == RUN_SLEEPING ? ATTEMPT_SLEEPING : ATTEMPT_RETRY, failure);
+    else if (ctx->suspension == SUSPENDED_BY_LIMIT)
+        return false;
     else
         end_by_store(ctx, report);
+    return true;
+}
+
+/* What the attempt's code left to be parked. */
+static bool park_suspended(struct stepd_ctx *ctx, struct attempt_report *report)
+{
+    return park(ctx, &ctx->park, ctx->park.status == RUN_SLEEPING ? NULL : &ctx->step_raised.failure, report);
+}
+
+/* Without a checkpoint, for which alone there may be no room. */
+static void park_bare(struct stepd_ctx *ctx, struct transition *change, const struct failure *failure, struct attempt_report *report)
+{
+    assert(change->checkpoint.size == 0 && !change->clears_started);
+    bool is_parked = park(ctx, change, failure, report);
+    assert(is_parked);
 }
 
 static void retry(struct stepd_ctx *ctx, struct attempt_report *report)
@@ -78,7 +97,7 @@ static void retry(struct stepd_ctx *ctx, struct attempt_report *report)
         .due_ms = raised_due_ms(&ctx->raised),
     };
 
-    park(ctx, &change, &ctx->raised.failure, report);
+    park_bare(ctx, &change, &ctx->raised.failure, report);
 }
 
 /* ---- ended ---------------------------------------------------------------------------------------- */
@@ -126,7 +145,7 @@ static void wait_for_brokers(struct stepd_ctx *ctx, const struct error *error, s
     }
     log_error("run %s of %s has failed, but %s: it is tried again in %d s", ctx->run->id.text, ctx->run->function->id,
               error->text, REFUSED_DELAY_MS / 1000);
-    park(ctx, &change, &ctx->last, report);
+    park_bare(ctx, &change, &ctx->last, report);
 }
 
 /* The run is in phase FAILING: dead letter and stepd/function.failed go out, then on_failure runs. */
@@ -222,10 +241,8 @@ static void run_on_failure(struct stepd_ctx *ctx, struct attempt_report *report)
     msgpack_sbuffer_clear(&ctx->output);
     if (!call(ctx, ctx->run->function->on_failure, clock_monotonic_ns(), &status, report))
         return;
-    if (ctx->suspension == SUSPENDED_TO_PARK) {
-        park(ctx, &ctx->park, ctx->park.status == RUN_SLEEPING ? NULL : &ctx->step_raised.failure, report);
+    if (ctx->suspension == SUSPENDED_TO_PARK && park_suspended(ctx, report))
         return;
-    }
     if (status != STEPD_OK || ctx->suspension == SUSPENDED_BY_LIMIT) {
         settle_error(ctx);
         if (ctx->raised.kind == RAISED_RETRIABLE && ctx->run->attempt < ctx->run->function->retries) {
@@ -247,10 +264,8 @@ static void run_function(struct stepd_ctx *ctx, struct attempt_report *report)
 
     if (!call(ctx, ctx->run->function->run, ctx->entered_ns, &status, report))
         return;
-    if (ctx->suspension == SUSPENDED_TO_PARK) {
-        park(ctx, &ctx->park, ctx->park.status == RUN_SLEEPING ? NULL : &ctx->step_raised.failure, report);
+    if (ctx->suspension == SUSPENDED_TO_PARK && park_suspended(ctx, report))
         return;
-    }
     if (ctx->suspension == SUSPENDED_BY_LIMIT) {
         fail(ctx, &ctx->raised.failure, report);
         return;
@@ -363,6 +378,30 @@ static void fail_function(struct stepd_ctx *ctx, struct transition *change)
         change->phase = RUN_FAILING;
 }
 
+/* Of what was raised: it is tried again, or has failed for good, which an attempt of its own brings out. */
+static void pass_on(struct stepd_ctx *ctx, struct transition *change, struct attempt_report *report)
+{
+    park_bare(ctx, change, &ctx->raised.failure, report);
+    if (report->end == ATTEMPT_RETRY && change->phase == RUN_FAILING)
+        report->end = ATTEMPT_PASSED_ON;
+}
+
+/* What the step failed of can't be recorded: the run fails of that. */
+static void fail_by_limit(struct stepd_ctx *ctx, struct attempt_report *report)
+{
+    struct transition change = {
+        .kind = TRANSITION_PARK, .status = RUN_DELAYED, .phase = RUN_FAILING, .attempt = ctx->run->attempt,
+    };
+
+    ctx->suspension = NOT_SUSPENDED;
+    if (ctx->run->phase == RUN_IN_FUNCTION) {
+        pass_on(ctx, &change, report);
+        return;
+    }
+    say_on_failure_failed(ctx, &ctx->raised.failure);
+    bury(ctx, &ctx->last, report);
+}
+
 void attempt_fail(struct stepd_ctx *ctx, struct run *run, const struct step_call *step, const char *name, const char *message,
                   struct attempt_report *ret_report)
 {
@@ -378,15 +417,14 @@ void attempt_fail(struct stepd_ctx *ctx, struct run *run, const struct step_call
     ctx->step.is_running = false;
     if (step != NULL) {
         fail_step(ctx, step, &change);
-        park(ctx, &change, &ctx->step_raised.failure, ret_report);
+        if (!park(ctx, &change, &ctx->step_raised.failure, ret_report))
+            fail_by_limit(ctx, ret_report);
     } else if (run->phase == RUN_IN_ON_FAILURE && run->attempt >= run->function->retries) {
         say_on_failure_failed(ctx, &ctx->raised.failure);
         bury(ctx, &ctx->last, ret_report);
     } else {
         fail_function(ctx, &change);
-        park(ctx, &change, &ctx->raised.failure, ret_report);
-        if (ret_report->end == ATTEMPT_RETRY && change.phase == RUN_FAILING)
-            ret_report->end = ATTEMPT_PASSED_ON;
+        pass_on(ctx, &change, ret_report);
     }
     ret_report->ended_ns = clock_monotonic_ns();
     ret_report->is_stored = run->epoch > 0;

@@ -204,6 +204,7 @@ bool context_advance(struct stepd_ctx *ctx, const struct transition *transition)
         return true;
     }
     if (error == 0 && reply.answer == STORE_LIMIT) {
+        ctx->suspension = NOT_SUSPENDED; /* it was to be parked: nothing comes of that */
         context_raise(ctx, RAISED_NON_RETRIABLE, "StateLimit", "limits.state: the run's results would take more room than it has");
         ctx->suspension = SUSPENDED_BY_LIMIT;
         return false;

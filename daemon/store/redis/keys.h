@@ -9,6 +9,7 @@
  *   steps:<id>                zset    checkpoint (run/steps.h) by its position
  *   taken:<topic>:<partition> zset    run by offset: the store has taken it over
  *   admitted:<topic>:<partition> zset run by offset: a dedupe window has let it in
+ *   crashed:<topic>:<partition> hash  run -> crashes while it had no record; forgotten after a week (recovery.c)
  *   busy:<topic>:<partition>  hash    function NUL key -> the ordered run that is first of its key
  *   behind:<topic>:<partition>:<function>:<key>  zset  ordered runs that wait for it, by offset
  *   dead, history             zset    ended runs by time: failed; completed and cancelled
@@ -24,6 +25,7 @@
  *
  *   shards                    string  their number
  *   inngest                   hash    what each app of an SDK registered
+ *   inngest-gone              hash    functions whose app is gone, until none of their runs is left (apps.c)
  *
  * A worker is its incarnation in hex digits.
  * The scripts write these names too: change both.
