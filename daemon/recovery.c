@@ -8,17 +8,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/pulse.h"
+#include "base/thread.h"
 #include "run/steps.h"
 #include "store/crash_counts.h"
 #include "store/runs.h"
 
 struct recovery {
     struct recovery_settings settings;
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
+    struct thread thread;
+    struct lock lock;
+    struct condition changed;
     bool is_done;                    /* lock */
     bool is_broken_off;              /* lock */
 };
@@ -139,11 +141,10 @@ static void *recovery_main(void *argument)
     }
     if (status == 0 && recovery->settings.journal != NULL)
         journal_forget_found(recovery->settings.journal);
-    (void)pthread_mutex_lock(&recovery->lock);
+    LOCK_GUARD(&recovery->lock);
     recovery->is_done = true;
     recovery->is_broken_off = status != 0;
-    (void)pthread_cond_broadcast(&recovery->changed);
-    (void)pthread_mutex_unlock(&recovery->lock);
+    condition_wake_all(&recovery->changed);
     return NULL;
 }
 
@@ -152,12 +153,12 @@ int recovery_start(const struct recovery_settings *settings, struct recovery **r
     struct recovery *recovery = xcalloc(1, sizeof(*recovery));
 
     recovery->settings = *settings;
-    (void)pthread_mutex_init(&recovery->lock, NULL);
-    (void)pthread_cond_init(&recovery->changed, NULL);
-    int failed = pthread_create(&recovery->thread, NULL, recovery_main, recovery);
-    if (failed != 0) {
+    lock_init(&recovery->lock);
+    condition_init(&recovery->changed);
+    int status = thread_start(&recovery->thread, "recovery", 0, recovery_main, recovery, ret_error);
+    if (status != 0) {
         free(recovery);
-        return error_set(ret_error, failed, "can't start a thread: %s", strerror(failed));
+        return status;
     }
     *ret_recovery = recovery;
     return 0;
@@ -165,30 +166,26 @@ int recovery_start(const struct recovery_settings *settings, struct recovery **r
 
 bool recovery_wait(struct recovery *recovery)
 {
-    (void)pthread_mutex_lock(&recovery->lock);
+    LOCK_GUARD(&recovery->lock);
     pulse_rest_here(); /* it waits for Redis */
     while (!recovery->is_done)
-        (void)pthread_cond_wait(&recovery->changed, &recovery->lock);
+        condition_wait(&recovery->changed, &recovery->lock);
     pulse_beat_here();
-    bool is_told = !recovery->is_broken_off;
-    (void)pthread_mutex_unlock(&recovery->lock);
-    return is_told;
+    return !recovery->is_broken_off;
 }
 
 bool recovery_is_done(struct recovery *recovery)
 {
-    (void)pthread_mutex_lock(&recovery->lock);
-    bool is_done = recovery->is_done;
-    (void)pthread_mutex_unlock(&recovery->lock);
-    return is_done;
+    LOCK_GUARD(&recovery->lock);
+    return recovery->is_done;
 }
 
 void recovery_destroy(struct recovery *recovery)
 {
     if (recovery == NULL)
         return;
-    (void)pthread_join(recovery->thread, NULL);
-    (void)pthread_cond_destroy(&recovery->changed);
-    (void)pthread_mutex_destroy(&recovery->lock);
+    thread_join(&recovery->thread);
+    condition_done(&recovery->changed);
+    lock_done(&recovery->lock);
     free(recovery);
 }

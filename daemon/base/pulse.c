@@ -2,28 +2,28 @@
 #include "base/pulse.h"
 
 #include <assert.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/lock.h"
 #include "base/memory.h"
 
 _Thread_local struct pulse *pulse_own;
 
 static struct {
-    pthread_mutex_t lock; /* guards `first`, and what the looker keeps in each */
+    struct lock lock; /* guards `first`, and what the looker keeps in each */
     struct pulse *first;
-} the_pulses = { .lock = PTHREAD_MUTEX_INITIALIZER };
+} the_pulses = { .lock = LOCK_INITIALIZER };
 
 struct pulse *pulse_start(const char *name, int64_t limit_ms)
 {
     struct pulse *pulse = xcalloc_aligned(_Alignof(struct pulse), sizeof(*pulse));
 
     *pulse = (struct pulse){ .name = name, .limit_ms = limit_ms, .moved_ms = clock_monotonic_ms() };
-    (void)pthread_mutex_lock(&the_pulses.lock);
+    lock_take(&the_pulses.lock);
     pulse->next = the_pulses.first;
     the_pulses.first = pulse;
-    (void)pthread_mutex_unlock(&the_pulses.lock);
+    lock_give(&the_pulses.lock);
     pulse_own = pulse;
     return pulse;
 }
@@ -32,14 +32,14 @@ void pulse_stop(struct pulse *pulse)
 {
     if (pulse == NULL)
         return;
-    (void)pthread_mutex_lock(&the_pulses.lock);
+    lock_take(&the_pulses.lock);
     struct pulse **at = &the_pulses.first;
     while (*at != pulse) {
         assert(*at != NULL);
         at = &(*at)->next;
     }
     *at = pulse->next;
-    (void)pthread_mutex_unlock(&the_pulses.lock);
+    lock_give(&the_pulses.lock);
     if (pulse_own == pulse)
         pulse_own = NULL;
     free(pulse);
@@ -63,7 +63,7 @@ size_t pulses_look(int64_t now_ms, const char **ret_name, int64_t *ret_still_ms)
     size_t stuck = 0;
     int64_t longest_ms = 0;
 
-    (void)pthread_mutex_lock(&the_pulses.lock);
+    lock_take(&the_pulses.lock);
     for (struct pulse *pulse = the_pulses.first; pulse != NULL; pulse = pulse->next) {
         int64_t still = still_ms(pulse, now_ms);
         stuck += still > 0;
@@ -73,6 +73,6 @@ size_t pulses_look(int64_t now_ms, const char **ret_name, int64_t *ret_still_ms)
         *ret_name = pulse->name;
         *ret_still_ms = still;
     }
-    (void)pthread_mutex_unlock(&the_pulses.lock);
+    lock_give(&the_pulses.lock);
     return stuck;
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "crash/crashes.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/lock.h"
 #include "base/memory.h"
 
 struct crash {
@@ -15,7 +15,7 @@ struct crash {
 
 /* A handful at the most: one a worker thread that died. */
 struct crashes {
-    pthread_mutex_t lock;
+    struct lock lock;
     struct crash *items;   /* lock */
     atomic_size_t count;
 };
@@ -24,7 +24,7 @@ struct crashes *crashes_create(void)
 {
     struct crashes *crashes = xcalloc(1, sizeof(*crashes));
 
-    (void)pthread_mutex_init(&crashes->lock, NULL);
+    lock_init(&crashes->lock);
     return crashes;
 }
 
@@ -32,7 +32,7 @@ void crashes_destroy(struct crashes *crashes)
 {
     if (crashes == NULL)
         return;
-    (void)pthread_mutex_destroy(&crashes->lock);
+    lock_done(&crashes->lock);
     free(crashes->items);
     free(crashes);
 }
@@ -49,7 +49,7 @@ static struct crash *find(struct crashes *crashes, const char *run_id)
 
 void crashes_set(struct crashes *crashes, const char *run_id, int stops)
 {
-    (void)pthread_mutex_lock(&crashes->lock);
+    lock_take(&crashes->lock);
     struct crash *crash = find(crashes, run_id);
     if (crash == NULL) {
         crashes->items = xrealloc(crashes->items, (crashes->count + 1) * sizeof(*crashes->items));
@@ -59,18 +59,18 @@ void crashes_set(struct crashes *crashes, const char *run_id, int stops)
         crashes->count++;
     }
     crash->stops = stops;
-    (void)pthread_mutex_unlock(&crashes->lock);
+    lock_give(&crashes->lock);
 }
 
 bool crashes_take(struct crashes *crashes, const struct run_id *id)
 {
     if (crashes == NULL || atomic_load_explicit(&crashes->count, memory_order_relaxed) == 0)
         return false;
-    (void)pthread_mutex_lock(&crashes->lock);
+    lock_take(&crashes->lock);
     struct crash *crash = find(crashes, id->text);
     bool has_crashed = crash != NULL && crash->stops >= CRASHES_ENOUGH;
     if (has_crashed)
         *crash = crashes->items[--crashes->count];
-    (void)pthread_mutex_unlock(&crashes->lock);
+    lock_give(&crashes->lock);
     return has_crashed;
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flow/key_set.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
+#include "base/lock.h"
 #include "base/memory.h"
 
 #define FIRST_SIZE 64
@@ -21,7 +21,7 @@ struct entry {
 };
 
 struct key_set {
-    pthread_mutex_t lock;   /* guards chains, size and writes of count */
+    struct lock lock;   /* guards chains, size and writes of count */
     struct entry **chains;
     size_t size;            /* a power of two */
     atomic_size_t count;    /* 0 is seen without the lock: the common case */
@@ -31,7 +31,7 @@ struct key_set *key_set_create(void)
 {
     struct key_set *set = xcalloc(1, sizeof(*set));
 
-    pthread_mutex_init(&set->lock, NULL);
+    lock_init(&set->lock);
     set->size = FIRST_SIZE;
     set->chains = xcalloc(set->size, sizeof(struct entry *));
     return set;
@@ -49,7 +49,7 @@ void key_set_destroy(struct key_set *set)
         }
     }
     free(set->chains);
-    pthread_mutex_destroy(&set->lock);
+    lock_done(&set->lock);
     free(set);
 }
 
@@ -97,7 +97,7 @@ void key_set_add(struct key_set *set, const char *function, struct bytes key)
     uint64_t hash = hash_of(function, key);
     size_t function_size = strlen(function) + 1;
 
-    pthread_mutex_lock(&set->lock);
+    lock_take(&set->lock);
     if (*find(set, hash, function, key) == NULL) {
         if (set->count >= set->size)
             grow(set);
@@ -110,14 +110,14 @@ void key_set_add(struct key_set *set, const char *function, struct bytes key)
         *link = entry;
         set->count++;
     }
-    pthread_mutex_unlock(&set->lock);
+    lock_give(&set->lock);
 }
 
 void key_set_remove(struct key_set *set, const char *function, struct bytes key)
 {
     uint64_t hash = hash_of(function, key);
 
-    pthread_mutex_lock(&set->lock);
+    lock_take(&set->lock);
     struct entry **link = find(set, hash, function, key);
     struct entry *entry = *link;
     if (entry != NULL) {
@@ -125,15 +125,15 @@ void key_set_remove(struct key_set *set, const char *function, struct bytes key)
         free(entry);
         set->count--;
     }
-    pthread_mutex_unlock(&set->lock);
+    lock_give(&set->lock);
 }
 
 bool key_set_has(struct key_set *set, const char *function, struct bytes key)
 {
     if (set->count == 0)
         return false;
-    pthread_mutex_lock(&set->lock);
+    lock_take(&set->lock);
     bool has = *find(set, hash_of(function, key), function, key) != NULL;
-    pthread_mutex_unlock(&set->lock);
+    lock_give(&set->lock);
     return has;
 }

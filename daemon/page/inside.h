@@ -3,10 +3,11 @@
 #ifndef STEPD_PAGE_INSIDE_H
 #define STEPD_PAGE_INSIDE_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "base/lock.h"
+#include "base/thread.h"
 #include "page/page.h"
 #include "page/past.h"
 #include "store/runs.h"
@@ -23,10 +24,9 @@ struct page {
     atomic_int readers;          /* requests that wait for Redis */
     atomic_int streams;
 
-    pthread_t thread;
-    bool has_thread;
-    pthread_mutex_t lock;
-    pthread_cond_t stopped;
+    struct thread thread;
+    struct lock lock;
+    struct condition stopped;
     bool is_stopping;            /* lock */
 };
 

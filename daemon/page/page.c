@@ -8,6 +8,7 @@
 
 #include "base/array.h"
 #include "base/clock.h"
+#include "base/lock.h"
 #include "page/inside.h"
 
 #define BODY_MOST (8 << 20)
@@ -197,19 +198,12 @@ static void *page_main(void *argument)
 
 bool page_wait(struct page *page, int64_t timeout_ms)
 {
-    struct timespec until;
+    int64_t until_ms = clock_monotonic_ms() + timeout_ms;
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += timeout_ms % 1000 * 1000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
-    (void)pthread_mutex_lock(&page->lock);
-    while (!page->is_stopping && pthread_cond_clockwait(&page->stopped, &page->lock, CLOCK_MONOTONIC, &until) == 0)
+    LOCK_GUARD(&page->lock);
+    while (!page->is_stopping && condition_wait_until(&page->stopped, &page->lock, until_ms))
         ;
-    bool is_stopping = page->is_stopping;
-    (void)pthread_mutex_unlock(&page->lock);
-    return is_stopping;
+    return page->is_stopping;
 }
 
 struct page *page_create(const struct page_settings *settings)
@@ -222,8 +216,8 @@ struct page *page_create(const struct page_settings *settings)
     page->past = past_create(settings->function_room);
     page->store = store_create(&page->settings.store);
     page->route_count = ROUTE_COUNT;
-    (void)pthread_mutex_init(&page->lock, NULL);
-    (void)pthread_cond_init(&page->stopped, NULL);
+    lock_init(&page->lock);
+    condition_init(&page->stopped);
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
         page->routes[i] = routes[i];
         page->routes[i].context = page;
@@ -237,25 +231,19 @@ int page_start(struct page *page, struct error *ret_error)
 
     if (status != 0 && status != -EAGAIN)
         return status;
-    status = pthread_create(&page->thread, NULL, page_main, page);
-    if (status != 0)
-        return error_set(ret_error, status, "the page's thread: %s", strerror(status));
-    page->has_thread = true;
-    return 0;
+    return thread_start(&page->thread, "page", 0, page_main, page, ret_error);
 }
 
 void page_stop(struct page *page)
 {
     if (page == NULL)
         return;
-    (void)pthread_mutex_lock(&page->lock);
+    lock_take(&page->lock);
     page->is_stopping = true;
-    (void)pthread_cond_broadcast(&page->stopped);
-    (void)pthread_mutex_unlock(&page->lock);
+    condition_wake_all(&page->stopped);
+    lock_give(&page->lock);
     store_stop(page->store);
-    if (page->has_thread)
-        (void)pthread_join(page->thread, NULL);
-    page->has_thread = false;
+    thread_join(&page->thread);
 }
 
 void page_destroy(struct page *page)
@@ -264,7 +252,7 @@ void page_destroy(struct page *page)
         return;
     store_destroy(page->store);
     past_destroy(page->past);
-    (void)pthread_cond_destroy(&page->stopped);
-    (void)pthread_mutex_destroy(&page->lock);
+    condition_done(&page->stopped);
+    lock_done(&page->lock);
     free(page);
 }

@@ -9,17 +9,19 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/pulse.h"
+#include "base/thread.h"
 #include "service/notify.h"
 
 #define LOOK_MS 1000
 
 struct watchdog {
-    pthread_t thread;
+    struct thread thread;
     int64_t look_ms;
-    pthread_mutex_t lock;
-    pthread_cond_t ending;
+    struct lock lock;
+    struct condition ending;
     bool is_ending;          /* lock */
     size_t stuck;            /* lock; threads */
     const char *stuck_name;  /* lock; of the one that is for longest */
@@ -42,6 +44,8 @@ static void look(struct watchdog *watchdog)
 {
     const char *name = "";
     int64_t still_ms = 0;
+
+    assert_held(&watchdog->lock);
     size_t stuck = pulses_look(clock_monotonic_ms(), &name, &still_ms);
 
     if (stuck == 0)
@@ -54,10 +58,9 @@ static void look(struct watchdog *watchdog)
 
 static void wait_ms(struct watchdog *watchdog, int64_t duration_ms)
 {
-    int64_t until_ns = clock_monotonic_ns() + duration_ms * 1000000;
-    const struct timespec until = { .tv_sec = until_ns / 1000000000, .tv_nsec = until_ns % 1000000000 };
+    int64_t until_ms = clock_monotonic_ms() + duration_ms;
 
-    while (!watchdog->is_ending && pthread_cond_timedwait(&watchdog->ending, &watchdog->lock, &until) != ETIMEDOUT)
+    while (!watchdog->is_ending && condition_wait_until(&watchdog->ending, &watchdog->lock, until_ms))
         ;
 }
 
@@ -65,19 +68,18 @@ static void *watchdog_run(void *argument)
 {
     struct watchdog *watchdog = argument;
 
-    (void)pthread_mutex_lock(&watchdog->lock);
+    LOCK_GUARD(&watchdog->lock);
     while (!watchdog->is_ending) {
         look(watchdog);
         wait_ms(watchdog, watchdog->look_ms);
     }
-    (void)pthread_mutex_unlock(&watchdog->lock);
     return NULL;
 }
 
 static void watchdog_free(struct watchdog *watchdog)
 {
-    (void)pthread_cond_destroy(&watchdog->ending);
-    (void)pthread_mutex_destroy(&watchdog->lock);
+    condition_done(&watchdog->ending);
+    lock_done(&watchdog->lock);
     free(watchdog);
 }
 
@@ -85,18 +87,13 @@ int watchdog_start(struct watchdog **ret_watchdog, struct error *ret_error)
 {
     struct watchdog *watchdog = xcalloc(1, sizeof(*watchdog));
     int64_t fed_ms = notify_watchdog_interval_ms();
-    pthread_condattr_t monotonic;
-
     watchdog->look_ms = fed_ms > 0 && fed_ms / 2 < LOOK_MS ? fed_ms / 2 : LOOK_MS;
-    (void)pthread_mutex_init(&watchdog->lock, NULL);
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&watchdog->ending, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
-    int code = pthread_create(&watchdog->thread, NULL, watchdog_run, watchdog);
-    if (code != 0) {
+    lock_init(&watchdog->lock);
+    condition_init(&watchdog->ending);
+    int status = thread_start(&watchdog->thread, "watchdog", 0, watchdog_run, watchdog, ret_error);
+    if (status != 0) {
         watchdog_free(watchdog);
-        return error_set(ret_error, code, "watchdog: %s", strerror(code));
+        return status;
     }
     *ret_watchdog = watchdog;
     return 0;
@@ -106,12 +103,11 @@ bool watchdog_is_stuck(struct watchdog *watchdog, char *ret_reason, size_t size)
 {
     char text[LOG_DURATION_SIZE];
 
-    (void)pthread_mutex_lock(&watchdog->lock);
+    LOCK_GUARD(&watchdog->lock);
     bool is_stuck = watchdog->stuck > 0;
     if (is_stuck)
         (void)snprintf(ret_reason, size, "thread '%s' has not moved for %s", watchdog->stuck_name,
                        log_duration(watchdog->still_ms, text));
-    (void)pthread_mutex_unlock(&watchdog->lock);
     return is_stuck;
 }
 
@@ -119,10 +115,10 @@ void watchdog_stop(struct watchdog *watchdog)
 {
     if (watchdog == NULL)
         return;
-    (void)pthread_mutex_lock(&watchdog->lock);
+    lock_take(&watchdog->lock);
     watchdog->is_ending = true;
-    (void)pthread_cond_signal(&watchdog->ending);
-    (void)pthread_mutex_unlock(&watchdog->lock);
-    (void)pthread_join(watchdog->thread, NULL);
+    condition_wake_one(&watchdog->ending);
+    lock_give(&watchdog->lock);
+    thread_join(&watchdog->thread);
     watchdog_free(watchdog);
 }

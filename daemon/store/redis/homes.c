@@ -8,8 +8,10 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/pulse.h"
+#include "base/thread.h"
 #include "store/redis/topology.h"
 
 #define LOOK_AGAIN_MS 250        /* for where shards live, while it is not known */
@@ -30,11 +32,10 @@ struct route {
 struct homes {
     struct homes_settings settings;
     _Atomic(struct lane *) *lanes;         /* by shard; written under the lock. NULL: not known where it lives */
-    bool has_scout;
-    pthread_t scout;
+    struct thread scout;                   /* of a server alone there is none */
 
-    pthread_mutex_t lock;
-    pthread_cond_t changed;                /* must_look, is_stopping, a route was tried, the scout has looked */
+    struct lock lock;
+    struct condition changed;                /* must_look, is_stopping, a route was tried, the scout has looked */
     struct route **routes;                 /* lock; each stays until the end */
     size_t route_count;                    /* lock */
     struct request_list homeless;          /* lock */
@@ -48,16 +49,11 @@ struct homes {
 struct homes *homes_create(const struct homes_settings *settings)
 {
     struct homes *homes = xcalloc(1, sizeof(*homes));
-    pthread_condattr_t monotonic;
-
     homes->settings = *settings;
     homes->lanes = xcalloc((size_t)settings->shards, sizeof(*homes->lanes));
     request_list_init(&homes->homeless);
-    (void)pthread_mutex_init(&homes->lock, NULL);
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&homes->changed, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
+    lock_init(&homes->lock);
+    condition_init(&homes->changed);
     return homes;
 }
 
@@ -66,12 +62,12 @@ void homes_stop(struct homes *homes)
     struct request_list homeless;
 
     request_list_init(&homeless);
-    (void)pthread_mutex_lock(&homes->lock);
+    lock_take(&homes->lock);
     homes->is_stopping = true;
     size_t count = homes->route_count; /* no more come */
     request_list_move(&homes->homeless, &homeless);
-    (void)pthread_cond_broadcast(&homes->changed);
-    (void)pthread_mutex_unlock(&homes->lock);
+    condition_wake_all(&homes->changed);
+    lock_give(&homes->lock);
     for (size_t i = 0; i < count; i++)
         lane_stop(homes->routes[i]->lane);
     request_list_end(&homeless, -ESHUTDOWN);
@@ -82,16 +78,15 @@ void homes_destroy(struct homes *homes)
     if (homes == NULL)
         return;
     homes_stop(homes);
-    if (homes->has_scout)
-        (void)pthread_join(homes->scout, NULL);
+    thread_join(&homes->scout);
     for (size_t i = 0; i < homes->route_count; i++) {
         lane_destroy(homes->routes[i]->lane);
         free(homes->routes[i]);
     }
     free(homes->routes);
     free(homes->lanes);
-    (void)pthread_cond_destroy(&homes->changed);
-    (void)pthread_mutex_destroy(&homes->lock);
+    condition_done(&homes->changed);
+    lock_done(&homes->lock);
     free(homes);
 }
 
@@ -107,12 +102,12 @@ void homes_route(struct homes *homes, struct request *request)
     struct lane *lane = homes->lanes[request->shard];
 
     if (lane == NULL) {
-        (void)pthread_mutex_lock(&homes->lock);
+        lock_take(&homes->lock);
         lane = homes->lanes[request->shard];
         bool must_wait = lane == NULL && !homes->is_stopping;
         if (must_wait)
             request_list_add(&homes->homeless, request);
-        (void)pthread_mutex_unlock(&homes->lock);
+        lock_give(&homes->lock);
         if (must_wait)
             return;
     }
@@ -123,7 +118,7 @@ void homes_route(struct homes *homes, struct request *request)
 static void look_soon(struct homes *homes)
 {
     homes->must_look = true;
-    (void)pthread_cond_broadcast(&homes->changed);
+    condition_wake_all(&homes->changed);
 }
 
 /* Under the lock. NULL: no thread can be started now. */
@@ -206,17 +201,17 @@ void homes_astray(struct homes *homes, const struct lane *lane, int shard, const
 {
     if (homes->settings.url->kind == URL_SERVER)
         return;
-    (void)pthread_mutex_lock(&homes->lock);
+    lock_take(&homes->lock);
     if (!homes->is_stopping && place != NULL && shard >= 0 && homes->lanes[shard] == lane)
         set_home(homes, shard, place);
     lead_routes(homes);
     look_soon(homes);
-    (void)pthread_mutex_unlock(&homes->lock);
+    lock_give(&homes->lock);
 }
 
 void homes_tried(struct homes *homes, const struct lane *lane, int status, const struct error *error)
 {
-    (void)pthread_mutex_lock(&homes->lock);
+    lock_take(&homes->lock);
     for (size_t i = 0; i < homes->route_count; i++) {
         struct route *route = homes->routes[i];
         if (route->lane != lane)
@@ -226,16 +221,16 @@ void homes_tried(struct homes *homes, const struct lane *lane, int status, const
         if (status != 0)
             route->error = *error;
     }
-    (void)pthread_cond_broadcast(&homes->changed);
-    (void)pthread_mutex_unlock(&homes->lock);
+    condition_wake_all(&homes->changed);
+    lock_give(&homes->lock);
 }
 
 void homes_add_counts(struct homes *homes, struct store_counts *counts)
 {
-    (void)pthread_mutex_lock(&homes->lock);
+    lock_take(&homes->lock);
     for (size_t i = 0; i < homes->route_count; i++)
         lane_add_counts(homes->routes[i]->lane, counts);
-    (void)pthread_mutex_unlock(&homes->lock);
+    lock_give(&homes->lock);
 }
 
 /* ---- the scout: a thread that knows where the shards live ---------------------------------------- */
@@ -245,13 +240,13 @@ static void set_homes(struct homes *homes, const struct redis_place *places)
     struct request_list homeless;
 
     request_list_init(&homeless);
-    (void)pthread_mutex_lock(&homes->lock);
+    lock_take(&homes->lock);
     for (int shard = 0; !homes->is_stopping && shard < homes->settings.shards; shard++)
         set_home(homes, shard, &places[shard]);
     lead_routes(homes);
     for (struct request *request; !homes->is_stopping && (request = request_list_take(&homes->homeless)) != NULL;)
         request_list_add(&homeless, request);
-    (void)pthread_mutex_unlock(&homes->lock);
+    lock_give(&homes->lock);
     for (struct request *request; (request = request_list_take(&homeless)) != NULL;)
         homes_route(homes, request);
 }
@@ -261,26 +256,26 @@ static struct redis_place *known_places(struct homes *homes, size_t *ret_count)
 {
     size_t count = 0;
 
-    (void)pthread_mutex_lock(&homes->lock);
+    lock_take(&homes->lock);
     struct redis_place *places = xcalloc(homes->route_count + 1, sizeof(*places));
     for (size_t i = 0; i < homes->route_count && homes->settings.url->kind == URL_CLUSTER; i++) {
         if (lane_is_up(homes->routes[i]->lane) && homes->routes[i]->place.name[0] != '\0')
             places[count++] = homes->routes[i]->place;
     }
-    (void)pthread_mutex_unlock(&homes->lock);
+    lock_give(&homes->lock);
     *ret_count = count;
     return places;
 }
 
 static void note_look(struct homes *homes, int status, const struct error *error)
 {
-    (void)pthread_mutex_lock(&homes->lock);
+    lock_take(&homes->lock);
     bool was_well = !homes->has_looked || homes->look_status == 0;
     homes->has_looked = true;
     homes->look_status = status;
     homes->look_error = *error;
-    (void)pthread_cond_broadcast(&homes->changed);
-    (void)pthread_mutex_unlock(&homes->lock);
+    condition_wake_all(&homes->changed);
+    lock_give(&homes->lock);
     if (status != 0 && was_well)
         log_warn("nobody tells where Redis is (%s): asking on", error->text);
 }
@@ -308,17 +303,16 @@ static bool look(struct homes *homes)
 /* Until `until_ms` (monotonic), or (from `least_ms` on) until it is asked to look. False: it stops. */
 static bool wait_to_look(struct homes *homes, int64_t least_ms, int64_t until_ms)
 {
-    (void)pthread_mutex_lock(&homes->lock);
+    lock_take(&homes->lock);
     for (int64_t now_ms; !homes->is_stopping && (now_ms = clock_monotonic_ms()) < until_ms;) {
         if (homes->must_look && now_ms >= least_ms)
             break;
         int64_t end_ms = homes->must_look ? least_ms : until_ms;
-        struct timespec end = { .tv_sec = end_ms / 1000, .tv_nsec = end_ms % 1000 * 1000000 };
-        (void)pthread_cond_timedwait(&homes->changed, &homes->lock, &end);
+        (void)condition_wait_until(&homes->changed, &homes->lock, end_ms);
     }
     homes->must_look = false;
     bool goes_on = !homes->is_stopping;
-    (void)pthread_mutex_unlock(&homes->lock);
+    lock_give(&homes->lock);
     return goes_on;
 }
 
@@ -328,15 +322,12 @@ static void *scout_main(void *argument)
     int64_t every_ms = homes->settings.url->kind == URL_SENTINEL ? SENTINEL_EVERY_MS : CLUSTER_EVERY_MS;
     int64_t looked_ms;
     bool is_known;
-    /* The waits that one server may take. */
-    struct pulse *pulse = pulse_start("topology", PULSE_LIMIT_MS + 8 * homes->settings.timeout_ms);
 
     do {
-        pulse_beat(pulse);
+        pulse_beat_here();
         is_known = look(homes);
         looked_ms = clock_monotonic_ms();
     } while (wait_to_look(homes, looked_ms + LOOK_LEAST_MS, looked_ms + (is_known ? every_ms : LOOK_AGAIN_MS)));
-    pulse_stop(pulse);
     return NULL;
 }
 
@@ -347,9 +338,10 @@ static int first_outcome(struct homes *homes, struct error *ret_error)
 {
     int outcome = 0;
 
-    if (homes->has_scout && !homes->has_looked)
+    assert_held(&homes->lock);
+    if (homes->scout.is_started && !homes->has_looked)
         return -EINPROGRESS;
-    if (homes->has_scout && homes->look_status != 0) {
+    if (homes->scout.is_started && homes->look_status != 0) {
         *ret_error = homes->look_error;
         return homes->look_status;
     }
@@ -369,20 +361,14 @@ static int first_outcome(struct homes *homes, struct error *ret_error)
 
 static int begin_routes(struct homes *homes, struct error *ret_error)
 {
-    int failed = 0;
-
-    if (homes->settings.url->kind == URL_SERVER) {
-        (void)pthread_mutex_lock(&homes->lock);
-        for (int shard = 0; shard < homes->settings.shards; shard++)
-            set_home(homes, shard, &homes->settings.url->places[0]);
-        lead_routes(homes);
-        failed = homes->lanes[0] == NULL ? EAGAIN : 0;
-        (void)pthread_mutex_unlock(&homes->lock);
-    } else {
-        failed = pthread_create(&homes->scout, NULL, scout_main, homes);
-        homes->has_scout = failed == 0;
-    }
-    return failed == 0 ? 0 : error_set(ret_error, failed, "can't start a thread for Redis: %s", strerror(failed));
+    /* A look may wait for each of several servers. */
+    if (homes->settings.url->kind != URL_SERVER)
+        return thread_start(&homes->scout, "topology", PULSE_LIMIT_MS + 8 * homes->settings.timeout_ms, scout_main, homes, ret_error);
+    LOCK_GUARD(&homes->lock);
+    for (int shard = 0; shard < homes->settings.shards; shard++)
+        set_home(homes, shard, &homes->settings.url->places[0]);
+    lead_routes(homes);
+    return homes->lanes[0] != NULL ? 0 : error_set(ret_error, EAGAIN, "can't start a thread for Redis: %s", strerror(EAGAIN));
 }
 
 int homes_start(struct homes *homes, struct error *ret_error)
@@ -392,10 +378,10 @@ int homes_start(struct homes *homes, struct error *ret_error)
     int status = begin_routes(homes, ret_error);
     if (status != 0)
         return status;
-    (void)pthread_mutex_lock(&homes->lock);
+    lock_take(&homes->lock);
     while ((status = first_outcome(homes, &error)) == -EINPROGRESS && !homes->is_stopping)
-        (void)pthread_cond_wait(&homes->changed, &homes->lock);
-    (void)pthread_mutex_unlock(&homes->lock);
+        condition_wait(&homes->changed, &homes->lock);
+    lock_give(&homes->lock);
     if (status != 0)
         *ret_error = error;
     return status;

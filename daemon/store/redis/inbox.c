@@ -15,13 +15,13 @@ void inbox_init(struct inbox *inbox)
     if (inbox->wake_fd < 0)
         abort();
     request_list_init(&inbox->waiting);
-    (void)pthread_mutex_init(&inbox->lock, NULL);
+    lock_init(&inbox->lock);
 }
 
 void inbox_done(struct inbox *inbox)
 {
     (void)close(inbox->wake_fd);
-    (void)pthread_mutex_destroy(&inbox->lock);
+    lock_done(&inbox->lock);
 }
 
 /* ---- any thread --------------------------------------------------------------------------------- */
@@ -33,24 +33,24 @@ static void wake(struct inbox *inbox)
 
 void inbox_lead_to(struct inbox *inbox, const struct redis_place *place)
 {
-    (void)pthread_mutex_lock(&inbox->lock);
+    lock_take(&inbox->lock);
     inbox->place = place != NULL ? *place : (struct redis_place){ .port = 0 };
     inbox->turn++;
-    (void)pthread_mutex_unlock(&inbox->lock);
+    lock_give(&inbox->lock);
     wake(inbox);
 }
 
 struct redis_place inbox_place(struct inbox *inbox)
 {
-    (void)pthread_mutex_lock(&inbox->lock);
+    lock_take(&inbox->lock);
     struct redis_place place = inbox->place;
-    (void)pthread_mutex_unlock(&inbox->lock);
+    lock_give(&inbox->lock);
     return place;
 }
 
 bool inbox_push(struct inbox *inbox, struct request *request)
 {
-    (void)pthread_mutex_lock(&inbox->lock);
+    lock_take(&inbox->lock);
     bool is_taken = !inbox->is_stopping;
     bool must_wake = is_taken && inbox->is_asleep;
     if (is_taken) {
@@ -59,7 +59,7 @@ bool inbox_push(struct inbox *inbox, struct request *request)
     }
     if (must_wake)
         inbox->is_asleep = false; /* once is enough */
-    (void)pthread_mutex_unlock(&inbox->lock);
+    lock_give(&inbox->lock);
     if (must_wake)
         wake(inbox);
     return is_taken;
@@ -77,10 +77,10 @@ void inbox_stop(struct inbox *inbox)
 {
     struct request_list waiting;
 
-    (void)pthread_mutex_lock(&inbox->lock);
+    lock_take(&inbox->lock);
     inbox->is_stopping = true;
     take_all(inbox, &waiting);
-    (void)pthread_mutex_unlock(&inbox->lock);
+    lock_give(&inbox->lock);
     wake(inbox);
     request_list_end(&waiting, -ESHUTDOWN);
 }
@@ -89,26 +89,26 @@ void inbox_stop(struct inbox *inbox)
 
 bool inbox_is_stopping(struct inbox *inbox)
 {
-    (void)pthread_mutex_lock(&inbox->lock);
+    lock_take(&inbox->lock);
     bool is_stopping = inbox->is_stopping;
-    (void)pthread_mutex_unlock(&inbox->lock);
+    lock_give(&inbox->lock);
     return is_stopping;
 }
 
 bool inbox_is_diverted(struct inbox *inbox, unsigned turn)
 {
-    (void)pthread_mutex_lock(&inbox->lock);
+    lock_take(&inbox->lock);
     bool is_diverted = inbox->is_stopping || inbox->turn != turn;
-    (void)pthread_mutex_unlock(&inbox->lock);
+    lock_give(&inbox->lock);
     return is_diverted;
 }
 
 unsigned inbox_follow(struct inbox *inbox, struct redis_place *ret_place)
 {
-    (void)pthread_mutex_lock(&inbox->lock);
+    lock_take(&inbox->lock);
     *ret_place = inbox->place;
     unsigned turn = inbox->turn;
-    (void)pthread_mutex_unlock(&inbox->lock);
+    lock_give(&inbox->lock);
     return turn;
 }
 
@@ -117,28 +117,28 @@ size_t inbox_take(struct inbox *inbox, const struct pipeline *pipeline, struct r
     size_t count = 0;
 
     request_list_init(ret_taken);
-    (void)pthread_mutex_lock(&inbox->lock);
+    lock_take(&inbox->lock);
     if (pipeline_wants(pipeline, inbox->count))
         count = pipeline_admit(pipeline, &inbox->waiting, ret_taken);
     inbox->count -= count;
-    (void)pthread_mutex_unlock(&inbox->lock);
+    lock_give(&inbox->lock);
     return count;
 }
 
 void inbox_take_all(struct inbox *inbox, struct request_list *ret_taken)
 {
-    (void)pthread_mutex_lock(&inbox->lock);
+    lock_take(&inbox->lock);
     take_all(inbox, ret_taken);
     inbox->is_asleep = true;
-    (void)pthread_mutex_unlock(&inbox->lock);
+    lock_give(&inbox->lock);
 }
 
 bool inbox_fall_asleep(struct inbox *inbox, const struct pipeline *pipeline)
 {
-    (void)pthread_mutex_lock(&inbox->lock);
+    lock_take(&inbox->lock);
     bool is_idle = !pipeline_wants(pipeline, inbox->count);
     inbox->is_asleep = pipeline_wants(pipeline, inbox->count + 1);
-    (void)pthread_mutex_unlock(&inbox->lock);
+    lock_give(&inbox->lock);
     return is_idle;
 }
 
@@ -146,9 +146,9 @@ void inbox_wake_up(struct inbox *inbox, short wake_events)
 {
     eventfd_t count;
 
-    (void)pthread_mutex_lock(&inbox->lock);
+    lock_take(&inbox->lock);
     inbox->is_asleep = false;
-    (void)pthread_mutex_unlock(&inbox->lock);
+    lock_give(&inbox->lock);
     if (wake_events != 0)
         (void)!eventfd_read(inbox->wake_fd, &count);
 }

@@ -6,17 +6,18 @@
 #ifndef STEPD_STORE_REDIS_INBOX_H
 #define STEPD_STORE_REDIS_INBOX_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/lock.h"
 #include "store/redis/pipeline.h"
+#include "base/lock.h"
 #include "store/redis/request.h"
 #include "store/redis/url.h"
 
 struct inbox {
     int wake_fd;                   /* readable: whoever sleeps is to wake up */
-    pthread_mutex_t lock;
+    struct lock lock;
     struct request_list waiting;   /* lock */
     size_t count;                  /* lock; of them */
     struct redis_place place;      /* lock; where the lane leads; name "": nowhere */

@@ -10,8 +10,10 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/pulse.h"
+#include "base/thread.h"
 #include "store/redis/inbox.h"
 #include "store/redis/library.h"
 #include "store/redis/pipeline.h"
@@ -25,8 +27,7 @@
 
 struct lane {
     struct lane_settings settings;
-    pthread_t thread;
-    bool is_started;
+    struct thread thread;
     atomic_bool is_up;
     struct inbox inbox;
 
@@ -92,8 +93,7 @@ void lane_destroy(struct lane *lane)
     if (lane == NULL)
         return;
     lane_stop(lane);
-    if (lane->is_started)
-        (void)pthread_join(lane->thread, NULL);
+    thread_join(&lane->thread);
     link_close(&lane->link);
     inbox_done(&lane->inbox);
     free(lane);
@@ -504,7 +504,6 @@ static void *lane_main(void *argument)
     (void)sigemptyset(&broken_pipe);
     (void)sigaddset(&broken_pipe, SIGPIPE);
     (void)pthread_sigmask(SIG_BLOCK, &broken_pipe, NULL);
-    struct pulse *pulse = pulse_start("store", PULSE_LIMIT_MS);
     while (!inbox_is_stopping(&lane->inbox)) {
         follow_place(lane);
         if (is_nowhere(&lane->linked_to)) {
@@ -516,16 +515,12 @@ static void *lane_main(void *argument)
         }
     }
     pipeline_done(&lane->pipeline, -ESHUTDOWN);
-    pulse_stop(pulse);
     return NULL;
 }
 
 int lane_start(struct lane *lane)
 {
-    int failed = pthread_create(&lane->thread, NULL, lane_main, lane);
-
-    lane->is_started = failed == 0;
-    return -failed;
+    return thread_start(&lane->thread, "store", PULSE_LIMIT_MS, lane_main, lane, NULL);
 }
 
 uint64_t lane_lineage(const struct lane *lane)

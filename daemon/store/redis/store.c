@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
 #include <semaphore.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -12,6 +11,7 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/pulse.h"
 #include "store/redis/homes.h"
@@ -35,9 +35,9 @@ struct redis_store {
     atomic_bool is_running;                /* it started well */
     atomic_bool is_agreed;                 /* Redis knows the same number of shards */
 
-    pthread_mutex_t renew_lock;            /* before `lock` */
+    struct lock renew_lock;            /* before `lock` */
 
-    pthread_mutex_t lock;
+    struct lock lock;
     struct incarnation incarnation;        /* lock */
     void (*on_due)(void *context, int shard, int64_t due_ms); /* lock; called under it */
     void *on_due_context;                  /* lock */
@@ -73,8 +73,8 @@ struct redis_store *store_create(const struct store_settings *settings)
     store->incarnation = new_incarnation();
     store->homes = homes_create(&(struct homes_settings){
         .url = &store->url, .shards = settings->shards, .timeout_ms = settings->timeout_ms, .host = host_of(store) });
-    (void)pthread_mutex_init(&store->renew_lock, NULL);
-    (void)pthread_mutex_init(&store->lock, NULL);
+    lock_init(&store->renew_lock);
+    lock_init(&store->lock);
     return store;
 }
 
@@ -94,8 +94,8 @@ void store_destroy(struct redis_store *store)
     url_done(&store->url);
     free((char *)store->settings.url);
     free((char *)store->settings.prefix);
-    (void)pthread_mutex_destroy(&store->lock);
-    (void)pthread_mutex_destroy(&store->renew_lock);
+    lock_done(&store->lock);
+    lock_done(&store->renew_lock);
     free(store);
 }
 
@@ -127,27 +127,27 @@ void store_counts(struct redis_store *store, struct store_counts *ret_counts)
 
 struct incarnation store_incarnation(struct redis_store *store)
 {
-    (void)pthread_mutex_lock(&store->lock);
+    lock_take(&store->lock);
     struct incarnation incarnation = store->incarnation;
-    (void)pthread_mutex_unlock(&store->lock);
+    lock_give(&store->lock);
     return incarnation;
 }
 
 /* Under renew_lock. */
 static void renew(struct redis_store *store, bool is_rollback)
 {
-    (void)pthread_mutex_lock(&store->lock);
+    lock_take(&store->lock);
     store->incarnation = new_incarnation();
-    (void)pthread_mutex_unlock(&store->lock);
+    lock_give(&store->lock);
     if (store->settings.on_new_incarnation != NULL)
         store->settings.on_new_incarnation(store->settings.context, is_rollback);
 }
 
 void store_renew(struct redis_store *store)
 {
-    (void)pthread_mutex_lock(&store->renew_lock);
+    lock_take(&store->renew_lock);
     renew(store, false);
-    (void)pthread_mutex_unlock(&store->renew_lock);
+    lock_give(&store->renew_lock);
 }
 
 int64_t store_shard_now_ms(struct redis_store *store, int shard)
@@ -167,10 +167,10 @@ uint64_t store_lineage(struct redis_store *store, int shard)
 
 void store_made_due(struct redis_store *store, int shard, int64_t due_ms)
 {
-    (void)pthread_mutex_lock(&store->lock);
+    lock_take(&store->lock);
     if (store->on_due != NULL)
         store->on_due(store->on_due_context, shard, due_ms);
-    (void)pthread_mutex_unlock(&store->lock);
+    lock_give(&store->lock);
 }
 
 int64_t store_seen_ms(const struct redis_store *store)
@@ -206,10 +206,10 @@ const struct store_settings *store_settings(const struct redis_store *store)
 
 void store_on_due(struct redis_store *store, void (*on_due)(void *context, int shard, int64_t due_ms), void *context)
 {
-    (void)pthread_mutex_lock(&store->lock);
+    lock_take(&store->lock);
     store->on_due = on_due;
     store->on_due_context = context;
-    (void)pthread_mutex_unlock(&store->lock);
+    lock_give(&store->lock);
 }
 
 /* ---- what is found behind a link (lane threads) -------------------------------------------------- */
@@ -279,7 +279,7 @@ static void settle(struct redis_store *store, struct lane *lane)
     uint64_t lineage = lane_lineage(lane);
     bool is_rollback = false;
 
-    (void)pthread_mutex_lock(&store->renew_lock);
+    lock_take(&store->renew_lock);
     for (int shard = 0; shard < store->settings.shards; shard++) {
         if (!is_home(store, shard, lane) || store->shards[shard].lineage == lineage)
             continue;
@@ -289,7 +289,7 @@ static void settle(struct redis_store *store, struct lane *lane)
     }
     if (is_rollback)
         renew(store, true);
-    (void)pthread_mutex_unlock(&store->renew_lock);
+    lock_give(&store->renew_lock);
 }
 
 static bool is_new_to_us(const struct redis_store *store, uint64_t lineage)

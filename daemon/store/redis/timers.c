@@ -8,13 +8,15 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/lock.h"
 #include "base/pulse.h"
+#include "base/thread.h"
 #include "store/redis/rounds.h"
 #include "store/redis/trims.h"
 
 #define LOOK_EVERY_MS 250         /* at shards that were away */
 #define WATCH_EVERY_MS 100
-#define LEAVE_SECONDS 3           /* to give runs back at the end */
+#define LEAVE_MS 3000             /* to give runs back at the end */
 
 /* What the timer thread is to tell a shard's rounds. */
 struct news {
@@ -24,17 +26,15 @@ struct news {
 
 struct timers {
     struct timers_settings settings;
-    pthread_t timer;
-    pthread_t watch;
-    bool is_timer_started;
-    bool is_watch_started;
+    struct thread timer;
+    struct thread watch;
 
     struct rounds **rounds;       /* by shard */
     size_t count;
     struct rounds_common common;  /* timer thread, but for its counts */
 
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
+    struct lock lock;
+    struct condition changed;
     struct news *news;            /* lock; by shard */
     bool has_news;                /* lock */
     struct trim *trims;           /* lock */
@@ -48,34 +48,24 @@ static void on_due(void *context, int shard, int64_t due_ms)
 {
     struct timers *timers = context;
 
-    (void)pthread_mutex_lock(&timers->lock);
+    lock_take(&timers->lock);
     if (due_ms < timers->news[shard].due_ms) {
         timers->news[shard].due_ms = due_ms;
         timers->has_news = true;
-        (void)pthread_cond_broadcast(&timers->changed);
+        condition_wake_all(&timers->changed);
     }
-    (void)pthread_mutex_unlock(&timers->lock);
+    lock_give(&timers->lock);
 }
 
 static void on_answered(void *context, struct rounds *rounds)
 {
     struct timers *timers = context;
 
-    (void)pthread_mutex_lock(&timers->lock);
+    lock_take(&timers->lock);
     timers->news[rounds_shard(rounds)].is_answered = true;
     timers->has_news = true;
-    (void)pthread_cond_broadcast(&timers->changed);
-    (void)pthread_mutex_unlock(&timers->lock);
-}
-
-static void init_condition(pthread_cond_t *condition)
-{
-    pthread_condattr_t monotonic;
-
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(condition, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
+    condition_wake_all(&timers->changed);
+    lock_give(&timers->lock);
 }
 
 struct timers *timers_create(const struct timers_settings *settings)
@@ -101,24 +91,24 @@ struct timers *timers_create(const struct timers_settings *settings)
         timers->rounds[i] = rounds_create(&timers->common, (int)i);
         timers->news[i].due_ms = INT64_MAX;
     }
-    (void)pthread_mutex_init(&timers->lock, NULL);
-    init_condition(&timers->changed);
+    lock_init(&timers->lock);
+    condition_init(&timers->changed);
     store_on_due(settings->store, on_due, timers);
     return timers;
 }
 
 void timers_trim(struct timers *timers, const char *topic, int32_t partition, int64_t committed)
 {
-    (void)pthread_mutex_lock(&timers->lock);
+    lock_take(&timers->lock);
     trims_set(&timers->trims, topic, partition, committed);
-    (void)pthread_mutex_unlock(&timers->lock);
+    lock_give(&timers->lock);
 }
 
 void timers_pause(struct timers *timers)
 {
-    (void)pthread_mutex_lock(&timers->lock);
+    lock_take(&timers->lock);
     timers->is_paused = true;
-    (void)pthread_mutex_unlock(&timers->lock);
+    lock_give(&timers->lock);
 }
 
 int64_t timers_last_round_ms(const struct timers *timers)
@@ -147,7 +137,7 @@ void timers_counts(const struct timers *timers, struct timers_counts *ret_counts
 /* What was heard meanwhile. `news` has room for all shards; the trims are the caller's. */
 static struct trim *take_news(struct timers *timers, struct news *news)
 {
-    (void)pthread_mutex_lock(&timers->lock);
+    lock_take(&timers->lock);
     for (size_t i = 0; i < timers->count; i++) {
         news[i] = timers->news[i];
         timers->news[i] = (struct news){ .due_ms = INT64_MAX };
@@ -157,7 +147,7 @@ static struct trim *take_news(struct timers *timers, struct news *news)
     timers->trims = NULL;
     timers->common.is_paused = timers->is_paused;
     timers->common.is_leaving = timers->is_stopping;
-    (void)pthread_mutex_unlock(&timers->lock);
+    lock_give(&timers->lock);
     return trims;
 }
 
@@ -198,22 +188,17 @@ static bool are_over(const struct timers *timers)
 
 static void wait_for_news(struct timers *timers, int64_t until_ms)
 {
-    const struct timespec until = { .tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000 };
     bool was_stopping = timers->common.is_leaving;
 
-    (void)pthread_mutex_lock(&timers->lock);
-    while (!timers->has_news && timers->is_stopping == was_stopping) {
-        if (pthread_cond_timedwait(&timers->changed, &timers->lock, &until) == ETIMEDOUT)
-            break;
-    }
-    (void)pthread_mutex_unlock(&timers->lock);
+    LOCK_GUARD(&timers->lock);
+    while (!timers->has_news && timers->is_stopping == was_stopping && condition_wait_until(&timers->changed, &timers->lock, until_ms))
+        ;
 }
 
 static void *timer_main(void *argument)
 {
     struct timers *timers = argument;
     AUTO_FREE struct news *news = xcalloc(timers->count, sizeof(*news));
-    struct pulse *pulse = pulse_start("timers", PULSE_LIMIT_MS);
 
     for (size_t first = 0;; first = (first + 1) % timers->count) {
         struct trim *trims = take_news(timers, news);
@@ -221,10 +206,9 @@ static void *timer_main(void *argument)
         int64_t until_ms = go_round(timers, first);
         if (are_over(timers))
             break;
-        pulse_beat(pulse);
+        pulse_beat_here();
         wait_for_news(timers, until_ms);
     }
-    pulse_stop(pulse);
     return NULL;
 }
 
@@ -234,26 +218,21 @@ static void *timer_main(void *argument)
 static bool wait_to_watch(struct timers *timers)
 {
     int64_t until_ms = clock_monotonic_ms() + WATCH_EVERY_MS;
-    const struct timespec until = { .tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000 };
 
-    (void)pthread_mutex_lock(&timers->lock);
-    while (!timers->is_stopping && pthread_cond_timedwait(&timers->changed, &timers->lock, &until) != ETIMEDOUT)
+    LOCK_GUARD(&timers->lock);
+    while (!timers->is_stopping && condition_wait_until(&timers->changed, &timers->lock, until_ms))
         ;
-    bool goes_on = !timers->is_stopping;
-    (void)pthread_mutex_unlock(&timers->lock);
-    return goes_on;
+    return !timers->is_stopping;
 }
 
 static void *watch_main(void *argument)
 {
     struct timers *timers = argument;
-    struct pulse *pulse = pulse_start("watch", PULSE_LIMIT_MS);
 
     while (wait_to_watch(timers)) {
         dispatch_watch(timers->settings.dispatch);
-        pulse_beat(pulse);
+        pulse_beat_here();
     }
-    pulse_stop(pulse);
     return NULL;
 }
 
@@ -261,13 +240,9 @@ static void *watch_main(void *argument)
 
 int timers_start(struct timers *timers, struct error *ret_error)
 {
-    int failed = pthread_create(&timers->timer, NULL, timer_main, timers);
-    timers->is_timer_started = failed == 0;
-    if (failed == 0) {
-        failed = pthread_create(&timers->watch, NULL, watch_main, timers);
-        timers->is_watch_started = failed == 0;
-    }
-    return failed == 0 ? 0 : error_set(ret_error, failed, "can't start the timer thread: %s", strerror(failed));
+    int status = thread_start(&timers->timer, "timers", PULSE_LIMIT_MS, timer_main, timers, ret_error);
+
+    return status != 0 ? status : thread_start(&timers->watch, "watch", PULSE_LIMIT_MS, watch_main, timers, ret_error);
 }
 
 static bool is_any_up(struct timers *timers)
@@ -282,14 +257,12 @@ static bool is_any_up(struct timers *timers)
 /* It may wait for a Redis that is away: then nobody waits any more. */
 static void join_timer(struct timers *timers)
 {
-    struct timespec until;
+    int64_t until_ms = clock_monotonic_ms() + (is_any_up(timers) ? LEAVE_MS : 0);
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += is_any_up(timers) ? LEAVE_SECONDS : 0;
-    if (pthread_clockjoin_np(timers->timer, NULL, CLOCK_MONOTONIC, &until) == 0)
+    if (thread_join_until(&timers->timer, until_ms))
         return;
     store_stop(timers->settings.store);
-    (void)pthread_join(timers->timer, NULL);
+    thread_join(&timers->timer);
 }
 
 void timers_destroy(struct timers *timers)
@@ -297,20 +270,18 @@ void timers_destroy(struct timers *timers)
     if (timers == NULL)
         return;
     store_on_due(timers->settings.store, NULL, NULL);
-    (void)pthread_mutex_lock(&timers->lock);
+    lock_take(&timers->lock);
     timers->is_stopping = true;
-    (void)pthread_cond_broadcast(&timers->changed);
-    (void)pthread_mutex_unlock(&timers->lock);
-    if (timers->is_timer_started)
-        join_timer(timers);
-    if (timers->is_watch_started)
-        (void)pthread_join(timers->watch, NULL);
+    condition_wake_all(&timers->changed);
+    lock_give(&timers->lock);
+    join_timer(timers);
+    thread_join(&timers->watch);
     pass_on(timers, timers->news, timers->trims);
     for (size_t i = 0; i < timers->count; i++)
         rounds_destroy(timers->rounds[i]);
     free(timers->rounds);
     free(timers->news);
-    (void)pthread_cond_destroy(&timers->changed);
-    (void)pthread_mutex_destroy(&timers->lock);
+    condition_done(&timers->changed);
+    lock_done(&timers->lock);
     free(timers);
 }

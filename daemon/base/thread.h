@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A thread of the daemon: it has a name (ps -L and a debugger show it), and a pulse where the daemon can't
+ * do without it. What belongs to one thread asserts that it is the one that runs.
+ */
+#ifndef STEPD_BASE_THREAD_H
+#define STEPD_BASE_THREAD_H
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+struct thread {
+    pthread_t id;
+    bool is_started;             /* who starts and joins it */
+    _Atomic(uintptr_t) identity; /* 0 before it runs and once it has ended */
+    const char *name;
+    int64_t pulse_limit_ms;
+    void *(*run)(void *context);
+    void *context;
+};
+
+extern _Thread_local char thread_place;
+
+/* Of the thread that runs: a number of its own, never 0, used again once it has ended. */
+static inline uintptr_t thread_identity(void)
+{
+    return (uintptr_t)&thread_place;
+}
+
+/* Starts `run(context)` on a thread of its own. `name`, at most 15 characters, is borrowed. pulse_limit_ms:
+ * base/pulse.h, whose pulse_own is the thread's; 0: it has no pulse. `thread` stays where it is until
+ * thread_join(). 0, or negative errno with the reason. */
+int thread_start(struct thread *thread, const char *name, int64_t pulse_limit_ms, void *(*run)(void *context), void *context,
+                 struct error *ret_error) MUST_CHECK;
+/* Waits for its end; of one that was not started, for nothing. */
+void thread_join(struct thread *thread);
+/* The same until a monotonic time at the latest. False: it goes on. */
+bool thread_join_until(struct thread *thread, int64_t until_ms);
+
+/* Whether the thread that runs is this one. While it is not running at all, before its start or after its
+ * end, what it owns is its maker's: then it is true. */
+static inline bool thread_is_current(const struct thread *thread)
+{
+    uintptr_t identity = atomic_load_explicit(&thread->identity, memory_order_relaxed);
+
+    return identity == 0 || identity == thread_identity();
+}
+
+/* The caller must be this thread. */
+#define assert_thread(thread) assert(thread_is_current(thread))
+
+#endif
