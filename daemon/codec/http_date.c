@@ -224,6 +224,16 @@ static bool read_zone(struct cursor *cursor, int64_t *ret_offset_ms)
     return true;
 }
 
+/* "08:49", "08:49:37", "08:49:37.123" */
+static bool read_time_of_day(struct cursor *cursor, struct tm *time, int64_t *ret_fraction_ms)
+{
+    if (!read_number(cursor, 2, &time->tm_hour) || !read_char(cursor, ':') || !read_number(cursor, 2, &time->tm_min))
+        return false;
+    if (!read_char(cursor, ':'))
+        return true;
+    return read_number(cursor, 2, &time->tm_sec) && (!read_char(cursor, '.') || read_fraction(cursor, ret_fraction_ms));
+}
+
 int rfc3339_parse(struct bytes text, int64_t *ret_unix_ms)
 {
     struct cursor cursor = { text.data, (const char *)text.data + text.size };
@@ -234,9 +244,8 @@ int rfc3339_parse(struct bytes text, int64_t *ret_unix_ms)
     if (!read_number(&cursor, 4, &year) || !read_char(&cursor, '-') || !read_number(&cursor, 2, &month) ||
         !read_char(&cursor, '-') || !read_number(&cursor, 2, &time.tm_mday))
         return -EINVAL;
-    if ((!read_char(&cursor, 'T') && !read_char(&cursor, 't') && !read_char(&cursor, ' ')) || !read_clock(&cursor, &time))
-        return -EINVAL;
-    if (read_char(&cursor, '.') && !read_fraction(&cursor, &fraction_ms))
+    if ((!read_char(&cursor, 'T') && !read_char(&cursor, 't') && !read_char(&cursor, ' ')) ||
+        !read_time_of_day(&cursor, &time, &fraction_ms))
         return -EINVAL;
     if (!read_zone(&cursor, &offset_ms) || cursor.at != cursor.end)
         return -EINVAL;

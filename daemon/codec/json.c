@@ -11,6 +11,7 @@
 #include "codec/base64.h"
 #include "codec/json_mend.h"
 #include "codec/number.h"
+#include "codec/timestamp.h"
 #include "codec/utf8.h"
 #include "codec/yajl_run.h"
 
@@ -296,6 +297,18 @@ static void write_base64(msgpack_sbuffer *buffer, const char *data, size_t size)
     put(buffer, "\"", 1);
 }
 
+/* A timestamp is a time; of others only their writers know what they are. */
+static void write_extension(msgpack_sbuffer *buffer, const msgpack_object_ext *extension)
+{
+    char time[TIMESTAMP_TEXT_SIZE];
+
+    if (timestamp_write(extension, time) < 0) {
+        write_base64(buffer, extension->ptr, extension->size);
+        return;
+    }
+    json_write_string(buffer, (struct bytes){ time, strlen(time) });
+}
+
 static void write_object(msgpack_sbuffer *buffer, const msgpack_object *object, int depth);
 
 /* JSON knows no keys but strings: others stand in quotes. A map or array as a key is only named,
@@ -386,7 +399,7 @@ static void write_object(msgpack_sbuffer *buffer, const msgpack_object *object, 
         write_base64(buffer, object->via.bin.ptr, object->via.bin.size);
         return;
     case MSGPACK_OBJECT_EXT:
-        write_base64(buffer, object->via.ext.ptr, object->via.ext.size);
+        write_extension(buffer, &object->via.ext);
         return;
     case MSGPACK_OBJECT_ARRAY:
         write_array(buffer, &object->via.array, depth + 1);

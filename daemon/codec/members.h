@@ -18,6 +18,7 @@ struct member {
     const char *key;      /* wanted; NULL ends a list */
     size_t key_size;
     bool is_present;      /* of a key that stands twice, the last is here */
+    bool has_no_nul;      /* a text of which that is known: JSON's, as it is written */
     bool has_escapes;     /* a JSON string whose via.str is not set: json_decode(bytes) */
     msgpack_object value; /* numbers, booleans and texts whole; of others, the type */
     struct bytes bytes;   /* the value as it stands there: JSON, or msgpack */
@@ -25,9 +26,14 @@ struct member {
 
 #define MEMBER(name) { .key = (name), .key_size = sizeof(name) - 1 }
 
-/* Fills the `members` of a list that ends with .key NULL. *ret_is_map: whether the value has members
- * at all. 0, or -EBADMSG with the reason. */
-int members_find_json(struct bytes text, struct member *members, bool *ret_is_map, struct error *ret_error) MUST_CHECK;
-int members_find_msgpack(struct bytes data, struct member *members, bool *ret_is_map, struct error *ret_error) MUST_CHECK;
+/* What else there is to know of the value. */
+struct members_shape {
+    bool is_map;   /* it has members at all */
+    size_t others; /* members that are not in the list */
+};
+
+/* Fills the `members` of a list that ends with .key NULL. 0, or -EBADMSG with the reason. */
+int members_find_json(struct bytes text, struct member *members, struct members_shape *ret_shape, struct error *ret_error) MUST_CHECK;
+int members_find_msgpack(struct bytes data, struct member *members, struct members_shape *ret_shape, struct error *ret_error) MUST_CHECK;
 
 #endif

@@ -20,7 +20,7 @@ struct scan {
     struct member *members;
     struct member *current; /* the value that comes next is this member's; NULL: nobody's */
     size_t key_end;
-    bool is_map;
+    struct members_shape shape;
 };
 
 /* True where what comes is the value of a wanted member. */
@@ -87,6 +87,7 @@ static int on_string(void *context, const unsigned char *text, size_t size)
     if (!is_wanted(scan))
         return 1;
     struct member *member = take_member(scan, MSGPACK_OBJECT_STR);
+    member->has_no_nul = false;
     member->has_escapes = (uintptr_t)text - (uintptr_t)scan->text.data > scan->text.size;
     member->value.via.str.ptr = member->has_escapes ? NULL : (const char *)text;
     member->value.via.str.size = (uint32_t)size;
@@ -107,6 +108,7 @@ static int on_key(void *context, const unsigned char *key, size_t size)
         scan->key_end = yajl_get_bytes_consumed(scan->handle);
         break;
     }
+    scan->shape.others += scan->current == NULL;
     return 1;
 }
 
@@ -114,7 +116,7 @@ static int on_open_map(void *context)
 {
     struct scan *scan = context;
 
-    scan->is_map |= scan->depth.depth == 0;
+    scan->shape.is_map |= scan->depth.depth == 0;
     return json_open(&scan->depth);
 }
 
@@ -151,7 +153,7 @@ static void on_begin(void *context, yajl_handle handle)
 }
 
 /* `original` is what `text` was before it was mended. */
-static int find(struct bytes text, const char *original, struct member *members, bool *ret_is_map, struct error *ret_error)
+static int find(struct bytes text, const char *original, struct member *members, struct members_shape *ret_shape, struct error *ret_error)
 {
     static const yajl_callbacks callbacks = {
         .yajl_null = on_null,
@@ -168,7 +170,7 @@ static int find(struct bytes text, const char *original, struct member *members,
     int result = yajl_run(text, &callbacks, &scan, &scan.depth, on_begin, ret_error);
 
     if (result == 0)
-        *ret_is_map = scan.is_map;
+        *ret_shape = scan.shape;
     return result;
 }
 
@@ -198,14 +200,13 @@ static void members_forget(struct member *members)
 }
 
 /* Lone surrogates have to be mended before: yajl lets them pass. Words that are no JSON it refuses. */
-int members_find_json(struct bytes text, struct member *members, bool *ret_is_map, struct error *ret_error)
+int members_find_json(struct bytes text, struct member *members, struct members_shape *ret_shape, struct error *ret_error)
 {
-    if (members_scan_json(text, members)) {
-        *ret_is_map = true;
+    ret_shape->is_map = members_scan_json(text, members, &ret_shape->others);
+    if (ret_shape->is_map)
         return 0;
-    }
     if (!json_has_surrogates(text)) {
-        int result = find(text, text.data, members, ret_is_map, ret_error);
+        int result = find(text, text.data, members, ret_shape, ret_error);
         if (result == 0 || text.size == 0)
             return result;
         members_forget(members);
@@ -213,7 +214,7 @@ int members_find_json(struct bytes text, struct member *members, bool *ret_is_ma
     AUTO_FREE char *copy = xmalloc(text.size + 1);
     bool has_changed = json_mend(text, copy);
     struct bytes mended = { has_changed ? copy : text.data, text.size };
-    int result = find(mended, text.data, members, ret_is_map, ret_error);
+    int result = find(mended, text.data, members, ret_shape, ret_error);
     if (result == 0 && has_changed)
         members_move(members, mended, text.data);
     return result;

@@ -80,7 +80,7 @@ static int take_object(struct bytes *rest, int max_depth, struct bytes *ret_obje
     return 0;
 }
 
-static int take_pair(struct bytes *rest, struct member *members, struct error *ret_error)
+static int take_pair(struct bytes *rest, struct member *members, size_t *others, struct error *ret_error)
 {
     struct bytes key, value;
     int result = take_object(rest, DATA_MAX_DEPTH - 1, &key, ret_error);
@@ -90,8 +90,10 @@ static int take_pair(struct bytes *rest, struct member *members, struct error *r
     if (result < 0)
         return result;
     struct member *member = find(members, key);
-    if (member == NULL)
+    if (member == NULL) {
+        ++*others;
         return 0;
+    }
     member->is_present = true;
     member->bytes = value;
     member->value = shallow(value);
@@ -105,15 +107,15 @@ static int expect_end(struct bytes rest, struct error *ret_error)
     return 0;
 }
 
-int members_find_msgpack(struct bytes data, struct member *members, bool *ret_is_map, struct error *ret_error)
+int members_find_msgpack(struct bytes data, struct member *members, struct members_shape *ret_shape, struct error *ret_error)
 {
     struct bytes rest = data;
     struct bytes object;
     size_t pairs, at;
     int result;
 
-    *ret_is_map = data.size > 0 && begins_map(first_of(data));
-    if (!*ret_is_map) {
+    *ret_shape = (struct members_shape){ .is_map = data.size > 0 && begins_map(first_of(data)) };
+    if (!ret_shape->is_map) {
         result = take_object(&rest, DATA_MAX_DEPTH, &object, ret_error);
         return result < 0 ? result : expect_end(rest, ret_error);
     }
@@ -121,7 +123,7 @@ int members_find_msgpack(struct bytes data, struct member *members, bool *ret_is
         return error_set(ret_error, EBADMSG, "not valid msgpack: cut short");
     rest = (struct bytes){ (const char *)data.data + at, data.size - at };
     for (size_t i = 0; i < pairs; i++) {
-        result = take_pair(&rest, members, ret_error);
+        result = take_pair(&rest, members, &ret_shape->others, ret_error);
         if (result < 0)
             return result;
     }

@@ -18,6 +18,7 @@ struct scan {
     const char *at;
     const char *end;
     struct member *members;
+    size_t others;
 };
 
 static char peek_past_blanks(struct scan *scan)
@@ -260,6 +261,7 @@ static bool find_member(struct scan *scan, struct member **ret_member)
     while (member->key != NULL && !is_named(member, key, size))
         member++;
     *ret_member = member->key != NULL ? member : NULL;
+    scan->others += member->key == NULL;
     return true;
 }
 
@@ -270,6 +272,7 @@ static bool take_text(struct scan *scan, struct member *member)
 
     if (!skip_string(scan, &has_escapes) || has_escapes)
         return false;
+    member->has_no_nul = true;
     member->value.type = MSGPACK_OBJECT_STR;
     member->value.via.ext.size = 0; /* unmarked: see number.h */
     member->value.via.str.ptr = text;
@@ -324,15 +327,17 @@ static bool scan_members(struct scan *scan)
     return scan->at == scan->end;
 }
 
-bool members_scan_json(struct bytes text, struct member *members)
+bool members_scan_json(struct bytes text, struct member *members, size_t *ret_others)
 {
     struct scan scan = { .at = text.data, .members = members };
 
     if (text.size == 0)
         return false;
     scan.end = scan.at + text.size;
-    if (scan_members(&scan))
+    if (scan_members(&scan)) {
+        *ret_others = scan.others;
         return true;
+    }
     for (struct member *member = members; member->key != NULL; member++)
         member->is_present = false;
     return false;

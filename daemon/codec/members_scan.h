@@ -12,8 +12,8 @@
 #include "base/bytes.h"
 #include "codec/members.h"
 
-/* True: the text is a valid JSON map and `members` are filled. False: not known; `members` are as if
- * nothing was found. */
-bool members_scan_json(struct bytes text, struct member *members);
+/* True: the text is a valid JSON map and `members` are filled; *ret_others: how many members are not in
+ * the list. False: not known; `members` are as if nothing was found. */
+bool members_scan_json(struct bytes text, struct member *members, size_t *ret_others);
 
 #endif

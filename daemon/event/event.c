@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -15,6 +16,8 @@
 
 #define ZONE_CHUNK_SIZE 1024
 #define TRACEPARENT_MAX 128 /* version 00 has 55 characters */
+#define TRACESTATE_MAX 1024 /* what is to be passed on at least is 512 */
+#define REASON_SIZE 400
 
 msgpack_zone *event_zone(struct event *event)
 {
@@ -47,48 +50,45 @@ const char *event_keep_text(struct event *event, struct bytes text)
     return place;
 }
 
-/* Printable ASCII without blanks; what isn't, is nobody's trace. */
-void event_keep_traceparent(struct event *event, struct bytes text)
+/* NULL: it is longer than `most`, or has more than printable ASCII from `first` on: then it is nobody's trace. */
+static const char *keep_trace_text(struct event *event, struct bytes text, size_t most, unsigned char first)
 {
     const unsigned char *at = text.data;
 
-    if (event->view.traceparent != NULL || text.size == 0 || text.size > TRACEPARENT_MAX)
-        return;
+    if (text.size == 0 || text.size > most)
+        return NULL;
     for (size_t i = 0; i < text.size; i++)
-        if (at[i] <= ' ' || at[i] > '~')
-            return;
-    event->view.traceparent = event_keep_text(event, text);
+        if (at[i] < first || at[i] > '~')
+            return NULL;
+    return event_keep_text(event, text);
 }
 
-bool event_header_find(const struct event *event, const char *name, struct bytes *ret_value)
+void event_keep_traceparent(struct event *event, struct bytes text)
 {
-    for (size_t i = event->header_count; i-- > 0;) {
-        if (strcasecmp(event->headers[i].name, name) != 0)
-            continue;
-        *ret_value = event->headers[i].value;
-        return true;
-    }
-    return false;
+    if (event->view.traceparent == NULL)
+        event->view.traceparent = keep_trace_text(event, text, TRACEPARENT_MAX, '!');
 }
 
-bool content_type_is(struct bytes content_type, const char *type)
+void event_keep_tracestate(struct event *event, struct bytes text)
 {
-    const char *text = content_type.data;
-    const char *end = text == NULL ? NULL : memchr(text, ';', content_type.size);
-    size_t size = end == NULL ? content_type.size : (size_t)(end - text);
-    size_t wanted = strlen(type);
+    if (event->tracestate == NULL)
+        event->tracestate = keep_trace_text(event, text, TRACESTATE_MAX, ' ');
+}
 
-    while (size > 0 && (text[size - 1] == ' ' || text[size - 1] == '\t'))
-        size--;
-    if (type[0] == '+' ? size < wanted : size != wanted)
-        return false;
-    return strncasecmp(text + size - wanted, type, wanted) == 0;
+struct bytes event_skip_mark(struct bytes value)
+{
+    static const char mark[] = "\xef\xbb\xbf";
+    const size_t size = sizeof(mark) - 1;
+
+    if (value.size < size || memcmp(value.data, mark, size) != 0)
+        return value;
+    return (struct bytes){ (const char *)value.data + size, value.size - size };
 }
 
 void event_init(struct event *event, const char *topic, int32_t partition, int64_t offset, int64_t timestamp_ms,
                 struct bytes key, struct bytes value, const struct event_header *headers, size_t header_count)
 {
-    struct bytes traceparent;
+    struct bytes header;
 
     if (event->has_zone)
         msgpack_zone_clear(&event->zone);
@@ -105,23 +105,31 @@ void event_init(struct event *event, const char *topic, int32_t partition, int64
         .key_len = key.data == NULL ? 0 : key.size,
         .raw = value.data,
         .raw_len = value.data == NULL ? 0 : value.size,
+        .headers = (const struct stepd_header *)headers,
+        .header_count = header_count,
     };
+    event->has_row = false;
     event->headers = headers;
     event->header_count = header_count;
     event->timestamp_ms = timestamp_ms;
     event->part = 0;
     event->source = (struct bytes){ 0 };
     event->format = EVENT_EMPTY;
+    event->tracestate = NULL;
     atomic_init(&event->state, EVENT_NEW);
-    event->data_part = (struct event_part){ .form = PART_NIL };
-    event->user_part = (struct event_part){ .form = PART_NIL };
+    event->data_part.form = PART_NIL;
+    event->user_part.form = PART_NIL;
+    event->row_part.form = PART_NIL;
     event->failure = NULL;
+    atomic_init(&event->is_row_decoded, false);
     event->data.type = MSGPACK_OBJECT_NIL;
     event->user.type = MSGPACK_OBJECT_NIL;
     (void)pthread_mutex_init(&event->decoding, NULL);
     event->inline_used = 0;
-    if (header_count > 0 && event_header_find(event, "traceparent", &traceparent))
-        event_keep_traceparent(event, traceparent);
+    if (header_count > 0 && event_header_find(event, "traceparent", &header))
+        event_keep_traceparent(event, header);
+    if (event->view.traceparent != NULL && event_header_find(event, "tracestate", &header))
+        event_keep_tracestate(event, header);
 }
 
 void event_done(struct event *event)
@@ -165,67 +173,135 @@ static const char *default_id(struct event *event)
     return id;
 }
 
-static enum event_format format_of(const struct event *event)
+static bool begins_msgpack_map(const struct event *event)
 {
-    struct bytes header = { 0 };
-    bool has_headers = event->header_count > 0;
-
-    if (has_headers && event_header_find(event, "ce_type", &header))
-        return EVENT_CLOUD_BINARY;
-    if (event->view.raw_len == 0)
-        return EVENT_EMPTY;
-    bool has_type = has_headers && event_header_find(event, "content-type", &header);
-    if (has_type && content_type_is(header, "application/cloudevents+json"))
-        return EVENT_CLOUD_STRUCTURED;
     unsigned char first = *(const unsigned char *)event->view.raw;
-    if ((first >= 0x80 && first <= 0x8f) || first == 0xde || first == 0xdf)
-        return EVENT_MSGPACK;
-    if (has_type && (content_type_is(header, "application/msgpack") || content_type_is(header, "application/x-msgpack") ||
-                     content_type_is(header, "application/vnd.msgpack")))
+    return (first >= 0x80 && first <= 0x8f) || first == 0xde || first == 0xdf;
+}
+
+static bool is_cloud_type(struct bytes content_type)
+{
+    static const char type[] = "application/cloudevents";
+    return content_type.size >= sizeof(type) - 1 && strncasecmp(content_type.data, type, sizeof(type) - 1) == 0;
+}
+
+static enum event_format format_of(const struct event *event, const struct event_marks *marks)
+{
+    const struct bytes type = marks->content_type;
+    const bool is_empty = event->view.raw_len == 0;
+
+    if (!is_empty && is_cloud_type(type))
+        return content_type_is(type, "application/cloudevents+json") ? EVENT_CLOUD_STRUCTURED : EVENT_CLOUD_FOREIGN;
+    if (marks->cloud_prefix != NULL)
+        return EVENT_CLOUD_BINARY;
+    if (is_empty)
+        return EVENT_EMPTY;
+    if (type.size > 0 && content_type_is_text(type))
+        return EVENT_TEXT;
+    if (begins_msgpack_map(event) || (type.size > 0 && content_type_is_msgpack(type)))
         return EVENT_MSGPACK;
     return EVENT_JSON;
 }
 
-static int read_as(struct event *event, struct error *ret_error)
+static int read_as(struct event *event, const struct event_marks *marks, struct error *ret_error)
 {
+    const struct bytes value = event_value(event);
+
     switch (event->format) {
-    case EVENT_CLOUD_BINARY:
-        return event_read_cloud_binary(event, ret_error);
     case EVENT_CLOUD_STRUCTURED:
-        return event_read_cloud_structured(event, ret_error);
+        return event_read_cloud_structured(event, event_skip_mark(value), ret_error);
+    case EVENT_CLOUD_FOREIGN:
+        return error_set(ret_error, EBADMSG, "of the content types of CloudEvents only application/cloudevents+json is read");
+    case EVENT_CLOUD_BINARY:
+        return event_read_cloud_binary(event, marks, ret_error);
+    case EVENT_TEXT:
+        return event_read_whole(marks->content_type, value, &event->data_part, ret_error);
     case EVENT_MSGPACK:
-        return event_read_envelope(event, PART_MSGPACK, ret_error);
+        return event_read_envelope(event, PART_MSGPACK, value, ret_error);
     case EVENT_JSON:
-        return event_read_envelope(event, PART_JSON, ret_error);
+        return event_read_envelope(event, PART_JSON, event_skip_mark(value), ret_error);
     case EVENT_EMPTY:
         break;
     }
     return 0;
 }
 
-static void become_malformed(struct event *event, const struct error *error)
+/* A row is data as a whole, under its topic's name. */
+static void make_row(struct event *event)
+{
+    static const msgpack_object nil = { .type = MSGPACK_OBJECT_NIL };
+
+    event->has_row = true;
+    event->row = event->view;
+    event->row.id = default_id(event);
+    event->row.name = event->view.topic;
+    event->row.ts_ms = event->timestamp_ms;
+    event->row.data = &event->row_data;
+    event->row.user = &nil;
+    event->row.is_raw = false;
+}
+
+/* Whether a value that is no event is data for all that. */
+static bool is_readable(struct event *event, const struct event_marks *marks)
+{
+    const struct bytes json = { "application/json", sizeof("application/json") - 1 };
+    const struct bytes msgpack = { "application/msgpack", sizeof("application/msgpack") - 1 };
+    const struct bytes value = event_value(event);
+
+    switch (event->format) {
+    case EVENT_CLOUD_BINARY:
+        return event_read_whole(marks->content_type, value, &event->row_part, NULL) == 0;
+    case EVENT_MSGPACK:
+        return event_read_whole(msgpack, value, &event->row_part, NULL) == 0;
+    default:
+        return event_read_whole(json, value, &event->row_part, NULL) == 0;
+    }
+}
+
+static void keep_reason(struct event *event, const struct event_marks *marks, bool is_data, const char *reason)
+{
+    char text[REASON_SIZE];
+    char looks[REASON_SIZE / 2] = "";
+
+    if (!is_data)
+        event_looks_like(event, marks->content_type, looks, sizeof(looks));
+    int size = snprintf(text, sizeof(text), "%s%s%s", looks, looks[0] != '\0' ? ": " : "", reason);
+    assert(size >= 0 && (size_t)size < sizeof(text));
+    event->failure = event_keep_text(event, (struct bytes){ text, (size_t)size });
+}
+
+static void become_malformed(struct event *event, const struct event_marks *marks, const struct error *error)
 {
     event->view.name = event->view.topic;
     event->view.id = "";
     event->view.ts_ms = event->timestamp_ms;
     event->data_part.form = PART_NIL;
     event->user_part.form = PART_NIL;
-    event->failure = event_keep_text(event, (struct bytes){ error->text, strlen(error->text) });
+    event->source = (struct bytes){ 0 };
+    event->row_part.form = PART_NIL;
+    event->view.is_raw = true;
+    bool is_data = is_readable(event, marks);
+    if (is_data)
+        make_row(event);
+    keep_reason(event, marks, is_data, error->text);
 }
 
 int event_find_name(struct event *event, struct error *ret_error)
 {
-    struct error error = { 0 };
+    struct error error;
     enum event_state state = atomic_load_explicit(&event->state, memory_order_acquire);
 
     if (state == EVENT_MALFORMED)
         return error_set(ret_error, EBADMSG, "%s", event->failure);
     if (state != EVENT_NEW)
         return 0;
-    event->format = format_of(event);
-    bool is_malformed = read_as(event, &error) < 0;
+    const struct event_marks marks = event->header_count > 0 ? event_marks_of(event) : (struct event_marks){ .cloud_prefix = NULL };
+    event->format = format_of(event, &marks);
+    bool is_malformed = read_as(event, &marks, &error) < 0;
     if (is_malformed)
-        become_malformed(event, &error);
+        become_malformed(event, &marks, &error);
+    else if (event->row_part.form != PART_NIL)
+        make_row(event);
     if (event->view.id[0] == 0)
         event->view.id = default_id(event);
     atomic_store_explicit(&event->state, is_malformed ? EVENT_MALFORMED : EVENT_NAMED, memory_order_release);
@@ -292,4 +368,30 @@ int event_decode(struct event *event, struct error *ret_error)
     }
     (void)pthread_mutex_unlock(&event->decoding);
     return 0;
+}
+
+const struct stepd_event *event_view(struct event *event)
+{
+    struct error error;
+
+    (void)!event_decode(event, &error);
+    return &event->view;
+}
+
+const struct stepd_event *event_row(struct event *event)
+{
+    struct error error;
+
+    (void)!event_find_name(event, &error);
+    if (!event->has_row)
+        return event_view(event);
+    if (atomic_load_explicit(&event->is_row_decoded, memory_order_acquire))
+        return &event->row;
+    (void)pthread_mutex_lock(&event->decoding);
+    if (!atomic_load_explicit(&event->is_row_decoded, memory_order_relaxed)) {
+        build(event, &event->row_part, &event->row_data);
+        atomic_store_explicit(&event->is_row_decoded, true, memory_order_release);
+    }
+    (void)pthread_mutex_unlock(&event->decoding);
+    return &event->row;
 }

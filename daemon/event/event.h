@@ -33,11 +33,13 @@ struct event_header {
 
 /* First match wins. */
 enum event_format {
+    EVENT_CLOUD_STRUCTURED, /* content-type: application/cloudevents+json, or JSON with a CloudEvent's keys */
+    EVENT_CLOUD_FOREIGN,    /* content-type: application/cloudevents with anything else */
     EVENT_CLOUD_BINARY,     /* CloudEvents in headers */
-    EVENT_CLOUD_STRUCTURED, /* content-type: application/cloudevents+json */
+    EVENT_EMPTY,            /* no bytes at all */
+    EVENT_TEXT,             /* content-type: text, as it is */
     EVENT_MSGPACK,          /* content-type: application/msgpack, or the first byte begins a map */
     EVENT_JSON,
-    EVENT_EMPTY,            /* no bytes at all */
 };
 
 enum event_state { EVENT_NEW, EVENT_NAMED, EVENT_DECODED, EVENT_MALFORMED };
@@ -49,23 +51,31 @@ struct event_part {
     struct bytes bytes; /* BASE64: what stands between the quotes */
 };
 
+/* Functions by event and functions by topic do not always see the same: what only a function by topic takes
+ * as data, and a message that is no event at all, is a row to it. */
 struct event {
     struct stepd_event view;     /* id, name, data and user are never NULL, after event_find_name() */
+    struct stepd_event row;      /* what a function by topic sees, where has_row; likewise */
+    bool has_row;                /* known after event_find_name() */
     const struct event_header *headers;
     size_t header_count;
     int64_t timestamp_ms;        /* the message's; -1: none */
     uint32_t part;               /* 0: the message as a whole; else 1 + its index among the events of a CloudEvents batch */
     struct bytes source;         /* a CloudEvent's, after event_find_name(); size 0: none */
     enum event_format format;    /* known after event_find_name() */
+    const char *tracestate;      /* what goes with view.traceparent; NULL: none */
 
     /* event.c's own */
     _Atomic(enum event_state) state;
     struct event_part data_part;
     struct event_part user_part;
+    struct event_part row_part;
     const char *failure;         /* why it is malformed */
     msgpack_object data;
     msgpack_object user;
-    pthread_mutex_t decoding;    /* guards zone, data and user until EVENT_DECODED */
+    msgpack_object row_data;
+    atomic_bool is_row_decoded;
+    pthread_mutex_t decoding;    /* guards zone, data, user and row_data until they are decoded */
     msgpack_zone zone;
     bool has_zone;
     size_t inline_used;
@@ -90,6 +100,11 @@ static inline bool event_is_cloud(const struct event *event)
 int event_find_name(struct event *event, struct error *ret_error) MUST_CHECK;
 /* Fills view.data and view.user. Finds the name first, where nobody did; fails only as that does. */
 int event_decode(struct event *event, struct error *ret_error) MUST_CHECK;
+
+/* What a function by event sees, and what a function by topic does, with data and user built. Of a message
+ * that is malformed to both, is_raw is set. */
+const struct stepd_event *event_view(struct event *event);
+const struct stepd_event *event_row(struct event *event);
 
 /* The value of the last header of that name, letter case ignored; false: none. */
 bool event_header_find(const struct event *event, const char *name, struct bytes *ret_value);

@@ -1,21 +1,86 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* CloudEvents 1.0 on Kafka: binary (attributes in headers) and structured (one JSON object). */
+/* CloudEvents 1.0 on Kafka: binary (attributes in headers) and structured (one JSON object). An attribute that is
+ * empty or null counts as not there. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "codec/base64.h"
 #include "event/event_format.h"
 #include "codec/http_date.h"
+#include "codec/packed.h"
 #include "codec/utf8.h"
 
-/* *ret_text stays as it is where the header is absent or null. */
-static int read_header_text(struct event *event, const char *name, const char **ret_text, struct error *ret_error)
+#define ATTRIBUTE_NAME_SIZE 32
+
+/* ---- what a value is, as data -------------------------------------------------------------------- */
+
+/* Text that claims to be text, but isn't UTF-8, comes as bytes. */
+static struct event_part text_or_binary(struct bytes value)
 {
+    if (!utf8_is_valid(value.data, value.size))
+        return (struct event_part){ .form = PART_BINARY, .bytes = value };
+    return (struct event_part){ .form = PART_TEXT, .bytes = event_skip_mark(value) };
+}
+
+static int read_json(struct bytes value, struct event_part *ret_part, struct error *ret_error)
+{
+    struct member none = { .key = NULL };
+    struct members_shape shape;
+
+    *ret_part = (struct event_part){ .form = PART_JSON, .bytes = event_skip_mark(value) };
+    return members_find_json(ret_part->bytes, &none, &shape, ret_error);
+}
+
+static int read_msgpack(struct bytes value, struct event_part *ret_part, struct error *ret_error)
+{
+    struct member none = { .key = NULL };
+    struct members_shape shape;
+
+    *ret_part = (struct event_part){ .form = PART_MSGPACK, .bytes = value };
+    return members_find_msgpack(value, &none, &shape, ret_error);
+}
+
+/* Without a content type: JSON where it is, as the specification has it, else what it looks like. */
+int event_read_whole(struct bytes content_type, struct bytes value, struct event_part *ret_part, struct error *ret_error)
+{
+    *ret_part = (struct event_part){ .form = PART_NIL };
+    if (value.size == 0)
+        return 0;
+    if (content_type_is_json(content_type))
+        return read_json(value, ret_part, ret_error);
+    if (content_type_is_msgpack(content_type))
+        return read_msgpack(value, ret_part, ret_error);
+    if (content_type.size == 0 && read_json(value, ret_part, NULL) == 0)
+        return 0;
+    if (content_type.size == 0 || content_type_is_text(content_type))
+        *ret_part = text_or_binary(value);
+    else
+        *ret_part = (struct event_part){ .form = PART_BINARY, .bytes = value };
+    return 0;
+}
+
+/* ---- attributes in headers ----------------------------------------------------------------------- */
+
+/* False: it is not there. */
+static bool find_attribute(const struct event *event, const struct event_marks *marks, const char *attribute, struct bytes *ret_value)
+{
+    char name[ATTRIBUTE_NAME_SIZE];
+
+    (void)snprintf(name, sizeof(name), "%s%s", marks->cloud_prefix, attribute);
+    return event_header_find(event, name, ret_value) && ret_value->size > 0;
+}
+
+/* *ret_text stays as it is where it is not there. */
+static int read_attribute(struct event *event, const struct event_marks *marks, const char *attribute, const char **ret_text,
+                          struct error *ret_error)
+{
+    char name[ATTRIBUTE_NAME_SIZE];
     struct bytes value;
 
-    if (!event_header_find(event, name, &value) || value.data == NULL)
+    if (!find_attribute(event, marks, attribute, &value))
         return 0;
+    (void)snprintf(name, sizeof(name), "%s%s", marks->cloud_prefix, attribute);
     int result = event_check_text(name, value, ret_error);
     if (result < 0)
         return result;
@@ -25,16 +90,6 @@ static int read_header_text(struct event *event, const char *name, const char **
     return 0;
 }
 
-/* A source names the event together with its id, whatever its bytes are. */
-static struct bytes source_of(struct event *event, struct member *source)
-{
-    const char *text = "";
-
-    if (event_text_of(event, source, &text, NULL) < 0)
-        return source->bytes;
-    return (struct bytes){ text, strlen(text) };
-}
-
 static int read_time(struct event *event, const char *name, const char *time, struct error *ret_error)
 {
     if (time != NULL && rfc3339_parse((struct bytes){ time, strlen(time) }, &event->view.ts_ms) < 0)
@@ -42,81 +97,71 @@ static int read_time(struct event *event, const char *name, const char *time, st
     return 0;
 }
 
-static bool is_json(struct bytes content_type)
+static void keep_trace(struct event *event, const struct event_marks *marks)
 {
-    return content_type_is(content_type, "application/json") || content_type_is(content_type, "text/json") ||
-           content_type_is(content_type, "+json");
+    struct bytes traceparent, tracestate;
+
+    if (event->view.traceparent != NULL || !find_attribute(event, marks, "traceparent", &traceparent))
+        return;
+    event_keep_traceparent(event, traceparent);
+    if (find_attribute(event, marks, "tracestate", &tracestate))
+        event_keep_tracestate(event, tracestate);
 }
 
-static bool is_msgpack(struct bytes content_type)
+int event_read_cloud_binary(struct event *event, const struct event_marks *marks, struct error *ret_error)
 {
-    return content_type_is(content_type, "application/msgpack") || content_type_is(content_type, "application/x-msgpack") ||
-           content_type_is(content_type, "application/vnd.msgpack") || content_type_is(content_type, "+msgpack");
-}
-
-static bool is_text(struct bytes content_type)
-{
-    return (content_type.size >= 5 && strncasecmp(content_type.data, "text/", 5) == 0) ||
-           content_type_is(content_type, "application/xml") || content_type_is(content_type, "+xml");
-}
-
-/* Text that claims to be text, but isn't UTF-8, comes as bytes. */
-static enum event_part_form text_or_binary(struct bytes value)
-{
-    return utf8_is_valid(value.data, value.size) ? PART_TEXT : PART_BINARY;
-}
-
-/* Without a content type: JSON where it is, as the specification has it, else what it looks like. */
-static int read_body(struct event *event, struct error *ret_error)
-{
-    struct member none = { .key = NULL };
-    struct bytes type = { 0 };
-    struct bytes value = event_value(event);
-    bool is_map;
-    int result = 0;
-    enum event_part_form form = PART_BINARY;
-
-    if (value.size == 0)
-        return 0;
-    bool has_type = event_header_find(event, "content-type", &type) && type.size > 0;
-    if (!has_type) {
-        form = members_find_json(value, &none, &is_map, NULL) == 0 ? PART_JSON : text_or_binary(value);
-    } else if (is_json(type)) {
-        form = PART_JSON;
-        result = members_find_json(value, &none, &is_map, ret_error);
-    } else if (is_msgpack(type)) {
-        form = PART_MSGPACK;
-        result = members_find_msgpack(value, &none, &is_map, ret_error);
-    } else if (is_text(type)) {
-        form = text_or_binary(value);
-    }
-    event->data_part = (struct event_part){ .form = form, .bytes = value };
-    return result;
-}
-
-int event_read_cloud_binary(struct event *event, struct error *ret_error)
-{
+    const bool has_dashes = marks->cloud_prefix[2] == '-';
     const char *time = NULL;
-    struct bytes traceparent;
-    int result = read_header_text(event, "ce_type", &event->view.name, ret_error);
+    struct bytes type = marks->content_type;
+    int result = read_attribute(event, marks, "type", &event->view.name, ret_error);
 
-    if (result == 0 && event->view.name[0] == 0)
-        result = error_set(ret_error, EBADMSG, "'ce_type' is empty");
     if (result == 0)
-        result = read_header_text(event, "ce_id", &event->view.id, ret_error);
+        result = read_attribute(event, marks, "id", &event->view.id, ret_error);
     if (result == 0)
-        result = read_header_text(event, "ce_time", &time, ret_error);
+        result = read_attribute(event, marks, "time", &time, ret_error);
     if (result == 0)
-        result = read_time(event, "ce_time", time, ret_error);
+        result = read_time(event, has_dashes ? "ce-time" : "ce_time", time, ret_error);
     if (result < 0)
         return result;
-    (void)event_header_find(event, "ce_source", &event->source);
-    if (event_header_find(event, "ce_traceparent", &traceparent))
-        event_keep_traceparent(event, traceparent);
-    return read_body(event, ret_error);
+    (void)find_attribute(event, marks, "source", &event->source);
+    keep_trace(event, marks);
+    if (type.size == 0)
+        (void)find_attribute(event, marks, "datacontenttype", &type);
+    return event_read_whole(type, event_value(event), &event->data_part, ret_error);
 }
 
-static int read_base64(struct event *event, struct member *member, struct error *ret_error)
+/* ---- all in one JSON object ---------------------------------------------------------------------- */
+
+static bool is_text(const struct member *member)
+{
+    return member->is_present && member->value.type == MSGPACK_OBJECT_STR && (member->has_escapes || member->value.via.str.size > 0);
+}
+
+bool event_is_cloud_structured(struct bytes value)
+{
+    enum { SPECVERSION, TYPE, SOURCE, ID };
+    struct member members[] = { MEMBER("specversion"), MEMBER("type"), MEMBER("source"), MEMBER("id"), { .key = NULL } };
+    struct members_shape shape;
+
+    return members_find_json(value, members, &shape, NULL) == 0 && is_text(&members[SPECVERSION]) && is_text(&members[TYPE]) &&
+           is_text(&members[SOURCE]) && is_text(&members[ID]);
+}
+
+/* As bytes; or decoded and read, where its content type says that it is more than that. */
+static int read_decoded(struct event *event, struct bytes text, size_t size, const char *content_type, struct error *ret_error)
+{
+    event->data_part = (struct event_part){ .form = PART_BASE64, .bytes = text };
+    if (content_type == NULL)
+        return 0;
+    const struct bytes type = { content_type, strlen(content_type) };
+    if (!content_type_is_json(type) && !content_type_is_text(type) && !content_type_is_msgpack(type))
+        return 0;
+    unsigned char *data = zone_take(event_zone(event), size + 1);
+    base64_decode(text, data);
+    return event_read_whole(type, (struct bytes){ data, size }, &event->data_part, ret_error);
+}
+
+static int read_base64(struct event *event, struct member *member, const char *content_type, struct error *ret_error)
 {
     size_t size;
     const char *text = NULL;
@@ -132,47 +177,70 @@ static int read_base64(struct event *event, struct member *member, struct error 
     }
     if (!base64_is_valid(bytes, &size))
         return error_set(ret_error, EBADMSG, "'data_base64' is not base64");
-    event->data_part = (struct event_part){ .form = PART_BASE64, .bytes = bytes };
-    return 0;
+    return read_decoded(event, bytes, size, content_type, ret_error);
 }
 
-static int read_data(struct event *event, const struct member *data, struct member *base64, struct error *ret_error)
+static int read_data(struct event *event, const struct member *data, struct member *base64, const char *content_type,
+                     struct error *ret_error)
 {
     bool has_data = data->is_present && data->value.type != MSGPACK_OBJECT_NIL;
 
     if (!has_data && base64->is_present)
-        return read_base64(event, base64, ret_error);
+        return read_base64(event, base64, content_type, ret_error);
     if (has_data)
         event->data_part = (struct event_part){ .form = PART_JSON, .bytes = data->bytes };
     return 0;
 }
 
-int event_read_cloud_structured(struct event *event, struct error *ret_error)
+static struct bytes plain_text_of(const struct member *member)
 {
-    enum { TYPE, ID, TIME, DATA, DATA_BASE64, TRACEPARENT, SOURCE };
-    struct member members[] = { MEMBER("type"), MEMBER("id"),          MEMBER("time"),        MEMBER("data"),
-                                MEMBER("data_base64"), MEMBER("traceparent"), MEMBER("source"), { .key = NULL } };
-    const char *time = NULL;
-    const struct member *traceparent = &members[TRACEPARENT];
-    bool is_map;
-    int result = members_find_json(event_value(event), members, &is_map, ret_error);
+    if (!is_text(member) || member->has_escapes)
+        return (struct bytes){ 0 };
+    return (struct bytes){ member->value.via.str.ptr, member->value.via.str.size };
+}
 
-    if (result == 0 && !is_map)
+static void keep_trace_of(struct event *event, const struct member *traceparent, const struct member *tracestate)
+{
+    if (event->view.traceparent != NULL)
+        return;
+    event_keep_traceparent(event, plain_text_of(traceparent));
+    event_keep_tracestate(event, plain_text_of(tracestate));
+}
+
+/* A source names the event together with its id, whatever its bytes are. */
+static struct bytes source_of(struct event *event, struct member *source)
+{
+    const char *text = "";
+
+    if (event_text_of(event, source, &text, NULL) < 0)
+        return source->bytes;
+    return (struct bytes){ text, strlen(text) };
+}
+
+int event_read_cloud_structured(struct event *event, struct bytes value, struct error *ret_error)
+{
+    enum { TYPE, ID, SOURCE, TIME, DATA, DATA_BASE64, DATACONTENTTYPE, TRACEPARENT, TRACESTATE };
+    struct member members[] = { MEMBER("type"), MEMBER("id"), MEMBER("source"), MEMBER("time"), MEMBER("data"), MEMBER("data_base64"),
+                                MEMBER("datacontenttype"), MEMBER("traceparent"), MEMBER("tracestate"), { .key = NULL } };
+    const char *time = NULL, *content_type = NULL;
+    struct members_shape shape;
+    int result = members_find_json(value, members, &shape, ret_error);
+
+    if (result == 0 && !shape.is_map)
         result = error_set(ret_error, EBADMSG, "a structured CloudEvent is a JSON object, this is none");
     if (result == 0)
         result = event_text_of(event, &members[TYPE], &event->view.name, ret_error);
-    if (result == 0 && event->view.name[0] == 0)
-        result = error_set(ret_error, EBADMSG, "'type' is empty");
     if (result == 0)
         result = event_text_of(event, &members[ID], &event->view.id, ret_error);
     if (result == 0)
         result = event_text_of(event, &members[TIME], &time, ret_error);
     if (result == 0)
         result = read_time(event, "time", time, ret_error);
+    if (result == 0)
+        result = event_text_of(event, &members[DATACONTENTTYPE], &content_type, ret_error);
     if (result < 0)
         return result;
-    if (traceparent->is_present && traceparent->value.type == MSGPACK_OBJECT_STR && !traceparent->has_escapes)
-        event_keep_traceparent(event, (struct bytes){ traceparent->value.via.str.ptr, traceparent->value.via.str.size });
     event->source = source_of(event, &members[SOURCE]);
-    return read_data(event, &members[DATA], &members[DATA_BASE64], ret_error);
+    keep_trace_of(event, &members[TRACEPARENT], &members[TRACESTATE]);
+    return read_data(event, &members[DATA], &members[DATA_BASE64], content_type, ret_error);
 }

@@ -1,10 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Envelopes in JSON and msgpack: {name, data, id, ts, user, v}, or no envelope at all. */
+/*
+ * Envelopes in JSON and msgpack: {name, data, id, ts, user, v}, or no envelope at all.
+ *
+ * A row of a table may have a `name`, an `id`, a `ts` of its own. So an envelope has name and data; or one of
+ * them, and nothing that no envelope has. To a function that takes a whole topic more is a row: all that has no
+ * data, and all that has keys of its own.
+ */
 #include <errno.h>
 #include <string.h>
 
 #include "event/event_format.h"
+#include "codec/timestamp.h"
 #include "codec/json.h"
+
+enum { NAME, DATA, ID, TS, USER, VERSION, SPECVERSION };
 
 int event_check_text(const char *name, struct bytes text, struct error *ret_error)
 {
@@ -13,41 +22,69 @@ int event_check_text(const char *name, struct bytes text, struct error *ret_erro
     return 0;
 }
 
+/* A text with escapes is built. */
+static int unescape(struct event *event, struct member *member, struct error *ret_error)
+{
+    if (!member->has_escapes)
+        return 0;
+    member->has_escapes = false;
+    return json_decode(member->bytes, event_zone(event), &member->value, ret_error);
+}
+
 int event_text_of(struct event *event, struct member *member, const char **ret_text, struct error *ret_error)
 {
-    int result = 0;
-
     if (!member->is_present || member->value.type == MSGPACK_OBJECT_NIL)
         return 0;
     if (member->value.type != MSGPACK_OBJECT_STR)
         return error_set(ret_error, EBADMSG, "'%s' is not a string", member->key);
-    if (member->has_escapes) {
-        result = json_decode(member->bytes, event_zone(event), &member->value, ret_error);
-        if (result < 0)
-            return result;
-        member->has_escapes = false;
-    }
+    int result = unescape(event, member, ret_error);
+    if (result < 0)
+        return result;
     struct bytes text = { member->value.via.str.ptr, member->value.via.str.size };
-    result = event_check_text(member->key, text, ret_error);
-    if (result == 0)
+    if (!member->has_no_nul)
+        result = event_check_text(member->key, text, ret_error);
+    if (result == 0 && text.size > 0)
         *ret_text = event_keep_text(event, text);
     return result;
 }
 
-static int read_time(struct event *event, const struct member *ts, struct error *ret_error)
+static bool is_number(const msgpack_object *value)
 {
-    const msgpack_object *value = &ts->value;
+    return value->type == MSGPACK_OBJECT_POSITIVE_INTEGER || value->type == MSGPACK_OBJECT_NEGATIVE_INTEGER ||
+           value->type == MSGPACK_OBJECT_FLOAT64 || value->type == MSGPACK_OBJECT_FLOAT32;
+}
 
-    if (!ts->is_present || value->type == MSGPACK_OBJECT_NIL)
+/* JSON's number as it is written there, msgpack's as JSON would write it. */
+static void read_number_id(struct event *event, const struct member *id, enum event_part_form form)
+{
+    if (form == PART_JSON) {
+        event->view.id = event_keep_text(event, id->bytes);
+        return;
+    }
+    AUTO_FREE char *text = json_text(&id->value);
+    event->view.id = event_keep_text(event, (struct bytes){ text, strlen(text) });
+}
+
+static int read_id(struct event *event, struct member *id, enum event_part_form form, struct error *ret_error)
+{
+    if (!id->is_present || !is_number(&id->value))
+        return event_text_of(event, id, &event->view.id, ret_error);
+    read_number_id(event, id, form);
+    return 0;
+}
+
+static int read_time(struct event *event, struct member *ts, struct error *ret_error)
+{
+    if (!ts->is_present || ts->value.type == MSGPACK_OBJECT_NIL)
         return 0;
-    bool is_double = value->type == MSGPACK_OBJECT_FLOAT64 || value->type == MSGPACK_OBJECT_FLOAT32;
-    if (!is_double && value->type != MSGPACK_OBJECT_POSITIVE_INTEGER && value->type != MSGPACK_OBJECT_NEGATIVE_INTEGER)
-        return error_set(ret_error, EBADMSG, "'ts' is not a number of milliseconds");
-    bool is_in_range = is_double ? value->via.f64 > -0x1p63 && value->via.f64 < 0x1p63
-                                 : value->type == MSGPACK_OBJECT_NEGATIVE_INTEGER || value->via.u64 <= INT64_MAX;
-    if (!is_in_range)
+    int result = ts->value.type == MSGPACK_OBJECT_STR ? unescape(event, ts, ret_error) : 0;
+    if (result < 0)
+        return result;
+    result = timestamp_read(&ts->value, &event->view.ts_ms);
+    if (result == -ERANGE)
         return error_set(ret_error, EBADMSG, "'ts' is out of range");
-    event->view.ts_ms = is_double ? (int64_t)value->via.f64 : value->via.i64;
+    if (result < 0)
+        return error_set(ret_error, EBADMSG, "'ts' is no time: it may be ms or seconds since 1970, or as 2026-11-28T12:00:00Z");
     return 0;
 }
 
@@ -58,27 +95,25 @@ static struct event_part part_of(const struct member *member, enum event_part_fo
     return (struct event_part){ .form = form, .bytes = member->bytes };
 }
 
-int event_read_envelope(struct event *event, enum event_part_form form, struct error *ret_error)
+static bool is_name(const struct member *name)
 {
-    enum { NAME, DATA, ID, TS, USER };
-    struct member members[] = { MEMBER("name"), MEMBER("data"), MEMBER("id"), MEMBER("ts"), MEMBER("user"), { .key = NULL } };
-    bool is_map = false;
-    struct bytes value = event_value(event);
-    int result = form == PART_JSON ? members_find_json(value, members, &is_map, ret_error)
-                                   : members_find_msgpack(value, members, &is_map, ret_error);
+    return name->is_present && name->value.type == MSGPACK_OBJECT_STR && (name->has_escapes || name->value.via.str.size > 0);
+}
 
-    if (result < 0)
-        return result;
-    /* Then its id and ts, where it has any, are its own business. */
-    if (!members[NAME].is_present && !members[DATA].is_present) {
-        event->data_part = (struct event_part){ .form = form, .bytes = value };
-        return 0;
-    }
-    result = event_text_of(event, &members[NAME], &event->view.name, ret_error);
-    if (result == 0 && event->view.name[0] == 0)
-        result = error_set(ret_error, EBADMSG, "'name' is empty");
+/* To a function by event. */
+static bool is_envelope(const struct member *members, bool has_others)
+{
+    if (is_name(&members[NAME]))
+        return members[DATA].is_present || !has_others;
+    return members[DATA].is_present && !members[NAME].is_present && !has_others;
+}
+
+static int read_members(struct event *event, struct member *members, enum event_part_form form, struct error *ret_error)
+{
+    int result = event_text_of(event, &members[NAME], &event->view.name, ret_error);
+
     if (result == 0)
-        result = event_text_of(event, &members[ID], &event->view.id, ret_error);
+        result = read_id(event, &members[ID], form, ret_error);
     if (result == 0)
         result = read_time(event, &members[TS], ret_error);
     if (result < 0)
@@ -86,4 +121,29 @@ int event_read_envelope(struct event *event, enum event_part_form form, struct e
     event->data_part = part_of(&members[DATA], form);
     event->user_part = part_of(&members[USER], form);
     return 0;
+}
+
+int event_read_envelope(struct event *event, enum event_part_form form, struct bytes value, struct error *ret_error)
+{
+    struct member members[] = { MEMBER("name"), MEMBER("data"), MEMBER("id"),          MEMBER("ts"),
+                                MEMBER("user"), MEMBER("v"),    MEMBER("specversion"), { .key = NULL } };
+    struct members_shape shape = { .is_map = false };
+    int result = form == PART_JSON ? members_find_json(value, members, &shape, ret_error)
+                                   : members_find_msgpack(value, members, &shape, ret_error);
+
+    if (result < 0)
+        return result;
+    if (form == PART_JSON && members[SPECVERSION].is_present && event_is_cloud_structured(value)) {
+        event->format = EVENT_CLOUD_STRUCTURED;
+        return event_read_cloud_structured(event, value, ret_error);
+    }
+    bool has_others = shape.others > 0 || members[SPECVERSION].is_present;
+    /* Then its id and ts, where it has any, are its own business. */
+    if (!is_envelope(members, has_others)) {
+        event->data_part = (struct event_part){ .form = form, .bytes = value };
+        return 0;
+    }
+    if (!members[NAME].is_present || !members[DATA].is_present || has_others)
+        event->row_part = (struct event_part){ .form = form, .bytes = value };
+    return read_members(event, members, form, ret_error);
 }

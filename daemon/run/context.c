@@ -316,11 +316,17 @@ bool context_check_output(struct stepd_ctx *ctx, const msgpack_sbuffer *output, 
 
 const struct stepd_event *stepd_event(struct stepd_ctx *ctx)
 {
-    struct error error;
+    return ctx->run->function->topic != NULL ? event_row(ctx->run->event) : event_view(ctx->run->event);
+}
 
-    /* Only a `.topic` function ever meets bytes that don't decode: its data is nil then. */
-    (void)event_decode(ctx->run->event, &error);
-    return &ctx->run->event->view;
+const void *stepd_header(struct stepd_ctx *ctx, const char *name, size_t *ret_size)
+{
+    struct bytes value = { 0 };
+
+    (void)event_header_find(ctx->run->event, name, &value);
+    if (ret_size != NULL)
+        *ret_size = value.data != NULL ? value.size : 0;
+    return value.data;
 }
 
 int stepd_attempt(struct stepd_ctx *ctx)

@@ -239,17 +239,17 @@ int emit_event(struct stepd_ctx *ctx, const char *name, struct bytes data, struc
     return explain(publish_event(ctx, id, name, data), "the event", ret_error);
 }
 
-static void pack_event(msgpack_packer *packer, const struct event *event, const msgpack_object *event_data)
+static void pack_event(msgpack_packer *packer, const struct stepd_event *event, const msgpack_object *event_data)
 {
     msgpack_pack_map(packer, 4);
     pack_key(packer, "id");
-    failure_pack_text(packer, event->view.id);
+    failure_pack_text(packer, event->id);
     pack_key(packer, "name");
-    failure_pack_text(packer, event->view.name);
+    failure_pack_text(packer, event->name);
     pack_key(packer, "data");
     number_pack(packer, event_data);
     pack_key(packer, "ts");
-    msgpack_pack_int64(packer, event->view.ts_ms);
+    msgpack_pack_int64(packer, event->ts_ms);
 }
 
 static void pack_failed_data(msgpack_sbuffer *data, const struct run *run, const struct failure *failure,
@@ -270,7 +270,7 @@ static void pack_failed_data(msgpack_sbuffer *data, const struct run *run, const
     pack_key(&packer, "message");
     failure_pack_text(&packer, failure->message);
     pack_key(&packer, "event");
-    pack_event(&packer, run->event, event_data);
+    pack_event(&packer, run_event(run), event_data);
 }
 
 static bool is_too_deep(const msgpack_sbuffer *data)
@@ -283,18 +283,15 @@ static bool is_too_deep(const msgpack_sbuffer *data)
 int emit_failed_event(struct stepd_ctx *ctx, const struct failure *failure, struct error *ret_error)
 {
     const msgpack_object nil = { .type = MSGPACK_OBJECT_NIL };
-    struct event *event = ctx->run->event;
-    struct error error;
+    const struct stepd_event *event = stepd_event(ctx);
     msgpack_sbuffer data;
 
-    /* A `.topic` function's may be no event at all: then its data is nil. */
-    (void)!event_decode(event, &error);
     /* Who takes these too, and fails of them, would never come to an end. */
-    if (strcmp(event->view.name, FAILED_EVENT) == 0)
+    if (strcmp(event->name, FAILED_EVENT) == 0)
         return 0;
     AUTO_FREE char *id = xasprintf("%s-failed", ctx->run->id.text);
     msgpack_sbuffer_init(&data);
-    pack_failed_data(&data, ctx->run, failure, event->view.data);
+    pack_failed_data(&data, ctx->run, failure, event->data);
     if (is_too_deep(&data)) {
         msgpack_sbuffer_clear(&data);
         pack_failed_data(&data, ctx->run, failure, &nil);

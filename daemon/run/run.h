@@ -107,6 +107,12 @@ struct run {
     int64_t begun_ns;            /* monotonic, of the attempt that has one */
 };
 
+/* What its function sees of the event; whether data and user are built is another matter. */
+static inline const struct stepd_event *run_event(const struct run *run)
+{
+    return run->function->topic != NULL && run->event->has_row ? &run->event->row : &run->event->view;
+}
+
 static inline bool run_is_ordered(const struct run *run)
 {
     return function_orders(run->function, &run->event->view);

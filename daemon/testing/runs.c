@@ -65,8 +65,10 @@ static struct bytes envelope_of(struct stepd_test *test, const struct stepd_test
     write_string(&json, "name", name);
     write_string(&json, "id", given->id);
     if (given->ts_ms != 0) {
-        AUTO_FREE char *ts = xasprintf("%lld", (long long)given->ts_ms);
-        write_value(&json, "ts", ts);
+        /* As text in seconds: a small number would be taken for those. */
+        const char *sign = given->ts_ms < 0 ? "-" : "";
+        AUTO_FREE char *ts = xasprintf("%s%lld.%03d", sign, llabs(given->ts_ms / 1000), abs((int)(given->ts_ms % 1000)));
+        write_string(&json, "ts", ts);
     }
     write_value(&json, "data", given->data);
     write_value(&json, "user", given->user);

@@ -92,7 +92,7 @@ static bool is_bytes(const struct stepd_event *event, msgpack_object *ret_bytes)
         *ret_bytes = *event->data;
         return true;
     }
-    if (event->data->type != MSGPACK_OBJECT_NIL || event->raw_len == 0 || strcmp(event->name, event->topic) != 0)
+    if (!event->is_raw)
         return false;
     *ret_bytes = bytes_of(event->raw, event->raw_len);
     return true;

@@ -75,13 +75,15 @@ Test(http_date, reads_rfc3339_with_zones_and_fractions)
     cr_assert_eq(rfc3339("1994-11-06T08:49:37Z"), NINETY_FOUR_MS);
     cr_assert_eq(rfc3339("1994-11-06t09:49:37.123456+01:00"), NINETY_FOUR_MS + 123);
     cr_assert_eq(rfc3339("1994-11-06 03:19:37.5-05:30"), NINETY_FOUR_MS + 500);
+    cr_assert_eq(rfc3339("1994-11-06T08:49Z"), NINETY_FOUR_MS - 37000);
+    cr_assert_eq(rfc3339("1994-11-06T09:49+01:00"), NINETY_FOUR_MS - 37000);
     cr_assert_eq(rfc3339("1969-12-31T23:59:59.999Z"), -1);
 }
 
 Test(http_date, refuses_half_an_rfc3339)
 {
-    static const char *const wrong[] = { "", "1994-11-06", "1994-11-06T08:49:37", "1994-11-06T08:49Z", "1994-13-06T08:49:37Z",
-                                         "1994-11-06T08:49:37.Z", "1994-11-06T08:49:37+0100", "1994-00-06T08:49:37Z", "94-11-06T08:49:37Z" };
+    static const char *const wrong[] = { "", "1994-11-06", "1994-11-06T08:49:37", "1994-13-06T08:49:37Z",
+                                         "1994-11-06T08:49:37.Z", "1994-11-06T08:49.5Z", "1994-11-06T08:49", "1994-11-06T08Z", "1994-11-06T08:49:37+0100", "1994-00-06T08:49:37Z", "94-11-06T08:49:37Z" };
     int64_t ms;
 
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)

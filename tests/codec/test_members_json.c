@@ -12,12 +12,12 @@ struct found {
 
 static void find(const char *text, struct found *found)
 {
-    bool is_map = false;
+    struct members_shape shape;
     struct error error = { 0 };
 
     *found = (struct found){ .name = MEMBER("name"), .data = MEMBER("data"), .id = MEMBER("id"), .end = { .key = NULL } };
-    cr_assert_eq(members_find_json((struct bytes){ text, strlen(text) }, &found->name, &is_map, &error), 0, "%s: %s", text, error.text);
-    cr_assert(is_map);
+    cr_assert_eq(members_find_json((struct bytes){ text, strlen(text) }, &found->name, &shape, &error), 0, "%s: %s", text, error.text);
+    cr_assert(shape.is_map);
 }
 
 static void expect_bytes(const struct member *member, const char *wanted)

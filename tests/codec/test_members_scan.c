@@ -18,8 +18,10 @@ static struct found fresh(void)
 
 static bool scan(const char *text, struct found *found)
 {
+    size_t others;
+
     *found = fresh();
-    return members_scan_json((struct bytes){ text, strlen(text) }, &found->name);
+    return members_scan_json((struct bytes){ text, strlen(text) }, &found->name, &others);
 }
 
 static void expect_text(struct bytes bytes, const char *wanted)

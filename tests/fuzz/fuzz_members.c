@@ -38,9 +38,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     msgpack_zone zone;
     msgpack_object object;
     struct error error = { 0 };
+    size_t others;
 
     require(msgpack_zone_init(&zone, 1024));
-    if (members_scan_json((struct bytes){ exact, size }, members)) {
+    if (members_scan_json((struct bytes){ exact, size }, members, &others)) {
         require(json_decode((struct bytes){ exact, size }, &zone, &object, &error) == 0);
         require(object.type == MSGPACK_OBJECT_MAP);
         for (const struct member *member = members; member->key != NULL; member++)

@@ -14,8 +14,12 @@ static struct stepd_ctx ctx;
 static struct run run;
 static struct event event;
 
+static const struct function by_event = { .id = "f", .event = "*" };
+static const struct function by_topic = { .id = "f", .topic = "orders" };
+
 static void open_context(void)
 {
+    run.function = &by_event;
     context_init(&ctx);
     run.event = &event;
     ctx.run = &run;
@@ -83,6 +87,7 @@ Test(payload, is_the_bytes_as_they_came)
 Test(payload, bytes_that_are_no_event_are_data)
 {
     receive("\xff", "\0\xff{", 3);
+    run.function = &by_topic;
     expect(PAYLOAD_CLOUDEVENT, "application/cloudevents+json",
            "{\"specversion\":\"1.0\",\"id\":\"orders-2-7\",\"source\":\"/topics/orders\",\"type\":\"orders\","
            "\"time\":\"2020-09-13T12:26:40.500Z\",\"traceparent\":\"" TRACE "\",\"data_base64\":\"AP97\"}");
@@ -90,6 +95,42 @@ Test(payload, bytes_that_are_no_event_are_data)
            "{\"id\":\"orders-2-7\",\"name\":\"orders\",\"data_base64\":\"AP97\",\"ts\":1600000000500,\"topic\":\"orders\","
            "\"partition\":2,\"offset\":7,\"key_base64\":\"/w==\",\"traceparent\":\"" TRACE "\"}");
     cr_assert_eq(payload_make(&ctx, PAYLOAD_DATA).size, 3);
+}
+
+Test(payload, json_null_is_null_and_no_bytes)
+{
+    receive(NULL, "null", 4);
+    run.function = &by_topic;
+    expect(PAYLOAD_EVENT, "application/json",
+           "{\"id\":\"orders-2-7\",\"name\":\"orders\",\"data\":null,\"ts\":1600000000500,\"topic\":\"orders\","
+           "\"partition\":2,\"offset\":7,\"traceparent\":\"" TRACE "\"}");
+}
+
+Test(payload, an_envelope_with_the_topics_name_and_no_data_is_null_and_no_bytes)
+{
+    static const char value[] = "{\"name\":\"orders\",\"data\":null}";
+
+    receive(NULL, value, sizeof(value) - 1);
+    expect(PAYLOAD_DATA, "application/json", "null");
+}
+
+Test(payload, a_row_is_data_as_a_whole_to_a_function_by_topic)
+{
+    static const char row[] = "{\"id\":7,\"name\":\"Ada\"}";
+
+    receive(NULL, row, sizeof(row) - 1);
+    run.function = &by_topic;
+    expect(PAYLOAD_EVENT, "application/json",
+           "{\"id\":\"orders-2-7\",\"name\":\"orders\",\"data\":{\"id\":7,\"name\":\"Ada\"},\"ts\":1600000000500,\"topic\":\"orders\","
+           "\"partition\":2,\"offset\":7,\"traceparent\":\"" TRACE "\"}");
+    expect(PAYLOAD_CLOUDEVENT, "application/cloudevents+json",
+           "{\"specversion\":\"1.0\",\"id\":\"orders-2-7\",\"source\":\"/topics/orders\",\"type\":\"orders\","
+           "\"time\":\"2020-09-13T12:26:40.500Z\",\"traceparent\":\"" TRACE "\",\"datacontenttype\":\"application/json\","
+           "\"data\":{\"id\":7,\"name\":\"Ada\"}}");
+    run.function = &by_event;
+    expect(PAYLOAD_EVENT, "application/json",
+           "{\"id\":\"7\",\"name\":\"Ada\",\"data\":null,\"ts\":1600000000500,\"topic\":\"orders\","
+           "\"partition\":2,\"offset\":7,\"traceparent\":\"" TRACE "\"}");
 }
 
 Test(payload, nothing_is_nothing)

@@ -278,7 +278,7 @@ Test(loader, a_module_that_is_not_there_is_told_where_it_is_named)
 Test(loader, another_abi_is_refused_with_what_to_do)
 {
     cr_assert_eq(load("abi_newer_minor", ""), -EINVAL);
-    check_fault("/abi_newer_minor.so", 0, "built for ABI 1.2, this daemon is 1.0: update stepd or rebuild the handler");
+    check_fault("/abi_newer_minor.so", 0, "built for ABI 1.3, this daemon is 1.1: update stepd or rebuild the handler");
 }
 
 Test(loader, every_module_is_tried)
@@ -288,10 +288,10 @@ Test(loader, every_module_is_tried)
                       GOOD_OPTIONS "functions: {not-there: {}}\n"),
                  -EINVAL);
     cr_assert_eq(faults.count, 11, "%zu", faults.count);
-    cr_assert(has_fault("built for ABI 2.0, this daemon is 1.0: update stepd or rebuild the handler"));
-    cr_assert(has_fault("built for ABI 0.0, this daemon is 1.0: rebuild the handler"));
-    cr_assert(has_fault("its stepd_module has 24 bytes where ABI 1.0 has "));
-    cr_assert(has_fault("bytes each where ABI 1.0 has "));
+    cr_assert(has_fault("built for ABI 2.1, this daemon is 1.1: update stepd or rebuild the handler"));
+    cr_assert(has_fault("built for ABI 0.1, this daemon is 1.1: rebuild the handler"));
+    cr_assert(has_fault("its stepd_module has 24 bytes where ABI 1.1 has "));
+    cr_assert(has_fault("bytes each where ABI 1.1 has "));
     cr_assert(has_fault("no symbol 'stepd_module': is STEPD_MODULE(...) missing?"));
     cr_assert(has_fault("undefined symbol: stepd_of_tomorrow: this daemon has no such call: update stepd"));
     cr_assert(has_fault("has no .name"));

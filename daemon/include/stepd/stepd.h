@@ -12,6 +12,7 @@
  * says otherwise. Strings and buffers given to stepd are copied.
  *
  * ABI changes, newest first (the daemon accepts its own major number, and minors up to its own):
+ *   1.1  stepd_header(); stepd_event has headers and is_raw
  *   1.0  first version
  */
 #ifndef STEPD_STEPD_H
@@ -23,7 +24,7 @@
 #include <stdint.h>
 
 #define STEPD_ABI_MAJOR 1
-#define STEPD_ABI_MINOR 0
+#define STEPD_ABI_MINOR 1
 
 #ifdef __cplusplus
 extern "C" {
@@ -48,12 +49,18 @@ enum stepd_status {
 
 enum stepd_level { STEPD_LOG_ERROR, STEPD_LOG_WARN, STEPD_LOG_INFO, STEPD_LOG_DEBUG };
 
+/* A header of a message. Names may stand more than once; the last counts: stepd_header(). */
+struct stepd_header {
+    const char *name;
+    const void *value;  /* NULL: a null value; not NUL-ended */
+    size_t size;
+};
+
 /* One event, whatever format its message had. */
 struct stepd_event {
     const char *id;              /* the event's id, or "<topic>-<partition>-<offset>" */
     const char *name;            /* the event's name, or its topic's */
-    const msgpack_object *data;  /* never NULL; nil when there is none, or when it can't be decoded
-                                    (functions with a `.topic` trigger only: see raw) */
+    const msgpack_object *data;  /* never NULL; nil when there is none, or when is_raw */
     const msgpack_object *user;  /* the envelope's `user`, nil when absent */
     int64_t ts_ms;               /* the envelope's `ts`, else the message's time; ms since 1970 */
     const char *topic;
@@ -64,6 +71,11 @@ struct stepd_event {
     const void *raw;             /* the message's value as it came */
     size_t raw_len;
     const char *traceparent;     /* W3C Trace Context, to pass on; NULL: none */
+    /* since 1.1: */
+    const struct stepd_header *headers; /* the message's, in their order */
+    size_t header_count;
+    bool is_raw;                 /* the value can't be decoded (functions with a `.topic` trigger only):
+                                    data is nil, see raw */
 };
 
 struct stepd_error {
@@ -221,6 +233,9 @@ struct stepd_module {
 /* ---- the run ------------------------------------------------------------------------------- */
 
 STEPD_EXPORT const struct stepd_event *stepd_event(struct stepd_ctx *ctx);
+/* A header of the event's message, the last of that name whatever the case of its letters, as it is
+ * written, not NUL-ended; NULL: there is none, or it is null. `ret_size` may be NULL. */
+STEPD_EXPORT const void *stepd_header(struct stepd_ctx *ctx, const char *name, size_t *ret_size);
 STEPD_EXPORT int stepd_attempt(struct stepd_ctx *ctx);       /* zero-indexed */
 STEPD_EXPORT int stepd_max_attempts(struct stepd_ctx *ctx);  /* 1 + retries, of what is running */
 STEPD_EXPORT const char *stepd_run_id(struct stepd_ctx *ctx);
