@@ -7,23 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/array.h"
 #include "base/memory.h"
 #include "dev/forwarder.h"
-#include "dev/groups.h"
 
 struct broker {
     rd_kafka_t *handle; /* the mock cluster wants one for its book-keeping; never used else */
     rd_kafka_mock_cluster_t *cluster;
     struct forwarder *forwarder;
 };
-
-/* The versions whose layout the front and the groups know. */
-static const struct {
-    int16_t api_key, newest;
-} KNOWN[] = {{API_METADATA, 2},   {API_OFFSET_COMMIT, 7}, {API_FIND_COORDINATOR, 2},
-             {API_JOIN_GROUP, 5}, {API_HEARTBEAT, 3},     {API_LEAVE_GROUP, 1},
-             {API_SYNC_GROUP, 3}};
 
 static int create_handle(struct broker *broker, struct error *ret_error)
 {
@@ -40,8 +31,6 @@ static int create_handle(struct broker *broker, struct error *ret_error)
     broker->cluster = rd_kafka_mock_cluster_new(broker->handle, 1);
     if (broker->cluster == NULL)
         return error_set(ret_error, EIO, "the embedded broker does not start");
-    for (size_t i = 0; i < COUNT_OF(KNOWN); i++)
-        (void)rd_kafka_mock_set_apiversion(broker->cluster, KNOWN[i].api_key, 0, KNOWN[i].newest);
     return 0;
 }
 
@@ -51,13 +40,22 @@ static uint16_t mock_port(const struct broker *broker)
     return (uint16_t)(colon != NULL ? strtoul(colon + 1, NULL, 10) : 0);
 }
 
+/* Runs on: the forwarder's thread. Waits: for the mock cluster's. */
+static int16_t create_topic_asked_for(void *opaque, const char *topic, int partitions)
+{
+    struct broker *broker = opaque;
+
+    return (int16_t)rd_kafka_mock_topic_create(broker->cluster, topic, partitions, 1);
+}
+
 int broker_start(uint16_t port, struct broker **ret_broker, struct error *ret_error)
 {
     struct broker *broker = xcalloc(1, sizeof(*broker));
+    const struct admin admin = {create_topic_asked_for, broker};
     int status = create_handle(broker, ret_error);
 
     if (status == 0)
-        status = forwarder_start(port, mock_port(broker), &broker->forwarder, ret_error);
+        status = forwarder_start(port, mock_port(broker), &admin, &broker->forwarder, ret_error);
     if (status != 0) {
         broker_stop(broker);
         return status;

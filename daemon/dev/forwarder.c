@@ -16,14 +16,14 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "dev/apis.h"
 #include "dev/groups.h"
+#include "dev/metadata.h"
 #include "dev/wire.h"
 
 enum {
     READ_SIZE = 256 * 1024,
     FRAME_LIMIT = 128 * 1024 * 1024, /* a longer request or response is no Kafka */
-    NEWEST_VERSIONS = 2, /* of an ApiVersions request that the mock broker answers well */
-    UNSUPPORTED_VERSION = 35,
     BUFFER_LIMIT = 16 * 1024 * 1024, /* unsent bytes at which reading the other side pauses */
     TICK_MS = 100
 };
@@ -63,6 +63,7 @@ struct forwarder {
     struct endpoint listener, stop;
     uint16_t port, broker_port;
     struct groups *groups;
+    struct admin admin;
     struct client *clients;
 };
 
@@ -117,20 +118,6 @@ static void reply_here(void *ticket, struct wire_buffer *body)
     wire_buffer_done(body);
     exchange->is_ready = true;
     send_ready(exchange->client);
-}
-
-/* The mock broker refuses a version of this request that it does not know in a format that only
-   librdkafka reads; Java's client waits for ever. Refused by the book, a client asks again. */
-static void refuse_versions(struct exchange *exchange)
-{
-    struct wire_buffer body = {0};
-
-    wire_put_i16(&body, UNSUPPORTED_VERSION);
-    wire_put_i32(&body, 1);
-    wire_put_i16(&body, API_VERSIONS);
-    wire_put_i16(&body, 0);
-    wire_put_i16(&body, NEWEST_VERSIONS);
-    reply_here(exchange, &body);
 }
 
 static void client_close(struct client *client)
@@ -192,8 +179,27 @@ static struct exchange *exchange_add(struct client *client)
     return exchange;
 }
 
+/* To the broker, in a version that it knows. */
+static void pass_on(struct client *client, const struct exchange *exchange, const uint8_t *frame, size_t size)
+{
+    if (exchange->api_key == API_METADATA)
+        metadata_ask(&client->broker.out, frame, size, exchange->version);
+    else
+        wire_buffer_add(&client->broker.out, frame, size);
+}
+
+static bool answer_admin(struct exchange *exchange, struct wire_reader body)
+{
+    struct wire_buffer reply = {0};
+
+    if (!admin_answer(&exchange->client->forwarder->admin, exchange->api_key, exchange->version, body, &reply))
+        return false;
+    reply_here(exchange, &reply);
+    return true;
+}
+
 /* The answer's place is taken before the groups are asked, as they may answer at once; a request
-   that they leave to the broker keeps that place. */
+   that they leave to the broker keeps that place. What is not offered closes the connection, as Kafka's brokers do. */
 static int handle_request(struct client *client, const uint8_t *frame, size_t size)
 {
     struct wire_reader body = wire_reader(frame, size);
@@ -201,40 +207,21 @@ static int handle_request(struct client *client, const uint8_t *frame, size_t si
     const int16_t api_key = wire_read_i16(&body);
     const int16_t version = wire_read_i16(&body);
     const int32_t correlation = wire_read_i32(&body);
-    (void)wire_read_string(&body); /* client id */
+    const struct wire_span client_id = wire_read_string(&body);
 
-    if (body.is_short)
+    if (body.is_short || (api_key != API_VERSIONS && !api_is_offered(api_key, version)))
         return -EPROTO;
     struct exchange *exchange = exchange_add(client);
-    const struct group_request request = {client, exchange, api_key, version, clock_monotonic_ms()};
+    const struct group_request request = {client, exchange, api_key, version, client_id, clock_monotonic_ms()};
     exchange->api_key = api_key;
     exchange->version = version;
     exchange->correlation = correlation;
     exchange->is_silent = !is_answered(api_key, version, body);
     exchange->is_local = api_key == API_JOIN_GROUP || api_key == API_SYNC_GROUP ||
                          api_key == API_HEARTBEAT || api_key == API_LEAVE_GROUP;
-    if (api_key == API_VERSIONS && version > NEWEST_VERSIONS)
-        refuse_versions(exchange);
-    else if (!groups_handle(client->forwarder->groups, &request, body))
-        wire_buffer_add(&client->broker.out, frame, size);
+    if (!answer_admin(exchange, body) && !groups_handle(client->forwarder->groups, &request, body))
+        pass_on(client, exchange, frame, size);
     return 0;
-}
-
-/* Writes our port over each port of the brokers that a Metadata response lists. */
-static void patch_metadata(uint8_t *body, size_t size, int16_t version, uint16_t port)
-{
-    struct wire_reader reader = wire_reader(body, size);
-
-    for (int32_t count = wire_read_i32(&reader); count > 0 && !reader.is_short; count--) {
-        (void)wire_read_i32(&reader);    /* node id */
-        (void)wire_read_string(&reader); /* host */
-        uint8_t *at = body + (reader.at - body);
-        (void)wire_read_i32(&reader);
-        if (version >= 1)
-            (void)wire_read_string(&reader); /* rack */
-        if (!reader.is_short)
-            wire_patch_i32(at, port);
-    }
 }
 
 static void patch_coordinator(uint8_t *body, size_t size, int16_t version, uint16_t port)
@@ -271,8 +258,10 @@ static int handle_response(struct client *client, uint8_t *frame, size_t size)
     exchange->is_ready = true;
     if (exchange->is_silent)
         return 0;
-    if (exchange->api_key == API_METADATA)
-        patch_metadata(frame + 8, size - 8, exchange->version, client->forwarder->port);
+    if (exchange->api_key == API_METADATA) {
+        metadata_answer(&exchange->reply, frame, size, exchange->version, client->forwarder->port);
+        return 0;
+    }
     if (exchange->api_key == API_FIND_COORDINATOR)
         patch_coordinator(frame + 8, size - 8, exchange->version, client->forwarder->port);
     wire_buffer_add(&exchange->reply, frame, size);
@@ -433,12 +422,13 @@ static int listen_on(struct forwarder *forwarder, uint16_t port)
     return 0;
 }
 
-int forwarder_start(uint16_t port, uint16_t broker_port, struct forwarder **ret_forwarder,
-                    struct error *ret_error)
+int forwarder_start(uint16_t port, uint16_t broker_port, const struct admin *admin,
+                    struct forwarder **ret_forwarder, struct error *ret_error)
 {
     struct forwarder *forwarder = xcalloc(1, sizeof(*forwarder));
 
     forwarder->broker_port = broker_port;
+    forwarder->admin = *admin;
     forwarder->groups = groups_create(reply_here);
     forwarder->poll_fd = epoll_create1(EPOLL_CLOEXEC);
     forwarder->stop.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

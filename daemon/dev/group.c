@@ -23,6 +23,7 @@ static void member_free(struct member *member)
     protocols_free(member);
     wire_buffer_done(&member->assignment);
     free(member->instance);
+    free(member->client_id);
     free(member->id);
     free(member);
 }
@@ -148,6 +149,52 @@ void group_answer_sync(const struct group *group, struct waiting *sync, int16_t 
     wire_put_bytes(&body, buffer_span(code == OK ? assignment : &nothing));
     sync->ticket = NULL;
     group->reply(ticket, &body);
+}
+
+/* ---- descriptions -------------------------------------------------------------------------------- */
+
+static const char *state_name(enum group_state state)
+{
+    static const char *const names[] = {[GROUP_EMPTY] = "Empty", [GROUP_JOINING] = "PreparingRebalance",
+                                        [GROUP_SYNCING] = "CompletingRebalance", [GROUP_STABLE] = "Stable"};
+    return names[state];
+}
+
+void group_put_listed(const struct group *group, struct wire_buffer *body)
+{
+    wire_put_string(body, group->id);
+    wire_put_string(body, "consumer");
+}
+
+static void put_member(const struct member *member, const char *protocol, struct wire_buffer *body, int16_t version)
+{
+    const struct wire_buffer nothing = {0};
+
+    wire_put_string(body, member->id);
+    if (version >= 4)
+        wire_put_string(body, member->instance);
+    wire_put_string(body, member->client_id);
+    wire_put_string(body, "/127.0.0.1");
+    wire_put_bytes(body, protocol != NULL ? member_metadata(member, protocol) : buffer_span(&nothing));
+    wire_put_bytes(body, buffer_span(&member->assignment));
+}
+
+void group_put_described(const struct group *group, struct wire_buffer *body, int16_t version)
+{
+    int32_t count = 0;
+
+    for (const struct member *member = group->members; member != NULL; member = member->next)
+        count++;
+    wire_put_i16(body, OK);
+    wire_put_string(body, group->id);
+    wire_put_string(body, state_name(group->state));
+    wire_put_string(body, "consumer");
+    wire_put_string(body, group->protocol != NULL ? group->protocol : "");
+    wire_put_i32(body, count);
+    for (const struct member *member = group->members; member != NULL; member = member->next)
+        put_member(member, group->protocol, body, version);
+    if (version >= 3)
+        wire_put_i32(body, INT32_MIN); /* no authorizations are told */
 }
 
 /* ---- generations --------------------------------------------------------------------------------- */

@@ -14,17 +14,6 @@
 
 enum group_state { GROUP_EMPTY, GROUP_JOINING, GROUP_SYNCING, GROUP_STABLE };
 
-/* Kafka's error codes. */
-enum {
-    OK = 0,
-    ILLEGAL_GENERATION = 22,
-    INCONSISTENT_GROUP_PROTOCOL = 23,
-    INVALID_GROUP_ID = 24,
-    UNKNOWN_MEMBER_ID = 25,
-    REBALANCE_IN_PROGRESS = 27,
-    FENCED_INSTANCE_ID = 82
-};
-
 struct protocol {
     char *name;
     struct wire_buffer metadata;
@@ -40,6 +29,7 @@ struct member {
     struct member *next;
     char *id;
     char *instance; /* group.instance.id, or NULL */
+    char *client_id;
     const void *client;
     int32_t session_ms, rebalance_ms;
     int64_t seen_ms;
@@ -71,6 +61,10 @@ struct member *group_find_member(const struct group *group, struct wire_span id)
 struct member *group_add_member(struct group *group, unsigned number);
 /* What it can be assigned by; of a request to join. */
 void member_read_protocols(struct member *member, struct wire_reader *body);
+
+/* Adds what a ListGroups and a DescribeGroups answer say of it, in that version. */
+void group_put_listed(const struct group *group, struct wire_buffer *body);
+void group_put_described(const struct group *group, struct wire_buffer *body, int16_t version);
 
 /* To the member's ticket, which is answered then. */
 void group_answer_join(const struct group *group, struct member *member, int16_t code);

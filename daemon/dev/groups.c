@@ -114,6 +114,8 @@ static void handle_join(struct groups *groups, const struct group_request *reque
     if (member->join.ticket != NULL)
         group_answer_join(group, member, REBALANCE_IN_PROGRESS);
     member->client = request->client;
+    free(member->client_id);
+    member->client_id = wire_span_text(request->client_id);
     member->session_ms = join.session_ms;
     member->rebalance_ms = join.rebalance_ms;
     member->seen_ms = request->now_ms;
@@ -264,6 +266,53 @@ static bool handle_commit(struct groups *groups, const struct group_request *req
     return true;
 }
 
+/* Groups that nobody ever was in are not known here, whatever offsets they may have committed. */
+static void handle_list(struct groups *groups, const struct group_request *request)
+{
+    struct wire_buffer body = {0};
+    int32_t count = 0;
+
+    for (const struct group *group = groups->all; group != NULL; group = group->next)
+        count++;
+    wire_put_throttle(&body, request->version, 1);
+    wire_put_i16(&body, OK);
+    wire_put_i32(&body, count);
+    for (const struct group *group = groups->all; group != NULL; group = group->next)
+        group_put_listed(group, &body);
+    groups->reply(request->ticket, &body);
+}
+
+/* As Kafka says it: an unknown group is a dead one, which is no error. */
+static void put_unknown(struct wire_span id, struct wire_buffer *body, int16_t version)
+{
+    wire_put_i16(body, OK);
+    wire_put_string_span(body, id);
+    wire_put_string(body, "Dead");
+    wire_put_string(body, "");
+    wire_put_string(body, "");
+    wire_put_i32(body, 0); /* members */
+    if (version >= 3)
+        wire_put_i32(body, INT32_MIN);
+}
+
+static void handle_describe(struct groups *groups, const struct group_request *request, struct wire_reader *asked)
+{
+    struct wire_buffer body = {0};
+    int32_t count = wire_read_i32(asked);
+
+    wire_put_throttle(&body, request->version, 1);
+    wire_put_i32(&body, count);
+    for (; count > 0 && !asked->is_short; count--) {
+        const struct wire_span id = wire_read_string(asked);
+        const struct group *group = group_find(groups, id);
+        if (group != NULL)
+            group_put_described(group, &body, request->version);
+        else
+            put_unknown(id, &body, request->version);
+    }
+    groups->reply(request->ticket, &body);
+}
+
 bool groups_handle(struct groups *groups, const struct group_request *request,
                    struct wire_reader body)
 {
@@ -279,6 +328,12 @@ bool groups_handle(struct groups *groups, const struct group_request *request,
         return true;
     case API_LEAVE_GROUP:
         handle_leave(groups, request, &body);
+        return true;
+    case API_LIST_GROUPS:
+        handle_list(groups, request);
+        return true;
+    case API_DESCRIBE_GROUPS:
+        handle_describe(groups, request, &body);
         return true;
     case API_OFFSET_COMMIT:
         return handle_commit(groups, request, &body);

@@ -16,26 +16,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "dev/apis.h"
 #include "dev/wire.h"
-
-/* The request types that the front and the groups look into. */
-enum api_key {
-    API_PRODUCE = 0,
-    API_METADATA = 3,
-    API_OFFSET_COMMIT = 8,
-    API_FIND_COORDINATOR = 10,
-    API_JOIN_GROUP = 11,
-    API_HEARTBEAT = 12,
-    API_LEAVE_GROUP = 13,
-    API_SYNC_GROUP = 14,
-    API_VERSIONS = 18
-};
 
 /* One request: the connection it came on, and the place its answer goes to. */
 struct group_request {
     const void *client;
     void *ticket;
     int16_t api_key, version;
+    struct wire_span client_id;
     int64_t now_ms; /* monotonic */
 };
 

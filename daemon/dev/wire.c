@@ -29,6 +29,13 @@ static struct wire_span read_span(struct wire_reader *reader, int32_t size)
     return span;
 }
 
+int8_t wire_read_i8(struct wire_reader *reader)
+{
+    struct wire_span span = read_span(reader, 1);
+
+    return span.data != NULL ? (int8_t)span.data[0] : 0;
+}
+
 int16_t wire_read_i16(struct wire_reader *reader)
 {
     struct wire_span span = read_span(reader, 2);
@@ -130,6 +137,11 @@ void wire_buffer_take(struct wire_buffer *buffer, size_t size)
     buffer->from += size;
     if (buffer->from == buffer->to)
         buffer->from = buffer->to = 0;
+}
+
+void wire_put_i8(struct wire_buffer *buffer, int8_t value)
+{
+    wire_buffer_add(buffer, &value, sizeof(value));
 }
 
 void wire_put_i16(struct wire_buffer *buffer, int16_t value)

@@ -23,6 +23,7 @@ struct wire_reader {
 };
 
 struct wire_reader wire_reader(const void *data, size_t size);
+int8_t wire_read_i8(struct wire_reader *reader);
 int16_t wire_read_i16(struct wire_reader *reader);
 int32_t wire_read_i32(struct wire_reader *reader);
 int64_t wire_read_i64(struct wire_reader *reader);
@@ -45,6 +46,7 @@ uint8_t *wire_buffer_reserve(struct wire_buffer *buffer, size_t size);
 void wire_buffer_add(struct wire_buffer *buffer, const void *data, size_t size);
 void wire_buffer_take(struct wire_buffer *buffer, size_t size);
 
+void wire_put_i8(struct wire_buffer *buffer, int8_t value);
 void wire_put_i16(struct wire_buffer *buffer, int16_t value);
 void wire_put_i32(struct wire_buffer *buffer, int32_t value);
 void wire_put_string(struct wire_buffer *buffer, const char *text); /* NULL: null */

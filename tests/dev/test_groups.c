@@ -60,7 +60,7 @@ TestSuite(groups, .init = start, .fini = stop, .timeout = 120);
 
 static bool ask(struct peer *peer, int16_t api_key, int16_t version, struct wire_buffer *body, int64_t now_ms)
 {
-    const struct group_request request = {peer, peer, api_key, version, now_ms};
+    const struct group_request request = {peer, peer, api_key, version, {0}, now_ms};
     asked = api_key;
     bool is_handled = groups_handle(groups, &request, wire_reader(wire_buffer_data(body), wire_buffer_size(body)));
     wire_buffer_done(body);
@@ -206,7 +206,7 @@ Test(groups, garbage_is_answered_and_breaks_nothing)
         for (int16_t api_key = API_OFFSET_COMMIT; api_key <= API_SYNC_GROUP; api_key++) {
             uint8_t bytes[64];
             memset(bytes, (int)(size * 37 % 256), sizeof(bytes));
-            const struct group_request request = {&peer, &peer, api_key, 2, 0};
+            const struct group_request request = {&peer, &peer, api_key, 2, {0}, 0};
             asked = -1;
             (void)groups_handle(groups, &request, wire_reader(bytes, size));
         }
