@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "modules/module_file.h"
 #include "modules/options.h"
+#include "modules/shipped.h"
 
 #define FUNCTION_COUNT_MAX 100000
 
@@ -143,6 +144,65 @@ static bool files_load(struct loaded *loaded, const struct config *config, struc
     return is_complete;
 }
 
+/* ---- what comes with the daemon --------------------------------------------------------------- */
+
+static bool module_has_template(const struct module *module, const char *name)
+{
+    for (size_t i = 0; i < module->declared->function_count; i++) {
+        const struct stepd_function function = module_function(module, i);
+        if (function.template && function.id != NULL && strcmp(function.id, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A module of the config's own that has such a template, or such a name, stands for the one that is shipped. */
+static bool is_shipped_and_missing(const struct loaded *loaded, const char *name)
+{
+    if (!shipped_has(name) || module_named(loaded, name) != NULL)
+        return false;
+    for (size_t i = 0; i < loaded->module_count; i++) {
+        if (module_has_template(loaded->modules[i], name))
+            return false;
+    }
+    return true;
+}
+
+static bool shipped_load(struct loaded *loaded, const char *name, struct config_faults *faults)
+{
+    if (!is_shipped_and_missing(loaded, name))
+        return true;
+    AUTO_FREE char *path = shipped_file(name);
+    return path == NULL || file_load(loaded, path, faults);
+}
+
+/* Only those that a function or an option asks for: the others cost nothing. */
+static bool shipped_load_wanted(struct loaded *loaded, const struct config *config, struct config_faults *faults)
+{
+    bool is_complete = true;
+
+    for (size_t i = 0; i < config->function_count; i++) {
+        if (config->functions[i].use != NULL)
+            is_complete = shipped_load(loaded, config->functions[i].use, faults) && is_complete;
+    }
+    for (size_t i = 0; config->options != NULL && i < config->options->count; i++)
+        is_complete = shipped_load(loaded, config->options->items[i].name, faults) && is_complete;
+    return is_complete;
+}
+
+/* Code is loaded at the start alone. False: a function of the new config waits for the next. */
+static bool shipped_check_loaded(const struct loaded *loaded, const struct config *config, struct config_faults *faults)
+{
+    const size_t faults_before = faults->count;
+
+    for (size_t i = 0; i < config->function_count; i++) {
+        const struct config_function *given = &config->functions[i];
+        if (given->use != NULL && is_shipped_and_missing(loaded, given->use))
+            config_faults_add(faults, &given->place, "'use: %s' is the first of its kind, and its module is loaded at the start: restart stepd", given->use);
+    }
+    return faults->count == faults_before;
+}
+
 /* ---- the modules' own options ----------------------------------------------------------------- */
 
 static void *module_options_fill(const struct module *module, const struct config *config, struct config_faults *faults)
@@ -194,6 +254,7 @@ int loader_load(const struct config *config, struct loaded **ret_loaded, struct 
     size_t faults_before = faults->count;
     /* A misspelt `modules` does not make a slip of each function. */
     bool is_complete = files_load(loaded, config, faults) && (faults_before == 0 || config->modules[0] != NULL);
+    is_complete = shipped_load_wanted(loaded, config, faults) && is_complete;
 
     loaded->config = config;
     options_load(loaded, config, faults);
@@ -221,6 +282,8 @@ int loader_renew(struct loaded *loaded, const struct config *config, struct conf
 {
     size_t faults_before = faults->count;
     bool is_complete = names_same_modules(loaded->config, config);
+
+    is_complete = shipped_check_loaded(loaded, config, faults) && is_complete;
     struct functions newer = { 0 };
 
     options_check_values(loaded, config, faults);
