@@ -23,6 +23,7 @@ struct reader {
     bool has_given_up;  /* too many or too deep: said once, nothing more is read */
     enum yaml_missing missing;
     bool may_lack;      /* what is read may name variables that are not there */
+    bool is_url;        /* what is read stands behind a name of URLs */
     bool is_secret;     /* what is read stands behind a name that says so */
     struct config_faults *faults;
 };
@@ -119,8 +120,50 @@ static char *variable_value(struct reader *reader, const struct place *place, co
     return xstrdup_or_null(value);
 }
 
+/* What follows the `${…}` or the character that `text` begins with. */
+static const char *after_one(const char *text)
+{
+    const char *end = strncmp(text, "${", 2) == 0 ? strchr(text, '}') : NULL;
+
+    return end != NULL ? end + 1 : text + 1;
+}
+
+/* User and password of a URL as it is written. */
+struct login {
+    const char *from, *to; /* both NULL: it names none */
+};
+
+static struct login login_find(const char *url)
+{
+    const char *scheme = strstr(url, "://");
+    struct login login = { NULL, NULL };
+
+    if (scheme == NULL)
+        return login;
+    for (const char *at = scheme + 3; *at != '\0' && *at != '/'; at = after_one(at)) {
+        if (*at == '@')
+            login = (struct login){ scheme + 3, at };
+    }
+    return login;
+}
+
+/* What a variable stands for, in a login: each character for itself. A colon parts user and password, where the variable
+   is the whole login. */
+static void login_put(FILE *out, const char *value, bool is_whole)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
+
+    for (; *value != '\0'; value++) {
+        if (strchr(plain, *value) != NULL || (is_whole && *value == ':'))
+            (void)fputc(*value, out);
+        else
+            (void)fprintf(out, "%%%02X", (unsigned char)*value);
+    }
+}
+
 static char *text_expand(struct reader *reader, const struct place *place, const char *text)
 {
+    const struct login login = reader->is_url ? login_find(text) : (struct login){ NULL, NULL };
     char *expanded = NULL;
     size_t size;
     FILE *out = open_memstream(&expanded, &size);
@@ -142,7 +185,10 @@ static char *text_expand(struct reader *reader, const struct place *place, const
         }
         AUTO_FREE char *name = xstrndup(text + 2, (size_t)(end - text - 2));
         AUTO_FREE char *value = variable_value(reader, place, name);
-        (void)fputs(value != NULL ? value : "", out);
+        if (value != NULL && login.from != NULL && text >= login.from && text < login.to)
+            login_put(out, value, text == login.from && end + 1 == login.to);
+        else
+            (void)fputs(value != NULL ? value : "", out);
         text = end + 1;
     }
     if (fclose(out) != 0)
@@ -206,6 +252,7 @@ static void map_read(struct reader *reader, struct setting *map, struct fy_node 
         if (reader->depth == 0)
             reader->may_lack = reader->missing == YAML_MISSING_IS_EMPTY && strcmp(name, "kafka") != 0 && strcmp(name, "redis") != 0;
         reader->is_secret = was_secret || secret_is_name(name);
+        reader->is_url = strcmp(name, "url") == 0 || strcmp(name, "apps") == 0;
         setting_read(reader, item, fy_node_pair_value(pair));
         reader->is_secret = was_secret;
     }

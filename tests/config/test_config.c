@@ -274,9 +274,42 @@ Test(config, expands_variables_and_credentials)
               "options: {m: {template: \"$${x}\"}}\n");
     cr_assert_str_eq(config_kafka(config, "bootstrap.servers"), "broker:9092");
     cr_assert_str_eq(config_kafka(config, "client.id"), "me");
-    cr_assert_str_eq(config->redis.url, "redis://u:se: cret@h");
+    cr_assert_str_eq(config->redis.url, "redis://u:se%3A%20cret@h");
     cr_assert_str_eq(config->redis.prefix, "a$$b");
     cr_assert_str_eq(setting_find(config_module_options(config, "m"), "template")->text, "${x}");
+}
+
+/* openssl rand -base64 makes slashes; a percent sign of a password is none of a URL's. */
+Test(config, a_variable_in_the_login_of_a_url_stands_for_itself)
+{
+    static const struct {
+        const char *raw, *url;
+    } CASES[] = {
+        { "redis://default:${STEPD_TEST_PASSWORD}@h:1/0", "redis://default:a%2Fb%40c%3Ad%2541%3F%23%5B@h:1/0" },
+        { "rediss://:${STEPD_TEST_PASSWORD}@h", "rediss://:a%2Fb%40c%3Ad%2541%3F%23%5B@h" },
+        { "unix://u:${STEPD_TEST_PASSWORD}@/run/${STEPD_TEST_USER}.sock", "unix://u:a%2Fb%40c%3Ad%2541%3F%23%5B@/run/m/e.sock" },
+        { "redis+sentinel://${STEPD_TEST_USER}:${STEPD_TEST_PASSWORD}@h,g/${STEPD_TEST_USER}",
+          "redis+sentinel://m%2Fe:a%2Fb%40c%3Ad%2541%3F%23%5B@h,g/m/e" },
+        { "redis+cluster://u:x${STEPD_TEST_NONE:-p/q}@h", "redis+cluster://u:xp%2Fq@h" },
+        { "redis://${STEPD_TEST_LOGIN}@h", "redis://u:p%2Fq@h" },
+        { "redis://${STEPD_TEST_USER}", "redis://m/e" },
+        { "${STEPD_TEST_URL}", "redis://u:p%2Fq@h" },
+    };
+
+    (void)setenv("STEPD_TEST_PASSWORD", "a/b@c:d%41?#[", 1);
+    (void)setenv("STEPD_TEST_USER", "m/e", 1);
+    (void)setenv("STEPD_TEST_LOGIN", "u:p/q", 1);
+    (void)setenv("STEPD_TEST_URL", "redis://u:p%2Fq@h", 1);
+    (void)unsetenv("STEPD_TEST_NONE");
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        AUTO_FREE char *text = xasprintf(MINIMAL "redis: {url: \"%s\"}\n", CASES[i].raw);
+        load_well(text);
+        cr_expect_str_eq(config->redis.url, CASES[i].url);
+        config_destroy(config);
+        config = NULL;
+    }
+    load_well("kafka: {bootstrap.servers: b, sasl.password: \"${STEPD_TEST_PASSWORD}\"}\ntopics: [events]\n");
+    cr_expect_str_eq(config_kafka(config, "sasl.password"), "a/b@c:d%41?#[");
 }
 
 Test(config, says_which_variable_is_missing)

@@ -399,7 +399,7 @@ async function photograph() {
 
 // What the page is made of, and what it is of.
 function makings() {
-  const web = join(root, "daemon", "service", "web");
+  const web = join(root, "daemon", "page", "web");
   const hash = createHash("sha256");
   for (const path of [...readdirSync(web).sort().map((name) => join(web, name)), join(root, "tests", "page", "looked_at.c")]) hash.update(readFileSync(path));
   return `${hash.digest("hex")}\n`;

@@ -98,13 +98,10 @@ static char *url_part(const char *from, size_t size)
     return part;
 }
 
-/* "user:password@" or "password@" or ":password@"; returns what follows. */
-static const char *parse_credentials(const char *at, struct redis_url *url)
+/* "user:password@" or "password@" or ":password@", up to `sign`; returns what follows. */
+static const char *parse_credentials(const char *at, const char *sign, struct redis_url *url)
 {
-    const char *slash = strchr(at, '/');
-    const char *sign = strrchr(at, '@');
-
-    if (sign == NULL || (slash != NULL && sign > slash))
+    if (sign == NULL)
         return at;
     const char *colon = memchr(at, ':', (size_t)(sign - at));
     if (colon != NULL && colon > at)
@@ -123,7 +120,9 @@ static int parse_database(const char *text, struct redis_url *url, struct error 
 
 static int parse_unix(const char *at, struct redis_url *url, struct error *ret_error)
 {
-    at = parse_credentials(at, url);
+    const char *slash = strchr(at, '/');
+    const char *sign = slash != NULL ? memrchr(at, '@', (size_t)(slash - at)) : strrchr(at, '@');
+    at = parse_credentials(at, sign, url);
     const char *query = strchr(at, '?');
     AUTO_FREE char *path = url_part(at, query != NULL ? (size_t)(query - at) : strlen(at));
 
@@ -167,7 +166,7 @@ static int parse_place(const char *at, size_t size, int port, struct redis_place
 /* Up to the slash, places split by commas; what follows the slash, or NULL, is in *ret_rest. */
 static int parse_places(const char *at, int port, struct redis_url *url, const char **ret_rest, struct error *ret_error)
 {
-    at = parse_credentials(at, url);
+    at = parse_credentials(at, strrchr(at, '@'), url); /* a password may hold a slash; what follows it has no '@' */
     const char *end = at + strcspn(at, "/");
     *ret_rest = *end == '/' ? end + 1 : NULL;
     for (;;) {

@@ -93,6 +93,22 @@ Test(url, leads_to_a_cluster)
     url_done(&url);
 }
 
+/* As people type it; written by the book the slash is %2F. */
+Test(url, a_password_may_hold_a_slash)
+{
+    static const char *const TEXTS[] = { "redis://me:a/b@h:1/2", "redis+sentinel://me:a/b@h:1,g:2/name/2", "redis+cluster://me:a/b@h:1,g:2",
+                                         "redis://me:a%2Fb@h:1/2" };
+    struct redis_url url;
+
+    for (size_t i = 0; i < sizeof(TEXTS) / sizeof(TEXTS[0]); i++) {
+        cr_assert_eq(parse(TEXTS[i], &url), 0, "%s", TEXTS[i]);
+        cr_expect_str_eq(url.user, "me");
+        cr_expect_str_eq(url.password, "a/b");
+        expect_place(&url, 0, "h", 1);
+        url_done(&url);
+    }
+}
+
 Test(url, says_what_is_wrong)
 {
     struct redis_url url;
