@@ -117,7 +117,8 @@ public class Client {
         attempt("read", Client::read);
         attempt("committed", () -> transact("committed", true));
         attempt("aborted", () -> transact("aborted", false));
-        attempt("new_protocol", Client::readByNewProtocol);
+        if (ConsumerConfig.configNames().contains("group.protocol"))
+            attempt("new_protocol", Client::readByNewProtocol);
         StringJoiner json = new StringJoiner(", ", "{", "}");
         result.forEach((name, value) -> json.add(quoted(name) + ": " + value));
         System.out.println(json);
