@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "engine/workers.h"
+#include "pool/sleepers.h"
 
 #define BATCH_ROOM 4096               /* beyond `queue`: the consumer stops after the batch that passes it */
 #define STALE_NS INT64_C(50000)       /* nobody took anything for so long: those awake are held up */
@@ -169,9 +170,7 @@ static bool is_held_up(struct dispatch *dispatch)
 
 void dispatch_nudge(struct dispatch *dispatch)
 {
-    /* Pairs with the sleeper's: either it sees what was published, or we see it sleep. */
-    atomic_thread_fence(memory_order_seq_cst);
-    int sleepers = atomic_load(&dispatch->sleepers);
+    int sleepers = sleepers_after_publish(&dispatch->sleepers);
     if (sleepers == 0 || ring_count(&dispatch->ring) == 0)
         return;
     if (dispatch->settings.threads - sleepers < dispatch->cores || is_held_up(dispatch))

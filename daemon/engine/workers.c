@@ -7,6 +7,7 @@
 #include "base/pulse.h"
 #include "run/journal.h"
 #include "engine/work.h"
+#include "pool/sleepers.h"
 
 #define SLOW_NS INT64_C(50000)        /* work that takes longer is worth waking another thread */
 
@@ -104,24 +105,17 @@ static bool has_work(struct dispatch *dispatch)
     return atomic_load(&dispatch->extra_count) > 0 || ring_count(&dispatch->ring) > 0;
 }
 
-/* Pairs with dispatch_nudge(): either we see what was published, or it sees us sleep. */
-static void count_as_sleeper(struct dispatch *dispatch)
-{
-    atomic_fetch_add(&dispatch->sleepers, 1);
-    atomic_thread_fence(memory_order_seq_cst);
-}
-
 /* Until there may be something to do. False: the end. */
 static bool wait_for_work(struct dispatch *dispatch)
 {
     (void)pthread_mutex_lock(&dispatch->lock);
-    count_as_sleeper(dispatch);
+    sleepers_add(&dispatch->sleepers);
     pulse_rest_here();
     while (!has_work(dispatch) && !atomic_load(&dispatch->is_stopping)) {
         (void)pthread_cond_wait(&dispatch->work, &dispatch->lock);
         if (dispatch->calls > 0) {
             dispatch->calls--;
-            count_as_sleeper(dispatch);
+            sleepers_add(&dispatch->sleepers);
         }
     }
     pulse_beat_here();

@@ -39,8 +39,8 @@ static inline void ring_done(struct ring *ring)
 
 static inline size_t ring_count(const struct ring *ring)
 {
-    uint64_t head = atomic_load_explicit(&ring->head, memory_order_acquire);
-    return (size_t)(atomic_load_explicit(&ring->tail, memory_order_acquire) - head);
+    uint64_t head = atomic_load_explicit(&ring->head, memory_order_acquire); /* and no tail that is older than it */
+    return (size_t)(atomic_load_explicit(&ring->tail, memory_order_relaxed) - head);
 }
 
 /* Not seen by takers before ring_publish(). `at` counts from 0 since the last one. */
@@ -48,7 +48,7 @@ static inline void ring_put(struct ring *ring, uint64_t at, uintptr_t item)
 {
     uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed) + at;
 
-    assert(tail - atomic_load_explicit(&ring->head, memory_order_acquire) <= ring->mask);
+    assert(tail - atomic_load_explicit(&ring->head, memory_order_relaxed) <= ring->mask);
     atomic_store_explicit(&ring->places[tail & ring->mask], item, memory_order_relaxed);
 }
 

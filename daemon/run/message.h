@@ -69,8 +69,8 @@ static inline void message_init(struct message *message, struct assignment *assi
  * before it looks for RUNNING; sequential consistency makes one of both see the other. */
 static inline bool message_begin(struct message *message)
 {
-    atomic_store(&message->state, MESSAGE_RUNNING);
-    return !atomic_load(&message->assignment->is_revoked);
+    atomic_store_explicit(&message->state, MESSAGE_RUNNING, memory_order_seq_cst);
+    return !atomic_load_explicit(&message->assignment->is_revoked, memory_order_seq_cst);
 }
 
 /* Worker, once: the last thing it does with a message. */
@@ -81,7 +81,43 @@ static inline void message_end(struct message *message, enum message_state state
     if (state != MESSAGE_DONE)
         atomic_store_explicit(&batch->is_mixed, true, memory_order_relaxed);
     atomic_store_explicit(&message->state, state, memory_order_release);
-    atomic_fetch_sub_explicit(&batch->open, 1, memory_order_acq_rel);
+    atomic_fetch_sub_explicit(&batch->open, 1, memory_order_release);
+}
+
+/* Consumer. Whoever sees an end sees what was written before it. */
+static inline enum message_state message_state(const struct message *message)
+{
+    return atomic_load_explicit(&message->state, memory_order_acquire);
+}
+
+/* Consumer: of its messages none begins any more; those that had begun go on. */
+static inline void assignment_revoke(struct assignment *assignment)
+{
+    atomic_store_explicit(&assignment->is_revoked, true, memory_order_seq_cst);
+}
+
+/* Consumer, after assignment_revoke(): whether a worker is at it; the other half of message_begin(). */
+static inline bool message_is_running(const struct message *message)
+{
+    return atomic_load_explicit(&message->state, memory_order_seq_cst) == MESSAGE_RUNNING;
+}
+
+/* Consumer, before it hands the batch over. */
+static inline void batch_begin(struct batch *batch)
+{
+    atomic_store_explicit(&batch->open, batch->count, memory_order_relaxed);
+}
+
+/* Consumer. At 0 the batch is its own again. */
+static inline unsigned batch_open_count(const struct batch *batch)
+{
+    return atomic_load_explicit(&batch->open, memory_order_acquire);
+}
+
+/* Consumer, once none is open. */
+static inline bool batch_is_mixed(const struct batch *batch)
+{
+    return atomic_load_explicit(&batch->is_mixed, memory_order_relaxed);
 }
 
 /* Worker, once for each of the message's runs: the last of them ends it, as what most is left to do for. */

@@ -69,9 +69,10 @@ static inline bool slot_abandon(struct slot *slot, int64_t now_ns)
     return atomic_compare_exchange_strong(&slot->word, &word, (word & ~UINT64_C(3)) | SLOT_ABANDONED);
 }
 
+/* Worker, early: slot_leave() decides. */
 static inline bool slot_is_abandoned(const struct slot *slot)
 {
-    return (atomic_load_explicit(&slot->word, memory_order_acquire) & 3) == SLOT_ABANDONED;
+    return (atomic_load_explicit(&slot->word, memory_order_relaxed) & 3) == SLOT_ABANDONED;
 }
 
 /* Worker: the store gave it this run; NULL: it holds none any more. */

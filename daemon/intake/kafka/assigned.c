@@ -76,7 +76,7 @@ void assigned_let_go(struct consumer *consumer, struct partition *partition)
         consumer->assigned.items[i] = consumer->assigned.items[--consumer->assigned.count];
         break;
     }
-    atomic_store(&partition->assignment.is_revoked, true);
+    assignment_revoke(&partition->assignment);
     partition->next = consumer->revoked;
     consumer->revoked = partition;
     consumer->last.topic = NULL;

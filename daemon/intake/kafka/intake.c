@@ -36,7 +36,7 @@ static void note_dropped(const struct consumer *consumer, struct partition *part
 
 static void settle(struct consumer *consumer, struct message *message)
 {
-    enum message_state state = atomic_load_explicit(&message->state, memory_order_acquire);
+    enum message_state state = message_state(message);
 
     if (message->is_settled || state < MESSAGE_DONE)
         return;
@@ -57,7 +57,7 @@ static void settle_all(struct consumer *consumer, struct load *load)
 
 static void load_ended(struct consumer *consumer, struct load *load)
 {
-    if (atomic_load_explicit(&load->batch.is_mixed, memory_order_relaxed)) {
+    if (batch_is_mixed(&load->batch)) {
         settle_all(consumer, load);
     } else {
         for (unsigned i = 0; i < load->span_count; i++)
@@ -93,7 +93,7 @@ void intake_sweep(struct consumer *consumer)
 
     while (*at != NULL) {
         struct load *load = *at;
-        unsigned open = atomic_load_explicit(&load->batch.open, memory_order_acquire);
+        unsigned open = batch_open_count(&load->batch);
         if (open > 0) {
             in_flight += open;
             at = &load->next;
@@ -130,7 +130,7 @@ void intake_push(struct consumer *consumer)
     load->next = NULL;
     *consumer->open_last = load;
     consumer->open_last = &load->next;
-    atomic_store_explicit(&load->batch.open, load->batch.count, memory_order_relaxed);
+    batch_begin(&load->batch);
     dispatch_push(consumer->settings.dispatch, &load->batch);
 }
 

@@ -66,7 +66,7 @@ static bool is_running(const struct consumer *consumer)
     for (const struct load *load = consumer->open; load != NULL; load = load->next) {
         for (unsigned i = 0; i < load->batch.count; i++) {
             const struct message *message = &load->batch.messages[i];
-            if (atomic_load(&message->state) == MESSAGE_RUNNING && atomic_load(&message->assignment->is_revoked))
+            if (message_is_running(message) && atomic_load(&message->assignment->is_revoked))
                 return true;
         }
     }
