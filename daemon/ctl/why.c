@@ -36,7 +36,10 @@ static int why_waiting(struct redis_store *store, const struct run_view *view, c
     int status = store_workers_alive(store, store_shard_of(store, view->run->id), &alive);
     if (status != 0)
         return status;
-    if (standing->due_ms < 0)
+    if (standing->is_in_line)
+        give(reason, "concurrency", "it has waited in line since %s: as many runs of %s are under way as its concurrency lets begin (%" PRId64 " daemon%s alive)",
+             when, view->run->record.function, alive, alive == 1 ? "" : "s");
+    else if (standing->due_ms < 0)
         give(reason, "lost", "it is marked as waiting, but stands in no list; a daemon's sweep makes it due (`stepctl doctor` looks for more like it)");
     else if (view->due_ms > view->now_ms && view->run->record.status == RUN_SLEEPING)
         give(reason, "sleeping", "it sleeps; that is over %s", when);

@@ -11,6 +11,7 @@
 #include "pool/sleepers.h"
 
 #define BATCH_ROOM 4096               /* beyond `queue`: the consumer stops after the batch that passes it */
+#define GATE_SHARE 16                 /* of what may be in flight one gate holds no more than this part */
 #define STALE_NS INT64_C(50000)       /* nobody took anything for so long: those awake are held up */
 #define JUST_NOW_NS INT64_C(20000000) /* the clock asks every few ms */
 #define DRAIN_POLL_MS 2
@@ -25,6 +26,15 @@ static void take_back(void *context, struct away *away)
 }
 
 /* ---- the life of it ------------------------------------------------------------------------------ */
+
+static size_t waiting_most(const struct dispatch_settings *settings)
+{
+    size_t most = (size_t)settings->queue / 2 / (settings->function_count + 1);
+    size_t share = (size_t)settings->queue / GATE_SHARE;
+
+    most = most < share ? most : share;
+    return most > 0 ? most : 1;
+}
 
 struct dispatch *dispatch_create(const struct dispatch_settings *settings)
 {
@@ -50,6 +60,7 @@ struct dispatch *dispatch_create(const struct dispatch_settings *settings)
     dispatch->gates = xcalloc(settings->function_count + 1, sizeof(*dispatch->gates));
     for (size_t i = 0; i < settings->function_count; i++)
         gate_init(&dispatch->gates[i]);
+    dispatch->waiting_most = waiting_most(settings);
     (void)pthread_mutex_init(&dispatch->lock, NULL);
     (void)pthread_cond_init(&dispatch->work, NULL);
     return dispatch;
@@ -190,6 +201,15 @@ void dispatch_add_extra(struct dispatch *dispatch, struct job *job)
     (void)pthread_mutex_unlock(&dispatch->lock);
 }
 
+void dispatch_fill_places(struct dispatch *dispatch, const struct function *function)
+{
+    struct gate *gate = &dispatch->gates[function->index];
+    struct job *next;
+
+    while ((next = gate_next(gate, function_newest(function)->concurrency)) != NULL)
+        dispatch_add_extra(dispatch, next);
+}
+
 /* ---- messages ------------------------------------------------------------------------------------ */
 
 static struct job *new_job(const struct function *function, struct message *message)
@@ -286,8 +306,25 @@ void dispatch_push_claimed(struct dispatch *dispatch, struct claimed *claimed)
 {
     struct job *job = xmalloc(sizeof(*job));
 
-    *job = (struct job){ .function = claimed->run.function, .claimed = claimed };
+    *job = (struct job){ .function = claimed->run.function, .claimed = claimed, .is_gated = claimed->has_place };
     dispatch_add_extra(dispatch, job);
+}
+
+size_t dispatch_reserve(struct dispatch *dispatch, const struct function *function, size_t max)
+{
+    return gate_reserve(&dispatch->gates[function->index], function_newest(function)->concurrency, max);
+}
+
+void dispatch_give_back(struct dispatch *dispatch, const struct function *function, size_t count)
+{
+    for (; count > 0; count--)
+        gate_leave(&dispatch->gates[function->index]);
+    dispatch_fill_places(dispatch, function);
+}
+
+void dispatch_see_line(struct dispatch *dispatch, const struct function *function)
+{
+    gate_see_line(&dispatch->gates[function->index], clock_monotonic_ns());
 }
 
 void dispatch_cancel(struct dispatch *dispatch, const char *run_id)

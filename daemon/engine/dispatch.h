@@ -65,6 +65,12 @@ void dispatch_nudge(struct dispatch *dispatch);
 /* Timer thread. How many claimed runs may be pushed now without waiting for a worker. */
 size_t dispatch_free_workers(const struct dispatch *dispatch);
 void dispatch_push_claimed(struct dispatch *dispatch, struct claimed *claimed);
+/* Timer thread. Places for runs of the function that are to be claimed out of its line, up to `max`; how many. */
+size_t dispatch_reserve(struct dispatch *dispatch, const struct function *function, size_t max);
+/* Timer thread. Reserved places that no run came for. */
+void dispatch_give_back(struct dispatch *dispatch, const struct function *function, size_t count);
+/* Timer thread. The store has a line of the function's runs: what comes joins it. */
+void dispatch_see_line(struct dispatch *dispatch, const struct function *function);
 /* Owned runs whose ids are given were taken from us (reaped, cancelled): their attempts see
  * stepd_is_cancelled(). NULL: all that the store had given to this incarnation. */
 void dispatch_cancel(struct dispatch *dispatch, const char *run_id);

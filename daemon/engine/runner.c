@@ -88,8 +88,16 @@ static bool attempt(struct worker *worker, struct run *run, bool has_crashed, st
 
 /* ---- one run of a message ------------------------------------------------------------------------ */
 
-/* What its message is now. An ordered run that is left to the store keeps later ones of its key back:
- * known before the strand goes on. */
+/* The store has the run. An ordered one keeps later ones of its key back: known before the strand goes on. */
+static enum message_state left_to_store(const struct job *job, const struct run *run)
+{
+    if (run_is_ordered(run))
+        key_set_add(job->message->assignment->parked_keys, run->function->id,
+                    (struct bytes){ run->event->view.key, run->event->view.key_len });
+    return MESSAGE_TAKEN;
+}
+
+/* What its message is now. */
 static enum message_state state_after(const struct job *job, const struct run *run, const struct attempt_report *report)
 {
     if (report->end == ATTEMPT_STOPPED || report->end == ATTEMPT_REFUSED)
@@ -97,10 +105,7 @@ static enum message_state state_after(const struct job *job, const struct run *r
     /* Whatever the store may yet lose of a run that ended, nothing of it is left to do. */
     if (report->end == ATTEMPT_COMPLETED || report->end == ATTEMPT_FAILED)
         return MESSAGE_DONE;
-    if (run_is_ordered(run))
-        key_set_add(job->message->assignment->parked_keys, run->function->id,
-                    (struct bytes){ run->event->view.key, run->event->view.key_len });
-    return MESSAGE_TAKEN;
+    return left_to_store(job, run);
 }
 
 /* The run of a function with a dedupe window is also known by the name that daemons whose records are of version 1
@@ -197,6 +202,17 @@ static enum job_end attempt_message(struct worker *worker, bool has_crashed, enu
     return JOB_OVER;
 }
 
+/* Whether its run is to be attempted; else *ret_state is what the message is. */
+static bool may_begin_message(struct worker *worker, const struct job *job, enum message_state *ret_state)
+{
+    *ret_state = MESSAGE_DROPPED;
+    if (!message_begin(job->message) || atomic_load_explicit(&worker->dispatch->is_draining, memory_order_relaxed))
+        return false;
+    begin_run(worker, job);
+    tally_add(&tally_of(worker, worker->run->function)->consumed);
+    return may_start(worker, job, worker->run, ret_state);
+}
+
 static enum job_end run_message(struct worker *worker)
 {
     const struct job *job = &worker->job;
@@ -205,13 +221,9 @@ static enum job_end run_message(struct worker *worker)
 
     if (job->away != NULL) {
         end = attempt_message(worker, false, &state);
-    } else if (message_begin(job->message) && !atomic_load_explicit(&worker->dispatch->is_draining, memory_order_relaxed)) {
-        begin_run(worker, job);
-        tally_add(&tally_of(worker, worker->run->function)->consumed);
-        if (may_start(worker, job, worker->run, &state)) {
-            tally_add(&tally_of(worker, worker->run->function)->started);
-            end = attempt_message(worker, crashes_take(worker->dispatch->settings.crashes, &worker->run->id), &state);
-        }
+    } else if (may_begin_message(worker, job, &state)) {
+        tally_add(&tally_of(worker, worker->run->function)->started);
+        end = attempt_message(worker, crashes_take(worker->dispatch->settings.crashes, &worker->run->id), &state);
     }
     if (end == JOB_OVER)
         message_end_run(worker->job.message, state);
@@ -269,6 +281,60 @@ static enum job_end run_claimed(struct worker *worker)
     if (end == JOB_OVER)
         claimed->release(claimed);
     return end;
+}
+
+/* ---- one that is over its function's concurrency --------------------------------------------------- */
+
+/* 0: the store has it, or another worker does. */
+static int line_up(struct worker *worker, const struct run *run)
+{
+    struct store *store = worker->ctx.store;
+    const struct transition change = {
+        .kind = TRANSITION_PARK,
+        .status = RUN_DELAYED,
+        .phase = run->phase,
+        .attempt = run->attempt,
+        .waits_in_line = true,
+    };
+    struct transition_reply reply;
+    int status = store->ops->advance(store, run, &change, &reply);
+
+    worker_look_at_clock(worker);
+    return status;
+}
+
+/* A run that a crash ended is no longer for its module's code: what became of it is settled at once. */
+static enum job_end line_up_of_message(struct worker *worker)
+{
+    const struct job *job = &worker->job;
+    enum message_state state;
+    enum job_end end = JOB_OVER;
+
+    if (may_begin_message(worker, job, &state)) {
+        tally_add(&tally_of(worker, worker->run->function)->started);
+        if (crashes_take(worker->dispatch->settings.crashes, &worker->run->id))
+            end = attempt_message(worker, true, &state);
+        else
+            state = line_up(worker, worker->run) == 0 ? left_to_store(job, worker->run) : MESSAGE_DROPPED;
+    }
+    message_end_run(worker->job.message, state);
+    return end;
+}
+
+static enum job_end line_up_claimed(struct worker *worker)
+{
+    struct claimed *claimed = worker->job.claimed;
+
+    worker->run = &claimed->run;
+    if (!atomic_load(&worker->dispatch->is_draining) && line_up(worker, &claimed->run) == -EIO)
+        condemn(worker, &claimed->run);
+    claimed->release(claimed);
+    return JOB_OVER;
+}
+
+enum job_end runner_line_up(struct worker *worker)
+{
+    return worker->job.claimed != NULL ? line_up_claimed(worker) : line_up_of_message(worker);
 }
 
 enum job_end runner_run(struct worker *worker)

@@ -16,6 +16,9 @@ enum job_end {
 };
 
 /* Runs worker->job, or goes on with it where it has been away; what holds it up is told to it. */
+/* worker->job is over its function's concurrency: its run waits in the store, in the function's line, where every
+ * daemon that has room finds it. No attempt is counted. Never JOB_AWAY. */
+enum job_end runner_line_up(struct worker *worker);
 enum job_end runner_run(struct worker *worker);
 /* The attempt that the watch took from another thread has failed. */
 void runner_settle(struct worker *worker, struct takeover *takeover);

@@ -17,23 +17,49 @@
 
 /* ---- jobs ---------------------------------------------------------------------------------------- */
 
-/* False: it waits at its function's gate. */
-static bool may_begin(struct dispatch *dispatch, struct job *job)
+static int limit_of(const struct job *job)
 {
-    int limit = job->function != NULL ? function_newest(job->function)->concurrency : 0;
+    return job->function != NULL ? function_newest(job->function)->concurrency : 0;
+}
 
-    return limit == 0 || job->is_gated || gate_enter(&dispatch->gates[job->function->index], job, limit);
+/* Whether it may begin now. A claimed run never waits here: others may have room for it. */
+static enum gate_answer ask_gate(struct worker *worker, struct job *job)
+{
+    struct dispatch *dispatch = worker->dispatch;
+    int limit = limit_of(job);
+
+    if (job->is_over)
+        return GATE_FULL;
+    if (limit == 0 || job->is_gated)
+        return GATE_OPEN;
+    struct gate *gate = &dispatch->gates[job->function->index];
+    if (job->claimed == NULL)
+        return gate_enter(gate, job, limit, dispatch->waiting_most, worker->now_ns);
+    job->is_gated = gate_try(gate, limit);
+    return job->is_gated ? GATE_OPEN : GATE_FULL;
+}
+
+/* A message's job has gone into its function's line: the next that is to go there follows. */
+static void leave_for_line(struct dispatch *dispatch, const struct job *job)
+{
+    struct job *next = gate_left(&dispatch->gates[job->function->index], dispatch->waiting_most);
+
+    if (next != NULL) {
+        next->is_over = true;
+        dispatch_add_extra(dispatch, next);
+    } else {
+        dispatch_fill_places(dispatch, job->function);
+    }
 }
 
 /* What the job kept from running; one of them is returned, others are queued. NULL: none. */
 static struct job *release_next(struct dispatch *dispatch, const struct job *job)
 {
-    struct job *after_gate = job->is_gated ? gate_leave(&dispatch->gates[job->function->index]) : NULL;
-    struct job *after_strand = job->strand != NULL ? strands_leave(dispatch->strands, job->strand) : NULL;
-
-    if (after_gate != NULL && after_strand != NULL)
-        dispatch_add_extra(dispatch, after_gate);
-    return after_strand != NULL ? after_strand : after_gate;
+    if (job->is_gated) {
+        gate_leave(&dispatch->gates[job->function->index]);
+        dispatch_fill_places(dispatch, job->function);
+    }
+    return job->strand != NULL ? strands_leave(dispatch->strands, job->strand) : NULL;
 }
 
 /* Even what comes to nothing takes time, and the next attempt's begins where this ends. */
@@ -49,11 +75,14 @@ static bool run_job(struct worker *worker)
     struct dispatch *dispatch = worker->dispatch;
 
     for (;;) {
-        if (!may_begin(dispatch, &worker->job))
+        enum gate_answer answer = ask_gate(worker, &worker->job);
+        if (answer == GATE_WAITS)
             return true;
         int64_t begun_ns = worker->now_ns;
-        enum job_end end = runner_run(worker);
+        enum job_end end = answer == GATE_OPEN ? runner_run(worker) : runner_line_up(worker);
         look_again(worker, begun_ns);
+        if (answer == GATE_FULL && worker->job.claimed == NULL)
+            leave_for_line(dispatch, &worker->job);
         if (end != JOB_OVER)
             return end == JOB_AWAY;
         struct job *next = release_next(dispatch, &worker->job);

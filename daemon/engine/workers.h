@@ -62,6 +62,7 @@ struct dispatch {
     struct ring ring;                   /* messages, and jobs with bit 0 set; consumer thread fills */
     struct strands *strands;
     struct gate *gates;                 /* by function->index */
+    size_t waiting_most;                /* messages that wait at one gate; at all of them half of what may be in flight */
 
     pthread_mutex_t lock;
     pthread_cond_t work;                /* something to do, or is_stopping */
@@ -92,5 +93,7 @@ void worker_look_at_clock(struct worker *worker);
 
 void dispatch_wake(struct dispatch *dispatch);
 void dispatch_add_extra(struct dispatch *dispatch, struct job *job);
+/* Whoever waits for a place of the function, as far as there are any, gets a worker. */
+void dispatch_fill_places(struct dispatch *dispatch, const struct function *function);
 
 #endif

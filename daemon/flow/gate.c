@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flow/gate.h"
 
+#include <assert.h>
+
 #include "base/memory.h"
+
+#define LINE_NS INT64_C(1000000000) /* a line that was not seen for so long is gone: shards are asked four times a second */
+#define LEAVING_MOST 2              /* threads that may wait for the store with one function's jobs */
 
 void gate_init(struct gate *gate)
 {
@@ -14,25 +19,108 @@ void gate_done(struct gate *gate)
     (void)pthread_mutex_destroy(&gate->lock);
 }
 
-bool gate_enter(struct gate *gate, struct job *job, int limit)
+/* Lock held. */
+static bool has_line(const struct gate *gate, int64_t now_ns)
 {
-    (void)pthread_mutex_lock(&gate->lock);
-    bool may_enter = gate->running < limit;
-    job->is_gated = true;
-    if (may_enter)
-        gate->running++;
-    else
-        jobs_add(&gate->waiting, xmemdup(job, sizeof(*job)));
-    (void)pthread_mutex_unlock(&gate->lock);
-    return may_enter;
+    return gate->line_seen_ns != 0 && now_ns - gate->line_seen_ns < LINE_NS;
 }
 
-struct job *gate_leave(struct gate *gate)
+/* Lock held. */
+static bool has_place(const struct gate *gate, int limit)
+{
+    return limit == 0 || gate->running < limit;
+}
+
+/* Lock held. */
+static enum gate_answer answer(const struct gate *gate, int limit, size_t most, int64_t now_ns)
+{
+    bool is_lined_up = has_line(gate, now_ns);
+
+    if (has_place(gate, limit) && !is_lined_up)
+        return GATE_OPEN;
+    bool is_over = is_lined_up || gate->waiting_count >= most;
+    return is_over && gate->leaving < LEAVING_MOST ? GATE_FULL : GATE_WAITS;
+}
+
+enum gate_answer gate_enter(struct gate *gate, struct job *job, int limit, size_t most, int64_t now_ns)
 {
     (void)pthread_mutex_lock(&gate->lock);
-    struct job *next = jobs_take(&gate->waiting);
-    if (next == NULL)
-        gate->running--;
+    enum gate_answer given = answer(gate, limit, most, now_ns);
+    job->is_gated = given != GATE_FULL;
+    if (given == GATE_OPEN) {
+        gate->running++;
+    } else if (given == GATE_WAITS) {
+        jobs_add(&gate->waiting, xmemdup(job, sizeof(*job)));
+        gate->waiting_count++;
+    } else {
+        gate->leaving++;
+        gate->line_seen_ns = now_ns;
+    }
+    (void)pthread_mutex_unlock(&gate->lock);
+    return given;
+}
+
+size_t gate_reserve(struct gate *gate, int limit, size_t max)
+{
+    size_t count = 0;
+
+    (void)pthread_mutex_lock(&gate->lock);
+    while (count < max && has_place(gate, limit) && gate->waiting.first == NULL) {
+        gate->running++;
+        count++;
+    }
+    (void)pthread_mutex_unlock(&gate->lock);
+    return count;
+}
+
+bool gate_try(struct gate *gate, int limit)
+{
+    return gate_reserve(gate, limit, 1) == 1;
+}
+
+void gate_leave(struct gate *gate)
+{
+    (void)pthread_mutex_lock(&gate->lock);
+    assert(gate->running > 0);
+    gate->running--;
+    (void)pthread_mutex_unlock(&gate->lock);
+}
+
+/* Lock held. */
+static struct job *take_waiting(struct gate *gate)
+{
+    struct job *job = jobs_take(&gate->waiting);
+
+    if (job != NULL)
+        gate->waiting_count--;
+    return job;
+}
+
+struct job *gate_next(struct gate *gate, int limit)
+{
+    (void)pthread_mutex_lock(&gate->lock);
+    struct job *next = has_place(gate, limit) ? take_waiting(gate) : NULL;
+    if (next != NULL)
+        gate->running++;
     (void)pthread_mutex_unlock(&gate->lock);
     return next;
+}
+
+struct job *gate_left(struct gate *gate, size_t most)
+{
+    (void)pthread_mutex_lock(&gate->lock);
+    struct job *next = gate->waiting_count > most ? take_waiting(gate) : NULL;
+    if (next != NULL)
+        next->is_gated = false;
+    else
+        gate->leaving--;
+    (void)pthread_mutex_unlock(&gate->lock);
+    return next;
+}
+
+void gate_see_line(struct gate *gate, int64_t now_ns)
+{
+    (void)pthread_mutex_lock(&gate->lock);
+    gate->line_seen_ns = now_ns;
+    (void)pthread_mutex_unlock(&gate->lock);
 }

@@ -1,24 +1,53 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A function's concurrency: so many of its runs at once; the others wait here and hold no thread. Locks itself. */
+/*
+ * A function's concurrency in this daemon: so many of its runs at once. What is over it holds no thread. Some messages
+ * wait here; what comes when that many do, and every run of the store's, waits in the store, in the function's line
+ * (docs/architecture.md), from which places are reserved for runs before they are claimed. While there is a line, what
+ * comes joins it: else it would be overtaken for ever. Locks itself.
+ */
 #ifndef STEPD_FLOW_GATE_H
 #define STEPD_FLOW_GATE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "run/job.h"
 
 struct gate {
     pthread_mutex_t lock;
-    int running;              /* lock */
-    struct job_list waiting;  /* lock */
+    int running;              /* lock; places taken, reserved ones too */
+    struct job_list waiting;  /* lock; messages' */
+    size_t waiting_count;     /* lock */
+    int leaving;              /* lock; jobs that are on their way from here into the line */
+    int64_t line_seen_ns;     /* lock; monotonic: the store had a line then; 0: never */
+};
+
+enum gate_answer {
+    GATE_OPEN,   /* the job has a place */
+    GATE_WAITS,  /* a copy of it waits here */
+    GATE_FULL,   /* it is to wait in the store */
 };
 
 void gate_init(struct gate *gate);
 void gate_done(struct gate *gate);
-/* At most `limit` at once. False: a copy of the job waits until another one has left. */
-bool gate_enter(struct gate *gate, struct job *job, int limit);
-/* The next that may run, in the place of the one that leaves; its memory is the caller's. NULL: none waits. */
-struct job *gate_leave(struct gate *gate);
+/* A message's job. At most `limit` at once, and `most` that wait; `limit` 0: there is none any more. GATE_FULL: call
+ * gate_left() once it is in line. */
+enum gate_answer gate_enter(struct gate *gate, struct job *job, int limit, size_t most, int64_t now_ns);
+/* A claimed run's job: never waits here. */
+bool gate_try(struct gate *gate, int limit);
+/* Up to `max` places, for runs that are to be claimed; how many. */
+size_t gate_reserve(struct gate *gate, int limit, size_t max);
+/* A place is free again, or a reserved one was not needed. Then gate_next(). */
+void gate_leave(struct gate *gate);
+/* The next that may run, with its place; its memory is the caller's. NULL: none waits, or there is no place. */
+struct job *gate_next(struct gate *gate, int limit);
+/* One that was GATE_FULL is in line now, or nowhere. The next that is to go there, which has waited here, over `most`;
+ * its memory is the caller's. NULL: none. */
+struct job *gate_left(struct gate *gate, size_t most);
+/* The store has a line of the function's runs. */
+void gate_see_line(struct gate *gate, int64_t now_ns);
 
 #endif

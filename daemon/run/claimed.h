@@ -12,6 +12,7 @@ struct claimed {
     struct claimed *next;
     struct run run;
     const char *function_id;
+    bool has_place;          /* under its function's concurrency; dispatch_reserve() */
     void (*release)(struct claimed *claimed);
 };
 

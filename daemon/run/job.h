@@ -20,6 +20,7 @@ struct job {
     struct claimed *claimed;  /* NULL: of a message */
     struct strand *strand;    /* that it holds or waits for; NULL: none */
     bool is_gated;            /* it counts for its function's concurrency */
+    bool is_over;             /* over it: it is to wait in the store */
     struct away *away;        /* it has come back from an errand; NULL: it begins */
 };
 

@@ -50,6 +50,7 @@ struct transition {
     size_t position;              /* of `checkpoint`, 0 for the first; what stands there or behind is replaced */
     struct bytes checkpoint;      /* PARK, CHECKPOINT; size 0: none. PARK also clears a STARTED at `position` */
     bool clears_started;
+    bool waits_in_line;           /* PARK, DELAYED, due now: until its function has room for it somewhere */
     struct bytes tail;            /* replaces the record's; data NULL: stays */
 };
 

@@ -63,7 +63,8 @@ int runs_find(struct redis_store *store, const char *digits, size_t most, struct
 
 /* Where a run that has not ended stands in the lists by which it goes on. Only what its status asks for is filled. */
 struct runs_standing {
-    int64_t due_ms;                         /* delayed, sleeping: -1: it is in no list */
+    int64_t due_ms;                         /* delayed, sleeping: -1: it is in no list, or: */
+    bool is_in_line;                        /* delayed: it waits for room under its function's concurrency */
     int64_t lease_until_ms;                 /* owned: its worker's; -1: nobody knows that worker */
     bool is_owned;                          /* owned: it is in its worker's list */
     char worker[2 * sizeof(struct incarnation) + 1]; /* owned: its name in hex digits */

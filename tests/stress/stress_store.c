@@ -52,6 +52,26 @@ void dispatch_push_claimed(struct dispatch *dispatch, struct claimed *claimed)
     claimed->release(claimed);
 }
 
+size_t dispatch_reserve(struct dispatch *dispatch, const struct function *of, size_t max)
+{
+    (void)dispatch;
+    (void)of;
+    return max;
+}
+
+void dispatch_give_back(struct dispatch *dispatch, const struct function *of, size_t count)
+{
+    (void)dispatch;
+    (void)of;
+    (void)count;
+}
+
+void dispatch_see_line(struct dispatch *dispatch, const struct function *of)
+{
+    (void)dispatch;
+    (void)of;
+}
+
 void dispatch_cancel(struct dispatch *dispatch, const char *run_id)
 {
     (void)dispatch;

@@ -3,6 +3,8 @@
  * The names of keys. All of a run are in its shard's slot, `PREFIX{shard}:`:
  *
  *   delayed                   zset    run by due time, ms
+ *   line:<function>           zset    runs that wait for room under their function's concurrency, by when they came
+ *   lines                     set     the functions that have one
  *   owned:<worker>            zset    runs that a living worker holds, by time of take or claim
  *   workers                   zset    worker by the deadline of its heartbeat
  *   run:<id>                  string  record.h

@@ -83,7 +83,8 @@ static struct bytes pack_change(const struct redis_store *store, const struct ru
     memset(ret_bytes, 0, CHANGE_SIZE);
     ret_bytes[0] = KINDS[change->kind];
     ret_bytes[1] = (char)change->phase;
-    ret_bytes[2] = (char)((run_is_ordered(run) ? 1 : 0) | (change->clears_started ? 2 : 0) | (change->tail.data != NULL ? 4 : 0));
+    ret_bytes[2] = (char)((run_is_ordered(run) ? 1 : 0) | (change->clears_started ? 2 : 0) | (change->tail.data != NULL ? 4 : 0) |
+                          (change->waits_in_line ? 8 : 0));
     ret_bytes[3] = change->kind == TRANSITION_PARK ? (char)change->status : RUN_OWNED;
     put_16(ret_bytes + 4, (uint64_t)change->attempt);
     put_32(ret_bytes + 8, run->epoch > 0 ? run->epoch : run->first_epoch);
@@ -123,12 +124,13 @@ static void add_older_id(struct script_call *call, const struct run *run, struct
     script_add_text(call, id->text);
 }
 
-/* What the scripts want to know of the run's message: nothing, once it is in the store and not ordered. */
-static void add_message(struct script_call *call, const struct run *run, char **ret_place)
+/* What the scripts want to know of the run's message and function: nothing, once it is in the store, not ordered, and
+ * waits in no line. */
+static void add_message(struct script_call *call, const struct run *run, const struct transition *change, char **ret_place)
 {
     const struct stepd_event *event = &run->event->view;
 
-    if (run->epoch != 0 && !run_is_ordered(run))
+    if (run->epoch != 0 && !run_is_ordered(run) && !change->waits_in_line)
         return;
     script_add_text(call, run->function->id);
     add_place(call, event->topic, event->partition, ret_place);
@@ -159,9 +161,9 @@ static int advance(struct store *port, const struct run *run, const struct trans
     else
         script_add_owner(&call, &run->owner);
     script_add(&call, change->checkpoint);
-    if (run->epoch == 0 || run_is_ordered(run) || change->tail.data != NULL)
+    if (run->epoch == 0 || run_is_ordered(run) || change->waits_in_line || change->tail.data != NULL)
         script_add(&call, change->tail);
-    add_message(&call, run, &place);
+    add_message(&call, run, change, &place);
     if (run->epoch == 0) {
         add_body(&call, run, &body);
         add_older_id(&call, run, &older_id);

@@ -72,6 +72,7 @@ static int64_t wait_for_answer(struct rounds *rounds, int64_t now_ms)
     if (now_ms < rounds->asked_ms + PROMISE_MS)
         return rounds->asked_ms + PROMISE_MS;
     take_promise_back(rounds);
+    rounds_give_places_back(rounds);
     return NEVER;
 }
 
@@ -122,6 +123,7 @@ void rounds_hear(struct rounds *rounds)
             errand->give_up(rounds);
         rounds->not_before_ms = clock_monotonic_ms() + REFUSED_MS;
     }
+    rounds_give_places_back(rounds);
 }
 
 bool rounds_are_over(const struct rounds *rounds)

@@ -70,14 +70,56 @@ static size_t free_workers(const struct rounds *rounds)
     return free_count > rounds->common->promised ? free_count - rounds->common->promised : 0;
 }
 
+void rounds_give_places_back(struct rounds *rounds)
+{
+    for (; rounds->place_count > 0; rounds->place_count--) {
+        const struct place *place = &rounds->places[rounds->place_count - 1];
+        if (place->count > 0)
+            dispatch_give_back(rounds->common->dispatch, place->function, place->count);
+    }
+}
+
+/* Places for runs that wait in line, no more than `room`; each line in its turn. */
+static void reserve_places(struct rounds *rounds, size_t room)
+{
+    size_t lines = rounds->line_count;
+
+    for (size_t i = 0; i < lines && room > 0 && rounds->place_count < PLACES_MOST; i++) {
+        const struct function *function = rounds->lines[(rounds->next_line + i) % lines];
+        size_t count = dispatch_reserve(rounds->common->dispatch, function, room);
+        if (count == 0)
+            continue;
+        rounds->places[rounds->place_count++] = (struct place){ function, count };
+        room -= count;
+    }
+    rounds->next_line = lines > 0 ? (rounds->next_line + 1) % lines : 0;
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Whether runs in line are to be asked for now: then their places are reserved. */
+static bool can_claim_in_line(struct rounds *rounds, int64_t now_ms)
+{
+    if (rounds->place_count == 0 && rounds->line_count > 0 && rounds->next_claim_ms <= now_ms)
+        reserve_places(rounds, least(free_workers(rounds), CLAIM_AT_ONCE));
+    return rounds->place_count > 0;
+}
+
 static int64_t claim_when(struct rounds *rounds, int64_t now_ms)
 {
     if (rounds->common->is_paused || rounds->common->is_leaving || !rounds->is_known)
         return NEVER;
+    if (can_claim_in_line(rounds, now_ms))
+        return now_ms;
     int64_t wait_ms = rounds->due_ms - store_shard_now_ms(rounds_store(rounds), rounds->shard);
     int64_t when_ms = wait_ms < CLAIM_POLL_MS ? now_ms + wait_ms : now_ms + CLAIM_POLL_MS;
     if (when_ms < rounds->next_claim_ms)
         when_ms = rounds->next_claim_ms;
+    if (when_ms > now_ms + CLAIM_STARVED_MS && rounds->line_count > 0)
+        return now_ms + CLAIM_STARVED_MS; /* for a place */
     return when_ms <= now_ms && free_workers(rounds) == 0 ? now_ms + CLAIM_STARVED_MS : when_ms;
 }
 
@@ -85,12 +127,40 @@ static void claim_ask(struct rounds *rounds, struct script_call *call)
 {
     size_t room = free_workers(rounds);
 
-    rounds->promised = room < CLAIM_AT_ONCE ? room : CLAIM_AT_ONCE;
+    rounds->promised = least(room, CLAIM_AT_ONCE);
     rounds->common->promised += rounds->promised;
     rounds->due_ms = NEVER; /* rounds_expect() may know better meanwhile */
     script_add_self(rounds_store(rounds), call);
     script_add_number(call, (int64_t)++rounds->serial);
     script_add_number(call, (int64_t)rounds->promised);
+    for (size_t i = 0; i < rounds->place_count; i++) {
+        script_add_text(call, rounds->places[i].function->id);
+        script_add_number(call, (int64_t)rounds->places[i].count);
+    }
+}
+
+/* What was asked for more than came: the line is empty, until a heartbeat says otherwise. */
+static void forget_empty_lines(struct rounds *rounds)
+{
+    for (size_t i = 0; i < rounds->place_count; i++) {
+        for (size_t at = 0; at < rounds->line_count && rounds->places[i].count > 0; at++) {
+            if (rounds->lines[at] == rounds->places[i].function)
+                rounds->lines[at--] = rounds->lines[--rounds->line_count];
+        }
+    }
+}
+
+/* A run that comes where a place was kept for one of its function gets it. */
+static bool take_place(struct rounds *rounds, const struct function *function)
+{
+    for (size_t i = 0; i < rounds->place_count; i++) {
+        struct place *place = &rounds->places[i];
+        if (function == NULL || place->function->index != function->index || place->count == 0)
+            continue;
+        place->count--;
+        return true;
+    }
+    return false;
 }
 
 static void give(struct rounds *rounds, const redisReply *run, int64_t now_ms)
@@ -106,6 +176,7 @@ static void give(struct rounds *rounds, const redisReply *run, int64_t now_ms)
     int64_t due_ms = record_changed_ms(run->element[2]->str); /* as it was before the claim */
     histogram_add(&common->lateness, (double)(now_ms - due_ms) * 1000);
     claimed->run.function = common->find_function(common->context, claimed->function_id);
+    claimed->has_place = take_place(rounds, claimed->run.function);
     dispatch_push_claimed(common->dispatch, claimed);
 }
 
@@ -123,6 +194,7 @@ static void claim_hear(struct rounds *rounds, const redisReply *reply)
     }
     for (size_t i = 0; i < runs->elements; i++)
         give(rounds, runs->element[i], now_ms);
+    forget_empty_lines(rounds);
     /* Our clock may be a little ahead of Redis's. */
     rounds->next_claim_ms = next_ms >= 0 && next_ms <= now_ms ? 0 : clock_monotonic_ms() + 1;
     rounds_expect(rounds, next_ms >= 0 && next_ms < now_ms + CLAIM_POLL_MS ? next_ms : now_ms + CLAIM_POLL_MS);

@@ -78,6 +78,21 @@ void rounds_say_lost(const char *id, const char *why)
     log_event(LOG_LEVEL_ERROR, &fields, "the run's record in Redis %s", why);
 }
 
+/* Those that no module here has wait for a daemon that does. */
+static void hear_lines(struct rounds *rounds, const redisReply *lines)
+{
+    const struct rounds_common *common = rounds->common;
+
+    rounds->line_count = 0;
+    for (size_t i = 0; i < lines->elements && rounds->line_count < LINES_MOST; i++) {
+        const struct function *function = common->find_function(common->context, lines->element[i]->str);
+        if (function == NULL)
+            continue;
+        rounds->lines[rounds->line_count++] = function;
+        dispatch_see_line(common->dispatch, function);
+    }
+}
+
 static void beat_hear(struct rounds *rounds, const redisReply *reply)
 {
     int64_t now_ms = clock_monotonic_ms();
@@ -105,6 +120,7 @@ static void beat_hear(struct rounds *rounds, const redisReply *reply)
     const redisReply *lost = reply->element[6];
     for (size_t i = 0; i < lost->elements; i++)
         rounds_say_lost(lost->element[i]->str, "is lost: it goes no further");
+    hear_lines(rounds, reply->element[7]);
 }
 
 const struct errand ERRAND_BEAT = { .script = "heartbeat", .when = beat_when, .ask = beat_ask, .hear = beat_hear };

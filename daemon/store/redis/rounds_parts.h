@@ -12,6 +12,14 @@
 #include "store/redis/trims.h"
 
 #define NEVER INT64_MAX
+#define LINES_MOST 1000           /* functions whose lines are known at a time */
+#define PLACES_MOST 8             /* functions out of whose lines one claim takes */
+
+/* Places of a function that are kept for a claim. */
+struct place {
+    const struct function *function;
+    size_t count;
+};
 
 /* A run whose record can't be read. */
 struct condemned {
@@ -41,7 +49,9 @@ struct rounds {
     struct script_call call;
     struct request request;
     int64_t asked_ms;
-    size_t promised;                  /* CLAIM: of common->promised */
+    size_t promised;                  /* CLAIM: of common->promised, … */
+    struct place places[PLACES_MOST]; /* … and reserved for runs out of their functions' lines */
+    size_t place_count;
     struct incarnation meant;         /* BEAT: the name it was written for */
     char *place;                      /* TRIM: an argument */
 
@@ -52,6 +62,9 @@ struct rounds {
     int64_t not_before_ms;            /* anything; monotonic, as the next four */
     int64_t next_beat_ms, next_reap_ms, next_forget_ms, next_claim_ms;
     int64_t due_ms;                   /* when to claim, the store's time */
+    const struct function *lines[LINES_MOST]; /* functions with runs in line here, as of the last heartbeat */
+    size_t line_count;
+    size_t next_line;                 /* the first to be given places: each in its turn */
     uint64_t serial;                  /* numbers this worker's claims here */
     struct condemned *condemned;
     struct trim *trims;
@@ -63,6 +76,8 @@ static inline struct redis_store *rounds_store(const struct rounds *rounds)
     return rounds->common->store;
 }
 
+/* What is left of the places that were reserved for the claim. */
+void rounds_give_places_back(struct rounds *rounds);
 int64_t rounds_lease_ms(const struct rounds *rounds);
 /* A line in the log about a run whose record in Redis is of no use. */
 void rounds_say_lost(const char *id, const char *why);

@@ -380,6 +380,20 @@ static int read_counts(struct redis_store *store, int shard, const char *name, s
     return status;
 }
 
+/* Runs that wait in line for their function's concurrency. */
+static int count_lines(struct redis_store *store, int shard, uint64_t *count)
+{
+    AUTO_REPLY lines = NULL;
+    AUTO_FREE char *key = keys_format(store_prefix(store, shard), "lines");
+    int status = store_commandf(store, shard, &lines, "SMEMBERS %s", key);
+
+    for (size_t i = 0; status == 0 && i < lines->elements; i++) {
+        AUTO_FREE char *line = xasprintf("line:%s", lines->element[i]->str);
+        status = count_key(store, shard, line, count);
+    }
+    return status;
+}
+
 static int add_shard(struct redis_store *store, int shard, struct runs_stats *stats)
 {
     AUTO_REPLY workers = NULL;
@@ -399,6 +413,8 @@ static int add_shard(struct redis_store *store, int shard, struct runs_stats *st
         stats->workers = workers->elements;
     if (status == 0)
         status = count_key(store, shard, "delayed", &stats->delayed);
+    if (status == 0)
+        status = count_lines(store, shard, &stats->delayed);
     if (status == 0)
         status = count_key(store, shard, "dead", &stats->dead);
     if (status == 0)

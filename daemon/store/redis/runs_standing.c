@@ -66,6 +66,18 @@ static int stand_behind(struct redis_store *store, int shard, const struct loade
     return read_first_of_key(store, shard, record, &standing->first);
 }
 
+static int stand_waiting(struct redis_store *store, int shard, const struct loaded_run *run, struct runs_standing *standing)
+{
+    AUTO_FREE char *line = xasprintf("line:%s", run->record.function);
+    int64_t in_line_ms = -1;
+    int status = read_score(store, shard, "delayed", run->id, &standing->due_ms);
+
+    if (status == 0)
+        status = read_score(store, shard, line, run->id, &in_line_ms);
+    standing->is_in_line = standing->due_ms < 0 && in_line_ms >= 0;
+    return status;
+}
+
 int runs_standing(struct redis_store *store, const struct loaded_run *run, struct runs_standing *ret_standing)
 {
     int shard = store_shard_of(store, run->id);
@@ -74,7 +86,7 @@ int runs_standing(struct redis_store *store, const struct loaded_run *run, struc
     switch (run->record.status) {
     case RUN_DELAYED:
     case RUN_SLEEPING:
-        return read_score(store, shard, "delayed", run->id, &ret_standing->due_ms);
+        return stand_waiting(store, shard, run, ret_standing);
     case RUN_OWNED:
         return stand_owned(store, shard, run, ret_standing);
     case RUN_BEHIND:

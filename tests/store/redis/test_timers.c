@@ -22,13 +22,14 @@ struct pushed {
     int64_t at_ms;
     char function_id[32];
     int64_t offset;
+    bool has_place;
 };
 
 static struct redis_fixture redis;
 static struct timers *timers;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct pushed pushed[PUSHED_MAX];
-static atomic_int pushed_count, free_workers, watched, cancelled_all, asked_to_take_over;
+static atomic_int pushed_count, free_workers, watched, cancelled_all, places, lines_seen, asked_to_take_over;
 static atomic_bool may_not_take_over;
 static char cancelled[RUN_ID_LENGTH + 1];
 static struct function known = { .id = "f", .event = "app/x" };
@@ -49,9 +50,33 @@ void dispatch_push_claimed(struct dispatch *dispatch, struct claimed *claimed)
     at->at_ms = store_now_ms(redis.store);
     at->offset = claimed->run.event->view.offset;
     (void)snprintf(at->function_id, sizeof(at->function_id), "%s", claimed->function_id);
+    at->has_place = claimed->has_place;
     claimed->release(claimed);
     free_workers--;
     pushed_count++;
+}
+
+size_t dispatch_reserve(struct dispatch *dispatch, const struct function *function, size_t max)
+{
+    size_t count = max < (size_t)places ? max : (size_t)places;
+
+    (void)dispatch;
+    (void)function;
+    places -= (int)count;
+    return count;
+}
+
+void dispatch_give_back(struct dispatch *dispatch, const struct function *function, size_t count)
+{
+    (void)dispatch;
+    (void)function;
+    places += (int)count;
+}
+
+void dispatch_see_line(struct dispatch *dispatch, const struct function *function)
+{
+    (void)dispatch;
+    lines_seen += strcmp(function->id, "f") == 0;
 }
 
 void dispatch_cancel(struct dispatch *dispatch, const char *run_id)
@@ -172,6 +197,41 @@ static void park_as_other(struct sample *sample)
 {
     (void)park_for(sample, 86400000);
     (void)redis_says(redis.store, "ZADD t{0}:delayed 0 %s", sample->run.id.text);
+}
+
+static void park_in_line(struct sample *sample)
+{
+    struct store *port = store_port(redis.store);
+    struct transition park = { .kind = TRANSITION_PARK, .status = RUN_DELAYED, .waits_in_line = true };
+    struct transition_reply reply;
+
+    cr_assert_eq(port->ops->advance(port, &sample->run, &park, &reply), 0);
+    cr_assert_eq(reply.answer, STORE_OK);
+}
+
+Test(timers, what_waits_in_line_comes_once_there_is_a_place_for_it)
+{
+    for (int i = 0; i < 5; i++) {
+        struct sample sample;
+        sample_init(&sample, i);
+        park_in_line(&sample);
+    }
+    cr_assert(comes_to(&lines_seen, 3)); /* several heartbeats */
+    cr_assert_eq(pushed_count, 0);
+    places = 2;
+    cr_assert(comes_to(&pushed_count, 2));
+    (void)usleep(300000);
+    cr_assert_eq(pushed_count, 2);
+    cr_assert(pushed[0].has_place && pushed[1].has_place);
+    cr_assert_eq(pushed[0].run.attempt, 0, "to wait is no attempt");
+    places = 10;
+    cr_assert(becomes(&pushed_count, 5));
+    for (int i = 0; i < 10000 && places != 7; i++)
+        (void)usleep(1000);
+    cr_assert_eq(places, 7, "places that nothing came for are free again");
+    int seen = lines_seen;
+    (void)usleep(600000);
+    cr_assert_leq(lines_seen, seen + 2, "a line that is empty is gone");
 }
 
 Test(timers, what_is_due_fires_soon_and_not_too_soon)

@@ -46,9 +46,6 @@ end
 h.changed, h.status = due, is_head and status or 'b'
 call('ZREM', owned, id)
 save(id, h)
-if is_head then
-    call('ZADD', P .. 'delayed', due, id)
-else
-    order.wait_behind(id)
-end
-return { OK, now, h.epoch, due, is_head and due or 0 }
+if is_head then return { OK, now, h.epoch, due, list_parked() } end
+order.wait_behind(id)
+return { OK, now, h.epoch, due, 0 }

@@ -13,6 +13,7 @@ if h.status == 'o' then
     return { 1, now, 0 }
 end
 call('ZREM', P .. 'delayed', id)
+call('ZREM', P .. 'line:' .. ARGV[2], id)
 if h.status == 'b' then order.leave_behind(id) end
 conclude(id, h, 'x', history)
 return { 0, now, has(h.flags, ORDERED) and order.release(id) or 0 }

@@ -6,11 +6,22 @@ local id, change, owner, worker, checkpoint, tail = ARGV[1], ARGV[2], ARGV[3], A
 local kind, phase, bits, status, attempt, _, epoch, position, state_limit, _, delay, due, created, offset, lease, history =
     struct.unpack('<c1BBc1HHI4I4I4I4i8i8i8i8i8c1', change)
 local position_text = change:sub(66)
-local ordered, clears, has_tail = has(bits, 1), has(bits, 2), has(bits, 4)
+local ordered, clears, has_tail, in_line = has(bits, 1), has(bits, 2), has(bits, 4), has(bits, 8)
 local order = ordered and order_of({ fn = ARGV[7], place = ARGV[8], offset = offset, key = ARGV[9] })
 local run, steps, owned = P .. 'run:' .. id, P .. 'steps:' .. id, P .. 'owned:' .. worker
 local ENDS = { F = 'c', B = 'f' }
 if due == 0 then due = now + delay end
+
+-- A parked run is due at its time, or waits in its function's line for room. Answers when something is due by it, 0: nothing.
+local function list_parked()
+    if not in_line then
+        call('ZADD', P .. 'delayed', due, id)
+        return due
+    end
+    call('SADD', P .. 'lines', ARGV[7])
+    call('ZADD', P .. 'line:' .. ARGV[7], due, id)
+    return 0
+end
 
 -- What is no longer owned by us may be what this very call, sent before, made of it.
 local function answer_again(h)

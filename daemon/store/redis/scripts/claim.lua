@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- What is due becomes this worker's, at most `max` runs or some 8 MiB. `serial` numbers the worker's
--- claims: the same number again is the same claim, whose reply was lost.
+-- claims: the same number again is the same claim, whose reply was lost. From ARGV[5] on: functions with runs
+-- that wait in their lines, and how many of each the worker has room for; these go first.
 -- Answers: 1 when this worker's lease ran out, else 0; now; when the next is due, -1 never; the runs, each
 -- [id, header, record with the header of before, [checkpoint, …]], or [id] where its record is lost.
 local owner, worker, serial, max = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
@@ -10,6 +11,19 @@ local BYTES = 8 * 1024 * 1024
 local function next_due()
     local first = call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
     return first[2] and tonumber(first[2]) or -1
+end
+
+-- The ids that are first in line, and of each the line it is from.
+local function first_in_lines()
+    local ids, from = {}, {}
+    for i = 5, #ARGV, 2 do
+        local line, room = P .. 'line:' .. ARGV[i], math.min(tonumber(ARGV[i + 1]), max - #ids)
+        for _, id in ipairs(room > 0 and call('ZRANGE', line, 0, room - 1) or {}) do
+            if not from[id] then ids[#ids + 1] = id end
+            from[id] = line
+        end
+    end
+    return ids, from
 end
 
 -- All its checkpoints, in order; nil where something else stands in their place. Where some are lost, the
@@ -30,7 +44,7 @@ end
 
 if call('EXISTS', P .. 'stats:' .. worker) == 0 then return { 1, now, -1, {} } end
 
-local ids, is_again = nil, false
+local ids, from, is_again = nil, {}, false
 for word in string.gmatch(call('GET', claim) or '', '%S+') do
     if ids then
         ids[#ids + 1] = word
@@ -40,7 +54,12 @@ for word in string.gmatch(call('GET', claim) or '', '%S+') do
         break
     end
 end
-ids = ids or call('ZRANGEBYSCORE', delayed, '-inf', now, 'LIMIT', 0, max)
+if not ids then
+    ids, from = first_in_lines()
+    for _, id in ipairs(#ids < max and call('ZRANGEBYSCORE', delayed, '-inf', now, 'LIMIT', 0, max - #ids) or {}) do
+        if not from[id] then ids[#ids + 1] = id end
+    end
+end
 if #ids == 0 then return { 0, now, next_due(), {} } end
 
 local runs, claimed, listed, gone, bytes = {}, {}, {}, {}, 0
@@ -49,23 +68,25 @@ for _, id in ipairs(ids) do
     local h = raw and parsed(raw)
     if is_again then
         if not (h and h.status == 'o' and h.owner == owner) then h = nil end
-    elseif h and (h.status == 'd' or h.status == 's') then
+    elseif h and (h.status == 'd' or h.status == 's') and not (from[id] and h.changed > now) then
         bytes = bytes + #raw + h.state
         if bytes > BYTES and #runs > 0 then break end
         h.status, h.changed, h.epoch, h.owner = 'o', now, h.epoch + 1, owner
     else
-        -- Lost, of a version that is not ours, or not due at all.
-        gone[#gone + 1] = id
+        -- Lost, of a version that is not ours, or not due at all: an older daemon may have taken it past its line.
+        if from[id] then call('ZREM', from[id], id) else gone[#gone + 1] = id end
         if not h then runs[#runs + 1] = { id } end
         h = nil
     end
     local checkpoints = h and checkpoints_of(id, h)
     if h and not checkpoints then
+        if from[id] then call('ZREM', from[id], id) end
         gone[#gone + 1] = id
         runs[#runs + 1] = { id }
     elseif h then
         local header = packed(h)
         call('SETRANGE', P .. 'run:' .. id, 0, header)
+        if from[id] then call('ZREM', from[id], id) end
         claimed[#claimed + 1] = id
         listed[#listed + 1] = now_text
         listed[#listed + 1] = id

@@ -16,12 +16,21 @@ local function put_back(list, score, id)
     found = found + call('ZADD', P .. list, 'NX', score, id)
 end
 
+local lines
+local function is_in_line(id)
+    lines = lines or call('SMEMBERS', P .. 'lines')
+    for _, fn in ipairs(lines) do
+        if call('ZSCORE', P .. 'line:' .. fn, id) then return true end
+    end
+    return false
+end
+
 local function look_at_run(id)
     local h = load(id)
     if not h then
         return -- not of this version: for those who know it
     elseif h.status == 'd' or h.status == 's' then
-        put_back('delayed', h.changed, id)
+        if h.changed > now or not is_in_line(id) then put_back('delayed', h.changed, id) end
     elseif h.status == 'o' then
         local owner = hex(h.owner)
         put_back('owned:' .. owner, now, id)

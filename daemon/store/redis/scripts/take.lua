@@ -48,10 +48,7 @@ if kind ~= 'P' then
     call('ZADD', P .. 'workers', 'NX', now + lease, worker)
     return { OK, now, epoch, 0, 0 }
 end
-if is_head then
-    call('ZADD', P .. 'delayed', due, id)
-else
-    call('SETRANGE', run, 1, 'b')
-    order.wait_behind(id)
-end
-return { OK, now, epoch, due, is_head and due or 0 }
+if is_head then return { OK, now, epoch, due, list_parked() } end
+call('SETRANGE', run, 1, 'b')
+order.wait_behind(id)
+return { OK, now, epoch, due, 0 }
