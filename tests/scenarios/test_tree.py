@@ -82,6 +82,19 @@ def test_nothing_outside_the_adapter_knows_redis():
     assert not wrong
 
 
+def test_every_folder_says_what_it_owns():
+    """And names in its README what it may include."""
+    silent = []
+    for folder, named in MAY_INCLUDE.items():
+        readme = ROOT / "daemon" / folder / "README.md"
+        text = readme.read_text() if readme.exists() else ""
+        if not text.startswith(f"# {folder}"):
+            silent.append(f"{folder}: no README with its name")
+        silent += [f"{folder}: does not name {other}" for other in named
+                   if f"`{other}/`" not in text and f"`{other}`" not in text]
+    assert not silent
+
+
 def test_every_source_says_its_licence():
     paths = tracked("*.c", "*.h", "*.lua", "*.cmake", "CMakeLists.txt", "**/CMakeLists.txt", "*.py", "scripts/*")
     silent = [str(path.relative_to(ROOT)) for path in paths

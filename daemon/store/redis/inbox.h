@@ -11,7 +11,6 @@
 
 #include "base/lock.h"
 #include "store/redis/pipeline.h"
-#include "base/lock.h"
 #include "store/redis/request.h"
 #include "store/redis/url.h"
 
