@@ -49,13 +49,22 @@ static void on_new_incarnation(void *context, bool is_rollback)
     consumer_rewind(consumer);
 }
 
+/* Waits for nobody: the timer thread asks. */
 static const struct function *find_function(void *context, const char *id)
 {
     const struct daemon *daemon = context;
-
     const struct function *function = functions_find(&daemon->loaded->functions, id);
 
     return function == NULL && daemon->inngest != NULL ? inngest_find_function(daemon->inngest, id) : function;
+}
+
+/* Asks Redis, too. */
+static const struct function *learn_function(void *context, const char *id)
+{
+    const struct daemon *daemon = context;
+    const struct function *function = find_function(context, id);
+
+    return function == NULL && daemon->inngest != NULL ? inngest_learn_function(daemon->inngest, id) : function;
 }
 
 static void count(void *context, struct worker_counts *ret_counts)
@@ -225,7 +234,7 @@ static int start_recovery(struct daemon *daemon, struct error *ret_error)
         .store = daemon->store,
         .publisher = producer_port(daemon->producer),
         .attempts = dispatch_attempt_settings(daemon->dispatch),
-        .find_function = find_function,
+        .find_function = learn_function,
         .context = daemon,
     };
 
@@ -254,6 +263,7 @@ static int start_dispatch(struct daemon *daemon, struct error *ret_error)
         .journal = daemon->journal,
         .crashes = daemon->crashes,
         .crash_counted = on_crash_counted,
+        .learn_function = learn_function,
         .context = daemon,
         .function_count = daemon->loaded->functions.count + apps_function_room(daemon),
         .fatal = fatal,

@@ -44,7 +44,10 @@ struct dispatch_settings {
     struct crashes *crashes;       /* crash/crashes.h; NULL: none are known */
     /* A worker thread: the crash of this run, which the store did not know, was counted. NULL is fine. */
     void (*crash_counted)(void *context, const struct run *run);
-    void *context;                 /* of crash_counted */
+    /* A worker thread; may wait for the store. The function of a claimed run that was not known when it was claimed;
+     * NULL: there is none. */
+    const struct function *(*learn_function)(void *context, const char *id);
+    void *context;                 /* of these */
     size_t function_count;
     void (*fatal)(const char *why); /* a core thread can't go on: ends the process with a clear last line */
 };
@@ -64,6 +67,7 @@ void dispatch_nudge(struct dispatch *dispatch);
 
 /* Timer thread. How many claimed runs may be pushed now without waiting for a worker. */
 size_t dispatch_free_workers(const struct dispatch *dispatch);
+/* Timer or worker thread. */
 void dispatch_push_claimed(struct dispatch *dispatch, struct claimed *claimed);
 /* Timer thread. Places for runs of the function that are to be claimed out of its line, up to `max`; how many. */
 size_t dispatch_reserve(struct dispatch *dispatch, const struct function *function, size_t max);

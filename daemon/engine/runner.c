@@ -202,6 +202,15 @@ static enum job_end attempt_message(struct worker *worker, bool has_crashed, enu
     return JOB_OVER;
 }
 
+/* What can't be read is for its attempt to refuse. */
+static bool is_wanted(const struct run *run)
+{
+    const struct function *function = run->function;
+    struct error error;
+
+    return function->wants == NULL || event_decode(run->event, &error) != 0 || function->wants(function, &run->event->view);
+}
+
 /* Whether its run is to be attempted; else *ret_state is what the message is. */
 static bool may_begin_message(struct worker *worker, const struct job *job, enum message_state *ret_state)
 {
@@ -209,6 +218,9 @@ static bool may_begin_message(struct worker *worker, const struct job *job, enum
     if (!message_begin(job->message) || atomic_load_explicit(&worker->dispatch->is_draining, memory_order_relaxed))
         return false;
     begin_run(worker, job);
+    *ret_state = MESSAGE_DONE;
+    if (!is_wanted(worker->run))
+        return false;
     tally_add(&tally_of(worker, worker->run->function)->consumed);
     return may_start(worker, job, worker->run, ret_state);
 }
@@ -254,6 +266,20 @@ static void put_off(struct worker *worker, struct claimed *claimed)
     claimed->run.function = NULL;
 }
 
+/* It may be an app's that has registered elsewhere since the daemon last looked: then the run goes through the gates
+ * of the function that it has. */
+static bool learn_function(struct worker *worker, struct claimed *claimed)
+{
+    const struct dispatch_settings *settings = &worker->dispatch->settings;
+
+    if (settings->learn_function != NULL)
+        claimed->run.function = settings->learn_function(settings->context, claimed->function_id);
+    worker_look_at_clock(worker);
+    if (claimed->run.function != NULL)
+        dispatch_push_claimed(worker->dispatch, claimed);
+    return claimed->run.function != NULL;
+}
+
 static enum job_end attempt_claimed(struct worker *worker)
 {
     struct attempt_report report;
@@ -273,6 +299,8 @@ static enum job_end run_claimed(struct worker *worker)
     enum job_end end = JOB_OVER;
 
     worker->run = &claimed->run;
+    if (claimed->run.function == NULL && !atomic_load(&worker->dispatch->is_draining) && learn_function(worker, claimed))
+        return JOB_OVER; /* it is queued anew */
     /* What has not begun when the daemon stops stays ours, and is given back at the end. */
     if (claimed->run.function == NULL && !atomic_load(&worker->dispatch->is_draining))
         put_off(worker, claimed);

@@ -39,6 +39,8 @@ struct function {
     enum stepd_ordering ordering;
     int concurrency;
     int64_t dedupe_ms;
+    /* Whether it is to run on an event of its trigger at all; of others nothing is listed or counted. NULL: it is. Any thread. */
+    bool (*wants)(const struct function *function, const struct stepd_event *event);
     const void *options;
     const struct module *module;
     size_t index;  /* position in the daemon's list of functions */

@@ -129,6 +129,14 @@ static int read_step(const struct reading *reading, const msgpack_object *functi
     return read_retries(reading, function, step, &model->base.retries);
 }
 
+/* As function.h says. */
+static bool expression_admits(const struct function *function, const struct stepd_event *event)
+{
+    const struct sdk_function *own = function->options;
+
+    return expression_holds(own->expression, event);
+}
+
 static int read_trigger(const struct reading *reading, const msgpack_object *trigger, struct sdk_function *function)
 {
     function->event = object_find_text(trigger, "event");
@@ -139,6 +147,7 @@ static int read_trigger(const struct reading *reading, const msgpack_object *tri
     if (function->expression != NULL && !expression_is_valid(function->expression))
         return refuse(reading, "has the expression \"%s\": stepd has `event.path == literal`, joined by &&, alone", function->expression);
     function->base.event = function->event;
+    function->base.wants = function->expression != NULL ? expression_admits : NULL;
     return 0;
 }
 

@@ -5,7 +5,6 @@
 #include "sdk/arrivals.h"
 #include "sdk/departures.h"
 #include "sdk/ending.h"
-#include "sdk/expression.h"
 #include "sdk/turn.h"
 
 /* Something of it is planned, or sleeps. */
@@ -40,8 +39,6 @@ enum stepd_status calls_run(struct stepd_ctx *ctx)
 
     if (function->is_gone)
         return stepd_non_retriable(ctx, "FunctionGone", "its app no longer has function '%s'", function->slug);
-    if (function->expression != NULL && !expression_holds(function->expression, stepd_event(ctx)))
-        return STEPD_OK;
     if (ctx->run->errand == NULL)
         begin(&turn);
     turn.errand = sdk_errand_of(ctx->run->errand);

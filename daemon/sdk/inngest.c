@@ -116,13 +116,14 @@ void inngest_each_function(struct inngest *inngest, void (*each)(void *context, 
 
 const struct function *inngest_find_function(struct inngest *inngest, const char *id)
 {
-    const struct function *function = registry_find(inngest->registry, id);
+    return registry_find(inngest->registry, id);
+}
 
-    /* A run may be there sooner than the thread has looked: after a start, or of an app that has just
-     * registered elsewhere. */
-    if (function == NULL && registry_refresh(inngest->registry) == 0)
-        function = registry_find(inngest->registry, id);
-    return function;
+/* A run may be there sooner than the thread has looked: after a start, or of an app that has just registered
+ * elsewhere. */
+const struct function *inngest_learn_function(struct inngest *inngest, const char *id)
+{
+    return registry_refresh(inngest->registry) == 0 ? registry_find(inngest->registry, id) : NULL;
 }
 
 /* ---- the apps are asked to register --------------------------------------------------------------- */

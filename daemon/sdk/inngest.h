@@ -74,7 +74,9 @@ void inngest_destroy(struct inngest *inngest);
 const struct web_route *inngest_routes(const struct inngest *inngest, size_t *ret_count);
 /* Any thread. Calls `each` for all functions in force; they live as long as `inngest`. */
 void inngest_each_function(struct inngest *inngest, void (*each)(void *context, const struct function *function), void *context);
-/* Any thread. NULL: there is none, on the shelf neither. */
+/* Any thread; waits for nobody. NULL: none is known. */
 const struct function *inngest_find_function(struct inngest *inngest, const char *id);
+/* Any thread that may wait for the shelf: looks there first. NULL: there is none. */
+const struct function *inngest_learn_function(struct inngest *inngest, const char *id);
 
 #endif

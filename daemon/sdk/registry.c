@@ -10,11 +10,18 @@
 #include "sdk/app.h"
 #include "sdk/calls.h"
 
+struct blob {
+    char *data; /* NULL: none */
+    size_t size;
+};
+
 /* What an app last registered. */
 struct entry {
     char *name;
-    char *body;
-    size_t size;
+    struct blob body;    /* in force */
+    struct blob refused; /* stands on the shelf, and is not taken */
+    char *why;           /* as was said last; NULL: nothing was */
+    unsigned refused_at; /* registry->changes then: what others have registered since may let it in */
 };
 
 struct registry {
@@ -23,6 +30,7 @@ struct registry {
     pthread_mutex_t lock;              /* of all below */
     struct entry *entries;
     size_t entry_count;
+    unsigned changes;                  /* of what is in force */
     struct sdk_function **functions;   /* the newest of each id; its place is kept */
     char **owners;                     /* app of each */
     size_t function_count;
@@ -52,7 +60,9 @@ void registry_destroy(struct registry *registry)
         return;
     for (size_t i = 0; i < registry->entry_count; i++) {
         free(registry->entries[i].name);
-        free(registry->entries[i].body);
+        free(registry->entries[i].body.data);
+        free(registry->entries[i].refused.data);
+        free(registry->entries[i].why);
     }
     for (size_t i = 0; i < registry->function_count; i++) {
         sdk_function_destroy(registry->functions[i]);
@@ -226,9 +236,15 @@ static struct entry *entry_of(struct registry *registry, const char *name)
     return entry;
 }
 
-static bool is_same(const struct entry *entry, struct bytes body)
+static bool is_same(const struct blob *blob, struct bytes body)
 {
-    return entry->body != NULL && entry->size == body.size && memcmp(entry->body, body.data, body.size) == 0;
+    return blob->data != NULL && blob->size == body.size && memcmp(blob->data, body.data, body.size) == 0;
+}
+
+static void blob_set(struct blob *blob, struct bytes body)
+{
+    free(blob->data);
+    *blob = (struct blob){ xstrndup(body.data, body.size), body.size };
 }
 
 /* Takes the app's functions. */
@@ -236,9 +252,8 @@ static void put_in_force(struct registry *registry, struct app *app, struct byte
 {
     struct entry *entry = entry_of(registry, app->name);
 
-    free(entry->body);
-    entry->body = xstrndup(body.data, body.size);
-    entry->size = body.size;
+    blob_set(&entry->body, body);
+    registry->changes++;
     mark_gone(registry, app);
     for (size_t i = 0; i < app->count; i++)
         put_function(registry, app->name, app->functions[i]);
@@ -259,7 +274,7 @@ static int examine(struct registry *registry, struct bytes body, struct app **re
     if (status != 0)
         return status;
     (void)pthread_mutex_lock(&registry->lock);
-    bool is_known = is_same(entry_of(registry, app->name), body);
+    bool is_known = is_same(&entry_of(registry, app->name)->body, body);
     status = is_known ? 0 : check_ids(registry, app, ret_error);
     (void)pthread_mutex_unlock(&registry->lock);
     if (status != 0 || is_known)
@@ -272,7 +287,7 @@ static int examine(struct registry *registry, struct bytes body, struct app **re
 static void adopt(struct registry *registry, struct app *app, struct bytes body)
 {
     (void)pthread_mutex_lock(&registry->lock);
-    if (!is_same(entry_of(registry, app->name), body))
+    if (!is_same(&entry_of(registry, app->name)->body, body))
         put_in_force(registry, app, body);
     (void)pthread_mutex_unlock(&registry->lock);
     app_destroy(app);
@@ -297,14 +312,44 @@ int registry_register(struct registry *registry, struct bytes body, bool *ret_is
     return status;
 }
 
+/* Whether there is nothing new to what stands on the shelf: it is looked at each second. */
+static bool is_no_news(struct registry *registry, const char *name, struct bytes body)
+{
+    (void)pthread_mutex_lock(&registry->lock);
+    const struct entry *entry = entry_of(registry, name);
+    bool is_refused = is_same(&entry->refused, body) && entry->refused_at == registry->changes;
+    bool is_known = is_refused || is_same(&entry->body, body);
+    (void)pthread_mutex_unlock(&registry->lock);
+    return is_known;
+}
+
+/* Each new reason is said once. */
+static void note_refusal(struct registry *registry, const char *name, struct bytes body, const char *why)
+{
+    (void)pthread_mutex_lock(&registry->lock);
+    struct entry *entry = entry_of(registry, name);
+    bool is_new = entry->why == NULL || strcmp(entry->why, why) != 0;
+    blob_set(&entry->refused, body);
+    entry->refused_at = registry->changes;
+    if (is_new) {
+        free(entry->why);
+        entry->why = xstrdup(why);
+    }
+    (void)pthread_mutex_unlock(&registry->lock);
+    if (is_new)
+        log_error("app %s, registered by another daemon, is not taken: %s", name, why);
+}
+
 static void take_from_shelf(void *context, const char *name, struct bytes body)
 {
     struct registry *registry = context;
     struct app *app = NULL;
     AUTO_FREE char *error = NULL;
 
+    if (is_no_news(registry, name, body))
+        return;
     if (examine(registry, body, &app, &error) != 0)
-        log_error("app %s, registered by another daemon, is not taken: %s", name, error);
+        note_refusal(registry, name, body, error);
     else if (app != NULL)
         adopt(registry, app, body);
 }

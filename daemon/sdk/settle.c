@@ -33,7 +33,7 @@ static void keep_beside_error(struct stepd_ctx *ctx, const msgpack_object *data)
         return;
     msgpack_sbuffer_init(&packed);
     msgpack_packer_init(&packer, &packed, msgpack_sbuffer_write);
-    msgpack_pack_object(&packer, *data);
+    number_pack(&packer, data);
     ctx->step.beside_error = (struct bytes){ context_strdup(ctx, packed.data, packed.size), packed.size };
     msgpack_sbuffer_destroy(&packed);
 }

@@ -31,8 +31,13 @@ def error(name, message, kind="StepError"):
 
 def report(http, call, *names):
     """Tells that daemon, while the call goes on, of steps that are done, as SDK 4.x does; the answer's status."""
+    return tell(http, call, *(op("StepRun", name, name) for name in names))
+
+
+def tell(http, call, *ops):
+    """As report(), of ops of any kind."""
     ctx = call["body"]["ctx"]
-    body = {"steps": [op("StepRun", name, name) for name in names], **{key: ctx[key] for key in ("run_id", "fn_id", "qi_id", "request_id", "generation_id")}}
+    body = {"steps": ops, **{key: ctx[key] for key in ("run_id", "fn_id", "qi_id", "request_id", "generation_id")}}
     request = urllib.request.Request(f"http://{http}/v1/checkpoint/{ctx['run_id']}/async", json.dumps(body).encode())
     try:
         with urllib.request.urlopen(request, timeout=120) as answer:

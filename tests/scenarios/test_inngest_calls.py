@@ -12,7 +12,7 @@ import urllib.request
 
 import pytest
 
-from fake_app import FakeApp, error, planned, result, step_hash
+from fake_app import FakeApp, error, planned, result, step_hash, tell
 from support import SLOWER, eventually
 
 KEY = "signkey-test-12345678abcdef"
@@ -271,3 +271,62 @@ def test_an_id_may_have_blanks_and_letters_beyond_ascii(daemon, serve, topic, id
     eventually(lambda: ask(stepd.http, "/dev")[1]["functions"] == [id])
     stepd.ctl("retry", run["id"])
     stepd.wait_for(id, "completed")
+
+
+def test_what_an_expression_excludes_starts_no_run(daemon, serve, topic):
+    def failing(_):
+        return 500, {"name": "Error", "message": "no"}, {"x-inngest-no-retry": "true"}
+    done = lambda _: (200, "done")  # noqa: E731
+    names = "abc"
+    on_failure = {f"{name}-failure": {"triggers": [{"event": "inngest/function.failed", "expression": f"event.data.function_id == '{name}'"}]} for name in names}
+    app = serve({**{name: failing for name in names}, **{f"{name}-failure": done for name in names}, "big-orders": done, "all-orders": done},
+                **on_failure, **{"big-orders": {"triggers": [{"event": "order", "expression": "event.data.kind == 'big'"}]},
+                                 "all-orders": {"triggers": [{"event": "order"}]}})
+    stepd = daemon([], topics=[topic], **SETTINGS)
+    register(stepd, app)
+    assert ask(stepd.http, "/e/x", [{"name": "a"}, *({"name": "order", "data": {"kind": kind}} for kind in ("small", "small", "big", "small", None))])[0] == 200
+    stepd.wait_for("a-failure", "completed")
+    stepd.wait_for("big-orders", "completed")
+    stepd.wait_for("all-orders", "completed", count=5)
+    assert sorted(run["function"] for run in stepd.runs()) == ["a", "a-failure", *["all-orders"] * 5, "big-orders"]
+    counted = dict(line.rsplit(" ", 1) for line in stepd.get("/metrics")[1].splitlines() if line.startswith("stepd_runs_") and "function=" in line)
+    for counter in ("started", "completed"):
+        of = {name: counted.get(f'stepd_runs_{counter}_total{{function="{name}"}}') for name in ("a-failure", "b-failure", "c-failure", "big-orders")}
+        assert of == {"a-failure": "1", "b-failure": "0", "c-failure": "0", "big-orders": "1"}, counted
+
+
+def test_a_step_that_is_reported_as_failed_is_retried_and_its_call_told_to_stop(daemon, serve, topic):
+    """SDK 4.x does so with what is falsy and thrown, taking it for a result, and goes on with the step after."""
+    answers, memos = [], []
+
+    def falsy(call):
+        memo, attempt = call["body"]["steps"], call["attempt"]
+        memos.append(memo)
+        if step_hash("t") in memo:
+            return 200, memo[step_hash("t")]["error"]["message"]
+        if attempt > 0:
+            return 206, [{**error("t", "null", "StepFailed")[1][0]}]
+        answers.append(tell(stepd.http, call, result("before")[1][0], error("t", "null")[1][0], result("after")[1][0]))
+        return 400, {"name": "StaleDispatchError", "message": "halted"}, {"x-inngest-no-retry": "true"}
+
+    def at_once(call):
+        memo = call["body"]["steps"]
+        if step_hash("t") in memo:
+            return 200, "caught " + memo[step_hash("t")]["error"]["message"]
+        answers.append(tell(stepd.http, call, error("t", "undefined", "StepFailed")[1][0]))
+        return 200, "not caught"
+    app = serve({"falsy": falsy, "at-once": at_once}, falsy={"retries": 1})
+    body = app.registration()
+    body["functions"][0]["steps"]["step"]["retries"]["attempts"] = 1
+    stepd = daemon([], topics=[topic], **SETTINGS)
+    assert ask(stepd.http, "/fn/register", body)[0] == 200
+    send(stepd, "falsy")
+    run, = stepd.wait_for("falsy", "completed")
+    shown = stepd.show(run["id"])
+    assert shown["output"] == "null" and answers == [409]
+    assert [(step["id"], step["status"], step["attempts"]) for step in shown["steps"]] == [("before", "completed", 1), ("t", "failed", 2)]
+    assert app.made("falsy") == [0, 1, 0]
+    assert [sorted(memo) for memo in memos] == [[], [step_hash("before")], sorted([step_hash("before"), step_hash("t")])]
+    send(stepd, "at-once")
+    run, = stepd.wait_for("at-once", "completed")
+    assert stepd.show(run["id"])["output"] == "caught undefined" and answers == [409, 409]

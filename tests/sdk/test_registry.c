@@ -170,3 +170,30 @@ Test(registry, has_a_function_again_whose_app_came_back_to_it)
     cr_assert_eq(registry_refresh(registry), 0);
     cr_assert_not(find("b")->is_gone);
 }
+
+Test(registry, takes_from_the_shelf_what_is_no_longer_in_the_way_of_another)
+{
+    static const char shelved[] = "{\"appName\":\"other\",\"functions\":[{\"id\":\"a\",\"triggers\":[{\"event\":\"theirs\"}],"
+                                  "\"steps\":{\"step\":{\"runtime\":{\"url\":\"http://b/?fnId=a&stepId=step\"}}}}]}";
+    bool is_new;
+
+    cr_assert_eq(put("shop", "a", NULL, &is_new), 0);
+    cr_assert_eq(save(&apps, "other", (struct bytes){ shelved, strlen(shelved) }), 0);
+    for (int second = 0; second < 3; second++)
+        cr_assert_eq(registry_refresh(registry), 0);
+    cr_assert_not(is_routed("theirs"));
+    cr_assert_eq(put("shop", "b", NULL, &is_new), 0);
+    cr_assert_eq(registry_refresh(registry), 0);
+    cr_assert(is_routed("theirs"));
+    cr_assert(is_routed("b"));
+}
+
+Test(registry, of_what_is_refused_on_the_shelf_nothing_is_in_force)
+{
+    static const char shelved[] = "no JSON";
+
+    cr_assert_eq(save(&apps, "broken", (struct bytes){ shelved, strlen(shelved) }), 0);
+    for (int second = 0; second < 3; second++)
+        cr_assert_eq(registry_refresh(registry), 0);
+    cr_assert_null(find("a"));
+}
