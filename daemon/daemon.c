@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/pulse.h"
 #include "run/emit.h"
+#include "crash/journal_place.h"
 #include "config/config_faults.h"
 #include "kafka/conf.h"
 #include "store/crash_counts.h"
@@ -197,27 +198,16 @@ static int start_producer(struct daemon *daemon, struct error *ret_error)
     return status;
 }
 
-/* Where the service manager keeps our state, unless the config names a file. */
-static char *journal_path(const struct config *config)
-{
-    const char *folder = getenv("STATE_DIRECTORY");
-    const char *file = config->worker.journal;
-
-    if (file[0] == '/')
-        return xstrdup(file);
-    if (file[0] != '\0')
-        return xasprintf("%.*s/%s", (int)(strrchr(config->path, '/') - config->path), config->path, file);
-    return folder != NULL ? xasprintf("%s/journal", folder) : NULL;
-}
-
 /* Twice as many slots as workers: stuck threads keep theirs. */
 static int start_journal(struct daemon *daemon, struct error *ret_error)
 {
-    AUTO_FREE char *path = journal_path(daemon->config);
+    const struct config *config = daemon->config;
+    AUTO_FREE char *path = journal_place(&(struct journal_owner){ config->path, config_kafka(config, "group.id"), config->worker.journal });
 
     daemon->crashes = crashes_create();
     if (path == NULL) {
-        log_warn("no worker.journal: a handler that crashes is attempted again and again, its crashes are not counted");
+        log_warn("the crash journal can't be written: neither $STATE_DIRECTORY, $XDG_STATE_HOME/stepd, /var/lib/stepd nor "
+                 "~/.local/state/stepd; " JOURNAL_MISSING ": name a file as worker.journal");
         return 0;
     }
     size_t slots = (size_t)daemon->config->worker.threads * 2 + (size_t)daemon->config->worker.max_stuck;

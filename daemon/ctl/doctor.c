@@ -2,11 +2,14 @@
 /* What is set up in a way that loses runs or time, said with its remedy. */
 #include <errno.h>
 #include <inttypes.h>
+#include <libgen.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "crash/journal_place.h"
 #include "ctl/command.h"
 #include "ctl/find.h"
 #include "ctl/kafka.h"
@@ -195,6 +198,22 @@ static void check_redis(struct findings *findings, struct ctl *ctl)
     check_orphans(findings, ctl->store);
 }
 
+/* ---- this machine ------------------------------------------------------------------------------- */
+
+/* As a daemon of this user, on this machine, would have it. */
+static void check_journal(struct findings *findings, const struct config *config)
+{
+    AUTO_FREE char *path = journal_place(&(struct journal_owner){ config->path, config_kafka(config, "group.id"), config->worker.journal });
+    AUTO_FREE char *copy = xstrdup_or_null(path);
+
+    if (path != NULL && access(dirname(copy), W_OK | X_OK) == 0)
+        add(findings, VERDICT_OK, "journal", "", "the crash journal is %s", path);
+    else
+        add(findings, VERDICT_WARNING, "journal", "name a file that the daemon can write as worker.journal, or give it a $STATE_DIRECTORY",
+            "the crash journal %s%scan't be written by this user; for a daemon that runs so, " JOURNAL_MISSING, path != NULL ? path : "",
+            path != NULL ? " " : "");
+}
+
 /* ---- all of it ---------------------------------------------------------------------------------- */
 
 static const char *const WORDS[] = { [VERDICT_OK] = "ok", [VERDICT_WARNING] = "warning", [VERDICT_FAULT] = "fault" };
@@ -257,6 +276,7 @@ static enum ctl_exit run(struct ctl *ctl)
     add(&findings, VERDICT_OK, "config", "", "%s can be read", ctl->config->path);
     check_kafka(&findings, ctl->config);
     check_redis(&findings, ctl);
+    check_journal(&findings, ctl->config);
     for (size_t i = 0; i < findings.count; i++)
         is_well &= findings.items[i].verdict != VERDICT_FAULT;
     if (ctl->is_json)
@@ -272,8 +292,8 @@ const struct command COMMAND_DOCTOR = {
     .name = "doctor",
     .arguments = "",
     .summary = "what is set up wrong, with its remedy",
-    .help = "Looks at the config, at Kafka and its topics, at Redis's persistence, eviction and memory settings, and for\n"
-            "runs that stand in no list. Changes nothing. Exit status 0: no fault (there may be warnings).\n\n"
+    .help = "Looks at the config, at Kafka and its topics, at Redis's persistence, eviction and memory settings, for runs\n"
+            "that stand in no list, and for the place of the crash journal. Changes nothing. Exit status 0: no fault (there may be warnings).\n\n"
             "  stepctl doctor\n"
             "  stepctl --json doctor | jq '.checks[] | select(.verdict != \"ok\")'",
     .run = run,

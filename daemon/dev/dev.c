@@ -13,13 +13,13 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/folder.h"
 #include "base/memory.h"
 #include "dev/broker.h"
 #include "dev/child.h"
@@ -99,24 +99,11 @@ static char *default_folder(void)
     return xasprintf("%s/.local/state/stepd/dev", home != NULL ? home : "");
 }
 
-static int make_folders(char *path)
-{
-    for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        const int status = mkdir(path, 0700);
-        const int code = errno;
-        *slash = '/';
-        if (status != 0 && code != EEXIST)
-            return -code;
-    }
-    return mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : -errno;
-}
-
 static int open_folder(struct dev *dev, struct error *ret_error)
 {
     AUTO_FREE char *wanted =
         dev->options.data_dir != NULL ? xstrdup(dev->options.data_dir) : default_folder();
-    int status = wanted[0] != '\0' ? make_folders(wanted) : -EINVAL;
+    int status = wanted[0] != '\0' ? folder_make(wanted) : -EINVAL;
 
     if (status == 0)
         dev->folder = realpath(wanted, NULL);

@@ -218,7 +218,7 @@ class Service:
 
     def __init__(self, folder, words, config=None, env=None):
         self.folder, self.words, self.config = Path(folder), [str(word) for word in words], config
-        self.env = {**os.environ, "ASAN_OPTIONS": "abort_on_error=1", **(env or {})}
+        self.env = {**os.environ, "ASAN_OPTIONS": "abort_on_error=1", "XDG_STATE_HOME": str(self.folder / "state"), **(env or {})}
         self.process = None
 
     def launch(self):

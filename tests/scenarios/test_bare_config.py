@@ -2,10 +2,11 @@
 """What a config need not say: where the ready-made modules are, where the crash journal is, which topics a module's functions want."""
 import json
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 
-from support import BUILD, STEPD, Dev
+from support import BUILD, STEPCTL, STEPD, Daemon, Dev
 
 
 def config_of(folder, **settings):
@@ -44,3 +45,16 @@ def test_ready_made_module_that_is_named_all_the_same_is_loaded_once(tmp_path):
 def test_template_that_nobody_ships_is_a_slip_still(tmp_path):
     done = check(tmp_path, functions={"mine": {"use": "exex", "event": "a", "command": ["true"]}})
     assert done.returncode == 78 and "no module has a template 'exex'" in done.stderr, done.stderr
+
+
+def test_daemon_without_systemd_has_a_crash_journal_of_its_own(tmp_path):
+    dev = Dev(tmp_path / "dev").start()
+    try:
+        daemon = Daemon(tmp_path / "daemon", dev.kafka, SimpleNamespace(url=f"redis://{dev.at['redis']}/0"), [])
+        daemon.start()
+        (journal,) = (daemon.folder / "state/stepd").glob("journal-stepd-*")
+        assert f"the crash journal is {journal}" in subprocess.run([STEPCTL, "--config", daemon.config, "doctor"], capture_output=True, text=True,
+                                                                   env=daemon.env).stdout
+        daemon.stop()
+    finally:
+        dev.stop()
