@@ -77,6 +77,7 @@ static struct backoff backoff_of(const struct config *config)
     }
     if (config->retry.has_jitter)
         backoff.jitter_ms = config->retry.jitter_ms;
+    backoff.header_most_ms = config->retry.header_most_ms;
     return backoff;
 }
 

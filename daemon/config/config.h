@@ -26,6 +26,7 @@ struct config_retry {
     int64_t jitter_ms;
     int64_t *schedule_ms;
     size_t schedule_count;  /* 0: not given */
+    int64_t header_most_ms; /* `max_after`; of all functions alone */
 };
 
 struct config_function {

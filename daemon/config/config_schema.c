@@ -7,7 +7,8 @@
 #include "base/array.h"
 #include "base/log.h"
 
-#define ANY_MS ((int64_t)3650 * 86400 * 1000)
+#define DAY_MS ((int64_t)86400 * 1000)
+#define ANY_MS (3650 * DAY_MS)
 
 _Static_assert(sizeof(enum history_kept) == sizeof(int) && sizeof(enum log_level) == sizeof(int) &&
                    sizeof(enum log_format) == sizeof(int) && sizeof(enum stepd_ordering) == sizeof(int),
@@ -37,6 +38,7 @@ static const struct config_key retry_keys[] = {
     { "retries", KEY_INT, AT(retry.retries), AT(retry.has_retries), 0, STEPD_MAX_RETRIES, NULL },
     { "schedule", KEY_SCHEDULE, AT(retry.schedule_ms), AT(retry.schedule_count), 0, ANY_MS, NULL },
     { "jitter", KEY_DURATION, AT(retry.jitter_ms), AT(retry.has_jitter), 0, ANY_MS, NULL },
+    { "max_after", KEY_DURATION, AT(retry.header_most_ms), NOT_TOLD, 1, ANY_MS, NULL },
 };
 static const struct config_key dead_letter_keys[] = {
     { "topic", KEY_STRING, AT(dead_letter_topic), NOT_TOLD, 1, 0, NULL },
@@ -129,6 +131,7 @@ void config_set_defaults(struct config *config)
     config->worker.drain_timeout_ms = 10000;
     config->worker.shutdown_timeout_ms = 25000;
     config->worker.lease_ms = 5000;
+    config->retry.header_most_ms = DAY_MS;
     config->worker.journal = "";
     config->dead_letter_topic = "%t.dead";
     config->inngest.calls = 1000;

@@ -189,7 +189,11 @@ static void trigger_check(const struct builder *builder, const struct function *
 static struct backoff backoff_choose(const struct config_retry *own, const struct stepd_function *declared,
                                      const struct config_retry *all)
 {
-    struct backoff backoff = { .delays_ms = declared->backoff.delays_ms, .count = declared->backoff.count };
+    struct backoff backoff = {
+        .delays_ms = declared->backoff.delays_ms,
+        .count = declared->backoff.count,
+        .header_most_ms = all->header_most_ms,
+    };
 
     if (own->schedule_count > 0) {
         backoff.delays_ms = own->schedule_ms;

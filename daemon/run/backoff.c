@@ -15,6 +15,7 @@ const struct backoff backoff_default = {
     .delays_ms = default_delays_ms,
     .count = COUNT_OF(default_delays_ms),
     .jitter_ms = BACKOFF_DEFAULT_JITTER_MS,
+    .header_most_ms = BACKOFF_DEFAULT_HEADER_MOST_MS,
 };
 
 /* The product's upper half: uniform without a division, and made of the random's best bits. */

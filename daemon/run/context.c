@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/context.h"
 
+#include <inttypes.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -449,6 +450,21 @@ static void due_at(struct stepd_ctx *ctx, int64_t due_ms)
     raised->due_ms = due_ms;
 }
 
+/* Others may write epoch seconds where a delay belongs: a run must not be parked for years. */
+void context_due_by_header(struct stepd_ctx *ctx, int64_t due_ms)
+{
+    int64_t set_ms = ctx->run->function->backoff.header_most_ms;
+    int64_t most_ms = set_ms > 0 ? set_ms : BACKOFF_DEFAULT_HEADER_MOST_MS;
+    int64_t latest_ms = context_now_ms(ctx) + most_ms;
+
+    if (due_ms > latest_ms) {
+        stepd_log(ctx, STEPD_LOG_WARN, "Retry-After asks for %" PRId64 " s: cut to retry.max_after, %" PRId64 " s",
+                  (due_ms - context_now_ms(ctx)) / 1000, most_ms / 1000);
+        due_ms = latest_ms;
+    }
+    due_at(ctx, due_ms);
+}
+
 enum stepd_status stepd_retry_after(struct stepd_ctx *ctx, int64_t delay_ms, const char *name, const char *format, ...)
 {
     va_list arguments;
@@ -480,6 +496,6 @@ enum stepd_status stepd_retry_after_http(struct stepd_ctx *ctx, const char *head
     context_vraise(ctx, RAISED_RETRIABLE, name, format, arguments);
     va_end(arguments);
     if (header_value != NULL && http_retry_after(header_value, context_now_ms(ctx), &due_ms) == 0)
-        due_at(ctx, due_ms);
+        context_due_by_header(ctx, due_ms);
     return STEPD_FAILED;
 }

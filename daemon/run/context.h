@@ -106,6 +106,10 @@ struct stepd_ctx {
     enum store_answer store_answer;      /* SUSPENDED_BY_STORE: why */
 };
 
+/* After an error was raised: its next attempt is due when a Retry-After of HTTP says, but no later than
+ * `retry.max_after` from now, which is said. */
+void context_due_by_header(struct stepd_ctx *ctx, int64_t due_ms);
+
 void context_init(struct stepd_ctx *ctx);
 void context_done(struct stepd_ctx *ctx);
 /* Ready for an attempt of `run`, which begins, or goes on after it was away, at started_ns (monotonic). */

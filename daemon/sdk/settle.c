@@ -3,6 +3,7 @@
 
 #include "codec/number.h"
 #include "run/beside.h"
+#include "run/context.h"
 #include "sdk/moment.h"
 
 enum stepd_status settle_raise(struct stepd_ctx *ctx, const struct op_error *error, const struct retry_advice *advice)
@@ -11,8 +12,11 @@ enum stepd_status settle_raise(struct stepd_ctx *ctx, const struct op_error *err
 
     if (!advice->is_retriable)
         return stepd_non_retriable(ctx, error->name, "%s", error->message);
-    if (advice->after != NULL && moment_parse(advice->after, &at_ms) == 0)
-        return stepd_retry_at(ctx, at_ms, error->name, "%s", error->message);
+    if (advice->after != NULL && moment_parse(advice->after, &at_ms) == 0) {
+        (void)stepd_error(ctx, error->name, "%s", error->message);
+        context_due_by_header(ctx, at_ms);
+        return STEPD_FAILED;
+    }
     return stepd_retry_after_http(ctx, advice->after, error->name, "%s", error->message);
 }
 

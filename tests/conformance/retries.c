@@ -85,6 +85,24 @@ static enum stepd_status http_says_nonsense(struct stepd_ctx *ctx)
     return stepd_attempt(ctx) == 0 ? stepd_retry_after_http(ctx, "soon", "Busy", "HTTP 503") : STEPD_OK;
 }
 
+static enum stepd_status http_says_epoch_seconds(struct stepd_ctx *ctx)
+{
+    trace(ctx, "function", "%s", "");
+    return stepd_attempt(ctx) == 0 ? stepd_retry_after_http(ctx, "1764374400", "Busy", "HTTP 429") : STEPD_OK;
+}
+
+static enum stepd_status http_says_a_far_date(struct stepd_ctx *ctx)
+{
+    trace(ctx, "function", "%s", "");
+    return stepd_attempt(ctx) == 0 ? stepd_retry_after_http(ctx, "Sun, 06 Nov 2094 08:49:37 GMT", "Busy", "HTTP 503") : STEPD_OK;
+}
+
+static enum stepd_status waits_longer_than_http_may(struct stepd_ctx *ctx)
+{
+    trace(ctx, "function", "%s", "");
+    return stepd_attempt(ctx) == 0 ? stepd_retry_after(ctx, 1200, "Busy", "later") : STEPD_OK;
+}
+
 static enum stepd_status is_always_busy(struct stepd_ctx *ctx)
 {
     trace(ctx, "function", "%s", "");
@@ -108,6 +126,9 @@ STEPD_MODULE(
         FUNCTION("retry-after-http-takes-seconds", .run = waits_as_http_says, .backoff = STEPD_BACKOFF(3600000)),
         FUNCTION("retry-after-http-takes-a-date", .run = waits_until_a_date, .backoff = STEPD_BACKOFF(3600000)),
         FUNCTION("retry-after-http-with-nonsense-is-an-error-as-any", .run = http_says_nonsense),
+        FUNCTION("retry-after-http-ends-at-max-after", .run = http_says_epoch_seconds),
+        FUNCTION("a-date-of-http-ends-at-max-after", .run = http_says_a_far_date),
+        FUNCTION("a-time-that-code-names-has-no-ceiling", .run = waits_longer_than_http_may),
         FUNCTION("retry-after-adds-no-attempts", .run = is_always_busy, .retries = 1),
         FUNCTION("a-function-has-delays-of-its-own", .run = always_fails, .retries = 3, .backoff = STEPD_BACKOFF(50, 200), .jitter_ms = 0)));
 
@@ -148,6 +169,12 @@ const struct scenario scenarios[] = {
       .trace = LINES("function 0/5", "function 1/5"), .times = LINES("0", "0"), .status = "completed" },
     { .name = "retry-after-http-with-nonsense-is-an-error-as-any",
       .trace = LINES("function 0/5", "function 1/5"), .times = LINES("0", "20"), .status = "completed" },
+    { .name = "retry-after-http-ends-at-max-after",
+      .trace = LINES("function 0/5", "function 1/5"), .times = LINES("0", "1000"), .status = "completed" },
+    { .name = "a-date-of-http-ends-at-max-after",
+      .trace = LINES("function 0/5", "function 1/5"), .times = LINES("0", "1000"), .status = "completed" },
+    { .name = "a-time-that-code-names-has-no-ceiling",
+      .trace = LINES("function 0/5", "function 1/5"), .times = LINES("0", "1200"), .status = "completed" },
     { .name = "retry-after-adds-no-attempts",
       .trace = LINES("function 0/2", "function 1/2"), .times = LINES("0", "10"),
       .status = "failed", .error = "Busy: attempt 1", .letters = LINES("Busy 2") },

@@ -22,7 +22,7 @@
 
 /* Of all scenarios, in the words of a config: what a daemon would wait for in earnest is short. */
 #define SCENARIO_SETTINGS \
-    "retry: {schedule: [20ms], jitter: 0}\n" \
+    "retry: {schedule: [20ms], jitter: 0, max_after: 1s}\n" \
     "limits: {steps: 1000, result: 64KiB, state: 256KiB, event: 64KiB}\n"
 
 struct scenario_event {

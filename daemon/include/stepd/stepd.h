@@ -291,8 +291,8 @@ STEPD_EXPORT enum stepd_status stepd_non_retriable(struct stepd_ctx *ctx, const 
 /* The next attempt is due exactly then, without jitter; it does not add attempts. Negative: now. */
 STEPD_EXPORT enum stepd_status stepd_retry_after(struct stepd_ctx *ctx, int64_t delay_ms, const char *name, const char *format, ...) STEPD_PRINTF(4, 5);
 STEPD_EXPORT enum stepd_status stepd_retry_at(struct stepd_ctx *ctx, int64_t unix_ms, const char *name, const char *format, ...) STEPD_PRINTF(4, 5);
-/* `header_value`: of an HTTP Retry-After (RFC 9110, 10.2.3): seconds, or a date. NULL or neither:
- * as stepd_error(). */
+/* `header_value`: of an HTTP Retry-After (RFC 9110, 10.2.3): seconds, or a date, no further ahead than
+ * the config's `retry.max_after` (24 h). NULL or neither: as stepd_error(). */
 STEPD_EXPORT enum stepd_status stepd_retry_after_http(struct stepd_ctx *ctx, const char *header_value, const char *name, const char *format, ...) STEPD_PRINTF(4, 5);
 
 /* ---- steps -------------------------------------------------------------------------------------
