@@ -5,6 +5,7 @@
 
 #include "daemon.h"
 #include "dev/dev.h"
+#include "service/proxy.h"
 
 #define EXIT_USAGE 64
 #define DEFAULT_CONFIG "/etc/stepd/stepd.yaml"
@@ -65,6 +66,7 @@ int main(int argc, char **argv)
     if (status >= 0)
         return status;
     signals_block();
+    proxy_spare_loopback();
     status = daemon_load(&daemon, arguments.config_path);
     if (status == 0 && !arguments.is_check) {
         status = daemon_start(&daemon);
