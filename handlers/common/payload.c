@@ -85,6 +85,12 @@ static const char *members_to_json(struct stepd_ctx *ctx, struct members *member
 
 /* ---- the event's parts ------------------------------------------------------------------------ */
 
+/* No tombstone, which has no value at all. */
+static bool is_empty_value(const struct stepd_event *event)
+{
+    return event->raw != NULL && event->raw_len == 0 && event->data->type == MSGPACK_OBJECT_NIL && strcmp(event->name, event->topic) == 0;
+}
+
 /* A message that nobody could decode has no data but its bytes. */
 static bool is_bytes(const struct stepd_event *event, msgpack_object *ret_bytes)
 {
@@ -92,7 +98,7 @@ static bool is_bytes(const struct stepd_event *event, msgpack_object *ret_bytes)
         *ret_bytes = *event->data;
         return true;
     }
-    if (!event->is_raw)
+    if (!event->is_raw && !is_empty_value(event))
         return false;
     *ret_bytes = bytes_of(event->raw, event->raw_len);
     return true;

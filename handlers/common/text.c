@@ -24,6 +24,30 @@ void text_pack(msgpack_packer *packer, const char *text, size_t size)
         (void)msgpack_pack_bin_with_body(packer, text, size);
 }
 
+/* The most of `most` bytes that ends between characters. */
+static size_t cut_between_characters(const char *text, size_t size, size_t most)
+{
+    if (size <= most)
+        return size;
+    for (size = most; size > 0 && ((unsigned char)text[size] & 0xc0) == 0x80; size--)
+        continue;
+    return size;
+}
+
+/* Of a character that lacks its end at most 3 bytes are there. */
+void text_pack_cut(msgpack_packer *packer, const char *text, size_t size)
+{
+    for (size_t less = 1; less <= 3 && less <= size; less++) {
+        unsigned char first = (unsigned char)text[size - less];
+        if ((first & 0xc0) == 0x80)
+            continue;
+        if (first >= 0xc0 && !text_is_utf8(text + size - less, less))
+            size -= less;
+        break;
+    }
+    text_pack(packer, text, size);
+}
+
 void text_pack_json(struct stepd_ctx *ctx, msgpack_packer *packer, const char *text, size_t size)
 {
     const msgpack_object *object = stepd_from_json(ctx, text, size);
@@ -47,12 +71,18 @@ void text_to_line(const char *text, size_t size, char *line, size_t room)
     }
     while (size > 0 && is_blank(text[size - 1]))
         size--;
-    if (size > room - 1) /* not within a character */
-        for (size = room - 1; size > 0 && ((unsigned char)text[size] & 0xc0) == 0x80; size--)
-            continue;
+    size = cut_between_characters(text, size, room - 1);
     for (size_t i = 0; i < size; i++)
         line[i] = is_blank(text[i]) ? ' ' : text[i];
     line[size] = '\0';
+}
+
+void text_copy(const char *text, size_t size, char *copy, size_t room)
+{
+    size = cut_between_characters(text, size, room - 1);
+    for (size_t i = 0; i < size; i++)
+        copy[i] = text[i] != '\0' ? text[i] : ' ';
+    copy[size] = '\0';
 }
 
 int text_refuse(char *ret_why, size_t why_size, const char *format, ...)

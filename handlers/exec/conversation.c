@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "conversation.h"
 
+#include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,10 +133,10 @@ static enum stepd_status step_fail(struct conversation *conversation, const stru
     struct stepd_ctx *ctx = conversation->ctx;
 
     if (!request->is_retriable)
-        return stepd_non_retriable(ctx, request->name, "%s", request->message);
+        return stepd_non_retriable(ctx, request->error_name, "%s", request->message);
     if (request->retry_after_ms >= 0)
-        return stepd_retry_after(ctx, request->retry_after_ms, request->name, "%s", request->message);
-    return stepd_error(ctx, request->name, "%s", request->message);
+        return stepd_retry_after(ctx, request->retry_after_ms, request->error_name, "%s", request->message);
+    return stepd_error(ctx, request->error_name, "%s", request->message);
 }
 
 static enum stepd_status step_break_off(struct conversation *conversation, const char *fault)
@@ -305,10 +306,13 @@ static enum stepd_status finish(struct conversation *conversation)
     }
     while (size > 0 && output[size - 1] == '\n')
         size--;
-    if (is_whole)
+    if (is_whole) {
         text_pack_json(conversation->ctx, packer, output, size);
-    else
-        text_pack(packer, output, size);
+        return STEPD_OK;
+    }
+    stepd_log(conversation->ctx, STEPD_LOG_WARN, "the program printed more than max_output (%" PRId64 " bytes): the run's output is the text of its beginning",
+              conversation->options->output_most);
+    text_pack_cut(packer, output, size);
     return STEPD_OK;
 }
 

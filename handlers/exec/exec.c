@@ -18,6 +18,7 @@
 
 #define DEFAULT_TIMEOUT_MS 300000
 #define LOG_LINE_SIZE 900
+#define STRING_MOST (128 * 1024 - 1) /* of a variable or an argument; more Linux refuses */
 #define LOG_LINES_MOST 100 /* of standard error, an attempt */
 
 /* ---- options ---------------------------------------------------------------------------------- */
@@ -42,6 +43,12 @@ static int check(const void *filled, char *ret_why, size_t why_size)
     for (const char *const *at = options->environment; *at != NULL; at += 2) {
         if (at[0][0] == '\0' || strchr(at[0], '=') != NULL)
             return text_refuse(ret_why, why_size, "'env' has '%s', which can't be the name of a variable", at[0]);
+        if (strlen(at[0]) + 1 + strlen(at[1]) > STRING_MOST)
+            return text_refuse(ret_why, why_size, "'env' has more than 128 KiB for '%.100s', which no program can be given", at[0]);
+    }
+    for (const char *const *at = options->command; *at != NULL; at++) {
+        if (strlen(*at) > STRING_MOST)
+            return text_refuse(ret_why, why_size, "'command' has an argument of more than 128 KiB, which no program can be given");
     }
     for (const char *const *at = options->fail_on; *at != NULL; at++) {
         if (!is_exit_status(*at))
@@ -89,6 +96,16 @@ static void environment_add_number(struct environment *environment, const char *
 
     (void)snprintf(text, sizeof(text), "%" PRId64, number);
     environment_add(environment, name, text);
+}
+
+/* A value that comes with the event may be longer than a variable can be: the program finds it in its input. */
+static void environment_add_told(struct environment *environment, struct stepd_ctx *ctx, const char *name, const char *value)
+{
+    if (strlen(name) + 1 + strlen(value) <= STRING_MOST)
+        environment_add(environment, name, value);
+    else
+        stepd_log(ctx, STEPD_LOG_WARN, "the program gets no %s: its %zu bytes are more than a variable can have (128 KiB)", name,
+                  strlen(value));
 }
 
 static void environment_done(struct environment *environment)
@@ -142,13 +159,13 @@ static struct environment environment_make(struct stepd_ctx *ctx, const struct e
     environment_add(&environment, "STEPD_FUNCTION", stepd_function_id(ctx));
     environment_add_number(&environment, "STEPD_ATTEMPT", stepd_attempt(ctx));
     environment_add_number(&environment, "STEPD_MAX_ATTEMPTS", stepd_max_attempts(ctx));
-    environment_add(&environment, "STEPD_EVENT_ID", event->id);
-    environment_add(&environment, "STEPD_EVENT_NAME", event->name);
+    environment_add_told(&environment, ctx, "STEPD_EVENT_ID", event->id);
+    environment_add_told(&environment, ctx, "STEPD_EVENT_NAME", event->name);
     environment_add(&environment, "STEPD_TOPIC", event->topic);
     environment_add_number(&environment, "STEPD_PARTITION", event->partition);
     environment_add_number(&environment, "STEPD_OFFSET", event->offset);
     if (event->traceparent != NULL)
-        environment_add(&environment, "TRACEPARENT", event->traceparent);
+        environment_add_told(&environment, ctx, "TRACEPARENT", event->traceparent);
     return environment;
 }
 

@@ -13,13 +13,14 @@
 #include <unistd.h>
 
 #include "buffer.h"
+#include "last_words.h"
 #include "spawn.h"
 
 #define TICK_MS 100
 #define READ_SIZE 65536
 #define DRAINED_MOST (1024 * 1024) /* of each pipe of a program that has ended: a grandchild may write on */
 #define LINES_MOST 16              /* times line_most: all that is asked in one attempt */
-#define ERROR_LINE_SIZE 1024
+#define ERROR_LINE_SIZE LAST_WORDS_SIZE
 #define RETRY_AFTER_SIZE 64
 #define RESERVE_MOST_MS 1000       /* of the attempt's time, kept back to end the program in */
 #define CANCEL_PATIENCE_MS 2000    /* between SIGTERM and SIGKILL */
@@ -41,7 +42,7 @@ struct program {
     struct buffer answers;    /* what it is told and has not taken */
     char error_line[ERROR_LINE_SIZE]; /* under construction, not NUL-ended */
     size_t error_size;
-    char last_words[ERROR_LINE_SIZE];
+    struct last_words last_words;
     char retry_after[RETRY_AFTER_SIZE];
 
     int64_t reserve_ms;
@@ -126,10 +127,12 @@ static void error_line_end(struct program *program)
     while (program->error_size > 0 && (unsigned char)line[program->error_size - 1] <= ' ')
         program->error_size--;
     line[program->error_size] = '\0';
-    size_t size = strlen(line); /* a NUL that it wrote ends it */
+    bool is_empty = program->error_size == 0;
     program->error_size = 0;
-    if (size == 0)
+    if (is_empty) {
+        last_words_hear(&program->last_words, "");
         return;
+    }
     if (strncasecmp(line, header, strlen(header)) == 0) {
         const char *value = line + strlen(header);
         value += strspn(value, " \t");
@@ -137,7 +140,7 @@ static void error_line_end(struct program *program)
             memcpy(program->retry_after, value, strlen(value) + 1);
         return;
     }
-    memcpy(program->last_words, line, size + 1);
+    last_words_hear(&program->last_words, line);
     program->spec->complain(program->spec->context, line);
 }
 
@@ -147,7 +150,7 @@ static void take_error(struct program *program, const char *bytes, size_t size)
         if (bytes[i] == '\n')
             error_line_end(program);
         else if (program->error_size < ERROR_LINE_SIZE - 1)
-            program->error_line[program->error_size++] = bytes[i];
+            program->error_line[program->error_size++] = bytes[i] != '\0' ? bytes[i] : ' ';
     }
 }
 
@@ -442,7 +445,7 @@ bool program_output(const struct program *program, const char **ret_output, size
 
 const char *program_last_words(const struct program *program)
 {
-    return program->last_words;
+    return program->last_words.words;
 }
 
 const char *program_retry_after(const struct program *program)

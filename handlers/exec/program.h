@@ -55,7 +55,7 @@ int program_exit_status(const struct program *program);
 int program_end_signal(const struct program *program);
 /* What it wrote so far to its standard output; false: it was more than that. */
 bool program_output(const struct program *program, const char **ret_output, size_t *ret_size);
-/* The last line of its standard error, "": none. */
+/* What its standard error says of its failure, in one line; "": nothing. */
 const char *program_last_words(const struct program *program);
 /* The value of its last line `Retry-After: VALUE` there, NULL: none. */
 const char *program_retry_after(const struct program *program);

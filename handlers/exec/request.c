@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "request.h"
 
+#include <math.h>
 #include <string.h>
+
+#include "common/text.h"
 
 #define ID_MAX 200
 #define NAME_MAX_SIZE 200
-#define YEAR_MS INT64_C(31536000000)
+#define CENTURY_MS INT64_C(3153600000000)
 #define KEYS_MAX 4
 
 /* Exactly these keys make a line of that kind; the first `needed` can't be left out. */
@@ -70,13 +73,24 @@ static bool text_read(struct stepd_ctx *ctx, const msgpack_object *map, const ch
            strlen(*ret_text) == value->via.str.size;
 }
 
-/* `otherwise` where it is missing. */
-static bool delay_read(struct stepd_ctx *ctx, const msgpack_object *map, const char *key, int64_t otherwise, int64_t *ret_ms)
+/* More than a century is one, as in C. */
+static bool delay_read(struct stepd_ctx *ctx, const msgpack_object *map, const char *key, int64_t *ret_ms)
 {
-    const msgpack_object *value = stepd_get(ctx, map, key);
+    double ms = stepd_get_double(ctx, map, key, -1);
 
-    *ret_ms = value == NULL ? otherwise : stepd_get_int(ctx, map, key, -1);
-    return value == NULL || (*ret_ms >= 0 && *ret_ms <= YEAR_MS);
+    if (isnan(ms) || ms < 0)
+        return false;
+    *ret_ms = ms < (double)CENTURY_MS ? (int64_t)ceil(ms) : CENTURY_MS;
+    return true;
+}
+
+/* True for a text that fits, but for its end that is cut. */
+static bool words_read(const msgpack_object *value, char *ret_words, size_t room)
+{
+    if (value == NULL || value->type != MSGPACK_OBJECT_STR)
+        return false;
+    text_copy(value->via.str.ptr, value->via.str.size, ret_words, room);
+    return true;
 }
 
 static const char *error_read(struct stepd_ctx *ctx, const msgpack_object *error, struct request *request)
@@ -85,14 +99,15 @@ static const char *error_read(struct stepd_ctx *ctx, const msgpack_object *error
 
     if (error->type != MSGPACK_OBJECT_MAP || !form_fits(ctx, &ERROR_FORM, error))
         return "\"error\" is {\"name\", \"message\", \"retriable\", \"retry_after_ms\"}, of which only \"name\" must be there";
-    if (!text_read(ctx, error, "name", NAME_MAX_SIZE, &request->name))
+    const msgpack_object *name = stepd_get(ctx, error, "name");
+    if (!words_read(name, request->error_name, sizeof(request->error_name)) || name->via.str.size == 0 || name->via.str.size > NAME_MAX_SIZE)
         return "\"name\" of an error is a text of 1 to 200 bytes";
-    request->message = stepd_get_str(ctx, error, "message", "");
+    (void)words_read(stepd_get(ctx, error, "message"), request->message, sizeof(request->message));
     if (retriable != NULL && retriable->type != MSGPACK_OBJECT_BOOLEAN)
         return "\"retriable\" is true or false";
     request->is_retriable = retriable == NULL || retriable->via.boolean;
-    if (!delay_read(ctx, error, "retry_after_ms", -1, &request->retry_after_ms))
-        return "\"retry_after_ms\" is a number of milliseconds, at most a year";
+    if (stepd_get(ctx, error, "retry_after_ms") != NULL && !delay_read(ctx, error, "retry_after_ms", &request->retry_after_ms))
+        return "\"retry_after_ms\" is a number of milliseconds";
     return NULL;
 }
 
@@ -110,7 +125,7 @@ static const char *rest_read(struct stepd_ctx *ctx, const msgpack_object *map, s
     case REQUEST_ERROR:
         return error_read(ctx, stepd_get(ctx, map, "error"), request);
     case REQUEST_SLEEP:
-        return delay_read(ctx, map, "ms", -1, &request->delay_ms) ? NULL : "\"ms\" is a number of milliseconds, at most a year";
+        return delay_read(ctx, map, "ms", &request->delay_ms) ? NULL : "\"ms\" is a number of milliseconds";
     case REQUEST_SEND:
         request->value = stepd_get(ctx, map, "data");
         return text_read(ctx, map, "name", NAME_MAX_SIZE, &request->name) ? NULL : "\"name\" of an event is a text of 1 to 200 bytes";

@@ -9,6 +9,9 @@
 
 #include <stepd/stepd.h>
 
+#define NAME_SIZE 208    /* of an error; 200 bytes are its longest */
+#define MESSAGE_SIZE 1024 /* of an error: what is longer is cut there */
+
 enum request_kind {
     REQUEST_STEP,   /* {"step": id}: may it run? */
     REQUEST_RESULT, /* {"step": id, "result": value} */
@@ -22,8 +25,9 @@ struct request {
     enum request_kind kind;
     const char *id;
     const msgpack_object *value; /* of a result, an output, an event's data; NULL: none was given */
-    const char *name;            /* of an error or an event */
-    const char *message;
+    const char *name;            /* of an event */
+    char error_name[NAME_SIZE];
+    char message[MESSAGE_SIZE];
     bool is_retriable;
     int64_t retry_after_ms;      /* -1: the schedule says */
     int64_t delay_ms;

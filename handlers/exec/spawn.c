@@ -90,14 +90,23 @@ static bool is_program(const char *path)
     return stat(path, &info) == 0 && S_ISREG(info.st_mode) && access(path, X_OK) == 0;
 }
 
-/* As a shell does; a path with a slash is taken as it is. */
-static int program_find(const char *name, char *ret_path, size_t size)
+static const char *path_of(char *const *environment)
 {
-    const char *at = getenv("PATH");
+    for (; *environment != NULL; environment++) {
+        if (strncmp(*environment, "PATH=", strlen("PATH=")) == 0)
+            return *environment + strlen("PATH=");
+    }
+    return DEFAULT_PATH;
+}
+
+/* As a shell does; a path with a slash is taken as it is. */
+static int program_find(const char *name, char *const *environment, char *ret_path, size_t size)
+{
+    const char *at = path_of(environment);
 
     if (strchr(name, '/') != NULL)
         return snprintf(ret_path, size, "%s", name) < (int)size ? 0 : -ENAMETOOLONG;
-    for (at = at != NULL ? at : DEFAULT_PATH; *at != '\0'; at += *at == ':') {
+    for (; *at != '\0'; at += *at == ':') {
         size_t length = strcspn(at, ":");
         if (snprintf(ret_path, size, "%.*s/%s", (int)length, at, name) < (int)size && is_program(ret_path))
             return 0;
@@ -164,7 +173,7 @@ static int child_start(char *const *argv, char *const *environment, const char *
 {
     char path[PATH_MAX];
     const pid_t parent = getpid();
-    int status = program_find(argv[0], path, sizeof(path));
+    int status = program_find(argv[0], environment, path, sizeof(path));
 
     if (status != 0)
         return status;

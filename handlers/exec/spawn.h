@@ -17,7 +17,7 @@ struct spawned {
     int pipes[PIPE_COUNT];  /* our ends, non-blocking */
 };
 
-/* `argv` and `environment` end with NULL. A program without a slash is looked for in our PATH. An
+/* `argv` and `environment` end with NULL. A program without a slash is looked for in the PATH of `environment`. An
  * empty directory: ours. 0, or a negative errno: it does not run. */
 int spawn(char *const *argv, char *const *environment, const char *directory, struct spawned *ret_spawned);
 

@@ -219,7 +219,7 @@ static struct curl_slist *headers_make(struct stepd_ctx *ctx, const struct paylo
 
 /* ---- what an answer means --------------------------------------------------------------------- */
 
-static enum stepd_status finish(struct stepd_ctx *ctx, const struct answer *answer)
+static enum stepd_status finish(struct stepd_ctx *ctx, const struct options *options, const struct answer *answer)
 {
     msgpack_packer *output = stepd_output(ctx);
 
@@ -227,10 +227,15 @@ static enum stepd_status finish(struct stepd_ctx *ctx, const struct answer *answ
     (void)msgpack_pack_str_with_body(output, "status", strlen("status"));
     (void)msgpack_pack_int64(output, answer->status);
     (void)msgpack_pack_str_with_body(output, "body", strlen("body"));
-    if (answer->is_json && !answer->is_cut)
+    if (answer->is_cut) {
+        stepd_log(ctx, STEPD_LOG_WARN, "the server answered with more than max_response (%" PRId64 " bytes): the run's output has the text of its beginning",
+                  options->response_most);
+        text_pack_cut(output, answer->body, answer->body_size);
+    } else if (answer->is_json) {
         text_pack_json(ctx, output, answer->body, answer->body_size);
-    else
+    } else {
         text_pack(output, answer->body, answer->body_size);
+    }
     return STEPD_OK;
 }
 
@@ -262,7 +267,7 @@ static enum stepd_status judge(struct stepd_ctx *ctx, const struct answer *answe
     case ANSWER_WHOLE:
         break;
     }
-    return statuses_contain(options->done_on, answer->status) ? finish(ctx, answer) : fail(ctx, options, answer);
+    return statuses_contain(options->done_on, answer->status) ? finish(ctx, options, answer) : fail(ctx, options, answer);
 }
 
 /* ---- the function ----------------------------------------------------------------------------- */

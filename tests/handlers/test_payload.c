@@ -140,6 +140,15 @@ Test(payload, nothing_is_nothing)
     expect(PAYLOAD_RAW, "application/octet-stream", "");
 }
 
+Test(payload, an_empty_value_is_no_tombstone)
+{
+    receive(NULL, "", 0);
+    expect(PAYLOAD_DATA, "application/octet-stream", "");
+    expect(PAYLOAD_EVENT, "application/json",
+           "{\"id\":\"orders-2-7\",\"name\":\"orders\",\"data_base64\":\"\",\"ts\":1600000000500,\"topic\":\"orders\","
+           "\"partition\":2,\"offset\":7,\"traceparent\":\"" TRACE "\"}");
+}
+
 Test(payload, forms_have_names)
 {
     enum payload_form form;

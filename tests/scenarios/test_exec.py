@@ -151,7 +151,8 @@ def test_the_directory_is_where_it_runs(serve, folder):
     assert run["output"] == str(folder)
 
 
-PRINTED = {"": None, "plain\ntext\n": "plain\ntext", '{"a": [1]}\n': {"a": [1]}, "7\n": 7, r"\377": "/w=="}
+PRINTED = {"NaN\n": None, '{"a": [-Infinity, 1e400]}': '{"a": [-Infinity, 1e400]}', '{"a": [-Infinity]}': {"a": [None]},
+           "123456789012345678901234567890\n": 123456789012345678901234567890, "": None, "plain\ntext\n": "plain\ntext", '{"a": [1]}\n': {"a": [1]}, "7\n": 7, r"\377": "/w=="}
 
 
 @pytest.mark.parametrize("printed", PRINTED)
@@ -167,6 +168,10 @@ ENDS = {
     "exit 1": ("completed", 3, None),
     "kill -9 $$": ("completed", 3, None),
     "echo first >&2; echo 'no such user' >&2; exit 64": ("failed", 1, "exit status 64: no such user"),
+    "printf 'disk is full\\r\\n' | iconv -t UTF-16LE >&2; exit 64": ("failed", 1, "exit status 64: d i s k   i s   f u l l"),
+    r"printf 'first\n\0second\n' >&2; exit 64": ("failed", 1, "exit status 64: second"),
+    "printf 'Error: db is down\\nplease retry\\n    at f (x.js:1:2)\\n\\nNode.js v20.20.2\\n' >&2; exit 64":
+        ("failed", 1, "exit status 64: Error: db is down"),
 }
 
 
@@ -184,6 +189,50 @@ def test_says_when_to_come_back(serve):
     (run,) = service.wait_for("later", "completed")
     first, second = service.show(run["id"])["attempts"]
     assert 2000 <= second["started_ms"] - first["started_ms"] < 4000 * SLOWER
+
+
+def test_an_event_keeps_its_values(serve):
+    service = serve(echo={"command": ["cat"], "input": "data"})
+    service.kafka.produce(r'{"name":"echo","data":{"n":18446744073709551616,"z":-0,"x":[NaN,-Infinity],"s":"a\ud800b\ud83d\ud83d","k\udc00":"\u0000"}}')
+    (run,) = service.wait_for("echo", "completed")
+    assert run["output"] == {"n": 18446744073709551616, "z": 0, "x": [None, None], "s": "a\ufffdb\ufffd\ufffd", "k\ufffd": "\0"}
+    assert '"z":-0,' in service.ctl_run("--json", "runs").stdout.replace(" ", "")
+
+
+def test_an_id_that_no_variable_holds_is_in_the_input(serve):
+    service = serve(big={"command": sh('echo "$(printenv STEPD_EVENT_ID || echo none) $(wc -c)"')})
+    service.kafka.send("big", id="x" * 131_100)
+    (run,) = service.wait_for("big", "completed")
+    unset, size = run["output"].split()
+    assert unset == "none" and int(size) > 131_100
+    assert "the program gets no STEPD_EVENT_ID" in service.log()
+
+
+def test_output_that_is_cut_is_said(serve):
+    service = serve(big={"command": [PYTHON, "-c", "import json; print(json.dumps(['é'] * 20000, ensure_ascii=False))"]})
+    service.kafka.send("big")
+    (run,) = service.wait_for("big", "completed")
+    assert 65530 < len(run["output"].encode()) <= 65536
+    assert run["output"].startswith('["é", ')
+    assert "more than max_output (65536 bytes)" in service.log()
+
+
+def test_a_program_is_looked_for_in_the_path_of_its_environment(serve, folder):
+    (folder / "bin").mkdir()
+    (folder / "bin/own-tool").write_text("#!/bin/sh\necho mine\n")
+    (folder / "bin/own-tool").chmod(0o755)
+    service = serve(own={"command": ["own-tool"], "env": {"PATH": f"{folder}/bin:/usr/bin:/bin"}})
+    service.kafka.send("own")
+    (run,) = service.wait_for("own", "completed")
+    assert run["output"] == "mine"
+
+
+def test_a_retry_after_is_cut(serve, folder):
+    service = serve(later={"command": sh('[ "$STEPD_ATTEMPT" = 1 ] && exit 0; echo "Retry-After: 1764374400" >&2; exit 75')})
+    service.kafka.send("later")
+    (run,) = service.wait_for("later", "delayed")
+    assert 86_000_000 < run["due_ms"] - run["created_ms"] < 87_000_000
+    assert "cut to retry.max_after, 86400 s" in service.log()
 
 
 def test_fail_on_is_a_setting(serve):
@@ -443,6 +492,94 @@ def test_a_helper_handles_a_failure_and_rolls_back(serve, folder):
     assert [step["id"] for step in service.show(run["id"])["steps"]] == ["reserve", "charge", "let the bank settle", "ship", "tell"]
 
 
+VALUES = {
+    "float('nan')": None,
+    "{'a': [float('inf'), -float('inf')], 'b': 1.5}": {"a": [None, None], "b": 1.5},
+    "123456789012345678901234567890": 123456789012345678901234567890,
+    "[-18446744073709551616, 18446744073709551615, -0.0]": [-18446744073709551616, 18446744073709551615, -0.0],
+    r"'\ud83d\ud83d x \ud83d\ude00 \udc00'": "\ufffd\ufffd x \U0001f600 \ufffd",
+    r"{'k\ud800': 'a\0b'}": {"k\ufffd": "a\0b"},
+}
+
+
+def value_program(value):
+    """Fails in its first attempt, so that the second has the step's result from before: both have to see the same."""
+    return [PYTHON, "-c", textwrap.dedent(f"""
+        import stepd, sys
+        result = stepd.step('s', lambda: {value})
+        print("SAW", ascii(result), file=sys.stderr)
+        if stepd.attempt() == 0:
+            sys.exit(1)
+        stepd.output(result)
+    """)]
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_a_step_gives_the_same_value_in_each_attempt(shared, value):
+    run = run_of(shared, "VALUES", value, "completed")
+    assert run["output"] == VALUES[value]
+    said = dict(re.findall(rf"{run['id'][:8]}.*attempt ([01])  SAW (.*)", shared.log()))
+    assert said["0"] == said["1"] == ascii(VALUES[value])
+
+
+NODE_VALUES = {
+    "123456789012345678901234567890n": 123456789012345678901234567890,
+    "[NaN, -Infinity, 2 ** 60]": [None, None, 2.0 ** 60],
+    r"'\ud83d\ud83d'": "\ufffd\ufffd",
+    "undefined": None,
+}
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="there is no node")
+@pytest.mark.parametrize("value", NODE_VALUES)
+def test_a_step_of_node_gives_the_same_value_in_each_attempt(shared, value):
+    run = run_of(shared, "NODE_VALUES", value, "completed")
+    assert run["output"] == NODE_VALUES[value]
+    said = dict(re.findall(rf"{run['id'][:8]}.*attempt ([01])  SAW (.*)", shared.log()))
+    assert said["0"] == said["1"]
+
+
+NODE_ENDS = {
+    "throw new Error('db is down')": ("failed", "exit status 1: Error: db is down"),
+    "throw new Error('db is down\\nplease retry')": ("failed", "exit status 1: Error: db is down"),
+    "await stepd.step('s', () => { throw null; })": ("failed", "null"),
+    "throw new stepd.NonRetriable('never')": ("failed", "exit status 65: Error: never"),
+    "console.log(JSON.stringify(await Promise.all([1, 2, 3].map((n) => stepd.step('s' + n, async () => n)))))": ("completed", [1, 2, 3]),
+    "await stepd.step('s', () => stepd.step('t', () => 1))": ("failed", "steps do not nest: ask for what comes next when the step has returned"),
+}
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="there is no node")
+@pytest.mark.parametrize("end", NODE_ENDS)
+def test_what_the_node_helper_makes_of_an_end(shared, end):
+    status, wanted = NODE_ENDS[end]
+    run = run_of(shared, "NODE_ENDS", end, status)
+    assert (run["output"] if status == "completed" else run["error"]["message"]) == wanted
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="there is no node")
+def test_a_program_of_node_without_the_helper_says_its_error(serve):
+    service = serve(n={"command": ["node", "-e", 'throw new Error("db is down")'], "retries": 0})
+    service.kafka.send("n")
+    (run,) = service.wait_for("n", "failed")
+    assert run["error"]["message"] == "exit status 1: Error: db is down"
+
+
+def test_a_shells_step_may_print_several_lines(serve):
+    script = f". {HELPERS}/shell/stepd.sh; step s printf '{{\n \"a\": 1\n}}\n' || exit 1; echo \"$result\""
+    service = serve(shell={"command": ["sh", "-c", script]})
+    service.kafka.send("shell")
+    (run,) = service.wait_for("shell", "completed")
+    assert run["output"] == {"a": 1}
+
+
+def test_a_program_may_sleep_for_two_years(serve, program):
+    service = serve(nap={"command": program("import stepd\nstepd.sleep('nap', 2 * 365 * 86400)"), "env": {"PYTHONPATH": str(HELPERS / "python")}})
+    service.kafka.send("nap")
+    (run,) = service.wait_for("nap", "sleeping")
+    assert run["due_ms"] - run["created_ms"] > 2 * 364 * 86_400_000
+
+
 PYTHON_ENDS = {
     "raise stepd.NonRetriable('no')": ("failed", 0),
     "raise stepd.RetryAfter(0.1, 'later')": ("completed", 1),
@@ -529,6 +666,19 @@ TABLES = {
         if stepd.attempt() == 0:
             {row}
     """)},
+    "VALUES": lambda row, folder: {"env": {"PYTHONPATH": str(HELPERS / "python")}, "command": value_program(row)},
+    "NODE_VALUES": lambda row, folder: {"command": ["node", "-e", f"""
+        const stepd = require('{HELPERS}/node/stepd.js');
+        stepd.step('s', () => ({row})).then((result) => {{
+            console.error('SAW', typeof result, result);
+            if (process.env.STEPD_ATTEMPT === '0') process.exit(1);
+            stepd.output(result);
+        }});
+    """]},
+    "NODE_ENDS": lambda row, folder: {"retries": 0, "command": ["node", "-e", f"""
+        const stepd = require('{HELPERS}/node/stepd.js');
+        (async () => {{ {row} }})();
+    """]},
     "HOSTILE": lambda row, folder: {"command": sh(HOSTILE[row][0]), "timeout": "1m" if ends_by_itself(row) else "2s", "retries": 0,
                                     "max_line": "64KiB"},
 }

@@ -256,6 +256,41 @@ def shared(tmp_path_factory):
     endpoint.close()
 
 
+def test_loopback_goes_through_no_proxy(serve, endpoint):
+    service = serve(hook={"url": endpoint.url, "retries": 0}, env={"http_proxy": "http://127.0.0.1:1", "ALL_PROXY": "http://127.0.0.1:1"})
+    service.kafka.send("hook")
+    service.wait_for("hook", "completed")
+    assert len(endpoint.requests) == 1
+
+
+def test_an_event_keeps_its_values(serve, endpoint):
+    service = serve(hook={"url": endpoint.url, "body": "data"})
+    service.kafka.produce(r'{"name":"hook","data":{"n":18446744073709551616,"x":NaN,"s":"\ud83d\ud83d"}}')
+    service.wait_for("hook", "completed")
+    assert json.loads(endpoint.requests[0].body) == {"n": 18446744073709551616, "x": None, "s": "\ufffd\ufffd"}
+
+
+def test_what_a_server_says_has_blanks_for_nuls_and_an_exact_body(serve, endpoint):
+    service = serve(bad={"url": endpoint.url}, good={"url": endpoint.url})
+    endpoint.script = [(400, {}, "disk full".encode("utf-16-le"))]
+    service.kafka.send("bad")
+    (run,) = service.wait_for("bad", "failed")
+    assert run["error"]["message"] == "d i s k   f u l l"
+    endpoint.script = [(200, {"content-type": "application/json"}, b'{"n":-18446744073709551616,"x":Infinity}')]
+    service.kafka.send("good")
+    (run,) = service.wait_for("good", "completed")
+    assert run["output"]["body"] == {"n": -18446744073709551616, "x": None}
+
+
+def test_epoch_seconds_are_no_delay(serve, endpoint):
+    service = serve(hook={"url": endpoint.url})
+    endpoint.script = [(429, {"Retry-After": "1764374400"}, b"")]
+    service.kafka.send("hook")
+    (run,) = service.wait_for("hook", "delayed")
+    assert 86_000_000 < run["due_ms"] - run["created_ms"] < 87_000_000
+    assert "cut to retry.max_after, 86400 s" in service.log()
+
+
 # ---- servers that are none -----------------------------------------------------------------------------
 
 

@@ -2,19 +2,82 @@
 // For programs that stepd's exec runs. A step that has returned is never run again in its run: the
 // program is started again after a failure, and step() answers with what was returned before.
 'use strict';
+const { AsyncLocalStorage } = require('async_hooks');
+const { randomUUID } = require('crypto');
 const fs = require('fs');
 
-class StepFailed extends Error {
+// A step failed for good. Unhandled, it fails the run; handled, the program goes on.
+class StepError extends Error {
   constructor(step, { name, message }) {
     super(`${step}: ${name}: ${message}`);
-    this.name = 'StepFailed';
-    this.step = step;
+    this.name = 'StepError';
+    this.step = this.stepId = step;
     this.reason = { name, message };
   }
 }
 
 // Thrown in a step, it fails now; elsewhere, the run: no other attempt is made.
 class NonRetriable extends Error {}
+
+// Another attempt is worth it in so many seconds, whatever the schedule says.
+class RetryAfter extends Error {
+  constructor(seconds, message) {
+    super(message || `again in ${seconds} s`);
+    this.seconds = seconds;
+  }
+}
+
+// ---- JSON ------------------------------------------------------------------------------------------
+
+const TOKEN = /"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g; // a string's beginning, or a number
+const MARK = randomUUID(); // begins the texts that stand for numbers on the way, and no others
+const MARKED = new RegExp(`"${MARK}([^"]+)"`, 'g');
+
+const isLargeInteger = (token) => /^-?\d{16,}$/.test(token) && !Number.isSafeInteger(Number(token));
+
+// Where the string that begins at `at` is over.
+function endOfString(text, at) {
+  for (let end = text.indexOf('"', at + 1); end >= 0; end = text.indexOf('"', end + 1)) {
+    let escapes = 0;
+    while (text[end - 1 - escapes] === '\\') escapes++;
+    if (escapes % 2 === 0) return end + 1;
+  }
+  return text.length;
+}
+
+function markLargeIntegers(text) {
+  const parts = [];
+  let from = 0;
+  for (let token = TOKEN.exec(text); token !== null; token = TOKEN.exec(text)) {
+    if (token[0] === '"') {
+      TOKEN.lastIndex = endOfString(text, token.index);
+    } else if (isLargeInteger(token[0])) {
+      parts.push(text.slice(from, token.index), `"${MARK}${token[0]}"`);
+      from = TOKEN.lastIndex;
+    }
+  }
+  return parts.join('') + text.slice(from);
+}
+
+// Integers that a Number does not hold exactly are BigInts.
+function parse(text) {
+  if (!/\d{16}/.test(text)) return JSON.parse(text);
+  return JSON.parse(markLargeIntegers(text), (key, value) => (typeof value === 'string' && value.startsWith(MARK) ? BigInt(value.slice(MARK.length)) : value));
+}
+
+// A BigInt is its digits. A Number beyond the exact ones has an exponent, so that it comes back as a Number.
+function mark(key, value) {
+  if (typeof value === 'bigint') return MARK + value;
+  return Number.isInteger(value) && !Number.isSafeInteger(value) ? MARK + value.toExponential() : value;
+}
+
+// JSON.stringify() escapes surrogates where they are alone: U+FFFD, as they would come back.
+function stringify(value) {
+  const text = JSON.stringify(value, mark) ?? 'null';
+  return text.replace(MARKED, '$1').replace(/\\(?:u(d[89a-f][0-9a-f]{2})|.)/g, (escape, lone) => (lone ? '\\ufffd' : escape));
+}
+
+// ---- asking ----------------------------------------------------------------------------------------
 
 let unread = Buffer.alloc(0);
 
@@ -33,42 +96,81 @@ function readLine() {
   }
 }
 
+function writeAll(text) {
+  const bytes = Buffer.from(text);
+  for (let written = 0; written < bytes.length;) written += fs.writeSync(3, bytes, written);
+}
+
 function ask(step, request) {
-  fs.writeSync(3, JSON.stringify(request) + '\n');
-  const answer = JSON.parse(readLine());
+  writeAll(stringify(request) + '\n');
+  const answer = parse(readLine());
   if (answer.error) throw new Error(answer.error);
   if (answer.suspend) process.exit(0);
-  if (answer.failed) throw new StepFailed(step, answer.failed);
+  if (answer.failed) throw new StepError(step, answer.failed);
   return answer;
 }
 
-// What `run` returned (or its promise gave), now or in an earlier attempt; as JSON holds it.
-async function step(name, run) {
+// ---- one at a time ---------------------------------------------------------------------------------
+
+const within = new AsyncLocalStorage();
+let waiting = 0;
+let latest = Promise.resolve();
+
+// What is asked while a step runs waits until it is over: Promise.all() runs its steps one after another.
+function inTurn(call) {
+  if (within.getStore()) throw new NonRetriable('steps do not nest: ask for what comes next when the step has returned');
+  const result = waiting === 0 ? call() : latest.then(call);
+  if (!(result instanceof Promise)) return result;
+  waiting++;
+  const over = () => void waiting--;
+  latest = result.then(over, over);
+  return result;
+}
+
+function tell(name, error) {
+  const told = {
+    name: String(error?.name || 'Error').slice(0, 60),
+    message: String(error?.message ?? error),
+    retriable: !(error instanceof NonRetriable),
+  };
+  if (error instanceof RetryAfter) told.retry_after_ms = Math.max(0, Math.ceil(error.seconds * 1000));
+  ask(name, { step: name, error: told });
+}
+
+async function runStep(name, run) {
   const answer = ask(name, { step: name });
   if ('result' in answer) return answer.result;
   let result;
   try {
-    result = JSON.parse(JSON.stringify((await run()) ?? null));
+    result = parse(stringify(await within.run(true, run)));
   } catch (error) {
-    const told = { name: error.name ?? 'Error', message: String(error.message ?? error), retriable: !(error instanceof NonRetriable) };
-    ask(name, { step: name, error: told });
+    tell(name, error);
     throw error;
   }
   ask(name, { step: name, result });
   return result;
 }
 
+// What `run` returned (or its promise gave), now or in an earlier attempt; as JSON holds it.
+const step = async (name, run) => inTurn(() => runStep(name, run));
+
 module.exports = {
-  StepFailed,
+  StepError,
+  StepFailed: StepError,
   NonRetriable,
+  RetryAfter,
   step,
-  event: () => JSON.parse(fs.readFileSync(0, 'utf8')),
-  sleep: (name, ms) => void ask(name, { sleep: name, ms: Math.ceil(ms) }),
-  send: (name, eventName, data = null) => void ask(name, { send: name, name: eventName, data }),
-  output: (value) => void ask('output', { output: value }),
+  event: () => parse(fs.readFileSync(0, 'utf8')),
+  sleep: (name, ms) => inTurn(() => void ask(name, { sleep: name, ms: Math.ceil(ms) })),
+  send: (name, eventName, data = null) => inTurn(() => void ask(name, { send: name, name: eventName, data })),
+  output: (value) => inTurn(() => void ask('output', { output: value })),
 };
 
 process.on('uncaughtException', (error) => {
-  console.error(error.stack ?? String(error));
-  process.exit(error instanceof NonRetriable || error instanceof StepFailed ? 65 : 1);
+  console.error(error?.stack ?? String(error));
+  if (error instanceof RetryAfter) {
+    console.error(`Retry-After: ${Math.max(0, Math.ceil(error.seconds))}`);
+    process.exit(75);
+  }
+  process.exit(error instanceof NonRetriable || error instanceof StepError ? 65 : 1);
 });

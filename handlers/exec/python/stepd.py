@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """For programs that stepd's exec runs. A step that has returned is never run again in its run: the
 program is started again after a failure, and step() answers with what was returned before."""
+import datetime
 import functools
 import json
 import math
 import os
+import re
 import sys
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class NonRetriable(Exception):
@@ -13,19 +17,23 @@ class NonRetriable(Exception):
 
 
 class RetryAfter(Exception):
-    """Another attempt is worth it in so many seconds, whatever the schedule says."""
+    """Another attempt is worth it in so many seconds ("5s", or at a datetime), whatever the schedule says."""
 
     def __init__(self, seconds, message=""):
-        super().__init__(message or f"again in {seconds} s")
-        self.seconds = seconds
+        self.seconds = _seconds(seconds)
+        super().__init__(message or f"again in {self.seconds:g} s")
 
 
-class StepFailed(Exception):
+class StepError(Exception):
     """A step failed for good. Unhandled, it fails the run; handled, the program goes on."""
 
     def __init__(self, step, name, message):
         super().__init__(f"{step}: {name}: {message}")
-        self.step, self.name, self.message = step, name, message
+        self.step = self.step_id = step
+        self.name, self.message = name, message
+
+
+StepFailed = StepError
 
 
 @functools.cache
@@ -45,7 +53,7 @@ def step(name, function, *args, **kwargs):
     if "result" in answer:
         return answer["result"]
     try:
-        result = json.loads(json.dumps(function(*args, **kwargs)))
+        result = _as_json_holds(function(*args, **kwargs))
     except Exception as error:
         told = {"name": type(error).__name__, "message": str(error), "retriable": not isinstance(error, NonRetriable)}
         if isinstance(error, RetryAfter):
@@ -63,12 +71,31 @@ def sleep(name, seconds):
 
 def send(name, event_name, data=None):
     """An event of one's own; sent once."""
-    _ask(name, {"send": name, "name": event_name, "data": data})
+    _ask(name, {"send": name, "name": event_name, "data": _as_json_holds(data)})
 
 
 def output(value):
     """The run's output, instead of what the program prints."""
-    _ask("output", {"output": value})
+    _ask("output", {"output": _as_json_holds(value)})
+
+
+def _seconds(given):
+    if isinstance(given, datetime.datetime):
+        return max(0, given.timestamp() - datetime.datetime.now().timestamp())
+    if isinstance(given, datetime.timedelta):
+        return given.total_seconds()
+    if not isinstance(given, str):
+        return given
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", given)
+    if found is None:
+        raise ValueError(f"'{given}' is no duration such as 500ms, 5s, 10m, 2h or 1d")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def _as_json_holds(value):
+    """NaN and infinities are None, a lone surrogate is U+FFFD: as it comes back in a later attempt."""
+    text = json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return json.loads(text, parse_constant=lambda word: None)
 
 
 @functools.cache
@@ -85,7 +112,7 @@ def _ask(name, request):
     if "suspend" in answer:
         sys.exit(0)
     if "failed" in answer:
-        raise StepFailed(name, **answer["failed"])
+        raise StepError(name, **answer["failed"])
     return answer
 
 
@@ -94,7 +121,7 @@ def _end(kind, error, trace):
     if isinstance(error, RetryAfter):
         print(f"Retry-After: {math.ceil(error.seconds)}", file=sys.stderr)
         sys.exit(75)
-    sys.exit(65 if isinstance(error, (NonRetriable, StepFailed)) else 1)
+    sys.exit(65 if isinstance(error, (NonRetriable, StepError)) else 1)
 
 
 sys.excepthook = _end

@@ -12,8 +12,16 @@ ask() {
     esac
 }
 
-# step NAME COMMAND...: sets $result to what the command printed (JSON, one line), now or in an earlier
-# attempt. A command that fails is retried; its status is 1 once it failed for good, $answer says why.
+# one_line JSON: prints it on one line. Line ends stand between its tokens only; what is no number is null.
+one_line() {
+    case $1 in
+    NaN | Infinity | -Infinity) printf null ;;
+    *) printf '%s' "$1" | tr '\n' ' ' ;;
+    esac
+}
+
+# step NAME COMMAND...: sets $result to what the command printed (JSON, which may have several lines: they
+# become one), now or in an earlier attempt. A command that fails is retried; its status is 1 once it failed for good, $answer says why.
 step() {
     step_name=$1
     shift
@@ -27,6 +35,7 @@ step() {
     '{"failed":'*) return 1 ;;
     esac
     if result=$("$@" 3>&- 4<&-); then
+        result=$(one_line "$result")
         ask "{\"step\":\"$step_name\",\"result\":${result:-null}}"
     else
         ask "{\"step\":\"$step_name\",\"error\":{\"name\":\"CommandFailed\",\"message\":\"exit status $?\"}}"
