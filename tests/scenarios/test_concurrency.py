@@ -48,7 +48,7 @@ def test_due_runs_over_the_limit_stay_in_redis_and_all_daemons_take_them(kafka, 
     count = 20000
     maker = serve(daemon, module, kafka, topic, book)
     at = int(time.time() * 1000) + 3600_000
-    kafka.produce_lines(events("limited", range(count), at=at, ms=2), topic)
+    kafka.produce_lines(events("limited", range(count), at=at, ms=5), topic)
     eventually(lambda: maker.ctl("stats")["delayed"] == count, 60)
     assert maker.stop() == 0
     # They become due all at once: by then the function has a limit.

@@ -126,6 +126,50 @@ static int list_owned(struct redis_store *store, int shard, struct ids *ids)
     return status;
 }
 
+static int count_key(struct redis_store *store, int shard, const char *name, uint64_t *sum)
+{
+    AUTO_REPLY reply = NULL;
+    AUTO_FREE char *key = keys_format(store_prefix(store, shard), "%s", name);
+    int status = store_commandf(store, shard, &reply, "ZCARD %s", key);
+
+    if (status == 0)
+        *sum += (uint64_t)reply->integer;
+    return status;
+}
+
+/* The lines in which runs wait for room under their function's concurrency. */
+static int read_lines(struct redis_store *store, int shard, redisReply **ret_functions)
+{
+    AUTO_FREE char *key = keys_format(store_prefix(store, shard), "lines");
+
+    return store_commandf(store, shard, ret_functions, "SMEMBERS %s", key);
+}
+
+/* Of a list that stands behind others: what is skipped of all may end in it. */
+static int list_rest(struct redis_store *store, int shard, const char *name, const char *command, struct ids *ids)
+{
+    AUTO_FREE char *key = keys_format(store_prefix(store, shard), "%s", name);
+    uint64_t size = 0;
+    int status = count_key(store, shard, name, &size);
+
+    if (status != 0 || ids->skip < size)
+        return status != 0 ? status : list_one(store, shard, key, command, ids);
+    ids->skip -= (size_t)size;
+    return 0;
+}
+
+static int list_in_line(struct redis_store *store, int shard, struct ids *ids)
+{
+    AUTO_REPLY functions = NULL;
+    int status = read_lines(store, shard, &functions);
+
+    for (size_t i = 0; status == 0 && i < functions->elements && ids->count < ids->limit; i++) {
+        AUTO_FREE char *line = xasprintf("line:%s", functions->element[i]->str);
+        status = list_rest(store, shard, line, "ZRANGE", ids);
+    }
+    return status;
+}
+
 /* Their keys are found by a walk over all keys: for people, who can wait. */
 static int list_behind(struct redis_store *store, int shard, struct ids *ids)
 {
@@ -174,8 +218,9 @@ int runs_list(struct redis_store *store, enum runs_list list, int shard, size_t 
     } else if (list == RUNS_BEHIND) {
         status = list_behind(store, shard, &ids);
     } else {
-        AUTO_FREE char *key = keys_format(store_prefix(store, shard), "%s", SORTED[list].key);
-        status = list_one(store, shard, key, SORTED[list].by_place, &ids);
+        status = list_rest(store, shard, SORTED[list].key, SORTED[list].by_place, &ids);
+        if (status == 0 && list == RUNS_DELAYED)
+            status = list_in_line(store, shard, &ids);
     }
     if (status != 0) {
         free(ids.all);
@@ -196,28 +241,93 @@ static char *score_text(int64_t at_ms)
     return at_ms == INT64_MAX ? xstrdup("+inf") : at_ms == INT64_MIN ? xstrdup("-inf") : xasprintf("%" PRId64, at_ms);
 }
 
+/* Runs of a list, or of several as if they were one. */
+struct page {
+    struct listed_run *runs;
+    size_t count;
+    int64_t from_ms;
+    int64_t last_ms;
+    size_t limit;           /* of each list */
+};
+
+static int add_page(struct redis_store *store, int shard, const char *name, const char *command, struct page *page)
+{
+    AUTO_REPLY reply = NULL;
+    AUTO_FREE char *key = keys_format(store_prefix(store, shard), "%s", name);
+    AUTO_FREE char *from = score_text(page->from_ms);
+    AUTO_FREE char *to = score_text(page->last_ms);
+    AUTO_FREE char *most = xasprintf("%zu", page->limit);
+    int status = store_commandf(store, shard, &reply, "%s %s %s %s WITHSCORES LIMIT 0 %s", command, key, from, to, most);
+
+    if (status != 0)
+        return status;
+    page->runs = xrealloc(page->runs, (page->count + reply->elements / 2 + 1) * sizeof(*page->runs));
+    for (size_t i = 0; i + 1 < reply->elements; i += 2) {
+        struct listed_run *run = &page->runs[page->count++];
+        *run = (struct listed_run){ .after.at_ms = (int64_t)strtod(reply->element[i + 1]->str, NULL), .after.skip = page->count };
+        (void)snprintf(run->id.text, sizeof(run->id.text), "%s", reply->element[i]->str);
+    }
+    return 0;
+}
+
+static int add_lines_page(struct redis_store *store, int shard, struct page *page)
+{
+    AUTO_REPLY functions = NULL;
+    int status = read_lines(store, shard, &functions);
+
+    for (size_t i = 0; status == 0 && i < functions->elements; i++) {
+        AUTO_FREE char *line = xasprintf("line:%s", functions->element[i]->str);
+        status = add_page(store, shard, line, "ZRANGEBYSCORE", page);
+    }
+    return status;
+}
+
+/* By time; of one time as they came, which `skip` holds until then. */
+static int compare_listed(const void *a, const void *b)
+{
+    const struct listed_run *left = a;
+    const struct listed_run *right = b;
+
+    if (left->after.at_ms != right->after.at_ms)
+        return left->after.at_ms < right->after.at_ms ? -1 : 1;
+    return left->after.skip < right->after.skip ? -1 : 1;
+}
+
+/* What is behind `place` already goes; what stays says where the next page begins. */
+static void cut_page(struct page *page, struct runs_place place, size_t limit)
+{
+    size_t skip = place.skip < page->count ? place.skip : page->count;
+    size_t left = page->count - skip;
+
+    memmove(page->runs, page->runs + skip, left * sizeof(*page->runs));
+    page->count = left < limit ? left : limit;
+    for (size_t i = 0; i < page->count; i++) {
+        int64_t at_ms = page->runs[i].after.at_ms;
+        place = (struct runs_place){ .at_ms = at_ms, .skip = at_ms == place.at_ms ? place.skip + 1 : 1 };
+        page->runs[i].after = place;
+    }
+}
+
 int runs_list_on(struct redis_store *store, enum runs_list list, int shard, struct runs_place place, int64_t last_ms,
                  size_t limit, struct listed_run **ret_runs, size_t *ret_count)
 {
-    AUTO_REPLY reply = NULL;
-    AUTO_FREE char *key = keys_format(store_prefix(store, shard), "%s", SORTED[list].key);
-    AUTO_FREE char *from = score_text(place.at_ms);
-    AUTO_FREE char *to = score_text(last_ms);
-    AUTO_FREE char *skip = xasprintf("%zu", place.skip);
-    AUTO_FREE char *most = xasprintf("%zu", limit);
+    struct page page = { .from_ms = place.at_ms, .last_ms = last_ms, .limit = place.skip + limit };
 
     assert(is_sorted(list));
-    int status = store_commandf(store, shard, &reply, "%s %s %s %s WITHSCORES LIMIT %s %s", SORTED[list].by_score, key, from, to, skip, most);
-    if (status != 0)
-        return status;
-    *ret_count = reply->elements / 2;
-    *ret_runs = xcalloc(*ret_count + 1, sizeof(**ret_runs));
-    for (size_t i = 0; i < *ret_count; i++) {
-        int64_t at_ms = (int64_t)strtod(reply->element[2 * i + 1]->str, NULL);
-        place = (struct runs_place){ .at_ms = at_ms, .skip = at_ms == place.at_ms ? place.skip + 1 : 1 };
-        (*ret_runs)[i].after = place;
-        (void)snprintf((*ret_runs)[i].id.text, sizeof((*ret_runs)[i].id.text), "%s", reply->element[2 * i]->str);
+    int status = add_page(store, shard, SORTED[list].key, SORTED[list].by_score, &page);
+    if (status == 0 && list == RUNS_DELAYED) {
+        size_t listed = page.count;
+        status = add_lines_page(store, shard, &page);
+        if (status == 0 && page.count > listed)
+            qsort(page.runs, page.count, sizeof(*page.runs), compare_listed);
     }
+    if (status != 0) {
+        free(page.runs);
+        return status;
+    }
+    cut_page(&page, place, limit);
+    *ret_runs = page.runs;
+    *ret_count = page.count;
     return 0;
 }
 
@@ -333,14 +443,15 @@ static void add_counts(struct worker_counts *counts, const redisReply *hash)
     }
 }
 
-static int count_key(struct redis_store *store, int shard, const char *name, uint64_t *sum)
+static int count_lines(struct redis_store *store, int shard, uint64_t *count)
 {
-    AUTO_REPLY reply = NULL;
-    AUTO_FREE char *key = keys_format(store_prefix(store, shard), "%s", name);
-    int status = store_commandf(store, shard, &reply, "ZCARD %s", key);
+    AUTO_REPLY functions = NULL;
+    int status = read_lines(store, shard, &functions);
 
-    if (status == 0)
-        *sum += (uint64_t)reply->integer;
+    for (size_t i = 0; status == 0 && i < functions->elements; i++) {
+        AUTO_FREE char *line = xasprintf("line:%s", functions->element[i]->str);
+        status = count_key(store, shard, line, count);
+    }
     return status;
 }
 
@@ -350,6 +461,8 @@ int runs_count(struct redis_store *store, enum runs_list list, int shard, uint64
 
     assert(is_sorted(list));
     int status = count_key(store, shard, SORTED[list].key, &count);
+    if (status == 0 && list == RUNS_DELAYED)
+        status = count_lines(store, shard, &count);
     if (status == 0)
         *ret_count = count;
     return status;
@@ -377,20 +490,6 @@ static int read_counts(struct redis_store *store, int shard, const char *name, s
 
     if (status == 0)
         add_counts(counts, reply);
-    return status;
-}
-
-/* Runs that wait in line for their function's concurrency. */
-static int count_lines(struct redis_store *store, int shard, uint64_t *count)
-{
-    AUTO_REPLY lines = NULL;
-    AUTO_FREE char *key = keys_format(store_prefix(store, shard), "lines");
-    int status = store_commandf(store, shard, &lines, "SMEMBERS %s", key);
-
-    for (size_t i = 0; status == 0 && i < lines->elements; i++) {
-        AUTO_FREE char *line = xasprintf("line:%s", lines->element[i]->str);
-        status = count_key(store, shard, line, count);
-    }
     return status;
 }
 

@@ -63,7 +63,8 @@ static enum store_answer advance(struct run *run, struct transition change)
     return send_change(run, change).answer;
 }
 
-static redisReply *claim(struct redis_store *store, int serial, int max)
+/* With room for `places` runs out of the line of function "f". */
+static redisReply *claim_in_line(struct redis_store *store, int serial, int max, int places)
 {
     struct script_call call;
     redisReply *reply = NULL;
@@ -72,8 +73,15 @@ static redisReply *claim(struct redis_store *store, int serial, int max)
     script_add_self(store, &call);
     script_add_number(&call, serial);
     script_add_number(&call, max);
+    script_add_text(&call, "f");
+    script_add_number(&call, places);
     cr_assert_eq(store_call(store, &call, &reply), 0);
     return reply;
+}
+
+static redisReply *claim(struct redis_store *store, int serial, int max)
+{
+    return claim_in_line(store, serial, max, 0);
 }
 
 static int beat(struct redis_store *store, bool is_first, int64_t lease_ms, int64_t started)
@@ -608,6 +616,96 @@ Test(store, a_key_whose_run_was_lost_is_free_again)
     (void)redis_says(redis.store, "DEL t{0}:run:%s", first.run.id.text);
     cr_assert_eq(queue_behind(&third.run), ORDER_QUEUED);
     cr_assert_str_eq(redis_says(redis.store, "HVALS t{0}:busy:events:3"), second.run.id.text);
+}
+
+/* ---- lines ------------------------------------------------------------------------------------------ */
+
+static const struct transition LINE_UP = { .kind = TRANSITION_PARK, .status = RUN_DELAYED, .waits_in_line = true };
+
+static void line_up(struct sample *sample, int number)
+{
+    sample_init(sample, number);
+    cr_assert_eq(advance(&sample->run, LINE_UP), STORE_OK);
+}
+
+Test(store, a_claim_takes_out_of_a_line_as_many_as_there_is_room_for)
+{
+    struct sample samples[3];
+
+    beat(redis.store, true, 5000, 0);
+    for (int i = 0; i < 3; i++)
+        line_up(&samples[i], i);
+    AUTO_REPLY none = claim(redis.store, 1, 10);
+    cr_assert_eq(none->element[3]->elements, 0);
+    cr_assert_eq(none->element[2]->integer, -1, "what is in line is not due by the clock");
+    AUTO_REPLY first = claim_in_line(redis.store, 2, 10, 2);
+    cr_assert_eq(first->element[3]->elements, 2);
+    AUTO_REPLY again = claim_in_line(redis.store, 2, 10, 2);
+    cr_assert_eq(again->element[3]->elements, 2, "its reply was lost");
+    AUTO_REPLY second = claim_in_line(redis.store, 3, 10, 2);
+    cr_assert_eq(second->element[3]->elements, 1);
+    cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:line:f"), "0");
+    hold(&samples[0].run);
+    cr_assert_eq(advance(&samples[0].run, LINE_UP), STORE_OK, "it may stand in line again");
+    cr_assert_eq(advance(&samples[0].run, LINE_UP), STORE_OK, "sent twice");
+    cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:line:f"), "1");
+}
+
+Test(store, what_an_older_daemon_took_past_its_line_is_not_claimed_out_of_it_before_its_time)
+{
+    struct sample sample;
+
+    beat(redis.store, true, 5000, 0);
+    line_up(&sample, 0);
+    (void)redis_says(redis.store, "ZADD t{0}:delayed 0 %s", sample.run.id.text);
+    AUTO_REPLY past = claim(redis.store, 1, 10);
+    cr_assert_eq(past->element[3]->elements, 1);
+    hold(&sample.run);
+    cr_assert_eq(advance(&sample.run, PARK), STORE_OK);
+    AUTO_REPLY reply = claim_in_line(redis.store, 2, 10, 5);
+    cr_assert_eq(reply->element[3]->elements, 0);
+    cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:line:f"), "0");
+    cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:delayed"), "1");
+}
+
+Test(store, what_waits_in_line_is_counted_listed_and_can_be_cancelled)
+{
+    struct runs_place place = { 0 };
+    struct sample samples[5];
+    struct runs_standing standing;
+    enum runs_change change;
+    struct error error;
+    uint64_t count = 0;
+    size_t seen = 0;
+
+    for (int i = 0; i < 5; i++) {
+        sample_init(&samples[i], i);
+        cr_assert_eq(advance(&samples[i].run, i < 3 ? LINE_UP : PARK), STORE_OK);
+    }
+    cr_assert_eq(runs_count(redis.store, RUNS_DELAYED, 0, &count), 0);
+    cr_assert_eq(count, 5);
+    for (size_t got = 2; got == 2; seen += got) {
+        AUTO_FREE struct listed_run *runs = NULL;
+        cr_assert_eq(runs_list_on(redis.store, RUNS_DELAYED, 0, place, INT64_MAX, 2, &runs, &got), 0);
+        for (size_t i = 0; i < got; i++) {
+            cr_assert_geq(runs[i].after.at_ms, place.at_ms);
+            place = runs[i].after;
+        }
+    }
+    cr_assert_eq(seen, 5);
+    for (size_t first = 0; first < 5; first++) {
+        AUTO_FREE struct run_id *ids = NULL;
+        size_t listed = 0;
+        cr_assert_eq(runs_list(redis.store, RUNS_DELAYED, 0, first, 10, &ids, &listed), 0);
+        cr_assert_eq(listed, 5 - first);
+    }
+    struct loaded_run loaded = load(&samples[0].run);
+    cr_assert_eq(runs_standing(redis.store, &loaded, &standing), 0);
+    cr_assert(standing.is_in_line);
+    loaded_run_done(&loaded);
+    cr_assert_eq(runs_cancel(redis.store, samples[0].run.id.text, &change, &error), 0);
+    cr_assert_eq(change, RUNS_CHANGED);
+    cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:line:f"), "2");
 }
 
 /* ---- partitions, people ------------------------------------------------------------------ */

@@ -109,6 +109,22 @@ Test(sweep, parked_runs_are_due_at_their_time_again)
     cr_assert_eq(walk(), 0);
 }
 
+Test(sweep, what_waits_in_line_stays_there_and_is_due_where_its_line_is_lost)
+{
+    const struct transition line_up = { .kind = TRANSITION_PARK, .status = RUN_DELAYED, .waits_in_line = true };
+    struct sample first, second;
+
+    sample_init(&first, 1);
+    sample_init(&second, 2);
+    (void)advance(&first.run, line_up);
+    (void)advance(&second.run, line_up);
+    cr_assert_eq(walk(), 0);
+    (void)redis_says(redis.store, "ZREM t{0}:line:f %s", second.run.id.text);
+    cr_assert_eq(walk(), 1);
+    cr_assert_str_eq(redis_says(redis.store, "ZRANGE t{0}:delayed 0 -1"), second.run.id.text);
+    cr_assert_str_eq(redis_says(redis.store, "ZRANGE t{0}:line:f 0 -1"), first.run.id.text);
+}
+
 Test(sweep, runs_of_a_worker_that_nobody_knows_are_reaped)
 {
     struct sample sample;
