@@ -43,7 +43,7 @@ struct producer {
     pthread_cond_t stop;             /* is_stopping was set */
 };
 
-/* One message, on the stack of who waits for it. */
+/* One message; the memory of the caller that waits for it. */
 struct delivery {
     pthread_mutex_t lock;
     pthread_cond_t done;
@@ -193,19 +193,19 @@ static rd_kafka_resp_err_t hand_over(struct producer *producer, const struct out
     return refused;
 }
 
-/* One try: what became of it. */
-static rd_kafka_resp_err_t deliver(struct producer *producer, const struct outgoing *message)
+static void delivery_init(struct delivery *delivery)
 {
-    struct delivery delivery = { .lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER };
-    rd_kafka_resp_err_t error = hand_over(producer, message, &delivery);
+    *delivery = (struct delivery){ .lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER };
+}
 
-    if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return error;
-    pthread_mutex_lock(&delivery.lock);
-    while (!delivery.is_done)
-        (void)pthread_cond_wait(&delivery.done, &delivery.lock);
-    error = delivery.error;
-    pthread_mutex_unlock(&delivery.lock);
+/* What became of one that was handed over. */
+static rd_kafka_resp_err_t delivery_wait(struct delivery *delivery)
+{
+    pthread_mutex_lock(&delivery->lock);
+    while (!delivery->is_done)
+        (void)pthread_cond_wait(&delivery->done, &delivery->lock);
+    rd_kafka_resp_err_t error = delivery->error;
+    pthread_mutex_unlock(&delivery->lock);
     return error;
 }
 
@@ -260,33 +260,78 @@ static void say_down(struct producer *producer, const char *topic, rd_kafka_resp
         log_warn("a message for %s can't be delivered now, and is tried until it is: %s", topic, rd_kafka_err2str(error));
 }
 
-static int publish(struct publisher *publisher, const struct outgoing *message)
+/* One try of those that are not out yet, up to the first that the producer has no room for: all of it is on its way
+ * before the first is waited for. `is_out` is set of what the brokers have. The first refusal, else any other error. */
+static rd_kafka_resp_err_t deliver(struct producer *producer, const struct outgoing *messages, size_t count, struct delivery *deliveries,
+                                   bool *is_out)
 {
-    struct producer *producer = (struct producer *)publisher;
+    rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
+    size_t handed = 0;
+
+    for (; handed < count && error == RD_KAFKA_RESP_ERR_NO_ERROR; handed++) {
+        if (is_out[handed])
+            continue;
+        delivery_init(&deliveries[handed]);
+        error = hand_over(producer, &messages[handed], &deliveries[handed]);
+    }
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+        handed--;
+    for (size_t i = 0; i < handed; i++) {
+        if (is_out[i])
+            continue;
+        rd_kafka_resp_err_t own = delivery_wait(&deliveries[i]);
+        is_out[i] = own == RD_KAFKA_RESP_ERR_NO_ERROR;
+        if (!is_out[i] && !is_refusal(error))
+            error = own;
+    }
+    return error;
+}
+
+/* Tries until all are out. 0, -EIO once one is refused, or -ESHUTDOWN. */
+static int deliver_all(struct producer *producer, const struct outgoing *messages, size_t count, struct delivery *deliveries, bool *is_out)
+{
+    const char *topic = messages[0].topic;
 
     for (int64_t delay_ms = RETRY_MIN_MS; !atomic_load(&producer->is_stopping); delay_ms *= 2) {
-        rd_kafka_resp_err_t error = deliver(producer, message);
+        rd_kafka_resp_err_t error = deliver(producer, messages, count, deliveries, is_out);
         if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
-            say_up(producer, message->topic);
+            say_up(producer, topic);
             return 0;
         }
         if (is_refusal(error)) {
-            log_error("a message for %s is refused: %s", message->topic, rd_kafka_err2str(error));
+            log_error("a message for %s is refused: %s", topic, rd_kafka_err2str(error));
             return -EIO;
         }
         if (atomic_load(&producer->is_stopping))
             break;
         if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL)
-            say_down(producer, message->topic, error);
+            say_down(producer, topic, error);
         if (!pause_ms(producer, delay_ms < RETRY_MAX_MS ? delay_ms : RETRY_MAX_MS))
             break;
     }
     return -ESHUTDOWN;
 }
 
+static int publish(struct publisher *publisher, const struct outgoing *message)
+{
+    struct delivery delivery;
+    bool is_out = false;
+
+    return deliver_all((struct producer *)publisher, message, 1, &delivery, &is_out);
+}
+
+static int publish_all(struct publisher *publisher, const struct outgoing *messages, size_t count)
+{
+    if (count == 0)
+        return 0;
+    AUTO_FREE struct delivery *deliveries = xcalloc(count, sizeof(*deliveries));
+    AUTO_FREE bool *is_out = xcalloc(count, sizeof(*is_out));
+    return deliver_all((struct producer *)publisher, messages, count, deliveries, is_out);
+}
+
 /* ---- its life --------------------------------------------------------------------------------- */
 
-static const struct publisher_ops producer_ops = { .publish = publish };
+static const struct publisher_ops producer_ops = { .publish = publish, .publish_all = publish_all };
 
 int producer_create(const struct setting *kafka, struct producer **ret_producer, struct error *ret_error)
 {

@@ -102,6 +102,9 @@ struct publisher_ops {
     /* 0 once the brokers have acknowledged it; -EIO when they refuse it (too large, not allowed): it
      * is not out, and asking again at once won't help. */
     int (*publish)(struct publisher *publisher, const struct outgoing *message);
+    /* As publish(), of all together: they are on their way at once, and 0 says that the brokers have every one. Else
+     * some may be out. */
+    int (*publish_all)(struct publisher *publisher, const struct outgoing *messages, size_t count);
 };
 
 #endif

@@ -99,53 +99,102 @@ static const char *envelope_make(const msgpack_object *event, struct envelope *e
     return NULL;
 }
 
-/* Waits for the brokers. 0, or the HTTP status with what is wrong. */
-static unsigned send_one(const struct inngest_settings *settings, const struct web_request *request, const msgpack_object *event,
-                         msgpack_sbuffer *ids, const char **ret_why)
-{
-    __attribute__((cleanup(envelope_done))) struct envelope envelope = { 0 };
-    const char *trace = request->header(request, "traceparent");
-    const char type[] = "application/json";
-    const struct event_header headers[] = {
-        { "content-type", { type, sizeof(type) - 1 } },
-        { "traceparent", { trace, trace != NULL ? strlen(trace) : 0 } },
-    };
+/* What one request sends. Nothing of it goes out unless all of it may. */
+struct sending {
+    const struct inngest_settings *settings;
+    struct event_header headers[2];
+    size_t header_count;
+    struct envelope *envelopes;
+    size_t count;
+};
 
-    msgpack_sbuffer_init(&envelope.text);
-    *ret_why = envelope_make(event, &envelope);
+static void sending_done(struct sending *sending)
+{
+    for (size_t i = 0; i < sending->count; i++)
+        envelope_done(&sending->envelopes[i]);
+    free(sending->envelopes);
+}
+
+/* 0, or the HTTP status with what is wrong. */
+static unsigned add_event(struct sending *sending, const msgpack_object *event, const char **ret_why)
+{
+    struct envelope *envelope = &sending->envelopes[sending->count++];
+
+    msgpack_sbuffer_init(&envelope->text);
+    *ret_why = envelope_make(event, envelope);
     if (*ret_why != NULL)
         return 400;
-    if (envelope.text.size > settings->event_bytes) {
-        *ret_why = "the event is larger than limits.event";
-        return 413;
+    if (envelope->text.size <= sending->settings->event_bytes)
+        return 0;
+    *ret_why = "the event is larger than limits.event";
+    return 413;
+}
+
+static unsigned add_events(struct sending *sending, const msgpack_object *body, const char **ret_why)
+{
+    bool is_list = body->type == MSGPACK_OBJECT_ARRAY;
+    const msgpack_object *events = is_list ? body->via.array.ptr : body;
+    size_t count = is_list ? body->via.array.size : 1;
+    unsigned status = 0;
+
+    sending->envelopes = xcalloc(count + 1, sizeof(*sending->envelopes));
+    for (size_t i = 0; status == 0 && i < count; i++)
+        status = add_event(sending, &events[i], ret_why);
+    return status;
+}
+
+static void set_headers(struct sending *sending, const struct web_request *request)
+{
+    static const char type[] = "application/json";
+    const char *trace = request->header(request, "traceparent");
+
+    sending->headers[0] = (struct event_header){ "content-type", { type, sizeof(type) - 1 } };
+    sending->header_count = 1;
+    if (trace != NULL)
+        sending->headers[sending->header_count++] = (struct event_header){ "traceparent", { trace, strlen(trace) } };
+}
+
+/* Waits for the brokers, once for all. 0, or the HTTP status with what is wrong. */
+static unsigned publish(const struct sending *sending, const char **ret_why)
+{
+    struct publisher *publisher = sending->settings->publisher;
+    AUTO_FREE struct outgoing *messages = xcalloc(sending->count + 1, sizeof(*messages));
+
+    for (size_t i = 0; i < sending->count; i++) {
+        messages[i] = (struct outgoing){
+            .topic = sending->settings->topic,
+            .value = { sending->envelopes[i].text.data, sending->envelopes[i].text.size },
+            .headers = sending->headers,
+            .header_count = sending->header_count,
+        };
     }
-    const struct outgoing message = {
-        .topic = settings->topic,
-        .value = { envelope.text.data, envelope.text.size },
-        .headers = headers,
-        .header_count = trace != NULL ? 2 : 1,
-    };
-    if (settings->publisher->ops->publish(settings->publisher, &message) != 0) {
-        *ret_why = "the brokers do not take the event";
-        return 503;
+    if (publisher->ops->publish_all(publisher, messages, sending->count) == 0)
+        return 0;
+    *ret_why = "the brokers do not take the event";
+    return 503;
+}
+
+static void write_ids(const struct sending *sending, msgpack_sbuffer *ids)
+{
+    for (size_t i = 0; i < sending->count; i++) {
+        if (i > 0)
+            add(ids, ",");
+        json_write_string(ids, (struct bytes){ sending->envelopes[i].id, strlen(sending->envelopes[i].id) });
     }
-    if (ids->size > 0)
-        add(ids, ",");
-    json_write_string(ids, (struct bytes){ envelope.id, strlen(envelope.id) });
-    return 0;
 }
 
 static unsigned send_all(const struct inngest_settings *settings, const struct web_request *request, const msgpack_object *body,
                          msgpack_sbuffer *ids, const char **ret_why)
 {
-    if (body->type != MSGPACK_OBJECT_ARRAY)
-        return send_one(settings, request, body, ids, ret_why);
-    for (uint32_t i = 0; i < body->via.array.size; i++) {
-        unsigned status = send_one(settings, request, &body->via.array.ptr[i], ids, ret_why);
-        if (status != 0)
-            return status;
-    }
-    return 0;
+    __attribute__((cleanup(sending_done))) struct sending sending = { .settings = settings };
+
+    set_headers(&sending, request);
+    unsigned status = add_events(&sending, body, ret_why);
+    if (status == 0)
+        status = publish(&sending, ret_why);
+    if (status == 0)
+        write_ids(&sending, ids);
+    return status;
 }
 
 static bool has_key(const struct inngest_settings *settings, const struct web_request *request)

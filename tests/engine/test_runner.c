@@ -61,7 +61,7 @@ static int publish(struct publisher *publisher, const struct outgoing *message)
 }
 
 static const struct store_ops store_ops = { .advance = advance, .condemn = condemn, .now_ms = now_ms };
-static const struct publisher_ops publisher_ops = { publish };
+static const struct publisher_ops publisher_ops = { .publish = publish };
 
 /* ---- one run -------------------------------------------------------------------------------------- */
 

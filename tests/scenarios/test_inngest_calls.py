@@ -330,3 +330,26 @@ def test_a_step_that_is_reported_as_failed_is_retried_and_its_call_told_to_stop(
     send(stepd, "at-once")
     run, = stepd.wait_for("at-once", "completed")
     assert stepd.show(run["id"])["output"] == "caught undefined" and answers == [409, 409]
+
+
+def test_a_batch_of_events_is_acknowledged_together(daemon, kafka, topic):
+    """Event by event it is a round trip to the brokers each: half a minute."""
+    stepd = daemon([], topics=[topic], inngest={})
+    assert ask(stepd.http, "/e/x", {"name": "warm"})[0] == 200
+    count = 10000
+    begun = time.monotonic()
+    status, answer = ask(stepd.http, "/e/x", [{"name": "x", "data": {"i": i}} for i in range(count)])
+    took = time.monotonic() - begun
+    assert status == 200 and len(set(answer["ids"])) == count
+    assert took < 5 * SLOWER, f"{took:.1f} s"
+    sent = {event["id"]: event["data"]["i"] for event in (json.loads(message["value"]) for message in kafka.consume(topic)) if event["name"] == "x"}
+    assert [sent[id] for id in answer["ids"]] == list(range(count))
+
+
+def test_of_a_batch_with_a_wrong_event_none_is_sent(daemon, kafka, topic):
+    stepd = daemon([], topics=[topic], inngest={}, limits={"event": "1KiB"})
+    for wrong, expected in (({"name": ""}, 400), ({"name": "x", "data": [1]}, 400), (5, 400), ({"name": "x", "data": {"long": "y" * 1100}}, 413)):
+        assert ask(stepd.http, "/e/x", [{"name": "first"}, wrong])[0] == expected
+    assert ask(stepd.http, "/e/x", [])[1] == {"ids": [], "status": 200}
+    assert ask(stepd.http, "/e/x", {"name": "last"})[0] == 200
+    assert [json.loads(message["value"])["name"] for message in kafka.consume(topic)] == ["last"]

@@ -76,7 +76,7 @@ static int publish(struct publisher *publisher, const struct outgoing *message)
 static const struct store_ops store_ops = {
     .advance = advance, .queue_behind = queue_behind, .remember = remember, .now_ms = now_ms,
 };
-static const struct publisher_ops publisher_ops = { publish };
+static const struct publisher_ops publisher_ops = { .publish = publish };
 
 static enum stepd_status quick(struct stepd_ctx *ctx)
 {
