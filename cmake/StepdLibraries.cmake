@@ -8,7 +8,10 @@ pkg_check_modules(HIREDIS REQUIRED IMPORTED_TARGET hiredis>=0.14)
 # TLS to Redis, where there is one (Debian 12's hiredis has none).
 pkg_check_modules(HIREDIS_SSL IMPORTED_TARGET hiredis_ssl)
 pkg_check_modules(OPENSSL IMPORTED_TARGET openssl)
-pkg_check_modules(MSGPACK REQUIRED IMPORTED_TARGET msgpack>=4)
+# msgpack-c 6 goes by its own name. Debian 13's .pc file of it names a folder "include" relative to nothing.
+pkg_search_module(MSGPACK REQUIRED IMPORTED_TARGET msgpack>=4 msgpack-c>=4)
+list(REMOVE_ITEM MSGPACK_INCLUDE_DIRS include)
+set_target_properties(PkgConfig::MSGPACK PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${MSGPACK_INCLUDE_DIRS}")
 pkg_check_modules(FYAML REQUIRED IMPORTED_TARGET libfyaml>=0.7.12)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson>=2.14)
 pkg_check_modules(MICROHTTPD REQUIRED IMPORTED_TARGET libmicrohttpd>=0.9.75)

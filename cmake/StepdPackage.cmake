@@ -10,6 +10,11 @@ install(FILES packaging/copyright DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/stepd
 install(FILES README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/stepd)
 
 set(CPACK_GENERATOR DEB)
+if(CMAKE_CROSSCOMPILING) # else dpkg knows
+    set(architecture_of_aarch64 arm64)
+    set(architecture_of_riscv64 riscv64)
+    set(CPACK_DEBIAN_PACKAGE_ARCHITECTURE ${architecture_of_${CMAKE_SYSTEM_PROCESSOR}})
+endif()
 set(CPACK_SET_DESTDIR ON)
 set(CPACK_PACKAGE_CONTACT "stepd maintainers <maintainers@stepd.example>")
 set(CPACK_PACKAGE_DIRECTORY ${PROJECT_BINARY_DIR}/packages)
@@ -35,7 +40,7 @@ fails, and remembers the steps that are done so that none is done twice.")
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME stepd-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS
-    "libmsgpack-dev, pkg-config, libfyaml-dev, libjansson-dev, libyajl-dev, libxxhash-dev, libsystemd-dev")
+    "libmsgpack-c-dev | libmsgpack-dev, pkg-config, libfyaml-dev, libjansson-dev, libyajl-dev, libxxhash-dev, libsystemd-dev")
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SUGGESTS "cmake (>= 3.25)")
 set(CPACK_COMPONENT_DEVELOPMENT_DESCRIPTION "Header, CMake package, pkg-config files and testing library:
 all that is needed to write a module of functions for stepd, to build it

@@ -18,7 +18,7 @@
 
 /* One object's first bytes: how long it is without what it contains, and how much it contains. */
 struct head {
-    size_t size;     /* of the head, with the bytes of a text, bin or ext */
+    uint64_t size;   /* of the head, with the bytes of a text, bin or ext */
     size_t text_at;  /* texts: where the characters begin */
     uint64_t items;  /* objects that follow as its own; a map's pairs count two */
     bool is_text;

@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <endian.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,11 @@
 #include <xxhash.h>
 
 #include "codec/base64.h"
+
+#if ROARING_VERSION_MAJOR < 2 /* what iterators were called */
+#define roaring_iterator_init roaring_init_iterator
+#define roaring_uint32_iterator_advance roaring_advance_uint32_iterator
+#endif
 
 #define WORD_BITS 64
 #define BLOCK_WORDS 64
@@ -47,7 +53,7 @@ struct offsets {
 /* What the metadata holds, in base64, after MAGIC: this, then the bitmap in CRoaring's portable form. */
 struct told {
     uint8_t version;
-    uint8_t zero[3];
+    uint8_t open[3];                /* offsets in the bitmap, and 1 more; 0: not told, as by stepd until 0.1 */
     uint32_t known;                 /* little-endian, as are the others */
     uint64_t checksum;              /* XXH3 of committed offset, the fields above and bitmap */
 } __attribute__((packed));
@@ -270,12 +276,12 @@ static void draw_restored(const struct offsets *offsets, int64_t committed, stru
     const struct restored *restored = &offsets->restored;
     roaring_uint32_iterator_t at;
 
-    roaring_init_iterator(restored->open, &at);
+    roaring_iterator_init(restored->open, &at);
     while (at.has_value) {
         int64_t offset = restored->base + at.current_value;
         if (offset >= offsets->next)
             picture_add(picture, offset - committed, room);
-        (void)roaring_advance_uint32_iterator(&at);
+        (void)roaring_uint32_iterator_advance(&at);
     }
 }
 
@@ -354,6 +360,22 @@ static uint64_t checksum_of(int64_t committed, const struct told *told, struct b
     return XXH3_64bits_withSeed(told, offsetof(struct told, checksum), sum);
 }
 
+/* A count in the bitmap's own words could be read back as it was miswritten. */
+static void tell_open(struct told *told, size_t count)
+{
+    uint32_t more = count <= OPEN_MAX ? (uint32_t)count + 1 : 0;
+
+    for (unsigned i = 0; i < sizeof(told->open); i++)
+        told->open[i] = (uint8_t)(more >> (8 * i));
+}
+
+static bool is_told_open(const struct told *told, uint64_t count)
+{
+    uint32_t more = told->open[0] | (uint32_t)told->open[1] << 8 | (uint32_t)told->open[2] << 16;
+
+    return more == 0 || more == count + 1;
+}
+
 size_t offsets_encode(const struct offsets *offsets, char *text, size_t max_size)
 {
     int64_t committed = offsets_committable(offsets);
@@ -368,6 +390,7 @@ size_t offsets_encode(const struct offsets *offsets, char *text, size_t max_size
         (void)roaring_bitmap_portable_serialize(bitmap, bytes + sizeof(struct told));
         roaring_bitmap_free(bitmap);
         struct told told = { .version = VERSION, .known = htole32(picture.known) };
+        tell_open(&told, picture.count);
         told.checksum = htole64(checksum_of(committed, &told, (struct bytes){ bytes + sizeof(told), bitmap_size }));
         memcpy(bytes, &told, sizeof(told));
         memcpy(text, MAGIC, MAGIC_SIZE);
@@ -434,6 +457,11 @@ static int read_told(int64_t committed, struct bytes data, int64_t end, struct r
     roaring_bitmap_free(strange);
     if (open == NULL)
         return error_set(ret_error, EBADMSG, "its bitmap is damaged");
+    uint64_t count = roaring_bitmap_get_cardinality(open);
+    if (!is_told_open(&told, count)) {
+        roaring_bitmap_free(open);
+        return error_set(ret_error, EBADMSG, "its bitmap names %" PRIu64 " offsets, not as many as were written", count);
+    }
     *ret_restored = (struct restored){ .base = committed, .known = known, .open = open };
     return 0;
 }

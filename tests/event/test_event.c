@@ -352,6 +352,12 @@ Test(event, refuses_what_it_cannot_read)
     expect_malformed("cut short");
     init("\xdf\xff", 2, NO_HEADERS);
     expect_malformed("cut short");
+    static const char *const wrapping[] = { "\x81\xa1" "a\xc6\xff\xff\xff\xfc", "\x81\xa1" "a\xdb\xff\xff\xff\xfb", "\x81\xa1" "a\xc9\xff\xff\xff\xfa",
+                                            "\x81\xa1" "a\xdd\xff\xff\xff\xff", "\x81\xa1" "a\xdf\x80\0\0\0" };
+    for (size_t i = 0; i < sizeof(wrapping) / sizeof(wrapping[0]); i++) { /* lengths that are none with what is before them in 32 bits */
+        init(wrapping[i], 8, NO_HEADERS);
+        expect_malformed("cut short");
+    }
     init("\x80\x01", 2, NO_HEADERS);
     expect_malformed("after the end");
 }

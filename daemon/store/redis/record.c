@@ -3,6 +3,7 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,21 +53,21 @@ void record_pack_body(msgpack_packer *packer, const struct run *run)
 
 /* ---- reading ----------------------------------------------------------------------------------- */
 
-static uint16_t read_16(const char *at)
+static uint16_t read_16(const void *at)
 {
     uint16_t value;
     memcpy(&value, at, sizeof(value));
     return le16toh(value);
 }
 
-static uint32_t read_32(const char *at)
+static uint32_t read_32(const void *at)
 {
     uint32_t value;
     memcpy(&value, at, sizeof(value));
     return le32toh(value);
 }
 
-static int64_t read_64(const char *at)
+static int64_t read_64(const void *at)
 {
     uint64_t value;
     memcpy(&value, at, sizeof(value));
@@ -158,24 +159,24 @@ static bool read_body(struct bytes body, msgpack_zone *zone, struct record *reco
     return read_headers(&field[7], zone, record);
 }
 
-static bool is_status(char letter)
+static bool is_status(unsigned char letter)
 {
     return letter != '\0' && strchr("dsobcfx", letter) != NULL;
 }
 
 static int read_header(struct bytes data, struct record *record, struct error *ret_error)
 {
-    const char *at = data.data;
+    const unsigned char *at = data.data;
 
     if (data.size < RECORD_HEADER_SIZE)
         return error_set(ret_error, EBADMSG, "a record of %zu bytes, shorter than its header", data.size);
     if (at[0] != RECORD_VERSION)
         return error_set(ret_error, EBADMSG, "a record of version %d, this daemon knows %d", at[0], RECORD_VERSION);
-    if (!is_status(at[1]) || at[2] < 0 || at[2] > RUN_IN_ON_FAILURE)
+    if (!is_status(at[1]) || at[2] > RUN_IN_ON_FAILURE)
         return error_set(ret_error, EBADMSG, "a record with status %d, phase %d", at[1], at[2]);
     record->status = (enum run_status)at[1];
     record->phase = (enum run_phase)at[2];
-    record->flags = (unsigned char)at[3];
+    record->flags = at[3];
     record->attempt = read_16(at + 4);
     record->takeovers = read_16(at + 6);
     record->epoch = read_32(at + 8);
@@ -196,10 +197,10 @@ int record_decode(struct bytes data, msgpack_zone *zone, struct record *ret_reco
 
     if (status != 0)
         return status;
-    size_t body_size = read_32(at + 32);
-    size_t tail_size = read_32(at + 36);
+    uint64_t body_size = read_32(at + 32);
+    uint64_t tail_size = read_32(at + 36);
     if (body_size + tail_size > data.size - RECORD_HEADER_SIZE)
-        return error_set(ret_error, EBADMSG, "a record of %zu bytes that should have %zu", data.size,
+        return error_set(ret_error, EBADMSG, "a record of %zu bytes that should have %" PRIu64, data.size,
                          RECORD_HEADER_SIZE + body_size + tail_size);
     record.tail = (struct bytes){ at + RECORD_HEADER_SIZE + body_size, tail_size };
     if (!read_body((struct bytes){ at + RECORD_HEADER_SIZE, body_size }, zone, &record))

@@ -19,7 +19,8 @@ static struct bytes written(struct sample *sample, char *buffer)
     buffer[0] = RECORD_VERSION;
     buffer[1] = RUN_DELAYED;
     uint32_t size = (uint32_t)body.size;
-    memcpy(buffer + 32, &size, sizeof(size));
+    uint32_t little_endian = htole32(size);
+    memcpy(buffer + 32, &little_endian, sizeof(little_endian));
     memcpy(buffer + RECORD_HEADER_SIZE, body.data, body.size);
     msgpack_sbuffer_destroy(&body);
     return (struct bytes){ buffer, RECORD_HEADER_SIZE + size };
