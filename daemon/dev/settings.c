@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/memory.h"
 
 static void document_free_at(struct fy_document **document)
@@ -147,6 +148,30 @@ static void put_retry(struct fy_node *root, const char *interval)
     put_text(retry, "jitter", "0");
 }
 
+/* Options of functions that are paths count from the folder of the config that they stand in. */
+static void put_paths(struct fy_node *root, const char *config_file)
+{
+    static const char *const NAMES[] = { "directory", "ca_file", "certificate", "private_key" };
+    struct fy_node *functions = fy_node_mapping_lookup_by_string(root, "functions", FY_NT);
+    struct fy_node_pair *pair;
+    void *position = NULL;
+
+    if (config_file == NULL || !fy_node_is_mapping(functions))
+        return;
+    AUTO_FREE char *folder = folder_of(config_file);
+    while ((pair = fy_node_mapping_iterate(functions, &position)) != NULL) {
+        struct fy_node *function = fy_node_pair_value(pair);
+        for (size_t i = 0; fy_node_is_mapping(function) && i < COUNT_OF(NAMES); i++) {
+            struct fy_node *given = fy_node_mapping_lookup_by_string(function, NAMES[i], FY_NT);
+            const char *text = given != NULL ? fy_node_get_scalar0(given) : NULL;
+            if (text == NULL || text[0] == '\0' || text[0] == '/')
+                continue;
+            AUTO_FREE char *path = absolute(folder, text);
+            put_text(function, NAMES[i], path);
+        }
+    }
+}
+
 static void put_kafka(struct fy_node *root, const struct dev_settings *settings)
 {
     /* How to reach another broker (TLS, passwords) is of no use with the embedded one. */
@@ -233,6 +258,7 @@ int dev_settings_write(const struct dev_settings *settings, const char *path,
     put_kafka(root, settings);
     put_list(root, "topics", (const char *const *)topics);
     put_text(map_under(root, "redis", options->redis == NULL), "url", settings->redis);
+    put_paths(root, options->config_file);
     char **modules = modules_of(root, options);
     put_list(root, "modules", (const char *const *)modules);
     dev_settings_free(modules);

@@ -247,6 +247,7 @@ static void function_make(struct builder *builder, const struct declaration *dec
     const struct option_table table = { .owner = owner,
                                         .options = declared->options,
                                         .size = declared->options_size,
+                                        .config_path = config->path,
                                         .taken = config_function_keys() };
     const struct place place = given_place(config, given, "");
     struct functions *functions = builder->functions;

@@ -211,7 +211,8 @@ static void *module_options_fill(const struct module *module, const struct confi
     const struct setting *given = config_module_options(config, declared->name);
     const struct place place = given != NULL ? given->place : (struct place){ .file = place_file(config->path) };
     AUTO_FREE char *owner = xasprintf("module %s", declared->name);
-    const struct option_table table = { .owner = owner, .options = declared->options, .size = declared->options_size };
+    const struct option_table table = { .owner = owner, .options = declared->options, .size = declared->options_size,
+                                        .config_path = config->path };
 
     return options_fill(&table, given, &place, faults);
 }

@@ -2,6 +2,7 @@
 #include "modules/options.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +22,7 @@ static const struct {
     [STEPD_SIZE] = { sizeof(int64_t), "a size such as 512, 64KiB, 4MiB" },
     [STEPD_STRING_LIST] = { sizeof(char **), "a list of texts" },
     [STEPD_STRING_MAP] = { sizeof(char **), "a map of texts" },
+    [STEPD_PATH] = { sizeof(char *), "a path" },
 };
 #define TYPE_COUNT COUNT_OF(types)
 
@@ -42,6 +44,7 @@ static int scalar_write(enum stepd_option_type type, const char *text, void *fie
 {
     switch (type) {
     case STEPD_STRING:
+    case STEPD_PATH:
         *(char **)field = xstrdup(text);
         return 0;
     case STEPD_INT:
@@ -59,6 +62,17 @@ static int scalar_write(enum stepd_option_type type, const char *text, void *fie
         break;
     }
     return -EINVAL;
+}
+
+/* "" names no file. */
+static void path_complete(const char *config_path, char **path)
+{
+    if (config_path == NULL || (*path)[0] == '/' || (*path)[0] == '\0')
+        return;
+    AUTO_FREE char *copy = xstrdup(config_path);
+    char *whole = xasprintf("%s/%s", dirname(copy), *path);
+    free(*path);
+    *path = whole;
 }
 
 static char *node_text(struct fy_node *node)
@@ -167,6 +181,8 @@ static bool given_write(const struct option_table *table, const struct stepd_opt
     if (kind != SETTING_SCALAR)
         return collection_write(table, option, given, field, faults);
     int status = scalar_write(option->type, given->text, field);
+    if (option->type == STEPD_PATH && status == 0)
+        path_complete(table->config_path, field);
     if (status == -ERANGE)
         config_faults_add(faults, &given->value_place, "[%s] '%s' is too large: '%s'", table->owner, option->name, setting_shown(given));
     else if (status != 0)
@@ -245,7 +261,7 @@ static const char *option_fault(const struct option_table *table, size_t at)
         return "has a default that is not of its type";
     if (is_collection(option->type))
         texts_free(trial.pointer);
-    else if (option->type == STEPD_STRING)
+    else if (option->type == STEPD_STRING || option->type == STEPD_PATH)
         free(trial.pointer);
     return NULL;
 }
@@ -351,7 +367,7 @@ void options_free(const struct stepd_option *options, void *filled)
         return;
     for (size_t i = 0; options[i].name != NULL; i++) {
         void *field = field_of(&options[i], filled);
-        if (options[i].type == STEPD_STRING)
+        if (options[i].type == STEPD_STRING || options[i].type == STEPD_PATH)
             free(*(char **)field);
         else if (is_collection(options[i].type))
             texts_free(*(char ***)field);

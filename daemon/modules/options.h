@@ -17,6 +17,7 @@ struct option_table {
     const char *owner;                   /* "module mail": how messages name it */
     const struct stepd_option *options;  /* ended by a NULL name; NULL: has none */
     size_t size;                         /* of the struct */
+    const char *config_path;             /* paths count from its folder; NULL: they stay as they are */
     const char *const *taken;            /* keys that the config reads itself where the options stand;
                                             ended by NULL; NULL: none */
 };

@@ -345,8 +345,8 @@ STEPD_MODULE(
                    .help = "of those, the ones whose Retry-After is obeyed"),
             OPTION("connect_timeout", STEPD_DURATION, connect_timeout_ms, .default_text = "10s", .help = "for reaching the server"),
             OPTION("max_response", STEPD_SIZE, response_most, .default_text = "64KiB", .help = "of the answer's body that is kept"),
-            OPTION("ca_file", STEPD_STRING, ca_file, .default_text = "", .help = "certificates to trust, PEM; the system's else"),
-            OPTION("certificate", STEPD_STRING, certificate, .default_text = "", .help = "the client's certificate, PEM"),
-            OPTION("private_key", STEPD_STRING, private_key, .default_text = "", .help = "its key, PEM"),
+            OPTION("ca_file", STEPD_PATH, ca_file, .default_text = "", .help = "certificates to trust, PEM; the system's else"),
+            OPTION("certificate", STEPD_PATH, certificate, .default_text = "", .help = "the client's certificate, PEM"),
+            OPTION("private_key", STEPD_PATH, private_key, .default_text = "", .help = "its key, PEM"),
             OPTION("verify", STEPD_BOOL, verifies, .default_text = "true", .help = "false: any certificate will do")),
         .options_size = sizeof(struct options))));

@@ -200,6 +200,24 @@ Test(options, a_list_within_a_list_is_refused)
     cr_assert_eq(faults.count, 1);
 }
 
+Test(options, a_relative_path_counts_from_the_configs_folder)
+{
+    static const char *const names[] = { "", "/etc/a.pem", "certs/a.pem" };
+    static const char *const wanted[] = { "", "/etc/a.pem", "/srv/conf/certs/a.pem" };
+    const struct stepd_option paths[] = { STEPD_OPTION(.name = "file", .type = STEPD_PATH), { .name = NULL } };
+    const struct option_table path_table = {
+        .owner = "function f", .options = paths, .size = sizeof(char *), .config_path = "/srv/conf/stepd.yaml"
+    };
+
+    for (size_t i = 0; i < 3; i++) {
+        struct setting file = { .name = (char *)"file", .kind = SETTING_SCALAR, .text = (char *)(uintptr_t)names[i] };
+        const struct setting given = { .kind = SETTING_MAP, .items = &file, .count = 1 };
+        char **filled = options_fill(&path_table, &given, &(struct place){ 0 }, NULL);
+        cr_assert_str_eq(*filled, wanted[i]);
+        options_free(paths, filled);
+    }
+}
+
 Test(options, a_bad_table_is_refused_with_each_reason)
 {
     static const struct stepd_option bad[] = {
@@ -217,7 +235,7 @@ Test(options, a_bad_table_is_refused_with_each_reason)
         { .name = NULL },
     };
     static const char *const taken[] = { "timeout", NULL };
-    const struct option_table bad_table = { "function f", bad, sizeof(struct everything), taken };
+    const struct option_table bad_table = { .owner = "function f", .options = bad, .size = sizeof(struct everything), .taken = taken };
 
     cr_assert_not(options_check(&bad_table, &place, &faults));
     cr_assert_eq(faults.count, 10);

@@ -151,6 +151,14 @@ def test_the_directory_is_where_it_runs(serve, folder):
     assert run["output"] == str(folder)
 
 
+def test_a_relative_directory_counts_from_the_folder_of_the_config(serve, folder):
+    (folder / "work").mkdir()
+    service = serve(pwd={"command": ["pwd"], "directory": "work"})
+    service.kafka.send("pwd")
+    (run,) = service.wait_for("pwd", "completed")
+    assert run["output"] == str(folder / "work")
+
+
 PRINTED = {"NaN\n": None, '{"a": [-Infinity, 1e400]}': '{"a": [-Infinity, 1e400]}', '{"a": [-Infinity]}': {"a": [None]},
            "123456789012345678901234567890\n": 123456789012345678901234567890, "": None, "plain\ntext\n": "plain\ntext", '{"a": [1]}\n': {"a": [1]}, "7\n": 7, r"\377": "/w=="}
 

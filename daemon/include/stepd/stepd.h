@@ -12,7 +12,7 @@
  * says otherwise. Strings and buffers given to stepd are copied.
  *
  * ABI changes, newest first (the daemon accepts its own major number, and minors up to its own):
- *   1.1  stepd_header(); stepd_event has headers and is_raw
+ *   1.1  stepd_header(); stepd_event has headers and is_raw; stepd_pack(); STEPD_PATH
  *   1.0  first version
  */
 #ifndef STEPD_STEPD_H
@@ -129,7 +129,8 @@ enum stepd_option_type {
     STEPD_DURATION,     /* int64_t, ms; "30s", "5m" in the config */
     STEPD_SIZE,         /* int64_t, bytes; "4MiB" */
     STEPD_STRING_LIST,  /* const char *const *, ended by NULL */
-    STEPD_STRING_MAP    /* const char *const *, name, value, name, value, …, ended by NULL */
+    STEPD_STRING_MAP,   /* const char *const *, name, value, name, value, …, ended by NULL */
+    STEPD_PATH          /* const char *; a relative one of the config counts from the config's folder */
 };
 
 /* One setting that the daemon reads from its config, checks, and writes at `offset` of a zeroed
