@@ -427,6 +427,8 @@ void functions_renew(const struct functions *functions, const struct functions *
         renewed->topic = first->topic;
         renewed->ordering = first->ordering;
         renewed->index = first->index;
+        struct function *latest = &made_of(function_newest(first))->function;
+        atomic_store_explicit(&latest->newest, renewed, memory_order_release); /* what waits with it begins anew, too */
         atomic_store_explicit(&first->newest, renewed, memory_order_release);
     }
 }

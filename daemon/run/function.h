@@ -44,15 +44,17 @@ struct function {
     const void *options;
     const struct module *module;
     size_t index;  /* position in the daemon's list of functions */
-    _Atomic(const struct function *) newest; /* in the first one of an id only; NULL: itself */
+    _Atomic(const struct function *) newest; /* a newer one: in the first of an id the newest; NULL: there is none */
 };
 
-/* As an attempt is to begin with it now; `first` is the one that the daemon started with. Any thread. */
-static inline const struct function *function_newest(const struct function *first)
+/* As an attempt is to begin with it now; `function` may be any that there was of its id. Any thread. */
+static inline const struct function *function_newest(const struct function *function)
 {
-    const struct function *newest = atomic_load_explicit(&first->newest, memory_order_acquire);
+    const struct function *newer;
 
-    return newest != NULL ? newest : first;
+    while ((newer = atomic_load_explicit(&function->newest, memory_order_acquire)) != NULL)
+        function = newer;
+    return function;
 }
 
 /* Whether its runs on that event's key come one after the other. */

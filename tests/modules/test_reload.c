@@ -111,6 +111,17 @@ Test(reload, gives_functions_their_new_settings)
     cr_assert_eq(before->retries, 4, "what has begun goes on as it began");
 }
 
+Test(reload, what_waits_with_settings_of_before_finds_the_newest)
+{
+    free(reload_with(GOOD_OPTIONS CALL(", plain: {concurrency: 1}")));
+    const struct function *waits_with = function("plain");
+    free(reload_with(GOOD_OPTIONS CALL(", plain: {concurrency: 2}")));
+    free(reload_with(GOOD_OPTIONS CALL(", plain: {concurrency: 3}")));
+    cr_assert_eq(waits_with->concurrency, 1);
+    cr_assert_eq(function_newest(waits_with), function("plain"));
+    cr_assert_eq(function("plain")->concurrency, 3);
+}
+
 Test(reload, gives_functions_their_new_options)
 {
     const struct function *before = function("call");

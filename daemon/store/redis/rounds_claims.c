@@ -100,11 +100,20 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+/* Where others are due, half of the room is theirs; of a single place every second one. */
+static size_t share_of_lines(const struct rounds *rounds)
+{
+    size_t room = least(free_workers(rounds), CLAIM_AT_ONCE);
+    bool is_due = rounds->due_ms <= store_shard_now_ms(rounds_store(rounds), rounds->shard);
+
+    return is_due ? (room + (rounds->serial & 1)) / 2 : room;
+}
+
 /* Whether runs in line are to be asked for now: then their places are reserved. */
 static bool can_claim_in_line(struct rounds *rounds, int64_t now_ms)
 {
     if (rounds->place_count == 0 && rounds->line_count > 0 && rounds->next_claim_ms <= now_ms)
-        reserve_places(rounds, least(free_workers(rounds), CLAIM_AT_ONCE));
+        reserve_places(rounds, share_of_lines(rounds));
     return rounds->place_count > 0;
 }
 

@@ -234,6 +234,36 @@ Test(timers, what_waits_in_line_comes_once_there_is_a_place_for_it)
     cr_assert_leq(lines_seen, seen + 2, "a line that is empty is gone");
 }
 
+static int pushed_at_attempt(int attempt)
+{
+    int count = 0;
+
+    for (int i = 0; i < pushed_count; i++)
+        count += pushed[i].run.attempt == attempt;
+    return count;
+}
+
+Test(timers, lines_leave_room_for_what_is_due_by_the_clock)
+{
+    free_workers = 0;
+    for (int i = 0; i < 40; i++) {
+        struct sample sample;
+        sample_init(&sample, i);
+        if (i % 2 == 0)
+            park_in_line(&sample);
+        else
+            (void)park_for(&sample, 0);
+    }
+    cr_assert(comes_to(&lines_seen, 2));
+    places = 100;
+    for (int i = 1; i <= 12; i++) {
+        free_workers = 1;
+        cr_assert(comes_to(&pushed_count, i));
+    }
+    cr_assert_geq(pushed_at_attempt(0), 3, "those in line");
+    cr_assert_geq(pushed_at_attempt(1), 3, "those that are due");
+}
+
 Test(timers, what_is_due_fires_soon_and_not_too_soon)
 {
     (void)usleep(100000);
