@@ -4,33 +4,37 @@
 
 #include "scenario.h"
 
-static atomic_int under_way;
-
-/* Says so where it is not alone. */
-static void stay_a_while(struct stepd_ctx *ctx, const char *where)
+/* Says whether no other run of the function was under way. */
+static void stay_a_while(struct stepd_ctx *ctx, atomic_int *under_way)
 {
-    bool is_alone = atomic_fetch_add(&under_way, 1) == 0;
+    bool is_alone = atomic_fetch_add(under_way, 1) == 0;
 
     (void)usleep(20000);
-    trace(ctx, where, "%s", is_alone ? "alone" : "with others");
-    atomic_fetch_sub(&under_way, 1);
+    trace(ctx, "function", "%s", is_alone ? "alone" : "with others");
+    atomic_fetch_sub(under_way, 1);
 }
 
 static enum stepd_status stay(struct stepd_ctx *ctx)
 {
-    stay_a_while(ctx, "function");
+    static atomic_int under_way;
+
+    stay_a_while(ctx, &under_way);
     return STEPD_OK;
 }
 
 static enum stepd_status fail_once(struct stepd_ctx *ctx)
 {
-    stay_a_while(ctx, "function");
+    static atomic_int under_way;
+
+    stay_a_while(ctx, &under_way);
     return stepd_attempt(ctx) == 0 ? stepd_error(ctx, "Flaky", "once") : STEPD_OK;
 }
 
 static enum stepd_status nap(struct stepd_ctx *ctx)
 {
-    stay_a_while(ctx, "function");
+    static atomic_int under_way;
+
+    stay_a_while(ctx, &under_way);
     return stepd_sleep(ctx, "nap", 100);
 }
 
