@@ -6,6 +6,7 @@
 #include "daemon.h"
 #include "dev/dev.h"
 #include "service/proxy.h"
+#include "service/signals.h"
 
 #define EXIT_USAGE 64
 #define DEFAULT_CONFIG "/etc/stepd/stepd.yaml"

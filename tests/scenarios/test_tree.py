@@ -14,7 +14,7 @@ MAY_INCLUDE = {
     "run": {"event", "codec", "base"},
     "flow": {"run", "base"},
     "pool": {"base"},
-    "crash": {"run", "base"},
+    "crash": {"store", "run", "event", "base"},
     "engine": {"crash", "pool", "flow", "run", "event", "config", "codec", "base"},
     "store": {"flow", "run", "event", "config", "base"},
     "store/memory": {"run", "event", "codec", "base"},
@@ -30,6 +30,8 @@ MAY_INCLUDE = {
     "testing": {"modules", "store/memory", "run", "event", "config", "codec", "base"},
     "view": {"store", "run", "event", "config", "codec", "base"},
     "page": {"view", "store", "intake/kafka", "publish", "modules", "engine", "service", "run", "config", "codec", "base"},
+    "parts": {"page", "view", "store", "store/redis", "intake/kafka", "publish", "modules", "sdk", "engine", "crash", "service", "run",
+              "event", "config", "codec", "base"},
     "ctl": {"view", "store", "kafka", "modules", "service", "sdk", "run", "event", "config", "codec", "base"},
 }
 

@@ -4,8 +4,8 @@
  * count as failed, HandlerCrashed. A thread of its own, since Redis may be away; before it is done no
  * partition is read, and no run of a worker that died is taken over: it would be another attempt's.
  */
-#ifndef STEPD_RECOVERY_H
-#define STEPD_RECOVERY_H
+#ifndef STEPD_CRASH_RECOVERY_H
+#define STEPD_CRASH_RECOVERY_H
 
 #include "base/error.h"
 #include "base/memory.h"

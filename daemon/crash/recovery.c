@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "recovery.h"
+#include "crash/recovery.h"
 
 #include <errno.h>
 #include <inttypes.h>

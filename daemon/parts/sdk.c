@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The daemon as a server of Inngest's SDKs, where the config says so. */
-#include "daemon.h"
+#include "sdk/inngest.h"
 
 #include <errno.h>
 
+#include "config/config.h"
+#include "modules/loader.h"
+#include "parts/part.h"
+#include "publish/producer.h"
 #include "store/runs.h"
 #include "store/shelf.h"
 #include "view/run_view.h"
@@ -75,13 +79,14 @@ static struct backoff backoff_of(const struct config *config)
         backoff.delays_ms = config->retry.schedule_ms;
         backoff.count = config->retry.schedule_count;
     }
+    backoff.header_most_ms = config->retry.header_most_ms;
     if (config->retry.has_jitter)
         backoff.jitter_ms = config->retry.jitter_ms;
     backoff.header_most_ms = config->retry.header_most_ms;
     return backoff;
 }
 
-void apps_create(struct daemon *daemon)
+static int create(struct daemon *daemon, struct error *ret_error)
 {
     const struct config *config = daemon->config;
     const struct inngest_settings settings = {
@@ -101,26 +106,29 @@ void apps_create(struct daemon *daemon)
         .runs = { read_run, daemon },
     };
 
+    (void)ret_error;
     if (config->inngest.is_on)
         daemon->inngest = inngest_create(&settings);
+    return 0;
 }
 
-size_t apps_function_room(const struct daemon *daemon)
+static void end(struct daemon *daemon)
 {
-    return daemon->inngest != NULL ? INNGEST_FUNCTIONS_MAX : 0;
+    inngest_destroy(daemon->inngest);
 }
 
-void apps_each_function(void *context, void (*each)(void *each_context, const struct function *function), void *each_context)
-{
-    const struct daemon *daemon = context;
+const struct part PART_SDK = { .name = "sdk", .start = create, .end = end };
 
-    for (size_t i = 0; i < daemon->loaded->functions.count; i++)
-        each(each_context, daemon->loaded->functions.items[i]);
-    if (daemon->inngest != NULL)
-        inngest_each_function(daemon->inngest, each, each_context);
-}
+/* ---- its calls ----------------------------------------------------------------------------------- */
 
-int apps_start(struct daemon *daemon, struct error *ret_error)
+static int start_calls(struct daemon *daemon, struct error *ret_error)
 {
     return daemon->inngest != NULL ? inngest_start(daemon->inngest, ret_error) : 0;
 }
+
+static void halt_calls(struct daemon *daemon)
+{
+    inngest_stop(daemon->inngest);
+}
+
+const struct part PART_SDK_CALLS = { .name = "sdk calls", .start = start_calls, .halt = halt_calls };
