@@ -197,12 +197,22 @@ static int shown_size(const struct looks *looks)
     return (int)(looks->content_type.size < CONTENT_TYPE_SHOWN ? looks->content_type.size : CONTENT_TYPE_SHOWN);
 }
 
+static bool has_controls(struct bytes value)
+{
+    const unsigned char *at = value.data;
+
+    for (size_t i = 0; i < value.size; i++)
+        if (at[i] < ' ' && at[i] != '\t' && at[i] != '\n' && at[i] != '\r')
+            return true;
+    return false;
+}
+
 /* What begins as JSON is JSON with a fault, unless somebody said that all of it is. */
 static bool is_text(const struct looks *looks)
 {
     const char *text = looks->value.data;
 
-    if (!utf8_is_valid(text, looks->value.size) || memchr(text, 0, looks->value.size) != NULL)
+    if (!utf8_is_valid(text, looks->value.size) || has_controls(looks->value))
         return false;
     if (has_content_type(looks))
         (void)snprintf(looks->text, looks->size, "plain text under %.*s", shown_size(looks), (const char *)looks->content_type.data);

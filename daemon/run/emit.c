@@ -18,6 +18,7 @@
 #define ENVELOPED_MAX_DEPTH (DATA_MAX_DEPTH - 2) /* what stands inside an envelope can still be read */
 #define FAILED_EVENT "stepd/function.failed"
 #define OWN_HEADERS 9
+#define TRACE_HEADERS 3
 #define OWN_HEADER_PREFIX "stepd-"
 
 /* ---- dead letters -------------------------------------------------------------------------------- */
@@ -199,10 +200,26 @@ static const char *encode_envelope(msgpack_sbuffer *packed, msgpack_sbuffer *ret
     return is_binary ? "application/msgpack" : "application/json";
 }
 
+/* What belongs to the trace that the event is part of. Returns how many. */
+static size_t trace_headers_of(const struct event *event, struct event_header headers[static TRACE_HEADERS])
+{
+    const char *parent = event->view.traceparent;
+    const char *state = event->tracestate;
+    size_t count = 0;
+
+    if (parent != NULL)
+        headers[count++] = (struct event_header){ "traceparent", { parent, strlen(parent) } };
+    if (state != NULL)
+        headers[count++] = (struct event_header){ "tracestate", { state, strlen(state) } };
+    if (event_header_find(event, "baggage", &headers[count].value) && headers[count].value.size > 0)
+        headers[count++].name = "baggage";
+    return count;
+}
+
 static int publish_event(struct stepd_ctx *ctx, const char *id, const char *name, struct bytes data)
 {
     const struct event *event = ctx->run->event;
-    struct event_header headers[2];
+    struct event_header headers[1 + TRACE_HEADERS];
     msgpack_sbuffer packed, value;
 
     msgpack_sbuffer_init(&packed);
@@ -210,14 +227,12 @@ static int publish_event(struct stepd_ctx *ctx, const char *id, const char *name
     pack_envelope(&packed, id, name, context_now_ms(ctx), data);
     const char *type = encode_envelope(&packed, &value);
     headers[0] = (struct event_header){ "content-type", { type, strlen(type) } };
-    if (event->view.traceparent != NULL)
-        headers[1] = (struct event_header){ "traceparent", { event->view.traceparent, strlen(event->view.traceparent) } };
     const struct outgoing message = {
         .topic = event_topic(ctx),
         .key = { event->view.key, event->view.key_len },
         .value = { value.data, value.size },
         .headers = headers,
-        .header_count = event->view.traceparent != NULL ? 2 : 1,
+        .header_count = 1 + trace_headers_of(event, &headers[1]),
     };
     int status = publish(ctx->publisher, &message);
     msgpack_sbuffer_destroy(&packed);

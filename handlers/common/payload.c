@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -125,6 +126,53 @@ static void add_key(struct members *members, const struct stepd_event *event, co
         add(members, base64_name, bytes_of(event->key, event->key_len));
 }
 
+/* Of headers with one name the last counts. */
+static bool is_repeated(const struct stepd_event *event, size_t index)
+{
+    for (size_t i = index + 1; i < event->header_count; i++) {
+        if (strcmp(event->headers[i].name, event->headers[index].name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static msgpack_object header_value(const struct stepd_header *header, msgpack_object_kv *base64)
+{
+    msgpack_object value = { .type = MSGPACK_OBJECT_NIL };
+
+    if (header->value == NULL)
+        return value;
+    if (text_is_plain(header->value, header->size))
+        return string_of(header->value, header->size);
+    *base64 = (msgpack_object_kv){ .key = string_of("base64", strlen("base64")), .val = bytes_of(header->value, header->size) };
+    value.type = MSGPACK_OBJECT_MAP;
+    value.via.map.ptr = base64;
+    value.via.map.size = 1;
+    return value;
+}
+
+/* What holds the map lives until the caller frees `*ret_memory`. */
+static msgpack_object headers_of(const struct stepd_event *event, void **ret_memory)
+{
+    msgpack_object map = { .type = MSGPACK_OBJECT_MAP };
+    msgpack_object_kv *pairs = calloc(2 * event->header_count + 1, sizeof(*pairs));
+
+    if (pairs == NULL)
+        abort();
+    for (size_t i = 0; i < event->header_count; i++) {
+        const struct stepd_header *header = &event->headers[i];
+        if (is_repeated(event, i))
+            continue;
+        pairs[map.via.map.size++] = (msgpack_object_kv){
+            .key = string_of(header->name, strlen(header->name)),
+            .val = header_value(header, &pairs[event->header_count + i]),
+        };
+    }
+    map.via.map.ptr = pairs;
+    *ret_memory = pairs;
+    return map;
+}
+
 static bool time_write(int64_t unix_ms, char *text, size_t size)
 {
     time_t seconds = (time_t)(unix_ms / 1000);
@@ -177,7 +225,11 @@ static const char *plain_event(struct stepd_ctx *ctx, const struct stepd_event *
     add_key(&members, event, "key", "key_base64");
     if (event->traceparent != NULL)
         add_text(&members, "traceparent", event->traceparent);
-    return members_to_json(ctx, &members);
+    void *memory;
+    add(&members, "headers", headers_of(event, &memory));
+    const char *json = members_to_json(ctx, &members);
+    free(memory);
+    return json;
 }
 
 static struct payload json_payload(const char *json, const char *content_type)

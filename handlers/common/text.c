@@ -14,6 +14,24 @@ bool text_is_utf8(const void *text, size_t size)
     return string != NULL;
 }
 
+/* C0 but for tab, newline and return; DEL; C1, which UTF-8 writes as c2 80 to c2 9f. */
+static bool is_control(const unsigned char *at, size_t left)
+{
+    if (at[0] == 0xc2)
+        return left > 1 && at[1] < 0xa0;
+    return (at[0] < ' ' && at[0] != '\t' && at[0] != '\n' && at[0] != '\r') || at[0] == 0x7f;
+}
+
+bool text_is_plain(const void *text, size_t size)
+{
+    const unsigned char *at = text;
+
+    for (size_t i = 0; i < size; i++)
+        if (is_control(at + i, size - i))
+            return false;
+    return text_is_utf8(text, size);
+}
+
 void text_pack(msgpack_packer *packer, const char *text, size_t size)
 {
     if (size == 0)

@@ -9,6 +9,8 @@
 #include <stepd/stepd.h>
 
 bool text_is_utf8(const void *text, size_t size);
+/* UTF-8 without control characters, but for tabs and newlines. */
+bool text_is_plain(const void *text, size_t size);
 /* A string where it is UTF-8, else bytes; nil without any. */
 void text_pack(msgpack_packer *packer, const char *text, size_t size);
 /* As text_pack(), of what was cut somewhere: not within a character. */

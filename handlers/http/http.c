@@ -5,6 +5,7 @@
  */
 #include <curl/curl.h>
 #include <errno.h>
+#include <fnmatch.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@
 struct options {
     const char *url, *method, *body, *secret;
     const char *const *headers;
+    const char *const *pass_headers; /* names of the message's, with * as in a shell */
     const char *const *done_on, *const *retry_on, *const *retry_after_on;
     int64_t connect_timeout_ms;
     int64_t response_most;
@@ -181,6 +183,74 @@ static bool given_headers_add(const struct options *options, struct curl_slist *
     return true;
 }
 
+/* What the request says of itself, or the connection; a message's header is neither. */
+static bool is_the_requests(const char *name)
+{
+    static const char *const NAMES[] = { "content-type", "content-length", "content-encoding", "transfer-encoding", "host", "connection",
+                                         "keep-alive", "te", "trailer", "upgrade", "expect", "user-agent", "traceparent", "stepd-attempt",
+                                         "webhook-id", "webhook-timestamp", "webhook-signature" };
+
+    for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++) {
+        if (strcasecmp(NAMES[i], name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool is_passed(const struct options *options, const char *name)
+{
+    for (const char *const *at = options->pass_headers; *at != NULL; at++) {
+        if (fnmatch(*at, name, FNM_CASEFOLD) == 0)
+            return !is_the_requests(name) && !is_given(options, name);
+    }
+    return false;
+}
+
+/* HTTP has no way to write the others. */
+static bool can_be_sent(const struct stepd_header *header)
+{
+    static const char LETTERS[] = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    const char *value = header->value;
+
+    return header->name[0] != '\0' && header->name[strspn(header->name, LETTERS)] == '\0' && value != NULL &&
+           text_is_plain(value, header->size) && memchr(value, '\n', header->size) == NULL && memchr(value, '\r', header->size) == NULL;
+}
+
+/* Of headers with one name the last counts. */
+static bool is_repeated(const struct stepd_event *event, size_t index)
+{
+    for (size_t i = index + 1; i < event->header_count; i++) {
+        if (strcasecmp(event->headers[i].name, event->headers[index].name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool passed_header_add(struct curl_slist **list, const struct stepd_header *header)
+{
+    char *value = strndup(header->value, header->size);
+    bool is_added = value != NULL && header_add(list, header->name, value);
+
+    free(value);
+    return is_added;
+}
+
+static bool passed_headers_add(struct stepd_ctx *ctx, struct curl_slist **list)
+{
+    const struct stepd_event *event = stepd_event(ctx);
+
+    for (size_t i = 0; i < event->header_count; i++) {
+        const struct stepd_header *header = &event->headers[i];
+        if (!is_passed(stepd_options(ctx), header->name) || is_repeated(event, i))
+            continue;
+        if (!can_be_sent(header))
+            stepd_log(ctx, STEPD_LOG_INFO, "the message's header '%s' is nothing that HTTP can send: it is left out", header->name);
+        else if (!passed_header_add(list, header))
+            return false;
+    }
+    return true;
+}
+
 static bool webhook_headers_add(struct stepd_ctx *ctx, struct curl_slist **list, const struct payload *payload)
 {
     const struct options *options = stepd_options(ctx);
@@ -210,7 +280,7 @@ static struct curl_slist *headers_make(struct stepd_ctx *ctx, const struct paylo
     if (own_header_add(ctx, &list, "content-type", payload->content_type) &&
         own_header_add(ctx, &list, "user-agent", "stepd") && own_header_add(ctx, &list, "stepd-attempt", attempt) &&
         own_header_add(ctx, &list, "traceparent", stepd_event(ctx)->traceparent) &&
-        webhook_headers_add(ctx, &list, payload) && given_headers_add(stepd_options(ctx), &list) &&
+        webhook_headers_add(ctx, &list, payload) && given_headers_add(stepd_options(ctx), &list) && passed_headers_add(ctx, &list) &&
         curl_slist_append(list, "Expect:") != NULL) /* large bodies go without asking first */
         return list;
     curl_slist_free_all(list);
@@ -337,6 +407,8 @@ STEPD_MODULE(
             OPTION("body", STEPD_STRING, body, .default_text = "cloudevent",
                    .help = "cloudevent, event, data, or raw: the message's bytes"),
             OPTION("headers", STEPD_STRING_MAP, headers, .default_text = "{}", .help = "more headers of the request"),
+            OPTION("pass_headers", STEPD_STRING_LIST, pass_headers, .default_text = "[]",
+                   .help = "headers of the message that the request has too; * as in a shell"),
             OPTION("secret", STEPD_STRING, secret, .default_text = "", .help = "whsec_…: signs requests as Standard Webhooks has it"),
             OPTION("done_on", STEPD_STRING_LIST, done_on, .default_text = "[2xx]", .help = "statuses of success"),
             OPTION("retry_on", STEPD_STRING_LIST, retry_on, .default_text = "[408, 429, 5xx]",

@@ -10,6 +10,8 @@
 #define TS_MS 1600000000500
 #define TRACE "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
+#define HEADERS "\"headers\":{\"traceparent\":\"" TRACE "\"}"
+
 static struct stepd_ctx ctx;
 static struct run run;
 static struct event event;
@@ -66,7 +68,7 @@ Test(payload, is_the_event)
     receive("ada", ENVELOPE, strlen(ENVELOPE));
     expect(PAYLOAD_EVENT, "application/json",
            "{\"id\":\"e1\",\"name\":\"user/came\",\"data\":{\"n\":1},\"user\":{\"id\":5},\"ts\":1600000000500,\"topic\":\"orders\","
-           "\"partition\":2,\"offset\":7,\"key\":\"ada\",\"traceparent\":\"" TRACE "\"}");
+           "\"partition\":2,\"offset\":7,\"key\":\"ada\",\"traceparent\":\"" TRACE "\"," HEADERS "}");
 }
 
 Test(payload, is_the_data)
@@ -93,7 +95,7 @@ Test(payload, bytes_that_are_no_event_are_data)
            "\"time\":\"2020-09-13T12:26:40.500Z\",\"traceparent\":\"" TRACE "\",\"data_base64\":\"AP97\"}");
     expect(PAYLOAD_EVENT, "application/json",
            "{\"id\":\"orders-2-7\",\"name\":\"orders\",\"data_base64\":\"AP97\",\"ts\":1600000000500,\"topic\":\"orders\","
-           "\"partition\":2,\"offset\":7,\"key_base64\":\"/w==\",\"traceparent\":\"" TRACE "\"}");
+           "\"partition\":2,\"offset\":7,\"key_base64\":\"/w==\",\"traceparent\":\"" TRACE "\"," HEADERS "}");
     cr_assert_eq(payload_make(&ctx, PAYLOAD_DATA).size, 3);
 }
 
@@ -103,7 +105,7 @@ Test(payload, json_null_is_null_and_no_bytes)
     run.function = &by_topic;
     expect(PAYLOAD_EVENT, "application/json",
            "{\"id\":\"orders-2-7\",\"name\":\"orders\",\"data\":null,\"ts\":1600000000500,\"topic\":\"orders\","
-           "\"partition\":2,\"offset\":7,\"traceparent\":\"" TRACE "\"}");
+           "\"partition\":2,\"offset\":7,\"traceparent\":\"" TRACE "\"," HEADERS "}");
 }
 
 Test(payload, an_envelope_with_the_topics_name_and_no_data_is_null_and_no_bytes)
@@ -122,7 +124,7 @@ Test(payload, a_row_is_data_as_a_whole_to_a_function_by_topic)
     run.function = &by_topic;
     expect(PAYLOAD_EVENT, "application/json",
            "{\"id\":\"orders-2-7\",\"name\":\"orders\",\"data\":{\"id\":7,\"name\":\"Ada\"},\"ts\":1600000000500,\"topic\":\"orders\","
-           "\"partition\":2,\"offset\":7,\"traceparent\":\"" TRACE "\"}");
+           "\"partition\":2,\"offset\":7,\"traceparent\":\"" TRACE "\"," HEADERS "}");
     expect(PAYLOAD_CLOUDEVENT, "application/cloudevents+json",
            "{\"specversion\":\"1.0\",\"id\":\"orders-2-7\",\"source\":\"/topics/orders\",\"type\":\"orders\","
            "\"time\":\"2020-09-13T12:26:40.500Z\",\"traceparent\":\"" TRACE "\",\"datacontenttype\":\"application/json\","
@@ -130,7 +132,30 @@ Test(payload, a_row_is_data_as_a_whole_to_a_function_by_topic)
     run.function = &by_event;
     expect(PAYLOAD_EVENT, "application/json",
            "{\"id\":\"7\",\"name\":\"Ada\",\"data\":null,\"ts\":1600000000500,\"topic\":\"orders\","
-           "\"partition\":2,\"offset\":7,\"traceparent\":\"" TRACE "\"}");
+           "\"partition\":2,\"offset\":7,\"traceparent\":\"" TRACE "\"," HEADERS "}");
+}
+
+#define TEXT(name, text) { (name), { (text), sizeof(text) - 1 } }
+
+Test(payload, headers_are_text_where_they_are_and_base64_where_not)
+{
+    static const struct event_header headers[] = { TEXT("tenant", "first"), TEXT("retry_topic-attempts", "\0\0\0\x02"), TEXT("lines", "a\n\tb\r"),
+                                                   TEXT("caf\xc3\xa9", "\xc3\xa9"), TEXT("latin", "\xe9"), TEXT("bell", "\a"),
+                                                   TEXT("c1", "\xc2\x85"), { "none", { NULL, 0 } }, TEXT("empty", ""), TEXT("tenant", "last") };
+    static const char wanted[] = "\"headers\":{\"retry_topic-attempts\":{\"base64\":\"AAAAAg==\"},\"lines\":\"a\\n\\tb\\r\","
+                                 "\"caf\xc3\xa9\":\"\xc3\xa9\",\"latin\":{\"base64\":\"6Q==\"},\"bell\":{\"base64\":\"Bw==\"},"
+                                 "\"c1\":{\"base64\":\"woU=\"},\"none\":null,\"empty\":\"\",\"tenant\":\"last\"}}";
+
+    event_init(&event, "orders", 2, 7, TS_MS, (struct bytes){ 0 }, (struct bytes){ "{}", 2 }, headers, sizeof(headers) / sizeof(headers[0]));
+    const char *json = payload_make(&ctx, PAYLOAD_EVENT).bytes;
+    cr_assert_str_eq(strstr(json, "\"headers\""), wanted);
+    size_t size;
+    cr_assert_arr_eq(stepd_header(&ctx, "Tenant", &size), "last", 4);
+    cr_assert_eq(size, 4);
+    cr_assert_null(stepd_header(&ctx, "none", NULL));
+    cr_assert_null(stepd_header(&ctx, "other", &size));
+    cr_assert_eq(size, 0);
+    cr_assert_not_null(stepd_header(&ctx, "empty", &size));
 }
 
 Test(payload, nothing_is_nothing)
@@ -146,7 +171,7 @@ Test(payload, an_empty_value_is_no_tombstone)
     expect(PAYLOAD_DATA, "application/octet-stream", "");
     expect(PAYLOAD_EVENT, "application/json",
            "{\"id\":\"orders-2-7\",\"name\":\"orders\",\"data_base64\":\"\",\"ts\":1600000000500,\"topic\":\"orders\","
-           "\"partition\":2,\"offset\":7,\"traceparent\":\"" TRACE "\"}");
+           "\"partition\":2,\"offset\":7,\"traceparent\":\"" TRACE "\"," HEADERS "}");
 }
 
 Test(payload, forms_have_names)
