@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "engine/jobs.h"
 #include "engine/workers.h"
+#include "event/event_parts.h"
 #include "pool/sleepers.h"
 
 #define BATCH_ROOM 4096               /* beyond `queue`: the consumer stops after the batch that passes it */
@@ -212,36 +214,13 @@ void dispatch_fill_places(struct dispatch *dispatch, const struct function *func
 
 /* ---- messages ------------------------------------------------------------------------------------ */
 
-static struct job *new_job(const struct function *function, struct message *message)
+/* Puts what can go now into the ring, the rest to what is extra. */
+static void put_jobs(struct dispatch *dispatch, struct job_list *jobs, uint64_t *at)
 {
-    struct job *job = xmalloc(sizeof(*job));
-
-    *job = (struct job){ .function = function, .message = message };
-    return job;
-}
-
-/* The functions of a message, some of them ordered, as jobs; here, since only the consumer thread sees
- * a key's messages in order. What can go now is put into the ring. False: no job was made of it. */
-static bool order(struct dispatch *dispatch, struct message *message, uint64_t *at)
-{
-    const struct function **matches = dispatch->matches;
-    struct error error;
-
-    if (message->event.view.key == NULL || message->event.view.raw_len > dispatch->settings.event_bytes)
-        return false;
-    bool is_malformed = event_find_name(&message->event, &error) != 0;
-    size_t count = routes_match(dispatch->settings.routes, message->event.view.topic, is_malformed ? NULL : message->event.view.name,
-                                matches, dispatch->settings.function_count);
-    size_t ordered = 0;
-    for (size_t i = 0; i < count; i++)
-        ordered += function_orders(matches[i], &message->event.view);
-    if (ordered == 0)
-        return false;
-    message->runs = (int)count;
     bool has_place = true; /* one in the ring is this message's */
-    for (size_t i = 0; i < count; i++) {
-        struct job *job = new_job(matches[i], message);
-        if (function_orders(matches[i], &message->event.view) && !strands_enter(dispatch->strands, job))
+
+    for (struct job *job = jobs_take(jobs); job != NULL; job = jobs_take(jobs)) {
+        if (job->function != NULL && function_orders(job->function, &job->event->view) && !strands_enter(dispatch->strands, job))
             continue;
         if (has_place)
             ring_put(&dispatch->ring, (*at)++, (uintptr_t)job | 1);
@@ -249,6 +228,39 @@ static bool order(struct dispatch *dispatch, struct message *message, uint64_t *
             dispatch_add_extra(dispatch, job);
         has_place = false;
     }
+}
+
+static bool has_ordered(const struct function *const *functions, size_t count, const struct stepd_event *event)
+{
+    for (size_t i = 0; i < count; i++)
+        if (function_orders(functions[i], event))
+            return true;
+    return false;
+}
+
+/* The functions of a message, some of them ordered, as jobs; here, since only the consumer thread sees
+ * a key's messages in order. False: no job was made of it. */
+static bool order(struct dispatch *dispatch, struct message *message, uint64_t *at)
+{
+    const struct function **matches = dispatch->matches;
+    struct job_list jobs = { .first = NULL };
+    struct error error;
+
+    if (message->event.view.key == NULL || message->event.view.raw_len > dispatch->settings.event_bytes)
+        return false;
+    bool is_malformed = event_find_name(&message->event, &error) != 0;
+    if (message->event.parts != NULL) {
+        message->runs = (int)jobs_of_parts(dispatch->settings.routes, message, matches, dispatch->settings.function_count, &jobs);
+        put_jobs(dispatch, &jobs, at);
+        return message->event.parts->count > 0;
+    }
+    size_t count = routes_match(dispatch->settings.routes, message->event.view.topic, is_malformed ? NULL : message->event.view.name,
+                                matches, dispatch->settings.function_count);
+    if (!has_ordered(matches, count, &message->event.view))
+        return false;
+    message->runs = (int)count;
+    jobs_of_event(message, &message->event, matches, count, &jobs);
+    put_jobs(dispatch, &jobs, at);
     return true;
 }
 

@@ -171,7 +171,7 @@ static bool may_start(struct worker *worker, const struct job *job, struct run *
 static void begin_run(struct worker *worker, const struct job *job)
 {
     const struct function *function = function_newest(job->function);
-    struct event *event = &job->message->event;
+    struct event *event = job->event;
 
     worker->own_run = (struct run){
         .function = function,

@@ -8,12 +8,68 @@
 
 #include "base/log.h"
 #include "run/attempt.h"
+#include "engine/jobs.h"
 #include "engine/outcome.h"
 #include "engine/runner.h"
 #include "run/errand.h"
 #include "run/steps.h"
 
 #define REJECT_PAUSE_MS 1000
+
+/* ---- events without a function ------------------------------------------------------------------- */
+
+/* A message without a run has no other way on than its dead letter. */
+static enum message_state reject(struct worker *worker, struct message *message, const struct event *event, const char *name,
+                                 const char *why)
+{
+    struct dispatch *dispatch = worker->dispatch;
+    const struct timespec pause = { .tv_sec = REJECT_PAUSE_MS / 1000 };
+
+    log_warn("%s [%d] @ %lld is no event (%s: %s): it goes to the dead letters", message->event.view.topic,
+             (int)message->event.view.partition, (long long)message->event.view.offset, name, why);
+    tally_add(&worker->tally.malformed);
+    for (;;) {
+        int status = attempt_reject(worker->ctx.publisher, dispatch->settings.dead_letter_topic, event, name, why,
+                                    context_now_ms(&worker->ctx));
+        worker_look_at_clock(worker);
+        if (status == 0) {
+            tally_add(&worker->tally.dead);
+            return MESSAGE_DONE;
+        }
+        if (status == -ESHUTDOWN || atomic_load(&dispatch->is_draining) || atomic_load(&message->assignment->is_revoked))
+            return MESSAGE_DROPPED;
+        log_error("the brokers refuse the dead letter of %s [%d] @ %lld: trying on", message->event.view.topic,
+                  (int)message->event.view.partition, (long long)message->event.view.offset);
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+/* What becomes of an event that no function takes. */
+static enum message_state end_unhandled(struct worker *worker, struct message *message, struct event *event)
+{
+    struct error error;
+
+    if (event_find_name(event, &error) != 0)
+        return reject(worker, message, event, "MalformedEvent", error.text);
+    tally_add(&worker->tally.unhandled);
+    outcome_log_unhandled(&event->view, worker->dispatch->attempts.keeps_all);
+    return MESSAGE_DONE;
+}
+
+static bool is_nobodys(const struct job *job)
+{
+    return job->function == NULL && job->claimed == NULL;
+}
+
+/* An event of a batch. */
+static enum job_end end_nobodys(struct worker *worker)
+{
+    struct message *message = worker->job.message;
+    bool may_end = message_begin(message) && !atomic_load_explicit(&worker->dispatch->is_draining, memory_order_relaxed);
+
+    message_end_run(message, may_end ? end_unhandled(worker, message, worker->job.event) : MESSAGE_DROPPED);
+    return JOB_OVER;
+}
 
 /* ---- jobs ---------------------------------------------------------------------------------------- */
 
@@ -79,7 +135,9 @@ static bool run_job(struct worker *worker)
         if (answer == GATE_WAITS)
             return true;
         int64_t begun_ns = worker->now_ns;
-        enum job_end end = answer == GATE_OPEN ? runner_run(worker) : runner_line_up(worker);
+        enum job_end end = is_nobodys(&worker->job) ? end_nobodys(worker)
+                           : answer == GATE_OPEN    ? runner_run(worker)
+                                                    : runner_line_up(worker);
         look_again(worker, begun_ns);
         if (answer == GATE_FULL && worker->job.claimed == NULL)
             leave_for_line(dispatch, &worker->job);
@@ -95,40 +153,31 @@ static bool run_job(struct worker *worker)
 
 /* ---- a message nobody has looked at -------------------------------------------------------------- */
 
-/* A message without a run has no other way on than its dead letter. */
-static enum message_state reject(struct worker *worker, struct message *message, const char *name, const char *why)
-{
-    struct dispatch *dispatch = worker->dispatch;
-    const struct timespec pause = { .tv_sec = REJECT_PAUSE_MS / 1000 };
-
-    log_warn("%s [%d] @ %lld is no event (%s: %s): it goes to the dead letters", message->event.view.topic,
-             (int)message->event.view.partition, (long long)message->event.view.offset, name, why);
-    tally_add(&worker->tally.malformed);
-    for (;;) {
-        int status = attempt_reject(worker->ctx.publisher, dispatch->settings.dead_letter_topic, &message->event, name, why,
-                                    context_now_ms(&worker->ctx));
-        worker_look_at_clock(worker);
-        if (status == 0) {
-            tally_add(&worker->tally.dead);
-            return MESSAGE_DONE;
-        }
-        if (status == -ESHUTDOWN || atomic_load(&dispatch->is_draining) || atomic_load(&message->assignment->is_revoked))
-            return MESSAGE_DROPPED;
-        log_error("the brokers refuse the dead letter of %s [%d] @ %lld: trying on", message->event.view.topic,
-                  (int)message->event.view.partition, (long long)message->event.view.offset);
-        (void)nanosleep(&pause, NULL);
-    }
-}
-
 /* All its functions but the first become jobs of their own. */
 static void spread(struct dispatch *dispatch, struct message *message, const struct function *const *functions, size_t count)
 {
     atomic_store(&message->runs, (int)count);
     for (size_t i = 1; i < count; i++) {
         struct job *job = xmalloc(sizeof(*job));
-        *job = (struct job){ .function = functions[i], .message = message };
+        *job = (struct job){ .function = functions[i], .message = message, .event = &message->event };
         dispatch_add_extra(dispatch, job);
     }
+}
+
+/* All events of a batch become jobs, which any worker may take. */
+static void spread_parts(struct worker *worker, struct message *message)
+{
+    struct dispatch *dispatch = worker->dispatch;
+    struct job_list jobs = { .first = NULL };
+    size_t count = jobs_of_parts(dispatch->settings.routes, message, worker->matches, dispatch->settings.function_count, &jobs);
+
+    if (count == 0) {
+        message_end(message, MESSAGE_DONE);
+        return;
+    }
+    atomic_store(&message->runs, (int)count);
+    for (struct job *job = jobs_take(&jobs); job != NULL; job = jobs_take(&jobs))
+        dispatch_add_extra(dispatch, job);
 }
 
 /* False: the watch took over. */
@@ -145,22 +194,22 @@ static bool route(struct worker *worker, struct message *message)
     }
     if (event->view.raw_len > dispatch->settings.event_bytes) {
         (void)snprintf(text, sizeof(text), "%zu bytes, more than limits.event (%zu)", event->view.raw_len, dispatch->settings.event_bytes);
-        message_end(message, reject(worker, message, "EventTooLarge", text));
+        message_end(message, reject(worker, message, event, "EventTooLarge", text));
         return true;
     }
     bool is_malformed = event_find_name(event, &error) != 0;
+    if (event->parts != NULL) {
+        spread_parts(worker, message);
+        return true;
+    }
     size_t count = routes_match(dispatch->settings.routes, event->view.topic, is_malformed ? NULL : event->view.name,
                                 worker->matches, dispatch->settings.function_count);
     if (count == 0) {
-        if (!is_malformed) {
-            tally_add(&worker->tally.unhandled);
-            outcome_log_unhandled(&event->view, dispatch->attempts.keeps_all);
-        }
-        message_end(message, is_malformed ? reject(worker, message, "MalformedEvent", error.text) : MESSAGE_DONE);
+        message_end(message, end_unhandled(worker, message, event));
         return true;
     }
     spread(dispatch, message, worker->matches, count);
-    worker->job = (struct job){ .function = worker->matches[0], .message = message };
+    worker->job = (struct job){ .function = worker->matches[0], .message = message, .event = event };
     return run_job(worker);
 }
 

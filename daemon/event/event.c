@@ -11,6 +11,7 @@
 
 #include "codec/base64.h"
 #include "event/event_format.h"
+#include "event/event_parts.h"
 #include "codec/json.h"
 #include "codec/packed.h"
 
@@ -92,6 +93,9 @@ void event_init(struct event *event, const char *topic, int32_t partition, int64
 
     if (event->has_zone)
         msgpack_zone_clear(&event->zone);
+    if (event->parts != NULL)
+        event_parts_destroy(event->parts);
+    event->parts = NULL;
     event->view = (struct stepd_event){
         .id = "",
         .name = topic,
@@ -136,6 +140,7 @@ void event_done(struct event *event)
 {
     if (event->has_zone)
         msgpack_zone_destroy(&event->zone);
+    event_parts_destroy(event->parts);
     memset(event, 0, offsetof(struct event, inline_text)); /* the text counts for nothing while none is used */
 }
 
@@ -156,12 +161,12 @@ static char *write_decimal(char *at, int64_t number)
     return at;
 }
 
-/* TOPIC-PARTITION-OFFSET. By hand, since most events have no id, and snprintf() takes as long as all
+/* TOPIC-PARTITION-OFFSET, and -INDEX of a part. By hand, since most events have no id, and snprintf() takes as long as all
  * that is done to read one. */
 static const char *default_id(struct event *event)
 {
     size_t topic_size = strlen(event->view.topic);
-    char *id = text_place(event, topic_size + sizeof("--2147483648--9223372036854775808"));
+    char *id = text_place(event, topic_size + sizeof("--2147483648--9223372036854775808-4294967295"));
 
     memcpy(id, event->view.topic, topic_size);
     char *at = id + topic_size;
@@ -169,6 +174,10 @@ static const char *default_id(struct event *event)
     at = write_decimal(at, event->view.partition);
     *at++ = '-';
     at = write_decimal(at, event->view.offset);
+    if (event->part > 0) {
+        *at++ = '-';
+        at = write_decimal(at, (int64_t)event->part - 1);
+    }
     *at = 0;
     return id;
 }
@@ -185,13 +194,20 @@ static bool is_cloud_type(struct bytes content_type)
     return content_type.size >= sizeof(type) - 1 && strncasecmp(content_type.data, type, sizeof(type) - 1) == 0;
 }
 
+static enum event_format cloud_format_of(struct bytes content_type)
+{
+    if (content_type_is(content_type, "application/cloudevents+json"))
+        return EVENT_CLOUD_STRUCTURED;
+    return content_type_is(content_type, "application/cloudevents-batch+json") ? EVENT_CLOUD_BATCH : EVENT_CLOUD_FOREIGN;
+}
+
 static enum event_format format_of(const struct event *event, const struct event_marks *marks)
 {
     const struct bytes type = marks->content_type;
     const bool is_empty = event->view.raw_len == 0;
 
     if (!is_empty && is_cloud_type(type))
-        return content_type_is(type, "application/cloudevents+json") ? EVENT_CLOUD_STRUCTURED : EVENT_CLOUD_FOREIGN;
+        return cloud_format_of(type);
     if (marks->cloud_prefix != NULL)
         return EVENT_CLOUD_BINARY;
     if (is_empty)
@@ -210,8 +226,10 @@ static int read_as(struct event *event, const struct event_marks *marks, struct 
     switch (event->format) {
     case EVENT_CLOUD_STRUCTURED:
         return event_read_cloud_structured(event, event_skip_mark(value), ret_error);
+    case EVENT_CLOUD_BATCH:
+        return event_parts_create(event, event_skip_mark(value), &event->parts, ret_error);
     case EVENT_CLOUD_FOREIGN:
-        return error_set(ret_error, EBADMSG, "of the content types of CloudEvents only application/cloudevents+json is read");
+        return error_set(ret_error, EBADMSG, "of CloudEvents' own content types only those with +json are read");
     case EVENT_CLOUD_BINARY:
         return event_read_cloud_binary(event, marks, ret_error);
     case EVENT_TEXT:

@@ -34,6 +34,7 @@ struct event_header {
 /* First match wins. */
 enum event_format {
     EVENT_CLOUD_STRUCTURED, /* content-type: application/cloudevents+json, or JSON with a CloudEvent's keys */
+    EVENT_CLOUD_BATCH,      /* content-type: application/cloudevents-batch+json; its events are `parts` */
     EVENT_CLOUD_FOREIGN,    /* content-type: application/cloudevents with anything else */
     EVENT_CLOUD_BINARY,     /* CloudEvents in headers */
     EVENT_EMPTY,            /* no bytes at all */
@@ -51,6 +52,8 @@ struct event_part {
     struct bytes bytes; /* BASE64: what stands between the quotes */
 };
 
+struct event_parts; /* event/event_parts.h */
+
 /* Functions by event and functions by topic do not always see the same: what only a function by topic takes
  * as data, and a message that is no event at all, is a row to it. */
 struct event {
@@ -60,6 +63,7 @@ struct event {
     const struct event_header *headers;
     size_t header_count;
     int64_t timestamp_ms;        /* the message's; -1: none */
+    struct event_parts *parts;   /* a batch's, known after event_find_name(): it is no event itself. NULL: it is no batch */
     uint32_t part;               /* 0: the message as a whole; else 1 + its index among the events of a CloudEvents batch */
     struct bytes source;         /* a CloudEvent's, after event_find_name(); size 0: none */
     enum event_format format;    /* known after event_find_name() */

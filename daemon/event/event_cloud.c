@@ -7,6 +7,7 @@
 
 #include "codec/base64.h"
 #include "event/event_format.h"
+#include "event/event_parts.h"
 #include "codec/http_date.h"
 #include "codec/packed.h"
 #include "codec/utf8.h"
@@ -217,6 +218,19 @@ static struct bytes source_of(struct event *event, struct member *source)
     return (struct bytes){ text, strlen(text) };
 }
 
+/* A part of a batch that was read back from a record still knows its place. */
+static void find_part(struct event *event)
+{
+    struct bytes index;
+    uint32_t number = 0;
+
+    if (event->part > 0 || !event_header_find(event, EVENT_INDEX_HEADER, &index))
+        return;
+    for (size_t i = 0; i < index.size && i < 9; i++)
+        number = number * 10 + (uint32_t)(((const unsigned char *)index.data)[i] - '0') % 10;
+    event->part = number + 1;
+}
+
 int event_read_cloud_structured(struct event *event, struct bytes value, struct error *ret_error)
 {
     enum { TYPE, ID, SOURCE, TIME, DATA, DATA_BASE64, DATACONTENTTYPE, TRACEPARENT, TRACESTATE };
@@ -241,6 +255,8 @@ int event_read_cloud_structured(struct event *event, struct bytes value, struct 
     if (result < 0)
         return result;
     event->source = source_of(event, &members[SOURCE]);
+    if (event->view.id[0] == '\0')
+        find_part(event);
     keep_trace_of(event, &members[TRACEPARENT], &members[TRACESTATE]);
     return read_data(event, &members[DATA], &members[DATA_BASE64], content_type, ret_error);
 }

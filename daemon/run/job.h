@@ -15,8 +15,9 @@
 
 struct job {
     struct job *next;
-    const struct function *function;
+    const struct function *function; /* NULL: it is nobody's, a batch's event or a claimed run */
     struct message *message;  /* NULL: claimed */
+    struct event *event;      /* of the message: itself, or one of a batch; NULL: claimed */
     struct claimed *claimed;  /* NULL: of a message */
     struct strand *strand;    /* that it holds or waits for; NULL: none */
     bool is_gated;            /* it counts for its function's concurrency */

@@ -6,6 +6,7 @@
 #include "run/attempt.h"
 #include "codec/json.h"
 #include "codec/packed.h"
+#include "event/event_parts.h"
 #include "testing/test.h"
 #include "testing/text.h"
 
@@ -115,6 +116,7 @@ struct message_view {
     struct bytes value;
     const struct event_header *headers;
     size_t header_count;
+    uint32_t part; /* as of struct event */
 };
 
 static struct message_view message_of(struct stepd_test *test, const struct stepd_test_event *given, const struct function *function)
@@ -134,6 +136,7 @@ static void event_begin(struct event *event, const struct message_view *message,
 {
     event_init(event, message->topic, 0, message->offset, now_ms, message->key, message->value, message->headers,
                message->header_count);
+    event->part = message->part;
 }
 
 /* ---- runs ---------------------------------------------------------------------------------------- */
@@ -215,6 +218,39 @@ static size_t reject(struct stepd_test *test, struct event *event, const char *n
     return 0;
 }
 
+/* An event of a batch, whose bytes are the batch's. */
+static size_t send_part(struct stepd_test *test, struct event *part, const struct message_view *batch)
+{
+    AUTO_FREE const struct function **functions = xcalloc(routes_function_count(test->routes) + 1, sizeof(*functions));
+    struct message_view message = *batch;
+    struct event_header *headers = zone_take(test->zone, (part->header_count + 1) * sizeof(*headers));
+    struct error error = { 0 };
+
+    for (size_t i = 0; i < part->header_count; i++)
+        headers[i] = (struct event_header){ part->headers[i].name, keep(test, part->headers[i].value.data, part->headers[i].value.size) };
+    message.value = keep(test, part->view.raw, part->view.raw_len);
+    message.headers = headers;
+    message.header_count = part->header_count;
+    message.part = part->part;
+    bool is_read = event_find_name(part, &error) == 0;
+    size_t count = routes_match(test->routes, message.topic, is_read ? part->view.name : NULL, functions, routes_function_count(test->routes));
+    if (!is_read && count == 0)
+        (void)!attempt_reject(&test->outbox.port, test->settings.dead_letter_topic, part, "MalformedEvent", error.text, test->store.now_ms);
+    for (size_t i = 0; i < count; i++)
+        (void)run_create(test, (const struct observed *)functions[i], &message); /* its first member */
+    return count;
+}
+
+static size_t send_parts(struct stepd_test *test, struct event *batch, const struct message_view *message)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < batch->parts->count; i++)
+        count += send_part(test, &batch->parts->events[i], message);
+    event_done(batch);
+    return count;
+}
+
 size_t stepd_test_send(struct stepd_test *test, const struct stepd_test_event *given)
 {
     struct event event = { .has_zone = false };
@@ -231,6 +267,8 @@ size_t stepd_test_send(struct stepd_test *test, const struct stepd_test_event *g
         return reject(test, &event, "EventTooLarge", text);
     }
     bool is_read = event_find_name(&event, &error) == 0;
+    if (event.parts != NULL)
+        return send_parts(test, &event, &message);
     size_t count = routes_match(test->routes, message.topic, is_read ? event.view.name : NULL, functions,
                                 routes_function_count(test->routes));
     if (!is_read && count == 0)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "codec/json.h"
+#include "event/event_parts.h"
 
 #define TIMESTAMP_MS 1700000000123
 
@@ -601,6 +602,93 @@ Test(event, that_nobody_can_read_is_bytes_to_its_topic)
     expect_malformed("");
     expect_raw_row();
     init_text("{\"name\":", NO_HEADERS);
+    expect_malformed("not valid JSON");
+    expect_raw_row();
+}
+
+/* ---- batches of CloudEvents ---------------------------------------------------------------------- */
+
+#define BATCH HEADERS(HEADER("content-type", "application/cloudevents-batch+json; charset=utf-8"), HEADER("tenant", "acme"))
+
+static void expect_part(size_t index, const char *name, const char *id, const char *value, const char *data)
+{
+    struct event *part = &event.parts->events[index];
+    struct error error = { 0 };
+    struct bytes type;
+
+    cr_assert_eq(event_find_name(part, &error), 0, "%s", error.text);
+    const struct stepd_event *seen = event_view(part);
+    cr_assert_str_eq(seen->name, name);
+    cr_assert_str_eq(seen->id, id);
+    cr_assert_eq(seen->raw_len, strlen(value));
+    cr_assert_arr_eq(seen->raw, value, strlen(value));
+    cr_assert_eq(seen->offset, 42);
+    cr_assert_eq(part->part, index + 1);
+    cr_assert(event_header_find(part, "content-type", &type) && type.size == strlen("application/cloudevents+json"));
+    cr_assert(event_header_find(part, "tenant", &type));
+    expect_json(seen->data, data);
+}
+
+Test(event, of_a_batch_is_its_own_json)
+{
+    struct error error;
+
+    init_text("\xef\xbb\xbf [ {\"type\":\"a\",\"source\":\"/s\",\"id\":\"1\",\"data\":[1,{\"x\":2}]} ,\n{\"type\":\"b\",\"data\":\"], [\"},{\"type\":\"a\",\"id\":\"1\"}]", BATCH);
+    cr_assert_eq(event_find_name(&event, &error), 0);
+    cr_assert_eq(event.parts->count, 3);
+    expect_part(0, "a", "1", "{\"type\":\"a\",\"source\":\"/s\",\"id\":\"1\",\"data\":[1,{\"x\":2}]}", "[1,{\"x\":2}]");
+    expect_part(1, "b", "events-3-42-1", "{\"type\":\"b\",\"data\":\"], [\"}", "\"], [\"");
+    expect_part(2, "a", "1", "{\"type\":\"a\",\"id\":\"1\"}", "null");
+}
+
+/* As out of a record. */
+Test(event, of_a_batch_keeps_its_place_when_it_is_read_again)
+{
+    struct error error;
+
+    init_text("[{\"type\":\"a\"},{\"type\":\"b\"}]", BATCH);
+    cr_assert_eq(event_find_name(&event, &error), 0);
+    const struct event *part = &event.parts->events[1];
+    struct event again = { 0 };
+    event_init(&again, "events", 3, 42, TIMESTAMP_MS, (struct bytes){ 0 }, (struct bytes){ part->view.raw, part->view.raw_len }, part->headers,
+               part->header_count);
+    cr_assert_eq(event_find_name(&again, &error), 0);
+    cr_assert_str_eq(again.view.name, "b");
+    cr_assert_str_eq(again.view.id, "events-3-42-1");
+    event_done(&again);
+}
+
+Test(event, of_a_batch_may_be_malformed_alone)
+{
+    struct error error;
+
+    init_text("[{\"type\":\"a\",\"time\":\"soon\"},5,{\"type\":\"b\"}]", BATCH);
+    cr_assert_eq(event_find_name(&event, &error), 0);
+    cr_assert_eq(event_find_name(&event.parts->events[0], &error), -EBADMSG);
+    cr_assert_eq(event_find_name(&event.parts->events[1], &error), -EBADMSG);
+    cr_assert_eq(event_find_name(&event.parts->events[2], &error), 0);
+}
+
+Test(event, batches_may_be_empty_and_hold_what_json_cannot)
+{
+    struct error error;
+
+    init_text(" [ ] ", BATCH);
+    cr_assert_eq(event_find_name(&event, &error), 0);
+    cr_assert_eq(event.parts->count, 0);
+    init_text("[{\"type\":\"a\",\"data\":NaN},{\"type\":\"b\",\"data\":\"\\ud800\"}]", BATCH);
+    cr_assert_eq(event_find_name(&event, &error), 0);
+    cr_assert_eq(event.parts->count, 2);
+    expect_part(0, "a", "events-3-42-0", "{\"type\":\"a\",\"data\":NaN}", "null");
+    expect_part(1, "b", "events-3-42-1", "{\"type\":\"b\",\"data\":\"\\ud800\"}", "\"\xef\xbf\xbd\"");
+}
+
+Test(event, batches_are_arrays)
+{
+    init_text("{\"type\":\"a\"}", BATCH);
+    expect_malformed("it is no JSON array");
+    expect_whole_row("{\"type\":\"a\"}");
+    init_text("[{\"type\":\"a\"}", BATCH);
     expect_malformed("not valid JSON");
     expect_raw_row();
 }

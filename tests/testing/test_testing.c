@@ -412,6 +412,26 @@ Test(testing, what_is_no_event_is_a_dead_letter)
     cr_assert_str_eq(stepd_test_letter_at(test, 0)->topic, "events.dead");
 }
 
+static const char *const batch_headers[] = { "content-type", "application/cloudevents-batch+json", "tenant", "acme", NULL };
+
+Test(testing, a_batch_is_as_many_events_as_it_holds)
+{
+    static const char batch[] = "[{\"type\":\"user/came\",\"id\":\"1\",\"data\":{}},{\"type\":\"user/came\",\"id\":\"2\",\"data\":{}},"
+                                "{\"type\":\"nobody/wants\"},{\"type\":\"user/came\",\"time\":\"soon\"}]";
+
+    cr_assert_eq(stepd_test_send(test, STEPD_TEST_EVENT(.raw = batch, .raw_len = sizeof(batch) - 1, .headers = batch_headers)), 4);
+    cr_assert_eq(stepd_test_run_count(test), 4);
+    cr_assert_str_neq(stepd_test_run_id(stepd_test_run_at(test, 0)), stepd_test_run_id(stepd_test_run_at(test, 2)));
+    cr_assert_eq(stepd_test_letter_count(test), 1);
+    const struct stepd_test_event *letter = stepd_test_letter_at(test, 0);
+    cr_assert_eq(letter->raw_len, strlen("{\"type\":\"user/came\",\"time\":\"soon\"}"));
+    cr_assert_arr_eq(letter->raw, "{\"type\":\"user/came\",\"time\":\"soon\"}", letter->raw_len);
+    cr_assert_str_eq(stepd_test_header(letter, "content-type"), "application/cloudevents+json");
+    cr_assert_str_eq(stepd_test_header(letter, "tenant"), "acme");
+    cr_assert_eq(stepd_test_send(test, STEPD_TEST_EVENT(.raw = "[]", .raw_len = 2, .headers = batch_headers)), 0);
+    cr_assert_eq(stepd_test_letter_count(test), 1);
+}
+
 Test(testing, an_id_seen_within_the_window_starts_nothing)
 {
     const struct stepd_test_event event = { .name = "user/came", .id = "e1" };

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A message's events and the functions that they start, as jobs. */
+#ifndef STEPD_ENGINE_JOBS_H
+#define STEPD_ENGINE_JOBS_H
+
+#include <stddef.h>
+
+#include "run/job.h"
+#include "run/routes.h"
+
+/* A job for each function. */
+void jobs_of_event(struct message *message, struct event *event, const struct function *const *functions, size_t count,
+                   struct job_list *jobs);
+/* Jobs for all events of a message that is a batch; one without a function for an event that none takes. Returns
+ * how many. `matches` has room for `most`, and is scratch. */
+size_t jobs_of_parts(const struct routes *routes, struct message *message, const struct function **matches, size_t most,
+                     struct job_list *jobs);
+
+#endif
