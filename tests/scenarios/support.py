@@ -52,11 +52,11 @@ def free_port():
             return port
 
 
-def build_module(source, folder, *flags):
-    """One .c against the header alone, as a user's compiler sees it."""
+def build_module(source, folder, *flags, root=ROOT):
+    """One .c against the header alone, as a user's compiler sees it; of the tree at `root`."""
     target = Path(folder) / (Path(source).stem + ".so")
     run(os.environ.get("CC", "cc"), "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-o", target, source,
-        f"-I{ROOT}/daemon/include", *flags)
+        f"-I{root}/daemon/include", *flags)
     return target
 
 

@@ -30,6 +30,7 @@
  *   inngest-gone              hash    functions whose app is gone, until none of their runs is left (apps.c)
  *
  * A worker is its incarnation in hex digits.
+ * Of these, records carry a version (record.h); what any other key holds keeps its form, or gets another name.
  * The scripts write these names too: change both.
  */
 #ifndef STEPD_STORE_REDIS_KEYS_H

@@ -16,25 +16,26 @@
 #define PARTS 6
 struct script {
     const char *name;
+    int version;
     const char *parts[PARTS];
 };
 
 static const struct script SCRIPTS[SCRIPT_COUNT] = {
-    { "take", { script_common, script_order, script_change, script_take } },
-    { "advance", { script_checkpoint, script_common, script_order, script_ending, script_change, script_advance } },
-    { "queue_behind", { script_common, script_order, script_queue_behind } },
-    { "remember", { script_common, script_remember } },
-    { "claim", { script_common, script_claim } },
-    { "condemn", { script_common, script_condemn } },
-    { "heartbeat", { script_common, script_heartbeat } },
-    { "reap", { script_common, script_worker, script_reap } },
-    { "leave", { script_common, script_worker, script_leave } },
-    { "sweep", { script_common, script_worker, script_sweep } },
-    { "rejoin", { script_common, script_order, script_rejoin } },
-    { "trim_taken", { script_common, script_trim_taken } },
-    { "forget", { script_common, script_forget } },
-    { "cancel", { script_common, script_order, script_ending, script_worker, script_cancel } },
-    { "retry", { script_common, script_order, script_retry } },
+    { "take", 2, { script_common, script_order, script_change, script_take } },
+    { "advance", 2, { script_checkpoint, script_common, script_order, script_ending, script_change, script_advance } },
+    { "queue_behind", 2, { script_common, script_order, script_queue_behind } },
+    { "remember", 2, { script_common, script_remember } },
+    { "claim", 2, { script_common, script_claim } },
+    { "condemn", 2, { script_common, script_condemn } },
+    { "heartbeat", 2, { script_common, script_heartbeat } },
+    { "reap", 2, { script_common, script_worker, script_reap } },
+    { "leave", 2, { script_common, script_worker, script_leave } },
+    { "sweep", 2, { script_common, script_worker, script_sweep } },
+    { "rejoin", 2, { script_common, script_order, script_rejoin } },
+    { "trim_taken", 2, { script_common, script_trim_taken } },
+    { "forget", 2, { script_common, script_forget } },
+    { "cancel", 2, { script_common, script_order, script_ending, script_worker, script_cancel } },
+    { "retry", 2, { script_common, script_order, script_retry } },
 };
 
 static int script_index(const char *name)
@@ -51,9 +52,14 @@ const char *script_name(int script)
     return SCRIPTS[script].name;
 }
 
+int script_version(int script)
+{
+    return SCRIPTS[script].version;
+}
+
 char *script_text(int script)
 {
-    char *text = xstrdup("");
+    char *text = xasprintf("-- stepd's %s, version %d\n", SCRIPTS[script].name, SCRIPTS[script].version);
 
     for (size_t i = 0; i < PARTS && SCRIPTS[script].parts[i] != NULL; i++) {
         char *longer = xasprintf("%s%s", text, SCRIPTS[script].parts[i]);

@@ -41,7 +41,9 @@ void script_add_self_as(struct script_call *call, const struct incarnation *self
 void script_set_owner(struct script_call *call, const struct incarnation *owner);
 
 const char *script_name(int script);
-/* What is loaded into Redis. The caller frees. */
+/* Another one whenever its text is: tests/store/redis/test_versions.c keeps the digests. */
+int script_version(int script);
+/* What is loaded into Redis: its first line names script and version. The caller frees. */
 char *script_text(int script);
 /* The command that calls it, on "PREFIX{shard}:", as it goes over the wire; the caller frees. The script's
  * digest is to be written at *ret_sha_at. */

@@ -73,9 +73,10 @@ for _, id in ipairs(ids) do
         if bytes > BYTES and #runs > 0 then break end
         h.status, h.changed, h.epoch, h.owner = 'o', now, h.epoch + 1, owner
     else
-        -- Lost, of a version that is not ours, or not due at all: an older daemon may have taken it past its line.
+        -- Lost, or not due at all (an older daemon may have taken it past its line), or of a later version: whose daemons
+        -- put it back where they look for it.
         if from[id] then call('ZREM', from[id], id) else gone[#gone + 1] = id end
-        if not h then runs[#runs + 1] = { id } end
+        if not h and not (raw and newer_status(raw)) then runs[#runs + 1] = { id } end
         h = nil
     end
     local checkpoints = h and checkpoints_of(id, h)

@@ -9,9 +9,10 @@ local function order_of(o)
     -- The living run that is first of its key, or nil.
     function order.head()
         local head = call('HGET', busy, field)
-        local h = head and load(head)
-        if h and (h.status == 'd' or h.status == 's' or h.status == 'o') then return head end
-        return nil
+        if not head then return nil end
+        local h, newer = load(head)
+        local status = h and h.status or newer
+        return (status == 'd' or status == 's' or status == 'o') and head or nil
     end
 
     -- Whether the run is first of its key now; it becomes so where none is.
@@ -35,8 +36,8 @@ local function order_of(o)
         for _ = 1, 100 do
             local follower = call('ZPOPMIN', behind)[1]
             if not follower then break end
-            local h = load(follower)
-            if not h then call('SADD', P .. 'lost', follower) end
+            local h, newer = load(follower)
+            if not h and not newer then call('SADD', P .. 'lost', follower) end
             if h and h.status == 'b' then
                 h.status, h.changed = 'd', now
                 save(follower, h)

@@ -9,8 +9,8 @@ local function hand_back(worker, budget, unclean)
     local owned = P .. 'owned:' .. worker
     local ids = call('ZRANGE', owned, 0, budget - 1)
     for _, id in ipairs(ids) do
-        local h = load(id)
-        if not h then call('SADD', P .. 'lost', id) end
+        local h, newer = load(id)
+        if not h and not newer then call('SADD', P .. 'lost', id) end
         if h and h.status == 'o' and hex(h.owner) == worker then
             h.status, h.changed, h.epoch = 'd', now, h.epoch + 1
             h.takeovers = math.min(h.takeovers + 1, 65535)

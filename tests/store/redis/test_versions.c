@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Scripts and records are what daemons of two versions have in common: whoever changes one gives it another version, and
+ * looks at what the other daemon makes of it first. docs/recipes.md, "Change a record or a script", says how.
+ */
+#include <criterion/criterion.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "base/clock.h"
+#include "redis_fixture.h"
+#include "run/attempts.h"
+#include "run/steps.h"
+#include "store/redis/record.h"
+#include "store/redis/script.h"
+
+struct known {
+    const char *name;
+    int version;
+    const char *digest;
+};
+
+/* Version 1 is that of d0da6af, whose scripts did not name theirs. The row of a version that was released never changes: add
+ * one. Until then its digest follows the script, whose writes are weighed by docs/recipes.md each time. */
+static const struct known SCRIPTS[] = {
+    { "take", 2, "149107a25c87c8a0" },
+    { "advance", 2, "85c8661b5183cceb" },
+    { "queue_behind", 2, "8766690e77565f22" },
+    { "remember", 2, "58bf51ea271f8e30" },
+    { "claim", 2, "78b1a436219e13f3" },
+    { "condemn", 2, "5d85641d6486db30" },
+    { "heartbeat", 2, "a7849a9c0b6b51e6" },
+    { "reap", 2, "d478bb2a34b1c26b" },
+    { "leave", 2, "43efe0640f9a3fc9" },
+    { "sweep", 2, "065bdf4d90df4dd0" },
+    { "rejoin", 2, "57fd9a3ec1402f65" },
+    { "trim_taken", 2, "526ef95ffb72fb4d" },
+    { "forget", 2, "8e22d909a2c2d791" },
+    { "cancel", 2, "164e0aeed872adbb" },
+    { "retry", 2, "b201416b9f22cbcf" },
+};
+
+/* XXH3, in hex digits. */
+static const char *digest_of(struct bytes bytes)
+{
+    static char text[17];
+
+    (void)snprintf(text, sizeof(text), "%016" PRIx64, (uint64_t)XXH3_64bits(bytes.data, bytes.size));
+    return text;
+}
+
+static const struct known *find(const char *name, int version)
+{
+    for (size_t i = 0; i < sizeof(SCRIPTS) / sizeof(SCRIPTS[0]); i++) {
+        if (strcmp(SCRIPTS[i].name, name) == 0 && SCRIPTS[i].version == version)
+            return &SCRIPTS[i];
+    }
+    return NULL;
+}
+
+Test(versions, a_script_that_changes_has_another_version)
+{
+    for (int script = 0; script < SCRIPT_COUNT; script++) {
+        AUTO_FREE char *text = script_text(script);
+        const char *digest = digest_of((struct bytes){ text, strlen(text) });
+        const struct known *known = find(script_name(script), script_version(script));
+        cr_expect(known != NULL && strcmp(known->digest, digest) == 0,
+                  "script '%s' is no longer its version %d: read docs/recipes.md (\"Change a record or a script\"); where that version "
+                  "was released raise it in script.c; then add { \"%s\", VERSION, \"%s\" } here, with the digest under its number",
+                  script_name(script), script_version(script), script_name(script), digest);
+    }
+}
+
+Test(versions, a_script_names_itself_and_its_version_in_its_first_line)
+{
+    for (int script = 0; script < SCRIPT_COUNT; script++) {
+        AUTO_FREE char *text = script_text(script);
+        AUTO_FREE char *line = xasprintf("-- stepd's %s, version %d\n", script_name(script), script_version(script));
+        cr_assert_eq(strncmp(text, line, strlen(line)), 0);
+    }
+}
+
+/* ---- records ------------------------------------------------------------------------------------------ */
+
+#define RECORD_CHANGED \
+    "%s is no longer as records of version %d have it (%s): read docs/recipes.md, \"Change a record or a script\", before anything else"
+
+static void expect(const char *what, struct bytes bytes, const char *wanted)
+{
+    const char *digest = digest_of(bytes);
+
+    cr_expect_str_eq(digest, wanted, RECORD_CHANGED, what, RECORD_VERSION, digest);
+}
+
+Test(versions, a_checkpoint_is_packed_as_records_of_this_version_have_it)
+{
+    static const struct failure failure = { .name = "Boom", .message = "it broke", .step_id = "charge", .attempt = 2, .executions = 3 };
+    const struct checkpoint checkpoints[] = {
+        { .id = "charge", .kind = CHECKPOINT_COMPLETED, .executions = 1, .started_ms = 1700000000000, .ended_ms = 1700000000009,
+          .value = { "\x01", 1 } },
+        { .id = "charge", .kind = CHECKPOINT_FAILED, .phase = RUN_IN_ON_FAILURE, .executions = 3, .started_ms = 5, .ended_ms = 6,
+          .failure = &failure },
+        { .id = "nap", .kind = CHECKPOINT_SLEEP, .executions = 1, .started_ms = 5, .ended_ms = 6, .until_ms = 1700000000000 },
+        { .id = "once", .kind = CHECKPOINT_STARTED, .executions = 1, .started_ms = 5, .ended_ms = 6 },
+    };
+    msgpack_sbuffer packed;
+
+    msgpack_sbuffer_init(&packed);
+    for (size_t i = 0; i < sizeof(checkpoints) / sizeof(checkpoints[0]); i++)
+        checkpoint_pack(&packed, &checkpoints[i]);
+    expect("a checkpoint", (struct bytes){ packed.data, packed.size }, "d0e4519630c3f9bc");
+    msgpack_sbuffer_destroy(&packed);
+}
+
+Test(versions, a_tail_is_packed_as_records_of_this_version_have_it)
+{
+    static const struct failure failure = { .name = "Boom", .message = "it broke", .step_id = "charge", .attempt = 2, .executions = 3 };
+    const struct attempt_entry failed = { 1700000000000, 9, 1700000000100, &failure, 2 };
+    const struct attempt_entry slept = { .started_ms = 1700000000000, .duration_ms = 9, .due_ms = 1700000000100 };
+    msgpack_sbuffer first, second;
+
+    msgpack_sbuffer_init(&first);
+    msgpack_sbuffer_init(&second);
+    attempts_pack(&first, (struct bytes){ 0 }, &failed, (struct bytes){ 0 }, (struct bytes){ 0 });
+    attempts_pack(&second, (struct bytes){ first.data, first.size }, &slept, (struct bytes){ "\x2a", 1 }, (struct bytes){ "\x90", 1 });
+    expect("a tail", (struct bytes){ second.data, second.size }, "c76d344d4fe419fc");
+    msgpack_sbuffer_destroy(&first);
+    msgpack_sbuffer_destroy(&second);
+}
+
+static struct redis_fixture redis;
+
+static void setup(void)
+{
+    redis_fixture_start(&redis);
+    (void)redis_fixture_open(&redis);
+}
+
+static void teardown(void)
+{
+    redis_fixture_stop(&redis);
+}
+
+static void advance(struct sample *sample, const struct transition *change)
+{
+    struct store *port = store_port(redis.store);
+    struct transition_reply reply;
+
+    cr_assert_eq(port->ops->advance(port, &sample->run, change, &reply), 0);
+    cr_assert_eq(reply.answer, STORE_OK);
+    sample->run.epoch = reply.epoch;
+    sample->run.owner = reply.owner;
+}
+
+/* With a time and an owner that are always the same. */
+static void expect_record(const struct sample *sample, const char *what, const char *wanted)
+{
+    AUTO_REPLY reply = NULL;
+
+    cr_assert_eq(store_commandf(redis.store, 0, &reply, "GET t{0}:run:%s", sample->run.id.text), 0);
+    cr_assert_eq(reply->type, REDIS_REPLY_STRING);
+    memset(reply->str + 24, 0, 8);
+    memset(reply->str + 48, 0, 16);
+    expect(what, (struct bytes){ reply->str, reply->len }, wanted);
+}
+
+Test(versions, a_record_stands_in_redis_as_its_version_says, .init = setup, .fini = teardown, .timeout = 60)
+{
+    static const struct event_header headers[] = { { "a", { "1", 1 } }, { "none", { NULL, 0 } } };
+    const struct transition took = { .kind = TRANSITION_CHECKPOINT, .attempt = 0, .checkpoint = { "CHECKPOINT", 10 } };
+    const struct transition parked = { .kind = TRANSITION_PARK, .status = RUN_SLEEPING, .attempt = 2, .due_ms = 1800000000000,
+                                       .tail = { "TAIL", 4 } };
+    struct sample sample;
+
+    sample_init_ordered(&sample, 7, "key");
+    sample.event.headers = headers;
+    sample.event.header_count = 2;
+    advance(&sample, &took);
+    expect_record(&sample, "a run that is owned", "a1fba120ef9132c7");
+    advance(&sample, &parked);
+    expect_record(&sample, "a run that sleeps", "fd15996ab537aa0a");
+}
+
+/* ---- of a later version --------------------------------------------------------------------------------- */
+
+static redisReply *call(const char *script, void (*add)(struct script_call *call))
+{
+    struct script_call asked;
+    redisReply *reply = NULL;
+
+    script_begin(&asked, script, 0);
+    add(&asked);
+    cr_assert_eq(store_call(redis.store, &asked, &reply), 0);
+    return reply;
+}
+
+static void add_beat(struct script_call *call)
+{
+    script_add_self(redis.store, call);
+    script_add_text(call, "1");
+    script_add_number(call, 1);
+    script_add_text(call, "runs_started");
+    script_add_number(call, 0);
+}
+
+static void add_claim(struct script_call *call)
+{
+    script_add_self(redis.store, call);
+    script_add_number(call, 1);
+    script_add_number(call, 10);
+}
+
+static void add_reap(struct script_call *call)
+{
+    script_add_number(call, store_now_ms(redis.store));
+    script_add_number(call, 2500);
+}
+
+/* As if a daemon of a later version had written it. */
+static void make_newer(const struct sample *sample)
+{
+    AUTO_REPLY reply = NULL;
+
+    cr_assert_eq(store_commandf(redis.store, 0, &reply, "SETRANGE t{0}:run:%s 0 %b", sample->run.id.text, "\x02", (size_t)1), 0);
+}
+
+static const char *version_of(const struct sample *sample)
+{
+    static char text[8];
+    AUTO_REPLY reply = NULL;
+
+    cr_assert_eq(store_commandf(redis.store, 0, &reply, "GETRANGE t{0}:run:%s 0 0", sample->run.id.text), 0);
+    (void)snprintf(text, sizeof(text), "%d", reply->str[0]);
+    return text;
+}
+
+static const struct transition PARK = { .kind = TRANSITION_PARK, .status = RUN_DELAYED, .attempt = 1, .due_ms = 1 };
+static const struct transition CHECKPOINT = { .kind = TRANSITION_CHECKPOINT, .checkpoint = { "a", 1 } };
+
+Test(versions, a_due_run_of_a_later_version_is_left_to_those_who_know_it, .init = setup, .fini = teardown, .timeout = 60)
+{
+    struct sample sample;
+
+    sample_init(&sample, 1);
+    AUTO_REPLY beat = call("heartbeat", add_beat);
+    advance(&sample, &PARK);
+    make_newer(&sample);
+    AUTO_REPLY claimed = call("claim", add_claim);
+    cr_assert_eq(claimed->element[3]->elements, 0, "neither ours nor lost");
+    cr_assert_str_eq(version_of(&sample), "2");
+}
+
+Test(versions, an_owned_run_of_a_later_version_is_not_said_to_be_lost, .init = setup, .fini = teardown, .timeout = 60)
+{
+    struct sample sample;
+
+    sample_init(&sample, 1);
+    AUTO_REPLY beat = call("heartbeat", add_beat);
+    advance(&sample, &CHECKPOINT);
+    make_newer(&sample);
+    (void)redis_says(redis.store, "ZADD t{0}:workers 1 %s", redis_says(redis.store, "ZRANGE t{0}:workers 0 0"));
+    AUTO_REPLY reaped = call("reap", add_reap);
+    cr_assert_str_eq(redis_says(redis.store, "EXISTS t{0}:lost"), "0");
+    cr_assert_str_eq(version_of(&sample), "2");
+}
+
+Test(versions, behind_a_run_of_a_later_version_its_key_waits, .init = setup, .fini = teardown, .timeout = 60)
+{
+    struct store *port = store_port(redis.store);
+    struct sample first, second;
+    enum order_answer answer;
+
+    sample_init_ordered(&first, 1, "k");
+    sample_init_ordered(&second, 2, "k");
+    advance(&first, &PARK);
+    make_newer(&first);
+    cr_assert_eq(port->ops->queue_behind(port, &second.run, &answer), 0);
+    cr_assert_eq(answer, ORDER_QUEUED);
+    cr_assert_str_eq(redis_says(redis.store, "HVALS t{0}:busy:events:3"), first.run.id.text);
+}
