@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "crash/journal_place.h"
+#include "ctl/absent.h"
 #include "ctl/command.h"
 #include "ctl/find.h"
 #include "ctl/kafka.h"
@@ -182,6 +183,11 @@ static void check_orphans(struct findings *findings, struct redis_store *store)
             "%zu of %zu runs stand in no list, the first is %s", orphans.count, orphans.looked_at, orphans.first.text);
 }
 
+static void add_absent(void *context, const char *url, const char *reason)
+{
+    add(context, VERDICT_WARNING, "apps", "a daemon asks it again every five seconds", "app %s does not register: %s", url, reason);
+}
+
 static void check_redis(struct findings *findings, struct ctl *ctl)
 {
     struct error error = { 0 };
@@ -196,6 +202,7 @@ static void check_redis(struct findings *findings, struct ctl *ctl)
     check_settings(findings, ctl->store);
     check_workers(findings, ctl->store);
     check_orphans(findings, ctl->store);
+    absent_each(ctl->store, ctl->config, add_absent, findings);
 }
 
 /* ---- this machine ------------------------------------------------------------------------------- */

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "ctl/absent.h"
 #include "ctl/command.h"
 #include "ctl/text.h"
 #include "sdk/app.h"
@@ -139,6 +140,12 @@ static void print_table(const struct listing *functions)
     table_print(table, "");
 }
 
+static void print_absent(void *context, const char *url, const char *reason)
+{
+    (void)context;
+    (void)printf("App %s is not there: %s\n", url, reason);
+}
+
 static enum ctl_exit print(struct ctl *ctl, const struct functions *functions)
 {
     struct listing listing = { 0 };
@@ -148,10 +155,14 @@ static enum ctl_exit print(struct ctl *ctl, const struct functions *functions)
     enum ctl_exit status = list_apps(ctl, &listing);
     if (status == CTL_OK && ctl->is_json)
         print_json(&listing);
+    else if (status == CTL_OK && listing.count == 0 && ctl->config->inngest.is_on)
+        (void)printf("No functions: no app has registered, and %s names no module under `modules:`.\n", ctl->config->path);
     else if (status == CTL_OK && listing.count == 0)
         (void)printf("No functions: name modules under `modules:` in %s, and what uses their templates under `functions:`.\n", ctl->config->path);
     else if (status == CTL_OK)
         print_table(&listing);
+    if (status == CTL_OK && !ctl->is_json && ctl->store != NULL)
+        absent_each(ctl->store, ctl->config, print_absent, NULL);
     listing_done(&listing);
     return status;
 }

@@ -47,6 +47,11 @@ static int load_gone(void *context, each_fn each, void *each_context)
     return load(context, GONE_SHELF, each, each_context);
 }
 
+static int save_absent(void *context, const char *url, struct bytes reason)
+{
+    return save(context, INNGEST_ABSENT_SHELF, url, reason);
+}
+
 static int read_run(void *context, const char *id,
                     void (*take)(void *take_context, const struct stepd_event *event, const struct steps *steps, enum run_phase phase),
                     void *take_context)
@@ -103,6 +108,8 @@ static int create(struct daemon *daemon, struct error *ret_error)
         .publisher = producer_port(daemon->producer),
         .shelf = { save_app, load_apps, daemon },
         .gone = { save_gone, load_gone, daemon },
+        .absent = { .save = save_absent, .context = daemon },
+        .address = config->http_listen,
         .runs = { read_run, daemon },
     };
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "base/log.h"
 #include "codec/json.h"
 #include "sdk/answer.h"
+#include "sdk/app.h"
 #include "sdk/calls.h"
 #include "sdk/checkpoint.h"
 #include "sdk/client.h"
@@ -28,6 +30,18 @@
 #define REGISTRATION_MAX ((size_t)4 << 20)
 #define ROUTE_COUNT 6
 
+/* What is known of an app that the config names. */
+struct asked {
+    char *reason; /* why it is not there; empty: it is; NULL: nobody has asked */
+    bool is_kept; /* on the shelf */
+};
+
+/* A search for functions that are called at a URL. */
+struct address {
+    const char *url;
+    bool is_found;
+};
+
 struct inngest {
     struct inngest_settings settings;
     struct registry *registry;
@@ -35,7 +49,8 @@ struct inngest {
     struct open_calls *open_calls;
     struct calls_settings calls;
     struct web_route routes[ROUTE_COUNT];
-    bool *is_unreachable;  /* by app; the thread's: said once */
+    struct asked *asked;   /* by app; the thread's */
+    atomic_uint registered; /* how often any app did, or told the same again */
     pthread_t thread;
     bool is_started;
     pthread_mutex_t lock;
@@ -59,6 +74,7 @@ static void answer_register(void *context, const struct web_request *request, st
     int status = registry_register(inngest->registry, request->body, &is_new, &error);
 
     if (status == 0) {
+        atomic_fetch_add(&inngest->registered, 1);
         answer_text(reply, xasprintf("{\"ok\":true,\"modified\":%s}", is_new ? "true" : "false"));
         return;
     }
@@ -138,6 +154,57 @@ static bool is_stopping(void *context)
     return answer;
 }
 
+static void note_address(void *context, const struct function *function)
+{
+    struct address *address = context;
+    const struct sdk_function *own = function->options;
+
+    address->is_found |= strncmp(own->url, address->url, strlen(address->url)) == 0;
+}
+
+/* Whether functions that are called there are in force, whoever of the daemons they were told. */
+static bool has_functions_at(struct inngest *inngest, const char *url)
+{
+    struct address address = { .url = url };
+
+    registry_each(inngest->registry, note_address, &address);
+    return address.is_found;
+}
+
+/* Why the app is not there, which the caller frees; NULL: it is. An SDK registers before it answers. */
+static char *reason_of(struct inngest *inngest, const char *url, const struct client_reply *reply, unsigned registered_before)
+{
+    const struct inngest_settings *settings = &inngest->settings;
+
+    if (reply->status >= 300)
+        return xasprintf("it answers %d: %.*s", reply->status, (int)(reply->body.size < 200 ? reply->body.size : 200),
+                         (const char *)reply->body.data);
+    if (atomic_load(&inngest->registered) != registered_before || has_functions_at(inngest, url))
+        return NULL;
+    return xasprintf("it answered, but has not registered here: is %s http://%s?", settings->signing_key != NULL ? "INNGEST_BASE_URL" : "INNGEST_DEV",
+                     settings->address);
+}
+
+/* Each new reason is said once, and kept for stepctl as soon as the shelf takes it. Takes `reason`. */
+static void note_reason(struct inngest *inngest, size_t position, char *reason)
+{
+    const struct app_shelf *shelf = &inngest->settings.absent;
+    const char *url = inngest->settings.apps[position];
+    struct asked *asked = &inngest->asked[position];
+    const char *text = reason != NULL ? reason : "";
+
+    if (asked->reason == NULL || strcmp(asked->reason, text) != 0) {
+        if (reason != NULL)
+            log_warn("app %s does not register: %s; it is asked again every %d s", url, reason, ROUND_S * ASK_APPS_EVERY_ROUNDS);
+        free(asked->reason);
+        asked->reason = xstrdup(text);
+        asked->is_kept = false;
+    }
+    if (!asked->is_kept)
+        asked->is_kept = shelf->save(shelf->context, url, (struct bytes){ text, strlen(text) }) == 0;
+    free(reason);
+}
+
 static void ask_app(struct inngest *inngest, size_t position)
 {
     const char *url = inngest->settings.apps[position];
@@ -154,14 +221,12 @@ static void ask_app(struct inngest *inngest, size_t position)
     struct client_reply reply = { 0 };
     struct error error = { 0 };
 
+    unsigned registered_before = atomic_load(&inngest->registered);
     int status = client_send(&request, &reply, &error);
-    bool is_unreachable = status != 0 || reply.status >= 300;
-    if (is_unreachable && !inngest->is_unreachable[position] && status == 0)
-        log_warn("app %s does not register, it answers %d: %.*s", url, reply.status, (int)(reply.body.size < 200 ? reply.body.size : 200),
-                 (const char *)reply.body.data);
-    else if (is_unreachable && !inngest->is_unreachable[position] && status != -ECANCELED)
-        log_warn("app %s does not register: %s; it is asked again every %d s", url, error.text, ROUND_S * ASK_APPS_EVERY_ROUNDS);
-    inngest->is_unreachable[position] = is_unreachable;
+    if (status == 0)
+        note_reason(inngest, position, reason_of(inngest, url, &reply, registered_before));
+    else if (status != -ECANCELED)
+        note_reason(inngest, position, xstrdup(error.text));
 }
 
 /* False: it is to end. */
@@ -223,7 +288,7 @@ struct inngest *inngest_create(const struct inngest_settings *settings)
     inngest->settings = *settings;
     while (settings->apps[count] != NULL)
         count++;
-    inngest->is_unreachable = xcalloc(count + 1, sizeof(*inngest->is_unreachable));
+    inngest->asked = xcalloc(count + 1, sizeof(*inngest->asked));
     inngest->courier = courier_create(settings->calls);
     inngest->open_calls = open_calls_create();
     inngest->calls = (struct calls_settings){
@@ -278,6 +343,8 @@ void inngest_destroy(struct inngest *inngest)
     registry_destroy(inngest->registry);
     (void)pthread_cond_destroy(&inngest->woken);
     (void)pthread_mutex_destroy(&inngest->lock);
-    free(inngest->is_unreachable);
+    for (size_t i = 0; inngest->settings.apps[i] != NULL; i++)
+        free(inngest->asked[i].reason);
+    free(inngest->asked);
     free(inngest);
 }

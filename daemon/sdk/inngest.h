@@ -19,6 +19,7 @@
 #include "run/run.h"
 
 #define INNGEST_SHELF "inngest" /* of the registrations, by app */
+#define INNGEST_ABSENT_SHELF "inngest-absent"
 #define INNGEST_FUNCTIONS_MAX 1000 /* of all apps, since the start */
 
 /* Where registered apps are kept, by name: 0 once it is durable, or all was told; or negative errno. */
@@ -53,6 +54,8 @@ struct inngest_settings {
     struct publisher *publisher;
     struct app_shelf shelf;
     struct app_shelf gone;                 /* functions that apps had once, by id, and what the apps call them */
+    struct app_shelf absent;               /* by URL, why an app that is asked has not registered; empty: it has. Written alone */
+    const char *address;                   /* "host:port", of the daemon's HTTP */
     struct run_reader runs;
 };
 

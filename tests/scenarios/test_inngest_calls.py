@@ -9,11 +9,12 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from fake_app import FakeApp, error, planned, result, step_hash, tell
-from support import SLOWER, eventually
+from support import SLOWER, eventually, free_port
 
 KEY = "signkey-test-12345678abcdef"
 
@@ -353,3 +354,63 @@ def test_of_a_batch_with_a_wrong_event_none_is_sent(daemon, kafka, topic):
     assert ask(stepd.http, "/e/x", [])[1] == {"ids": [], "status": 200}
     assert ask(stepd.http, "/e/x", {"name": "last"})[0] == 200
     assert [json.loads(message["value"])["name"] for message in kafka.consume(topic)] == ["last"]
+
+
+class Answering:
+    """A program at an app's address that answers PUT as it is told."""
+
+    def __init__(self):
+        self.answer = (500, "signing key is wrong")
+        answering = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_PUT(self):
+                status, text = answering.answer
+                self.send_response(status)
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            def log_message(self, *_):
+                pass
+        self.handler = Handler
+
+    def start(self, port):
+        self.server = HTTPServer(("127.0.0.1", port), self.handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def test_each_new_reason_why_an_app_is_not_there_is_said_once(daemon, serve, topic):
+    port, answering = free_port(), Answering()
+    url = f"http://127.0.0.1:{port}/api/inngest"
+    stepd = daemon([], topics=[topic], **{**SETTINGS, "inngest": {"apps": [url]}})
+
+    def said():
+        return [line.split("does not register: ", 1)[1] for line in stepd.log().splitlines() if f"{url} does not register: " in line]
+
+    def shown(reason):
+        functions, doctor = stepd.ctl_run("functions").stdout, stepd.ctl_run("doctor").stdout
+        return reason in functions and url in functions and reason in doctor
+    eventually(lambda: len(said()) == 1, what=stepd.log)
+    answering.start(port)
+    try:
+        eventually(lambda: len(said()) == 2, what=stepd.log)
+        assert "it answers 500: signing key is wrong" in said()[1]
+        eventually(lambda: shown("it answers 500: signing key is wrong"), what=lambda: stepd.ctl_run("doctor").stdout)
+        answering.answer = (200, '{"message":"Successfully registered"}')
+        eventually(lambda: len(said()) == 3, what=stepd.log)
+        hint = f"it answered, but has not registered here: is INNGEST_DEV http://{stepd.http}?"
+        assert hint in said()[2]
+        eventually(lambda: shown(hint))
+        app = serve({"f": lambda _: (200, "done")})
+        body = app.registration()
+        body["functions"][0]["steps"]["step"]["runtime"]["url"] = f"{url}?fnId=f&stepId=step"
+        assert ask(stepd.http, "/fn/register", body)[0] == 200
+        eventually(lambda: url not in stepd.ctl_run("functions").stdout and url not in stepd.ctl_run("doctor").stdout)
+        time.sleep(6)  # it is asked again
+        assert len(said()) == 3
+    finally:
+        answering.stop()
