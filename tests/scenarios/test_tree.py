@@ -32,7 +32,7 @@ MAY_INCLUDE = {
     "page": {"view", "store", "intake/kafka", "publish", "modules", "engine", "service", "run", "config", "codec", "base"},
     "parts": {"page", "view", "store", "store/redis", "intake/kafka", "publish", "modules", "sdk", "engine", "crash", "service", "run",
               "event", "config", "codec", "base"},
-    "ctl": {"view", "store", "kafka", "modules", "service", "sdk", "run", "event", "config", "codec", "base"},
+    "ctl": {"view", "store", "crash", "kafka", "modules", "service", "sdk", "run", "event", "config", "codec", "base"},
 }
 
 
