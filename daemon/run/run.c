@@ -128,8 +128,10 @@ struct run_id run_id_of(const struct function *function, const struct event *eve
 
 static void add_event_id(struct identity *identity, const struct function *function, const struct event *event)
 {
+    const char *id = function->topic != NULL && event->has_row ? event->row.id : event->view.id;
+
     add_text(identity, function->id, strlen(function->id));
-    add_text(identity, event->view.id, strlen(event->view.id));
+    add_text(identity, id, strlen(id));
 }
 
 /* The key of an event that is no CloudEvent is hashed as versions with records of version 1 hash it: they share

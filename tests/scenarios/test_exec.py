@@ -105,7 +105,7 @@ def test_the_event_comes_on_standard_input(serve):
     service.kafka.send("echo", {"n": 1}, key="ada", id="e1", user={"id": 5}, ts=1600000000000)
     (run,) = service.wait_for("echo", "completed")
     assert run["output"] == {"id": "e1", "name": "echo", "data": {"n": 1}, "user": {"id": 5}, "ts": 1600000000000,
-                             "topic": "events", "partition": 0, "offset": 0, "key": "ada"}
+                             "topic": "events", "partition": 0, "offset": 0, "key": "ada", "headers": {}}
 
 
 def test_the_environment_says_what_runs(serve):

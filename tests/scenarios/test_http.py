@@ -155,6 +155,21 @@ def test_other_bodies_and_headers(serve, endpoint):
     assert "webhook-signature" not in headers and "webhook-id" in headers
 
 
+def test_headers_of_the_message_are_passed_on_by_name(serve, endpoint):
+    service = serve(hook={"url": endpoint.url, "pass_headers": ["tenant", "X-*"], "headers": {"x-given": "ours"}})
+    service.kafka.produce('{"name": "hook"}', headers={
+        "Tenant": "acme", "x-trace": "é", "x-given": "theirs", "x-lines": "a\nb: c", "other": "no", "x-bad name": "no", "host": "no"})
+    service.wait_for("hook", "completed")
+    (request,) = endpoint.requests
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    assert headers["tenant"] == "acme"
+    assert headers["x-trace"].encode("latin-1").decode() == "é"
+    assert headers["x-given"] == "ours"
+    assert not {"x-lines", "b", "other", "x-bad name"} & headers.keys()
+    assert headers["host"] != "no"
+    assert "'x-lines' is nothing that HTTP can send" in service.log()
+
+
 def test_two_secrets_sign_while_one_takes_over(serve, endpoint):
     other = "whsec_" + base64.b64encode(bytes(range(32))).decode()
     service = serve(hook={"url": endpoint.url, "secret": f"{SECRET} {other}"})

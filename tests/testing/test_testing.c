@@ -412,6 +412,19 @@ Test(testing, what_is_no_event_is_a_dead_letter)
     cr_assert_str_eq(stepd_test_letter_at(test, 0)->topic, "events.dead");
 }
 
+Test(testing, what_is_sent_is_of_the_trace_of_its_event)
+{
+    static const char *const headers[] = { "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate", "congo=t61 v",
+                                           "baggage", "user=ada", "tenant", "acme", NULL };
+
+    stepd_test_finish(stepd_test_start(test, "tell", STEPD_TEST_EVENT(.headers = headers)));
+    const struct stepd_test_event *sent = stepd_test_sent_at(test, 0);
+    cr_assert_str_eq(stepd_test_header(sent, "traceparent"), headers[1]);
+    cr_assert_str_eq(stepd_test_header(sent, "tracestate"), headers[3]);
+    cr_assert_str_eq(stepd_test_header(sent, "baggage"), headers[5]);
+    cr_assert_null(stepd_test_header(sent, "tenant"));
+}
+
 static const char *const batch_headers[] = { "content-type", "application/cloudevents-batch+json", "tenant", "acme", NULL };
 
 Test(testing, a_batch_is_as_many_events_as_it_holds)
