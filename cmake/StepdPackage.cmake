@@ -14,6 +14,15 @@ if(CMAKE_CROSSCOMPILING) # else dpkg knows
     set(architecture_of_aarch64 arm64)
     set(architecture_of_riscv64 riscv64)
     set(CPACK_DEBIAN_PACKAGE_ARCHITECTURE ${architecture_of_${CMAKE_SYSTEM_PROCESSOR}})
+    # dpkg-shlibdeps finds no packages in a root that was only unpacked: those of the same libraries here have the same names.
+    set(libraries_of_others libc6)
+    foreach(library rdkafka hiredis msgpackc fyaml jansson microhttpd systemd xxhash yajl roaring curl crypto sqlite3)
+        execute_process(COMMAND sh -c "dpkg-query -S '*/lib${library}.so.*' | head -n 1 | cut -d: -f1"
+            OUTPUT_VARIABLE package OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+        list(APPEND libraries_of_others ${package})
+    endforeach()
+    list(REMOVE_DUPLICATES libraries_of_others)
+    list(JOIN libraries_of_others ", " libraries_of_others)
 endif()
 set(CPACK_SET_DESTDIR ON)
 set(CPACK_PACKAGE_CONTACT "stepd maintainers <maintainers@stepd.example>")
@@ -26,9 +35,13 @@ set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_NAME stepd)
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_SECTION admin)
-set(CPACK_DEBIAN_RUNTIME_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_DEPENDS "init-system-helpers (>= 1.54~)")
-set(CPACK_DEBIAN_RUNTIME_PACKAGE_RECOMMENDS "redis-server (>= 5:6.0), systemd")
+if(CMAKE_CROSSCOMPILING)
+    string(APPEND CPACK_DEBIAN_RUNTIME_PACKAGE_DEPENDS ", ${libraries_of_others}")
+else()
+    set(CPACK_DEBIAN_RUNTIME_PACKAGE_SHLIBDEPS ON)
+endif()
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_RECOMMENDS "redis-server (>= 5:6.0) | valkey-server, systemd")
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_SUGGESTS "stepd-dev, kcat")
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONTROL_EXTRA
     ${PROJECT_BINARY_DIR}/packaging/conffiles ${PROJECT_BINARY_DIR}/packaging/postinst

@@ -8,6 +8,7 @@ PACKAGES_TO_RUN="redis-server redis-tools kcat curl python3 sqlite3"
 PACKAGES_TO_TEST="libcriterion-dev g++ clang libclang-rt-14-dev binutils git python3-pytest default-jdk-headless maven systemd valgrind
     mmdebstrap systemd-container util-linux dpkg-dev file
     mandoc zsh chromium nodejs npm nginx-light openssl procps golang-go python3-pip python3-venv spin relacy-dev"
+PACKAGES_TO_EMULATE="mmdebstrap qemu-user-static gcc-aarch64-linux-gnu g++-aarch64-linux-gnu"
 PACKAGES_TO_BENCH="golang-go npm"
 
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then

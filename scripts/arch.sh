@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+# Sourced by scripts/test: what it does for another of Debian's processors. Built here with a cross compiler and the
+# libraries of a root of that architecture; the tests run in an emulator, which the kernel has to know (binfmt).
+
+# As compilers call what Debian calls so.
+machine_of() {
+    case $1 in
+        arm64) echo aarch64 ;;
+        *) fail "No architecture to test: $1. There is arm64." ;;
+    esac
+}
+
+# make_root ARCH FOLDER: libraries and headers to link with, nothing that runs.
+make_root() {
+    [ -e "$2/usr/include/stdio.h" ] && return
+    step "Making a root of $1 in $2"
+    libraries=$(echo "$PACKAGES_TO_BUILD libcriterion-dev" | tr -s ' \n' '\n\n' | grep -E '^lib.*-dev$' | paste -sd ' ')
+    compiler=$("$(machine_of "$1")-linux-gnu-gcc" -dumpversion)
+    suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    mmdebstrap --quiet --variant=extract --architectures="$1" --include="$libraries libgcc-${compiler%%.*}-dev" "$suite" "$2" || return 1
+    find "$2" -type l | while read -r link; do # what points to /etc or /lib points into the root
+        target=$(readlink "$link")
+        case $target in /*) ln -sfnr "$2$target" "$link" ;; esac
+    done
+}
+
+# learn_emulator MACHINE: programs of it start by themselves, as Criterion's tests start themselves anew.
+learn_emulator() {
+    registered=/proc/sys/fs/binfmt_misc
+    [ -e $registered/register ] || mount -t binfmt_misc binfmt_misc $registered || return 1
+    [ -e "$registered/qemu-$1" ] || cat "/usr/lib/binfmt.d/qemu-$1.conf" >$registered/register
+}
+
+# Left out: what looks at no processor (page, units, documents, models), what measures, and three programs that hang in
+# the emulator, not on a processor (forks after threads; a signal while another is handled).
+not_under_emulation='^(browser|systemd|docs|bench|package|model|processors|stress|instructions)|^(dev/(dev|broker)|ctl/stepctl|service/signals)$'
+
+# test_arch ARCH [short]
+test_arch() {
+    machine=$(machine_of "$1") || exit 1
+    # shellcheck disable=SC2086
+    install_packages $PACKAGES_TO_EMULATE
+    export QEMU_LD_PREFIX="$PWD/build/root-$1"
+    if ! make_root "$1" "$QEMU_LD_PREFIX" || ! learn_emulator "$machine"; then
+        : >"$reports/root-$1.xml"
+        return 1
+    fi
+    targets=
+    only=.
+    if [ "${2:-}" = short ]; then
+        targets="stepd stepctl engine_test_dispatch engine_test_runner run_test_message run_test_run intake_test_offsets event_test_event"
+        only='^(engine/(dispatch|runner)|run/(message|run)|intake/offsets|event/event)$'
+    fi
+    try_build "$1" && run_ctest "$1" -R "$only" -E "$not_under_emulation"
+    if [ "${2:-}" != short ] && try_build ci; then
+        export STEPD_OTHER_BUILD="build/$1" STEPD_OTHER_CC="$machine-linux-gnu-gcc"
+        run_pytest ci "One daemon of each kind" tests/scenarios/mixed_fleet.py
+    fi
+    unset QEMU_LD_PREFIX
+}
