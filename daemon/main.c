@@ -5,6 +5,7 @@
 
 #include "daemon.h"
 #include "dev/dev.h"
+#include "service/first_process.h"
 #include "service/proxy.h"
 #include "service/signals.h"
 
@@ -64,7 +65,7 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "dev") == 0)
         return dev_main(argc, argv);
     int status = parse_arguments(argc, argv, &arguments);
-    if (status >= 0)
+    if (status >= 0 || (!arguments.is_check && first_process_serve(&status)))
         return status;
     signals_block();
     proxy_spare_loopback();

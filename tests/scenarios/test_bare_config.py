@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a config need not say: where the ready-made modules are, where the crash journal is, which topics a module's functions want."""
 import json
+import os
+import signal
 import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from support import BUILD, STEPCTL, STEPD, Daemon, Dev
+from support import BUILD, STEPCTL, STEPD, Daemon, Dev, eventually
 
 
 def config_of(folder, **settings):
@@ -56,5 +59,45 @@ def test_daemon_without_systemd_has_a_crash_journal_of_its_own(tmp_path):
         assert f"the crash journal is {journal}" in subprocess.run([STEPCTL, "--config", daemon.config, "doctor"], capture_output=True, text=True,
                                                                    env=daemon.env).stdout
         daemon.stop()
+    finally:
+        dev.stop()
+
+
+def states_in_name_space(outer):
+    """Of the processes in the name space whose process 1 is a child of `outer`: (id there, name, state)."""
+    found = []
+    (first,) = Path(f"/proc/{outer}/task/{outer}/children").read_text().split()
+    space = os.readlink(f"/proc/{first}/ns/pid")
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.readlink(folder / "ns/pid") == space:
+                status = dict(line.split(":\t", 1) for line in (folder / "status").read_text().splitlines() if ":\t" in line)
+                found.append((int(status["NSpid"].split()[-1]), status["Name"], status["State"][0]))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a name space of processes here")
+def test_first_process_reaps_what_programs_leave_and_hands_signals_on(tmp_path):
+    dev = Dev(tmp_path / "dev").start()
+    try:
+        leaver = {"use": "exec", "event": "leave", "command": ["sh", "-c", "(setsid setsid -f sleep 0.2 & setsid -f sleep 0.3 &) ; exit 0"]}
+        daemon = Daemon(tmp_path / "daemon", dev.kafka, SimpleNamespace(url=f"redis://{dev.at['redis']}/0"), [],
+                        {"functions": {"leave": leaver}, "history": "all", "topics": ["leavers"]})
+        daemon.words = ["unshare", "--pid", "--fork", "--mount-proc", *daemon.words]
+        daemon.start()
+        for _ in range(3):
+            dev.kafka.send("leave", topic="leavers")
+        daemon.wait_for("leave", "completed", 3)
+        eventually(lambda: not [name for _, name, _ in states_in_name_space(daemon.process.pid) if name == "sleep"])
+        states = states_in_name_space(daemon.process.pid)
+        assert (1, "stepd") in [(pid, name) for pid, name, _ in states]
+        assert "Z" not in [state for _, _, state in states], states
+        (first,) = Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children").read_text().split()
+        os.kill(int(first), signal.SIGHUP)
+        eventually(lambda: "config read again" in daemon.log(), what=daemon.log)
+        os.kill(int(first), signal.SIGTERM)
+        assert daemon.process.wait(60) == 0, daemon.log()
     finally:
         dev.stop()
