@@ -167,6 +167,20 @@ static struct place given_place(const struct config *config, const struct config
     return value != NULL ? value->value_place : given->place;
 }
 
+/* How to have `topic` read as well. Under `stepd dev`, which writes the config, by its command line. Caller frees. */
+static char *topic_remedy(const struct config *config, const char *topic)
+{
+    if (config->log.format != LOG_FORMAT_DEV)
+        return xstrdup("add it to 'topics', or set `enabled: false`");
+    char *remedy = xstrdup("start `stepd dev` with");
+    for (size_t i = 0; config->topics[i] != NULL; i++) {
+        AUTO_FREE char *before = remedy;
+        remedy = xasprintf("%s --topic %s", before, config->topics[i]);
+    }
+    AUTO_FREE char *before = remedy;
+    return xasprintf("%s --topic %s", before, topic);
+}
+
 static void trigger_check(const struct builder *builder, const struct function *function, const struct config_function *given)
 {
     const struct config *config = builder->config;
@@ -180,9 +194,9 @@ static void trigger_check(const struct builder *builder, const struct function *
         const struct place place = given->topic != NULL ? given_place(config, given, "topic")
                                    : topics != NULL     ? topics->place
                                                         : given_place(config, &nothing_given, "");
-        config_faults_add(builder->faults, &place,
-                          "[function %s] takes topic '%s', which is not read: add it to 'topics', or set `enabled: false`",
-                          function->id, function->topic);
+        AUTO_FREE char *remedy = topic_remedy(config, function->topic);
+        config_faults_add(builder->faults, &place, "[function %s] takes topic '%s', which is not read: %s", function->id, function->topic,
+                          remedy);
     }
 }
 

@@ -101,3 +101,13 @@ def test_first_process_reaps_what_programs_leave_and_hands_signals_on(tmp_path):
         assert daemon.process.wait(60) == 0, daemon.log()
     finally:
         dev.stop()
+
+
+def test_stepd_dev_says_how_to_read_the_topic_of_a_function(tmp_path):
+    given = config_of(tmp_path, functions={"raw": {"use": "exec", "topic": "measured", "command": ["true"]}})
+    dev = Dev(tmp_path / "dev", [], "--config", given)
+    dev.launch()
+    assert dev.process.wait(60) == 78
+    assert "takes topic 'measured', which is not read: start `stepd dev` with --topic events --topic measured" in dev.log()
+    dev = Dev(tmp_path / "dev", [], "--config", given, "--topic", "events", "--topic", "measured").start()
+    dev.stop()
