@@ -2,10 +2,12 @@
 # How everything of stepd's own is compiled: link to stepd_build.
 
 # assert() stays on in every build: a stop is safe, going on with a broken state is not.
-set(CMAKE_C_FLAGS_DEBUG "-Og -g")
-set(CMAKE_C_FLAGS_RELEASE "-O2")
 set(STEPD_OPTIMISE -O2 CACHE STRING "How a build to install is optimised")
-set(CMAKE_C_FLAGS_RELWITHDEBINFO "${STEPD_OPTIMISE} -g")
+foreach(language C CXX)
+    set(CMAKE_${language}_FLAGS_DEBUG "-Og -g")
+    set(CMAKE_${language}_FLAGS_RELEASE "-O2")
+    set(CMAKE_${language}_FLAGS_RELWITHDEBINFO "${STEPD_OPTIMISE} -g")
+endforeach()
 if(NOT CMAKE_BUILD_TYPE)
     set(CMAKE_BUILD_TYPE RelWithDebInfo)
 endif()
@@ -15,13 +17,14 @@ if(CMAKE_C_COMPILER_ID STREQUAL "GNU" AND NOT CMAKE_BUILD_TYPE STREQUAL "Debug" 
     include(CheckIPOSupported)
     check_ipo_supported(RESULT CMAKE_INTERPROCEDURAL_OPTIMIZATION OUTPUT why LANGUAGES C)
     set(CMAKE_C_COMPILE_OPTIONS_IPO -flto=auto -ffat-lto-objects)
+    set(CMAKE_CXX_COMPILE_OPTIONS_IPO ${CMAKE_C_COMPILE_OPTIONS_IPO})
 endif()
 
 add_library(stepd_build INTERFACE)
 target_include_directories(stepd_build INTERFACE ${PROJECT_SOURCE_DIR}/daemon)
 target_compile_definitions(stepd_build INTERFACE _GNU_SOURCE)
 target_compile_options(stepd_build INTERFACE
-    -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
+    -Wall -Wextra -Wshadow -Wconversion $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes -Wmissing-prototypes>
     -Wformat=2 -Wvla -fstack-protector-strong -fno-omit-frame-pointer
     # gcc warns of results that (void) says are ignored; clang, which does not, checks the others.
     $<$<C_COMPILER_ID:GNU>:-Wno-unused-result>

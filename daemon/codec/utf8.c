@@ -50,3 +50,16 @@ bool utf8_is_valid(const void *text, size_t size)
     }
     return true;
 }
+
+size_t utf8_write(uint32_t code, char out[4])
+{
+    if (code < 0x80) {
+        out[0] = (char)code;
+        return 1;
+    }
+    size_t size = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    for (size_t i = size; --i > 0; code >>= 6)
+        out[i] = (char)(0x80 | (code & 0x3f));
+    out[0] = (char)(code | (0xf00u >> size & 0xf0)); /* the mark of that length */
+    return size;
+}

@@ -14,6 +14,10 @@ enum {
     TAKES_FUNCTION = 1 << 4,
     TAKES_LIMIT = 1 << 5,
     TAKES_ALL_FAILED = 1 << 6,
+    TAKES_EVENT = 1 << 7,
+    TAKES_ASYNC = 1 << 8,
+    TAKES_FROM = 1 << 9,
+    TAKES_COUNT = 1 << 10,
 };
 
 struct command {
@@ -36,6 +40,8 @@ extern const struct command COMMAND_CANCEL;
 extern const struct command COMMAND_STATS;
 extern const struct command COMMAND_TOP;
 extern const struct command COMMAND_DOCTOR;
+extern const struct command COMMAND_EVAL;
+extern const struct command COMMAND_CRON;
 extern const struct command COMMAND_NEW_MODULE;
 
 #endif

@@ -30,6 +30,7 @@ struct ctl {
     /* From the command line; NULL: not given. */
     const char *config_path;
     const char *topic, *key, *id, *status, *function, *limit_text;
+    const char *event, *async, *from, *count;
     bool is_dev, is_json, wants_help, wants_version, is_all_failed;
     const char *words[CTL_WORDS_MAX + 1];  /* the command first */
     int word_count;

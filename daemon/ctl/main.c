@@ -10,7 +10,7 @@
 
 static const struct command *const COMMANDS[] = {
     &COMMAND_SEND, &COMMAND_FUNCTIONS, &COMMAND_RUNS, &COMMAND_SHOW, &COMMAND_WHY, &COMMAND_RETRY, &COMMAND_CANCEL,
-    &COMMAND_STATS, &COMMAND_TOP, &COMMAND_DOCTOR, &COMMAND_NEW_MODULE,
+    &COMMAND_STATS, &COMMAND_TOP, &COMMAND_DOCTOR, &COMMAND_EVAL, &COMMAND_CRON, &COMMAND_NEW_MODULE,
 };
 #define COMMAND_COUNT COUNT_OF(COMMANDS)
 
@@ -35,6 +35,10 @@ static const struct option OPTIONS[] = {
     { "function", TAKES_FUNCTION, offsetof(struct ctl, function), "FUNCTION", "only runs of this function" },
     { "limit", TAKES_LIMIT, offsetof(struct ctl, limit_text), "N", "that many at most" },
     { "all-failed", TAKES_ALL_FAILED, offsetof(struct ctl, is_all_failed), NULL, "every run that failed" },
+    { "event", TAKES_EVENT, offsetof(struct ctl, event), "JSON", "the event: {\"data\": …, \"name\": …}" },
+    { "async", TAKES_ASYNC, offsetof(struct ctl, async), "JSON", "the event that comes later" },
+    { "from", TAKES_FROM, offsetof(struct ctl, from), "TIME", "only ticks after it, like 2026-03-28T23:00:00Z (default: now)" },
+    { "count", TAKES_COUNT, offsetof(struct ctl, count), "N", "that many (default 5)" },
 };
 #define OPTION_COUNT COUNT_OF(OPTIONS)
 

@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "codec/json.h"
 #include "codec/utf8.h"
-#include "sdk/expression.h"
+#include "event/event_fields.h"
 #include "sdk/object.h"
 #include "sdk/step_url.h"
 
@@ -129,12 +131,32 @@ static int read_step(const struct reading *reading, const msgpack_object *functi
     return read_retries(reading, function, step, &model->base.retries);
 }
 
-/* As function.h says. */
-static bool expression_admits(const struct function *function, const struct stepd_event *event)
+/* As function.h says. An error makes the condition false, and is said once. */
+static bool condition_admits(const struct function *function, const struct stepd_event *event)
 {
     const struct sdk_function *own = function->options;
+    struct event_fields fields;
+    struct error error = { 0 };
 
-    return expression_holds(own->expression, event);
+    event_fields_init_of_view(&fields, event);
+    const struct expression_scope scope = { .event = &fields.base, .now_ms = clock_wall_ms() };
+    int answer = expression_holds(own->condition, &scope, &error);
+    if (answer < 0 && !atomic_exchange(own->has_failed_once, true))
+        log_warn("function '%s': the expression \"%s\" fails, and counts as false: %s (said once)", own->id, own->expression, error.text);
+    return answer == 1;
+}
+
+static int compile_condition(const struct reading *reading, struct sdk_function *function)
+{
+    struct error error = { 0 };
+
+    if (function->expression == NULL)
+        return 0;
+    struct bytes text = { function->expression, strlen(function->expression) };
+    if (expression_compile(text, &function->condition, &error) != 0)
+        return refuse(reading, "has the expression \"%s\": %s", function->expression, error.text);
+    function->base.wants = condition_admits;
+    return 0;
 }
 
 static int read_trigger(const struct reading *reading, const msgpack_object *trigger, struct sdk_function *function)
@@ -144,11 +166,8 @@ static int read_trigger(const struct reading *reading, const msgpack_object *tri
         function->expression = object_find_text(trigger, "expression");
     if (function->event == NULL || function->event[0] == '\0')
         return refuse(reading, "has a trigger that is no event (such as cron), which stepd does not have");
-    if (function->expression != NULL && !expression_is_valid(function->expression))
-        return refuse(reading, "has the expression \"%s\": stepd has `event.path == literal`, joined by &&, alone", function->expression);
     function->base.event = function->event;
-    function->base.wants = function->expression != NULL ? expression_admits : NULL;
-    return 0;
+    return compile_condition(reading, function);
 }
 
 static struct sdk_function *copy_of(const struct sdk_function *model, size_t trigger)
@@ -161,6 +180,7 @@ static struct sdk_function *copy_of(const struct sdk_function *model, size_t tri
     step_uuid_make(model->slug, function->uuid);
     function->id = trigger == 0 ? xstrdup(model->slug) : xasprintf("%s:%zu", model->slug, trigger + 1);
     function->silent_until_ns = xcalloc(1, sizeof(*function->silent_until_ns));
+    function->has_failed_once = xcalloc(1, sizeof(*function->has_failed_once));
     function->base.id = function->id;
     function->base.options = function;
     return function;
@@ -260,6 +280,8 @@ void sdk_function_destroy(struct sdk_function *function)
     free(function->slug);
     free(function->url);
     free(function->expression);
+    expression_destroy(function->condition);
+    free(function->has_failed_once);
     free(function->silent_until_ns);
     free(function);
 }

@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "codec/expression.h"
 #include "run/function.h"
 #include "sdk/step_url.h"
 
@@ -26,6 +27,8 @@ struct sdk_function {
     char *url;              /* of its calls; ends with "stepId=" */
     char uuid[STEP_UUID_SIZE]; /* what calls it in UUIDs' form, where SDKs want one; of the slug, so always the same */
     char *expression;       /* NULL: none */
+    struct expression *condition; /* the same, compiled */
+    atomic_bool *has_failed_once; /* the condition had an error, which was said. Owned */
     _Atomic int64_t *silent_until_ns; /* monotonic; until then its steps are told in replies alone. Owned; all else is constant */
     bool is_gone;           /* its app no longer has it: what waits fails */
     const struct calls_settings *settings; /* of its calls; sdk/calls.h */

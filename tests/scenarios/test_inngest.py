@@ -267,7 +267,7 @@ def test_what_stepd_does_not_have_is_refused_in_a_sentence(folder, dev):
     for function, sentence in (({"triggers": [{"cron": "* * * * *"}]}, "cron"), ({"throttle": {"limit": 1}}, "throttle"),
                                ({"batchEvents": {"maxSize": 2}}, "batchEvents"), ({"idempotency": "event.data.x"}, "idempotency"),
                                ({"concurrency": [{"limit": 1, "key": "event.data.x"}]}, "concurrency"),
-                               ({"triggers": [{"event": "made", "expression": "event.data.n > 1"}]}, "event.data.n > 1")):
+                               ({"triggers": [{"event": "made", "expression": "event.data.n >"}]}, "1:15: syntax")):
         status, answer = post(f"{http}/fn/register", registration("bad", **function))
         assert status == 400 and "'bad'" in answer["error"] and sentence in answer["error"], answer
     assert get(f"{http}/dev")["functions"] == []

@@ -94,7 +94,7 @@ Test(app, is_refused_what_stepd_does_not_have)
     }
     refused(STEPS("") ",\"triggers\":[{\"cron\":\"* * * * *\"}]", "cron");
     refused(STEPS("") ",\"triggers\":[]", "no trigger");
-    refused(STEPS("") ",\"triggers\":[{\"event\":\"a\",\"expression\":\"event.data.n > 1\"}]", "event.data.n > 1");
+    refused(STEPS("") ",\"triggers\":[{\"event\":\"a\",\"expression\":\"event.data.n >\"}]", "1:15: syntax");
     refused(STEPS("") "," TRIGGER ",\"concurrency\":[{\"limit\":1,\"key\":\"event.data.x\"}]", "concurrency");
     refused(STEPS("") "," TRIGGER ",\"concurrency\":[{\"limit\":1},{\"limit\":2}]", "concurrency");
     refused(STEPS("") "," TRIGGER ",\"idempotency\":\"event.data.x\"", "idempotency");

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "codec/expression.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codec/expression_functions.h"
+#include "codec/expression_lexer.h"
+#include "codec/expression_number.h"
+#include "codec/expression_parts.h"
+#include "codec/expression_text.h"
+
+int expression_compile(struct bytes text, struct expression **ret_expression, struct error *ret_error)
+{
+    struct expression *expression = xcalloc(1, sizeof(*expression));
+
+    arena_init(&expression->arena, NULL, 0, SIZE_MAX);
+    int status = expression_parse(expression, text, ret_error);
+    if (status != 0) {
+        expression_destroy(expression);
+        return status;
+    }
+    *ret_expression = expression;
+    return 0;
+}
+
+void expression_destroy(struct expression *expression)
+{
+    if (expression == NULL)
+        return;
+    for (struct prepared *prepared = expression->prepared; prepared != NULL; prepared = prepared->next) {
+        regex_destroy(prepared->regex);
+        zone_close(prepared->zone);
+    }
+    arena_done(&expression->arena);
+    free(expression);
+}
+
+/* Of a value that is an error, or of an evaluation that went too far. */
+static bool has_failed(const struct evaluation *evaluation, const struct value *value, struct error *ret_error)
+{
+    const char *why = evaluation->budget.over != NULL ? evaluation->budget.over : value->kind == VALUE_ERROR ? value->error : NULL;
+
+    if (why == NULL)
+        return false;
+    (void)error_set(ret_error, EINVAL, "%s", why);
+    return true;
+}
+
+int expression_holds(const struct expression *expression, const struct expression_scope *scope, struct error *ret_error)
+{
+    struct evaluation evaluation;
+
+    evaluation_init(&evaluation, scope);
+    struct value value = evaluate(&evaluation, expression->root);
+    int status = -EINVAL;
+    if (!has_failed(&evaluation, &value, ret_error))
+        status = value.kind == VALUE_BOOL ? value.boolean
+                                          : error_set(ret_error, EINVAL, "its value is no bool, but a %s", value_type_name(&value));
+    evaluation_done(&evaluation);
+    return status;
+}
+
+int expression_key(const struct expression *expression, const struct expression_scope *scope, msgpack_sbuffer *text,
+                   struct error *ret_error)
+{
+    struct evaluation evaluation;
+    int status = 0;
+
+    evaluation_init(&evaluation, scope);
+    struct value value = evaluate(&evaluation, expression->root);
+    if (has_failed(&evaluation, &value, ret_error))
+        status = -EINVAL;
+    else if (value.kind == VALUE_NULL)
+        status = error_set(ret_error, ENOENT, "its value is null");
+    else
+        value_write_text(&value, text);
+    evaluation_done(&evaluation);
+    return status;
+}
+
+int expression_number(const struct expression *expression, const struct expression_scope *scope, double *ret_number,
+                      struct error *ret_error)
+{
+    struct evaluation evaluation;
+    int status = 0;
+
+    evaluation_init(&evaluation, scope);
+    struct value value = evaluate(&evaluation, expression->root);
+    if (has_failed(&evaluation, &value, ret_error))
+        status = -EINVAL;
+    else if (!value_is_number(&value) || isnan(number_to_double(&value)))
+        status = error_set(ret_error, EINVAL, "its value is no number, but %s", value_is_number(&value) ? "NaN" : value_type_name(&value));
+    else
+        *ret_number = number_to_double(&value);
+    evaluation_done(&evaluation);
+    return status;
+}
+
+int expression_write(const struct expression *expression, const struct expression_scope *scope, msgpack_sbuffer *json,
+                     const char **ret_type, struct error *ret_error)
+{
+    struct evaluation evaluation;
+
+    evaluation_init(&evaluation, scope);
+    struct value value = evaluate(&evaluation, expression->root);
+    bool is_fault = has_failed(&evaluation, &value, ret_error);
+    if (!is_fault) {
+        *ret_type = value_type_name(&value);
+        value_write_json(&value, json);
+    }
+    evaluation_done(&evaluation);
+    return is_fault ? -EINVAL : 0;
+}
+
+/* ---- equalities ------------------------------------------------------------------------------------------ */
+
+struct uses {
+    bool event, async, clock;
+};
+
+static void find_uses(const struct node *node, struct uses *uses)
+{
+    for (; node != NULL; node = node->next) {
+        if (node->kind == NODE_EVENT || node->kind == NODE_FIELD) {
+            uses->async |= node->is_async;
+            uses->event |= !node->is_async;
+        }
+        if (node->kind == NODE_CALL)
+            uses->clock |= strncmp(node->call.function->name, "now", 3) == 0;
+        find_uses(node->children, uses);
+    }
+}
+
+static struct uses uses_of(const struct node *node)
+{
+    struct node alone = *node;
+    struct uses uses = { 0 };
+
+    alone.next = NULL;
+    find_uses(&alone, &uses);
+    return uses;
+}
+
+/* Whether `node` is `later == earlier`, the one way or the other. */
+static bool is_equality(const struct node *node, struct expression_equality *ret_equality)
+{
+    if (node->kind != NODE_CHAIN || node->count != 2 || node->children->next->operation != OPERATION_EQUAL)
+        return false;
+    const struct node *left = node->children, *right = left->next;
+    struct uses of_left = uses_of(left), of_right = uses_of(right);
+    if (of_left.clock || of_right.clock || of_left.async == of_right.async)
+        return false;
+    *ret_equality = of_left.async ? (struct expression_equality){ left, right } : (struct expression_equality){ right, left };
+    return !(of_left.async ? of_left : of_right).event;
+}
+
+bool expression_find_equality(const struct expression *expression, struct expression_equality *ret_equality)
+{
+    const struct node *root = expression->root;
+    struct expression_equality equality;
+    bool is_found = false;
+
+    if (root->kind != NODE_AND)
+        return is_equality(root, ret_equality);
+    for (const struct node *child = root->children; child != NULL; child = child->next) {
+        if (!is_equality(child, &equality))
+            continue;
+        if (uses_of(equality.earlier).event) {
+            *ret_equality = equality;
+            return true;
+        }
+        if (!is_found)
+            *ret_equality = equality;
+        is_found = true;
+    }
+    return is_found;
+}
+
+int expression_equality_write(const struct node *side, const struct expression_scope *scope, msgpack_sbuffer *text,
+                              struct error *ret_error)
+{
+    struct evaluation evaluation;
+    int status = 0;
+
+    evaluation_init(&evaluation, scope);
+    struct value value = evaluate(&evaluation, side);
+    if (has_failed(&evaluation, &value, ret_error))
+        status = -EINVAL;
+    else if (!value_write_identity(&value, text))
+        status = error_set(ret_error, ENOENT, "its value equals nothing");
+    evaluation_done(&evaluation);
+    return status;
+}
+
+void expression_equality_name(const struct node *side, msgpack_sbuffer *text)
+{
+    if (side->source.size > 0 && msgpack_sbuffer_write(text, side->source.data, side->source.size) != 0)
+        abort();
+}
