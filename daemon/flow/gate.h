@@ -2,7 +2,7 @@
 /*
  * A function's concurrency in this daemon: so many of its runs at once. What is over it holds no thread. Some messages
  * wait here; what comes when that many do, and every run of the store's, waits in the store, in the function's line
- * (docs/architecture.md), from which places are reserved for runs before they are claimed. While there is a line, what
+ * (docs/inside/threads.md), from which places are reserved for runs before they are claimed. While there is a line, what
  * comes joins it: else it would be overtaken for ever. Locks itself.
  */
 #ifndef STEPD_FLOW_GATE_H

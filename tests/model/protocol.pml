@@ -2,7 +2,7 @@
 /*
  * How an event is kept from loss, for Spin: daemons that run, take, park, claim, reap and commit; a Redis that
  * may come back with what it had on disk; a group that may give the partition to another daemon; daemons that
- * may die anywhere. States are called what docs/architecture.md ("The protocol") and the code call them. What
+ * may die anywhere. States are called what docs/inside/protocol.md and the code call them. What
  * one script of daemon/store/redis/scripts does is one step here. There is no time: what ends by time ends at any.
  *
  * Searched for: an event that is committed, has not ended, and stands in Redis no more; a change of a run by

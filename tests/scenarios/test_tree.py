@@ -117,3 +117,19 @@ def test_the_page_of_semantics_names_every_scenario_and_no_other():
         played |= set(re.findall(r'\{ \.name = "([a-z0-9-]+)"', table))
     named = set(re.findall(r"`([a-z0-9]+(?:-[a-z0-9]+){2,})`", (ROOT / "docs/semantics.md").read_text()))
     assert named == played
+
+
+def test_links_between_pages_lead_somewhere():
+    broken = [f"{page.relative_to(ROOT)}: {link}"
+              for page in tracked("*.md")
+              for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text())
+              if "://" not in link and not (page.parent / link).exists()]
+    assert not broken
+
+
+def test_recipes_name_places_that_exist():
+    """A place is a path from the root, or from daemon/; `x*` stands for several."""
+    text = (ROOT / "docs/recipes.md").read_text()
+    places = set(re.findall(r"`((?:daemon|tests|handlers|docs|config|clients)/[\w./*-]+)`", text))
+    assert places
+    assert not [place for place in places if not list(ROOT.glob(place.rstrip("/")))]
