@@ -143,7 +143,7 @@ static void check_settings(struct findings *findings, struct redis_store *store)
 
     if (store_health(store, &health) != 0)
         return;
-    add(findings, VERDICT_OK, "redis", "", "Redis %s answers", health.version[0] != '\0' ? health.version : "(of unknown version)");
+    add(findings, VERDICT_OK, "redis", "", "%s %s answers", health.product, health.version[0] != '\0' ? health.version : "(of unknown version)");
     check_persistence(findings, &health);
     check_eviction(findings, &health);
     check_listpack(findings, "zset-max-listpack-value", health.zset_listpack_value);

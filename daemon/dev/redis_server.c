@@ -66,7 +66,9 @@ int redis_server_start(const char *folder, uint16_t port, pid_t *ret_pid, struct
         return error_set(ret_error, errno, "cannot make %s: %s", folder, strerror(errno));
     int status = child_start(argv[0], argv, log, SIGTERM, &pid);
     if (status == -ENOENT)
-        return error_set(ret_error, ENOENT, "no redis-server found: install it (Debian: apt install "
+        status = child_start(argv[0] = "valkey-server", argv, log, SIGTERM, &pid);
+    if (status == -ENOENT)
+        return error_set(ret_error, ENOENT, "no redis-server or valkey-server found: install one (Debian: apt install "
                                             "redis-server), or use your own with --redis URL");
     if (status != 0)
         return error_set(ret_error, -status, "cannot run redis-server: %s", strerror(-status));

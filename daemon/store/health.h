@@ -9,6 +9,7 @@
 
 /* A text that the server does not tell is empty. */
 struct store_health {
+    const char *product;                     /* "Redis" or "Valkey" */
     char version[STORE_HEALTH_TEXT];
     bool has_append_only_file;
     char append_status[STORE_HEALTH_TEXT];   /* "ok", or why the file can't be written */
@@ -17,6 +18,8 @@ struct store_health {
     long hash_listpack_value;
 };
 
+/* What a server's INFO tells of it: all but the settings. */
+void store_health_read(const char *info, struct store_health *ret_health);
 /* Waits. 0, -ESHUTDOWN or -EIO. */
 int store_health(struct redis_store *store, struct store_health *ret_health) MUST_CHECK;
 

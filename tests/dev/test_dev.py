@@ -3,6 +3,7 @@
 """`stepd dev` as its user meets it. Usage: test_dev.py PROGRAM, the program of fake_daemon.c."""
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -39,9 +40,9 @@ def wait(condition, seconds=PATIENCE_S):
 
 
 class Dev:
-    def __init__(self, folder, *args, what="", ports=FREE_PORTS):
+    def __init__(self, folder, *args, what="", ports=FREE_PORTS, path=None):
         self.log = os.path.join(tempfile.mkdtemp(), "log")
-        env = {**os.environ, "FAKE_DAEMON": what}
+        env = {**os.environ, "FAKE_DAEMON": what, "PATH": path or os.environ["PATH"]}
         with open(self.log, "w") as log:
             self.process = subprocess.Popen([PROGRAM, "dev", "--data", folder, *ports, *args],
                                             stdout=log, stderr=log, env=env, start_new_session=True)
@@ -128,6 +129,18 @@ class TestDev(unittest.TestCase):
         self.assertTrue(wait(lambda: "the redis-server was killed" in dev.text()))
         self.assertTrue(wait(ping))
         self.assertEqual(dev.end(), 0)
+
+    def test_valkey_serves_where_there_is_no_redis(self):
+        path = tempfile.mkdtemp()
+        os.symlink(shutil.which("redis-server"), os.path.join(path, "valkey-server"))
+        dev = self.dev(path=path)
+        dev.ready()
+        self.assertEqual(dev.end(), 0)
+
+    def test_without_redis_and_valkey_it_says_what_to_install(self):
+        dev = self.dev(path=tempfile.mkdtemp())
+        self.assertTrue(wait(lambda: dev.process.poll() is not None))
+        self.assertIn("no redis-server or valkey-server found", dev.text())
 
     def test_a_module_that_changed_starts_the_daemon_anew(self):
         modules = os.path.join(self.temp.name, "modules")

@@ -47,20 +47,34 @@ static void read_settings(struct redis_store *store, struct store_health *health
     link_close(&link);
 }
 
-int store_health(struct redis_store *store, struct store_health *ret_health)
+/* Valkey's redis_version is that of the Redis that it is compatible with. */
+static void read_product(const char *info, struct store_health *health)
+{
+    read_info(info, "valkey_version", health->version);
+    health->product = health->version[0] != '\0' ? "Valkey" : "Redis";
+    if (health->version[0] == '\0')
+        read_info(info, "redis_version", health->version);
+}
+
+void store_health_read(const char *info, struct store_health *ret_health)
 {
     char is_on[STORE_HEALTH_TEXT];
+
+    read_product(info, ret_health);
+    read_info(info, "aof_enabled", is_on);
+    read_info(info, "aof_last_write_status", ret_health->append_status);
+    read_info(info, "maxmemory_policy", ret_health->eviction);
+    ret_health->has_append_only_file = strcmp(is_on, "1") == 0;
+}
+
+int store_health(struct redis_store *store, struct store_health *ret_health)
+{
     AUTO_REPLY info = NULL;
     int status = store_commandf(store, 0, &info, "INFO");
 
     if (status != 0)
         return status;
-    const char *text = info->str != NULL ? info->str : "";
-    read_info(text, "redis_version", ret_health->version);
-    read_info(text, "aof_enabled", is_on);
-    read_info(text, "aof_last_write_status", ret_health->append_status);
-    read_info(text, "maxmemory_policy", ret_health->eviction);
-    ret_health->has_append_only_file = strcmp(is_on, "1") == 0;
+    store_health_read(info->str != NULL ? info->str : "", ret_health);
     read_settings(store, ret_health);
     return 0;
 }
