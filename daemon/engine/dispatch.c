@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/dispatch.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/pulse.h"
 #include "engine/jobs.h"
 #include "engine/workers.h"
 #include "event/event_parts.h"
@@ -17,6 +19,17 @@
 #define STALE_NS INT64_C(50000)       /* nobody took anything for so long: those awake are held up */
 #define JUST_NOW_NS INT64_C(20000000) /* the clock asks every few ms */
 #define DRAIN_POLL_MS 2
+#define WATCH_EVERY_MS 100
+
+static struct dispatch *of_runs(struct run_taker *taker)
+{
+    return (struct dispatch *)((char *)taker - offsetof(struct dispatch, runs));
+}
+
+static struct dispatch *of_batches(struct batch_taker *taker)
+{
+    return (struct dispatch *)((char *)taker - offsetof(struct dispatch, batches));
+}
 
 /* A job that was away has come back: it is the first to get a worker. */
 static void take_back(void *context, struct away *away)
@@ -25,127 +38,6 @@ static void take_back(void *context, struct away *away)
 
     job->away = away;
     dispatch_add_extra(context, job);
-}
-
-/* ---- the life of it ------------------------------------------------------------------------------ */
-
-static size_t waiting_most(const struct dispatch_settings *settings)
-{
-    size_t most = (size_t)settings->queue / 2 / (settings->function_count + 1);
-    size_t share = (size_t)settings->queue / GATE_SHARE;
-
-    most = most < share ? most : share;
-    return most > 0 ? most : 1;
-}
-
-struct dispatch *dispatch_create(const struct dispatch_settings *settings)
-{
-    struct dispatch *dispatch = xcalloc_aligned(_Alignof(struct dispatch), sizeof(*dispatch));
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-
-    dispatch->settings = *settings;
-    dispatch->cores = cores > 0 ? (int)cores : 1;
-    dispatch->attempts = (struct attempt_settings){
-        .steps = settings->steps,
-        .result_bytes = settings->result_bytes,
-        .keeps_all = settings->history == HISTORY_ALL,
-        .dead_letter_topic = settings->dead_letter_topic,
-        .topics = settings->topics,
-        .routes = settings->routes,
-    };
-    dispatch->attempts.is_draining = &dispatch->is_draining;
-    away_list_init(&dispatch->away, take_back, dispatch);
-    ring_init(&dispatch->ring, (size_t)settings->queue + BATCH_ROOM);
-    dispatch->strands = strands_create();
-    dispatch->matches = xcalloc(settings->function_count + 1, sizeof(*dispatch->matches));
-    dispatch->retired_functions = xcalloc(settings->function_count + 1, sizeof(*dispatch->retired_functions));
-    dispatch->gates = xcalloc(settings->function_count + 1, sizeof(*dispatch->gates));
-    for (size_t i = 0; i < settings->function_count; i++)
-        gate_init(&dispatch->gates[i]);
-    dispatch->waiting_most = waiting_most(settings);
-    (void)pthread_mutex_init(&dispatch->lock, NULL);
-    (void)pthread_cond_init(&dispatch->work, NULL);
-    return dispatch;
-}
-
-const struct attempt_settings *dispatch_attempt_settings(const struct dispatch *dispatch)
-{
-    return &dispatch->attempts;
-}
-
-/* Starts one more worker; with `first_work` it begins with that. */
-static int start_worker(struct dispatch *dispatch, struct takeover *first_work, struct error *ret_error)
-{
-    struct worker *worker = worker_create(dispatch);
-
-    worker->first_work = first_work;
-    atomic_store(&worker->is_busy, first_work != NULL);
-    int failed = pthread_create(&worker->thread, NULL, worker_main, worker);
-    if (failed != 0) {
-        worker_destroy(worker);
-        return error_set(ret_error, failed, "can't start a worker thread: %s", strerror(failed));
-    }
-    (void)pthread_mutex_lock(&dispatch->lock);
-    worker->next = dispatch->workers;
-    dispatch->workers = worker;
-    (void)pthread_mutex_unlock(&dispatch->lock);
-    return 0;
-}
-
-int dispatch_start(struct dispatch *dispatch, struct error *ret_error)
-{
-    for (int i = 0; i < dispatch->settings.threads; i++) {
-        int status = start_worker(dispatch, NULL, ret_error);
-        if (status != 0)
-            return status;
-    }
-    return 0;
-}
-
-static void wake_all(struct dispatch *dispatch)
-{
-    (void)pthread_mutex_lock(&dispatch->lock);
-    (void)pthread_cond_broadcast(&dispatch->work);
-    (void)pthread_mutex_unlock(&dispatch->lock);
-}
-
-/* Whether the thread ends soon enough to be waited for. */
-static bool can_be_joined(const struct worker *worker)
-{
-    return atomic_load(&worker->is_finished) || (!worker->is_stuck && !atomic_load(&worker->is_busy));
-}
-
-bool dispatch_destroy(struct dispatch *dispatch)
-{
-    if (dispatch == NULL)
-        return true;
-    atomic_store(&dispatch->is_stopping, true);
-    wake_all(dispatch);
-    bool is_left = false;
-    for (struct worker *worker = dispatch->workers, *next; worker != NULL; worker = next) {
-        next = worker->next;
-        if (!can_be_joined(worker)) {
-            (void)pthread_detach(worker->thread); /* it still uses what is here: left to the end of the process */
-            is_left = true;
-            continue;
-        }
-        (void)pthread_join(worker->thread, NULL);
-        worker_destroy(worker);
-    }
-    if (is_left)
-        return false;
-    for (size_t i = 0; i < dispatch->settings.function_count; i++)
-        gate_done(&dispatch->gates[i]);
-    away_list_done(&dispatch->away);
-    free(dispatch->gates);
-    free(dispatch->retired_functions);
-    free(dispatch->matches);
-    strands_destroy(dispatch->strands);
-    ring_done(&dispatch->ring);
-    (void)pthread_cond_destroy(&dispatch->work);
-    (void)pthread_mutex_destroy(&dispatch->lock);
-    free(dispatch);
-    return true;
 }
 
 /* ---- waking workers ------------------------------------------------------------------------------ */
@@ -181,8 +73,9 @@ static bool is_held_up(struct dispatch *dispatch)
     return !is_fresh;
 }
 
-void dispatch_nudge(struct dispatch *dispatch)
+static void nudge(struct batch_taker *taker)
 {
+    struct dispatch *dispatch = of_batches(taker);
     int sleepers = sleepers_after_publish(&dispatch->sleepers);
     if (sleepers == 0 || ring_count(&dispatch->ring) == 0)
         return;
@@ -264,8 +157,9 @@ static bool order(struct dispatch *dispatch, struct message *message, uint64_t *
     return true;
 }
 
-void dispatch_push(struct dispatch *dispatch, struct batch *batch)
+static void take_batch(struct batch_taker *taker, struct batch *batch)
 {
+    struct dispatch *dispatch = of_batches(taker);
     const char *topic = NULL;
     bool has_ordered = false;
     uint64_t put = 0;
@@ -280,8 +174,10 @@ void dispatch_push(struct dispatch *dispatch, struct batch *batch)
             ring_put(&dispatch->ring, put++, (uintptr_t)message);
     }
     ring_publish(&dispatch->ring, put);
-    dispatch_nudge(dispatch);
+    nudge(taker);
 }
+
+static const struct batch_taker_ops BATCH_TAKER_OPS = { .take_batch = take_batch, .nudge = nudge };
 
 /* ---- claimed runs -------------------------------------------------------------------------------- */
 
@@ -295,9 +191,9 @@ static bool is_free(const struct worker *worker, int64_t now_ns, bool has_backlo
     return has_backlog && now_ns - atomic_load_explicit(&worker->taken_ns, memory_order_relaxed) < JUST_NOW_NS;
 }
 
-size_t dispatch_free_workers(const struct dispatch *dispatch)
+static size_t free_workers(struct run_taker *taker)
 {
-    struct dispatch *self = (struct dispatch *)(uintptr_t)dispatch;
+    struct dispatch *self = of_runs(taker);
     bool has_backlog = ring_count(&self->ring) > 0;
     int64_t now_ns = clock_monotonic_ns();
     size_t busy = atomic_load(&self->claimed_count);
@@ -322,21 +218,28 @@ void dispatch_push_claimed(struct dispatch *dispatch, struct claimed *claimed)
     dispatch_add_extra(dispatch, job);
 }
 
-size_t dispatch_reserve(struct dispatch *dispatch, const struct function *function, size_t max)
+static void take_run(struct run_taker *taker, struct claimed *claimed)
 {
-    return gate_reserve(&dispatch->gates[function->index], function_newest(function)->concurrency, max);
+    dispatch_push_claimed(of_runs(taker), claimed);
 }
 
-void dispatch_give_back(struct dispatch *dispatch, const struct function *function, size_t count)
+static size_t reserve(struct run_taker *taker, const struct function *function, size_t max)
 {
+    return gate_reserve(&of_runs(taker)->gates[function->index], function_newest(function)->concurrency, max);
+}
+
+static void give_back(struct run_taker *taker, const struct function *function, size_t count)
+{
+    struct dispatch *dispatch = of_runs(taker);
+
     for (; count > 0; count--)
         gate_leave(&dispatch->gates[function->index]);
     dispatch_fill_places(dispatch, function);
 }
 
-void dispatch_see_line(struct dispatch *dispatch, const struct function *function)
+static void see_line(struct run_taker *taker, const struct function *function)
 {
-    gate_see_line(&dispatch->gates[function->index], clock_monotonic_ns());
+    gate_see_line(&of_runs(taker)->gates[function->index], clock_monotonic_ns());
 }
 
 void dispatch_cancel(struct dispatch *dispatch, const char *run_id)
@@ -346,6 +249,184 @@ void dispatch_cancel(struct dispatch *dispatch, const char *run_id)
         slot_cancel(&worker->slot, run_id);
     (void)pthread_mutex_unlock(&dispatch->lock);
     away_cancel(&dispatch->away, run_id);
+}
+
+static void cancel(struct run_taker *taker, const char *run_id)
+{
+    dispatch_cancel(of_runs(taker), run_id);
+}
+
+static const struct run_taker_ops RUN_TAKER_OPS = {
+    .free_workers = free_workers, .take_run = take_run, .reserve = reserve, .give_back = give_back, .see_line = see_line, .cancel = cancel,
+};
+
+/* ---- the life of it ------------------------------------------------------------------------------ */
+
+static size_t waiting_most(const struct dispatch_settings *settings)
+{
+    size_t most = (size_t)settings->queue / 2 / (settings->function_count + 1);
+    size_t share = (size_t)settings->queue / GATE_SHARE;
+
+    most = most < share ? most : share;
+    return most > 0 ? most : 1;
+}
+
+struct dispatch *dispatch_create(const struct dispatch_settings *settings)
+{
+    struct dispatch *dispatch = xcalloc_aligned(_Alignof(struct dispatch), sizeof(*dispatch));
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    dispatch->settings = *settings;
+    dispatch->cores = cores > 0 ? (int)cores : 1;
+    dispatch->attempts = (struct attempt_settings){
+        .steps = settings->steps,
+        .result_bytes = settings->result_bytes,
+        .keeps_all = settings->history == HISTORY_ALL,
+        .dead_letter_topic = settings->dead_letter_topic,
+        .topics = settings->topics,
+        .routes = settings->routes,
+    };
+    dispatch->attempts.is_draining = &dispatch->is_draining;
+    away_list_init(&dispatch->away, take_back, dispatch);
+    ring_init(&dispatch->ring, (size_t)settings->queue + BATCH_ROOM);
+    dispatch->strands = strands_create();
+    dispatch->matches = xcalloc(settings->function_count + 1, sizeof(*dispatch->matches));
+    dispatch->retired_functions = xcalloc(settings->function_count + 1, sizeof(*dispatch->retired_functions));
+    dispatch->gates = xcalloc(settings->function_count + 1, sizeof(*dispatch->gates));
+    for (size_t i = 0; i < settings->function_count; i++)
+        gate_init(&dispatch->gates[i]);
+    dispatch->waiting_most = waiting_most(settings);
+    (void)pthread_mutex_init(&dispatch->lock, NULL);
+    (void)pthread_cond_init(&dispatch->work, NULL);
+    lock_init(&dispatch->watch_lock);
+    condition_init(&dispatch->watch_end);
+    dispatch->runs.ops = &RUN_TAKER_OPS;
+    dispatch->batches.ops = &BATCH_TAKER_OPS;
+    return dispatch;
+}
+
+struct batch_taker *dispatch_batch_taker(struct dispatch *dispatch)
+{
+    return &dispatch->batches;
+}
+
+struct run_taker *dispatch_run_taker(struct dispatch *dispatch)
+{
+    return &dispatch->runs;
+}
+
+const struct attempt_settings *dispatch_attempt_settings(const struct dispatch *dispatch)
+{
+    return &dispatch->attempts;
+}
+
+/* Starts one more worker; with `first_work` it begins with that. */
+static int start_worker(struct dispatch *dispatch, struct takeover *first_work, struct error *ret_error)
+{
+    struct worker *worker = worker_create(dispatch);
+
+    worker->first_work = first_work;
+    atomic_store(&worker->is_busy, first_work != NULL);
+    int failed = pthread_create(&worker->thread, NULL, worker_main, worker);
+    if (failed != 0) {
+        worker_destroy(worker);
+        return error_set(ret_error, failed, "can't start a worker thread: %s", strerror(failed));
+    }
+    (void)pthread_mutex_lock(&dispatch->lock);
+    worker->next = dispatch->workers;
+    dispatch->workers = worker;
+    (void)pthread_mutex_unlock(&dispatch->lock);
+    return 0;
+}
+
+/* False: it is over. */
+static bool wait_to_watch(struct dispatch *dispatch)
+{
+    int64_t until_ms = clock_monotonic_ms() + WATCH_EVERY_MS;
+
+    LOCK_GUARD(&dispatch->watch_lock);
+    while (!dispatch->is_watch_over && condition_wait_until(&dispatch->watch_end, &dispatch->watch_lock, until_ms))
+        ;
+    return !dispatch->is_watch_over;
+}
+
+static void *watch_main(void *argument)
+{
+    struct dispatch *dispatch = argument;
+
+    while (wait_to_watch(dispatch)) {
+        dispatch_watch(dispatch);
+        pulse_beat_here();
+    }
+    return NULL;
+}
+
+int dispatch_start(struct dispatch *dispatch, struct error *ret_error)
+{
+    for (int i = 0; i < dispatch->settings.threads; i++) {
+        int status = start_worker(dispatch, NULL, ret_error);
+        if (status != 0)
+            return status;
+    }
+    return thread_start(&dispatch->watch, "watch", PULSE_LIMIT_MS, watch_main, dispatch, ret_error);
+}
+
+void dispatch_stop_watch(struct dispatch *dispatch)
+{
+    lock_take(&dispatch->watch_lock);
+    dispatch->is_watch_over = true;
+    condition_wake_all(&dispatch->watch_end);
+    lock_give(&dispatch->watch_lock);
+    thread_join(&dispatch->watch);
+}
+
+static void wake_all(struct dispatch *dispatch)
+{
+    (void)pthread_mutex_lock(&dispatch->lock);
+    (void)pthread_cond_broadcast(&dispatch->work);
+    (void)pthread_mutex_unlock(&dispatch->lock);
+}
+
+/* Whether the thread ends soon enough to be waited for. */
+static bool can_be_joined(const struct worker *worker)
+{
+    return atomic_load(&worker->is_finished) || (!worker->is_stuck && !atomic_load(&worker->is_busy));
+}
+
+bool dispatch_destroy(struct dispatch *dispatch)
+{
+    if (dispatch == NULL)
+        return true;
+    dispatch_stop_watch(dispatch);
+    atomic_store(&dispatch->is_stopping, true);
+    wake_all(dispatch);
+    bool is_left = false;
+    for (struct worker *worker = dispatch->workers, *next; worker != NULL; worker = next) {
+        next = worker->next;
+        if (!can_be_joined(worker)) {
+            (void)pthread_detach(worker->thread); /* it still uses what is here: left to the end of the process */
+            is_left = true;
+            continue;
+        }
+        (void)pthread_join(worker->thread, NULL);
+        worker_destroy(worker);
+    }
+    if (is_left)
+        return false;
+    for (size_t i = 0; i < dispatch->settings.function_count; i++)
+        gate_done(&dispatch->gates[i]);
+    away_list_done(&dispatch->away);
+    free(dispatch->gates);
+    free(dispatch->retired_functions);
+    free(dispatch->matches);
+    strands_destroy(dispatch->strands);
+    ring_done(&dispatch->ring);
+    condition_done(&dispatch->watch_end);
+    lock_done(&dispatch->watch_lock);
+    (void)pthread_cond_destroy(&dispatch->work);
+    (void)pthread_mutex_destroy(&dispatch->lock);
+    free(dispatch);
+    return true;
 }
 
 /* ---- the watch, and the end ---------------------------------------------------------------------- */

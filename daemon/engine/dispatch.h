@@ -18,6 +18,7 @@
 #include "run/message.h"
 #include "run/ports.h"
 #include "run/routes.h"
+#include "run/taker.h"
 
 struct dispatch;
 struct journal; /* run/journal.h */
@@ -55,26 +56,12 @@ struct dispatch_settings {
 struct dispatch *dispatch_create(const struct dispatch_settings *settings);
 /* What its attempts share; lives as long as it. */
 const struct attempt_settings *dispatch_attempt_settings(const struct dispatch *dispatch);
-/* Starts the workers. 0, or negative errno with the reason (a module's thread_init refused). */
+/* Starts the workers, and the watch on attempts past their timeout. 0, or negative errno with the reason (a module's thread_init refused). */
 int dispatch_start(struct dispatch *dispatch, struct error *ret_error) MUST_CHECK;
 
-/* Consumer thread: gives a batch, whose messages are QUEUED, in offset order, `open` of them. Does not
- * wait for room: the caller keeps the messages of its open batches to about `queue`. */
-void dispatch_push(struct dispatch *dispatch, struct batch *batch);
-/* Consumer thread, now and then while batches are open: wakes a worker where all that are awake seem
- * to be held up. */
-void dispatch_nudge(struct dispatch *dispatch);
-
-/* Timer thread. How many claimed runs may be pushed now without waiting for a worker. */
-size_t dispatch_free_workers(const struct dispatch *dispatch);
-/* Timer or worker thread. */
-void dispatch_push_claimed(struct dispatch *dispatch, struct claimed *claimed);
-/* Timer thread. Places for runs of the function that are to be claimed out of its line, up to `max`; how many. */
-size_t dispatch_reserve(struct dispatch *dispatch, const struct function *function, size_t max);
-/* Timer thread. Reserved places that no run came for. */
-void dispatch_give_back(struct dispatch *dispatch, const struct function *function, size_t count);
-/* Timer thread. The store has a line of the function's runs: what comes joins it. */
-void dispatch_see_line(struct dispatch *dispatch, const struct function *function);
+/* Where the consumer hands over its batches, keeping what is open to about `queue`; and the store runs that are due. */
+struct batch_taker *dispatch_batch_taker(struct dispatch *dispatch);
+struct run_taker *dispatch_run_taker(struct dispatch *dispatch);
 /* Owned runs whose ids are given were taken from us (reaped, cancelled): their attempts see
  * stepd_is_cancelled(). NULL: all that the store had given to this incarnation. */
 void dispatch_cancel(struct dispatch *dispatch, const char *run_id);
@@ -82,8 +69,8 @@ void dispatch_cancel(struct dispatch *dispatch, const char *run_id);
 /* Workers start nothing new (what is queued is dropped, what was claimed stays the store's); returns
  * true once all are idle, false after timeout_ms. */
 bool dispatch_drain(struct dispatch *dispatch, int64_t timeout_ms);
-/* Watch thread, some ten times a second: attempts past their timeout. */
-void dispatch_watch(struct dispatch *dispatch);
+/* Nobody looks at attempts past their timeout any more. */
+void dispatch_stop_watch(struct dispatch *dispatch);
 /* Stops the threads. False: some are stuck in handlers and were left behind, with all that they still
  * use; then nothing of that may be freed, and the process is to end. NULL is fine. */
 bool dispatch_destroy(struct dispatch *dispatch);

@@ -11,6 +11,8 @@
 #include <stdbool.h>
 
 #include "base/histogram.h"
+#include "base/lock.h"
+#include "base/thread.h"
 #include "engine/away.h"
 #include "run/context.h"
 #include "engine/dispatch.h"
@@ -64,6 +66,13 @@ struct dispatch {
     struct gate *gates;                 /* by function->index */
     size_t waiting_most;                /* messages that wait at one gate; at all of them half of what may be in flight */
 
+    struct run_taker runs;              /* what the store sees of it; */
+    struct batch_taker batches;         /* what intake does */
+    struct thread watch;
+    struct lock watch_lock;
+    struct condition watch_end;
+    bool is_watch_over;                 /* watch_lock */
+
     pthread_mutex_t lock;
     pthread_cond_t work;                /* something to do, or is_stopping */
     struct job_list returned;           /* lock; what is not in the ring: first what has been away, */
@@ -93,6 +102,10 @@ void worker_look_at_clock(struct worker *worker);
 
 void dispatch_wake(struct dispatch *dispatch);
 void dispatch_add_extra(struct dispatch *dispatch, struct job *job);
+/* Worker or timer thread. */
+void dispatch_push_claimed(struct dispatch *dispatch, struct claimed *claimed);
+/* Watch thread, some ten times a second: attempts past their timeout. */
+void dispatch_watch(struct dispatch *dispatch);
 /* Whoever waits for a place of the function, as far as there are any, gets a worker. */
 void dispatch_fill_places(struct dispatch *dispatch, const struct function *function);
 

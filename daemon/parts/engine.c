@@ -52,6 +52,12 @@ static int start(struct daemon *daemon, struct error *ret_error)
     return dispatch_start(daemon->dispatch, ret_error);
 }
 
+static void halt(struct daemon *daemon)
+{
+    if (daemon->dispatch != NULL)
+        dispatch_stop_watch(daemon->dispatch);
+}
+
 static void end(struct daemon *daemon)
 {
     if (dispatch_destroy(daemon->dispatch))
@@ -162,4 +168,4 @@ static void write_metrics(struct daemon *daemon, struct metrics_page *page)
     free(rows.items);
 }
 
-const struct part PART_ENGINE = { .name = "engine", .start = start, .end = end, .write_metrics = write_metrics };
+const struct part PART_ENGINE = { .name = "engine", .start = start, .halt = halt, .end = end, .write_metrics = write_metrics };

@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "crash/crashes.h"
 #include "crash/recovery.h"
+#include "engine/dispatch.h"
 #include "parts/families.h"
 #include "parts/part.h"
 #include "sdk/inngest.h"
@@ -51,7 +52,7 @@ static int start(struct daemon *daemon, struct error *ret_error)
     const struct consumer_settings settings = {
         .kafka = config->kafka,
         .topics = config->topics,
-        .dispatch = daemon->dispatch,
+        .batches = dispatch_batch_taker(daemon->dispatch),
         .queue = config->worker.queue,
         .commit_interval_ms = config->commit_interval_ms,
         .durability_lag_ms = config->redis.durability_lag_ms,

@@ -119,7 +119,7 @@ static int start_timers(struct daemon *daemon, struct error *ret_error)
 {
     const struct timers_settings settings = {
         .store = daemon->store,
-        .dispatch = daemon->dispatch,
+        .runs = dispatch_run_taker(daemon->dispatch),
         .find_function = part_find_function,
         .count = count,
         .may_take_over = may_take_over,

@@ -15,7 +15,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "engine/dispatch.h"
+#include "run/taker.h"
 #include "intake/kafka/consumer.h"
 
 #define QUEUE 4096
@@ -33,6 +33,7 @@ static void work(void)
 /* ---- a dispatch that ends everything at once -------------------------------------------------- */
 
 struct dispatch {
+    struct batch_taker taker; /* first */
     pthread_mutex_t lock;
     pthread_cond_t wake;
     struct batch *first;
@@ -73,8 +74,10 @@ static void *dispatch_main(void *argument)
     return NULL;
 }
 
-void dispatch_push(struct dispatch *dispatch, struct batch *batch)
+static void take_batch(struct batch_taker *taker, struct batch *batch)
 {
+    struct dispatch *dispatch = (struct dispatch *)taker;
+
     pthread_mutex_lock(&dispatch->lock);
     batch->next = NULL;
     bool was_empty = dispatch->first == NULL;
@@ -85,10 +88,12 @@ void dispatch_push(struct dispatch *dispatch, struct batch *batch)
         pthread_cond_signal(&dispatch->wake);
 }
 
-void dispatch_nudge(struct dispatch *dispatch)
+static void nudge(struct batch_taker *taker)
 {
-    (void)dispatch;
+    (void)taker;
 }
+
+static const struct batch_taker_ops BATCH_TAKER_OPS = { .take_batch = take_batch, .nudge = nudge };
 
 /* ---- three ways to read a topic --------------------------------------------------------------- */
 
@@ -222,14 +227,14 @@ static struct setting scalar(const char *name, char *text)
 
 static struct took with_stepd(void)
 {
-    struct dispatch dispatch = { .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER };
+    struct dispatch dispatch = { .taker = { &BATCH_TAKER_OPS }, .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER };
     char group[64];
     char broker[200];
     const char *topics[] = { the_topic, NULL };
     struct setting items[] = { scalar("bootstrap.servers", broker), scalar("group.id", group) };
     struct setting kafka = { .kind = SETTING_MAP, .items = items, .count = 2 };
     struct consumer_settings settings = {
-        .kafka = &kafka, .topics = topics, .dispatch = &dispatch, .queue = QUEUE, .commit_interval_ms = 1000,
+        .kafka = &kafka, .topics = topics, .batches = &dispatch.taker, .queue = QUEUE, .commit_interval_ms = 1000,
         .durability_lag_ms = 2000, .drain_timeout_ms = 1000, .fatal = on_fatal,
     };
     struct consumer *consumer;

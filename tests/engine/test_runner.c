@@ -115,7 +115,8 @@ static void run_one(int attempt, enum run_phase phase)
 
     event_init(&event, "topic", 0, 5, 1, (struct bytes){ 0 }, (struct bytes){ VALUE, sizeof(VALUE) - 1 }, NULL, 0);
     cr_assert_eq(dispatch_start(dispatch, &error), 0);
-    dispatch_push_claimed(dispatch, &claimed);
+    struct run_taker *taker = dispatch_run_taker(dispatch);
+    taker->ops->take_run(taker, &claimed);
     for (int i = 0; i < 20000 && released == 0; i++)
         (void)usleep(1000);
     cr_assert_eq(released, 1);

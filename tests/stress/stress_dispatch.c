@@ -144,13 +144,12 @@ static void fill(struct batch *batch, struct assignment *assignment, int64_t fir
     }
 }
 
-static void wait_until_closed(struct dispatch *dispatch, struct batch *batch)
+static void wait_until_closed(struct batch_taker *taker, struct batch *batch)
 {
     int64_t until_ms = clock_monotonic_ms() + 60000;
 
     while (atomic_load(&batch->open) > 0) {
-        dispatch_nudge(dispatch);
-        dispatch_watch(dispatch);
+        taker->ops->nudge(taker);
         (void)usleep(200);
         expect(clock_monotonic_ms() < until_ms, "a batch does not end");
     }
@@ -184,6 +183,7 @@ int main(void)
         .function_count = 4, .fatal = fatal,
     };
     struct dispatch *dispatch = dispatch_create(&settings);
+    struct batch_taker *taker = dispatch_batch_taker(dispatch);
     struct batch *open[4] = { 0 };
     struct error error;
 
@@ -195,23 +195,22 @@ int main(void)
     expect(dispatch_start(dispatch, &error) == 0, "no start");
     for (int i = 0; i < BATCHES; i++) {
         if (open[i % 4] != NULL)
-            wait_until_closed(dispatch, open[i % 4]);
+            wait_until_closed(taker, open[i % 4]);
         open[i % 4] = new_batch(&assignment, (int64_t)i * BATCH, events[i % 4]);
-        dispatch_push(dispatch, open[i % 4]);
+        taker->ops->take_batch(taker, open[i % 4]);
     }
     for (int i = 0; i < 4; i++)
-        wait_until_closed(dispatch, open[i]);
+        wait_until_closed(taker, open[i]);
     expect(attempts == BATCHES / 4 * BATCH * 5, "an attempt is missing, or one too many");
 
     struct batch *last = new_batch(&assignment, (int64_t)BATCHES * BATCH, "{\"name\":\"stuck\"}");
     parks = 0;
-    dispatch_push(dispatch, last);
-    wait_until_closed(dispatch, last);
+    taker->ops->take_batch(taker, last);
+    wait_until_closed(taker, last);
     expect(parks == BATCH && late == BATCH, "a stuck handler was not taken over");
 
     expect(dispatch_drain(dispatch, 10000), "it does not drain");
-    (void)usleep(50000);
-    dispatch_watch(dispatch);
+    (void)usleep(50000); /* those that were stuck end */
     expect(dispatch_destroy(dispatch), "threads are left behind");
     routes_destroy(routes);
     key_set_destroy(assignment.parked_keys);

@@ -36,52 +36,52 @@ static void fail(const char *what)
     abort();
 }
 
-/* ---- a dispatch that has always room, and notes what it is given --------------------------------- */
+/* ---- a taker of runs that has always room, and notes what it is given --------------------------------- */
 
-size_t dispatch_free_workers(const struct dispatch *dispatch)
+static size_t room(struct run_taker *taker)
 {
-    (void)dispatch;
+    (void)taker;
     return 100;
 }
 
-void dispatch_push_claimed(struct dispatch *dispatch, struct claimed *claimed)
+static void take_run(struct run_taker *taker, struct claimed *claimed)
 {
-    (void)dispatch;
+    (void)taker;
     if (!atomic_exchange(&came_back[claimed->run.event->view.offset], true))
         back_count++;
     claimed->release(claimed);
 }
 
-size_t dispatch_reserve(struct dispatch *dispatch, const struct function *of, size_t max)
+static size_t reserve(struct run_taker *taker, const struct function *of, size_t max)
 {
-    (void)dispatch;
+    (void)taker;
     (void)of;
     return max;
 }
 
-void dispatch_give_back(struct dispatch *dispatch, const struct function *of, size_t count)
+static void give_back(struct run_taker *taker, const struct function *of, size_t count)
 {
-    (void)dispatch;
+    (void)taker;
     (void)of;
     (void)count;
 }
 
-void dispatch_see_line(struct dispatch *dispatch, const struct function *of)
+static void see_line(struct run_taker *taker, const struct function *of)
 {
-    (void)dispatch;
+    (void)taker;
     (void)of;
 }
 
-void dispatch_cancel(struct dispatch *dispatch, const char *run_id)
+static void cancel(struct run_taker *taker, const char *run_id)
 {
-    (void)dispatch;
+    (void)taker;
     (void)run_id;
 }
 
-void dispatch_watch(struct dispatch *dispatch)
-{
-    (void)dispatch;
-}
+static const struct run_taker_ops RUN_TAKER_OPS = {
+    .free_workers = room, .take_run = take_run, .reserve = reserve, .give_back = give_back, .see_line = see_line, .cancel = cancel,
+};
+static struct run_taker taker = { &RUN_TAKER_OPS };
 
 static const struct function *find_function(void *context, const char *id)
 {
@@ -254,7 +254,7 @@ int main(void)
                                                    .history_count = 1000, .state_bytes = 1 << 20, .lease_ms = 1000, .timeout_ms = 2000 });
     if (store_start(store, &error) != 0)
         fail(error.text);
-    struct timers *timers = timers_create(&(struct timers_settings){ .store = store, .find_function = find_function, .count = count });
+    struct timers *timers = timers_create(&(struct timers_settings){ .store = store, .runs = &taker, .find_function = find_function, .count = count });
     if (timers_start(timers, &error) != 0)
         fail(error.text);
     park_and_wait();

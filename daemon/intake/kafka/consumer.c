@@ -166,7 +166,7 @@ static void round_of(struct consumer *consumer)
     assigned_hear_ends(consumer);
     intake_sweep(consumer);
     if (consumer->open != NULL)
-        dispatch_nudge(consumer->settings.dispatch);
+        consumer->settings.batches->ops->nudge(consumer->settings.batches);
     commits_poll(consumer->commits);
     reading_go_back(consumer);
     reading_tend(consumer);

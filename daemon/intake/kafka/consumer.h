@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The consumer: one thread that owns the Kafka consumer, gives what comes to dispatch in batches, and
+ * The consumer: one thread that owns the Kafka consumer, hands over what comes in batches, and
  * commits what is done. Cooperative rebalances; offsets with a bitmap of what is done (core/offsets).
  */
 #ifndef STEPD_INTAKE_KAFKA_CONSUMER_H
@@ -13,16 +13,16 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "config/setting.h"
-#include "engine/dispatch.h"
 #include "flow/key_set.h"
 #include "run/known_runs.h"
+#include "run/taker.h"
 
 struct consumer;
 
 struct consumer_settings {
     const struct setting *kafka;   /* a map of scalars, for librdkafka */
     const char *const *topics;     /* NULL-ended; each once */
-    struct dispatch *dispatch;
+    struct batch_taker *batches;
     int queue;                     /* messages in flight at most */
     int64_t commit_interval_ms;
     int64_t durability_lag_ms;     /* a TAKEN message is committed that much later */
@@ -52,9 +52,9 @@ void consumer_rewind(struct consumer *consumer);
 /* Any thread, returns at once: reads nothing more; rebalances and commits go on. */
 void consumer_pause(struct consumer *consumer);
 /* Commits what is done, leaves the group, ends the thread; within timeout_ms, whatever the broker
- * does. What is still in flight by then comes again. Call after dispatch_drain(). */
+ * does. What is still in flight by then comes again. Call once the taker of its batches has drained. */
 void consumer_stop(struct consumer *consumer, int64_t timeout_ms);
-/* NULL is fine. After dispatch_destroy(). */
+/* NULL is fine. Once the taker of its batches is gone. */
 void consumer_destroy(struct consumer *consumer);
 
 struct consumer_counts {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The inside of the consumer, which is one thread's: what its files share. consumer.c has its life and its rounds;
- * assigned.c the partitions that are ours, intake.c messages on their way to dispatch and back, reading.c where
+ * assigned.c the partitions that are ours, intake.c messages on their way to the workers and back, reading.c where
  * reading begins, rebalance.c partitions that come and go, stalls.c those that do not move.
  */
 #ifndef STEPD_INTAKE_KAFKA_CONSUMER_PARTS_H
@@ -55,7 +55,7 @@ struct consumer {
     struct pulse *pulse;
     struct commits *commits;
     struct loads loads;
-    struct load *open;               /* oldest first: what dispatch has */
+    struct load *open;               /* oldest first: what the taker has */
     struct load **open_last;
     struct load *filling;            /* NULL: none */
     size_t in_flight;                /* at the last sweep, and what was pushed since */
@@ -132,7 +132,7 @@ void assigned_hear_ends(struct consumer *consumer);
 void intake_serve(struct consumer *consumer, int wait_ms);
 /* Runs on: consumer thread, within rd_kafka_consume_callback_queue(). */
 void intake_on_message(rd_kafka_message_t *message, void *opaque);
-/* What was gathered goes to dispatch. */
+/* What was gathered is handed over. */
 void intake_push(struct consumer *consumer);
 /* Whether nothing more may come for now. */
 bool intake_is_held_back(const struct consumer *consumer);

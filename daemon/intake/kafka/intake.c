@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What comes goes to dispatch in loads; what has ended comes back out of them. */
+/* What comes is handed over in loads; what has ended comes back out of them. */
 #include "intake/kafka/consumer_parts.h"
 
 #define DROPPED_MS 2000          /* until what was dropped is read again */
@@ -131,7 +131,7 @@ void intake_push(struct consumer *consumer)
     *consumer->open_last = load;
     consumer->open_last = &load->next;
     batch_begin(&load->batch);
-    dispatch_push(consumer->settings.dispatch, &load->batch);
+    consumer->settings.batches->ops->take_batch(consumer->settings.batches, &load->batch);
 }
 
 void intake_on_message(rd_kafka_message_t *message, void *opaque)

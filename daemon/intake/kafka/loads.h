@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Loads: batches for dispatch, each one allocation with its messages, the bytes they are made of, and
+ * Loads: batches to hand over, each one allocation with its messages, the bytes they are made of, and
  * the spans of offsets that it covers. Copied, since a message of librdkafka's own would keep the
  * whole answer to a fetch (up to 50 MB) in memory until its run has ended. Used again; the consumer
- * thread's, but for what dispatch holds of them.
+ * thread's, but for what the taker holds of them.
  */
 #ifndef STEPD_INTAKE_KAFKA_LOADS_H
 #define STEPD_INTAKE_KAFKA_LOADS_H
@@ -51,7 +51,7 @@ struct loads {
 void loads_done(struct loads *loads);
 /* An empty load with room for `bytes` at least, and for many messages if they come in a burst. */
 struct load *loads_take(struct loads *loads, size_t bytes, bool is_burst);
-/* Takes one back that dispatch has ended with. */
+/* Takes one back that the taker has ended with. */
 void loads_give(struct loads *loads, struct load *load);
 /* Now and then: frees those that nobody needed since the last time. */
 void loads_trim(struct loads *loads);

@@ -79,7 +79,7 @@ static void drain(struct consumer *consumer)
     int64_t until_ms = consumer->now_ms + consumer->settings.drain_timeout_ms;
 
     while (is_running(consumer) && consumer->now_ms < until_ms) {
-        dispatch_nudge(consumer->settings.dispatch);
+        consumer->settings.batches->ops->nudge(consumer->settings.batches);
         (void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
         consumer_round_begin(consumer);
         intake_sweep(consumer);

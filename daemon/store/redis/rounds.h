@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "base/histogram.h"
-#include "engine/dispatch.h"
+#include "run/taker.h"
 #include "store/redis/counters.h"
 #include "store/redis/store_internal.h"
 #include "store/redis/timers.h"
@@ -22,7 +22,7 @@ struct rounds;
 /* What the shards' rounds have in common. */
 struct rounds_common {
     struct redis_store *store;
-    struct dispatch *dispatch;
+    struct run_taker *runs;
     const struct function *(*find_function)(void *context, const char *id);
     void (*count)(void *context, struct worker_counts *ret_counts);
     bool (*may_take_over)(void *context);

@@ -65,28 +65,32 @@ static void condemn(struct rounds *rounds, const char *id, const char *why)
 
 static size_t free_workers(const struct rounds *rounds)
 {
-    size_t free_count = dispatch_free_workers(rounds->common->dispatch);
+    struct run_taker *runs = rounds->common->runs;
+    size_t free_count = runs->ops->free_workers(runs);
 
     return free_count > rounds->common->promised ? free_count - rounds->common->promised : 0;
 }
 
 void rounds_give_places_back(struct rounds *rounds)
 {
+    struct run_taker *runs = rounds->common->runs;
+
     for (; rounds->place_count > 0; rounds->place_count--) {
         const struct place *place = &rounds->places[rounds->place_count - 1];
         if (place->count > 0)
-            dispatch_give_back(rounds->common->dispatch, place->function, place->count);
+            runs->ops->give_back(runs, place->function, place->count);
     }
 }
 
 /* Places for runs that wait in line, no more than `room`; each line in its turn. */
 static void reserve_places(struct rounds *rounds, size_t room)
 {
+    struct run_taker *runs = rounds->common->runs;
     size_t lines = rounds->line_count;
 
     for (size_t i = 0; i < lines && room > 0 && rounds->place_count < PLACES_MOST; i++) {
         const struct function *function = rounds->lines[(rounds->next_line + i) % lines];
-        size_t count = dispatch_reserve(rounds->common->dispatch, function, room);
+        size_t count = runs->ops->reserve(runs, function, room);
         if (count == 0)
             continue;
         rounds->places[rounds->place_count++] = (struct place){ function, count };
@@ -186,7 +190,7 @@ static void give(struct rounds *rounds, const redisReply *run, int64_t now_ms)
     histogram_add(&common->lateness, (double)(now_ms - due_ms) * 1000);
     claimed->run.function = common->find_function(common->context, claimed->function_id);
     claimed->has_place = take_place(rounds, claimed->run.function);
-    dispatch_push_claimed(common->dispatch, claimed);
+    common->runs->ops->take_run(common->runs, claimed);
 }
 
 static void claim_hear(struct rounds *rounds, const redisReply *reply)

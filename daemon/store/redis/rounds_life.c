@@ -61,7 +61,7 @@ static void begin_anew(struct rounds *rounds)
 {
     log_warn("this worker's lease ran out: its runs go on elsewhere, and it goes on under a new name");
     store_renew(rounds_store(rounds));
-    dispatch_cancel(rounds->common->dispatch, NULL);
+    rounds->common->runs->ops->cancel(rounds->common->runs, NULL);
 }
 
 void rounds_spare_others(struct rounds *rounds, int64_t now_ms)
@@ -89,7 +89,7 @@ static void hear_lines(struct rounds *rounds, const redisReply *lines)
         if (function == NULL)
             continue;
         rounds->lines[rounds->line_count++] = function;
-        dispatch_see_line(common->dispatch, function);
+        common->runs->ops->see_line(common->runs, function);
     }
 }
 
@@ -113,7 +113,7 @@ static void beat_hear(struct rounds *rounds, const redisReply *reply)
     rounds->next_beat_ms = now_ms + every_ms;
     const redisReply *asked = reply->element[2];
     for (size_t i = 0; i < asked->elements; i++)
-        dispatch_cancel(rounds->common->dispatch, asked->element[i]->str);
+        rounds->common->runs->ops->cancel(rounds->common->runs, asked->element[i]->str);
     rounds->delayed = (uint64_t)reply->element[3]->integer;
     rounds->owned = (uint64_t)reply->element[4]->integer;
     rounds->dead = (uint64_t)reply->element[5]->integer;

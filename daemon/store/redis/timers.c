@@ -15,7 +15,6 @@
 #include "store/redis/trims.h"
 
 #define LOOK_EVERY_MS 250         /* at shards that were away */
-#define WATCH_EVERY_MS 100
 #define LEAVE_MS 3000             /* to give runs back at the end */
 
 /* What the timer thread is to tell a shard's rounds. */
@@ -27,7 +26,6 @@ struct news {
 struct timers {
     struct timers_settings settings;
     struct thread timer;
-    struct thread watch;
 
     struct rounds **rounds;       /* by shard */
     size_t count;
@@ -75,7 +73,7 @@ struct timers *timers_create(const struct timers_settings *settings)
     timers->settings = *settings;
     timers->common = (struct rounds_common){
         .store = settings->store,
-        .dispatch = settings->dispatch,
+        .runs = settings->runs,
         .find_function = settings->find_function,
         .count = settings->count,
         .may_take_over = settings->may_take_over,
@@ -212,37 +210,11 @@ static void *timer_main(void *argument)
     return NULL;
 }
 
-/* ---- the watch ---------------------------------------------------------------------------------- */
-
-/* False: it stops. */
-static bool wait_to_watch(struct timers *timers)
-{
-    int64_t until_ms = clock_monotonic_ms() + WATCH_EVERY_MS;
-
-    LOCK_GUARD(&timers->lock);
-    while (!timers->is_stopping && condition_wait_until(&timers->changed, &timers->lock, until_ms))
-        ;
-    return !timers->is_stopping;
-}
-
-static void *watch_main(void *argument)
-{
-    struct timers *timers = argument;
-
-    while (wait_to_watch(timers)) {
-        dispatch_watch(timers->settings.dispatch);
-        pulse_beat_here();
-    }
-    return NULL;
-}
-
 /* ---- start and stop ----------------------------------------------------------------------------- */
 
 int timers_start(struct timers *timers, struct error *ret_error)
 {
-    int status = thread_start(&timers->timer, "timers", PULSE_LIMIT_MS, timer_main, timers, ret_error);
-
-    return status != 0 ? status : thread_start(&timers->watch, "watch", PULSE_LIMIT_MS, watch_main, timers, ret_error);
+    return thread_start(&timers->timer, "timers", PULSE_LIMIT_MS, timer_main, timers, ret_error);
 }
 
 static bool is_any_up(struct timers *timers)
@@ -275,7 +247,6 @@ void timers_destroy(struct timers *timers)
     condition_wake_all(&timers->changed);
     lock_give(&timers->lock);
     join_timer(timers);
-    thread_join(&timers->watch);
     pass_on(timers, timers->news, timers->trims);
     for (size_t i = 0; i < timers->count; i++)
         rounds_destroy(timers->rounds[i]);

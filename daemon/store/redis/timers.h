@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What happens by the clock: the rounds of all shards (rounds.h), and the watch on attempts past their
- * timeout. Two threads, so that neither holds up the other.
+ * What happens in the store by the clock: a thread of its own, which makes the rounds of all shards (rounds.h).
  */
 #ifndef STEPD_STORE_REDIS_TIMERS_H
 #define STEPD_STORE_REDIS_TIMERS_H
@@ -12,7 +11,7 @@
 #include "base/error.h"
 #include "base/histogram.h"
 #include "base/memory.h"
-#include "engine/dispatch.h"
+#include "run/taker.h"
 #include "store/redis/counters.h"
 #include "store/redis/store_internal.h"
 
@@ -20,7 +19,7 @@ struct timers;
 
 struct timers_settings {
     struct redis_store *store;
-    struct dispatch *dispatch;
+    struct run_taker *runs;
     /* Timer thread: the function with this id, or NULL. */
     const struct function *(*find_function)(void *context, const char *id);
     /* Timer thread. */
@@ -35,7 +34,7 @@ struct timers *timers_create(const struct timers_settings *settings);
 int timers_start(struct timers *timers, struct error *ret_error) MUST_CHECK;
 /* Any thread, waits for nothing: what the store holds of offsets below `committed` can be forgotten. */
 void timers_trim(struct timers *timers, const char *topic, int32_t partition, int64_t committed);
-/* Claims nothing more: the daemon drains. Heartbeat and watch go on. */
+/* Claims nothing more: the daemon drains. The heartbeat goes on. */
 void timers_pause(struct timers *timers);
 /* Monotonic ms: by then, or later, every shard has answered; readiness looks at its age. */
 int64_t timers_last_round_ms(const struct timers *timers);
@@ -47,7 +46,7 @@ struct timers_counts {
 };
 /* Any thread. */
 void timers_counts(const struct timers *timers, struct timers_counts *ret_counts);
-/* Gives back what this worker still owns (as long as Redis answers), stops the threads, frees. Call
+/* Gives back what this worker still owns (as long as Redis answers), stops the thread, frees. Call
  * before store_stop(). NULL is fine. */
 void timers_destroy(struct timers *timers);
 

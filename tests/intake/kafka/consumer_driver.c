@@ -28,7 +28,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "engine/dispatch.h"
+#include "run/taker.h"
 #include "intake/kafka/consumer.h"
 
 #define PARTITIONS_MAX 64
@@ -48,6 +48,7 @@ struct ledger {
 };
 
 struct dispatch {
+    struct batch_taker taker; /* first */
     pthread_mutex_t lock;    /* guards all of it */
     pthread_cond_t wake;
     struct held *held;
@@ -130,8 +131,10 @@ static void hold(struct message *message)
     the_dispatch.last = &held->next;
 }
 
-void dispatch_push(struct dispatch *dispatch, struct batch *batch)
+static void take_batch(struct batch_taker *taker, struct batch *batch)
 {
+    struct dispatch *dispatch = (struct dispatch *)taker;
+
     pthread_mutex_lock(&dispatch->lock);
     for (unsigned i = 0; !is_quiet && i < batch->count; i++)
         say_got(&batch->messages[i]);
@@ -147,10 +150,12 @@ void dispatch_push(struct dispatch *dispatch, struct batch *batch)
     pthread_mutex_unlock(&dispatch->lock);
 }
 
-void dispatch_nudge(struct dispatch *dispatch)
+static void nudge(struct batch_taker *taker)
 {
-    (void)dispatch;
+    (void)taker;
 }
+
+static const struct batch_taker_ops BATCH_TAKER_OPS = { .take_batch = take_batch, .nudge = nudge };
 
 static void *auto_main(void *argument)
 {
@@ -404,7 +409,7 @@ int main(int argc, char **argv)
     struct setting kafka = { .kind = SETTING_MAP, .items = items };
     const char *topics[16] = { NULL };
     struct consumer_settings settings = {
-        .kafka = &kafka, .topics = topics, .dispatch = &the_dispatch, .queue = 4096, .commit_interval_ms = 200,
+        .kafka = &kafka, .topics = topics, .batches = &the_dispatch.taker, .queue = 4096, .commit_interval_ms = 200,
         .durability_lag_ms = 500, .drain_timeout_ms = 5000, .load_partition = load_partition, .store_seen_ms = store_seen_ms,
         .committed = on_committed, .fatal = on_fatal,
     };
@@ -416,6 +421,7 @@ int main(int argc, char **argv)
     assert(argc - at >= 3);
     setvbuf(stdout, NULL, _IOLBF, 0);
     log_open(LOG_LEVEL_DEBUG, LOG_FORMAT_TEXT);
+    the_dispatch.taker.ops = &BATCH_TAKER_OPS;
     the_dispatch.last = &the_dispatch.held;
     the_dispatch.waiting_last = &the_dispatch.waiting;
     add_setting(&kafka, "bootstrap.servers", argv[at]);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What happens by the clock, with a dispatch that only notes what it is given. */
+/* What happens by the clock, with a taker of runs that only notes what it is given. */
 #include "store/redis/timers.h"
 
 #include <criterion/criterion.h>
@@ -29,21 +29,21 @@ static struct redis_fixture redis;
 static struct timers *timers;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct pushed pushed[PUSHED_MAX];
-static atomic_int pushed_count, free_workers, watched, cancelled_all, places, lines_seen, asked_to_take_over;
+static atomic_int pushed_count, free_workers, cancelled_all, places, lines_seen, asked_to_take_over;
 static atomic_bool may_not_take_over;
 static char cancelled[RUN_ID_LENGTH + 1];
 static struct function known = { .id = "f", .event = "app/x" };
 static struct worker_counts counts;
 
-size_t dispatch_free_workers(const struct dispatch *dispatch)
+static size_t room(struct run_taker *taker)
 {
-    (void)dispatch;
+    (void)taker;
     return (size_t)free_workers;
 }
 
-void dispatch_push_claimed(struct dispatch *dispatch, struct claimed *claimed)
+static void take_run(struct run_taker *taker, struct claimed *claimed)
 {
-    (void)dispatch;
+    (void)taker;
     struct pushed *at = &pushed[pushed_count % PUSHED_MAX];
     memcpy(at->id, claimed->run.id.text, sizeof(at->id));
     at->run = claimed->run;
@@ -56,32 +56,32 @@ void dispatch_push_claimed(struct dispatch *dispatch, struct claimed *claimed)
     pushed_count++;
 }
 
-size_t dispatch_reserve(struct dispatch *dispatch, const struct function *function, size_t max)
+static size_t reserve(struct run_taker *taker, const struct function *function, size_t max)
 {
     size_t count = max < (size_t)places ? max : (size_t)places;
 
-    (void)dispatch;
+    (void)taker;
     (void)function;
     places -= (int)count;
     return count;
 }
 
-void dispatch_give_back(struct dispatch *dispatch, const struct function *function, size_t count)
+static void give_back(struct run_taker *taker, const struct function *function, size_t count)
 {
-    (void)dispatch;
+    (void)taker;
     (void)function;
     places += (int)count;
 }
 
-void dispatch_see_line(struct dispatch *dispatch, const struct function *function)
+static void see_line(struct run_taker *taker, const struct function *function)
 {
-    (void)dispatch;
+    (void)taker;
     lines_seen += strcmp(function->id, "f") == 0;
 }
 
-void dispatch_cancel(struct dispatch *dispatch, const char *run_id)
+static void cancel(struct run_taker *taker, const char *run_id)
 {
-    (void)dispatch;
+    (void)taker;
     (void)pthread_mutex_lock(&lock);
     if (run_id != NULL)
         memcpy(cancelled, run_id, sizeof(cancelled));
@@ -90,11 +90,10 @@ void dispatch_cancel(struct dispatch *dispatch, const char *run_id)
     (void)pthread_mutex_unlock(&lock);
 }
 
-void dispatch_watch(struct dispatch *dispatch)
-{
-    (void)dispatch;
-    watched++;
-}
+static const struct run_taker_ops RUN_TAKER_OPS = {
+    .free_workers = room, .take_run = take_run, .reserve = reserve, .give_back = give_back, .see_line = see_line, .cancel = cancel,
+};
+static struct run_taker taker = { &RUN_TAKER_OPS };
 
 static const struct function *find_function(void *context, const char *id)
 {
@@ -137,7 +136,7 @@ static void start_timers(void)
     struct error error = { 0 };
 
     timers = timers_create(&(struct timers_settings){
-        .store = redis.store, .find_function = find_function, .count = count, .may_take_over = may_take_over });
+        .store = redis.store, .runs = &taker, .find_function = find_function, .count = count, .may_take_over = may_take_over });
     cr_assert_eq(timers_start(timers, &error), 0, "%s", error.text);
 }
 
@@ -467,7 +466,6 @@ Test(timers, after_a_restart_of_redis_all_goes_on)
     sample_init(&later, 2);
     (void)park_for(&sample, 1000);
     redis_fixture_kill(&redis);
-    cr_assert(comes_to(&watched, watched + 3), "the watch goes on");
     redis_fixture_restart(&redis);
     cr_assert(becomes(&pushed_count, 1));
     struct incarnation self = store_incarnation(redis.store);

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where work goes: the store hands over runs that are due, intake hands over batches of messages. The engine takes
+ * both; to those who give it is a port.
+ */
+#ifndef STEPD_RUN_TAKER_H
+#define STEPD_RUN_TAKER_H
+
+#include <stddef.h>
+
+#include "run/claimed.h"
+#include "run/function.h"
+#include "run/message.h"
+
+struct run_taker {
+    const struct run_taker_ops *ops;
+};
+
+/* All called on the store's timer thread; none waits. */
+struct run_taker_ops {
+    /* How many runs may be handed over now without waiting for a worker. */
+    size_t (*free_workers)(struct run_taker *taker);
+    /* The run is the taker's. */
+    void (*take_run)(struct run_taker *taker, struct claimed *claimed);
+    /* Places for runs of the function that are to be claimed out of its line, up to `max`; how many. */
+    size_t (*reserve)(struct run_taker *taker, const struct function *function, size_t max);
+    /* Reserved places that no run came for. */
+    void (*give_back)(struct run_taker *taker, const struct function *function, size_t count);
+    /* The store has a line of the function's runs: what comes joins it. */
+    void (*see_line)(struct run_taker *taker, const struct function *function);
+    /* Any thread. Owned runs whose ids are given were taken from us (reaped, cancelled): their attempts see
+     * stepd_is_cancelled(). NULL: all that the store had given to this incarnation. */
+    void (*cancel)(struct run_taker *taker, const char *run_id);
+};
+
+struct batch_taker {
+    const struct batch_taker_ops *ops;
+};
+
+/* Both called on the one thread that makes the batches. */
+struct batch_taker_ops {
+    /* A batch whose messages are QUEUED, in offset order, all of them open. Does not wait for room: the caller keeps
+     * the messages of its open batches to about what the taker was made for. */
+    void (*take_batch)(struct batch_taker *taker, struct batch *batch);
+    /* Now and then while batches are open: wakes a worker where all that are awake seem to be held up. */
+    void (*nudge)(struct batch_taker *taker);
+};
+
+#endif
