@@ -299,6 +299,8 @@ static struct node *parse_macro(struct parser *parser, const struct token *name,
         return refuse(parser, name->at, "it is nested deeper than %d", EXPRESSION_MOST_DEPTH);
     if (!take_variable(parser, name->text))
         return NULL;
+    if (is_at(parser, ')'))
+        return refuse_token(parser, "a condition");
     node->over.macro = macro;
     node->over.slot = parser->variable_count - 1;
     if (!parse_list(parser, node, ')', "')'", false))

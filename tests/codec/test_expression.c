@@ -262,6 +262,7 @@ Test(expression, names_the_place_by_line_and_character)
     cr_expect_str_eq(refusal_of("size(1, 2)"), "1:1: size() takes 1 argument, not 2");
     cr_expect_str_eq(refusal_of("startsWith('a', 'b')"), "1:1: startsWith() is called on a value: VALUE.startsWith(…)");
     cr_expect_str_eq(refusal_of("'1'.int()"), "1:5: int() is not called on a value: int(…)");
+    cr_expect_str_eq(refusal_of("[3].exists(e, )"), "1:15: syntax: ')' stands where a condition should");
     cr_expect_str_eq(refusal_of("\xff"), "1:1: syntax: it is not UTF-8");
     cr_expect(strstr(refusal_of(""), "1:1: syntax") != NULL);
 }
