@@ -48,6 +48,8 @@ void op_error_read(struct stepd_ctx *ctx, int http_status, const msgpack_object 
     const char *name = words_of(ctx, object_find(object, "name"));
     const char *message = words_of(ctx, object_find(object, "message"));
 
+    if (http_status == 0 && object != NULL && object->type != MSGPACK_OBJECT_MAP) /* a step may throw anything */
+        message = text_of(ctx, object, stepd_to_json(ctx, object));
     bool is_told = name[0] != '\0' || message[0] != '\0';
 
     if (!is_told && http_status != 0)

@@ -125,3 +125,12 @@ Test(ops, keep_what_a_step_gave_beside_its_error)
     cr_assert_eq(op.error.data->type, MSGPACK_OBJECT_MAP);
     cr_assert_null(read_one("[{\"op\":\"StepFailed\",\"id\":\"" A "\",\"error\":{\"message\":\"no\"}}]").error.data);
 }
+
+Test(ops, of_what_was_thrown_and_is_no_error_tell_its_text)
+{
+    cr_assert_str_eq(read_one("[{\"op\":\"StepError\",\"id\":\"" A "\",\"error\":null}]").error.message, "null");
+    cr_assert_str_eq(read_one("[{\"op\":\"StepError\",\"id\":\"" A "\",\"error\":0}]").error.message, "0");
+    cr_assert_str_eq(read_one("[{\"op\":\"StepError\",\"id\":\"" A "\",\"error\":\"\"}]").error.message, "");
+    cr_assert_str_eq(read_one("[{\"op\":\"StepFailed\",\"id\":\"" A "\",\"error\":false}]").error.message, "false");
+    cr_assert_str_eq(read_one("[{\"op\":\"StepFailed\",\"id\":\"" A "\"}]").error.message, "");
+}
