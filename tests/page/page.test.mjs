@@ -165,7 +165,7 @@ test("the overview is live, and nothing moves", async () => {
   const text = await tile.textContent();
   const partitions = page.getByRole("region", { name: "Partitions", exact: true });
   await partitions.waitFor();
-  await until("health", async () => (await page.locator("#health").textContent()) === "works");
+  await until("health", async () => (await page.locator("#health").textContent()) === "healthy");
   await shifted();
   for (let i = 0; i < 12; i++) await send("app/button.clicked", { button_id: "buy", i });
   await until("the count to go on by itself", async () => (await tile.textContent()) !== text);

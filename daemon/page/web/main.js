@@ -16,7 +16,7 @@ let shown = null;
 
 function health(now) {
   const place = document.getElementById("health");
-  const text = now === null ? "the daemon does not answer" : now.is_ready ? "works" : now.reason;
+  const text = now === null ? "the daemon does not answer" : now.is_ready ? "healthy" : now.reason;
   if (place.textContent === text) return;
   place.textContent = text;
   place.className = `health ${now !== null && now.is_ready ? "good" : "bad"}`;

@@ -44,7 +44,7 @@ const PARTITION_HEADS = ["Topic", ...["Partition", "Lag", "In flight", "Committe
 const partitionTable = (now) => table(PARTITION_HEADS, now.partitions.map((partition) => [
   partition.topic, String(partition.partition), NUMBER.format(partition.lag), NUMBER.format(partition.in_flight),
   partition.committed < 0 ? "–" : NUMBER.format(partition.committed), partition.end < 0 ? "–" : NUMBER.format(partition.end),
-  element("span", { class: partition.is_stalled ? "status bad" : "status good" }, partition.is_stalled ? "does not move" : "moves"),
+  element("span", { class: partition.is_stalled ? "status bad" : "status good" }, partition.is_stalled ? "stalled" : "active"),
 ]), "Partitions");
 
 export async function show(view, { signal, health }) {
@@ -63,10 +63,10 @@ export async function show(view, { signal, health }) {
   const draw = (now) => {
     const points = [...past, row(now)];
     for (const [name, column] of RATES) {
-      put(tiles[name].most, `at most ${NUMBER.format(tiles[name].line.draw(rates(points, column), now.now_ms))}`);
+      put(tiles[name].most, `peak ${NUMBER.format(tiles[name].line.draw(rates(points, column), now.now_ms))}`);
       put(tiles[name].under, `${NUMBER.format(now.totals[name])} in all`);
     }
-    for (const [name, column] of LEVELS) put(tiles[name].most, `at most ${NUMBER.format(tiles[name].line.draw(levels(points, column), now.now_ms))}`);
+    for (const [name, column] of LEVELS) put(tiles[name].most, `peak ${NUMBER.format(tiles[name].line.draw(levels(points, column), now.now_ms))}`);
   };
 
   const tellRates = (now) => {
@@ -85,7 +85,7 @@ export async function show(view, { signal, health }) {
     put(tiles.busy.number, `${now.threads_busy} of ${now.threads}`);
     put(tiles.busy.under, now.threads_stuck > 0 ? `${now.threads_stuck} stuck` : `${NUMBER.format(now.queued)} in the queue`);
     for (const [name, is_up] of [["Kafka", now.kafka_up], ["Redis", now.redis_up]]) {
-      put(places[name], is_up ? "works" : "does not answer");
+      put(places[name], is_up ? "healthy" : "does not answer");
       places[name].className = is_up ? "status good" : "status bad";
     }
     alarm.hidden = now.is_ready;
