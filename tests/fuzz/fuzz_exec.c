@@ -9,7 +9,7 @@ static void check(const struct request *request)
 {
     require(request->kind == REQUEST_OUTPUT || (request->id[0] != '\0' && strlen(request->id) <= 200));
     require(request->retry_after_ms >= -1 && request->delay_ms >= 0);
-    require(request->kind != REQUEST_ERROR || request->name != NULL);
+    require(request->kind != REQUEST_ERROR || strlen(request->error_name) < sizeof(request->error_name));
     require(request->kind != REQUEST_RESULT || request->value != NULL);
 }
 
