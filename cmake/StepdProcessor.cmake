@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Which processors stepd is built for: none on which it would lose what it promises.
-if(CMAKE_SIZEOF_VOID_P LESS 8)
+if(CMAKE_C_SIZEOF_DATA_PTR LESS 8)
     message(FATAL_ERROR "stepd is not built for 32 bits: times after 2038 and lengths from strangers would be cut off.")
 endif()
 if(CMAKE_C_BYTE_ORDER STREQUAL "BIG_ENDIAN")
