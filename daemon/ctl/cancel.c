@@ -1,50 +1,95 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "ctl/bulk.h"
 #include "ctl/command.h"
 #include "ctl/find.h"
 #include "view/run_view.h"
 
-static enum ctl_exit run(struct ctl *ctl)
+static void print_one(const struct ctl *ctl, const char *id, enum runs_change change)
 {
-    enum runs_change change = RUNS_IN_VAIN;
-    struct error error = { 0 };
-    struct loaded_run loaded;
-
-    if (ctl->word_count != 2)
-        return ctl_misused(ctl, "which run?");
-    enum ctl_exit found = ctl_open_store(ctl);
-    if (found == CTL_OK)
-        found = find_and_load(ctl, ctl->words[1], &loaded);
-    if (found != CTL_OK)
-        return found;
-    AUTO_FREE char *id = xstrdup(loaded.id);
-    const char *word = run_status_word(loaded.record.status);
-    loaded_run_done(&loaded);
-    int status = runs_cancel(ctl->store, id, &change, &error);
-    if (status == -ENOENT || status == -EBADMSG)
-        return ctl_fail(CTL_FAILED, "%s", error.text);
-    if (status != 0)
-        return ctl_store_failed(ctl, status);
-    if (change == RUNS_IN_VAIN)
-        return ctl_fail(CTL_FAILED, "run %s has ended already: it is %s", id, word);
     if (ctl->is_json)
         (void)printf("{\"id\":\"%s\",\"cancelled\":%s}\n", id, change == RUNS_CHANGED ? "true" : "false");
     else if (change == RUNS_CHANGED)
         (void)printf("%s is cancelled.\n", id);
     else
         (void)printf("%s is in an attempt: it is cancelled as soon as that ends, or at its next step.\n", id);
+}
+
+static enum ctl_exit print_dry(const struct ctl *ctl)
+{
+    if (ctl->is_json)
+        (void)puts("{\"dry_run\":true,\"found\":1,\"cancelled\":0}");
+    else
+        (void)puts("1 run would be cancelled.");
     return CTL_OK;
+}
+
+static enum ctl_exit cancel_one(struct ctl *ctl, const char *text)
+{
+    enum runs_change change = RUNS_IN_VAIN;
+    struct error error = { 0 };
+    struct loaded_run run;
+
+    enum ctl_exit found = find_and_load(ctl, text, &run);
+    if (found != CTL_OK)
+        return found;
+    AUTO_FREE char *id = xstrdup(run.id);
+    const char *word = run_status_word(run.record.status);
+    const bool has_ended = run_status_is_end(run.record.status);
+    loaded_run_done(&run);
+    if (ctl->is_dry_run && !has_ended)
+        return print_dry(ctl);
+    int status = ctl->is_dry_run ? 0 : runs_cancel(ctl->store, id, &change, &error);
+    if (status == -ENOENT || status == -EBADMSG)
+        return ctl_fail(CTL_FAILED, "%s", error.text);
+    if (status != 0)
+        return ctl_store_failed(ctl, status);
+    if (change == RUNS_IN_VAIN)
+        return ctl_fail(CTL_FAILED, "run %s has ended already: it is %s", id, word);
+    print_one(ctl, id, change);
+    return CTL_OK;
+}
+
+static enum ctl_exit cancel_many(struct ctl *ctl)
+{
+    static const struct bulk bulk = { "cancelled", "is cancelled", "are cancelled", "would be cancelled", runs_cancel };
+    struct choice choice;
+
+    enum ctl_exit status = choice_read(ctl, CHOICE_UNENDED, &choice);
+    if (status == CTL_OK && strpbrk(choice.selection.statuses, CHOICE_ENDED) != NULL)
+        status = ctl_misused(ctl, "what is %s has ended already", ctl->status);
+    if (status == CTL_OK)
+        status = ctl_open_store(ctl);
+    if (status == CTL_OK)
+        status = bulk_run(ctl, &bulk, &choice.selection);
+    choice_done(&choice);
+    return status;
+}
+
+static enum ctl_exit run(struct ctl *ctl)
+{
+    if (choice_is_given(ctl) == (ctl->word_count == 2))
+        return ctl_misused(ctl, "which run? One, or those that filters choose");
+    if (ctl->word_count != 2)
+        return cancel_many(ctl);
+    enum ctl_exit status = ctl_open_store(ctl);
+    return status != CTL_OK ? status : cancel_one(ctl, ctl->words[1]);
 }
 
 const struct command COMMAND_CANCEL = {
     .name = "cancel",
-    .arguments = "RUN",
+    .arguments = "RUN | [--function F] [--status S] [--error NAME] [--event NAME] [--since TIME] [--until TIME] [--where EXPR]\n"
+                 "                      [--dry-run]",
     .summary = "a run goes no further",
     .help = "A run that waits ends now. One that a worker is in ends with its attempt, or at its next step; its handler\n"
-            "can see that (stepd_is_cancelled). Nothing is undone, and on_failure does not run.\n\n"
-            "  stepctl cancel 8c1f03aa5d2e",
+            "can see that (stepd_is_cancelled). Nothing is undone, and on_failure does not run. Filters choose\n"
+            "many, of all that have not ended. Ctrl-C stops between two runs: the same command goes on with the rest.\n\n"
+            "  stepctl cancel 8c1f03aa5d2e\n"
+            "  stepctl cancel --function user-weekly-digest --status sleeping --since 14:30 --until 15:00 --dry-run",
+    .options = TAKES_CHOICE | TAKES_DRY_RUN,
     .most_words = 1,
     .run = run,
 };

@@ -18,6 +18,13 @@ enum {
     TAKES_ASYNC = 1 << 8,
     TAKES_FROM = 1 << 9,
     TAKES_COUNT = 1 << 10,
+    TAKES_ERROR = 1 << 11,
+    TAKES_EVENT_NAME = 1 << 12,
+    TAKES_TIMES = 1 << 13,
+    TAKES_WHERE = 1 << 14,
+    TAKES_DRY_RUN = 1 << 15,
+    /* What chooses among runs. */
+    TAKES_CHOICE = TAKES_STATUS | TAKES_FUNCTION | TAKES_ERROR | TAKES_EVENT_NAME | TAKES_TIMES | TAKES_WHERE,
 };
 
 struct command {

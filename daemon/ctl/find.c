@@ -5,10 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/array.h"
+#include "base/clock.h"
 
-#define PAGE 5000            /* ids a call */
+#define PAGE 1000            /* ids a call */
+#define WHOLE_MOST 16384     /* bytes; a larger record is read in a call of its own, where it is needed */
+#define PAUSE_MOST_US 20000
 #define DELAYED_MOST 20000   /* looked at when nothing is asked in particular: there may be millions */
 
 /* ---- by id -------------------------------------------------------------------------------------- */
@@ -79,95 +83,139 @@ enum ctl_exit find_and_load(struct ctl *ctl, const char *text, struct loaded_run
 struct search {
     struct redis_store *store;
     const struct find_filter *filter;
-    struct found *found;
-    size_t count;
+    struct finds finds;
     size_t capacity;
-    bool is_cut;
+    int status;              /* of what was asked while a page was looked at */
 };
 
 static void keep(struct search *search, const struct run_id *id, int64_t created_ms)
 {
-    if (search->count == search->capacity) {
+    struct finds *finds = &search->finds;
+
+    if (finds->count == search->capacity) {
         search->capacity = search->capacity == 0 ? 256 : search->capacity * 2;
-        search->found = xrealloc(search->found, search->capacity * sizeof(*search->found));
+        finds->all = xrealloc(finds->all, search->capacity * sizeof(*finds->all));
     }
-    search->found[search->count++] = (struct found){ *id, created_ms };
+    finds->all[finds->count++] = (struct found){ *id, created_ms };
 }
 
-static bool has_status(const struct find_filter *filter, enum run_status status)
+static bool takes_whole(struct search *search, const struct loaded_run *run)
 {
-    if (filter->status == 0)
-        return true;
-    return status == filter->status || (filter->status == RUN_DELAYED && status == RUN_BEHIND);
+    struct error error = { 0 };
+    struct run_view view;
+
+    run_view_open(&view, run, store_now_ms(search->store));
+    int taken = selection_takes(search->filter->selection, &view, &error);
+    run_view_done(&view);
+    if (taken < 0 && search->finds.undecided++ == 0)
+        search->finds.why = error;
+    return taken > 0;
 }
 
-static bool passes(const struct find_filter *filter, const struct record *record)
+/* The same of a record that a page has the head of alone. */
+static bool takes_large(struct search *search, const char *id)
 {
-    return has_status(filter, record->status) && (filter->function == NULL || strcmp(record->function, filter->function) == 0);
+    struct loaded_run run;
+    int status = runs_load(search->store, id, &run, NULL);
+
+    if (status != 0) {
+        if (status != -ENOENT && status != -EBADMSG)
+            search->status = status;
+        return false;
+    }
+    bool is_taken = takes_whole(search, &run);
+    loaded_run_done(&run);
+    return is_taken;
 }
 
 static bool look_at(void *context, size_t index, const struct loaded_run *run, bool is_whole)
 {
     struct search *search = context;
+    const struct selection *selection = search->filter->selection;
     struct run_id id;
 
     (void)index;
-    (void)is_whole;
     memcpy(id.text, run->id, sizeof(id.text));
-    if (passes(search->filter, &run->record))
+    if (!selection_may_take(selection, &run->record))
+        return true;
+    if (!selection_needs_whole(selection) || (is_whole ? takes_whole(search, run) : takes_large(search, run->id)))
         keep(search, &id, run->record.created_ms);
-    return true;
+    return search->status == 0;
+}
+
+/* Others work with the same Redis. */
+static void pause_as_long(int64_t began_ns)
+{
+    int64_t took_us = (clock_monotonic_ns() - began_ns) / 1000;
+
+    (void)usleep((useconds_t)(took_us < PAUSE_MOST_US ? took_us : PAUSE_MOST_US));
 }
 
 static int look_at_page(struct search *search, int shard, const struct run_id *ids, size_t count)
 {
-    const struct runs_peek peek = { .whole_most = 0 };
+    const struct selection *selection = search->filter->selection;
+    const bool is_one_status = selection->statuses != NULL && strlen(selection->statuses) == 1;
+    const struct runs_peek peek = { .status = is_one_status ? (enum run_status)selection->statuses[0] : 0,
+                                    .whole_most = selection_needs_whole(selection) ? WHOLE_MOST : 0 };
     int status = 0;
 
-    for (size_t at = 0; at < count && status == 0; at += RUNS_PEEK_MOST)
-        status = runs_peek(search->store, shard, ids + at, count - at < RUNS_PEEK_MOST ? count - at : RUNS_PEEK_MOST, &peek, look_at, search);
+    for (size_t at = 0; at < count && status == 0; at += RUNS_PEEK_MOST) {
+        const size_t left = count - at;
+        const int64_t began_ns = clock_monotonic_ns();
+        status = runs_peek(search->store, shard, ids + at, left < RUNS_PEEK_MOST ? left : RUNS_PEEK_MOST, &peek, look_at, search);
+        if (status == 0)
+            status = search->status;
+        if (left > RUNS_PEEK_MOST)
+            pause_as_long(began_ns);
+    }
     return status;
 }
 
-/* At most `most` that pass. The lists of what waits behind and is owned come in one piece. */
+/* The lists of what waits behind and is owned come in one piece. */
+static int look_through_whole(struct search *search, enum runs_list list, int shard)
+{
+    AUTO_FREE struct run_id *ids = NULL;
+    size_t count = 0;
+    int status = runs_list(search->store, list, shard, 0, 1000000, &ids, &count);
+
+    return status != 0 ? status : look_at_page(search, shard, ids, count);
+}
+
+/* At most `most` that pass, a page at a time. What has ended did so no earlier than it was created. */
 static int look_through(struct search *search, enum runs_list list, int shard, size_t most)
 {
-    bool is_whole = list == RUNS_OWNED || list == RUNS_BEHIND;
-    size_t page = is_whole ? 1000000 : PAGE;
-    size_t before = search->count;
+    const bool goes_up = list == RUNS_DELAYED;
+    const int64_t last_ms = goes_up ? INT64_MAX : search->filter->selection->since_ms;
+    struct runs_place place = { .at_ms = goes_up ? 0 : INT64_MAX };
+    const size_t before = search->finds.count;
 
-    for (size_t first = 0;; first += page) {
-        AUTO_FREE struct run_id *ids = NULL;
+    for (;;) {
+        AUTO_FREE struct listed_run *runs = NULL;
         size_t count = 0;
-        int status = runs_list(search->store, list, shard, first, page, &ids, &count);
+        int status = runs_list_on(search->store, list, shard, place, last_ms, PAGE, &runs, &count);
+        AUTO_FREE struct run_id *ids = xcalloc(count + 1, sizeof(*ids));
+        for (size_t i = 0; i < count; i++)
+            ids[i] = runs[i].id;
         if (status == 0)
             status = look_at_page(search, shard, ids, count);
-        if (status != 0 || count < page)
+        if (status != 0 || count < PAGE)
             return status;
-        if (search->count - before >= most) {
-            search->is_cut |= list == RUNS_DELAYED;
+        place = runs[count - 1].after;
+        if (search->finds.count - before >= most) {
+            search->finds.is_cut |= list == RUNS_DELAYED;
             return 0;
         }
     }
 }
 
-static bool is_in(enum runs_list list, enum run_status wanted)
+/* Whether a run of one of the letters may stand in the list. */
+static bool is_in(enum runs_list list, const char *statuses)
 {
-    switch (wanted) {
-    case RUN_OWNED:
-        return list == RUNS_OWNED;
-    case RUN_DELAYED:
-    case RUN_BEHIND:
-        return list == RUNS_DELAYED || list == RUNS_BEHIND;
-    case RUN_SLEEPING:
-        return list == RUNS_DELAYED || list == RUNS_BEHIND;
-    case RUN_FAILED:
-        return list == RUNS_DEAD;
-    case RUN_COMPLETED:
-    case RUN_CANCELLED:
-        return list == RUNS_HISTORY;
-    }
-    return true;
+    static const char *const LETTERS[] = {
+        [RUNS_OWNED] = "o", [RUNS_BEHIND] = "bs", [RUNS_DELAYED] = "dbs", [RUNS_DEAD] = "f", [RUNS_HISTORY] = "cx",
+    };
+
+    return statuses == NULL || strpbrk(statuses, LETTERS[list]) != NULL;
 }
 
 static int newest_first(const void *one, const void *other)
@@ -183,17 +231,27 @@ static int newest_first(const void *one, const void *other)
 /* Once each: a run may have moved from list to list while they were read. */
 static void settle(struct search *search)
 {
+    struct finds *finds = &search->finds;
     size_t kept = 0;
 
-    if (search->count > 0)
-        qsort(search->found, search->count, sizeof(*search->found), newest_first);
-    for (size_t i = 0; i < search->count && kept < search->filter->limit; i++)
-        if (kept == 0 || strcmp(search->found[kept - 1].id.text, search->found[i].id.text) != 0)
-            search->found[kept++] = search->found[i];
-    search->count = kept;
+    if (finds->count > 0)
+        qsort(finds->all, finds->count, sizeof(*finds->all), newest_first);
+    for (size_t i = 0; i < finds->count && kept < search->filter->limit; i++)
+        if (kept == 0 || strcmp(finds->all[kept - 1].id.text, finds->all[i].id.text) != 0)
+            finds->all[kept++] = finds->all[i];
+    finds->count = kept;
 }
 
-int find_runs(struct redis_store *store, const struct find_filter *filter, struct found **ret_found, size_t *ret_count, bool *ret_is_cut)
+static int look_through_shard(struct search *search, enum runs_list list, int shard)
+{
+    const size_t limit = search->filter->limit;
+
+    if (list == RUNS_OWNED || list == RUNS_BEHIND)
+        return look_through_whole(search, list, shard);
+    return look_through(search, list, shard, list == RUNS_DELAYED && limit < DELAYED_MOST ? DELAYED_MOST : limit);
+}
+
+int find_runs(struct redis_store *store, const struct find_filter *filter, struct finds *ret_finds)
 {
     /* In the order in which a run goes through them, with a second look at where it may go back to:
      * what moves meanwhile is seen at least once. */
@@ -202,19 +260,30 @@ int find_runs(struct redis_store *store, const struct find_filter *filter, struc
     int status = 0;
 
     for (size_t i = 0; i < COUNT_OF(LISTS) && status == 0; i++) {
-        if (!is_in(LISTS[i], filter->status))
+        if (!is_in(LISTS[i], filter->selection->statuses))
             continue;
-        size_t most = LISTS[i] == RUNS_DELAYED && filter->limit < DELAYED_MOST ? DELAYED_MOST : filter->limit;
         for (int shard = 0; shard < store_shards(store) && status == 0; shard++)
-            status = look_through(&search, LISTS[i], shard, most);
+            status = look_through_shard(&search, LISTS[i], shard);
     }
     if (status != 0) {
-        free(search.found);
+        free(search.finds.all);
         return status;
     }
     settle(&search);
-    *ret_found = search.found;
-    *ret_count = search.count;
-    *ret_is_cut = search.is_cut;
+    *ret_finds = search.finds;
     return 0;
+}
+
+bool find_takes(const struct selection *selection, struct run_view *view)
+{
+    struct error error = { 0 };
+
+    return selection_may_take(selection, &view->run->record) && selection_takes(selection, view, &error) > 0;
+}
+
+void finds_warn(const struct finds *finds)
+{
+    if (finds->undecided > 0)
+        (void)fprintf(stderr, "stepctl: --where failed for %zu run%s, which %s left out: %s\n", finds->undecided,
+                      finds->undecided == 1 ? "" : "s", finds->undecided == 1 ? "is" : "are", finds->why.text);
 }

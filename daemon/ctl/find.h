@@ -9,6 +9,7 @@
 
 #include "ctl/ctl.h"
 #include "store/runs.h"
+#include "view/selection.h"
 
 #define FIND_PREFIX_LEAST 4   /* hex digits: they say which shard */
 #define FIND_SHORT_LENGTH 12  /* as much of an id as tables show */
@@ -24,14 +25,24 @@ struct found {
 };
 
 struct find_filter {
-    enum run_status status;   /* 0: any; RUN_DELAYED: RUN_BEHIND too */
-    const char *function;     /* NULL: any */
+    const struct selection *selection;
     size_t limit;
 };
 
-/* The newest `limit` runs that pass, newest first; only what is needed of each is read, some hundred
- * a call. *ret_is_cut: more are delayed than were looked at. The caller frees. Negative errno as
- * runs_list(). */
-int find_runs(struct redis_store *store, const struct find_filter *filter, struct found **ret_found, size_t *ret_count, bool *ret_is_cut) MUST_CHECK;
+struct finds {
+    struct found *all;       /* newest first; the caller frees */
+    size_t count;
+    bool is_cut;             /* more are delayed than were looked at */
+    size_t undecided;        /* for so many the expression failed: they were left out, */
+    struct error why;        /* of the first */
+};
+
+/* The newest `limit` runs that are meant; only what is needed of each is read, some hundred a call, with a pause
+ * behind each call. Negative errno as runs_list(). */
+int find_runs(struct redis_store *store, const struct find_filter *filter, struct finds *ret_finds) MUST_CHECK;
+/* Whether a run, as it is now, is still meant. */
+bool find_takes(const struct selection *selection, struct run_view *view);
+/* On standard error, where an expression failed. */
+void finds_warn(const struct finds *finds);
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "config/setting.h"
 #include "ctl/command.h"
+#include "ctl/when.h"
 
 static const struct command *const COMMANDS[] = {
     &COMMAND_SEND, &COMMAND_FUNCTIONS, &COMMAND_RUNS, &COMMAND_SHOW, &COMMAND_WHY, &COMMAND_RETRY, &COMMAND_CANCEL,
@@ -35,6 +36,12 @@ static const struct option OPTIONS[] = {
     { "function", TAKES_FUNCTION, offsetof(struct ctl, function), "FUNCTION", "only runs of this function" },
     { "limit", TAKES_LIMIT, offsetof(struct ctl, limit_text), "N", "that many at most" },
     { "all-failed", TAKES_ALL_FAILED, offsetof(struct ctl, is_all_failed), NULL, "every run that failed" },
+    { "error", TAKES_ERROR, offsetof(struct ctl, error), "NAME", "only runs whose latest failure has that name" },
+    { "event", TAKES_EVENT_NAME, offsetof(struct ctl, event), "NAME", "only runs of that event; with a * at its end: that begin so" },
+    { "since", TAKES_TIMES, offsetof(struct ctl, since), "TIME", "only runs created then or later: " WHEN_FORMS },
+    { "until", TAKES_TIMES, offsetof(struct ctl, until), "TIME", "only runs created then or earlier" },
+    { "where", TAKES_WHERE, offsetof(struct ctl, where), "EXPR", "only runs for whose event it holds: 'event.data.total > 100'" },
+    { "dry-run", TAKES_DRY_RUN, offsetof(struct ctl, is_dry_run), NULL, "say how many, and change nothing" },
     { "event", TAKES_EVENT, offsetof(struct ctl, event), "JSON", "the event: {\"data\": …, \"name\": …}" },
     { "async", TAKES_ASYNC, offsetof(struct ctl, async), "JSON", "the event that comes later" },
     { "from", TAKES_FROM, offsetof(struct ctl, from), "TIME", "only ticks after it, like 2026-03-28T23:00:00Z (default: now)" },
@@ -108,7 +115,7 @@ static enum ctl_exit take_option(struct ctl *ctl, int argc, char **argv, int *in
         if (strlen(option->name) != length || memcmp(option->name, name, length) != 0)
             continue;
         if (option->taken_as != 0 && (ctl->command == NULL || (ctl->command->options & option->taken_as) == 0))
-            break;
+            continue; /* another of that name may follow */
         if (option->argument != NULL && value == NULL && *index + 1 < argc)
             value = argv[++*index];
         return set_option(ctl, option, value);

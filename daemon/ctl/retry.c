@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "ctl/bulk.h"
 #include "ctl/command.h"
 #include "ctl/find.h"
 #include "view/run_view.h"
-
-#define ALL_MOST 10000000
 
 static void print_one(const struct ctl *ctl, const char *id)
 {
@@ -14,6 +14,19 @@ static void print_one(const struct ctl *ctl, const char *id)
         (void)printf("{\"id\":\"%s\",\"retried\":true}\n", id);
     else
         (void)printf("%s begins anew, from its last good checkpoint.\n", id);
+}
+
+static enum ctl_exit retry_dry(const struct ctl *ctl, const char *id, const char *word)
+{
+    const bool is_possible = strcmp(word, "failed") == 0 || strcmp(word, "cancelled") == 0;
+
+    if (!is_possible)
+        return ctl_fail(CTL_FAILED, "run %s is %s: only what failed or was cancelled can be retried", id, word);
+    if (ctl->is_json)
+        (void)puts("{\"dry_run\":true,\"found\":1,\"retried\":0}");
+    else
+        (void)puts("1 run would begin anew.");
+    return CTL_OK;
 }
 
 static enum ctl_exit retry_one(struct ctl *ctl, const char *text)
@@ -28,6 +41,8 @@ static enum ctl_exit retry_one(struct ctl *ctl, const char *text)
     AUTO_FREE char *id = xstrdup(run.id);
     const char *word = run_status_word(run.record.status);
     loaded_run_done(&run);
+    if (ctl->is_dry_run)
+        return retry_dry(ctl, id, word);
     int status = runs_retry(ctl->store, id, &change, &error);
     if (status == -ENOENT || status == -EBADMSG)
         return ctl_fail(CTL_FAILED, "%s", error.text);
@@ -39,52 +54,50 @@ static enum ctl_exit retry_one(struct ctl *ctl, const char *text)
     return CTL_OK;
 }
 
-static enum ctl_exit retry_all(struct ctl *ctl)
+static enum ctl_exit retry_many(struct ctl *ctl)
 {
-    const struct find_filter filter = { .status = RUN_FAILED, .function = ctl->function, .limit = ALL_MOST };
-    AUTO_FREE struct found *found = NULL;
-    size_t count = 0, retried = 0;
-    bool is_cut;
+    static const struct bulk bulk = { "retried", "begins anew", "begin anew", "would begin anew", runs_retry };
+    struct choice choice;
 
-    /* All are found first: one that fails again at once is not retried twice. */
-    int status = find_runs(ctl->store, &filter, &found, &count, &is_cut);
-    for (size_t i = count; i-- > 0 && status == 0;) {
-        enum runs_change change = RUNS_IN_VAIN;
-        status = runs_retry(ctl->store, found[i].id.text, &change, NULL);
-        if (status == -ENOENT || status == -EBADMSG)
-            status = 0;
-        retried += change != RUNS_IN_VAIN;
-    }
-    if (status != 0)
-        return ctl_store_failed(ctl, status);
-    if (ctl->is_json)
-        (void)printf("{\"retried\":%zu}\n", retried);
-    else
-        (void)printf("%zu run%s anew.\n", retried, retried == 1 ? " begins" : "s begin");
-    return CTL_OK;
+    enum ctl_exit status = choice_read(ctl, "f", &choice);
+    if (status == CTL_OK && strspn(choice.selection.statuses, CHOICE_UNDONE) != strlen(choice.selection.statuses))
+        status = ctl_misused(ctl, "only what failed or was cancelled can be retried, not what is %s", ctl->status);
+    if (status == CTL_OK)
+        status = ctl_open_store(ctl);
+    if (status == CTL_OK)
+        status = bulk_run(ctl, &bulk, &choice.selection);
+    choice_done(&choice);
+    return status;
 }
 
 static enum ctl_exit run(struct ctl *ctl)
 {
-    if (ctl->is_all_failed == (ctl->word_count == 2))
-        return ctl_misused(ctl, "which run? One, or --all-failed");
-    if (ctl->function != NULL && !ctl->is_all_failed)
-        return ctl_misused(ctl, "--function goes with --all-failed");
+    const bool is_many = ctl->is_all_failed || choice_is_given(ctl);
+
+    if (is_many && ctl->word_count == 2)
+        return ctl_misused(ctl, "one run, or those that filters choose: not both");
+    if (!is_many && ctl->word_count != 2)
+        return ctl_misused(ctl, "which run? One, --all-failed, or those that filters choose");
+    if (ctl->is_all_failed && ctl->status != NULL && strcmp(ctl->status, "failed") != 0)
+        return ctl_misused(ctl, "--all-failed is --status failed, not %s", ctl->status);
+    if (is_many)
+        return retry_many(ctl);
     enum ctl_exit status = ctl_open_store(ctl);
-    if (status != CTL_OK)
-        return status;
-    return ctl->is_all_failed ? retry_all(ctl) : retry_one(ctl, ctl->words[1]);
+    return status != CTL_OK ? status : retry_one(ctl, ctl->words[1]);
 }
 
 const struct command COMMAND_RETRY = {
     .name = "retry",
-    .arguments = "RUN | --all-failed [--function F]",
+    .arguments = "RUN | --all-failed | [--function F] [--status S] [--error NAME] [--event NAME] [--since TIME] [--until TIME]\n"
+                 "                     [--where EXPR] [--dry-run]",
     .summary = "failed runs begin anew",
     .help = "A run that failed or was cancelled is due now, with all its attempts before it. Steps that are done stay\n"
-            "done; those that failed are tried again.\n\n"
+            "done; those that failed are tried again. Filters choose many, of those that failed unless --status says\n"
+            "`cancelled`. Ctrl-C stops between two runs: the same command goes on with the rest.\n\n"
             "  stepctl retry 8c1f03aa5d2e\n"
-            "  stepctl retry --all-failed --function user-weekly-digest",
-    .options = TAKES_ALL_FAILED | TAKES_FUNCTION,
+            "  stepctl retry --all-failed --function user-weekly-digest\n"
+            "  stepctl retry --function charge --error Declined --since -2h --where 'event.data.total > 100' --dry-run",
+    .options = TAKES_ALL_FAILED | TAKES_CHOICE | TAKES_DRY_RUN,
     .most_words = 1,
     .run = run,
 };

@@ -6,19 +6,19 @@
 
 #include "base/array.h"
 
-int run_views_each(struct ctl *ctl, const struct find_filter *filter, const struct found *found, size_t count,
+int run_views_each(struct ctl *ctl, const struct find_filter *filter, const struct finds *finds,
                    void (*take)(void *context, const struct run_view *view), void *context)
 {
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < finds->count; i++) {
         struct loaded_run run;
         struct run_view view;
-        int status = runs_load(ctl->store, found[i].id.text, &run, NULL);
+        int status = runs_load(ctl->store, finds->all[i].id.text, &run, NULL);
         if (status == -ENOENT || status == -EBADMSG)
             continue;
         if (status != 0)
             return status;
         run_view_open(&view, &run, store_now_ms(ctl->store));
-        if (filter->status == 0 || strcmp(view.status, run_status_word(filter->status)) == 0)
+        if (find_takes(filter->selection, &view))
             take(context, &view);
         run_view_done(&view);
         loaded_run_done(&run);

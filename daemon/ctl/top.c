@@ -191,20 +191,20 @@ static void take_row(void *context, const struct run_view *view)
 
 static int print_runs(const struct top *top, size_t most)
 {
-    const struct find_filter filter = { .limit = most };
-    AUTO_FREE struct found *found = NULL;
-    size_t count = 0;
-    bool is_cut = false;
+    static const struct selection all = SELECTION_OF_ALL;
+    const struct find_filter filter = { .selection = &all, .limit = most };
+    struct finds finds = { 0 };
 
-    int status = find_runs(top->ctl->store, &filter, &found, &count, &is_cut);
+    int status = find_runs(top->ctl->store, &filter, &finds);
     if (status != 0)
         return status;
     struct table *table = run_table_begin();
-    status = run_views_each(top->ctl, &filter, found, count, take_row, table);
-    if (count > 0 && status == 0)
+    status = run_views_each(top->ctl, &filter, &finds, take_row, table);
+    if (finds.count > 0 && status == 0)
         table_print(table, "");
     else
         table_destroy(table);
+    free(finds.all);
     return status;
 }
 

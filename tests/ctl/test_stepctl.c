@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "base/clock.h"
 #include "run/attempts.h"
 #include "run/steps.h"
 #include "store/redis/redis_fixture.h"
@@ -242,6 +243,109 @@ Test(stepctl, retries_all_that_failed_of_a_function)
     cr_assert_eq(stepctl("retry --all-failed"), 0);
     cr_assert_str_eq(said, "4 runs begin anew.\n");
     cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:delayed"), "6");
+}
+
+/* Of `f` 4 failed as Doomed and 2 as Late, of `other` 2 as Doomed; 3 of `f` sleep. Events are app/x, numbered from 0. */
+static void fill_for_filters(void)
+{
+    for (int i = 0; i < 11; i++) {
+        struct sample sample;
+        sample_init(&sample, i);
+        sample.run.created_ms = clock_wall_ms();
+        if (i == 6 || i == 7)
+            sample.function.id = "other";
+        if (i >= 8)
+            park(&sample, RUN_SLEEPING, 60000);
+        else
+            end_with(&sample, TRANSITION_BURY, i == 4 || i == 5 ? "Late" : "Doomed", (struct bytes){ 0 });
+    }
+}
+
+Test(stepctl, retries_what_filters_choose)
+{
+    fill_for_filters();
+    const struct { const char *filters; const char *said; } cases[] = {
+        { "--function f --error Doomed --dry-run", "{\"dry_run\":true,\"found\":4,\"retried\":0}\n" },
+        { "--event 'app/*' --dry-run", "{\"dry_run\":true,\"found\":8,\"retried\":0}\n" },
+        { "--event app/y", "{\"retried\":0}\n" },
+        { "--error Late --until -2h", "{\"retried\":0}\n" },
+        { "--where 'event.name == \"app/y\"'", "{\"retried\":0}\n" },
+        { "--error Late --since -2h --where 'event.name.startsWith(\"app\")'", "{\"retried\":2}\n" },
+        { "--error Late", "{\"retried\":0}\n" },
+        { "--status failed --function other", "{\"retried\":2}\n" },
+        { "--status cancelled", "{\"retried\":0}\n" },
+        { "--all-failed", "{\"retried\":4}\n" },
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        cr_assert_eq(stepctl("--json retry %s", cases[i].filters), 0, "%s: %s", cases[i].filters, said);
+        cr_assert_str_eq(said, cases[i].said, "%s: %s", cases[i].filters, said);
+    }
+    cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:dead"), "0");
+    cr_assert_eq(stepctl("retry --error Late"), 0);
+    cr_assert_str_eq(said, "none\n");
+}
+
+Test(stepctl, cancels_what_filters_choose_and_nothing_that_has_ended)
+{
+    fill_for_filters();
+
+    cr_assert_eq(stepctl("cancel --function f --dry-run"), 0, "%s", said);
+    cr_assert_str_eq(said, "3 runs would be cancelled.\n");
+    cr_assert_eq(stepctl("--json cancel --function f"), 0, "%s", said);
+    cr_assert_str_eq(said, "{\"cancelled\":3}\n");
+    cr_assert_eq(stepctl("cancel --function f"), 0, "%s", said);
+    cr_assert_str_eq(said, "none\n");
+    cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:dead"), "8");
+}
+
+Test(stepctl, many_are_changed_by_a_filter_alone)
+{
+    static const char *const refused[] = {
+        "retry", "cancel", "retry --dry-run", "cancel --dry-run", "retry abcdef01 --function f", "cancel abcdef01 --error E",
+        "retry --status completed", "retry --status sleeping", "cancel --status failed", "cancel --status cancelled",
+        "retry --since soon", "retry --until 25:00", "retry --since 2h", "retry --since 2026-13-01", "cancel --since 2026-02-30",
+        "retry --where 'event.'", "cancel --where 'events.data == 1'", "retry --all-failed --status cancelled", "retry --limit 3",
+    };
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+        cr_assert_eq(stepctl("%s", refused[i]), 2, "%s: %s", refused[i], said);
+}
+
+Test(stepctl, lists_what_filters_choose)
+{
+    fill_for_filters();
+    const struct { const char *filters; size_t count; } cases[] = {
+        { "--error Doomed", 6 }, { "--error Doomed --function other", 2 }, { "--event app/x --status sleeping", 3 },
+        { "--since -1h", 11 }, { "--until -1h", 0 }, { "--since 2020-01-01 --until 2020-01-02T10:00", 0 },
+        { "--since 00:00 --until 23:59", 11 }, { "--where 'event.topic == \"events\"'", 11 }, { "--where 'event.data.gone > 1'", 0 },
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        cr_assert_eq(stepctl("--json runs %s", cases[i].filters), 0, "%s", said);
+        json_t *runs = parsed();
+        cr_assert_eq(json_array_size(runs), cases[i].count, "%s: %zu", cases[i].filters, json_array_size(runs));
+        json_decref(runs);
+    }
+}
+
+Test(stepctl, says_for_how_many_runs_an_expression_failed)
+{
+    fill_for_filters();
+
+    cr_assert_eq(stepctl("retry --where 'event.name + 1 > 2' --error Late"), 0, "%s", said);
+    cr_assert_not_null(strstr(said, "--where failed for 2 runs, which are left out: "), "%s", said);
+    cr_assert_not_null(strstr(said, "none\n"), "%s", said);
+}
+
+/* Larger than what a list reads of a record. */
+Test(stepctl, a_large_event_is_chosen_as_a_small_one)
+{
+    AUTO_FREE char *value = xasprintf("{\"name\":\"app/large\",\"data\":{\"n\":7,\"text\":\"%0*d\"}}", 40000, 0);
+    struct sample sample;
+
+    sample_init(&sample, 1);
+    event_init(&sample.event, "events", 0, 1, 1700000000000, (struct bytes){ 0 }, (struct bytes){ value, strlen(value) }, NULL, 0);
+    end_with(&sample, TRANSITION_BURY, "Doomed", (struct bytes){ 0 });
+    cr_assert_eq(stepctl("--json retry --where 'event.data.n == 7' --event app/large --error Doomed"), 0, "%s", said);
+    cr_assert_str_eq(said, "{\"retried\":1}\n");
 }
 
 Test(stepctl, cancels_what_waits)
