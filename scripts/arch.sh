@@ -48,7 +48,7 @@ test_arch() {
     targets=
     only=.
     if [ "${2:-}" = short ]; then
-        targets="stepd stepctl engine_test_dispatch engine_test_runner run_test_message run_test_run intake_test_offsets event_test_event"
+        targets="engine_test_dispatch engine_test_runner run_test_message run_test_run intake_test_offsets event_test_event"
         only='^(engine/(dispatch|runner)|run/(message|run)|intake/offsets|event/event)$'
     fi
     try_build "$1" && run_ctest "$1" -R "$only" -E "$not_under_emulation"
