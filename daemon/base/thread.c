@@ -44,6 +44,12 @@ void thread_join(struct thread *thread)
     thread->is_started = false;
 }
 
+void thread_leave(struct thread *thread)
+{
+    (void)pthread_detach(thread->id);
+    thread->is_started = false;
+}
+
 bool thread_join_until(struct thread *thread, int64_t until_ms)
 {
     const struct timespec until = { .tv_sec = (time_t)(until_ms / 1000), .tv_nsec = (long)(until_ms % 1000) * 1000000 };

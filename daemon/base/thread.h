@@ -41,6 +41,8 @@ int thread_start(struct thread *thread, const char *name, int64_t pulse_limit_ms
 void thread_join(struct thread *thread);
 /* The same until a monotonic time at the latest. False: it goes on. */
 bool thread_join_until(struct thread *thread, int64_t until_ms);
+/* Never waits for it: it goes on, and `thread` stays where it is, to the end of the process. */
+void thread_leave(struct thread *thread);
 
 /* Whether the thread that runs is this one. While it is not running at all, before its start or after its
  * end, what it owns is its maker's: then it is true. */

@@ -100,7 +100,6 @@ static void fail_attempt(struct recovery *recovery, const struct journal_entry *
         attempt_fail(&ctx, &run, entry->has_step ? &step : NULL, "HandlerCrashed", text, &report);
     steps_destroy(run.steps);
     context_done(&ctx);
-    slot_done(&slot);
     event_done(&event);
 }
 

@@ -8,7 +8,7 @@
 
 #include "base/histogram.h"
 #include "run/attempt.h"
-#include "engine/dispatch.h"
+#include "engine/counts.h"
 
 /* What no function was given. */
 struct tally {

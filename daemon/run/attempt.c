@@ -210,7 +210,7 @@ static void leave_abandoned(struct stepd_ctx *ctx, struct attempt_report *report
 }
 
 /* Calls module code as a whole. False: `report` says how it ended already. */
-static bool call(struct stepd_ctx *ctx, stepd_run_fn code, int64_t now_ns, enum stepd_status *ret_status, struct attempt_report *report)
+static bool handler_call(struct stepd_ctx *ctx, stepd_run_fn code, int64_t now_ns, enum stepd_status *ret_status, struct attempt_report *report)
 {
     context_enter(ctx, now_ns, ctx->run->function->timeout_ms);
     *ret_status = code(ctx);
@@ -239,7 +239,7 @@ static void run_on_failure(struct stepd_ctx *ctx, struct attempt_report *report)
     ctx->is_step_error = false;
     step_ids_clear(&ctx->ids);
     msgpack_sbuffer_clear(&ctx->output);
-    if (!call(ctx, ctx->run->function->on_failure, clock_monotonic_ns(), &status, report))
+    if (!handler_call(ctx, ctx->run->function->on_failure, clock_monotonic_ns(), &status, report))
         return;
     if (ctx->suspension == SUSPENDED_TO_PARK && park_suspended(ctx, report))
         return;
@@ -257,13 +257,11 @@ static void run_on_failure(struct stepd_ctx *ctx, struct attempt_report *report)
 
 /* ---- the function --------------------------------------------------------------------------------- */
 
-static void run_function(struct stepd_ctx *ctx, struct attempt_report *report)
+/* Its code has returned `status`. */
+static void settle_function(struct stepd_ctx *ctx, enum stepd_status status, struct attempt_report *report)
 {
-    enum stepd_status status;
     bool is_limit = ctx->suspension == SUSPENDED_BY_LIMIT;
 
-    if (!call(ctx, ctx->run->function->run, ctx->entered_ns, &status, report))
-        return;
     if (ctx->suspension == SUSPENDED_TO_PARK && park_suspended(ctx, report))
         return;
     if (ctx->suspension == SUSPENDED_BY_LIMIT) {
@@ -281,14 +279,17 @@ static void run_function(struct stepd_ctx *ctx, struct attempt_report *report)
         fail(ctx, &ctx->raised.failure, report);
 }
 
-void attempt_run(struct stepd_ctx *ctx, struct run *run, int64_t started_ns, struct attempt_report *ret_report)
+void attempt_make(struct stepd_ctx *ctx, struct run *run, int64_t started_ns, struct attempt_report *ret_report)
 {
+    enum stepd_status status;
+
     context_begin(ctx, run, started_ns);
     journal_begin(ctx->journal, run);
     *ret_report = (struct attempt_report){ .started_ns = started_ns };
     switch (run->phase) {
     case RUN_IN_FUNCTION:
-        run_function(ctx, ret_report);
+        if (handler_call(ctx, run->function->run, ctx->entered_ns, &status, ret_report))
+            settle_function(ctx, status, ret_report);
         break;
     case RUN_FAILING:
         bring_out(ctx, ret_report);

@@ -40,7 +40,7 @@ struct attempt_report {
  * short a while ago that it does not matter. Blocks for module code, store and publisher. run->steps
  * and run->last may be replaced. A run that has an errand goes on with its attempt; whatever the end
  * but ATTEMPT_AWAY, the errand is destroyed. */
-void attempt_run(struct stepd_ctx *ctx, struct run *run, int64_t started_ns, struct attempt_report *ret_report);
+void attempt_make(struct stepd_ctx *ctx, struct run *run, int64_t started_ns, struct attempt_report *ret_report);
 
 /* A part of the attempt failed, of ctx->step_raised, and is to be tried again by itself at due_ms, while the
  * rest goes on: durable from here on, with ctx->branches; the run's counter is then `attempt`. `tail` keeps

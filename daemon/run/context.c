@@ -24,6 +24,7 @@
 void context_init(struct stepd_ctx *ctx)
 {
     memset(ctx, 0, sizeof(*ctx));
+    hold_init(&ctx->hold);
     ctx->zone = msgpack_zone_new(ZONE_CHUNK_SIZE);
     if (ctx->zone == NULL)
         abort();
@@ -44,6 +45,7 @@ void context_done(struct stepd_ctx *ctx)
     msgpack_sbuffer_destroy(&ctx->scratch);
     msgpack_sbuffer_destroy(&ctx->tail);
     step_ids_done(&ctx->ids);
+    hold_done(&ctx->hold);
 }
 
 static void empty(msgpack_sbuffer *buffer)
@@ -81,13 +83,13 @@ void context_begin(struct stepd_ctx *ctx, struct run *run, int64_t started_ns)
     if (run->last != NULL)
         context_set_last(ctx, run->last);
     if (run->epoch > 0)
-        slot_hold(ctx->slot, run->id.text);
+        hold_set(&ctx->hold, run->id.text);
 }
 
 void context_end(struct stepd_ctx *ctx)
 {
     if (ctx->run->epoch > 0)
-        slot_hold(ctx->slot, NULL);
+        hold_set(&ctx->hold, NULL);
 }
 
 void context_enter(struct stepd_ctx *ctx, int64_t now_ns, int64_t timeout_ms)
@@ -196,7 +198,7 @@ bool context_advance(struct stepd_ctx *ctx, const struct transition *transition)
 
     if (error == 0 && reply.answer == STORE_OK) {
         if (run->epoch == 0 && reply.epoch > 0)
-            slot_hold(ctx->slot, run->id.text);
+            hold_set(&ctx->hold, run->id.text);
         run->epoch = reply.epoch;
         run->owner = reply.owner;
         run->attempt = transition->attempt;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The inside of `struct stepd_ctx`: one attempt of one run, as module code sees it. A worker keeps
- * one and uses it again for each attempt; nothing here is shared but the slot.
+ * one and uses it again for each attempt; nothing here is shared but the slot and the hold.
  */
 #ifndef STEPD_RUN_CONTEXT_H
 #define STEPD_RUN_CONTEXT_H
@@ -14,10 +14,11 @@
 #include <stepd/stepd.h>
 
 #include "base/histogram.h"
+#include "pool/slot.h"
+#include "run/hold.h"
 #include "run/ports.h"
 #include "run/routes.h"
 #include "run/run.h"
-#include "run/slot.h"
 #include "run/step_ids.h"
 
 /* What all attempts of a daemon share. Constant. */
@@ -69,6 +70,7 @@ struct step_call {
 struct stepd_ctx {
     struct run *run;
     struct slot *slot;
+    struct hold hold;                    /* of the store's runs */
     struct store *store;
     struct publisher *publisher;
     const struct attempt_settings *settings;

@@ -9,12 +9,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "pool/task.h"
 #include "run/claimed.h"
 #include "run/function.h"
 #include "run/message.h"
 
 struct job {
-    struct job *next;
+    struct task task;         /* first */
+    struct job *next;         /* of a strand's, gate's or other list */
     const struct function *function; /* NULL: it is nobody's, a batch's event or a claimed run */
     struct message *message;  /* NULL: claimed */
     struct event *event;      /* of the message: itself, or one of a batch; NULL: claimed */

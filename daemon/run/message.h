@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "event/event.h"
+#include "pool/task.h"
 #include "run/known_runs.h"
 
 /* One partition from its assignment to its revocation; an entry of any in-flight table names its
@@ -35,6 +36,7 @@ enum message_state {
 };
 
 struct message {
+    struct task task;            /* first */
     struct event event;
     struct assignment *assignment;
     struct batch *batch;

@@ -137,7 +137,7 @@ static int run_rescued(struct stepd_test *test, struct run *run, struct attempt_
     rescued_slot = &test->slot;
     int number = sigsetjmp(rescue, 1);
     if (number == 0)
-        attempt_run(&test->ctx, run, clock_monotonic_ns(), report);
+        attempt_make(&test->ctx, run, clock_monotonic_ns(), report);
     rescued_slot = NULL;
     signals_restore(before);
     return number;
@@ -145,7 +145,7 @@ static int run_rescued(struct stepd_test *test, struct run *run, struct attempt_
 
 static int run_plainly(struct stepd_test *test, struct run *run, struct attempt_report *report)
 {
-    attempt_run(&test->ctx, run, clock_monotonic_ns(), report);
+    attempt_make(&test->ctx, run, clock_monotonic_ns(), report);
     return 0;
 }
 

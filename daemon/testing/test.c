@@ -186,7 +186,6 @@ void test_renew_context(struct stepd_test *test)
 {
     if (test->ctx.zone != NULL)
         context_done(&test->ctx);
-    slot_done(&test->slot);
     slot_init(&test->slot);
     context_init(&test->ctx);
     test->ctx.slot = &test->slot;
@@ -244,7 +243,6 @@ void stepd_test_destroy(struct stepd_test *test)
         context_done(&test->ctx);
     }
     unload(test);
-    slot_done(&test->slot);
     outbox_done(&test->outbox);
     memory_store_done(&test->store);
     msgpack_zone_free(test->zone);

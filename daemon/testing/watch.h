@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#include "run/slot.h"
+#include "pool/slot.h"
 
 struct watch {
     struct slot *slot;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The consumer: one thread that owns the Kafka consumer, hands over what comes in batches, and
- * commits what is done. Cooperative rebalances; offsets with a bitmap of what is done (core/offsets).
+ * commits what is done. Cooperative rebalances; offsets with a bitmap of what is done (intake/offsets).
  */
 #ifndef STEPD_INTAKE_KAFKA_CONSUMER_H
 #define STEPD_INTAKE_KAFKA_CONSUMER_H

@@ -8,8 +8,8 @@
 
 #include "pool/ring.h"
 #include "pool/sleepers.h"
+#include "pool/slot.h"
 #include "run/message.h"
-#include "run/slot.h"
 
 #include <cstdio>
 #include <functional>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a worker does with one thing that it takes, on this thread. */
-#include "engine/work.h"
+#include "engine/start.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -11,7 +11,10 @@
 #include "run/errand.h"
 #include "flow/key_set.h"
 #include "run/routes.h"
-#include "engine/runner.h"
+#include "engine/dispatch.h"
+#include "engine/route.h"
+#include "engine/takeover.h"
+#include "engine/worker.h"
 
 #define TIMEOUT_MS 1000
 #define LONG_AGO_NS 1 /* nothing began then */
@@ -62,16 +65,26 @@ static void set_up(void)
     dispatch = dispatch_create(&(struct dispatch_settings){
         .threads = 1, .queue = 10, .max_away = 1, .max_stuck = 1, .event_bytes = 1000, .steps = 10, .result_bytes = 1000,
         .dead_letter_topic = "%t.dead", .topics = topics, .store = &store, .routes = routes, .function_count = 1, .fatal = fatal });
-    worker = worker_create(dispatch);
-    worker->now_ns = LONG_AGO_NS;
+    worker = worker_of(worker_create(dispatch));
+    worker->thread.pool = dispatch->pool;
+    worker->thread.now_ns = LONG_AGO_NS;
 }
 
 static void tear_down(void)
 {
-    worker_destroy(worker);
+    if (worker != NULL)
+        worker_destroy(&worker->thread);
     cr_assert(dispatch_destroy(dispatch));
     routes_destroy(routes);
     key_set_destroy(assignment.parked_keys);
+}
+
+/* On this thread. False: the watch took over. */
+static bool run(struct task *task)
+{
+    while (task != NULL)
+        task = task->run(task, &worker->thread);
+    return !slot_is_abandoned(&worker->thread.slot);
 }
 
 static struct batch *batch_of(const char *value)
@@ -92,7 +105,7 @@ static void batch_free(struct batch *batch)
     free(batch);
 }
 
-TestSuite(work, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(start, .init = set_up, .fini = tear_down, .timeout = 60);
 
 /* ---- a worker's clock ----------------------------------------------------------------------------- */
 
@@ -101,18 +114,18 @@ static void expect_clock_after(const char *value, enum message_state state)
     struct batch *batch = batch_of(value);
     int64_t before_ns = clock_monotonic_ns();
 
-    cr_assert(work_on(worker, (uintptr_t)&batch->messages[0]));
+    cr_assert(run(route_task(&batch->messages[0])));
     cr_assert_eq(batch->messages[0].state, state);
-    cr_assert_geq(worker->now_ns, before_ns, "the next attempt would have begun long ago");
+    cr_assert_geq(worker->thread.now_ns, before_ns, "the next attempt would have begun long ago");
     batch_free(batch);
 }
 
-Test(work, an_event_nobody_handles_moves_the_clock)
+Test(start, an_event_nobody_handles_moves_the_clock)
 {
     expect_clock_after("{\"name\":\"nobody/wants\"}", MESSAGE_DONE);
 }
 
-Test(work, a_run_that_the_store_has_already_moves_the_clock)
+Test(start, a_run_that_the_store_has_already_moves_the_clock)
 {
     struct batch *batch = batch_of("{\"name\":\"app/x\"}");
     struct run_id taken = run_id_of(&function, &batch->messages[0].event);
@@ -125,14 +138,14 @@ Test(work, a_run_that_the_store_has_already_moves_the_clock)
     batch_free(batch);
 }
 
-Test(work, a_message_of_a_revoked_partition_moves_the_clock)
+Test(start, a_message_of_a_revoked_partition_moves_the_clock)
 {
     atomic_store(&assignment.is_revoked, true);
     expect_clock_after("{\"name\":\"app/x\"}", MESSAGE_DROPPED);
     atomic_store(&assignment.is_revoked, false);
 }
 
-Test(work, a_job_of_a_revoked_partition_moves_the_clock)
+Test(start, a_job_of_a_revoked_partition_moves_the_clock)
 {
     struct batch *batch = batch_of("{\"name\":\"app/x\"}");
     struct job *job = xcalloc(1, sizeof(*job));
@@ -141,8 +154,8 @@ Test(work, a_job_of_a_revoked_partition_moves_the_clock)
     *job = (struct job){ .function = &function, .message = &batch->messages[0] };
     atomic_store(&batch->messages[0].runs, 1);
     atomic_store(&assignment.is_revoked, true);
-    cr_assert(work_on(worker, (uintptr_t)job | 1));
-    cr_assert_geq(worker->now_ns, before_ns);
+    cr_assert(run(start_task(job)));
+    cr_assert_geq(worker->thread.now_ns, before_ns);
     atomic_store(&assignment.is_revoked, false);
     batch_free(batch);
 }
@@ -202,45 +215,43 @@ static void send_away(struct batch *batch)
 {
     trip = (struct trip){ .errand = { &trip_ops } };
     second_trip = trip;
-    cr_assert(work_on(worker, (uintptr_t)&batch->messages[0]));
+    cr_assert(run(route_task(&batch->messages[0])));
     cr_assert_not_null(trip.come_back);
     cr_assert_eq(batch->messages[0].state, MESSAGE_RUNNING);
 }
 
-/* The dispatch's own queue has it then; no thread takes it but this one. */
-static uintptr_t bring_back(void)
+/* It waits in the pool then; no thread takes it but this one. */
+static struct task *bring_back(void)
 {
     trip.come_back(trip.home);
-    cr_assert_eq(dispatch->extra_count, 1);
-    dispatch->extra_count = 0;
-    dispatch->claimed_count = 0;
-    return (uintptr_t)jobs_take(&dispatch->returned) | 1;
+    cr_assert_eq(pool_waiting(dispatch->pool), 1);
+    return pool_take_listed(dispatch->pool);
 }
 
-Test(work, a_timeout_does_not_count_the_time_away)
+Test(start, a_timeout_does_not_count_the_time_away)
 {
     struct batch *batch = batch_of("{\"name\":\"app/x\"}");
 
     function.run = go_away_once;
     send_away(batch);
-    uintptr_t job = bring_back();
-    worker->now_ns += INT64_C(5000000000); /* it was away for longer than its timeout */
-    int64_t entered_ns = worker->now_ns;
-    cr_assert(work_on(worker, job));
+    struct task *task = bring_back();
+    worker->thread.now_ns += INT64_C(5000000000); /* it was away for longer than its timeout */
+    int64_t entered_ns = worker->thread.now_ns;
+    cr_assert(run(task));
     cr_assert_eq(deadline_ns, entered_ns + TIMEOUT_MS * 1000000LL);
     cr_assert_eq(trip.destroyed, 1);
     cr_assert_eq(batch->messages[0].state, MESSAGE_DONE);
     batch_free(batch);
 }
 
-static void *work_on_it(void *job)
+static void *run_stuck(void *task)
 {
-    cr_assert_not(work_on(worker, (uintptr_t)job));
-    work_drop(worker->takeover);
+    cr_assert_not(run(task));
+    takeover_let_go(&worker->thread);
     return NULL;
 }
 
-Test(work, what_a_stuck_run_was_away_for_ends_with_it)
+Test(start, what_a_stuck_run_was_away_for_ends_with_it)
 {
     struct batch *batch = batch_of("{\"name\":\"app/x\"}");
     pthread_t thread;
@@ -249,13 +260,13 @@ Test(work, what_a_stuck_run_was_away_for_ends_with_it)
     function.timeout_ms = 1;
     function.retries = 1;
     send_away(batch);
-    uintptr_t job = bring_back();
-    dispatch->workers = worker; /* for the watch */
-    cr_assert_eq(pthread_create(&thread, NULL, work_on_it, (void *)job), 0);
+    struct task *task = bring_back();
+    pool_adopt(dispatch->pool, &worker->thread); /* for the watch */
+    cr_assert_eq(pthread_create(&thread, NULL, run_stuck, task), 0);
     while (!atomic_load(&is_stuck))
         (void)usleep(1000);
-    while (!worker->is_stuck) {
-        dispatch_watch(dispatch); /* gives up on it, and has another thread settle it */
+    while (!worker->thread.is_stuck) {
+        pool_watch(dispatch->pool); /* gives up on it, and has another thread settle it */
         (void)usleep(1000);
     }
     while (batch->messages[0].state != MESSAGE_TAKEN)
@@ -267,12 +278,7 @@ Test(work, what_a_stuck_run_was_away_for_ends_with_it)
         (void)usleep(1000);
     cr_assert_eq(trip.destroyed, 1);
     cr_assert_eq(second_trip.destroyed, 1);
-    atomic_fetch_sub(&dispatch->stuck, 1);
-    for (struct worker **link = &dispatch->workers; *link != NULL; link = &(*link)->next) {
-        if (*link == worker) {
-            *link = worker->next;
-            break;
-        }
-    }
+    atomic_store(&worker->thread.is_finished, true);
+    worker = NULL; /* the pool's */
     batch_free(batch);
 }

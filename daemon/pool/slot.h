@@ -2,19 +2,14 @@
 /*
  * Who may decide the outcome of what a worker thread is doing: the worker itself, or the watch that
  * gives up on a handler past its timeout. One atomic word settles it; whoever loses does nothing.
- * Written by the worker and the watch, lock-free. Beside it, which run of the store's the worker
- * holds, so that it can be told when that was taken from it.
+ * Written by the worker and the watch, lock-free.
  */
-#ifndef STEPD_RUN_SLOT_H
-#define STEPD_RUN_SLOT_H
+#ifndef STEPD_POOL_SLOT_H
+#define STEPD_POOL_SLOT_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <string.h>
-
-#include "run/run.h"
 
 enum slot_state {
     SLOT_IDLE,       /* between attempts, or settling one: the watch keeps away */
@@ -23,22 +18,16 @@ enum slot_state {
 };
 
 struct slot {
-    _Atomic(uint64_t) word;          /* sequence << 2 | enum slot_state */
-    _Atomic(int64_t) deadline_ns;    /* monotonic; 0: none */
-    atomic_bool is_cancelled;        /* the result will be ignored, or the daemon stops */
-    pthread_mutex_t lock;
-    char held_id[RUN_ID_LENGTH + 1]; /* lock; the run that the store gave to this worker; "": none */
+    _Atomic(uint64_t) word;       /* sequence << 2 | enum slot_state */
+    _Atomic(int64_t) deadline_ns; /* monotonic; 0: none */
+    atomic_bool is_cancelled;     /* the result will be ignored, or the daemon stops */
 };
 
 static inline void slot_init(struct slot *slot)
 {
-    memset(slot, 0, sizeof(*slot));
-    (void)pthread_mutex_init(&slot->lock, NULL);
-}
-
-static inline void slot_done(struct slot *slot)
-{
-    (void)pthread_mutex_destroy(&slot->lock);
+    atomic_init(&slot->word, 0);
+    atomic_init(&slot->deadline_ns, 0);
+    atomic_init(&slot->is_cancelled, false);
 }
 
 /* Worker: module code begins, to be over by deadline_ns (0: no limit). What the watch needs to know
@@ -73,26 +62,6 @@ static inline bool slot_abandon(struct slot *slot, int64_t now_ns)
 static inline bool slot_is_abandoned(const struct slot *slot)
 {
     return (atomic_load_explicit(&slot->word, memory_order_relaxed) & 3) == SLOT_ABANDONED;
-}
-
-/* Worker: the store gave it this run; NULL: it holds none any more. */
-static inline void slot_hold(struct slot *slot, const char *run_id)
-{
-    (void)pthread_mutex_lock(&slot->lock);
-    if (run_id != NULL)
-        memcpy(slot->held_id, run_id, sizeof(slot->held_id));
-    else
-        slot->held_id[0] = '\0';
-    (void)pthread_mutex_unlock(&slot->lock);
-}
-
-/* Any thread: cancels what it holds, if it is that run; run_id NULL: any. */
-static inline void slot_cancel(struct slot *slot, const char *run_id)
-{
-    (void)pthread_mutex_lock(&slot->lock);
-    if (slot->held_id[0] != '\0' && (run_id == NULL || strcmp(slot->held_id, run_id) == 0))
-        atomic_store_explicit(&slot->is_cancelled, true, memory_order_relaxed);
-    (void)pthread_mutex_unlock(&slot->lock);
 }
 
 #endif

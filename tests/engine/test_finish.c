@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What becomes of a run that the store gave us, when the store refuses for good what became of its attempt. */
-#include "engine/runner.h"
+#include "engine/dispatch.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "run/attempts.h"
-#include "engine/dispatch.h"
 #include "run/routes.h"
 #include "run/steps.h"
 
@@ -125,9 +124,9 @@ static void run_one(int attempt, enum run_phase phase)
     routes_destroy(routes);
 }
 
-TestSuite(runner, .timeout = 60);
+TestSuite(finish, .timeout = 60);
 
-Test(runner, a_refused_checkpoint_is_a_failed_attempt)
+Test(finish, a_refused_checkpoint_is_a_failed_attempt)
 {
     refused = 1u << TRANSITION_CHECKPOINT;
     run_one(1, RUN_IN_FUNCTION);
@@ -139,7 +138,7 @@ Test(runner, a_refused_checkpoint_is_a_failed_attempt)
     cr_assert_eq(condemned, 0);
 }
 
-Test(runner, after_the_last_attempt_it_fails_for_good)
+Test(finish, after_the_last_attempt_it_fails_for_good)
 {
     refused = 1u << TRANSITION_CHECKPOINT;
     run_one(2, RUN_IN_FUNCTION);
@@ -150,7 +149,7 @@ Test(runner, after_the_last_attempt_it_fails_for_good)
     cr_assert_eq(condemned, 0);
 }
 
-Test(runner, a_run_of_which_all_is_refused_does_not_stay_ours)
+Test(finish, a_run_of_which_all_is_refused_does_not_stay_ours)
 {
     refused = ~0u;
     run_one(0, RUN_IN_FUNCTION);
@@ -158,7 +157,7 @@ Test(runner, a_run_of_which_all_is_refused_does_not_stay_ours)
     cr_assert_eq(condemned, 1);
 }
 
-Test(runner, a_failed_run_that_can_not_be_buried_is_not_tried_again_for_ever)
+Test(finish, a_failed_run_that_can_not_be_buried_is_not_tried_again_for_ever)
 {
     refused = 1u << TRANSITION_BURY;
     run_one(2, RUN_FAILING);

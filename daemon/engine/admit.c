@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/admit.h"
+
+#include "base/clock.h"
+#include "flow/key_set.h"
+
+/* The run of a function with a dedupe window is also known by the name that daemons whose records are of version 1
+ * give it, which several events may share. */
+static bool is_taken(const struct known_runs *known, const struct run *run)
+{
+    if (known_runs_find(known, KNOWN_TAKEN, &run->id) != NULL)
+        return true;
+    if (known->count == 0 || run->function->dedupe_ms == 0)
+        return false;
+    struct run_id older = run_id_of_event_id(run->function, run->event);
+    const struct known_run *named_so = known_runs_find(known, KNOWN_TAKEN, &older);
+    return named_so != NULL && named_so->offset == run->event->view.offset;
+}
+
+/* Whether its event is the first of its key; else *ret_state is what the message is. A run that was let in before
+ * goes on, whatever has become of the window since. */
+static bool may_pass_dedupe(struct worker *worker, const struct known_runs *known, const struct run *run,
+                            enum message_state *ret_state)
+{
+    struct store *store = worker->ctx.store;
+    enum dedupe_answer answer;
+
+    if (run->function->dedupe_ms == 0 || known_runs_find(known, KNOWN_ADMITTED, &run->id) != NULL)
+        return true;
+    *ret_state = MESSAGE_DROPPED;
+    int status = store->ops->remember(store, run, run->function->dedupe_ms, &answer);
+    worker_look_at_clock(worker);
+    if (status != 0)
+        return false;
+    *ret_state = MESSAGE_DONE;
+    if (answer == DEDUPE_DUPLICATE)
+        tally_add(&worker_tally(worker, run->function)->duplicates);
+    return answer == DEDUPE_FIRST;
+}
+
+/* Whether an attempt is to be made; else *ret_state is what the message is. */
+static bool may_start(struct worker *worker, const struct job *job, struct run *run, enum message_state *ret_state)
+{
+    struct store *store = worker->ctx.store;
+    struct key_set *parked = job->message->assignment->parked_keys;
+    struct bytes key = { run->event->view.key, run->event->view.key_len };
+
+    *ret_state = MESSAGE_TAKEN;
+    if (is_taken(&job->message->assignment->known, run) ||
+        !may_pass_dedupe(worker, &job->message->assignment->known, run, ret_state))
+        return false;
+    if (run_is_ordered(run) && key_set_has(parked, run->function->id, key)) {
+        enum order_answer answer;
+        *ret_state = MESSAGE_DROPPED;
+        int status = store->ops->queue_behind(store, run, &answer);
+        worker_look_at_clock(worker);
+        if (status != 0)
+            return false;
+        *ret_state = MESSAGE_TAKEN;
+        if (answer == ORDER_QUEUED)
+            return false;
+        key_set_remove(parked, run->function->id, key);
+    }
+    return true;
+}
+
+static void begin_run(struct worker *worker, const struct job *job)
+{
+    const struct function *function = function_newest(job->function);
+    struct event *event = job->event;
+
+    worker->own_run = (struct run){
+        .function = function,
+        .event = event,
+        .id = run_id_of(function, event),
+        .first_epoch = context_new_epoch(&worker->ctx),
+        .created_ms = event->timestamp_ms >= 0 ? event->timestamp_ms : clock_wall_ms(),
+    };
+    worker->run = &worker->own_run;
+}
+
+/* What can't be read is for its attempt to refuse. */
+static bool is_wanted(const struct run *run)
+{
+    const struct function *function = run->function;
+    struct error error;
+
+    return function->wants == NULL || event_decode(run->event, &error) != 0 || function->wants(function, &run->event->view);
+}
+
+bool admit_message(struct worker *worker, enum message_state *ret_state)
+{
+    const struct job *job = &worker->job;
+
+    *ret_state = MESSAGE_DROPPED;
+    if (!message_begin(job->message) || worker_is_draining(worker))
+        return false;
+    begin_run(worker, job);
+    *ret_state = MESSAGE_DONE;
+    if (!is_wanted(worker->run))
+        return false;
+    tally_add(&worker_tally(worker, worker->run->function)->consumed);
+    return may_start(worker, job, worker->run, ret_state);
+}

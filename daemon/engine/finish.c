@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/finish.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "engine/outcome.h"
+#include "engine/takeover.h"
+#include "flow/key_set.h"
+#include "run/steps.h"
+
+static const char refused_text[] = "the store refuses to keep what became of the attempt; the log says why";
+
+void finish_condemned(struct worker *worker, const struct run *run)
+{
+    struct store *store = worker->ctx.store;
+
+    if (run->epoch == 0)
+        return; /* its message is not done, and comes again */
+    int status = store->ops->condemn(store, run);
+    if (status != -ESHUTDOWN)
+        log_error("run %s of %s goes no further: %s", run->id.text, run->function->id,
+                  status == 0 ? "it ends among the dead, with no dead letter" : "the store refuses even that");
+}
+
+/* What the store refuses has failed, once: it takes that, or it takes nothing of this run. One that has
+ * failed for good already has no attempts left. */
+static void settle_refusal(struct worker *worker, struct run *run, struct attempt_report *report)
+{
+    if (run->phase != RUN_FAILING)
+        attempt_fail(&worker->ctx, run, NULL, "StoreRefused", refused_text, report);
+    if (report->end == ATTEMPT_REFUSED)
+        finish_condemned(worker, run);
+}
+
+static void end_attempt(struct worker *worker, struct run *run, struct attempt_report *report)
+{
+    if (report->end == ATTEMPT_REFUSED)
+        settle_refusal(worker, run, report);
+    worker->thread.now_ns = report->ended_ns;
+    tally_end(worker_tally(worker, run->function), report);
+    outcome_log(run, report, worker->dispatch->attempts.keeps_all);
+}
+
+/* Known before the strand goes on. */
+enum message_state finish_in_store(const struct job *job, const struct run *run)
+{
+    if (run_is_ordered(run))
+        key_set_add(job->message->assignment->parked_keys, run->function->id,
+                    (struct bytes){ run->event->view.key, run->event->view.key_len });
+    return MESSAGE_TAKEN;
+}
+
+/* What its message is now. */
+static enum message_state state_after(const struct job *job, const struct run *run, const struct attempt_report *report)
+{
+    if (report->end == ATTEMPT_STOPPED || report->end == ATTEMPT_REFUSED)
+        return run->epoch > 0 ? MESSAGE_TAKEN : MESSAGE_DROPPED;
+    /* Whatever the store may yet lose of a run that ended, nothing of it is left to do. */
+    if (report->end == ATTEMPT_COMPLETED || report->end == ATTEMPT_FAILED)
+        return MESSAGE_DONE;
+    return finish_in_store(job, run);
+}
+
+/* worker->job is over. */
+static void give_back(struct worker *worker, const struct attempt_report *report)
+{
+    struct job *job = &worker->job;
+
+    if (job->claimed != NULL) {
+        job->claimed->release(job->claimed);
+        return;
+    }
+    enum message_state state = state_after(job, worker->run, report);
+    steps_destroy(worker->run->steps);
+    message_end_run(job->message, state);
+}
+
+bool finish_attempt(struct worker *worker, struct attempt_report *report)
+{
+    if (report->end == ATTEMPT_ABANDONED)
+        return false;
+    if (report->end != ATTEMPT_AWAY)
+        tally_duration(worker_tally(worker, worker->run->function), report->started_ns, report->ended_ns);
+    end_attempt(worker, worker->run, report);
+    if (report->end == ATTEMPT_AWAY) {
+        away_leave(&worker->dispatch->away, &worker->job, worker->run);
+        return false;
+    }
+    give_back(worker, report);
+    return true;
+}
+
+void finish_crash(struct worker *worker, struct attempt_report *report)
+{
+    const struct dispatch_settings *settings = &worker->dispatch->settings;
+
+    end_attempt(worker, worker->run, report);
+    if (worker->job.message != NULL && report->is_stored)
+        settings->crash_counted(settings->context, worker->run);
+    give_back(worker, report);
+}
+
+void finish_takeover(struct worker *worker, struct takeover *takeover)
+{
+    const struct step_call *step = takeover->step.is_running ? &takeover->step : NULL;
+    struct run *run = &takeover->run;
+    struct function_tally *tally = worker_tally(worker, run->function);
+    struct attempt_report report;
+    char text[160];
+
+    int64_t timeout_ms = step != NULL ? step->timeout_ms : run->function->timeout_ms;
+    (void)snprintf(text, sizeof(text), "not done after %lld ms; its thread is left behind", (long long)timeout_ms);
+    tally_add(&tally->timed_out);
+    if (step != NULL)
+        histogram_add(&tally->steps, (double)timeout_ms * 1000); /* as far as anyone knows */
+    attempt_fail(&worker->ctx, run, step, "HandlerTimeout", text, &report);
+    tally_duration(tally, takeover->started_ns, report.ended_ns);
+    end_attempt(worker, run, &report);
+    if (takeover->job.message != NULL)
+        message_end_run(takeover->job.message, state_after(&takeover->job, run, &report));
+}
