@@ -21,13 +21,34 @@ static void end_as(struct attempt_report *report, enum attempt_end end, const st
     report->failure = failure;
 }
 
-/* The store, or a limit, had the last word. */
+/* The store had the last word. */
 static void end_by_store(const struct stepd_ctx *ctx, struct attempt_report *report)
 {
-    if (ctx->store_error != 0)
-        end_as(report, ctx->store_error == -EIO ? ATTEMPT_REFUSED : ATTEMPT_STOPPED, NULL);
-    else
-        end_as(report, ctx->store_answer == STORE_CANCELLED ? ATTEMPT_CANCELLED : ATTEMPT_MOVED, NULL);
+    switch (ctx->verdict.kind) {
+    case VERDICT_REFUSED:
+        end_as(report, ATTEMPT_REFUSED, NULL);
+        return;
+    case VERDICT_STOPPED:
+        end_as(report, ATTEMPT_STOPPED, NULL);
+        return;
+    case VERDICT_CANCELLED:
+        end_as(report, ATTEMPT_CANCELLED, NULL);
+        return;
+    case VERDICT_MOVED:
+        end_as(report, ATTEMPT_MOVED, NULL);
+        return;
+    case VERDICT_OPEN:
+    case VERDICT_PARK:
+    case VERDICT_LIMIT:
+    case VERDICT_AWAY:
+        break;
+    }
+    assert(!"the store has said why a change was not made");
+}
+
+static bool is_for_store(enum verdict_kind kind)
+{
+    return kind >= VERDICT_MOVED;
 }
 
 /* The record's tail, with this attempt in it. `failure` NULL: it did not fail. */
@@ -65,7 +86,7 @@ static bool park(struct stepd_ctx *ctx, struct transition *change, const struct 
         change->tail = tail_with(ctx, failure, report->due_ms, (struct bytes){ 0 });
     if (context_advance(ctx, change))
         end_as(report, change->status == RUN_SLEEPING ? ATTEMPT_SLEEPING : ATTEMPT_RETRY, failure);
-    else if (ctx->suspension == SUSPENDED_BY_LIMIT)
+    else if (ctx->verdict.kind == VERDICT_LIMIT)
         return false;
     else
         end_by_store(ctx, report);
@@ -75,7 +96,9 @@ static bool park(struct stepd_ctx *ctx, struct transition *change, const struct 
 /* What the attempt's code left to be parked. */
 static bool park_suspended(struct stepd_ctx *ctx, struct attempt_report *report)
 {
-    return park(ctx, &ctx->park, ctx->park.status == RUN_SLEEPING ? NULL : &ctx->step_raised.failure, report);
+    struct verdict verdict = ctx->verdict;
+
+    return park(ctx, &verdict.park, verdict.failure, report);
 }
 
 /* Without a checkpoint, for which alone there may be no room. */
@@ -175,7 +198,7 @@ static void fail(struct stepd_ctx *ctx, const struct failure *failure, struct at
     struct transition change = { .kind = TRANSITION_PHASE, .phase = RUN_FAILING, .attempt = ctx->run->attempt };
 
     context_set_last(ctx, failure);
-    ctx->suspension = NOT_SUSPENDED;
+    context_reopen(ctx);
     change.tail = tail_with(ctx, &ctx->last, 0, (struct bytes){ 0 });
     if (context_advance(ctx, &change))
         bring_out(ctx, report);
@@ -193,7 +216,7 @@ static void say_on_failure_failed(const struct stepd_ctx *ctx, const struct fail
 /* What the function or on_failure said, when it did not end well: a failure to decide on. */
 static void settle_error(struct stepd_ctx *ctx)
 {
-    if (ctx->is_step_error && ctx->raised.kind == RAISED_NOTHING) {
+    if (ctx->raised.kind == RAISED_BY_STEP) {
         ctx->raised = (struct raised){ .kind = RAISED_NON_RETRIABLE, .failure = ctx->last };
         return;
     }
@@ -218,13 +241,13 @@ static bool handler_call(struct stepd_ctx *ctx, stepd_run_fn code, int64_t now_n
         leave_abandoned(ctx, report);
         return false;
     }
-    if (ctx->suspension == SUSPENDED_BY_STORE) {
+    if (is_for_store(ctx->verdict.kind)) {
         end_by_store(ctx, report);
         return false;
     }
-    if (ctx->suspension == SUSPENDED_AWAY) {
-        end_as(report, ATTEMPT_AWAY, ctx->noted_due_ms != 0 ? &ctx->step_raised.failure : NULL);
-        report->due_in_ms = ctx->noted_due_ms - context_now_ms(ctx);
+    if (ctx->verdict.kind == VERDICT_AWAY) {
+        end_as(report, ATTEMPT_AWAY, ctx->verdict.failure);
+        report->due_in_ms = ctx->verdict.due_ms - context_now_ms(ctx);
         return false;
     }
     return true;
@@ -236,14 +259,13 @@ static void run_on_failure(struct stepd_ctx *ctx, struct attempt_report *report)
     enum stepd_status status;
 
     ctx->raised.kind = RAISED_NOTHING;
-    ctx->is_step_error = false;
     step_ids_clear(&ctx->ids);
     msgpack_sbuffer_clear(&ctx->output);
     if (!handler_call(ctx, ctx->run->function->on_failure, clock_monotonic_ns(), &status, report))
         return;
-    if (ctx->suspension == SUSPENDED_TO_PARK && park_suspended(ctx, report))
+    if (ctx->verdict.kind == VERDICT_PARK && park_suspended(ctx, report))
         return;
-    if (status != STEPD_OK || ctx->suspension == SUSPENDED_BY_LIMIT) {
+    if (status != STEPD_OK || ctx->verdict.kind == VERDICT_LIMIT) {
         settle_error(ctx);
         if (ctx->raised.kind == RAISED_RETRIABLE && ctx->run->attempt < ctx->run->function->retries) {
             retry(ctx, report);
@@ -260,11 +282,11 @@ static void run_on_failure(struct stepd_ctx *ctx, struct attempt_report *report)
 /* Its code has returned `status`. */
 static void settle_function(struct stepd_ctx *ctx, enum stepd_status status, struct attempt_report *report)
 {
-    bool is_limit = ctx->suspension == SUSPENDED_BY_LIMIT;
+    bool is_limit;
 
-    if (ctx->suspension == SUSPENDED_TO_PARK && park_suspended(ctx, report))
+    if (ctx->verdict.kind == VERDICT_PARK && park_suspended(ctx, report))
         return;
-    if (ctx->suspension == SUSPENDED_BY_LIMIT) {
+    if (ctx->verdict.kind == VERDICT_LIMIT) {
         fail(ctx, &ctx->raised.failure, report);
         return;
     }
@@ -394,7 +416,7 @@ static void fail_by_limit(struct stepd_ctx *ctx, struct attempt_report *report)
         .kind = TRANSITION_PARK, .status = RUN_DELAYED, .phase = RUN_FAILING, .attempt = ctx->run->attempt,
     };
 
-    ctx->suspension = NOT_SUSPENDED;
+    context_reopen(ctx);
     if (ctx->run->phase == RUN_IN_FUNCTION) {
         pass_on(ctx, &change, report);
         return;

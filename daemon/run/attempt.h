@@ -44,7 +44,7 @@ void attempt_make(struct stepd_ctx *ctx, struct run *run, int64_t started_ns, st
 
 /* A part of the attempt failed, of ctx->step_raised, and is to be tried again by itself at due_ms, while the
  * rest goes on: durable from here on, with ctx->branches; the run's counter is then `attempt`. `tail` keeps
- * run->tail from here on, and outlives the run. False: the attempt is suspended. */
+ * run->tail from here on, and outlives the run. False: there is a verdict. */
 bool attempt_note(struct stepd_ctx *ctx, int attempt, int64_t due_ms, msgpack_sbuffer *tail);
 
 /* An attempt whose module code does not say how it ended: past its timeout, or it took its process

@@ -12,7 +12,7 @@
 
 /* `settle` tells what became of attempt number `attempt` of step `id`. OK or FAILED (for good): it is
  * recorded. SUSPENDED with *ret_due_ms: it is to be tried again then, of ctx->step_raised, and nothing is
- * recorded; with 0: the attempt is suspended. */
+ * recorded; with 0: there is a verdict. */
 enum stepd_status beside_settle(struct stepd_ctx *ctx, const char *id, int attempt, stepd_step_fn settle, const void *arg,
                                 int64_t *ret_due_ms);
 /* Records that step `id` sleeps, and goes on. As a step's call answers. */

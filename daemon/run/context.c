@@ -65,12 +65,10 @@ void context_begin(struct stepd_ctx *ctx, struct run *run, int64_t started_ns)
     ctx->entered_with = run->errand;
     ctx->deadline_ns = 0;
     ctx->raised.kind = RAISED_NOTHING;
-    ctx->is_step_error = false;
     ctx->was_nested = false;
     ctx->step.is_running = false;
-    ctx->suspension = NOT_SUSPENDED;
+    ctx->verdict.kind = VERDICT_OPEN;
     ctx->has_last = false;
-    ctx->store_error = 0;
     ctx->noted_due_ms = 0;
     ctx->branches = (struct bytes){ 0 };
     step_ids_clear(&ctx->ids);
@@ -146,7 +144,7 @@ static void copy_text(char *to, size_t size, const char *from)
 /* Where an error of what is running now goes; NULL: nobody asks any more. */
 static struct raised *raised_now(struct stepd_ctx *ctx)
 {
-    if (ctx->suspension != NOT_SUSPENDED)
+    if (context_is_decided(ctx))
         return NULL;
     return ctx->step.is_running ? &ctx->step_raised : &ctx->raised;
 }
@@ -170,8 +168,6 @@ void context_vraise(struct stepd_ctx *ctx, enum raised_kind kind, const char *na
     else
         failure_blank_nuls(message, (size_t)length < sizeof(message) ? (size_t)length : sizeof(message) - 1);
     copy_text(raised->failure.message, ERROR_MESSAGE_SIZE, message);
-    if (!ctx->step.is_running)
-        ctx->is_step_error = false;
 }
 
 void context_raise(struct stepd_ctx *ctx, enum raised_kind kind, const char *name, const char *format, ...)
@@ -188,6 +184,62 @@ void context_set_last(struct stepd_ctx *ctx, const struct failure *failure)
     if (failure != &ctx->last)
         ctx->last = *failure;
     ctx->has_last = true;
+}
+
+struct raised context_take_raised(struct stepd_ctx *ctx)
+{
+    struct raised raised = ctx->raised;
+
+    ctx->raised.kind = RAISED_NOTHING;
+    return raised;
+}
+
+void context_set_part_raised(struct stepd_ctx *ctx, const struct raised *raised)
+{
+    ctx->step_raised = *raised;
+}
+
+void context_raise_step_error(struct stepd_ctx *ctx)
+{
+    ctx->raised.kind = RAISED_BY_STEP;
+}
+
+/* ---- verdicts -------------------------------------------------------------------------------------- */
+
+/* The one place where the end of an attempt is decided before its function has returned. */
+static enum stepd_status decide(struct stepd_ctx *ctx, struct verdict verdict)
+{
+    ctx->verdict = verdict;
+    return STEPD_SUSPENDED;
+}
+
+enum stepd_status context_park(struct stepd_ctx *ctx, const struct transition *park)
+{
+    return decide(ctx, (struct verdict){
+                           .kind = VERDICT_PARK,
+                           .park = *park,
+                           .failure = park->status == RUN_SLEEPING ? NULL : &ctx->step_raised.failure,
+                       });
+}
+
+enum stepd_status context_fail_by_limit(struct stepd_ctx *ctx, const struct raised *raised)
+{
+    if (raised != &ctx->raised)
+        ctx->raised = *raised;
+    return decide(ctx, (struct verdict){ .kind = VERDICT_LIMIT });
+}
+
+void context_reopen(struct stepd_ctx *ctx)
+{
+    ctx->verdict.kind = VERDICT_OPEN;
+}
+
+/* Of a change that was not made; `error`: the store's negative errno. */
+static enum verdict_kind verdict_of(int error, enum store_answer answer)
+{
+    if (error != 0)
+        return error == -EIO ? VERDICT_REFUSED : VERDICT_STOPPED;
+    return answer == STORE_CANCELLED ? VERDICT_CANCELLED : VERDICT_MOVED;
 }
 
 bool context_advance(struct stepd_ctx *ctx, const struct transition *transition)
@@ -207,14 +259,12 @@ bool context_advance(struct stepd_ctx *ctx, const struct transition *transition)
         return true;
     }
     if (error == 0 && reply.answer == STORE_LIMIT) {
-        ctx->suspension = NOT_SUSPENDED; /* it was to be parked: nothing comes of that */
+        context_reopen(ctx); /* it was to be parked: nothing comes of that */
         context_raise(ctx, RAISED_NON_RETRIABLE, "StateLimit", "limits.state: the run's results would take more room than it has");
-        ctx->suspension = SUSPENDED_BY_LIMIT;
+        (void)context_fail_by_limit(ctx, &ctx->raised);
         return false;
     }
-    ctx->store_error = error;
-    ctx->store_answer = error == 0 ? reply.answer : STORE_MOVED;
-    ctx->suspension = SUSPENDED_BY_STORE;
+    (void)decide(ctx, (struct verdict){ .kind = verdict_of(error, reply.answer) });
     return false;
 }
 
@@ -227,9 +277,7 @@ bool context_is_draining(const struct stepd_ctx *ctx)
 
 enum stepd_status context_give_up(struct stepd_ctx *ctx)
 {
-    ctx->suspension = SUSPENDED_BY_STORE;
-    ctx->store_error = -ESHUTDOWN;
-    return STEPD_SUSPENDED;
+    return decide(ctx, (struct verdict){ .kind = VERDICT_STOPPED });
 }
 
 bool context_may_go_on(struct stepd_ctx *ctx)
@@ -246,8 +294,11 @@ enum stepd_status context_leave_for(struct stepd_ctx *ctx, struct errand *errand
 {
     ctx->run->errand = errand;
     ctx->run->begun_ns = ctx->started_ns;
-    ctx->suspension = SUSPENDED_AWAY;
-    return STEPD_SUSPENDED;
+    return decide(ctx, (struct verdict){
+                           .kind = VERDICT_AWAY,
+                           .failure = ctx->noted_due_ms != 0 ? &ctx->step_raised.failure : NULL,
+                           .due_ms = ctx->noted_due_ms,
+                       });
 }
 
 int64_t context_now_ms(const struct stepd_ctx *ctx)

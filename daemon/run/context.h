@@ -34,7 +34,12 @@ struct attempt_settings {
 
 struct journal_slot; /* run/journal.h */
 
-enum raised_kind { RAISED_NOTHING, RAISED_RETRIABLE, RAISED_NON_RETRIABLE };
+enum raised_kind {
+    RAISED_NOTHING,
+    RAISED_RETRIABLE,
+    RAISED_NON_RETRIABLE,
+    RAISED_BY_STEP,          /* a step failed for good, of ctx->last, and the function raised nothing since */
+};
 
 /* An error as module code raised it, before anything is decided. */
 struct raised {
@@ -44,13 +49,24 @@ struct raised {
     struct failure failure;
 };
 
-/* Why the function must return: what its run waits for. */
-enum suspension {
-    NOT_SUSPENDED,
-    SUSPENDED_TO_PARK,       /* `park` says until when */
-    SUSPENDED_BY_LIMIT,      /* the run fails, non-retriable, with ctx->raised */
-    SUSPENDED_BY_STORE,      /* another worker has the run, it was cancelled, or the daemon stops */
-    SUSPENDED_AWAY,          /* for run->errand */
+enum verdict_kind {
+    VERDICT_OPEN,            /* none yet: what the function returns says how it ended */
+    VERDICT_PARK,            /* its run waits in the store, as `park` says */
+    VERDICT_LIMIT,           /* the run fails, non-retriable, of ctx->raised */
+    VERDICT_AWAY,            /* it waits for run->errand */
+    VERDICT_MOVED,           /* another worker has the run, or its record is gone */
+    VERDICT_CANCELLED,       /* a person ended the run */
+    VERDICT_STOPPED,         /* the daemon stops: nothing is known of the last change */
+    VERDICT_REFUSED,         /* the store refuses the change for good */
+};
+
+/* How the attempt ends, once that is known before its function has returned: the function must return then, and
+ * nothing is raised any more. Set by context.c alone. */
+struct verdict {
+    enum verdict_kind kind;
+    struct transition park;         /* PARK */
+    const struct failure *failure;  /* PARK, AWAY: of a step or a part of the attempt, which is tried again; NULL: it waits */
+    int64_t due_ms;                 /* AWAY: when that part is due */
 };
 
 /* The step that runs, or whose failure parks the run. */
@@ -85,11 +101,9 @@ struct stepd_ctx {
     int64_t deadline_ns;                 /* of the module code that runs; 0: none */
     struct raised raised;                /* by the function */
     struct raised step_raised;           /* by the step that runs, or ran last */
-    bool is_step_error;                  /* a step failed for good and the function raised nothing since */
     bool was_nested;                     /* the step that runs called a step of its own: refused */
     struct step_call step;
-    enum suspension suspension;
-    struct transition park;              /* SUSPENDED_TO_PARK */
+    struct verdict verdict;
     int64_t noted_due_ms;                /* a part of the attempt failed (step_raised) and is due then; 0: none */
     struct failure last;                 /* what stepd_last_error() tells */
     struct stepd_error last_view;
@@ -104,8 +118,6 @@ struct stepd_ctx {
     msgpack_sbuffer tail;                /* of the record, on its way to the store */
     struct bytes branches;               /* kept in the tail, until the run has none; run/attempts.h */
     struct step_ids ids;
-    int store_error;                     /* of the call that failed; 0 */
-    enum store_answer store_answer;      /* SUSPENDED_BY_STORE: why */
 };
 
 /* After an error was raised: its next attempt is due when a Retry-After of HTTP says, but no later than
@@ -129,21 +141,36 @@ void context_resume(struct stepd_ctx *ctx, int64_t left_ns);
 /* An allocation that lives until the attempt ends. */
 void *context_alloc(struct stepd_ctx *ctx, size_t size);
 char *context_strdup(struct stepd_ctx *ctx, const void *text, size_t size);
-/* An error of what is running now. Once suspended nothing is raised any more. */
+/* An error of what is running now. Once there is a verdict nothing is raised any more. */
 void context_raise(struct stepd_ctx *ctx, enum raised_kind kind, const char *name, const char *format, ...) PRINTF_LIKE(4, 5);
 void context_vraise(struct stepd_ctx *ctx, enum raised_kind kind, const char *name, const char *format, va_list arguments)
     PRINTF_LIKE(4, 0);
 void context_set_last(struct stepd_ctx *ctx, const struct failure *failure);
-/* One durable change of ctx->run, whose epoch and owner follow it. False: the attempt is suspended,
- * by the store or by a limit. Module code must not be on the clock. */
+/* What the function raised is a failure of a part of it, which a call of its own tries again while the rest goes on. */
+struct raised context_take_raised(struct stepd_ctx *ctx);
+void context_set_part_raised(struct stepd_ctx *ctx, const struct raised *raised);
+/* A step failed for good, of ctx->last: the function's error, unless it raises one. */
+void context_raise_step_error(struct stepd_ctx *ctx);
+/* One durable change of ctx->run, whose epoch and owner follow it. False: there is a verdict, of the store's
+ * or by a limit. Module code must not be on the clock. */
 bool context_advance(struct stepd_ctx *ctx, const struct transition *transition);
 /* The daemon stops: nothing new begins. */
 bool context_is_draining(const struct stepd_ctx *ctx);
 /* Nothing is known of what became of the attempt, and that is no failure: it is made again elsewhere. */
 enum stepd_status context_give_up(struct stepd_ctx *ctx);
 /* After it was told to end. By a daemon that stops: then nothing more is known of the run. Else the store has
- * given the run to others, or a person has cancelled it: that is for the store to say. False: suspended by it. */
+ * given the run to others, or a person has cancelled it: that is for the store to say. False: it has said so. */
 bool context_may_go_on(struct stepd_ctx *ctx);
+/* The run waits in the store: asleep, or delayed by what the step or part that ran last raised. */
+enum stepd_status context_park(struct stepd_ctx *ctx, const struct transition *park);
+/* The run fails of what was raised last, by the step or the function; no attempt would change that. */
+enum stepd_status context_fail_by_limit(struct stepd_ctx *ctx, const struct raised *raised);
+/* There is no verdict any more: what comes of the attempt is decided anew. */
+void context_reopen(struct stepd_ctx *ctx);
+static inline bool context_is_decided(const struct stepd_ctx *ctx)
+{
+    return ctx->verdict.kind != VERDICT_OPEN;
+}
 /* The function suspends for `errand`, which is the run's from here on. */
 enum stepd_status context_leave_for(struct stepd_ctx *ctx, struct errand *errand);
 /* For run->first_epoch. */

@@ -38,7 +38,7 @@ static PRINTF_LIKE(3, 4) void refuse(struct stepd_ctx *ctx, const char *name, co
 static bool open_call(struct stepd_ctx *ctx, const char *id, int64_t *ret_left_ns, enum stepd_status *ret_status)
 {
     *ret_status = STEPD_SUSPENDED;
-    if (slot_is_abandoned(ctx->slot) || ctx->suspension != NOT_SUSPENDED)
+    if (slot_is_abandoned(ctx->slot) || context_is_decided(ctx))
         return false;
     if (ctx->step.is_running) {
         ctx->was_nested = true;
@@ -86,7 +86,7 @@ static int earlier_executions(const struct run *run, const char *id)
     return 0;
 }
 
-/* A new step may begin. False: the attempt is suspended. */
+/* A new step may begin. False: there is a verdict. */
 static bool may_begin(struct stepd_ctx *ctx)
 {
     if (atomic_load_explicit(&ctx->slot->is_cancelled, memory_order_relaxed) && !context_may_go_on(ctx))
@@ -95,7 +95,7 @@ static bool may_begin(struct stepd_ctx *ctx)
         return true;
     context_raise(ctx, RAISED_NON_RETRIABLE, "StepLimit", "limits.steps: step '%.100s' would be more than %d in one run",
                   ctx->step.id, ctx->settings->steps);
-    ctx->suspension = SUSPENDED_BY_LIMIT;
+    (void)context_fail_by_limit(ctx, &ctx->raised);
     return false;
 }
 
@@ -125,7 +125,7 @@ static void remember(struct run *run, size_t position, const struct checkpoint *
     steps_add(run->steps, position, checkpoint);
 }
 
-/* Makes it durable; the counter is then `attempt`. False: the attempt is suspended. */
+/* Makes it durable; the counter is then `attempt`. False: there is a verdict. */
 static bool record(struct stepd_ctx *ctx, const struct checkpoint *checkpoint, int attempt)
 {
     struct run *run = ctx->run;
@@ -146,8 +146,7 @@ static bool record(struct stepd_ctx *ctx, const struct checkpoint *checkpoint, i
 static enum stepd_status answer_failed(struct stepd_ctx *ctx, const struct failure *failure)
 {
     context_set_last(ctx, failure);
-    ctx->raised.kind = RAISED_NOTHING;
-    ctx->is_step_error = true;
+    context_raise_step_error(ctx);
     return STEPD_FAILED;
 }
 
@@ -171,7 +170,7 @@ static enum stepd_status park_for_retry(struct stepd_ctx *ctx)
 {
     const struct step_call *step = &ctx->step;
 
-    ctx->park = (struct transition){
+    const struct transition park = {
         .kind = TRANSITION_PARK,
         .status = RUN_DELAYED,
         .phase = ctx->run->phase,
@@ -181,8 +180,8 @@ static enum stepd_status park_for_retry(struct stepd_ctx *ctx)
         .position = step->position,
         .clears_started = step->is_at_most_once,
     };
-    ctx->suspension = SUSPENDED_TO_PARK;
-    return STEPD_SUSPENDED;
+
+    return context_park(ctx, &park);
 }
 
 static enum stepd_status fail_for_good(struct stepd_ctx *ctx)
@@ -221,7 +220,7 @@ static enum stepd_status answer_unknown(struct stepd_ctx *ctx, const struct chec
 
 static enum stepd_status park_to_sleep(struct stepd_ctx *ctx, int64_t until_ms, struct bytes checkpoint)
 {
-    ctx->park = (struct transition){
+    const struct transition park = {
         .kind = TRANSITION_PARK,
         .status = RUN_SLEEPING,
         .phase = ctx->run->phase,
@@ -230,8 +229,8 @@ static enum stepd_status park_to_sleep(struct stepd_ctx *ctx, int64_t until_ms, 
         .position = ctx->step.position,
         .checkpoint = checkpoint,
     };
-    ctx->suspension = SUSPENDED_TO_PARK;
-    return STEPD_SUSPENDED;
+
+    return context_park(ctx, &park);
 }
 
 static bool is_over(const struct stepd_ctx *ctx, int64_t until_ms)
@@ -336,11 +335,8 @@ static enum stepd_status keep_result(struct stepd_ctx *ctx, const msgpack_object
     ctx->step.is_running = true; /* errors are the step's */
     bool is_good = context_check_output(ctx, &ctx->step_output, &is_limit);
     ctx->step.is_running = false;
-    if (is_limit) {
-        ctx->raised = ctx->step_raised;
-        ctx->suspension = SUSPENDED_BY_LIMIT;
-        return STEPD_SUSPENDED;
-    }
+    if (is_limit)
+        return context_fail_by_limit(ctx, &ctx->step_raised);
     if (!is_good)
         return settle_failure(ctx);
     struct checkpoint checkpoint = checkpoint_of(ctx, CHECKPOINT_COMPLETED);
@@ -515,11 +511,8 @@ static enum stepd_status send_anew(struct stepd_ctx *ctx, const char *name, cons
         context_raise(ctx, status == -EIO ? RAISED_RETRIABLE : RAISED_NON_RETRIABLE,
                       status == -EIO ? "SendRefused" : "InvalidEvent", "%s", error.text);
     ctx->step.is_running = false;
-    if (status == -ESHUTDOWN) {
-        ctx->store_error = status;
-        ctx->suspension = SUSPENDED_BY_STORE;
-        return STEPD_SUSPENDED;
-    }
+    if (status == -ESHUTDOWN)
+        return context_give_up(ctx);
     msgpack_sbuffer_clear(&ctx->step_output);
     return status == 0 ? keep_result(ctx, NULL) : settle_failure(ctx);
 }

@@ -73,10 +73,9 @@ static enum stepd_status fail_function(struct turn *turn, const struct op_error 
     (void)settle_raise(ctx, error, &turn->advice);
     if (turn_is_alone(turn) || ctx->raised.kind != RAISED_RETRIABLE || turn->attempt >= ctx->run->function->retries)
         return STEPD_FAILED;
-    struct raised raised = ctx->raised;
-    ctx->raised.kind = RAISED_NOTHING;
+    const struct raised raised = context_take_raised(ctx);
     STEPD_TRY(turn_note_failure(turn));
-    ctx->step_raised = raised;
+    context_set_part_raised(ctx, &raised);
     turn->failed_due_ms = raised_due_ms(&raised);
     if (turn->failed_due_ms == 0)
         turn->failed_due_ms = context_now_ms(ctx) + context_backoff_ms(ctx, &ctx->run->function->backoff);

@@ -98,16 +98,16 @@ static enum stepd_status park(struct turn *turn, int64_t due_ms)
 {
     struct stepd_ctx *ctx = turn->ctx;
 
-    turn_keep_branches(turn);
-    ctx->park = (struct transition){
+    const struct transition change = {
         .kind = TRANSITION_PARK,
         .status = turn->failed_due_ms != 0 ? RUN_DELAYED : RUN_SLEEPING,
         .phase = ctx->run->phase,
         .attempt = turn->attempt,
         .due_ms = due_ms > 0 ? due_ms : 1,
     };
-    ctx->suspension = SUSPENDED_TO_PARK;
-    return STEPD_SUSPENDED;
+
+    turn_keep_branches(turn);
+    return context_park(ctx, &change);
 }
 
 enum stepd_status departures_send(struct turn *turn)
