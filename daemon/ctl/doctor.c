@@ -19,6 +19,7 @@
 #include "store/orphans.h"
 #include "store/runs.h"
 #include "view/json_out.h"
+#include "view/store_config.h"
 
 enum verdict { VERDICT_OK, VERDICT_WARNING, VERDICT_FAULT };
 
@@ -188,14 +189,28 @@ static void add_absent(void *context, const char *url, const char *reason)
     add(context, VERDICT_WARNING, "apps", "a daemon asks it again every five seconds", "app %s does not register: %s", url, reason);
 }
 
+/* Why the store did not start: what access rules lack is said in full. */
+static void add_no_redis(struct findings *findings, const struct config *config, int status, const char *why)
+{
+    const struct store_settings settings = store_settings_of(config);
+    AUTO_FREE char *missing = status == -EACCES ? store_rights_missing(&settings) : xstrdup("");
+
+    if (missing[0] != '\0') {
+        AUTO_FREE char *remedy = xasprintf("ACL SETUSER with the user of redis.url, and: %s", missing);
+        add(findings, VERDICT_FAULT, "redis", remedy, "its access rules keep from stepd's user what stepd needs");
+    } else {
+        AUTO_FREE char *remedy = xasprintf("is Redis up at redis.url of %s?", config->path);
+        add(findings, VERDICT_FAULT, "redis", remedy, "%s", why);
+    }
+}
+
 static void check_redis(struct findings *findings, struct ctl *ctl)
 {
     struct error error = { 0 };
     int status = ctl_try_store(ctl, &error);
 
     if (status != 0) {
-        AUTO_FREE char *remedy = xasprintf("is Redis up at redis.url of %s?", ctl->config->path);
-        add(findings, VERDICT_FAULT, "redis", remedy, "%s", error.text);
+        add_no_redis(findings, ctl->config, status, error.text);
         findings->is_unreachable |= status == -EAGAIN;
         return;
     }
@@ -299,7 +314,7 @@ const struct command COMMAND_DOCTOR = {
     .name = "doctor",
     .arguments = "",
     .summary = "what is set up wrong, with its remedy",
-    .help = "Looks at the config, at Kafka and its topics, at Redis's persistence, eviction and memory settings, for runs\n"
+    .help = "Looks at the config, at Kafka and its topics, at Redis's access rules, persistence, eviction and memory settings, for runs\n"
             "that stand in no list, and for the place of the crash journal. Changes nothing. Exit status 0: no fault (there may be warnings).\n\n"
             "  stepctl doctor\n"
             "  stepctl --json doctor | jq '.checks[] | select(.verdict != \"ok\")'",

@@ -22,5 +22,8 @@ struct store_health {
 void store_health_read(const char *info, struct store_health *ret_health);
 /* Waits. 0, -ESHUTDOWN or -EIO. */
 int store_health(struct redis_store *store, struct store_health *ret_health) MUST_CHECK;
+/* What Redis's access rules keep from the user of `settings`, as ACL SETUSER takes it; "": nothing, or it can't be asked.
+ * Needs no store. The caller frees. */
+char *store_rights_missing(const struct store_settings *settings);
 
 #endif

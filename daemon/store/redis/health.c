@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/redis/rights.h"
 #include "store/redis/store_internal.h"
+#include "store/redis/topology.h"
 
 /* A line `name:value` of INFO. */
 static void read_info(const char *info, const char *name, char ret_value[static STORE_HEALTH_TEXT])
@@ -77,4 +79,30 @@ int store_health(struct redis_store *store, struct store_health *ret_health)
     store_health_read(info->str != NULL ? info->str : "", ret_health);
     read_settings(store, ret_health);
     return 0;
+}
+
+/* The server that sentinels name; else the first of the URL. */
+static int find_server(const struct redis_url *url, int64_t timeout_ms, struct redis_place *ret_place)
+{
+    if (url->kind == URL_SENTINEL)
+        return topology_find(url, NULL, 0, 1, timeout_ms, ret_place, NULL);
+    *ret_place = url->places[0];
+    return 0;
+}
+
+char *store_rights_missing(const struct store_settings *settings)
+{
+    struct redis_url url;
+    struct redis_place place;
+    struct link link;
+    char *missing = NULL;
+
+    if (url_parse(settings->url, &url, NULL) != 0)
+        return xstrdup("");
+    if (find_server(&url, settings->timeout_ms, &place) == 0 && link_connect(&link, &url, &place, settings->timeout_ms, NULL) == 0) {
+        missing = rights_missing(&link, &url, settings->prefix);
+        link_close(&link);
+    }
+    url_done(&url);
+    return missing != NULL ? missing : xstrdup("");
 }

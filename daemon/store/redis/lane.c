@@ -212,6 +212,8 @@ static void send_put_off(struct lane *lane)
 static int establish(struct lane *lane, struct error *ret_error)
 {
     int status = link_open(&lane->link, lane->settings.url, &lane->linked_to, lane->settings.timeout_ms, ret_error);
+    if (status == -EACCES)
+        (void)host(lane)->forbidden(host(lane)->context, &lane->linked_to, ret_error);
     if (status != 0)
         return status;
     status = link_cut_off(&lane->link, &lane->last_link, ret_error);
@@ -320,6 +322,17 @@ static void load_and_try_again(struct lane *lane, struct request *request, const
         put_off(lane, request, text);
 }
 
+/* Which command it was a script's error does not tell; a look at what our user may do does. */
+static void put_off_forbidden(struct lane *lane, struct request *request, const char *text)
+{
+    struct error error = { 0 };
+
+    pulse_rest_here();
+    bool is_told = !lane->is_away && host(lane)->forbidden(host(lane)->context, &lane->linked_to, &error) != 0;
+    pulse_beat_here();
+    put_off(lane, request, is_told ? error.text : text);
+}
+
 static void give_up(struct lane *lane, struct request *request, const char *text)
 {
     log_error("Redis refuses %s: %s", request->script >= 0 ? script_name(request->script) : "a command", text);
@@ -341,6 +354,9 @@ static void take_error(struct lane *lane, struct request *request, const char *t
         return;
     case REFUSAL_MOVED:
         follow_moved(lane, request, text);
+        return;
+    case REFUSAL_RIGHTS:
+        put_off_forbidden(lane, request, text);
         return;
     case REFUSAL_READ_ONLY:
         lane->must_leave = true;

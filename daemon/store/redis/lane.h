@@ -36,6 +36,8 @@ enum lane_admission {
 struct lane_host {
     /* Linked to a server, and nothing is sent yet. Not 0: this server won't do; the reason is said. */
     int (*linked)(void *context, struct lane *lane, struct link *link, struct error *ret_error);
+    /* The server there refuses something to our user. -EACCES with what the rules lack, or 0: it does not say. */
+    int (*forbidden)(void *context, const struct redis_place *place, struct error *ret_error);
     /* How connecting ended. */
     void (*tried)(void *context, struct lane *lane, int status, const struct error *error);
     enum lane_admission (*admit)(void *context, struct lane *lane, struct request *request);

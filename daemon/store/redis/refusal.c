@@ -32,7 +32,9 @@ static const struct {
     { "-NOREPLICAS ", true, REFUSAL_PASSING },
     { "UNBLOCKED ", false, REFUSAL_PASSING },
     { "NOAUTH ", false, REFUSAL_PASSING },
-    { "NOPERM ", false, REFUSAL_PASSING },
+    { "NOPERM ", true, REFUSAL_RIGHTS },
+    { "The user executing the script can't", true, REFUSAL_RIGHTS },
+    { "ACL failure in script", true, REFUSAL_RIGHTS },
     { "ERR max number", false, REFUSAL_PASSING },
     { "Script killed by user", true, REFUSAL_PASSING },
 };

@@ -6,6 +6,7 @@
 enum refusal {
     REFUSAL_FINAL,       /* it will be refused again */
     REFUSAL_PASSING,     /* time heals it: loading, busy, out of memory, … */
+    REFUSAL_RIGHTS,      /* Redis's access rules forbid it to our user, until a person changes them */
     REFUSAL_READ_ONLY,   /* this server is a replica by now */
     REFUSAL_NO_SCRIPT,   /* load it */
     REFUSAL_MOVED,       /* "MOVED SLOT HOST:PORT": ask there */

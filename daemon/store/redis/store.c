@@ -17,6 +17,7 @@
 #include "store/redis/homes.h"
 #include "store/redis/keys.h"
 #include "store/redis/port.h"
+#include "store/redis/rights.h"
 
 struct shard {
     char *prefix;
@@ -306,6 +307,8 @@ static int on_linked(void *context, struct lane *lane, struct link *link, struct
     struct redis_store *store = context;
 
     int status = check_role(store, link, ret_error);
+    if (status == 0)
+        status = rights_check(link, &store->url, store->settings.prefix, ret_error);
     if (status == 0 && is_home(store, 0, lane))
         status = check_shards(store, link, ret_error);
     if (status == 0)
@@ -318,6 +321,12 @@ static int on_linked(void *context, struct lane *lane, struct link *link, struct
         warn_of_settings(link);
     settle(store, lane);
     return 0;
+}
+
+static int on_forbidden(void *context, const struct redis_place *place, struct error *ret_error)
+{
+    struct redis_store *store = context;
+    return rights_check_at(place, &store->url, store->settings.prefix, store->settings.timeout_ms, ret_error);
 }
 
 static void on_tried(void *context, struct lane *lane, int status, const struct error *error)
@@ -393,7 +402,7 @@ static void on_heard(void *context, const struct request *request, const redisRe
 
 static struct lane_host host_of(struct redis_store *store)
 {
-    return (struct lane_host){ .linked = on_linked, .tried = on_tried, .admit = on_admit, .route = on_route,
+    return (struct lane_host){ .linked = on_linked, .forbidden = on_forbidden, .tried = on_tried, .admit = on_admit, .route = on_route,
                                .astray = on_astray, .heard = on_heard, .context = store };
 }
 
