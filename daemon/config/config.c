@@ -138,6 +138,7 @@ void config_destroy(struct config *config)
     for (size_t i = 0; i < config->function_count; i++) {
         free(config->functions[i].retry.schedule_ms);
         free(config->functions[i].options.items);
+        free(config->functions[i].flow.items);
     }
     free(config->functions);
     setting_done(&config->root);

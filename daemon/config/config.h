@@ -45,6 +45,7 @@ struct config_function {
     enum stepd_ordering ordering;
     bool has_dedupe;
     int64_t dedupe_ms;
+    struct setting flow;    /* a map of the keys of flow control: config_flow.h */
     struct setting options; /* a map of every other key: the function's own settings */
 };
 
@@ -127,7 +128,7 @@ void config_destroy(struct config *config);
 bool config_reads_topic(const struct config *config, const char *topic);
 /* The settings of function `id`; NULL: the config has none. */
 const struct config_function *config_function_find(const struct config *config, const char *id);
-/* The keys of an entry of `functions:` that are settings of every function; ended by NULL. */
+/* The keys of an entry of `functions:` that are settings of every function, but for those of config_flow.h; ended by NULL. */
 const char *const *config_function_keys(void);
 /* The options of module `name`, a map; NULL: the config has none. */
 const struct setting *config_module_options(const struct config *config, const char *name);

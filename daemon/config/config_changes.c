@@ -46,7 +46,7 @@ static bool is_same(const struct setting *one, const struct setting *other)
 /* What starts a function, which code, in which order: the routes are built on it. */
 static bool is_fixed_in_function(const char *name)
 {
-    static const char *const fixed[] = { "use", "event", "topic", "enabled", "ordering" };
+    static const char *const fixed[] = { "use", "event", "events", "topic", "cron", "enabled", "ordering" };
 
     for (size_t i = 0; i < COUNT_OF(fixed); i++) {
         if (strcmp(name, fixed[i]) == 0)

@@ -115,6 +115,10 @@ static bool schedule_read(const struct config_key *key, const struct setting *se
         config_faults_add(faults, &setting->value_place, "'%s' must be a list of durations, such as [15s, 30s, 1m]", key->name);
         return false;
     }
+    if (*(size_t *)(void *)(base + key->given) > 0) {
+        config_faults_add(faults, &setting->place, "'schedule' and 'backoff' are one setting: give one of them");
+        return false;
+    }
     int64_t *schedule_ms = xcalloc(setting->count, sizeof(*schedule_ms));
     bool is_good = true;
     for (size_t i = 0; i < setting->count; i++)

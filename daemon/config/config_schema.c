@@ -37,6 +37,7 @@ static const struct config_key worker_keys[] = {
 static const struct config_key retry_keys[] = {
     { "retries", KEY_INT, AT(retry.retries), AT(retry.has_retries), 0, STEPD_MAX_RETRIES, NULL },
     { "schedule", KEY_SCHEDULE, AT(retry.schedule_ms), AT(retry.schedule_count), 0, ANY_MS, NULL },
+    { "backoff", KEY_SCHEDULE, AT(retry.schedule_ms), AT(retry.schedule_count), 0, ANY_MS, NULL },
     { "jitter", KEY_DURATION, AT(retry.jitter_ms), AT(retry.has_jitter), 0, ANY_MS, NULL },
     { "max_after", KEY_DURATION, AT(retry.header_most_ms), NOT_TOLD, 1, ANY_MS, NULL },
 };
@@ -95,6 +96,7 @@ static const struct config_key function_keys[] = {
     { "enabled", KEY_BOOL, AT(is_enabled), NOT_TOLD, 0, 0, NULL },
     { "retries", KEY_INT, AT(retry.retries), AT(retry.has_retries), 0, STEPD_MAX_RETRIES, NULL },
     { "schedule", KEY_SCHEDULE, AT(retry.schedule_ms), AT(retry.schedule_count), 0, ANY_MS, NULL },
+    { "backoff", KEY_SCHEDULE, AT(retry.schedule_ms), AT(retry.schedule_count), 0, ANY_MS, NULL },
     { "jitter", KEY_DURATION, AT(retry.jitter_ms), AT(retry.has_jitter), 0, ANY_MS, NULL },
     { "timeout", KEY_DURATION, AT(timeout_ms), AT(has_timeout), 0, ANY_MS, NULL },
     { "concurrency", KEY_INT, AT(concurrency), AT(has_concurrency), 0, 1000000, NULL },

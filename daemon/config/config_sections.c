@@ -8,6 +8,7 @@
 #include "base/array.h"
 #include "base/error.h"
 #include "config/address.h"
+#include "config/config_flow.h"
 #include "config/config_schema.h"
 
 #define TOPIC_NAME_MAX 249
@@ -188,26 +189,35 @@ static void inngest_read(struct config *config, struct config_faults *faults)
     }
 }
 
+static bool starts_by_flow(const struct config_function *function)
+{
+    return setting_find(&function->flow, "events") != NULL || setting_find(&function->flow, "cron") != NULL;
+}
+
 static void function_read(const struct setting *setting, struct config_function *function, struct config_faults *faults)
 {
     *function = (struct config_function){ .id = setting->name, .place = setting->place, .is_enabled = true };
     function->options = (struct setting){ .name = setting->name, .place = setting->place, .kind = SETTING_MAP };
+    function->flow = function->options;
     if (!function_id_is_valid(setting->name))
         config_faults_add(faults, &setting->place, "'%s' is no function's id: letters, digits, and any of -_.:/", setting->name);
     if (setting->kind == SETTING_NULL || !config_is_map(setting, faults))
         return;
     function->options.items = xcalloc(setting->count, sizeof(*function->options.items));
+    function->flow.items = xcalloc(setting->count, sizeof(*function->flow.items));
     for (size_t i = 0; i < setting->count; i++) {
         const struct setting *item = &setting->items[i];
         const struct config_key *key = config_keys_find(&CONFIG_FUNCTION, item->name);
-        if (key == NULL)
+        if (config_flow_is_key(item->name))
+            function->flow.items[function->flow.count++] = *item;
+        else if (key == NULL)
             function->options.items[function->options.count++] = *item;
         else if (item->kind != SETTING_NULL)
             config_key_read(key, item, function, faults);
     }
     if (function->event != NULL && function->topic != NULL)
         config_faults_add(faults, &setting->place, "function '%s' has both 'event' and 'topic': it is started by one", setting->name);
-    if (function->use != NULL && function->event == NULL && function->topic == NULL)
+    if (function->use != NULL && function->event == NULL && function->topic == NULL && !starts_by_flow(function))
         config_faults_add(faults, &setting->place, "function '%s' has neither 'event' nor 'topic': what starts it?", setting->name);
     if (function->topic != NULL && !topic_is_valid(function->topic))
         config_faults_add(faults, &setting_find(setting, "topic")->value_place, "'%s' is no topic", function->topic);

@@ -10,6 +10,7 @@
 #include "modules/loader.h"
 #include "store/shelf.h"
 #include "config/config_faults.h"
+#include "view/function_view.h"
 #include "view/json_out.h"
 
 /* What is listed: the modules' functions, then those that apps have registered. */
@@ -66,11 +67,6 @@ static enum ctl_exit list_apps(struct ctl *ctl, struct listing *listing)
     return failed == 0 ? CTL_OK : ctl_store_failed(ctl, failed);
 }
 
-static const struct backoff *backoff_of(const struct function *function)
-{
-    return function->backoff.count != 0 ? &function->backoff : &backoff_default;
-}
-
 static void print_json(const struct listing *functions)
 {
     struct json_out out;
@@ -79,24 +75,13 @@ static void print_json(const struct listing *functions)
     json_out_open(&out, NULL, '[');
     for (size_t i = 0; i < functions->count; i++) {
         const struct function *function = functions->items[i];
-        const struct backoff *backoff = backoff_of(function);
         json_out_open(&out, NULL, '{');
         json_out_text(&out, "id", function->id);
-        json_out_text(&out, "event", function->event);
+        json_out_text(&out, "event", function_has_events_alone(function) ? NULL : function->event);
         json_out_text(&out, "topic", function->topic);
         json_out_text(&out, "module", function->module->declared->name);
         json_out_text(&out, "path", function->module->path);
-        json_out_number(&out, "retries", function->retries);
-        json_out_number(&out, "timeout_ms", function->timeout_ms);
-        json_out_open(&out, "backoff_ms", '[');
-        for (size_t k = 0; k < backoff->count; k++)
-            json_out_number(&out, NULL, backoff->delays_ms[k]);
-        json_out_close(&out, '[');
-        json_out_number(&out, "jitter_ms", function->backoff.jitter_ms);
-        json_out_text(&out, "ordering", function->ordering == STEPD_BY_KEY ? "by_key" : "unordered");
-        json_out_number(&out, "concurrency", function->concurrency);
-        json_out_number(&out, "dedupe_ms", function->dedupe_ms);
-        json_out_bool(&out, "on_failure", function->on_failure != NULL);
+        function_view_settings(&out, function);
         json_out_close(&out, '{');
     }
     json_out_close(&out, '[');
@@ -114,8 +99,10 @@ static char *notes(const struct function *function)
     AUTO_FREE char *second = function->concurrency > 0 ? xasprintf("at most %d at once  ", function->concurrency) : xstrdup("");
     AUTO_FREE char *third = function->dedupe_ms > 0 ? xasprintf("dedupe %s  ", dedupe) : xstrdup("");
 
-    return xasprintf("%s%s%s%s%s", function->ordering == STEPD_BY_KEY ? "ordered by key  " : "", first, second, third,
-                     function->on_failure != NULL ? "on_failure" : "");
+    AUTO_FREE char *flow = function_view_flow(function);
+
+    return xasprintf("%s%s%s%s%s%s", function->ordering == STEPD_BY_KEY ? "ordered by key  " : "", first, second, third,
+                     function->on_failure != NULL ? "on_failure  " : "", flow);
 }
 
 static void print_table(const struct listing *functions)
@@ -130,7 +117,7 @@ static void print_table(const struct listing *functions)
         AUTO_FREE char *more = notes(function);
         table_add(table, COLOUR_BOLD, "%s", function->id);
         if (function->event != NULL)
-            table_add(table, COLOUR_NONE, "%s", function->event);
+            table_add(table, COLOUR_NONE, "%s%s", function->event, function->events.count > 0 ? ", …" : "");
         else
             table_add(table, COLOUR_NONE, "topic %s", function->topic);
         table_add(table, COLOUR_NONE, "%s", function->module->declared->name);

@@ -2,7 +2,19 @@
 #include "engine/admit.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "flow/key_set.h"
+#include "run/flow_ask.h"
+
+/* Said once for each function, and counted. */
+static void note_troubles(struct worker *worker, const struct function *function, const struct flow_troubles *troubles)
+{
+    for (unsigned i = 0; i < troubles->count; i++)
+        tally_add(&worker_tally(worker, function)->expression_errors);
+    if (troubles->count > 0 && !atomic_exchange(function->flow->has_told, true))
+        log_warn("%s of function %s can't be worked out for an event: %s; events like it count as having no such value, and this is said once",
+                 troubles->setting, function->id, troubles->error.text);
+}
 
 /* The run of a function with a dedupe window is also known by the name that daemons whose records are of version 1
  * give it, which several events may share. */
@@ -23,12 +35,18 @@ static bool may_pass_dedupe(struct worker *worker, const struct known_runs *know
                             enum message_state *ret_state)
 {
     struct store *store = worker->ctx.store;
+    struct flow_troubles troubles = { 0 };
     enum dedupe_answer answer;
+    struct dedupe_id id;
 
     if (run->function->dedupe_ms == 0 || known_runs_find(known, KNOWN_ADMITTED, &run->id) != NULL)
         return true;
+    bool applies = flow_dedupe_id(run->function, run->event, context_now_ms(&worker->ctx), &id, &troubles);
+    note_troubles(worker, run->function, &troubles);
+    if (!applies)
+        return true;
     *ret_state = MESSAGE_DROPPED;
-    int status = store->ops->remember(store, run, run->function->dedupe_ms, &answer);
+    int status = store->ops->remember(store, run, &id, run->function->dedupe_ms, &answer);
     worker_look_at_clock(worker);
     if (status != 0)
         return false;
@@ -80,11 +98,16 @@ static void begin_run(struct worker *worker, const struct job *job)
 }
 
 /* What can't be read is for its attempt to refuse. */
-static bool is_wanted(const struct run *run)
+static bool is_wanted(struct worker *worker, const struct run *run)
 {
     const struct function *function = run->function;
+    struct flow_troubles troubles = { 0 };
     struct error error;
 
+    if (function->flow != NULL && !flow_wants(function, run->event, context_now_ms(&worker->ctx), &troubles)) {
+        note_troubles(worker, function, &troubles);
+        return false;
+    }
     return function->wants == NULL || event_decode(run->event, &error) != 0 || function->wants(function, &run->event->view);
 }
 
@@ -97,7 +120,7 @@ bool admit_message(struct worker *worker, enum message_state *ret_state)
         return false;
     begin_run(worker, job);
     *ret_state = MESSAGE_DONE;
-    if (!is_wanted(worker->run))
+    if (!is_wanted(worker, worker->run))
         return false;
     tally_add(&worker_tally(worker, worker->run->function)->consumed);
     return may_start(worker, job, worker->run, ret_state);

@@ -51,6 +51,9 @@ void tally_read_numbers(const struct function_tally *tally, struct function_coun
         return;
     counts->consumed += atomic_load(&tally->consumed);
     counts->duplicates += atomic_load(&tally->duplicates);
+    counts->rate_limited += atomic_load(&tally->rate_limited);
+    counts->singled += atomic_load(&tally->singled);
+    counts->expression_errors += atomic_load(&tally->expression_errors);
     counts->started += atomic_load(&tally->started);
     counts->completed += atomic_load(&tally->completed);
     counts->failed += atomic_load(&tally->failed);

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "modules/functions.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
+#include "base/log.h"
+#include "config/config_flow.h"
+#include "config/config_key.h"
 #include "modules/module_file.h"
 #include "modules/options.h"
 
@@ -35,6 +39,8 @@ struct builder {
 struct made_function {
     struct function function;
     const struct stepd_option *options;
+    struct flow_settings *flow;
+    struct config_lists lists;  /* that its flow points into */
 };
 
 static const struct config_function nothing_given = { .is_enabled = true };
@@ -81,6 +87,34 @@ static bool is_within(int64_t value, int64_t most)
     return value >= 0 && value <= most;
 }
 
+static bool has_trigger(const struct stepd_function *function)
+{
+    return function->event != NULL || function->topic != NULL || function->events.count > 0 || function->cron.count > 0;
+}
+
+/* A module that was built before there was flow control may have options that bear its names: they stay options. */
+static bool knows_flow(const struct module *module)
+{
+    return module->declared->abi_minor >= 1;
+}
+
+/* What its options may not be called. */
+static const char *const *taken_keys(const struct module *module)
+{
+    static const char *all[CONFIG_KEYS_MAX * 2];
+    const char *const *usual = config_function_keys();
+    size_t count = 0;
+
+    if (!knows_flow(module))
+        return usual;
+    for (; usual[count] != NULL; count++)
+        all[count] = usual[count];
+    for (size_t i = 0; CONFIG_FLOW_KEYS[i] != NULL; i++)
+        all[count++] = CONFIG_FLOW_KEYS[i];
+    assert(count < COUNT_OF(all));
+    return all;
+}
+
 /* All that is wrong with it but its id. */
 static bool declaration_check(const struct declaration *declaration, struct config_faults *faults)
 {
@@ -89,15 +123,14 @@ static bool declaration_check(const struct declaration *declaration, struct conf
     const struct option_table table = { .owner = owner,
                                         .options = function->options,
                                         .size = function->options_size,
-                                        .taken = config_function_keys() };
+                                        .taken = taken_keys(declaration->module) };
     const struct {
         bool is_wrong;
         const char *text;
     } checks[] = {
         { function->run == NULL, "has no .run" },
         { function->event != NULL && function->topic != NULL, "has both .event and .topic: it is started by one" },
-        { function->event == NULL && function->topic == NULL && !function->template,
-          "has neither .event nor .topic: what starts it?" },
+        { !has_trigger(function) && !function->template, "has neither .event nor .topic: what starts it?" },
         { function->event != NULL && !event_is_valid(function->event), ".event must be a name, with a * at its end only" },
         { function->topic != NULL && !topic_is_valid(function->topic), ".topic is no topic's name" },
         { !is_within(function->retries, STEPD_MAX_RETRIES), ".retries must be between 0 and 1000" },
@@ -251,18 +284,130 @@ static void options_ask(const struct declaration *declaration, const char *owner
         config_faults_add(faults, place, "[%s] %s", owner, why[0] != '\0' ? why : "its module refuses the options");
 }
 
+/* ---- flow control ------------------------------------------------------------------------------ */
+
+/* The config's entry as its function takes it: own options beside the settings of flow control. */
+struct entry_split {
+    struct setting options;
+    struct setting flow;
+};
+
+static bool is_own_option(const struct stepd_function *declared, const char *name)
+{
+    for (const struct stepd_option *option = declared->options; option != NULL && option->name != NULL; option++) {
+        if (strcmp(option->name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void say_own_option(const char *id, const char *name)
+{
+    log_info("'%s' of function %s is an option of its own module, which was built before stepd had a setting of that name", name, id);
+}
+
+/* entry_done() it. */
+static struct entry_split entry_split(const struct declaration *declaration, const struct config_function *given)
+{
+    struct entry_split split = { given->options, given->flow };
+    size_t flow_count = given->flow.count;
+
+    split.options.items = xcalloc(given->options.count + flow_count + 1, sizeof(struct setting));
+    split.flow.items = xcalloc(flow_count + 1, sizeof(struct setting));
+    for (size_t i = 0; i < given->options.count; i++)
+        split.options.items[i] = given->options.items[i];
+    split.flow.count = 0;
+    for (size_t i = 0; i < flow_count; i++) {
+        const struct setting *item = &given->flow.items[i];
+        if (!knows_flow(declaration->module) && is_own_option(&declaration->function, item->name)) {
+            say_own_option(declaration->function.id, item->name);
+            split.options.items[split.options.count++] = *item;
+        } else {
+            split.flow.items[split.flow.count++] = *item;
+        }
+    }
+    return split;
+}
+
+static void entry_done(struct entry_split *split)
+{
+    free(split->options.items);
+    free(split->flow.items);
+}
+
+/* Where a refused setting stands. */
+struct refused_at {
+    const struct builder *builder;
+    const struct config_function *given;
+    const struct declaration *declaration;
+    const char *id;
+};
+
+static void refuse_flow(void *context, const char *setting, const char *text)
+{
+    const struct refused_at *at = context;
+    bool is_given = at->given->id != NULL && setting_find(&at->given->flow, setting) != NULL;
+    const struct place place = is_given ? given_place(at->builder->config, at->given, setting) : at->declaration->place;
+
+    config_faults_add(at->builder->faults, &place, "[function %s] %s", at->id, text);
+}
+
+/* The declaration as the config changes it: what flow control is made of. */
+static struct stepd_function declared_with(const struct stepd_function *declared, const struct config_function *given,
+                                           const struct function *function)
+{
+    struct stepd_function changed = *declared;
+
+    changed.retries = function->retries;
+    changed.dedupe_ms = function->dedupe_ms;
+    changed.ordering = function->ordering;
+    changed.concurrency = function->concurrency;
+    if (given->event != NULL || given->topic != NULL || setting_find(&given->flow, "events") != NULL ||
+        setting_find(&given->flow, "cron") != NULL) {
+        changed.event = given->event;
+        changed.topic = given->topic;
+        changed.events = (struct stepd_texts){ 0 };
+        changed.cron = (struct stepd_texts){ 0 };
+    }
+    return changed;
+}
+
+/* All that starts it: the first event stands in `event`. */
+static void set_triggers(struct function *function, const struct stepd_function *changed)
+{
+    function->event = changed->event;
+    function->topic = changed->topic;
+    function->events = changed->events;
+    if (function->event == NULL && function->topic == NULL && changed->events.count > 0)
+        function->event = changed->events.items[0];
+}
+
+static void add_flow(struct builder *builder, const struct declaration *declaration, const struct config_function *given,
+                     const struct setting *settings, struct made_function *made)
+{
+    struct stepd_function changed = declared_with(&declaration->function, given, &made->function);
+    struct refused_at at = { builder, given, declaration, made->function.id };
+    const struct flow_refusal refusal = { refuse_flow, &at };
+    size_t faults = builder->faults->count;
+
+    config_flow_read(settings, &changed, &made->lists, builder->faults);
+    set_triggers(&made->function, &changed);
+    if (faults == builder->faults->count && flow_settings_make(&changed, &refusal, &made->flow))
+        made->function.flow = made->flow;
+}
+
 static void function_make(struct builder *builder, const struct declaration *declaration, const char *id,
                           const struct config_function *given)
 {
     const struct stepd_function *declared = &declaration->function;
     const struct config *config = builder->config;
-    bool has_trigger = given->event != NULL || given->topic != NULL;
+    struct entry_split split = entry_split(declaration, given);
     AUTO_FREE char *owner = xasprintf("function %s", id);
     const struct option_table table = { .owner = owner,
                                         .options = declared->options,
                                         .size = declared->options_size,
                                         .config_path = config->path,
-                                        .taken = config_function_keys() };
+                                        .taken = taken_keys(declaration->module) };
     const struct place place = given_place(config, given, "");
     struct functions *functions = builder->functions;
     struct made_function *made = xcalloc(1, sizeof(*made));
@@ -270,8 +415,6 @@ static void function_make(struct builder *builder, const struct declaration *dec
     *made = (struct made_function){
         .function = {
             .id = id,
-            .event = has_trigger ? given->event : declared->event,
-            .topic = has_trigger ? given->topic : declared->topic,
             .run = declared->run,
             .on_failure = declared->on_failure,
             .retries = retries_choose(&given->retry, declared, &config->retry),
@@ -280,12 +423,14 @@ static void function_make(struct builder *builder, const struct declaration *dec
             .ordering = given->has_ordering ? given->ordering : declared->ordering,
             .concurrency = given->has_concurrency ? given->concurrency : declared->concurrency,
             .dedupe_ms = dedupe_choose(given, declared, config->dedupe_ms),
-            .options = options_fill(&table, &given->options, &place, builder->faults),
+            .options = options_fill(&table, &split.options, &place, builder->faults),
             .module = declaration->module,
             .index = functions->count,
         },
         .options = declared->options,
     };
+    add_flow(builder, declaration, given, &split.flow, made);
+    entry_done(&split);
     options_ask(declaration, owner, made->function.options, &place, builder->faults);
     trigger_check(builder, &made->function, given);
     functions->items = xrealloc(functions->items, (functions->count + 1) * sizeof(*functions->items));
@@ -401,6 +546,8 @@ void functions_done(struct functions *functions)
     for (size_t i = 0; i < functions->count; i++) {
         struct made_function *made = made_of(functions->items[i]);
         options_free(made->options, (void *)(uintptr_t)made->function.options);
+        flow_settings_destroy(made->flow);
+        config_lists_done(&made->lists);
         free(made);
     }
     free(functions->items);
@@ -439,6 +586,7 @@ void functions_renew(const struct functions *functions, const struct functions *
         struct function *renewed = &made_of(found)->function;
         renewed->event = first->event;
         renewed->topic = first->topic;
+        renewed->events = first->events;
         renewed->ordering = first->ordering;
         renewed->index = first->index;
         struct function *latest = &made_of(function_newest(first))->function;

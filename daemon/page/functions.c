@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "page/inside.h"
+#include "view/function_view.h"
 
 static void subtract(struct function_counts *now, const struct function_counts *before)
 {
@@ -66,23 +67,6 @@ static void put_recent(const struct page *page, size_t index, struct json_out *o
     json_out_close(out, '{');
 }
 
-static void put_settings(const struct function *function, struct json_out *out)
-{
-    const struct backoff *backoff = function->backoff.count != 0 ? &function->backoff : &backoff_default;
-
-    json_out_number(out, "retries", function->retries);
-    json_out_number(out, "timeout_ms", function->timeout_ms);
-    json_out_open(out, "backoff_ms", '[');
-    for (size_t i = 0; i < backoff->count; i++)
-        json_out_number(out, NULL, backoff->delays_ms[i]);
-    json_out_close(out, '[');
-    json_out_number(out, "jitter_ms", function->backoff.jitter_ms);
-    json_out_text(out, "ordering", function->ordering == STEPD_BY_KEY ? "by_key" : "unordered");
-    json_out_number(out, "concurrency", function->concurrency);
-    json_out_number(out, "dedupe_ms", function->dedupe_ms);
-    json_out_bool(out, "on_failure", function->on_failure != NULL);
-}
-
 struct telling {
     const struct page *page;
     struct json_out *out;
@@ -99,7 +83,7 @@ static void put_function(void *context, const struct function *first)
     json_out_text(out, "event", function->event);
     json_out_text(out, "topic", function->topic);
     json_out_text(out, "module", function->module->declared->name);
-    put_settings(function, out);
+    function_view_settings(out, function);
     put_recent(telling->page, function->index, out);
     json_out_close(out, '{');
 }

@@ -82,6 +82,8 @@ static const struct family dispatch_families[] = {
 static const struct family function_families[] = {
     COUNTER("function_events_consumed_total", "Events that came for the function.", function_counts, consumed),
     COUNTER("events_duplicate_total", "Events seen before within the function's dedupe window.", function_counts, duplicates),
+    COUNTER("expression_errors_total", "Expressions of the function's settings that failed for an event.", function_counts,
+            expression_errors),
     COUNTER("runs_started_total", "Runs begun: the function on an event, whatever its attempts.", function_counts, started),
     COUNTER("runs_completed_total", "Runs that ended well.", function_counts, completed),
     COUNTER("runs_failed_total", "Runs that failed for good.", function_counts, failed),

@@ -10,6 +10,7 @@
 #include "run/attempts.h"
 #include "run/emit.h"
 #include "run/errand.h"
+#include "run/flow_ask.h"
 #include "run/journal.h"
 #include "run/steps.h"
 
@@ -116,7 +117,7 @@ static void retry(struct stepd_ctx *ctx, struct attempt_report *report)
         .status = RUN_DELAYED,
         .phase = ctx->run->phase,
         .attempt = ctx->run->attempt + 1,
-        .delay_ms = context_backoff_ms(ctx, &ctx->run->function->backoff),
+        .delay_ms = context_retry_delay_ms(ctx, ctx->raised.failure.name),
         .due_ms = raised_due_ms(&ctx->raised),
     };
 
@@ -279,6 +280,13 @@ static void run_on_failure(struct stepd_ctx *ctx, struct attempt_report *report)
 
 /* ---- the function --------------------------------------------------------------------------------- */
 
+static bool may_retry(const struct stepd_ctx *ctx)
+{
+    const struct function *function = ctx->run->function;
+
+    return ctx->run->attempt < flow_retries(function, ctx->raised.failure.name, function->retries);
+}
+
 /* Its code has returned `status`. */
 static void settle_function(struct stepd_ctx *ctx, enum stepd_status status, struct attempt_report *report)
 {
@@ -295,7 +303,7 @@ static void settle_function(struct stepd_ctx *ctx, enum stepd_status status, str
         return;
     }
     settle_error(ctx);
-    if (ctx->raised.kind == RAISED_RETRIABLE && ctx->run->attempt < ctx->run->function->retries)
+    if (ctx->raised.kind == RAISED_RETRIABLE && may_retry(ctx))
         retry(ctx, report);
     else
         fail(ctx, &ctx->raised.failure, report);
@@ -378,10 +386,12 @@ static void fail_step(struct stepd_ctx *ctx, const struct step_call *step, struc
     };
 
     change->position = step->position;
+    const struct stepd_error_policy *policy = flow_error_policy(ctx->run->function, ctx->step_raised.failure.name);
+    int retries = policy != NULL ? policy->retries : step->retries;
     /* At most once: nobody knows what became of it, so it is not tried again. */
-    if (ctx->run->attempt < step->retries && !step->is_at_most_once) {
+    if (ctx->run->attempt < retries && !step->is_at_most_once) {
         change->attempt = ctx->run->attempt + 1;
-        change->delay_ms = step->retry_delay_ms;
+        change->delay_ms = policy != NULL ? context_retry_delay_ms(ctx, ctx->step_raised.failure.name) : step->retry_delay_ms;
         return;
     }
     msgpack_sbuffer_clear(&ctx->scratch);
@@ -391,9 +401,9 @@ static void fail_step(struct stepd_ctx *ctx, const struct step_call *step, struc
 
 static void fail_function(struct stepd_ctx *ctx, struct transition *change)
 {
-    if (ctx->run->attempt < ctx->run->function->retries) {
+    if (may_retry(ctx)) {
         change->attempt = ctx->run->attempt + 1;
-        change->delay_ms = context_backoff_ms(ctx, &ctx->run->function->backoff);
+        change->delay_ms = context_retry_delay_ms(ctx, ctx->raised.failure.name);
         return;
     }
     change->attempt = ctx->run->attempt;

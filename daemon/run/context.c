@@ -13,6 +13,7 @@
 #include "base/pulse.h"
 #include "run/failure.h"
 #include "codec/http_date.h"
+#include "run/flow_ask.h"
 #include "run/journal.h"
 #include "codec/packed.h"
 
@@ -336,6 +337,19 @@ static uint64_t next_random(struct stepd_ctx *ctx)
 uint32_t context_new_epoch(struct stepd_ctx *ctx)
 {
     return (uint32_t)(next_random(ctx) >> 33) | 1;
+}
+
+int64_t context_retry_delay_ms(struct stepd_ctx *ctx, const char *error)
+{
+    const struct function *function = ctx->run->function;
+    const struct stepd_error_policy *policy = flow_error_policy(function, error);
+
+    if (policy == NULL || policy->backoff.count == 0)
+        return context_backoff_ms(ctx, &function->backoff);
+    const struct backoff own = {
+        .delays_ms = policy->backoff.delays_ms, .count = policy->backoff.count, .jitter_ms = function->backoff.jitter_ms,
+    };
+    return context_backoff_ms(ctx, &own);
 }
 
 int64_t context_backoff_ms(struct stepd_ctx *ctx, const struct backoff *backoff)

@@ -176,6 +176,8 @@ enum stepd_status context_leave_for(struct stepd_ctx *ctx, struct errand *errand
 /* For run->first_epoch. */
 uint32_t context_new_epoch(struct stepd_ctx *ctx);
 /* Before the next attempt of what fails now, as the schedule has it; jitter in it. */
+/* The function's delay before an attempt that an error of that name makes necessary: its on_error counts first. */
+int64_t context_retry_delay_ms(struct stepd_ctx *ctx, const char *error);
 int64_t context_backoff_ms(struct stepd_ctx *ctx, const struct backoff *backoff);
 /* When the error itself says that the next attempt is due; 0: it doesn't. */
 int64_t raised_due_ms(const struct raised *raised);

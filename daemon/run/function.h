@@ -16,6 +16,7 @@
 #include <stepd/stepd.h>
 
 #include "run/backoff.h"
+#include "run/flow_settings.h"
 
 /* A loaded module. `index` numbers modules from 0: each worker keeps one `local` for each. */
 struct module {
@@ -30,6 +31,7 @@ struct module {
 struct function {
     const char *id;
     const char *event;  /* exactly one of event and topic */
+    struct stepd_texts events; /* that start it as well, as they are given; `event` is the first of them where it stands for none else */
     const char *topic;
     stepd_run_fn run;
     stepd_run_fn on_failure;
@@ -41,6 +43,7 @@ struct function {
     int64_t dedupe_ms;
     /* Whether it is to run on an event of its trigger at all; of others nothing is listed or counted. NULL: it is. Any thread. */
     bool (*wants)(const struct function *function, const struct stepd_event *event);
+    const struct flow_settings *flow; /* NULL: none */
     const void *options;
     const struct module *module;
     size_t index;  /* position in the daemon's list of functions */
@@ -55,6 +58,12 @@ static inline const struct function *function_newest(const struct function *func
     while ((newer = atomic_load_explicit(&function->newest, memory_order_acquire)) != NULL)
         function = newer;
     return function;
+}
+
+/* It was given `events` alone. */
+static inline bool function_has_events_alone(const struct function *function)
+{
+    return function->events.count > 0 && function->event == function->events.items[0];
 }
 
 /* Whether its runs on that event's key come one after the other. */

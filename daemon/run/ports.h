@@ -76,8 +76,9 @@ struct store_ops {
     /* Ordered runs: if a run of this key is in the store, takes this one over behind it
      * (ORDER_QUEUED); else answers ORDER_FREE and does nothing. */
     int (*queue_behind)(struct store *store, const struct run *run, enum order_answer *ret_answer);
-    /* Remembers, for the function's window, which run the event's key started; that run asking again is FIRST. */
-    int (*remember)(struct store *store, const struct run *run, int64_t window_ms, enum dedupe_answer *ret_answer);
+    /* Remembers, for the function's window, which run the event's key `id` started; that run asking again is FIRST. */
+    int (*remember)(struct store *store, const struct run *run, const struct dedupe_id *id, int64_t window_ms,
+                    enum dedupe_answer *ret_answer);
     /* A run of ours, of which the store refuses all else for good, goes no further: it ends among the dead, with
      * nothing said of why. */
     int (*condemn)(struct store *store, const struct run *run);

@@ -100,6 +100,38 @@ static bool matches(const char *trigger, const char *name)
     return is_prefix(trigger) ? strncmp(trigger, name, strlen(trigger) - 1) == 0 : strcmp(trigger, name) == 0;
 }
 
+/* Trigger `at` of a function by event, the first is 0; NULL: it has no more. */
+static const char *trigger_at(const struct function *function, size_t at)
+{
+    if (at == 0)
+        return function->event;
+    size_t next = function_has_events_alone(function) ? at : at - 1;
+    return next < function->events.count ? function->events.items[next] : NULL;
+}
+
+/* However many of its triggers do: an event is one run. */
+static bool is_started_by(const struct function *function, const char *name)
+{
+    const char *trigger;
+
+    for (size_t at = 0; (trigger = trigger_at(function, at)) != NULL; at++) {
+        if (matches(trigger, name))
+            return true;
+    }
+    return false;
+}
+
+static bool has_prefix(const struct function *function)
+{
+    const char *trigger;
+
+    for (size_t at = 0; (trigger = trigger_at(function, at)) != NULL; at++) {
+        if (is_prefix(trigger))
+            return true;
+    }
+    return false;
+}
+
 static void add_name(struct routes *routes, const char *name)
 {
     struct entry *entry = table_place(&routes->names, name);
@@ -108,8 +140,27 @@ static void add_name(struct routes *routes, const char *name)
         return;
     entry = table_add(&routes->names, name);
     for (size_t i = 0; i < routes->count; i++)
-        if (routes->functions[i]->event != NULL && matches(routes->functions[i]->event, name))
+        if (is_started_by(routes->functions[i], name))
             list_add(&entry->list, i);
+}
+
+static void add_names(struct routes *routes, const struct function *function)
+{
+    const char *trigger;
+
+    for (size_t at = 0; (trigger = trigger_at(function, at)) != NULL; at++) {
+        if (!is_prefix(trigger))
+            add_name(routes, trigger);
+    }
+}
+
+static size_t count_triggers(const struct function *const *functions, size_t count)
+{
+    size_t triggers = 0;
+
+    for (size_t i = 0; i < count; i++)
+        triggers += 1 + functions[i]->events.count;
+    return triggers;
 }
 
 struct routes *routes_create(const struct function *const *functions, size_t count)
@@ -121,7 +172,7 @@ struct routes *routes_create(const struct function *const *functions, size_t cou
     for (size_t i = 0; i < count; i++)
         routes->functions[i] = functions[i];
     routes->count = count;
-    routes->names = table_for(count);
+    routes->names = table_for(count_triggers(functions, count));
     routes->topics = table_for(count);
     for (size_t i = 0; i < count; i++) {
         const struct function *function = functions[i];
@@ -130,10 +181,9 @@ struct routes *routes_create(const struct function *const *functions, size_t cou
             continue;
         }
         routes->has_ordered_event |= function->ordering == STEPD_BY_KEY;
-        if (is_prefix(function->event))
+        if (has_prefix(function))
             list_add(&routes->prefixes, i);
-        else
-            add_name(routes, function->event);
+        add_names(routes, function);
     }
     return routes;
 }
@@ -199,7 +249,7 @@ size_t routes_match(const struct routes *routes, const char *topic, const char *
     }
     for (size_t i = 0; i < named->count; i++) {
         const struct function *function = routes->functions[named->at[i]];
-        if (!is_exact && !matches(function->event, event_name))
+        if (!is_exact && !is_started_by(function, event_name))
             continue;
         for (; next_raw < raw->count && raw->at[next_raw] < named->at[i]; next_raw++)
             found_add(&found, routes->functions[raw->at[next_raw]]);

@@ -134,6 +134,13 @@ static void add_event_id(struct identity *identity, const struct function *funct
     add_text(identity, id, strlen(id));
 }
 
+static void write_dedupe_id(struct identity *identity, struct dedupe_id *ret_id)
+{
+    struct run_id digits = written(0, identity_hash(identity));
+
+    memcpy(ret_id->text, digits.text + RUN_PLACEMENT_DIGITS, sizeof(ret_id->text));
+}
+
 /* The key of an event that is no CloudEvent is hashed as versions with records of version 1 hash it: they share
  * what is remembered. */
 struct dedupe_id dedupe_id_of(const struct function *function, const struct event *event)
@@ -148,8 +155,20 @@ struct dedupe_id dedupe_id_of(const struct function *function, const struct even
         add_text(&identity, event->view.topic, strlen(event->view.topic));
         add_text(&identity, event->view.key, event->view.key_len);
     }
-    struct run_id digits = written(0, identity_hash(&identity));
-    memcpy(id.text, digits.text + RUN_PLACEMENT_DIGITS, sizeof(id.text));
+    write_dedupe_id(&identity, &id);
+    return id;
+}
+
+struct dedupe_id dedupe_id_of_key(const struct function *function, struct bytes key)
+{
+    struct identity identity;
+    struct dedupe_id id;
+
+    identity_init(&identity);
+    add_text(&identity, "key", 3); /* whatever it is, it is none of the others' */
+    add_text(&identity, function->id, strlen(function->id));
+    add_text(&identity, key.data, key.size);
+    write_dedupe_id(&identity, &id);
     return id;
 }
 

@@ -124,6 +124,8 @@ struct run_id run_id_of(const struct function *function, const struct event *eve
 /* What a dedupe window remembers an event by, as hex digits: its function and its key. The key of a CloudEvent is
  * its source, id, topic and message key together, of any other event its id. */
 struct dedupe_id dedupe_id_of(const struct function *function, const struct event *event);
+/* The same where the function says what the key is. */
+struct dedupe_id dedupe_id_of_key(const struct function *function, struct bytes key);
 /* As versions with records of version 1 name the run of a function that has a dedupe window: by the event's id. */
 struct run_id run_id_of_event_id(const struct function *function, const struct event *event);
 /* 0 to 65,535. */

@@ -17,6 +17,7 @@
 #include "run/emit.h"
 #include "run/journal.h"
 #include "codec/packed.h"
+#include "run/flow_ask.h"
 #include "run/steps.h"
 
 #define STEP_ID_MAX 200
@@ -195,8 +196,21 @@ static enum stepd_status fail_for_good(struct stepd_ctx *ctx)
     return answer_failed(ctx, &ctx->step_raised.failure);
 }
 
+/* The function's policy for this error counts before the step's own. */
+static void apply_error_policy(struct stepd_ctx *ctx)
+{
+    const char *error = ctx->step_raised.failure.name;
+    const struct stepd_error_policy *policy = flow_error_policy(ctx->run->function, error);
+
+    if (policy == NULL)
+        return;
+    ctx->step.retries = policy->retries;
+    ctx->step.retry_delay_ms = context_retry_delay_ms(ctx, error);
+}
+
 static enum stepd_status settle_failure(struct stepd_ctx *ctx)
 {
+    apply_error_policy(ctx);
     bool is_retriable = ctx->step_raised.kind == RAISED_RETRIABLE && ctx->run->attempt < ctx->step.retries;
 
     return is_retriable ? park_for_retry(ctx) : fail_for_good(ctx);
@@ -431,6 +445,8 @@ static enum stepd_status settle_beside(struct stepd_ctx *ctx, int attempt, stepd
     ctx->run->attempt = attempt; /* what errors and delays go by */
     set_up(ctx, NULL);
     *ret_is_abandoned = !run_body(ctx, settle, arg, &status);
+    if (!*ret_is_abandoned && status != STEPD_OK)
+        apply_error_policy(ctx);
     ctx->run->attempt = attempt_of_run;
     if (*ret_is_abandoned)
         return STEPD_SUSPENDED;

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "codec/number.h"
+#include "run/flow_ask.h"
 #include "sdk/departures.h"
 #include "sdk/object.h"
 #include "sdk/ops.h"
@@ -71,14 +72,15 @@ static enum stepd_status fail_function(struct turn *turn, const struct op_error 
     struct stepd_ctx *ctx = turn->ctx;
 
     (void)settle_raise(ctx, error, &turn->advice);
-    if (turn_is_alone(turn) || ctx->raised.kind != RAISED_RETRIABLE || turn->attempt >= ctx->run->function->retries)
+    if (turn_is_alone(turn) || ctx->raised.kind != RAISED_RETRIABLE || 
+        turn->attempt >= flow_retries(ctx->run->function, ctx->raised.failure.name, ctx->run->function->retries))
         return STEPD_FAILED;
     const struct raised raised = context_take_raised(ctx);
     STEPD_TRY(turn_note_failure(turn));
     context_set_part_raised(ctx, &raised);
     turn->failed_due_ms = raised_due_ms(&raised);
     if (turn->failed_due_ms == 0)
-        turn->failed_due_ms = context_now_ms(ctx) + context_backoff_ms(ctx, &ctx->run->function->backoff);
+        turn->failed_due_ms = context_now_ms(ctx) + context_retry_delay_ms(ctx, raised.failure.name);
     turn->attempt++;
     branches_add(&turn->errand->branches, THE_FUNCTION)->due_ms = turn->failed_due_ms;
     return STEPD_OK;

@@ -7,6 +7,7 @@
 #include "codec/json.h"
 #include "codec/packed.h"
 #include "event/event_parts.h"
+#include "run/flow_ask.h"
 #include "testing/test.h"
 #include "testing/text.h"
 
@@ -148,9 +149,13 @@ static bool is_repeated(struct stepd_test_run *run)
     const struct run identity = { .function = &run->observed->function, .event = &run->event, .id = run->id };
     enum dedupe_answer answer = DEDUPE_FIRST;
 
-    if (run->observed->function.dedupe_ms == 0)
+    struct flow_troubles troubles = { 0 };
+    struct dedupe_id id;
+
+    if (run->observed->function.dedupe_ms == 0 ||
+        !flow_dedupe_id(&run->observed->function, &run->event, test->store.now_ms, &id, &troubles))
         return false;
-    int status = test->store.port.ops->remember(&test->store.port, &identity, run->observed->function.dedupe_ms, &answer);
+    int status = test->store.port.ops->remember(&test->store.port, &identity, &id, run->observed->function.dedupe_ms, &answer);
     return status == 0 && answer == DEDUPE_DUPLICATE;
 }
 

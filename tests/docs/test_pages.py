@@ -32,6 +32,14 @@ def test_a_page_is_well_formed(page):
 # ---- stepd.yaml(5) -----------------------------------------------------------------------------------
 
 
+def flow_keys_of_the_code():
+    """Those of config/config_flow.c, but for what is refused as not being there."""
+    names = (ROOT / "daemon/config/config_flow.c").read_text().split("CONFIG_FLOW_KEYS[] = {")[1].split("};")[0]
+    missing = (ROOT / "daemon/run/flow_settings.c").read_text().split("missing[] = {")[1].split("};")[0]
+    refused = {setting for setting, shown in re.findall(r'"(\w+)", "(.*?)" }', missing) if setting == shown}
+    return set(re.findall(r'"(\w+)"', names)) - refused - ({"catch_up"} if "cron" in refused else set())
+
+
 def keys_of_the_code():
     """Paths of all keys that config/config_schema.c knows."""
     source = (ROOT / "daemon/config/config_schema.c").read_text()
@@ -39,6 +47,7 @@ def keys_of_the_code():
     for name, table in re.findall(r"static const struct config_key (\w+)_keys\[\] = \{\n(.*?)^\};", source, re.M | re.S):
         prefix = {"top": "", "function": "functions.FUNCTION."}.get(name, f"{name}.")
         paths |= {prefix + key for key in re.findall(r'^    \{ "([^"]+)"', table, re.M)}
+    paths |= {f"functions.FUNCTION.{key}" for key in flow_keys_of_the_code()}
     assert {"redis.url", "worker.threads", "functions.FUNCTION.retries", "log", "dedupe"} <= paths
     return paths
 

@@ -436,3 +436,72 @@ Test(loader, when_one_refuses_to_start_those_before_it_exit)
     cr_assert_not_null(strstr(error.text, "module refusing ("));
     cr_assert_not_null(strstr(error.text, "refused to start: init answered 7"));
 }
+
+/* ---- flow control ------------------------------------------------------------------------------ */
+
+static const struct function *found(const char *id)
+{
+    const struct function *function = functions_find(&loaded->functions, id);
+
+    cr_assert_not_null(function, "%s", id);
+    return function;
+}
+
+Test(loader, settings_of_flow_control_are_as_the_module_declares_them)
+{
+    load_well("flow", "");
+    const struct function *many = found("many");
+
+    cr_assert_null(found("plain")->flow, "nothing set costs nothing");
+    cr_assert_eq(many->events.count, 2);
+    cr_assert_str_eq(many->event, "order/made");
+    cr_assert_eq(many->flow->given.throttle.burst, 5);
+    cr_assert_eq(many->flow->given.concurrency_limits.count, 2);
+    cr_assert(many->flow->is_lined);
+}
+
+Test(loader, the_config_overrides_settings_of_flow_control_and_takes_them_away)
+{
+    load_well("flow", "functions:\n"
+                      "  many: {throttle: {limit: 3, period: 2s}, rate_limit: null, singleton: null, priority: null,\n"
+                      "         on_error: [{error: RateLimited, retries: 1}, {error: Other, backoff: [5s]}]}\n"
+                      "  plain: {events: [x/a, x/b], when: \"event.data.n == 1\"}\n");
+    const struct stepd_function *given = &found("many")->flow->given;
+
+    cr_assert_eq(given->throttle.limit, 3);
+    cr_assert_eq(given->throttle.period_ms, 2000);
+    cr_assert_null(given->throttle.key, "a setting is replaced as a whole");
+    cr_assert_eq(given->rate_limit.limit, 0);
+    cr_assert_eq(given->singleton.mode, STEPD_SINGLETON_NONE);
+    cr_assert_eq(given->on_error.count, 3);
+    cr_assert_str_eq(given->on_error.items[0].error, "Other");
+    cr_assert_eq(given->on_error.items[0].retries, 4, "the function's");
+    cr_assert_eq(given->on_error.items[0].backoff.delays_ms[0], 5000);
+    cr_assert_eq(given->on_error.items[1].retries, 1);
+    cr_assert_eq(given->on_error.items[1].backoff.count, 0);
+    cr_assert_str_eq(given->on_error.items[2].error, "Invalid*");
+    cr_assert_eq(found("plain")->events.count, 2);
+    cr_assert_str_eq(found("plain")->event, "x/a");
+}
+
+Test(loader, what_is_wrong_in_flow_control_is_refused_by_name)
+{
+    cr_assert_neq(load("bad_flow", ""), 0);
+    cr_assert(has_fault("[function no-period] 'throttle' needs 'period'"));
+    cr_assert(has_fault("[function negative] 'rate_limit.limit' must be between 1 and 1000000000, not -1"));
+    cr_assert(has_fault("[function no-limit] 'concurrency_limits' needs 'limit'"));
+    cr_assert(has_fault("[function syntax] 'when' is no expression that can be read: 1:"));
+    cr_assert(has_fault("[function unknown] 'priority' is no expression that can be read: 1:"));
+    cr_assert(has_fault("[function no-window] 'dedupe_key' needs 'dedupe'"));
+    cr_assert(has_fault("[function no-mode] 'singleton' needs 'mode'"));
+    cr_assert(has_fault("[function star] 'on_error' has 'In*lid'"));
+    cr_assert(has_fault("[function two-kinds] has both 'events' and 'topic'"));
+    cr_assert_eq(faults.count, 10, "the tenth: its topic is not read");
+}
+
+Test(loader, a_setting_of_flow_control_that_is_wrong_in_the_config_is_named_with_its_place)
+{
+    cr_assert_neq(load("flow", "functions:\n  plain: {throttle: {limit: 0, period: 1m}}\n  many: {throttle: {limit: 4}}\n"), 0);
+    cr_assert(has_fault("'limit' must be between 1 and 1000000000, not '0'"));
+    cr_assert(has_fault("[function many] 'throttle' needs 'period'"));
+}

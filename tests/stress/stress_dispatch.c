@@ -50,10 +50,12 @@ static int queue_behind(struct store *store, const struct run *run, enum order_a
     return 0;
 }
 
-static int remember(struct store *store, const struct run *run, int64_t window_ms, enum dedupe_answer *ret_answer)
+static int remember(struct store *store, const struct run *run, const struct dedupe_id *id, int64_t window_ms,
+                    enum dedupe_answer *ret_answer)
 {
     (void)store;
     (void)run;
+    (void)id;
     (void)window_ms;
     *ret_answer = DEDUPE_FIRST;
     return 0;

@@ -12,7 +12,8 @@
  * says otherwise. Strings and buffers given to stepd are copied.
  *
  * ABI changes, newest first (the daemon accepts its own major number, and minors up to its own):
- *   1.1  stepd_header(); stepd_event has headers and is_raw; stepd_pack(); STEPD_PATH
+ *   1.1  stepd_header(); stepd_event has headers and is_raw; stepd_pack(); STEPD_PATH; a function's
+ *        settings from `events` on: flow control
  *   1.0  first version
  */
 #ifndef STEPD_STEPD_H
@@ -145,7 +146,107 @@ struct stepd_option {
 #define STEPD_OPTION(...) { __VA_ARGS__ }
 #define STEPD_OPTIONS(...) ((const struct stepd_option[]){ __VA_ARGS__, { .name = NULL } })
 
-/* One function: what starts it, what it does, how it is retried. Exactly one of event, topic. */
+/* ---- flow control ------------------------------------------------------------------------------
+ * How much of the world a function may take at once. Expressions are CEL's over `event` (`id name data
+ * user ts v topic key headers`), compiled when the module is read. `key` NULL: all events share one. */
+
+struct stepd_texts { const char *const *items; size_t count; };
+#define STEPD_TEXTS(...) \
+    { .items = (const char *const[]){ __VA_ARGS__ }, .count = sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(const char *) }
+#define STEPD_EVENTS(...) STEPD_TEXTS(__VA_ARGS__)
+#define STEPD_CRONS(...) STEPD_TEXTS(__VA_ARGS__)
+
+enum stepd_catch_up { STEPD_CATCH_UP_LAST, STEPD_CATCH_UP_NONE, STEPD_CATCH_UP_ALL };
+
+/* `limit` runs a period start for a key, the others never: they are counted. */
+struct stepd_rate_limit {
+    int64_t limit;
+    int64_t period_ms;
+    const char *key;
+} STEPD_DESIGNATED;
+
+/* `limit` + `burst` runs begin at once, then one each period / limit; the others wait for their turn. */
+struct stepd_throttle {
+    int64_t limit;
+    int64_t period_ms;
+    int64_t burst;
+    const char *key;
+} STEPD_DESIGNATED;
+
+/* One run for what comes within `period_ms` of each other, with the latest event. */
+struct stepd_debounce {
+    int64_t period_ms;
+    int64_t timeout_ms;  /* at the latest so long after the first; 0: no limit */
+    const char *key;
+} STEPD_DESIGNATED;
+
+/* One run for up to `size` events. */
+struct stepd_batch {
+    int64_t size;
+    int64_t timeout_ms;  /* begun so long after its first event */
+    const char *key;
+} STEPD_DESIGNATED;
+
+/* Attempts that execute at once, in all daemons together. Functions that name one scope share its count. */
+struct stepd_limit {
+    int64_t limit;
+    const char *key;
+    const char *scope;
+} STEPD_DESIGNATED;
+struct stepd_limits { const struct stepd_limit *items; size_t count; };
+#define STEPD_LIMITS(...) \
+    { .items = (const struct stepd_limit[]){ __VA_ARGS__ }, \
+      .count = sizeof((const struct stepd_limit[]){ __VA_ARGS__ }) / sizeof(struct stepd_limit) }
+
+enum stepd_singleton_mode { STEPD_SINGLETON_NONE, STEPD_SINGLETON_SKIP, STEPD_SINGLETON_CANCEL };
+
+/* One living run for each key. */
+struct stepd_singleton {
+    enum stepd_singleton_mode mode;
+    const char *key;
+} STEPD_DESIGNATED;
+
+/* A later event that ends the run. */
+struct stepd_cancel {
+    const char *event;
+    const char *when;    /* over `async`, the later event, and `event`; NULL: each */
+    int64_t timeout_ms;  /* later ones do not count; 0: all do */
+} STEPD_DESIGNATED;
+struct stepd_cancels { const struct stepd_cancel *items; size_t count; };
+#define STEPD_CANCEL_ON(...) \
+    { .items = (const struct stepd_cancel[]){ __VA_ARGS__ }, \
+      .count = sizeof((const struct stepd_cancel[]){ __VA_ARGS__ }) / sizeof(struct stepd_cancel) }
+
+/* Retries by the error's name; the first that matches counts, of functions and steps. */
+struct stepd_error_policy {
+    const char *error;             /* a trailing * matches a prefix */
+    int retries;                   /* 0 to 1000 */
+    struct stepd_backoff backoff;  /* left out: the function's */
+} STEPD_DESIGNATED;
+struct stepd_error_policies { const struct stepd_error_policy *items; size_t count; };
+#define STEPD_ON_ERROR(...) \
+    { .items = (const struct stepd_error_policy[]){ __VA_ARGS__ }, \
+      .count = sizeof((const struct stepd_error_policy[]){ __VA_ARGS__ }) / sizeof(struct stepd_error_policy) }
+
+/* After so many failed attempts of a key within the window none begins for a pause. */
+struct stepd_breaker {
+    int64_t failures;
+    int64_t window_ms;
+    int64_t pause_ms;
+    const char *key;
+} STEPD_DESIGNATED;
+
+/* An event that may come before the run asks for it. */
+struct stepd_expected {
+    const char *event;
+    const char *when;
+} STEPD_DESIGNATED;
+struct stepd_expecteds { const struct stepd_expected *items; size_t count; };
+#define STEPD_EXPECTS(...) \
+    { .items = (const struct stepd_expected[]){ __VA_ARGS__ }, \
+      .count = sizeof((const struct stepd_expected[]){ __VA_ARGS__ }) / sizeof(struct stepd_expected) }
+
+/* One function: what starts it, what it does, how it is retried. `event` and `events` add up; `topic` stands alone. */
 struct stepd_function {
     const char *id;            /* unique in the daemon; letters, digits, - _ . : and / */
     const char *event;         /* an event's name; a trailing * matches a prefix */
@@ -171,6 +272,25 @@ struct stepd_function {
     bool template;             /* not a function itself: each `functions: {ID: {use: THIS, …}}` of
                                   the config makes one, with options of its own */
 #endif
+    /* since 1.1: */
+    struct stepd_texts events;   /* more events that start it: STEPD_EVENTS(); one run an event, however many match */
+    const char *when;            /* of events that it is not true of, nothing is started, listed or counted */
+    struct stepd_texts cron;     /* STEPD_CRONS() */
+    enum stepd_catch_up catch_up;
+    const char *dedupe_key;      /* with dedupe_ms: what tells events apart, instead of their ids */
+    struct stepd_rate_limit rate_limit;
+    struct stepd_throttle throttle;
+    struct stepd_debounce debounce;
+    struct stepd_batch batch;
+    struct stepd_limits concurrency_limits; /* STEPD_LIMITS(), up to 8 */
+    const char *priority;        /* seconds that a run goes ahead of others that wait, -600 to 600 */
+    struct stepd_singleton singleton;
+    struct stepd_cancels cancel_on; /* STEPD_CANCEL_ON() */
+    int64_t start_timeout_ms;    /* not begun so long after its event: cancelled; 0: never */
+    int64_t finish_timeout_ms;   /* not ended so long after it began: cancelled; 0: never */
+    struct stepd_error_policies on_error; /* STEPD_ON_ERROR() */
+    struct stepd_breaker breaker;
+    struct stepd_expecteds expects; /* STEPD_EXPECTS() */
 } STEPD_DESIGNATED;
 
 #define STEPD_DEFAULT_RETRIES 4

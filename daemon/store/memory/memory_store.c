@@ -303,11 +303,11 @@ static struct memory_seen *seen_find(const struct memory_store *store, const str
     return NULL;
 }
 
-static int remember(struct store *port, const struct run *run, int64_t window_ms, enum dedupe_answer *ret_answer)
+static int remember(struct store *port, const struct run *run, const struct dedupe_id *id, int64_t window_ms,
+                    enum dedupe_answer *ret_answer)
 {
     struct memory_store *store = store_of(port);
-    struct dedupe_id id = dedupe_id_of(run->function, run->event);
-    struct memory_seen *seen = seen_find(store, &id);
+    struct memory_seen *seen = seen_find(store, id);
 
     if (store->is_out_of_reach)
         return -ESHUTDOWN;
@@ -315,7 +315,7 @@ static int remember(struct store *port, const struct run *run, int64_t window_ms
     if (seen != NULL)
         return 0;
     seen = xmalloc(sizeof(*seen));
-    *seen = (struct memory_seen){ store->seen, id, run->id, store->now_ms + window_ms };
+    *seen = (struct memory_seen){ store->seen, *id, run->id, store->now_ms + window_ms };
     store->seen = seen;
     return 0;
 }

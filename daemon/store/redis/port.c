@@ -222,18 +222,18 @@ static char *origin_of(const struct event *event)
     return longer;
 }
 
-static int remember(struct store *port, const struct run *run, int64_t window_ms, enum dedupe_answer *ret_answer)
+static int remember(struct store *port, const struct run *run, const struct dedupe_id *id, int64_t window_ms,
+                    enum dedupe_answer *ret_answer)
 {
     struct redis_store *store = store_of(port);
     const struct stepd_event *event = &run->event->view;
-    struct dedupe_id id = dedupe_id_of(run->function, run->event);
     AUTO_FREE char *origin = origin_of(run->event);
     AUTO_FREE char *place = NULL;
     AUTO_REPLY reply = NULL;
     struct script_call call;
 
-    script_begin(&call, "remember", store_shard_of(store, id.text));
-    script_add_text(&call, id.text);
+    script_begin(&call, "remember", store_shard_of(store, id->text));
+    script_add_text(&call, id->text);
     script_add_text(&call, origin);
     script_add_number(&call, window_ms > 0 ? window_ms : 1);
     script_add_text(&call, run->id.text);

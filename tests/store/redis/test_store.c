@@ -818,7 +818,8 @@ static enum dedupe_answer remember(const struct sample *sample, int64_t window_m
     struct store *port = store_port(redis.store);
     enum dedupe_answer answer;
 
-    cr_assert_eq(port->ops->remember(port, &sample->run, window_ms, &answer), 0);
+    const struct dedupe_id id = dedupe_id_of(sample->run.function, sample->run.event);
+    cr_assert_eq(port->ops->remember(port, &sample->run, &id, window_ms, &answer), 0);
     return answer;
 }
 

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/flow_settings.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/error.h"
+
+#define YEAR_MS INT64_C(31536000000)
+#define COUNT_MOST INT64_C(1000000000)
+
+/* What is being checked, and who hears of it. */
+struct check {
+    const struct stepd_function *function;
+    const struct flow_refusal *refusal;
+    bool is_sound;
+};
+
+static void refuse(struct check *check, const char *setting, const char *format, ...) PRINTF_LIKE(3, 4);
+
+static void refuse(struct check *check, const char *setting, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    AUTO_FREE char *text = xvasprintf(format, arguments);
+    va_end(arguments);
+    check->is_sound = false;
+    check->refusal->refuse(check->refusal->context, setting, text);
+}
+
+/* ---- numbers -------------------------------------------------------------------------------------- */
+
+/* `unit` "_ms": a time, which the config gives without it. */
+static void check_within(struct check *check, const char *setting, const char *field, int64_t value, int64_t least, int64_t most)
+{
+    if (value == 0 && least > 0)
+        refuse(check, setting, "'%s' needs '%s'", setting, field);
+    else if (value < least || value > most)
+        refuse(check, setting, "'%s.%s' must be between %lld and %lld, not %lld", setting, field, (long long)least, (long long)most,
+               (long long)value);
+}
+
+static void check_rate_limit(struct check *check)
+{
+    const struct stepd_rate_limit *given = &check->function->rate_limit;
+
+    if (given->limit == 0 && given->period_ms == 0 && given->key == NULL)
+        return;
+    check_within(check, "rate_limit", "limit", given->limit, 1, COUNT_MOST);
+    check_within(check, "rate_limit", "period", given->period_ms, 1, YEAR_MS);
+}
+
+static void check_throttle(struct check *check)
+{
+    const struct stepd_throttle *given = &check->function->throttle;
+
+    if (given->limit == 0 && given->period_ms == 0 && given->burst == 0 && given->key == NULL)
+        return;
+    check_within(check, "throttle", "limit", given->limit, 1, COUNT_MOST);
+    check_within(check, "throttle", "period", given->period_ms, 1, YEAR_MS);
+    check_within(check, "throttle", "burst", given->burst, 0, COUNT_MOST);
+}
+
+static void check_limits(struct check *check)
+{
+    const struct stepd_limits *given = &check->function->concurrency_limits;
+
+    if (given->count > FLOW_LIMITS_MOST)
+        refuse(check, "concurrency_limits", "'concurrency_limits' can be up to %d, not %zu", FLOW_LIMITS_MOST, given->count);
+    for (size_t i = 0; i < given->count; i++)
+        check_within(check, "concurrency_limits", "limit", given->items[i].limit, 1, COUNT_MOST);
+}
+
+static void check_singleton(struct check *check)
+{
+    const struct stepd_singleton *given = &check->function->singleton;
+
+    if ((unsigned)given->mode > STEPD_SINGLETON_CANCEL)
+        refuse(check, "singleton", "'singleton.mode' must be skip or cancel");
+    else if (given->mode == STEPD_SINGLETON_NONE && given->key != NULL)
+        refuse(check, "singleton", "'singleton' needs 'mode': skip or cancel");
+}
+
+static bool is_backoff(const struct stepd_backoff *backoff)
+{
+    if (backoff->count > 0 && (backoff->delays_ms == NULL || backoff->count > 1000))
+        return false;
+    for (size_t i = 0; i < backoff->count; i++) {
+        if (backoff->delays_ms[i] < 0 || backoff->delays_ms[i] > YEAR_MS)
+            return false;
+    }
+    return true;
+}
+
+static void check_on_error(struct check *check)
+{
+    const struct stepd_error_policies *given = &check->function->on_error;
+
+    for (size_t i = 0; i < given->count; i++) {
+        const struct stepd_error_policy *policy = &given->items[i];
+        const char *star = policy->error != NULL ? strchr(policy->error, '*') : NULL;
+        if (policy->error == NULL || policy->error[0] == '\0')
+            refuse(check, "on_error", "each of 'on_error' needs 'error': the name of one, with a * at its end for a prefix");
+        else if (star != NULL && star[1] != '\0')
+            refuse(check, "on_error", "'on_error' has '%s': a * stands at the end only", policy->error);
+        if (policy->retries < 0 || policy->retries > STEPD_MAX_RETRIES)
+            refuse(check, "on_error", "'on_error' has %d retries: 0 to %d are possible", policy->retries, STEPD_MAX_RETRIES);
+        if (!is_backoff(&policy->backoff))
+            refuse(check, "on_error", "'on_error' has a backoff that is not up to 1000 delays, each between 0 and a year");
+    }
+}
+
+static void check_events(struct check *check)
+{
+    const struct stepd_function *function = check->function;
+
+    for (size_t i = 0; i < function->events.count; i++) {
+        const char *name = function->events.items[i];
+        size_t plain = name != NULL ? strcspn(name, "*") : 0;
+        if (name == NULL || name[0] == '\0' || (name[plain] != '\0' && name[plain + 1] != '\0'))
+            refuse(check, "events", "each of 'events' must be a name, with a * at its end only");
+    }
+    if (function->topic != NULL && function->events.count > 0)
+        refuse(check, "events", "has both 'events' and 'topic': it is started by one kind");
+}
+
+/* ---- what does not go together, and what is not there ------------------------------------------------ */
+
+static void check_not_built(struct check *check)
+{
+    const struct stepd_function *function = check->function;
+    const struct {
+        bool is_given;
+        const char *setting, *shown;
+    } missing[] = {
+        { function->cron.count > 0, "cron", "cron" },
+        { function->debounce.period_ms != 0 || function->debounce.key != NULL, "debounce", "debounce" },
+        { function->batch.size != 0 || function->batch.key != NULL, "batch", "batch" },
+        { function->singleton.mode == STEPD_SINGLETON_CANCEL, "singleton", "singleton: {mode: cancel}" },
+        { function->cancel_on.count > 0, "cancel_on", "cancel_on" },
+        { function->start_timeout_ms != 0, "start_timeout", "start_timeout" },
+        { function->finish_timeout_ms != 0, "finish_timeout", "finish_timeout" },
+        { function->breaker.failures != 0 || function->breaker.key != NULL, "breaker", "breaker" },
+        { function->expects.count > 0, "expects", "expects" },
+    };
+
+    for (size_t i = 0; i < COUNT_OF(missing); i++) {
+        if (missing[i].is_given)
+            refuse(check, missing[i].setting, "'%s' is a setting that this version of stepd does not have: take it away",
+                   missing[i].shown);
+    }
+}
+
+static void check_together(struct check *check)
+{
+    const struct stepd_function *function = check->function;
+
+    if (function->dedupe_key != NULL && function->dedupe_ms == 0)
+        refuse(check, "dedupe_key", "'dedupe_key' needs 'dedupe': for how long an event is remembered");
+}
+
+/* ---- expressions ------------------------------------------------------------------------------------ */
+
+static struct expression *compile(struct check *check, const char *setting, const char *field, const char *text)
+{
+    struct expression *expression = NULL;
+    struct error error = { 0 };
+
+    if (text == NULL)
+        return NULL;
+    if (expression_compile((struct bytes){ text, strlen(text) }, &expression, &error) != 0)
+        refuse(check, setting, "'%s%s' is no expression that can be read: %s", setting, field, error.text);
+    return expression;
+}
+
+static void compile_all(struct check *check, struct flow_settings *flow)
+{
+    const struct stepd_function *function = check->function;
+    const struct stepd_limits *limits = &function->concurrency_limits;
+
+    flow->when = compile(check, "when", "", function->when);
+    flow->dedupe_key = compile(check, "dedupe_key", "", function->dedupe_key);
+    flow->rate_limit_key = compile(check, "rate_limit", ".key", function->rate_limit.key);
+    flow->throttle_key = compile(check, "throttle", ".key", function->throttle.key);
+    flow->singleton_key = compile(check, "singleton", ".key", function->singleton.key);
+    flow->priority = compile(check, "priority", "", function->priority);
+    for (size_t i = 0; i < limits->count && i < FLOW_LIMITS_MOST; i++)
+        flow->limit_keys[i] = compile(check, "concurrency_limits", ".key", limits->items[i].key);
+}
+
+/* ---- the whole -------------------------------------------------------------------------------------- */
+
+static bool is_lined(const struct stepd_function *function)
+{
+    return function->throttle.limit > 0 || function->concurrency_limits.count > 0 || function->priority != NULL ||
+           function->singleton.mode != STEPD_SINGLETON_NONE;
+}
+
+bool flow_settings_make(const struct stepd_function *function, const struct flow_refusal *refusal, struct flow_settings **ret_flow)
+{
+    struct check check = { .function = function, .refusal = refusal, .is_sound = true };
+    struct flow_settings *flow = xcalloc(1, sizeof(*flow));
+
+    *ret_flow = NULL;
+    check_events(&check);
+    check_rate_limit(&check);
+    check_throttle(&check);
+    check_limits(&check);
+    check_singleton(&check);
+    check_on_error(&check);
+    check_not_built(&check);
+    check_together(&check);
+    compile_all(&check, flow);
+    flow->given = *function;
+    flow->is_lined = is_lined(function);
+    flow->asks = flow->is_lined || function->rate_limit.limit > 0;
+    flow->has_told = xcalloc(1, sizeof(*flow->has_told));
+    bool is_needed = flow->asks || function->when != NULL || function->dedupe_key != NULL || function->on_error.count > 0;
+    if (check.is_sound && is_needed)
+        *ret_flow = flow;
+    else
+        flow_settings_destroy(flow);
+    return check.is_sound;
+}
+
+void flow_settings_destroy(struct flow_settings *flow)
+{
+    if (flow == NULL)
+        return;
+    struct expression *const expressions[] = { flow->when,         flow->dedupe_key,    flow->rate_limit_key,
+                                               flow->throttle_key, flow->singleton_key, flow->priority };
+    for (size_t i = 0; i < COUNT_OF(expressions); i++)
+        expression_destroy(expressions[i]);
+    for (size_t i = 0; i < FLOW_LIMITS_MOST; i++)
+        expression_destroy(flow->limit_keys[i]);
+    free(flow->has_told);
+    free(flow);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A function's flow control: its settings, checked, with their expressions compiled. Made with the function, constant
+ * but for what was said of it, freed with it. A function with none of these settings has none.
+ */
+#ifndef STEPD_RUN_FLOW_SETTINGS_H
+#define STEPD_RUN_FLOW_SETTINGS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <stepd/stepd.h>
+
+#include "base/memory.h"
+#include "codec/expression.h"
+
+#define FLOW_LIMITS_MOST 8
+
+struct flow_settings {
+    struct stepd_function given;     /* the declaration, with the config's settings; of it those of flow control */
+    struct expression *when;         /* of each: NULL: none */
+    struct expression *dedupe_key;
+    struct expression *rate_limit_key;
+    struct expression *throttle_key;
+    struct expression *singleton_key;
+    struct expression *priority;
+    struct expression *limit_keys[FLOW_LIMITS_MOST];
+    bool asks;                       /* the store is asked of each event: one of the settings that are of all daemons */
+    bool is_lined;                   /* its runs wait for their turns in the store */
+    atomic_bool *has_told;           /* an expression's error was said */
+};
+
+/* Hears what is wrong, in a sentence that begins with the setting's name; `setting` is its name in the config. */
+struct flow_refusal {
+    void (*refuse)(void *context, const char *setting, const char *text);
+    void *context;
+};
+
+/* Of a function's declaration, which, with all that it points to, must live as long. *ret_flow is NULL where it has no such
+ * setting. False: something was refused, and nothing is made. */
+bool flow_settings_make(const struct stepd_function *function, const struct flow_refusal *refusal,
+                        struct flow_settings **ret_flow) MUST_CHECK;
+/* NULL is fine. */
+void flow_settings_destroy(struct flow_settings *flow);
+
+static inline bool flow_has_rate_limit(const struct flow_settings *flow)
+{
+    return flow->given.rate_limit.limit > 0;
+}
+
+static inline bool flow_has_throttle(const struct flow_settings *flow)
+{
+    return flow->given.throttle.limit > 0;
+}
+
+#endif
