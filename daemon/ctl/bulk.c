@@ -14,7 +14,7 @@
 #include "ctl/progress.h"
 
 #define ALL_MOST 10000000
-#define THREADS 4
+#define THREADS 8
 #define BATCH 32          /* runs that a thread changes before it rests */
 #define REST_MOST_US 50000
 #define LOOK_US 50000     /* how often the bar moves */

@@ -23,6 +23,8 @@ enum {
     TAKES_TIMES = 1 << 13,
     TAKES_WHERE = 1 << 14,
     TAKES_DRY_RUN = 1 << 15,
+    TAKES_NAME = 1 << 16,
+    TAKES_AGAIN = 1 << 17,
     /* What chooses among runs. */
     TAKES_CHOICE = TAKES_STATUS | TAKES_FUNCTION | TAKES_ERROR | TAKES_EVENT_NAME | TAKES_TIMES | TAKES_WHERE,
 };
@@ -44,6 +46,7 @@ extern const struct command COMMAND_SHOW;
 extern const struct command COMMAND_WHY;
 extern const struct command COMMAND_RETRY;
 extern const struct command COMMAND_CANCEL;
+extern const struct command COMMAND_REDRIVE;
 extern const struct command COMMAND_STATS;
 extern const struct command COMMAND_TOP;
 extern const struct command COMMAND_DOCTOR;

@@ -10,19 +10,17 @@
 #define TIMEOUT_MS 15000
 #define DOWN_MS 3000     /* no broker at all for that long: given up sooner */
 
-struct delivery {
-    bool is_done;
-    rd_kafka_resp_err_t error;
-    struct kafka_place place;
-};
-
+/* Runs on: the thread that polls. */
 static void on_delivery(rd_kafka_t *handle, const rd_kafka_message_t *message, void *opaque)
 {
-    struct delivery *delivery = message->_private;
+    struct kafka_sending *sending = message->_private;
+    struct kafka *kafka = opaque;
 
     (void)handle;
-    (void)opaque;
-    *delivery = (struct delivery){ .is_done = true, .error = message->err, .place = { message->partition, message->offset } };
+    kafka->last = (struct kafka_place){ message->partition, message->offset };
+    sending->open--;
+    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR && sending->refused == RD_KAFKA_RESP_ERR_NO_ERROR)
+        sending->refused = message->err;
 }
 
 /* Runs on: the thread that polls. */
@@ -46,26 +44,48 @@ static void on_log(const rd_kafka_t *handle, int level, const char *facility, co
     (void)text;
 }
 
+static int open_as(struct kafka *kafka, rd_kafka_type_t type, rd_kafka_conf_t *conf, struct error *ret_error)
+{
+    char text[160];
+
+    conf_force(conf, "client.id", "stepctl");
+    rd_kafka_conf_set_error_cb(conf, on_error);
+    rd_kafka_conf_set_log_cb(conf, on_log);
+    rd_kafka_conf_set_opaque(conf, kafka);
+    kafka->handle = rd_kafka_new(type, conf, text, sizeof(text));
+    if (kafka->handle != NULL)
+        return 0;
+    rd_kafka_conf_destroy(conf);
+    return error_set(ret_error, EINVAL, "kafka: %s", text);
+}
+
 int kafka_open(struct kafka *kafka, const struct config *config, struct error *ret_error)
 {
     rd_kafka_conf_t *conf;
-    char text[160];
     int status = conf_create(config->kafka, &conf, ret_error);
 
     *kafka = (struct kafka){ 0 };
     if (status != 0)
         return status;
-    conf_force(conf, "client.id", "stepctl");
+    conf_force(conf, "enable.idempotence", "true"); /* else what is sent again may overtake what followed it */
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
-    rd_kafka_conf_set_error_cb(conf, on_error);
-    rd_kafka_conf_set_log_cb(conf, on_log);
-    rd_kafka_conf_set_opaque(conf, kafka);
-    kafka->handle = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
-    if (kafka->handle == NULL) {
-        rd_kafka_conf_destroy(conf);
-        return error_set(ret_error, EINVAL, "kafka: %s", text);
-    }
-    return 0;
+    return open_as(kafka, RD_KAFKA_PRODUCER, conf, ret_error);
+}
+
+int kafka_open_reader(struct kafka *kafka, const struct config *config, struct error *ret_error)
+{
+    rd_kafka_conf_t *conf;
+    int status = conf_create(config->kafka, &conf, ret_error);
+
+    *kafka = (struct kafka){ 0 };
+    if (status != 0)
+        return status;
+    conf_force(conf, "enable.auto.commit", "false");
+    conf_force(conf, "enable.auto.offset.store", "false");
+    conf_force(conf, "enable.partition.eof", "true");
+    conf_force(conf, "allow.auto.create.topics", "false");
+    conf_force(conf, "auto.offset.reset", "earliest");
+    return open_as(kafka, RD_KAFKA_CONSUMER, conf, ret_error);
 }
 
 void kafka_close(struct kafka *kafka)
@@ -78,48 +98,72 @@ void kafka_close(struct kafka *kafka)
     kafka->handle = NULL;
 }
 
-static int unreachable(const struct kafka *kafka, struct error *ret_error)
+int kafka_unreachable(const struct kafka *kafka, struct error *ret_error)
 {
     return error_set(ret_error, EAGAIN, "Kafka can't be reached: %s", kafka->why[0] != '\0' ? kafka->why : "no broker answers");
 }
 
 /* False: time is up. */
-static bool wait_for(struct kafka *kafka, const struct delivery *delivery)
+static bool wait_for(struct kafka *kafka, const struct kafka_sending *sending)
 {
     const int64_t began_ms = clock_monotonic_ms();
 
-    while (!delivery->is_done) {
+    while (sending->open > 0) {
         (void)rd_kafka_poll(kafka->handle, 100);
         int64_t waited_ms = clock_monotonic_ms() - began_ms;
-        if (!delivery->is_done && (waited_ms > TIMEOUT_MS || (kafka->is_down && waited_ms > DOWN_MS)))
+        if (sending->open > 0 && (waited_ms > TIMEOUT_MS || (kafka->is_down && waited_ms > DOWN_MS)))
             return false;
     }
     return true;
 }
 
-int kafka_produce(struct kafka *kafka, const char *topic, struct bytes key, struct bytes value, struct kafka_place *ret_place, struct error *ret_error)
+int kafka_send(struct kafka *kafka, const char *topic, int32_t partition, struct bytes key, struct bytes value,
+               rd_kafka_headers_t *headers, struct kafka_sending *sending, struct error *ret_error)
 {
-    struct delivery delivery = { .is_done = false };
-
     rd_kafka_resp_err_t refused = rd_kafka_producev(
-        kafka->handle, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_KEY(key.data, key.size), RD_KAFKA_V_VALUE((void *)(uintptr_t)value.data, value.size),
-        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_OPAQUE(&delivery), RD_KAFKA_V_END);
+        kafka->handle, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition), RD_KAFKA_V_KEY(key.data, key.size),
+        RD_KAFKA_V_VALUE((void *)(uintptr_t)value.data, value.size), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+        RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(sending), RD_KAFKA_V_END);
     if (refused != RD_KAFKA_RESP_ERR_NO_ERROR)
         return error_set(ret_error, EIO, "%s: %s", topic, rd_kafka_err2str(refused));
-    if (!wait_for(kafka, &delivery)) {
-        /* Its report would be written to a stack that is gone. */
-        (void)rd_kafka_purge(kafka->handle, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-        while (!delivery.is_done)
-            (void)rd_kafka_poll(kafka->handle, 100);
-        if (delivery.error != RD_KAFKA_RESP_ERR_NO_ERROR)
-            return unreachable(kafka, ret_error);
-    }
-    if (delivery.error == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT || delivery.error == RD_KAFKA_RESP_ERR__TRANSPORT)
-        return unreachable(kafka, ret_error);
-    if (delivery.error != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return error_set(ret_error, EIO, "%s: %s", topic, rd_kafka_err2str(delivery.error));
-    *ret_place = delivery.place;
+    sending->open++;
+    sending->bytes += value.size;
     return 0;
+}
+
+int kafka_settle(struct kafka *kafka, struct kafka_sending *sending, struct error *ret_error)
+{
+    const bool is_over = wait_for(kafka, sending);
+
+    if (!is_over) {
+        /* Its reports would be written to memory that is gone. */
+        (void)rd_kafka_purge(kafka->handle, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+        while (sending->open > 0)
+            (void)rd_kafka_poll(kafka->handle, 100);
+    }
+    const rd_kafka_resp_err_t refused = sending->refused;
+    *sending = (struct kafka_sending){ 0 };
+    if (refused == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return 0;
+    if (!is_over || refused == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT || refused == RD_KAFKA_RESP_ERR__TRANSPORT)
+        return kafka_unreachable(kafka, ret_error);
+    return error_set(ret_error, EIO, "%s", rd_kafka_err2str(refused));
+}
+
+int kafka_produce(struct kafka *kafka, const char *topic, struct bytes key, struct bytes value, struct kafka_place *ret_place, struct error *ret_error)
+{
+    struct kafka_sending sending = { 0 };
+    struct error why = { 0 };
+    int status = kafka_send(kafka, topic, RD_KAFKA_PARTITION_UA, key, value, NULL, &sending, ret_error);
+
+    if (status != 0)
+        return status;
+    status = kafka_settle(kafka, &sending, &why);
+    if (status == -EIO)
+        return error_set(ret_error, EIO, "%s: %s", topic, why.text);
+    *ret_error = why;
+    *ret_place = kafka->last;
+    return status;
 }
 
 int kafka_look(struct kafka *kafka, const struct rd_kafka_metadata **ret_metadata, struct error *ret_error)
@@ -134,6 +178,6 @@ int kafka_look(struct kafka *kafka, const struct rd_kafka_metadata **ret_metadat
         (void)rd_kafka_poll(kafka->handle, 0);
         int64_t waited_ms = clock_monotonic_ms() - began_ms;
         if (waited_ms > TIMEOUT_MS || (kafka->is_down && waited_ms > DOWN_MS))
-            return unreachable(kafka, ret_error);
+            return kafka_unreachable(kafka, ret_error);
     }
 }

@@ -11,6 +11,7 @@
 
 static const struct command *const COMMANDS[] = {
     &COMMAND_SEND, &COMMAND_FUNCTIONS, &COMMAND_RUNS, &COMMAND_SHOW, &COMMAND_WHY, &COMMAND_RETRY, &COMMAND_CANCEL,
+    &COMMAND_REDRIVE,
     &COMMAND_STATS, &COMMAND_TOP, &COMMAND_DOCTOR, &COMMAND_EVAL, &COMMAND_CRON, &COMMAND_NEW_MODULE,
 };
 #define COMMAND_COUNT COUNT_OF(COMMANDS)
@@ -29,7 +30,7 @@ static const struct option OPTIONS[] = {
     { "json", 0, offsetof(struct ctl, is_json), NULL, "print JSON, for programs" },
     { "help", 0, offsetof(struct ctl, wants_help), NULL, "this text" },
     { "version", 0, offsetof(struct ctl, wants_version), NULL, "say the version" },
-    { "topic", TAKES_TOPIC, offsetof(struct ctl, topic), "TOPIC", "where to (default: the first of `topics`)" },
+    { "topic", TAKES_TOPIC, offsetof(struct ctl, topic), "TOPIC", "the topic" },
     { "key", TAKES_KEY, offsetof(struct ctl, key), "KEY", "the message's key" },
     { "id", TAKES_ID, offsetof(struct ctl, id), "ID", "the event's id" },
     { "status", TAKES_STATUS, offsetof(struct ctl, status), "STATUS", "running delayed sleeping completed failed cancelled" },
@@ -42,6 +43,8 @@ static const struct option OPTIONS[] = {
     { "until", TAKES_TIMES, offsetof(struct ctl, until), "TIME", "only runs created then or earlier" },
     { "where", TAKES_WHERE, offsetof(struct ctl, where), "EXPR", "only runs for whose event it holds: 'event.data.total > 100'" },
     { "dry-run", TAKES_DRY_RUN, offsetof(struct ctl, is_dry_run), NULL, "say how many, and change nothing" },
+    { "name", TAKES_NAME, offsetof(struct ctl, name), "NAME", "what this is remembered by" },
+    { "again", TAKES_AGAIN, offsetof(struct ctl, is_again), NULL, "all, whatever was sent before" },
     { "event", TAKES_EVENT, offsetof(struct ctl, event), "JSON", "the event: {\"data\": …, \"name\": …}" },
     { "async", TAKES_ASYNC, offsetof(struct ctl, async), "JSON", "the event that comes later" },
     { "from", TAKES_FROM, offsetof(struct ctl, from), "TIME", "only ticks after it, like 2026-03-28T23:00:00Z (default: now)" },

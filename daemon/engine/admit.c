@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "event/event_again.h"
 #include "flow/key_set.h"
 #include "run/flow_ask.h"
 
@@ -30,7 +31,7 @@ static bool is_taken(const struct known_runs *known, const struct run *run)
 }
 
 /* Whether its event is the first of its key; else *ret_state is what the message is. A run that was let in before
- * goes on, whatever has become of the window since. */
+ * goes on, whatever has become of the window since; so does an event that a person sends again. */
 static bool may_pass_dedupe(struct worker *worker, const struct known_runs *known, const struct run *run,
                             enum message_state *ret_state)
 {
@@ -39,7 +40,7 @@ static bool may_pass_dedupe(struct worker *worker, const struct known_runs *know
     enum dedupe_answer answer;
     struct dedupe_id id;
 
-    if (run->function->dedupe_ms == 0 || known_runs_find(known, KNOWN_ADMITTED, &run->id) != NULL)
+    if (run->function->dedupe_ms == 0 || event_is_again(run->event) || known_runs_find(known, KNOWN_ADMITTED, &run->id) != NULL)
         return true;
     bool applies = flow_dedupe_id(run->function, run->event, context_now_ms(&worker->ctx), &id, &troubles);
     note_troubles(worker, run->function, &troubles);

@@ -13,6 +13,18 @@ int shelf_save(struct redis_store *store, const char *shelf, const char *name, s
     return store_commandf(store, 0, &reply, "HSET %s %s %b", key, name, thing.data, thing.size);
 }
 
+int shelf_find(struct redis_store *store, const char *shelf, const char *name, struct bytes *ret_thing)
+{
+    AUTO_REPLY reply = NULL;
+    AUTO_FREE char *key = xasprintf("%s%s", store_prefix(store, 0), shelf);
+    int status = store_commandf(store, 0, &reply, "HGET %s %s", key, name);
+
+    *ret_thing = (struct bytes){ NULL, 0 };
+    if (status == 0 && reply->type == REDIS_REPLY_STRING)
+        *ret_thing = (struct bytes){ xmemdup(reply->str, reply->len), reply->len };
+    return status;
+}
+
 int shelf_load(struct redis_store *store, const char *shelf, void (*each)(void *context, const char *name, struct bytes thing), void *context)
 {
     AUTO_REPLY reply = NULL;
