@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/pulse.h"
@@ -13,12 +15,50 @@
 #include "intake/kafka/consumer.h"
 #include "kafka/conf.h"
 #include "modules/loader.h"
+#include "publish/producer.h"
 #include "service/notify.h"
 #include "store/redis/timers.h"
 #include "store/redis/url.h"
 
 #define LOOK_EVERY_MS 250
 #define GRACE_MS 5000        /* to stop what is left once all has drained */
+
+static bool is_faulty(const struct config_faults *faults, const struct place *place)
+{
+    for (size_t i = 0; i < faults->count; i++) {
+        if (faults->items[i].place.file == place->file && faults->items[i].place.line == place->line)
+            return true;
+    }
+    return false;
+}
+
+/* What is wrong with settings together, or with files that they name, shows when a client is made of them. What both
+ * clients refuse is said once. */
+static void check_clients(const struct setting *kafka, struct config_faults *faults)
+{
+    static int (*const CHECKS[])(const struct setting *kafka, struct error *ret_error) = { consumer_check, producer_check };
+    struct error said = { 0 };
+
+    for (size_t i = 0; i < COUNT_OF(CHECKS); i++) {
+        struct error error = { 0 };
+        if (CHECKS[i](kafka, &error) == 0 || strcmp(error.text, said.text) == 0)
+            continue;
+        const struct setting *named = conf_named(kafka, error.text);
+        if (named != NULL && is_faulty(faults, &named->value_place))
+            continue;
+        config_faults_add(faults, named != NULL ? &named->value_place : &kafka->place, "librdkafka can't work so: %s", error.text);
+        said = error;
+    }
+}
+
+static void check_kafka(const struct setting *kafka, struct config_faults *faults)
+{
+    size_t before = faults->count;
+
+    conf_check(kafka, faults);
+    if (faults->count == before)
+        check_clients(kafka, faults);
+}
 
 /* What only those who use it know to be wrong. */
 static void check_addresses(const struct config *config, struct config_faults *faults)
@@ -28,7 +68,7 @@ static void check_addresses(const struct config *config, struct config_faults *f
     struct error error;
 
     if (config->kafka != NULL)
-        conf_check(config->kafka, faults);
+        check_kafka(config->kafka, faults);
     if (url_parse(config->redis.url, &parsed, &error) == 0)
         url_done(&parsed);
     else

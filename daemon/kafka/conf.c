@@ -121,6 +121,21 @@ int conf_create(const struct setting *kafka, rd_kafka_conf_t **ret_conf, struct 
     return 0;
 }
 
+const struct setting *conf_named(const struct setting *kafka, const char *reason)
+{
+    const struct setting *named = NULL;
+    const char *first = NULL;
+
+    for (size_t i = 0; i < kafka->count; i++) {
+        const char *at = strstr(reason, kafka->items[i].name);
+        if (at != NULL && (first == NULL || at < first || (at == first && strlen(kafka->items[i].name) > strlen(named->name)))) {
+            named = &kafka->items[i];
+            first = at;
+        }
+    }
+    return named;
+}
+
 void conf_default(rd_kafka_conf_t *conf, const struct setting *kafka, const char *name, const char *value)
 {
     if (setting_find(kafka, name) == NULL)

@@ -15,6 +15,8 @@
 int conf_create(const struct setting *kafka, rd_kafka_conf_t **ret_conf, struct error *ret_error) MUST_CHECK;
 /* Adds to `faults` what librdkafka refuses of it, each with its place. */
 void conf_check(const struct setting *kafka, struct config_faults *faults);
+/* The setting that such a reason names first; NULL: none. */
+const struct setting *conf_named(const struct setting *kafka, const char *reason);
 /* A default of ours: what the user wrote wins, and a librdkafka that does not know it goes without. */
 void conf_default(rd_kafka_conf_t *conf, const struct setting *kafka, const char *name, const char *value);
 /* What correctness hangs on. */

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kafka/handle.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/memory.h"
+
+#define TRY_ENDS_MS 5000
 
 struct ending {
     rd_kafka_t *handle;
@@ -38,4 +42,21 @@ bool handle_destroy(rd_kafka_t *handle, int flags, int64_t timeout_ms)
         return true;
     (void)pthread_detach(thread);
     return false;
+}
+
+int handle_try(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct error *ret_error)
+{
+    const char *brokers[] = { "bootstrap.servers", "metadata.broker.list" };
+    rd_kafka_conf_t *alone = rd_kafka_conf_dup_filter(conf, COUNT_OF(brokers), brokers);
+    char why[150];
+
+    rd_kafka_conf_destroy(conf);
+    rd_kafka_conf_set_log_cb(alone, NULL);
+    rd_kafka_t *handle = rd_kafka_new(type, alone, why, sizeof(why));
+    if (handle == NULL) {
+        rd_kafka_conf_destroy(alone);
+        return error_set(ret_error, EINVAL, "%s", why);
+    }
+    (void)handle_destroy(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE, TRY_ENDS_MS);
+    return 0;
 }

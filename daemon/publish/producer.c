@@ -80,18 +80,35 @@ static void on_error(rd_kafka_t *handle, int code, const char *reason, void *opa
     log_debug("librdkafka: %s", reason);
 }
 
+/* The caller's, unless it fails. */
+static int make_conf(const struct setting *kafka, rd_kafka_conf_t **ret_conf, struct error *ret_error)
+{
+    int failed = conf_create(kafka, ret_conf, ret_error);
+
+    if (failed != 0)
+        return failed;
+    conf_default(*ret_conf, kafka, "linger.ms", "1");
+    conf_default(*ret_conf, kafka, "message.timeout.ms", "10000"); /* tried again after, and said */
+    conf_default(*ret_conf, kafka, "message.max.bytes", "1000000000"); /* the broker's limit is the one that counts */
+    conf_force(*ret_conf, "enable.idempotence", "true");
+    return 0;
+}
+
+int producer_check(const struct setting *kafka, struct error *ret_error)
+{
+    rd_kafka_conf_t *conf;
+    int failed = make_conf(kafka, &conf, ret_error);
+    return failed != 0 ? failed : handle_try(RD_KAFKA_PRODUCER, conf, ret_error);
+}
+
 static int open_handle(struct producer *producer, struct error *ret_error)
 {
     rd_kafka_conf_t *conf;
     char why[150];
-    int failed = conf_create(producer->settings, &conf, ret_error);
+    int failed = make_conf(producer->settings, &conf, ret_error);
 
     if (failed != 0)
         return failed;
-    conf_default(conf, producer->settings, "linger.ms", "1");
-    conf_default(conf, producer->settings, "message.timeout.ms", "10000"); /* tried again after, and said */
-    conf_default(conf, producer->settings, "message.max.bytes", "1000000000"); /* the broker's limit is the one that counts */
-    conf_force(conf, "enable.idempotence", "true");
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     rd_kafka_conf_set_error_cb(conf, on_error);
     rd_kafka_conf_set_opaque(conf, producer);

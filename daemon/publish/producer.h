@@ -17,6 +17,8 @@
 
 struct producer;
 
+/* What librdkafka would refuse of these settings when a producer is made of them. Connects to nothing. */
+int producer_check(const struct setting *kafka, struct error *ret_error) MUST_CHECK;
 /* `kafka`: a map of scalars, for librdkafka. 0, or negative errno with the reason. */
 int producer_create(const struct setting *kafka, struct producer **ret_producer, struct error *ret_error) MUST_CHECK;
 /* Core's view of it; lives as long as it. Any thread, many at once. */

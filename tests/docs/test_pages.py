@@ -140,3 +140,14 @@ def test_shells_complete_commands_options_and_statuses(shell):
     assert "--status" not in shell("stepctl", "send", "--")
     assert "sleeping" in shell("stepctl", "runs", "--status", "")
     assert shell("stepctl", "--config", "/nowhere", "show", "") == set()
+
+
+def test_the_access_rules_of_the_page_have_each_command_that_is_sent_to_redis():
+    folder = ROOT / "daemon/store/redis"
+    text = "".join(path.read_text() for path in [*folder.glob("*.c"), *folder.glob("scripts/*.lua")])
+    sent = set(re.findall(r"""(?:call|read)\('([A-Z]+)'|store_commandf\([^"\n]*"([A-Z]+) |link_ask\([^"\n]*"([A-Z]+) |\{ "([A-Z]+)", \d+ \}""", text))
+    commands = {name.lower() for names in sent for name in names if name}
+    rule = re.search(r"ACL SETUSER stepd on (.*?)\n\n", (ROOT / "docs/security.md").read_text(), re.S)[1]
+    allowed = {word[1:].split("|")[0] for word in rule.split() if word[0] == "+"}
+    assert len(commands) > 30
+    assert commands - {"auth", "select", "cluster", "sentinel", "ping", "config"} <= allowed

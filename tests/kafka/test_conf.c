@@ -2,7 +2,10 @@
 #include "kafka/conf.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <string.h>
+
+#include "kafka/handle.h"
 
 static struct config_faults faults;
 
@@ -64,4 +67,28 @@ Test(conf, shows_a_value_as_it_is_written)
     item.shown = (char *)(uintptr_t)"${PROTOCOL}";
     conf_check(&kafka, &faults);
     cr_assert_str_eq(faults.items[0].text, "librdkafka does not take '${PROTOCOL}' for 'security.protocol'");
+}
+
+Test(conf, the_setting_that_a_reason_names_first_is_found)
+{
+    struct setting items[] = { text("session.timeout.ms", "1", 1), text("max.poll.interval.ms", "2", 2), text("max.poll", "3", 3) };
+    const struct setting kafka = { .kind = SETTING_MAP, .items = items, .count = 3 };
+
+    cr_assert_eq(conf_named(&kafka, "`max.poll.interval.ms` must be >= `session.timeout.ms`"), &items[1]);
+    cr_assert_null(conf_named(&kafka, "there is no keytab"));
+}
+
+Test(conf, a_handle_is_tried_without_its_brokers)
+{
+    struct setting items[] = { text("bootstrap.servers", "127.0.0.1:1", 1), text("session.timeout.ms", "400000", 2) };
+    struct setting kafka = { .kind = SETTING_MAP, .items = items, .count = 2 };
+    struct error error = { 0 };
+    rd_kafka_conf_t *conf = NULL;
+
+    cr_assert_eq(conf_create(&kafka, &conf, NULL), 0);
+    cr_assert_eq(handle_try(RD_KAFKA_CONSUMER, conf, &error), -EINVAL);
+    cr_assert(strstr(error.text, "session.timeout.ms") != NULL, "%s", error.text);
+    kafka.count = 1;
+    cr_assert_eq(conf_create(&kafka, &conf, NULL), 0);
+    cr_assert_eq(handle_try(RD_KAFKA_CONSUMER, conf, &error), 0);
 }

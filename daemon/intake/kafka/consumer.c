@@ -218,10 +218,8 @@ static void *consumer_main(void *argument)
 
 /* ---- its life ------------------------------------------------------------------------------------- */
 
-static void set_conf(struct consumer *consumer, rd_kafka_conf_t *conf)
+static void set_values(const struct setting *kafka, rd_kafka_conf_t *conf)
 {
-    const struct setting *kafka = consumer->settings.kafka;
-
     conf_default(conf, kafka, "group.id", "stepd");
     conf_default(conf, kafka, "session.timeout.ms", "6000");
     conf_default(conf, kafka, "heartbeat.interval.ms", "2000");
@@ -235,6 +233,21 @@ static void set_conf(struct consumer *consumer, rd_kafka_conf_t *conf)
     conf_force(conf, "enable.partition.eof", "false");
     conf_force(conf, "partition.assignment.strategy", "cooperative-sticky");
     conf_force(conf, "auto.offset.reset", "error"); /* told to us: a new assignment begins then */
+}
+
+int consumer_check(const struct setting *kafka, struct error *ret_error)
+{
+    rd_kafka_conf_t *conf;
+    int failed = conf_create(kafka, &conf, ret_error);
+
+    if (failed != 0)
+        return failed;
+    set_values(kafka, conf);
+    return handle_try(RD_KAFKA_CONSUMER, conf, ret_error);
+}
+
+static void set_callbacks(struct consumer *consumer, rd_kafka_conf_t *conf)
+{
     rd_kafka_conf_set_rebalance_cb(conf, rebalance_on_change);
     rd_kafka_conf_set_error_cb(conf, on_error);
     rd_kafka_conf_set_opaque(conf, consumer);
@@ -249,7 +262,8 @@ static int open_handle(struct consumer *consumer, struct error *ret_error)
 
     if (failed != 0)
         return failed;
-    set_conf(consumer, conf);
+    set_values(consumer->settings.kafka, conf);
+    set_callbacks(consumer, conf);
     consumer->handle = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof(why));
     if (consumer->handle == NULL) {
         rd_kafka_conf_destroy(conf);

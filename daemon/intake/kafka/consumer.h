@@ -41,6 +41,8 @@ struct consumer_settings {
     void *context;
 };
 
+/* What librdkafka would refuse of these settings when a consumer is made of them. Connects to nothing. */
+int consumer_check(const struct setting *kafka, struct error *ret_error) MUST_CHECK;
 /* Copies nothing: what `settings` points to must outlive the consumer. 0, or negative errno with the
  * reason (a setting that librdkafka refuses). */
 int consumer_create(const struct consumer_settings *settings, struct consumer **ret_consumer, struct error *ret_error) MUST_CHECK;
