@@ -42,6 +42,10 @@ file(WRITE ${PROJECT_BINARY_DIR}/config/stepd.yaml "${config}")
 install(FILES ${PROJECT_BINARY_DIR}/config/stepd.yaml config/redis.conf DESTINATION ${CMAKE_INSTALL_SYSCONFDIR}/stepd)
 install(FILES config/grafana.json config/alerts.yaml DESTINATION ${CMAKE_INSTALL_DATADIR}/stepd)
 
+# Packages for programs: `npm install /usr/share/stepd/clients/node`.
+install(DIRECTORY clients/node DESTINATION ${CMAKE_INSTALL_DATADIR}/stepd/clients
+    PATTERN tests EXCLUDE PATTERN node_modules EXCLUDE)
+
 # stepd.service, and stepd@NAME.service, whose config is a folder's: drop-ins are one daemon's.
 function(stepd_unit file UNIT_TITLE UNIT_USER UNIT_CONFIG)
     configure_file(systemd/stepd.service.in systemd/${file} @ONLY)

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// For a program that stepd's exec starts anew for each attempt.
+export { NonRetriable, RetryAfter, StepError, StepFailed } from "./index.js";
+
+/** As it came, in JSON's words: `ts` is milliseconds. */
+export function event(): { id: string; name: string; data: any; ts: number; topic: string; [member: string]: any };
+/** What `run` returned (or its promise gave), now or in an earlier attempt; as JSON holds it. */
+export function step<T>(name: string, run: () => T | Promise<T>): Promise<T>;
+export function sleep(name: string, ms: number): void | Promise<void>;
+export function send(name: string, eventName: string, data?: unknown): void | Promise<void>;
+/** The run's output, instead of what the program prints. */
+export function output(value: unknown): void | Promise<void>;

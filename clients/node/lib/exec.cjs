@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+// For programs that stepd's exec runs, in one file that may be copied beside them. A step that has returned is never run again in its run: the
+// program is started again after a failure, and step() answers with what was returned before.
+'use strict';
+const { AsyncLocalStorage } = require('async_hooks');
+const { randomUUID } = require('crypto');
+const fs = require('fs');
+
+// ---- errors ----------------------------------------------------------------------------------------
+
+const UNITS_MS = { ms: 1, s: 1000, m: 60000, h: 3600000, d: 86400000 };
+
+// "250ms", "15s", "1m30s", "1.5h", "7d", or a number of seconds.
+function durationMs(given) {
+  if (typeof given === 'number' && given >= 0 && given !== Infinity) return Math.ceil(given * 1000);
+  if (given === '0') return 0;
+  if (typeof given === 'string' && /^(\d+(\.\d+)?(ms|s|m|h|d))+$/.test(given)) {
+    let total = 0;
+    for (const [, quantity, unit] of given.matchAll(/([\d.]+)(ms|s|m|h|d)/g)) total += Number(quantity) * UNITS_MS[unit];
+    return Math.round(total);
+  }
+  throw new TypeError(`${shown(given)} is no duration: write "250ms", "15s", "1m30s", "2h", "7d", or a number of seconds`);
+}
+
+const shown = (value) => (typeof value === 'string' ? JSON.stringify(value) : String(value));
+
+// A step failed for good: `name` and `message` are its error's. Unhandled, it fails the run; handled, the function goes on.
+class StepError extends Error {
+  constructor(step, { name, message = '' }, options) {
+    super(message, options);
+    this.name = name;
+    this.step = this.stepId = step;
+    this.reason = { name, message };
+  }
+}
+
+// Thrown in a step, it fails now; elsewhere, the run: no other attempt is made.
+class NonRetriable extends Error {}
+
+// Another attempt is worth it in so many seconds ("5s", or at a Date), whatever the schedule says.
+class RetryAfter extends Error {
+  constructor(seconds, message, options) {
+    const ms = seconds instanceof Date ? Math.max(0, seconds - Date.now()) : durationMs(typeof seconds === 'number' ? Math.max(0, seconds) : seconds);
+    super(message || `again in ${ms / 1000} s`, options);
+    this.seconds = ms / 1000;
+  }
+}
+
+// An error's own name; for classes that leave it at Error, the class's. Those of stepd stay Error, but for their class.
+function nameOf(error) {
+  if (!(error instanceof Error)) return String(error?.name || 'Error');
+  return error.name && error.name !== 'Error' ? String(error.name) : error.constructor?.name || 'Error';
+}
+
+// ---- JSON ------------------------------------------------------------------------------------------
+
+const TOKEN = /"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g; // a string's beginning, or a number
+const MARK = randomUUID(); // begins the texts that stand for numbers on the way, and no others
+const MARKED = new RegExp(`"${MARK}([^"]+)"`, 'g');
+
+const isLargeInteger = (token) => /^-?\d{16,}$/.test(token) && !Number.isSafeInteger(Number(token));
+
+// Where the string that begins at `at` is over.
+function endOfString(text, at) {
+  for (let end = text.indexOf('"', at + 1); end >= 0; end = text.indexOf('"', end + 1)) {
+    let escapes = 0;
+    while (text[end - 1 - escapes] === '\\') escapes++;
+    if (escapes % 2 === 0) return end + 1;
+  }
+  return text.length;
+}
+
+function markLargeIntegers(text) {
+  const parts = [];
+  let from = 0;
+  for (let token = TOKEN.exec(text); token !== null; token = TOKEN.exec(text)) {
+    if (token[0] === '"') {
+      TOKEN.lastIndex = endOfString(text, token.index);
+    } else if (isLargeInteger(token[0])) {
+      parts.push(text.slice(from, token.index), `"${MARK}${token[0]}"`);
+      from = TOKEN.lastIndex;
+    }
+  }
+  return parts.join('') + text.slice(from);
+}
+
+// Integers that a Number does not hold exactly are BigInts.
+function parse(text) {
+  if (!/\d{16}/.test(text)) return JSON.parse(text);
+  return JSON.parse(markLargeIntegers(text), (key, value) => (typeof value === 'string' && value.startsWith(MARK) ? BigInt(value.slice(MARK.length)) : value));
+}
+
+function base64(bytes) {
+  return (ArrayBuffer.isView(bytes) ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) : Buffer.from(bytes)).toString('base64');
+}
+
+const isBytes = (value) => value instanceof Uint8Array || value instanceof ArrayBuffer || value instanceof DataView;
+
+// A BigInt is its digits. A Number beyond the exact ones has an exponent, so that it comes back as a Number.
+function mark(key, value) {
+  if (typeof value === 'bigint') return MARK + value;
+  if (typeof value === 'number') {
+    if (Object.is(value, -0)) return MARK + '-0';
+    return Number.isInteger(value) && !Number.isSafeInteger(value) ? MARK + value.toExponential() : value;
+  }
+  return typeof value === 'object' && isBytes(this[key]) ? base64(this[key]) : value;
+}
+
+// JSON.stringify() escapes surrogates where they are alone: U+FFFD, as they would come back.
+function stringify(value) {
+  const text = JSON.stringify(value, mark) ?? 'null';
+  return text.replace(MARKED, '$1').replace(/\\(?:u(d[89a-f][0-9a-f]{2})|.)/g, (escape, lone) => (lone ? '\\ufffd' : escape));
+}
+
+// ---- asking ----------------------------------------------------------------------------------------
+
+let unread = Buffer.alloc(0);
+
+function readLine() {
+  const part = Buffer.alloc(65536);
+  for (;;) {
+    const end = unread.indexOf(10);
+    if (end >= 0) {
+      const line = unread.toString('utf8', 0, end);
+      unread = unread.subarray(end + 1);
+      return line;
+    }
+    const size = fs.readSync(4, part);
+    if (size === 0) throw new Error('stepd is gone');
+    unread = Buffer.concat([unread, part.subarray(0, size)]);
+  }
+}
+
+function writeAll(text) {
+  const bytes = Buffer.from(text);
+  for (let written = 0; written < bytes.length;) written += fs.writeSync(3, bytes, written);
+}
+
+function ask(step, request) {
+  writeAll(stringify(request) + '\n');
+  const answer = parse(readLine());
+  if (answer.error) throw new Error(answer.error);
+  if (answer.suspend) process.exit(0);
+  if (answer.failed) throw new StepError(step, answer.failed);
+  return answer;
+}
+
+// ---- one at a time ---------------------------------------------------------------------------------
+
+const within = new AsyncLocalStorage();
+let waiting = 0;
+let latest = Promise.resolve();
+
+// What is asked while a step runs waits until it is over: Promise.all() runs its steps one after another.
+function inTurn(call) {
+  if (within.getStore()) throw new NonRetriable('steps do not nest: ask for what comes next when the step has returned');
+  const result = waiting === 0 ? call() : latest.then(call);
+  if (!(result instanceof Promise)) return result;
+  waiting++;
+  const over = () => void waiting--;
+  latest = result.then(over, over);
+  return result;
+}
+
+function tell(name, error) {
+  const told = {
+    name: nameOf(error).slice(0, 60),
+    message: String(error?.message ?? error),
+    retriable: !(error instanceof NonRetriable),
+  };
+  if (error instanceof RetryAfter) told.retry_after_ms = Math.max(0, Math.ceil(error.seconds * 1000));
+  ask(name, { step: name, error: told });
+}
+
+async function runStep(name, run) {
+  const answer = ask(name, { step: name });
+  if ('result' in answer) return answer.result;
+  let result;
+  try {
+    result = parse(stringify(await within.run(true, run)));
+  } catch (error) {
+    tell(name, error);
+    throw error;
+  }
+  ask(name, { step: name, result });
+  return result;
+}
+
+// What `run` returned (or its promise gave), now or in an earlier attempt; as JSON holds it.
+const step = async (name, run) => inTurn(() => runStep(name, run));
+
+module.exports = {
+  StepError,
+  StepFailed: StepError,
+  NonRetriable,
+  RetryAfter,
+  step,
+  event: () => parse(fs.readFileSync(0, 'utf8')),
+  sleep: (name, ms) => inTurn(() => void ask(name, { sleep: name, ms: Math.ceil(ms) })),
+  send: (name, eventName, data = null) => inTurn(() => void ask(name, { send: name, name: eventName, data })),
+  output: (value) => inTurn(() => void ask('output', { output: value })),
+  // For the package's other half, programs that stay.
+  inside: { durationMs, nameOf, parse, shown, stringify },
+};
+
+function end(error) {
+  console.error(error?.stack ?? String(error));
+  if (error instanceof RetryAfter) {
+    console.error(`Retry-After: ${Math.max(0, Math.ceil(error.seconds))}`);
+    process.exit(75);
+  }
+  process.exit(error instanceof NonRetriable || error instanceof StepError ? 65 : 1);
+}
+
+if (process.env.STEPD_RUN_ID !== undefined && process.env.STEPD_PROGRAM === undefined) process.on('uncaughtException', end);
