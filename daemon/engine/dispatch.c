@@ -213,6 +213,8 @@ struct dispatch *dispatch_create(const struct dispatch_settings *settings)
         .routes = settings->routes,
         .is_draining = &dispatch->is_draining,
     };
+    dispatch->crew = crew_create(dispatch);
+    dispatch->attempts.crew = dispatch->crew;
     away_list_init(&dispatch->away, take_back, dispatch);
     dispatch->pool = create_pool(dispatch);
     dispatch->strands = strands_create();
@@ -256,7 +258,7 @@ bool dispatch_destroy(struct dispatch *dispatch)
 {
     if (dispatch == NULL)
         return true;
-    if (!pool_destroy(dispatch->pool))
+    if (!pool_destroy(dispatch->pool) || !crew_destroy(dispatch->crew))
         return false;
     for (size_t i = 0; i < dispatch->settings.function_count; i++)
         gate_done(&dispatch->gates[i]);
@@ -282,6 +284,7 @@ static void cancel_all(struct dispatch *dispatch)
     for (struct pool_thread *thread = pool_threads(dispatch->pool); thread != NULL; thread = thread->next)
         atomic_store(&thread->slot.is_cancelled, true);
     lock_give(pool_lock(dispatch->pool));
+    crew_cancel(dispatch->crew);
     away_cancel_all(&dispatch->away);
 }
 

@@ -10,6 +10,7 @@
 
 #include "engine/away.h"
 #include "engine/counts.h"
+#include "engine/crew.h"
 #include "engine/settings.h"
 #include "engine/tally.h"
 #include "flow/gate.h"
@@ -46,6 +47,7 @@ struct dispatch {
     struct gate *gates;                 /* by function->index */
     size_t waiting_most;                /* messages that wait at one gate; at all of them half of what may be in flight */
     struct away_list away;
+    struct crew *crew;
     atomic_bool is_draining;
     struct dispatch_counts retired;     /* pool's lock; of threads that are gone */
     struct function_counts *retired_functions; /* pool's lock; by function->index */

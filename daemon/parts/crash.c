@@ -11,7 +11,7 @@
 #include "publish/producer.h"
 #include "run/journal.h"
 
-/* Twice as many slots as workers: stuck threads keep theirs. */
+/* Twice as many slots as threads that run attempts and branches: stuck ones keep theirs. */
 static int start_journal(struct daemon *daemon, struct error *ret_error)
 {
     const struct config *config = daemon->config;
@@ -23,7 +23,7 @@ static int start_journal(struct daemon *daemon, struct error *ret_error)
                  "~/.local/state/stepd; " JOURNAL_MISSING ": name a file as worker.journal");
         return 0;
     }
-    size_t slots = (size_t)config->worker.threads * 2 + (size_t)config->worker.max_stuck;
+    size_t slots = (size_t)config->worker.threads * 4 + (size_t)config->worker.max_stuck;
     int status = journal_open(path, slots, &daemon->journal, ret_error);
     if (status == 0)
         journal_catch_crashes();

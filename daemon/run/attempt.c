@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "run/attempts.h"
+#include "run/branches.h"
 #include "run/emit.h"
 #include "run/errand.h"
 #include "run/flow_ask.h"
@@ -70,6 +71,14 @@ static struct bytes tail_with(struct stepd_ctx *ctx, const struct failure *failu
     return (struct bytes){ ctx->tail.data, ctx->tail.size };
 }
 
+/* In on_failure the tail keeps what the run failed of: no attempt is added. */
+static struct bytes tail_of_branches(struct stepd_ctx *ctx)
+{
+    msgpack_sbuffer_clear(&ctx->tail);
+    attempts_pack(&ctx->tail, ctx->run->tail, NULL, (struct bytes){ 0 }, ctx->branches);
+    return (struct bytes){ ctx->tail.data, ctx->tail.size };
+}
+
 /* ---- parked --------------------------------------------------------------------------------------- */
 
 static int64_t due_of(const struct stepd_ctx *ctx, const struct transition *park)
@@ -85,6 +94,8 @@ static bool park(struct stepd_ctx *ctx, struct transition *change, const struct 
     report->due_in_ms = report->due_ms - context_now_ms(ctx);
     if (ctx->run->phase == RUN_IN_FUNCTION)
         change->tail = tail_with(ctx, failure, report->due_ms, (struct bytes){ 0 });
+    else if (ctx->run->phase == RUN_IN_ON_FAILURE && ctx->branches.size > 0)
+        change->tail = tail_of_branches(ctx);
     if (context_advance(ctx, change))
         end_as(report, change->status == RUN_SLEEPING ? ATTEMPT_SLEEPING : ATTEMPT_RETRY, failure);
     else if (ctx->verdict.kind == VERDICT_LIMIT)
@@ -340,36 +351,59 @@ void attempt_make(struct stepd_ctx *ctx, struct run *run, int64_t started_ns, st
     context_end(ctx);
 }
 
-static bool note(struct stepd_ctx *ctx, int attempt, int64_t due_ms, msgpack_sbuffer *tail)
+bool attempt_note_off_clock(struct stepd_ctx *ctx, int attempt, int64_t due_ms)
 {
+    struct run *run = ctx->run;
     const struct transition change = {
         .kind = TRANSITION_PHASE,
-        .phase = ctx->run->phase,
+        .phase = run->phase,
         .attempt = attempt,
-        .tail = tail_with(ctx, &ctx->step_raised.failure, due_ms, (struct bytes){ 0 }),
+        .tail = run->phase == RUN_IN_FUNCTION ? tail_with(ctx, &ctx->step_raised.failure, due_ms, (struct bytes){ 0 }) : tail_of_branches(ctx),
     };
 
     if (!context_advance(ctx, &change))
         return false;
-    msgpack_sbuffer_clear(tail);
-    msgpack_sbuffer_write(tail, ctx->tail.data, ctx->tail.size);
-    ctx->run->tail = (struct bytes){ tail->data, tail->size };
+    if (run->steps == NULL)
+        run->steps = steps_create();
+    run->tail = steps_keep_tail(run->steps, (struct bytes){ ctx->tail.data, ctx->tail.size });
     ctx->noted_due_ms = due_ms;
     return true;
 }
 
-bool attempt_note(struct stepd_ctx *ctx, int attempt, int64_t due_ms, msgpack_sbuffer *tail)
+bool attempt_note(struct stepd_ctx *ctx, int attempt, int64_t due_ms)
 {
     int64_t left_ns = 0;
 
     if (!context_pause(ctx, &left_ns))
         return false;
-    bool is_noted = note(ctx, attempt, due_ms, tail);
+    bool is_noted = attempt_note_off_clock(ctx, attempt, due_ms);
     context_resume(ctx, left_ns);
     return is_noted;
 }
 
 /* ---- attempts that did not end by themselves ------------------------------------------------------ */
+
+/* It counts in the branch alone, which waits; what else is to be tried goes on at once. */
+static void retry_branch(struct stepd_ctx *ctx, const struct step_call *step, int64_t delay_ms)
+{
+    struct branches kept;
+
+    branches_load(&kept, ctx->branches);
+    struct branch *branch = branches_add(&kept, step->id);
+    branch->attempt = step->attempt + 1;
+    branch->due_ms = context_now_ms(ctx) + delay_ms;
+    branches_keep(&kept, ctx);
+    branches_done(&kept);
+}
+
+/* At most once: nobody knows what became of it, so it is not tried again. */
+static bool has_a_try_left(const struct stepd_ctx *ctx, const struct step_call *step, const struct stepd_error_policy *policy)
+{
+    int attempt = step->is_beside ? step->attempt : ctx->run->attempt;
+    int retries = policy != NULL ? policy->retries : step->retries;
+
+    return attempt < retries && !step->is_at_most_once;
+}
 
 /* In one change: what the step's retries, or the function's, say. What is to go on does so in an
  * attempt of its own. */
@@ -387,11 +421,19 @@ static void fail_step(struct stepd_ctx *ctx, const struct step_call *step, struc
 
     change->position = step->position;
     const struct stepd_error_policy *policy = flow_error_policy(ctx->run->function, ctx->step_raised.failure.name);
-    int retries = policy != NULL ? policy->retries : step->retries;
-    /* At most once: nobody knows what became of it, so it is not tried again. */
-    if (ctx->run->attempt < retries && !step->is_at_most_once) {
+    int64_t delay_ms = policy != NULL ? context_retry_delay_ms(ctx, ctx->step_raised.failure.name) : step->retry_delay_ms;
+    bool is_tried_again = has_a_try_left(ctx, step, policy);
+    if (step->is_beside) {
+        change->position = ctx->run->steps != NULL ? steps_count(ctx->run->steps) : 0; /* others may have ended meanwhile */
+        change->attempt = ctx->run->attempt;
+    }
+    if (is_tried_again && step->is_beside) {
+        retry_branch(ctx, step, delay_ms);
+        return;
+    }
+    if (is_tried_again) {
         change->attempt = ctx->run->attempt + 1;
-        change->delay_ms = policy != NULL ? context_retry_delay_ms(ctx, ctx->step_raised.failure.name) : step->retry_delay_ms;
+        change->delay_ms = delay_ms;
         return;
     }
     msgpack_sbuffer_clear(&ctx->scratch);

@@ -43,9 +43,10 @@ struct attempt_report {
 void attempt_make(struct stepd_ctx *ctx, struct run *run, int64_t started_ns, struct attempt_report *ret_report);
 
 /* A part of the attempt failed, of ctx->step_raised, and is to be tried again by itself at due_ms, while the
- * rest goes on: durable from here on, with ctx->branches; the run's counter is then `attempt`. `tail` keeps
- * run->tail from here on, and outlives the run. False: there is a verdict. */
-bool attempt_note(struct stepd_ctx *ctx, int attempt, int64_t due_ms, msgpack_sbuffer *tail);
+ * rest goes on: durable from here on, with ctx->branches; the run's counter is then `attempt`. False: there is a
+ * verdict. The second is for callers that have the function off the clock. */
+bool attempt_note(struct stepd_ctx *ctx, int attempt, int64_t due_ms);
+bool attempt_note_off_clock(struct stepd_ctx *ctx, int attempt, int64_t due_ms);
 
 /* An attempt whose module code does not say how it ended: past its timeout, or it took its process
  * with it. Counted as failed with this error, decided as any other. `ctx` is not the one the code

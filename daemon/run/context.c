@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/pulse.h"
+#include "run/attempts.h"
 #include "run/failure.h"
 #include "codec/http_date.h"
 #include "run/flow_ask.h"
@@ -71,7 +72,7 @@ void context_begin(struct stepd_ctx *ctx, struct run *run, int64_t started_ns)
     ctx->verdict.kind = VERDICT_OPEN;
     ctx->has_last = false;
     ctx->noted_due_ms = 0;
-    ctx->branches = (struct bytes){ 0 };
+    ctx->branches = run->tail.size > 0 ? attempts_branches(run->tail) : (struct bytes){ 0 };
     step_ids_clear(&ctx->ids);
     atomic_store_explicit(&ctx->slot->is_cancelled, false, memory_order_relaxed);
     empty(&ctx->output);
@@ -159,7 +160,7 @@ void context_vraise(struct stepd_ctx *ctx, enum raised_kind kind, const char *na
         return;
     raised->kind = kind;
     raised->has_due = false;
-    raised->failure.attempt = ctx->run->attempt;
+    raised->failure.attempt = stepd_attempt(ctx);
     raised->failure.executions = ctx->step.is_running ? ctx->step.executions : 0;
     copy_text(raised->failure.step_id, STEP_ID_SIZE, ctx->step.is_running ? ctx->step.id : "");
     copy_text(raised->failure.name, ERROR_NAME_SIZE, name != NULL && name[0] != '\0' ? name : "Error");
@@ -399,7 +400,7 @@ const void *stepd_header(struct stepd_ctx *ctx, const char *name, size_t *ret_si
 
 int stepd_attempt(struct stepd_ctx *ctx)
 {
-    return ctx->run->attempt;
+    return ctx->step.is_running && ctx->step.is_beside ? ctx->step.attempt : ctx->run->attempt;
 }
 
 int stepd_max_attempts(struct stepd_ctx *ctx)

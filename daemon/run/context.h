@@ -15,6 +15,7 @@
 
 #include "base/histogram.h"
 #include "pool/slot.h"
+#include "run/crew.h"
 #include "run/hold.h"
 #include "run/ports.h"
 #include "run/routes.h"
@@ -29,6 +30,7 @@ struct attempt_settings {
     const char *dead_letter_topic; /* "%t.dead" */
     const char *const *topics;     /* configured; NULL-ended, one at least: where emitted events may go */
     const struct routes *routes;   /* NULL: no topic is taken whole */
+    struct crew *crew;             /* threads for branches; NULL: there are none, a run tries them one after the other */
     const atomic_bool *is_draining; /* the daemon stops: nothing new begins; NULL: never does */
 };
 
@@ -80,6 +82,9 @@ struct step_call {
     size_t position;         /* of its checkpoint */
     int executions;          /* this one included */
     int64_t started_ms;
+    bool is_beside;          /* a branch, which has a counter of its own: */
+    int attempt;             /* errors of the branch so far */
+    int attempt_after;       /* the run's counter, once the step is finished */
     struct bytes beside_error; /* msgpack, as long as the attempt lasts: kept with the error, should it fail for good; empty: nothing */
 };
 

@@ -18,14 +18,14 @@
 #include "run/journal.h"
 #include "codec/packed.h"
 #include "run/flow_ask.h"
+#include "run/step_parts.h"
 #include "run/steps.h"
 
 #define STEP_ID_MAX 200
 
 /* ---- what all of them share ---------------------------------------------------------------------- */
 
-/* The call itself is a mistake: an error of whoever makes it, which stepd_last_error() tells like any other. */
-static PRINTF_LIKE(3, 4) void refuse(struct stepd_ctx *ctx, const char *name, const char *format, ...)
+void step_refuse(struct stepd_ctx *ctx, const char *name, const char *format, ...)
 {
     va_list arguments;
 
@@ -35,15 +35,14 @@ static PRINTF_LIKE(3, 4) void refuse(struct stepd_ctx *ctx, const char *name, co
     context_set_last(ctx, ctx->step.is_running ? &ctx->step_raised.failure : &ctx->raised.failure);
 }
 
-/* Whether a step call may go on; else what it answers. The function is off the clock then. */
-static bool open_call(struct stepd_ctx *ctx, const char *id, int64_t *ret_left_ns, enum stepd_status *ret_status)
+bool step_open_call(struct stepd_ctx *ctx, const char *id, int64_t *ret_left_ns, enum stepd_status *ret_status)
 {
     *ret_status = STEPD_SUSPENDED;
     if (slot_is_abandoned(ctx->slot) || context_is_decided(ctx))
         return false;
     if (ctx->step.is_running) {
         ctx->was_nested = true;
-        refuse(ctx, "NestedStep", "step '%.200s' was called inside step '%s': steps do not nest", id != NULL ? id : "", ctx->step.id);
+        step_refuse(ctx, "NestedStep", "step '%.200s' was called inside step '%s': steps do not nest", id != NULL ? id : "", ctx->step.id);
         *ret_status = STEPD_FAILED;
         return false;
     }
@@ -55,18 +54,17 @@ static bool id_is_valid(const char *id)
     return id != NULL && id[0] != '\0' && strnlen(id, STEP_ID_MAX + 1) <= STEP_ID_MAX;
 }
 
-/* This call's own name. False: an error was raised. */
-static bool name_step(struct stepd_ctx *ctx, const char *id)
+bool step_name(struct stepd_ctx *ctx, const char *id)
 {
     if (!id_is_valid(id)) {
-        refuse(ctx, "InvalidStepId", "a step's id has 1 to %d bytes", STEP_ID_MAX);
+        step_refuse(ctx, "InvalidStepId", "a step's id has 1 to %d bytes", STEP_ID_MAX);
         return false;
     }
     step_ids_next(&ctx->ids, id, ctx->step.id);
     return true;
 }
 
-static size_t finished_count(const struct run *run)
+size_t step_finished_count(const struct run *run)
 {
     return run->steps != NULL ? steps_count(run->steps) : 0;
 }
@@ -87,12 +85,11 @@ static int earlier_executions(const struct run *run, const char *id)
     return 0;
 }
 
-/* A new step may begin. False: there is a verdict. */
-static bool may_begin(struct stepd_ctx *ctx)
+bool step_may_begin(struct stepd_ctx *ctx, size_t count)
 {
     if (atomic_load_explicit(&ctx->slot->is_cancelled, memory_order_relaxed) && !context_may_go_on(ctx))
         return false;
-    if (finished_count(ctx->run) < (size_t)ctx->settings->steps)
+    if (step_finished_count(ctx->run) + count <= (size_t)ctx->settings->steps)
         return true;
     context_raise(ctx, RAISED_NON_RETRIABLE, "StepLimit", "limits.steps: step '%.100s' would be more than %d in one run",
                   ctx->step.id, ctx->settings->steps);
@@ -100,7 +97,7 @@ static bool may_begin(struct stepd_ctx *ctx)
     return false;
 }
 
-static struct checkpoint checkpoint_of(struct stepd_ctx *ctx, enum checkpoint_kind kind)
+struct checkpoint step_checkpoint(struct stepd_ctx *ctx, enum checkpoint_kind kind)
 {
     return (struct checkpoint){
         .id = ctx->step.id,
@@ -126,8 +123,7 @@ static void remember(struct run *run, size_t position, const struct checkpoint *
     steps_add(run->steps, position, checkpoint);
 }
 
-/* Makes it durable; the counter is then `attempt`. False: there is a verdict. */
-static bool record(struct stepd_ctx *ctx, const struct checkpoint *checkpoint, int attempt)
+bool step_record(struct stepd_ctx *ctx, const struct checkpoint *checkpoint, int attempt)
 {
     struct run *run = ctx->run;
     const struct transition change = {
@@ -144,15 +140,14 @@ static bool record(struct stepd_ctx *ctx, const struct checkpoint *checkpoint, i
     return true;
 }
 
-static enum stepd_status answer_failed(struct stepd_ctx *ctx, const struct failure *failure)
+enum stepd_status step_answer_failed(struct stepd_ctx *ctx, const struct failure *failure)
 {
     context_set_last(ctx, failure);
     context_raise_step_error(ctx);
     return STEPD_FAILED;
 }
 
-/* The result at `position`, as long as the attempt lasts. */
-static enum stepd_status answer_result(struct stepd_ctx *ctx, size_t position, const msgpack_object **ret_result)
+enum stepd_status step_answer_result(struct stepd_ctx *ctx, size_t position, const msgpack_object **ret_result)
 {
     if (ret_result == NULL)
         return STEPD_OK;
@@ -185,19 +180,18 @@ static enum stepd_status park_for_retry(struct stepd_ctx *ctx)
     return context_park(ctx, &park);
 }
 
-static enum stepd_status fail_for_good(struct stepd_ctx *ctx)
+enum stepd_status step_fail_for_good(struct stepd_ctx *ctx)
 {
-    struct checkpoint checkpoint = checkpoint_of(ctx, CHECKPOINT_FAILED);
+    struct checkpoint checkpoint = step_checkpoint(ctx, CHECKPOINT_FAILED);
 
     checkpoint.failure = &ctx->step_raised.failure;
     checkpoint.value = ctx->step.beside_error;
-    if (!record(ctx, &checkpoint, 0))
+    if (!step_record(ctx, &checkpoint, ctx->step.attempt_after))
         return STEPD_SUSPENDED;
-    return answer_failed(ctx, &ctx->step_raised.failure);
+    return step_answer_failed(ctx, &ctx->step_raised.failure);
 }
 
-/* The function's policy for this error counts before the step's own. */
-static void apply_error_policy(struct stepd_ctx *ctx)
+void step_apply_error_policy(struct stepd_ctx *ctx)
 {
     const char *error = ctx->step_raised.failure.name;
     const struct stepd_error_policy *policy = flow_error_policy(ctx->run->function, error);
@@ -208,26 +202,27 @@ static void apply_error_policy(struct stepd_ctx *ctx)
     ctx->step.retry_delay_ms = context_retry_delay_ms(ctx, error);
 }
 
-static enum stepd_status settle_failure(struct stepd_ctx *ctx)
+enum stepd_status step_settle_failure(struct stepd_ctx *ctx)
 {
-    apply_error_policy(ctx);
+    step_apply_error_policy(ctx);
     bool is_retriable = ctx->step_raised.kind == RAISED_RETRIABLE && ctx->run->attempt < ctx->step.retries;
 
-    return is_retriable ? park_for_retry(ctx) : fail_for_good(ctx);
+    return is_retriable ? park_for_retry(ctx) : step_fail_for_good(ctx);
 }
 
-/* Its start is on record, and nothing else: a crash left open what became of it. */
-static enum stepd_status answer_unknown(struct stepd_ctx *ctx, const struct checkpoint *started, size_t position)
+enum stepd_status step_answer_unknown(struct stepd_ctx *ctx, const struct checkpoint *started, size_t position)
 {
     ctx->step.position = position;
     ctx->step.executions = started->executions;
     ctx->step.beside_error = (struct bytes){ 0 };
     ctx->step.started_ms = started->started_ms;
+    ctx->step.is_beside = false;
+    ctx->step.attempt_after = 0;
     ctx->step.is_running = true; /* the error is the step's */
     context_raise(ctx, RAISED_NON_RETRIABLE, "OutcomeUnknown",
                   "step '%s' was begun and must not run twice; its worker died before its outcome was recorded", ctx->step.id);
     ctx->step.is_running = false;
-    return fail_for_good(ctx);
+    return step_fail_for_good(ctx);
 }
 
 /* ---- sleeping ------------------------------------------------------------------------------------ */
@@ -255,13 +250,13 @@ static bool is_over(const struct stepd_ctx *ctx, int64_t until_ms)
 
 static enum stepd_status sleep_anew(struct stepd_ctx *ctx, int64_t until_ms)
 {
-    ctx->step.position = finished_count(ctx->run);
+    ctx->step.position = step_finished_count(ctx->run);
     ctx->step.executions = 1;
     ctx->step.started_ms = context_now_ms(ctx);
-    struct checkpoint checkpoint = checkpoint_of(ctx, CHECKPOINT_SLEEP);
+    struct checkpoint checkpoint = step_checkpoint(ctx, CHECKPOINT_SLEEP);
     checkpoint.until_ms = until_ms;
     if (is_over(ctx, until_ms))
-        return record(ctx, &checkpoint, 0) ? STEPD_OK : STEPD_SUSPENDED;
+        return step_record(ctx, &checkpoint, 0) ? STEPD_OK : STEPD_SUSPENDED;
     checkpoint.ended_ms = until_ms;
     return park_to_sleep(ctx, until_ms, packed(ctx, &checkpoint));
 }
@@ -272,39 +267,36 @@ static enum stepd_status answer(struct stepd_ctx *ctx, const struct checkpoint *
 {
     switch (checkpoint->kind) {
     case CHECKPOINT_COMPLETED:
-        return answer_result(ctx, position, ret_result);
+        return step_answer_result(ctx, position, ret_result);
     case CHECKPOINT_FAILED:
-        return answer_failed(ctx, checkpoint->failure);
+        return step_answer_failed(ctx, checkpoint->failure);
     case CHECKPOINT_SLEEP:
         if (is_over(ctx, checkpoint->until_ms))
-            return answer_result(ctx, position, ret_result);
+            return step_answer_result(ctx, position, ret_result);
         ctx->step.position = position + 1;
         return park_to_sleep(ctx, checkpoint->until_ms, (struct bytes){ 0 });
     case CHECKPOINT_STARTED:
-        return answer_unknown(ctx, checkpoint, position);
+        return step_answer_unknown(ctx, checkpoint, position);
     }
     return STEPD_FAILED;
 }
 
-/* NULL: there is none of that name yet. */
-static const struct checkpoint *find_finished(struct stepd_ctx *ctx, size_t *ret_position)
+const struct checkpoint *step_find_finished(struct stepd_ctx *ctx, size_t *ret_position)
 {
     return ctx->run->steps != NULL ? steps_find(ctx->run->steps, ctx->run->phase, ctx->step.id, ret_position) : NULL;
 }
 
-/* Whether a new step is to be made by this call, with the function off the clock; else *ret_status is
- * what the call answers, from its checkpoint where it is finished. */
-static bool begin_call(struct stepd_ctx *ctx, const char *id, const msgpack_object **ret_result, int64_t *ret_left_ns,
+bool step_begin_call(struct stepd_ctx *ctx, const char *id, const msgpack_object **ret_result, int64_t *ret_left_ns,
                        enum stepd_status *ret_status)
 {
     size_t position;
 
-    if (!open_call(ctx, id, ret_left_ns, ret_status))
+    if (!step_open_call(ctx, id, ret_left_ns, ret_status))
         return false;
     *ret_status = STEPD_FAILED;
-    if (name_step(ctx, id)) {
-        const struct checkpoint *finished = find_finished(ctx, &position);
-        if (finished == NULL && may_begin(ctx))
+    if (step_name(ctx, id)) {
+        const struct checkpoint *finished = step_find_finished(ctx, &position);
+        if (finished == NULL && step_may_begin(ctx, 1))
             return true;
         *ret_status = finished != NULL ? answer(ctx, finished, position, ret_result) : STEPD_SUSPENDED;
     }
@@ -324,7 +316,7 @@ static int64_t retry_delay_ms(struct stepd_ctx *ctx, const struct stepd_policy *
     return context_backoff_ms(ctx, &own);
 }
 
-static void set_up(struct stepd_ctx *ctx, const struct stepd_policy *policy)
+void step_set_up(struct stepd_ctx *ctx, const struct stepd_policy *policy)
 {
     const struct function *function = ctx->run->function;
     struct step_call *step = &ctx->step;
@@ -335,14 +327,16 @@ static void set_up(struct stepd_ctx *ctx, const struct stepd_policy *policy)
     step->retry_delay_ms = retry_delay_ms(ctx, policy);
     step->timeout_ms = policy != NULL && policy->timeout_ms > 0 ? policy->timeout_ms : function->timeout_ms;
     step->is_at_most_once = policy != NULL && policy->at_most_once;
-    step->position = finished_count(ctx->run);
+    step->position = step_finished_count(ctx->run);
     step->executions = earlier_executions(ctx->run, step->id) + 1;
     step->started_ms = context_now_ms(ctx);
     step->beside_error = (struct bytes){ 0 };
+    step->is_beside = false;
+    step->attempt_after = 0;
     ctx->step_raised.kind = RAISED_NOTHING;
 }
 
-static enum stepd_status keep_result(struct stepd_ctx *ctx, const msgpack_object **ret_result)
+enum stepd_status step_keep_result(struct stepd_ctx *ctx, const msgpack_object **ret_result)
 {
     bool is_limit;
 
@@ -352,16 +346,15 @@ static enum stepd_status keep_result(struct stepd_ctx *ctx, const msgpack_object
     if (is_limit)
         return context_fail_by_limit(ctx, &ctx->step_raised);
     if (!is_good)
-        return settle_failure(ctx);
-    struct checkpoint checkpoint = checkpoint_of(ctx, CHECKPOINT_COMPLETED);
+        return step_settle_failure(ctx);
+    struct checkpoint checkpoint = step_checkpoint(ctx, CHECKPOINT_COMPLETED);
     checkpoint.value = (struct bytes){ ctx->step_output.data, ctx->step_output.size };
-    if (!record(ctx, &checkpoint, 0))
+    if (!step_record(ctx, &checkpoint, ctx->step.attempt_after))
         return STEPD_SUSPENDED;
-    return answer_result(ctx, ctx->step.position, ret_result);
+    return step_answer_result(ctx, ctx->step.position, ret_result);
 }
 
-/* The step's own code. False: abandoned meanwhile. */
-static bool run_body(struct stepd_ctx *ctx, stepd_step_fn fn, const void *arg, enum stepd_status *ret_status)
+bool step_run_body(struct stepd_ctx *ctx, stepd_step_fn fn, const void *arg, enum stepd_status *ret_status)
 {
     msgpack_sbuffer_clear(&ctx->step_output);
     ctx->was_nested = false;
@@ -387,9 +380,9 @@ static bool run_body(struct stepd_ctx *ctx, stepd_step_fn fn, const void *arg, e
 
 static bool note_start(struct stepd_ctx *ctx)
 {
-    const struct checkpoint started = checkpoint_of(ctx, CHECKPOINT_STARTED);
+    const struct checkpoint started = step_checkpoint(ctx, CHECKPOINT_STARTED);
 
-    return record(ctx, &started, ctx->run->attempt);
+    return step_record(ctx, &started, ctx->run->attempt);
 }
 
 /* *ret_is_abandoned: nothing of the attempt may be touched any more. */
@@ -398,14 +391,14 @@ static enum stepd_status run_step(struct stepd_ctx *ctx, const struct stepd_poli
 {
     enum stepd_status status;
 
-    set_up(ctx, policy);
+    step_set_up(ctx, policy);
     if (ctx->step.is_at_most_once && !note_start(ctx))
         return STEPD_SUSPENDED;
-    if (!run_body(ctx, fn, arg, &status)) {
+    if (!step_run_body(ctx, fn, arg, &status)) {
         *ret_is_abandoned = true;
         return STEPD_SUSPENDED;
     }
-    return status == STEPD_OK ? keep_result(ctx, ret_result) : settle_failure(ctx);
+    return status == STEPD_OK ? step_keep_result(ctx, ret_result) : step_settle_failure(ctx);
 }
 
 static enum stepd_status step_call(struct stepd_ctx *ctx, const struct stepd_policy *policy, const char *id, stepd_step_fn fn,
@@ -415,7 +408,7 @@ static enum stepd_status step_call(struct stepd_ctx *ctx, const struct stepd_pol
     bool is_abandoned = false;
     int64_t left_ns = 0;
 
-    if (!begin_call(ctx, id, ret_result, &left_ns, &status))
+    if (!step_begin_call(ctx, id, ret_result, &left_ns, &status))
         return status;
     status = run_step(ctx, policy, fn, arg, ret_result, &is_abandoned);
     if (!is_abandoned)
@@ -443,17 +436,17 @@ static enum stepd_status settle_beside(struct stepd_ctx *ctx, int attempt, stepd
     enum stepd_status status;
 
     ctx->run->attempt = attempt; /* what errors and delays go by */
-    set_up(ctx, NULL);
-    *ret_is_abandoned = !run_body(ctx, settle, arg, &status);
+    step_set_up(ctx, NULL);
+    *ret_is_abandoned = !step_run_body(ctx, settle, arg, &status);
     if (!*ret_is_abandoned && status != STEPD_OK)
-        apply_error_policy(ctx);
+        step_apply_error_policy(ctx);
     ctx->run->attempt = attempt_of_run;
     if (*ret_is_abandoned)
         return STEPD_SUSPENDED;
     if (status == STEPD_OK)
-        return keep_result(ctx, NULL);
+        return step_keep_result(ctx, NULL);
     if (ctx->step_raised.kind != RAISED_RETRIABLE || attempt >= ctx->step.retries)
-        return fail_for_good(ctx);
+        return step_fail_for_good(ctx);
     *ret_due_ms = raised_due_ms(&ctx->step_raised);
     if (*ret_due_ms == 0)
         *ret_due_ms = context_now_ms(ctx) + ctx->step.retry_delay_ms;
@@ -468,7 +461,7 @@ enum stepd_status beside_settle(struct stepd_ctx *ctx, const char *id, int attem
     int64_t left_ns = 0;
 
     *ret_due_ms = 0;
-    if (!begin_call(ctx, id, NULL, &left_ns, &status))
+    if (!step_begin_call(ctx, id, NULL, &left_ns, &status))
         return status;
     status = settle_beside(ctx, attempt, settle, arg, ret_due_ms, &is_abandoned);
     if (!is_abandoned)
@@ -481,15 +474,15 @@ enum stepd_status beside_sleep(struct stepd_ctx *ctx, const char *id, int64_t un
     enum stepd_status status;
     int64_t left_ns = 0;
 
-    if (!begin_call(ctx, id, NULL, &left_ns, &status))
+    if (!step_begin_call(ctx, id, NULL, &left_ns, &status))
         return status;
-    ctx->step.position = finished_count(ctx->run);
+    ctx->step.position = step_finished_count(ctx->run);
     ctx->step.executions = 1;
     ctx->step.started_ms = context_now_ms(ctx);
-    struct checkpoint checkpoint = checkpoint_of(ctx, CHECKPOINT_SLEEP);
+    struct checkpoint checkpoint = step_checkpoint(ctx, CHECKPOINT_SLEEP);
     checkpoint.until_ms = until_ms;
     checkpoint.ended_ms = until_ms;
-    status = record(ctx, &checkpoint, ctx->run->attempt) ? STEPD_OK : STEPD_SUSPENDED;
+    status = step_record(ctx, &checkpoint, ctx->run->attempt) ? STEPD_OK : STEPD_SUSPENDED;
     context_resume(ctx, left_ns);
     return status;
 }
@@ -506,7 +499,7 @@ enum stepd_status stepd_sleep_until(struct stepd_ctx *ctx, const char *id, int64
     enum stepd_status status;
     int64_t left_ns = 0;
 
-    if (!begin_call(ctx, id, NULL, &left_ns, &status))
+    if (!step_begin_call(ctx, id, NULL, &left_ns, &status))
         return status;
     status = sleep_anew(ctx, context_until_ms(unix_ms));
     context_resume(ctx, left_ns);
@@ -520,7 +513,7 @@ static enum stepd_status send_anew(struct stepd_ctx *ctx, const char *name, cons
     struct bytes packed_data = { data != NULL ? data->data : NULL, data != NULL ? data->size : 0 };
     struct error error = { 0 };
 
-    set_up(ctx, NULL);
+    step_set_up(ctx, NULL);
     ctx->step.is_running = true; /* errors are the step's */
     int status = emit_event(ctx, name, packed_data, &error);
     if (status != 0)
@@ -530,7 +523,7 @@ static enum stepd_status send_anew(struct stepd_ctx *ctx, const char *name, cons
     if (status == -ESHUTDOWN)
         return context_give_up(ctx);
     msgpack_sbuffer_clear(&ctx->step_output);
-    return status == 0 ? keep_result(ctx, NULL) : settle_failure(ctx);
+    return status == 0 ? step_keep_result(ctx, NULL) : step_settle_failure(ctx);
 }
 
 enum stepd_status stepd_send_event(struct stepd_ctx *ctx, const char *id, const char *name, const msgpack_sbuffer *data)
@@ -538,7 +531,7 @@ enum stepd_status stepd_send_event(struct stepd_ctx *ctx, const char *id, const 
     enum stepd_status status;
     int64_t left_ns = 0;
 
-    if (!begin_call(ctx, id, NULL, &left_ns, &status))
+    if (!step_begin_call(ctx, id, NULL, &left_ns, &status))
         return status;
     status = send_anew(ctx, name, data);
     context_resume(ctx, left_ns);
@@ -557,7 +550,7 @@ size_t stepd_step_count(struct stepd_ctx *ctx)
 {
     size_t count = 0;
 
-    for (size_t i = 0; i < finished_count(ctx->run); i++)
+    for (size_t i = 0; i < step_finished_count(ctx->run); i++)
         count += is_finished(ctx, steps_at(ctx->run->steps, i));
     return count;
 }
@@ -586,7 +579,7 @@ static const struct stepd_step *view_of(struct stepd_ctx *ctx, const struct chec
 
 const struct stepd_step *stepd_step_at(struct stepd_ctx *ctx, size_t index)
 {
-    for (size_t i = 0; i < finished_count(ctx->run); i++) {
+    for (size_t i = 0; i < step_finished_count(ctx->run); i++) {
         const struct checkpoint *checkpoint = steps_at(ctx->run->steps, i);
         if (is_finished(ctx, checkpoint) && index-- == 0)
             return view_of(ctx, checkpoint);

@@ -23,6 +23,7 @@ struct steps {
     size_t count;
     size_t capacity;
     size_t expected;  /* where the next search begins: a replay asks in order */
+    void *tail;       /* NULL: none was kept */
 };
 
 struct steps *steps_create(void)
@@ -43,7 +44,17 @@ void steps_destroy(struct steps *steps)
     for (size_t i = 0; i < steps->count; i++)
         kept_free(steps->items[i]);
     free(steps->items);
+    free(steps->tail);
     free(steps);
+}
+
+struct bytes steps_keep_tail(struct steps *steps, struct bytes tail)
+{
+    void *kept = xmemdup(tail.data, tail.size);
+
+    free(steps->tail);
+    steps->tail = kept;
+    return (struct bytes){ kept, tail.size };
 }
 
 static struct kept *kept_copy(const struct checkpoint *checkpoint)
@@ -105,16 +116,21 @@ const struct checkpoint *steps_at(const struct steps *steps, size_t position)
 
 const struct checkpoint *steps_find(const struct steps *steps, enum run_phase phase, const char *id, size_t *ret_position)
 {
+    const struct checkpoint *found = NULL;
+
     for (size_t i = 0; i < steps->count; i++) {
         size_t position = (steps->expected + i) % steps->count;
         const struct checkpoint *checkpoint = &steps->items[position]->checkpoint;
-        if (checkpoint->phase == phase && strcmp(checkpoint->id, id) == 0) {
-            ((struct steps *)(uintptr_t)steps)->expected = position + 1; /* a hint; `steps` has one owner */
-            *ret_position = position;
-            return checkpoint;
-        }
+        if (checkpoint->phase != phase || strcmp(checkpoint->id, id) != 0 || (found != NULL && position < *ret_position))
+            continue;
+        found = checkpoint;
+        *ret_position = position;
+        if (checkpoint->kind != CHECKPOINT_STARTED)
+            break; /* of a branch that was only begun, what became of it stands further on */
     }
-    return NULL;
+    if (found != NULL)
+        ((struct steps *)(uintptr_t)steps)->expected = *ret_position + 1; /* a hint; `steps` has one owner */
+    return found;
 }
 
 /* ---- as it stands in the store ------------------------------------------------------------------ */

@@ -22,10 +22,12 @@ void steps_destroy(struct steps *steps);
 int steps_load(struct steps *steps, size_t position, struct bytes member, struct error *ret_error) MUST_CHECK;
 /* Adds (or replaces at its position) one just recorded; copies. */
 void steps_add(struct steps *steps, size_t position, const struct checkpoint *checkpoint);
+/* A copy of the record's tail as it was written last, until the next one; lives as long as the steps. */
+struct bytes steps_keep_tail(struct steps *steps, struct bytes tail);
 size_t steps_count(const struct steps *steps);
 /* NULL past the end. Lives until steps_destroy or its replacement. */
 const struct checkpoint *steps_at(const struct steps *steps, size_t position);
-/* NULL: none. *ret_position is set when found. */
+/* NULL: none. *ret_position is set when found. Of one that was begun several times, its end, or its latest begin. */
 const struct checkpoint *steps_find(const struct steps *steps, enum run_phase phase, const char *id, size_t *ret_position);
 
 void checkpoint_pack(msgpack_sbuffer *buffer, const struct checkpoint *checkpoint);

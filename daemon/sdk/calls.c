@@ -37,6 +37,7 @@ enum stepd_status calls_run(struct stepd_ctx *ctx)
     const struct sdk_function *function = stepd_options(ctx);
     struct turn turn = { .ctx = ctx, .function = function, .attempt = ctx->run->attempt };
 
+    ctx->branches = (struct bytes){ 0 }; /* until turn_keep_branches() */
     if (function->is_gone)
         return stepd_non_retriable(ctx, "FunctionGone", "its app no longer has function '%s'", function->slug);
     if (ctx->run->errand == NULL)

@@ -282,7 +282,6 @@ static void destroy(struct errand *base)
         report_release(report);
     }
     branches_done(&errand->branches);
-    msgpack_sbuffer_destroy(&errand->tail);
     free(errand);
 }
 
@@ -295,7 +294,6 @@ struct sdk_errand *sdk_errand_create(struct courier *courier, struct open_calls 
 
     errand->base.ops = &ops;
     errand->inside = inside;
-    msgpack_sbuffer_init(&errand->tail);
     inside->courier = courier;
     inside->open_calls = open_calls;
     inside->arrived_end = &inside->arrived;

@@ -13,7 +13,7 @@
 
 #include "run/errand.h"
 #include "run/run.h"
-#include "sdk/branches.h"
+#include "run/branches.h"
 #include "sdk/courier.h"
 #include "sdk/open_calls.h"
 
@@ -34,7 +34,6 @@ struct sdk_errand {
     struct errand base;
     /* The run's holder's: */
     struct branches branches;
-    msgpack_sbuffer tail;    /* run->tail, once it has changed */
     int version;             /* of the protocol, as the app's replies say; 0: none has come */
     int64_t told_ms;         /* the store's time of the last look for what comes next; 0: none yet */
     bool has_news;           /* something has ended that the function has not been told of */

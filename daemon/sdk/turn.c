@@ -40,12 +40,7 @@ bool turn_is_alone(const struct turn *turn)
 
 void turn_keep_branches(struct turn *turn)
 {
-    msgpack_sbuffer packed;
-
-    msgpack_sbuffer_init(&packed);
-    branches_pack(&turn->errand->branches, &packed);
-    turn->ctx->branches = (struct bytes){ context_strdup(turn->ctx, packed.data, packed.size), packed.size };
-    msgpack_sbuffer_destroy(&packed);
+    branches_keep(&turn->errand->branches, turn->ctx);
 }
 
 enum stepd_status turn_note_failure(struct turn *turn)
@@ -56,5 +51,5 @@ enum stepd_status turn_note_failure(struct turn *turn)
         return STEPD_OK;
     turn->failed_due_ms = 0;
     turn_keep_branches(turn);
-    return attempt_note(turn->ctx, turn->attempt, due_ms, &turn->errand->tail) ? STEPD_OK : STEPD_SUSPENDED;
+    return attempt_note(turn->ctx, turn->attempt, due_ms) ? STEPD_OK : STEPD_SUSPENDED;
 }

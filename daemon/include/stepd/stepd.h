@@ -12,7 +12,7 @@
  * says otherwise. Strings and buffers given to stepd are copied.
  *
  * ABI changes, newest first (the daemon accepts its own major number, and minors up to its own):
- *   1.1  stepd_header(); stepd_event has headers and is_raw; stepd_pack(); STEPD_PATH; a function's
+ *   1.1  stepd_parallel(), stepd_race(); stepd_header(); stepd_event has headers and is_raw; stepd_pack(); STEPD_PATH; a function's
  *        settings from `events` on: flow control
  *   1.0  first version
  */
@@ -428,6 +428,22 @@ STEPD_EXPORT enum stepd_status stepd_sleep(struct stepd_ctx *ctx, const char *id
 STEPD_EXPORT enum stepd_status stepd_sleep_until(struct stepd_ctx *ctx, const char *id, int64_t unix_ms);
 /* `data` is one msgpack object, or NULL for nil. Returns once the brokers have the event. */
 STEPD_EXPORT enum stepd_status stepd_send_event(struct stepd_ctx *ctx, const char *id, const char *name, const msgpack_sbuffer *data);
+
+/* One of several steps that are tried beside each other, each retried alone: `fn` has a ctx and a counter of
+ * attempts of its own, runs on a thread of its own where one is free (stepd_local() is that thread's), and calls no
+ * step. `arg` lives until `fn` returns: one past its timeout, or a second after it lost a race, may be left behind. */
+struct stepd_branch {
+    const char *id;
+    stepd_step_fn fn;
+    const void *arg;
+    const struct stepd_policy *policy; /* NULL: the function's */
+};
+/* Returns once all are finished: STEPD_FAILED if one failed for good, with the error of the first that did, whose
+ * result is NULL. `ret_results` has `count` places, or is NULL. Since ABI 1.1. */
+STEPD_EXPORT enum stepd_status stepd_parallel(struct stepd_ctx *ctx, const struct stepd_branch *branches, size_t count, const msgpack_object **ret_results);
+/* Returns when the first has succeeded; the others are dropped (they see stepd_is_cancelled()), their results NULL.
+ * STEPD_FAILED where none succeeds. Since ABI 1.1. */
+STEPD_EXPORT enum stepd_status stepd_race(struct stepd_ctx *ctx, const struct stepd_branch *branches, size_t count, const msgpack_object **ret_results);
 
 /* Finished steps, in order; in on_failure the function's, then its own. */
 STEPD_EXPORT size_t stepd_step_count(struct stepd_ctx *ctx);

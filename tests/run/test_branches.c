@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sdk/branches.h"
+#include "run/branches.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

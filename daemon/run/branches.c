@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sdk/branches.h"
+#include "run/branches.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -45,6 +45,19 @@ void branches_pack(const struct branches *branches, msgpack_sbuffer *buffer)
         msgpack_pack_int(&packer, branch->attempt);
         msgpack_pack_int64(&packer, branch->due_ms);
     }
+}
+
+void branches_keep(const struct branches *branches, struct stepd_ctx *ctx)
+{
+    msgpack_sbuffer packed;
+
+    ctx->branches = (struct bytes){ 0 };
+    if (branches->count == 0)
+        return;
+    msgpack_sbuffer_init(&packed);
+    branches_pack(branches, &packed);
+    ctx->branches = (struct bytes){ context_strdup(ctx, packed.data, packed.size), packed.size };
+    msgpack_sbuffer_destroy(&packed);
 }
 
 struct branch *branches_find(const struct branches *branches, const char *name)

@@ -3,8 +3,8 @@
  * The steps of one run that are tried beside each other: which, how often each has failed, and when it is
  * due again. Kept in the run's tail, so that a daemon that takes the run over counts on. The run's holder's.
  */
-#ifndef STEPD_SDK_BRANCHES_H
-#define STEPD_SDK_BRANCHES_H
+#ifndef STEPD_RUN_BRANCHES_H
+#define STEPD_RUN_BRANCHES_H
 
 #include <msgpack.h>
 #include <stdbool.h>
@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "run/context.h"
 #include "run/run.h"
 
 /* One step; or, with no name, the function itself, which looks for what comes next. */
@@ -32,6 +33,8 @@ void branches_load(struct branches *branches, struct bytes packed);
 void branches_done(struct branches *branches);
 /* Appends all. */
 void branches_pack(const struct branches *branches, msgpack_sbuffer *buffer);
+/* Into ctx->branches: the next tail that is written has them. */
+void branches_keep(const struct branches *branches, struct stepd_ctx *ctx);
 
 /* NULL: there is none of that name. Until the next change of the list. */
 struct branch *branches_find(const struct branches *branches, const char *name);
