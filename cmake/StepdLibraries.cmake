@@ -23,6 +23,7 @@ pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl>=7.85)
 pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto>=3)
 if(STEPD_TESTS)
     pkg_check_modules(CRITERION REQUIRED IMPORTED_TARGET criterion)
+    pkg_check_modules(AVRO REQUIRED IMPORTED_TARGET avro-c>=1.11) # what its tests compare our reader with
 endif()
 
 # CRoaring in Debian 12 brings no .pc file.

@@ -5,7 +5,7 @@ PACKAGES_TO_BUILD="gcc g++ libc6-dev cmake ninja-build pkg-config librdkafka-dev
     libjansson-dev libmicrohttpd-dev libsystemd-dev libxxhash-dev libyajl-dev libre2-dev libroaring-dev libsqlite3-dev
     libcurl4-openssl-dev libssl-dev"
 PACKAGES_TO_RUN="redis-server redis-tools kcat curl python3 sqlite3"
-PACKAGES_TO_TEST="libcriterion-dev clang libclang-rt-14-dev binutils git python3-pytest default-jdk-headless maven systemd valgrind
+PACKAGES_TO_TEST="libcriterion-dev libavro-dev clang libclang-rt-14-dev binutils git python3-pytest default-jdk-headless maven systemd valgrind
     mmdebstrap systemd-container util-linux dpkg-dev file
     mandoc zsh chromium nodejs npm nginx-light openssl procps golang-go python3-pip python3-venv spin relacy-dev"
 PACKAGES_TO_EMULATE="mmdebstrap qemu-user-static gcc-aarch64-linux-gnu g++-aarch64-linux-gnu"

@@ -158,19 +158,25 @@ static void write_fraction(uint32_t nanoseconds, char text[static 12])
         (void)snprintf(text, 12, ".%09u", nanoseconds % NANOSECONDS);
 }
 
-int timestamp_write(const msgpack_object_ext *extension, char text[static TIMESTAMP_TEXT_SIZE])
+int timestamp_text(int64_t seconds, uint32_t nanoseconds, const char *zone, char text[static TIMESTAMP_TEXT_SIZE])
 {
-    int64_t seconds;
-    uint32_t nanoseconds;
     struct tm parts;
     char fraction[12];
 
-    if (!read_timestamp(extension, &seconds, &nanoseconds) || seconds < YEAR_0_S || seconds >= YEAR_10000_S)
+    if (seconds < YEAR_0_S || seconds >= YEAR_10000_S)
         return -EINVAL;
     const time_t time = (time_t)seconds;
     (void)gmtime_r(&time, &parts);
     write_fraction(nanoseconds, fraction);
-    (void)snprintf(text, TIMESTAMP_TEXT_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d%sZ", (parts.tm_year + 1900) % 10000,
-                   (parts.tm_mon + 1) % 100, parts.tm_mday % 100, parts.tm_hour % 100, parts.tm_min % 100, parts.tm_sec % 100, fraction);
+    (void)snprintf(text, TIMESTAMP_TEXT_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d%s%.1s", (parts.tm_year + 1900) % 10000,
+                   (parts.tm_mon + 1) % 100, parts.tm_mday % 100, parts.tm_hour % 100, parts.tm_min % 100, parts.tm_sec % 100, fraction, zone);
     return 0;
+}
+
+int timestamp_write(const msgpack_object_ext *extension, char text[static TIMESTAMP_TEXT_SIZE])
+{
+    int64_t seconds;
+    uint32_t nanoseconds;
+
+    return read_timestamp(extension, &seconds, &nanoseconds) ? timestamp_text(seconds, nanoseconds, "Z", text) : -EINVAL;
 }

@@ -16,5 +16,7 @@
 int timestamp_read(const msgpack_object *value, int64_t *ret_unix_ms) MUST_CHECK;
 /* A msgpack timestamp (extension -1) as ISO text in UTC, as exact as it is. -EINVAL: it is none. */
 int timestamp_write(const msgpack_object_ext *extension, char text[static TIMESTAMP_TEXT_SIZE]) MUST_CHECK;
+/* Seconds since 1970 and a part of one as ISO text, "" for times without a zone. -EINVAL: its year has not four digits. */
+int timestamp_text(int64_t seconds, uint32_t nanoseconds, const char *zone, char text[static TIMESTAMP_TEXT_SIZE]) MUST_CHECK;
 
 #endif

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "config/config_key.h"
+#include "base/array.h"
 #include "config/config_schema.h"
 #include "config/config_sections.h"
 #include "config/yaml.h"
@@ -134,6 +135,9 @@ void config_destroy(struct config *config)
     free(config->modules);
     free(config->topics);
     free(config->inngest.apps);
+    free(config->schema_registry.topics);
+    for (size_t i = 0; i < COUNT_OF(config->schema_registry.owned); i++)
+        free(config->schema_registry.owned[i]);
     free(config->retry.schedule_ms);
     for (size_t i = 0; i < config->function_count; i++) {
         free(config->functions[i].retry.schedule_ms);

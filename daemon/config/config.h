@@ -102,6 +102,18 @@ struct config {
         const char *topic;         /* of events that come in over HTTP; one of `topics` */
     } inngest;
     struct {
+        bool is_on;                /* there is such a section */
+        const char *url;           /* without a slash at its end */
+        const char *user;          /* NULL: none; and so are the next four */
+        const char *password;
+        const char *ca_file;       /* absolute, and so are the next two */
+        const char *certificate;
+        const char *private_key;
+        bool verifies;             /* whose certificate the registry shows */
+        const char **topics;       /* patterns, NULL-ended; NULL: of all topics values may be framed */
+        char *owned[4];            /* what of these is not the settings' */
+    } schema_registry;
+    struct {
         enum log_level level;
         enum log_format format;
     } log;

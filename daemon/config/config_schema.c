@@ -62,6 +62,16 @@ static const struct config_key inngest_keys[] = {
     { "signing_key", KEY_STRING, AT(inngest.signing_key), NOT_TOLD, 1, 0, NULL },
     { "calls", KEY_INT, AT(inngest.calls), NOT_TOLD, 1, 100000, NULL },
 };
+static const struct config_key schema_registry_keys[] = {
+    { "url", KEY_STRING, AT(schema_registry.url), NOT_TOLD, 1, 0, NULL },
+    { "user", KEY_STRING, AT(schema_registry.user), NOT_TOLD, 1, 0, NULL },
+    { "password", KEY_STRING, AT(schema_registry.password), NOT_TOLD, 0, 0, NULL },
+    { "topics", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
+    { "ca_file", KEY_STRING, AT(schema_registry.ca_file), NOT_TOLD, 1, 0, NULL },
+    { "certificate", KEY_STRING, AT(schema_registry.certificate), NOT_TOLD, 1, 0, NULL },
+    { "private_key", KEY_STRING, AT(schema_registry.private_key), NOT_TOLD, 1, 0, NULL },
+    { "verify", KEY_BOOL, AT(schema_registry.verifies), NOT_TOLD, 0, 0, NULL },
+};
 static const struct config_key log_keys[] = {
     { "level", KEY_NAME, AT(log.level), NOT_TOLD, 0, 0, LOG_LEVEL_NAMES },
     { "format", KEY_NAME, AT(log.format), NOT_TOLD, 0, 0, LOG_FORMAT_NAMES },
@@ -82,6 +92,7 @@ static const struct config_key top_keys[] = {
     { "limits", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
     { "http", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
     { "inngest", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
+    { "schema_registry", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
     { "log", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
     { "functions", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
     { "options", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
@@ -116,6 +127,7 @@ const struct config_section CONFIG_SECTIONS[] = {
     { "limits", KEYS(limits_keys) },
     { "http", KEYS(http_keys) },
     { "inngest", KEYS(inngest_keys) },
+    { "schema_registry", KEYS(schema_registry_keys) },
     { "log", KEYS(log_keys) },
 };
 const size_t CONFIG_SECTION_COUNT = COUNT_OF(CONFIG_SECTIONS);
@@ -137,6 +149,7 @@ void config_set_defaults(struct config *config)
     config->worker.journal = "";
     config->dead_letter_topic = "%t.dead";
     config->inngest.calls = 1000;
+    config->schema_registry.verifies = true;
     config->history = HISTORY_FAILURES;
     config->history_age_ms = 24 * 3600000;
     config->history_limit = 100000;

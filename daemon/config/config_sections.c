@@ -189,6 +189,76 @@ static void inngest_read(struct config *config, struct config_faults *faults)
     }
 }
 
+/* ---- schema_registry -------------------------------------------------------------------------- */
+
+static void registry_topics_read(struct config *config, const struct setting *topics, struct config_faults *faults)
+{
+    size_t count = 0;
+
+    if (topics == NULL || topics->kind == SETTING_NULL || topics->kind == SETTING_MISSING)
+        return;
+    if (topics->kind != SETTING_LIST || topics->count == 0) {
+        config_faults_add(faults, &topics->value_place, "'topics' must be a list of topics or patterns, such as [\"shop.*\"]");
+        return;
+    }
+    config->schema_registry.topics = xcalloc(topics->count + 1, sizeof(*config->schema_registry.topics));
+    for (size_t i = 0; i < topics->count; i++) {
+        const char *pattern = config_text(&topics->items[i], "a topic or a pattern", faults);
+        if (pattern != NULL)
+            config->schema_registry.topics[count++] = pattern;
+    }
+}
+
+static bool is_registry_url(const char *url)
+{
+    const char *host = strncmp(url, "http://", 7) == 0 ? url + 7 : strncmp(url, "https://", 8) == 0 ? url + 8 : "";
+
+    return strcspn(host, "/@?#") > 0 && strpbrk(host, "@?# ") == NULL;
+}
+
+static const char *registry_path(struct config *config, size_t place, const char *path)
+{
+    if (path != NULL)
+        config->schema_registry.owned[place] = path_absolute(config, path);
+    return config->schema_registry.owned[place];
+}
+
+static void registry_read(struct config *config, struct config_faults *faults)
+{
+    const struct setting *registry = setting_find(&config->root, "schema_registry");
+    const struct setting *url = registry != NULL && registry->kind == SETTING_MAP ? setting_find(registry, "url") : NULL;
+
+    if (registry == NULL || registry->kind != SETTING_MAP)
+        return;
+    config->schema_registry.is_on = true;
+    registry_topics_read(config, setting_find(registry, "topics"), faults);
+    config->schema_registry.ca_file = registry_path(config, 0, config->schema_registry.ca_file);
+    config->schema_registry.certificate = registry_path(config, 1, config->schema_registry.certificate);
+    config->schema_registry.private_key = registry_path(config, 2, config->schema_registry.private_key);
+    if (url == NULL || url->kind == SETTING_NULL)
+        config_faults_add(faults, &registry->place, "schema_registry has no 'url': where is it?");
+    if (config->schema_registry.url == NULL)
+        return;
+    if (!is_registry_url(config->schema_registry.url))
+        config_faults_add(faults, &url->value_place, "'url' must be one such as https://registry:8081; 'user' and 'password' are keys of their own");
+    config->schema_registry.owned[3] = xstrdup(config->schema_registry.url);
+    for (char *end = strchr(config->schema_registry.owned[3], '\0'); end > config->schema_registry.owned[3] && end[-1] == '/';)
+        *--end = '\0';
+    config->schema_registry.url = config->schema_registry.owned[3];
+}
+
+static void registry_check(const struct config *config, struct config_faults *faults)
+{
+    const struct setting *registry = setting_find(&config->root, "schema_registry");
+
+    if (!config->schema_registry.is_on)
+        return;
+    if (config->schema_registry.password != NULL && config->schema_registry.user == NULL)
+        config_faults_add(faults, &registry->place, "schema_registry has a 'password' and no 'user'");
+    if ((config->schema_registry.private_key != NULL) != (config->schema_registry.certificate != NULL))
+        config_faults_add(faults, &registry->place, "schema_registry has one of 'certificate' and 'private_key': they go together");
+}
+
 static bool starts_by_flow(const struct config_function *function)
 {
     return setting_find(&function->flow, "events") != NULL || setting_find(&function->flow, "cron") != NULL;
@@ -295,9 +365,11 @@ void config_read_by_hand(struct config *config, struct config_faults *faults)
     kafka_read(config, faults);
     topics_read(config, faults);
     inngest_read(config, faults);
+    registry_read(config, faults);
     modules_read(config, faults);
     functions_read(config, faults);
     options_read(config, faults);
     config_check(config, faults);
     inngest_check(config, faults);
+    registry_check(config, faults);
 }

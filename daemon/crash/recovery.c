@@ -74,8 +74,7 @@ static void fail_attempt(struct recovery *recovery, const struct journal_entry *
     struct slot slot;
     char text[80];
 
-    event_init(&event, record->topic, record->partition, record->offset, record->timestamp_ms, record->key, record->value,
-               record->headers, record->header_count);
+    record_init_event(record, &event);
     struct run run = {
         .function = function,
         .event = &event,

@@ -15,6 +15,7 @@
 #include "ctl/find.h"
 #include "ctl/kafka.h"
 #include "ctl/text.h"
+#include "registry/client.h"
 #include "store/health.h"
 #include "store/orphans.h"
 #include "store/runs.h"
@@ -104,6 +105,39 @@ static void check_kafka(struct findings *findings, const struct config *config)
         rd_kafka_metadata_destroy(metadata);
     }
     kafka_close(&kafka);
+}
+
+/* ---- the schema registry ------------------------------------------------------------------------ */
+
+static void say_registry(struct findings *findings, const struct config *config, long status)
+{
+    const char *user = config->schema_registry.user != NULL ? config->schema_registry.user : "(none)";
+
+    if (status == 200)
+        add(findings, VERDICT_OK, "schema_registry", "", "%s answers user %s", config->schema_registry.url, user);
+    else if (status == 401 || status == 403)
+        add(findings, VERDICT_FAULT, "schema_registry", "set schema_registry.user and .password to one that may read: what needs a schema waits until then",
+            "%s refuses user %s (%ld)", config->schema_registry.url, user, status);
+    else
+        add(findings, VERDICT_FAULT, "schema_registry", "schema_registry.url is where /subjects and /schemas/ids/ are; Apicurio has them under /apis/ccompat/v7",
+            "%s answers %ld when it is asked for its subjects", config->schema_registry.url, status);
+}
+
+static void check_registry(struct findings *findings, const struct config *config)
+{
+    if (!config->schema_registry.is_on)
+        return;
+    const struct registry_address address = registry_address_of(config);
+    struct registry_client *client = registry_client_create(&address, NULL);
+    struct registry_reply reply;
+    struct error error;
+
+    if (registry_client_get(client, "/subjects", &reply, &error) == 0)
+        say_registry(findings, config, reply.status);
+    else
+        add(findings, VERDICT_FAULT, "schema_registry", "is it up, and is schema_registry.url right? Partitions whose schemas are not known wait until then",
+            "%s can't be reached: %s", config->schema_registry.url, error.text);
+    registry_client_destroy(client);
 }
 
 /* ---- Redis -------------------------------------------------------------------------------------- */
@@ -297,6 +331,7 @@ static enum ctl_exit run(struct ctl *ctl)
         return status;
     add(&findings, VERDICT_OK, "config", "", "%s can be read", ctl->config->path);
     check_kafka(&findings, ctl->config);
+    check_registry(&findings, ctl->config);
     check_redis(&findings, ctl);
     check_journal(&findings, ctl->config);
     for (size_t i = 0; i < findings.count; i++)
@@ -314,7 +349,7 @@ const struct command COMMAND_DOCTOR = {
     .name = "doctor",
     .arguments = "",
     .summary = "what is set up wrong, with its remedy",
-    .help = "Looks at the config, at Kafka and its topics, at Redis's access rules, persistence, eviction and memory settings, for runs\n"
+    .help = "Looks at the config, at Kafka and its topics, at the schema registry, at Redis's access rules, persistence, eviction and memory settings, for runs\n"
             "that stand in no list, and for the place of the crash journal. Changes nothing. Exit status 0: no fault (there may be warnings).\n\n"
             "  stepctl doctor\n"
             "  stepctl --json doctor | jq '.checks[] | select(.verdict != \"ok\")'",

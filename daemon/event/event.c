@@ -14,6 +14,7 @@
 #include "event/event_parts.h"
 #include "codec/json.h"
 #include "codec/packed.h"
+#include "schema/schema.h"
 
 #define ZONE_CHUNK_SIZE 1024
 #define TRACEPARENT_MAX 128 /* version 00 has 55 characters */
@@ -96,6 +97,10 @@ void event_init(struct event *event, const char *topic, int32_t partition, int64
     if (event->parts != NULL)
         event_parts_destroy(event->parts);
     event->parts = NULL;
+    if (event->schema != NULL)
+        schema_release(event->schema);
+    event->schema = NULL;
+    event->kept = (struct bytes){ 0 };
     event->view = (struct stepd_event){
         .id = "",
         .name = topic,
@@ -141,6 +146,7 @@ void event_done(struct event *event)
     if (event->has_zone)
         msgpack_zone_destroy(&event->zone);
     event_parts_destroy(event->parts);
+    schema_release(event->schema);
     memset(event, 0, offsetof(struct event, inline_text)); /* the text counts for nothing while none is used */
 }
 
@@ -266,6 +272,8 @@ static bool is_readable(struct event *event, const struct event_marks *marks)
     const struct bytes msgpack = { "application/msgpack", sizeof("application/msgpack") - 1 };
     const struct bytes value = event_value(event);
 
+    if (event_is_framed(event))
+        return event_read_framed_whole(event, &event->row_part, NULL) == 0;
     switch (event->format) {
     case EVENT_CLOUD_BINARY:
         return event_read_whole(marks->content_type, value, &event->row_part, NULL) == 0;
@@ -315,7 +323,7 @@ int event_find_name(struct event *event, struct error *ret_error)
         return 0;
     const struct event_marks marks = event->header_count > 0 ? event_marks_of(event) : (struct event_marks){ .cloud_prefix = NULL };
     event->format = format_of(event, &marks);
-    bool is_malformed = read_as(event, &marks, &error) < 0;
+    bool is_malformed = (event_is_framed(event) ? event_read_framed(event, &marks, &error) : read_as(event, &marks, &error)) < 0;
     if (is_malformed)
         become_malformed(event, &marks, &error);
     else if (event->row_part.form != PART_NIL)

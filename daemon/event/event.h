@@ -53,6 +53,7 @@ struct event_part {
 };
 
 struct event_parts; /* event/event_parts.h */
+struct schema;      /* schema/schema.h */
 
 /* Functions by event and functions by topic do not always see the same: what only a function by topic takes
  * as data, and a message that is no event at all, is a row to it. */
@@ -68,6 +69,8 @@ struct event {
     struct bytes source;         /* a CloudEvent's, after event_find_name(); size 0: none */
     enum event_format format;    /* known after event_find_name() */
     const char *tracestate;      /* what goes with view.traceparent; NULL: none */
+    struct schema *schema;       /* that the value names; a reference. NULL: it names none */
+    struct bytes kept;           /* after event_find_name() what a schema read, for event_set_kept(); size 0: none did */
 
     /* event.c's own */
     _Atomic(enum event_state) state;
@@ -90,6 +93,10 @@ struct event {
  * memory used again. Allocates nothing. key or value with data NULL: none. */
 void event_init(struct event *event, const char *topic, int32_t partition, int64_t offset, int64_t timestamp_ms,
                 struct bytes key, struct bytes value, const struct event_header *headers, size_t header_count);
+/* Between event_init() and event_find_name(): the schema that the value names. The event holds it, too. */
+void event_set_schema(struct event *event, struct schema *schema);
+/* The same of a value that was read before: `kept` of then, borrowed. Nobody asks a registry again. */
+void event_set_kept(struct event *event, struct bytes kept);
 /* Leaves it as if zeroed. */
 void event_done(struct event *event);
 

@@ -109,7 +109,7 @@ static void keep_trace(struct event *event, const struct event_marks *marks)
         event_keep_tracestate(event, tracestate);
 }
 
-int event_read_cloud_binary(struct event *event, const struct event_marks *marks, struct error *ret_error)
+int event_read_cloud_attributes(struct event *event, const struct event_marks *marks, struct bytes *ret_type, struct error *ret_error)
 {
     const bool has_dashes = marks->cloud_prefix[2] == '-';
     const char *time = NULL;
@@ -128,7 +128,16 @@ int event_read_cloud_binary(struct event *event, const struct event_marks *marks
     keep_trace(event, marks);
     if (type.size == 0)
         (void)find_attribute(event, marks, "datacontenttype", &type);
-    return event_read_whole(type, event_value(event), &event->data_part, ret_error);
+    *ret_type = type;
+    return 0;
+}
+
+int event_read_cloud_binary(struct event *event, const struct event_marks *marks, struct error *ret_error)
+{
+    struct bytes type;
+    int result = event_read_cloud_attributes(event, marks, &type, ret_error);
+
+    return result < 0 ? result : event_read_whole(type, event_value(event), &event->data_part, ret_error);
 }
 
 /* ---- all in one JSON object ---------------------------------------------------------------------- */

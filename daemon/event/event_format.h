@@ -30,11 +30,20 @@ bool content_type_is_text(struct bytes content_type);
 int event_read_envelope(struct event *event, enum event_part_form form, struct bytes value, struct error *ret_error) MUST_CHECK;
 /* CloudEvents: with its attributes in headers, or all in one JSON object. */
 int event_read_cloud_binary(struct event *event, const struct event_marks *marks, struct error *ret_error) MUST_CHECK;
+/* The attributes alone, and the data's content type. */
+int event_read_cloud_attributes(struct event *event, const struct event_marks *marks, struct bytes *ret_type, struct error *ret_error) MUST_CHECK;
 int event_read_cloud_structured(struct event *event, struct bytes value, struct error *ret_error) MUST_CHECK;
 /* Whether JSON that has a `specversion` is a structured CloudEvent: it has all that one must have. */
 bool event_is_cloud_structured(struct bytes value);
 /* What the whole value is, as data; by its content type, without one by its looks. */
 int event_read_whole(struct bytes content_type, struct bytes value, struct event_part *ret_part, struct error *ret_error) MUST_CHECK;
+/* Values that a schema reads: as an event, or as data as a whole. */
+static inline bool event_is_framed(const struct event *event)
+{
+    return event->schema != NULL || event->kept.size > 0;
+}
+int event_read_framed(struct event *event, const struct event_marks *marks, struct error *ret_error) MUST_CHECK;
+int event_read_framed_whole(struct event *event, struct event_part *ret_part, struct error *ret_error) MUST_CHECK;
 /* What a value that nobody can read looks like, for people; "" where nothing is known of it. */
 void event_looks_like(const struct event *event, struct bytes content_type, char *text, size_t size);
 /* `value` without a byte order mark. */

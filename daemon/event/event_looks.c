@@ -11,10 +11,9 @@
 
 #include "event/event_format.h"
 #include "codec/utf8.h"
+#include "schema/framing.h"
 
-#define FRAME_SIZE 5       /* 00 and a schema's id */
 #define GLUE_SIZE 18       /* 03, how it is compressed, and a GUID */
-#define GUID_TEXT_SIZE 37
 #define FLUENT_BIT_SIZE 17 /* 00 and 16 bytes */
 #define LONG_SIZE 8
 #define CONTENT_TYPE_SHOWN 80
@@ -38,14 +37,6 @@ static uint32_t number_at(struct bytes value, size_t at)
 
     memcpy(&number, (const char *)value.data + at, sizeof(number));
     return be32toh(number);
-}
-
-static void write_guid(const unsigned char *bytes, char text[static GUID_TEXT_SIZE])
-{
-    char *at = text;
-
-    for (int i = 0; i < 16; i++)
-        at += snprintf(at, 4, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", bytes[i]);
 }
 
 /* ---- schema registries ---------------------------------------------------------------------------- */
@@ -78,7 +69,7 @@ static bool is_glue(const struct looks *looks)
 
     if (looks->value.size < GLUE_SIZE || at[0] != 3 || (at[1] != 0 && at[1] != 5))
         return false;
-    write_guid(at + 2, guid);
+    guid_write(at + 2, guid);
     (void)snprintf(looks->text, looks->size, "AWS Glue framing%s, schema version %s", at[1] == 5 ? " with zlib" : "", guid);
     return true;
 }
@@ -90,7 +81,7 @@ static bool is_by_header(const struct looks *looks, const struct event *event)
     uint64_t number;
 
     if (event_header_find(event, "__value_schema_id", &id) && id.size == 17) {
-        write_guid((const unsigned char *)id.data + 1, guid);
+        guid_write((const unsigned char *)id.data + 1, guid);
         (void)snprintf(looks->text, looks->size, "schema %s of a header", guid);
         return true;
     }

@@ -13,6 +13,7 @@
 #include "engine/dispatch.h"
 #include "parts/families.h"
 #include "parts/part.h"
+#include "registry/schema_registry.h"
 #include "sdk/inngest.h"
 #include "store/crash_counts.h"
 #include "store/redis/timers.h"
@@ -46,6 +47,28 @@ static void on_committed(void *context, const char *topic, int32_t partition, in
     timers_trim(daemon->timers, topic, partition, committed);
 }
 
+static bool reads_schemas_of(void *context, const char *topic)
+{
+    return schema_registry_reads_topic(context, topic);
+}
+
+static struct schema *find_schema(void *context, const struct schema_key *key)
+{
+    return schema_registry_find(context, key);
+}
+
+static void say_why_without_schema(void *context, char *text, size_t size)
+{
+    schema_registry_say_why(context, text, size);
+}
+
+static struct schema_port schema_port(struct daemon *daemon)
+{
+    if (daemon->registry == NULL)
+        return (struct schema_port){ .reads_topic = NULL };
+    return (struct schema_port){ reads_schemas_of, find_schema, say_why_without_schema, daemon->registry };
+}
+
 static int start(struct daemon *daemon, struct error *ret_error)
 {
     const struct config *config = daemon->config;
@@ -58,6 +81,7 @@ static int start(struct daemon *daemon, struct error *ret_error)
         .durability_lag_ms = config->redis.durability_lag_ms,
         .drain_timeout_ms = config->worker.drain_timeout_ms,
         .load_partition = load_partition,
+        .schemas = schema_port(daemon),
         .store_seen_ms = seen_ms,
         .committed = on_committed,
         .fatal = part_fatal,
@@ -94,6 +118,7 @@ static const struct family consumer_families[] = {
     COUNTER("metadata_unread_total", "Commit metadata that could not be read.", consumer_counts, metadata_unread),
     GAUGE("partitions_assigned", "Partitions that are this daemon's.", consumer_counts, partitions),
     GAUGE("partitions_stalled", "Partitions that have lag and do not move.", consumer_counts, stalled),
+    GAUGE("partitions_awaiting_schema", "Partitions that wait for a schema of the registry.", consumer_counts, awaiting),
     GAUGE("events_in_flight", "Events read and not yet done.", consumer_counts, in_flight),
 };
 

@@ -28,6 +28,7 @@ struct page;
 struct producer;
 struct recovery;
 struct redis_store;
+struct schema_registry;
 struct reload;
 struct routes;
 struct signals;
@@ -51,6 +52,7 @@ struct daemon {
     struct dispatch *dispatch;
     struct timers *timers;
     _Atomic(struct consumer *) consumer; /* the store's threads look before there is one */
+    struct schema_registry *registry;           /* NULL: the config names none */
     struct inngest *inngest;             /* NULL: the config has no such section */
     struct watchdog *watchdog;
     struct page *page;
@@ -76,7 +78,7 @@ struct part {
 /* All, NULL-ended. */
 extern const struct part *const PARTS[];
 extern const struct part PART_CRASH, PART_PROCESS, PART_STORE, PART_PUBLISH, PART_SDK, PART_MESSAGES, PART_ENGINE, PART_RECOVERY,
-    PART_DUE, PART_HTTP, PART_SDK_CALLS, PART_INTAKE;
+    PART_DUE, PART_HTTP, PART_SDK_CALLS, PART_SCHEMAS, PART_INTAKE;
 
 /* Any thread. The process can't go on: ends it with a clear last line. Nothing is left to be tidy about: what is not
  * committed or in the store comes again. */

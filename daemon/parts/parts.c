@@ -8,7 +8,7 @@
 #include "parts/part.h"
 
 const struct part *const PARTS[] = {
-    &PART_CRASH, &PART_PROCESS, &PART_STORE, &PART_PUBLISH, &PART_SDK, &PART_MESSAGES, &PART_ENGINE, &PART_RECOVERY, &PART_DUE,
+    &PART_CRASH, &PART_PROCESS, &PART_STORE, &PART_PUBLISH, &PART_SDK, &PART_SCHEMAS, &PART_MESSAGES, &PART_ENGINE, &PART_RECOVERY, &PART_DUE,
     &PART_HTTP, &PART_SDK_CALLS, &PART_INTAKE, NULL,
 };
 
@@ -24,7 +24,8 @@ static void say_ready(const struct daemon *daemon, char *ret_text, size_t size)
     struct consumer_counts counts;
 
     consumer_counts(atomic_load(&daemon->consumer), &counts);
-    (void)snprintf(ret_text, size, "ready: %zu partitions, %zu events in flight%s", counts.partitions, counts.in_flight,
+    (void)snprintf(ret_text, size, "ready: %zu partitions, %zu events in flight%s%s", counts.partitions, counts.in_flight,
+                   counts.awaiting > 0 ? "; some partitions wait for the schema registry" : "",
                    counts.stalled > 0 ? "; some partitions have lag and do not move" : "");
 }
 

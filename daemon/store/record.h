@@ -35,7 +35,16 @@ struct record {
     struct bytes value;      /* data NULL: none */
     struct event_header *headers; /* in zone */
     size_t header_count;
+    struct bytes kept;       /* what a schema read of the value; size 0: none did */
     struct bytes tail;
 };
+
+/* `event` as event_init() wants it; borrows what the record does. */
+static inline void record_init_event(const struct record *record, struct event *event)
+{
+    event_init(event, record->topic, record->partition, record->offset, record->timestamp_ms, record->key, record->value,
+               record->headers, record->header_count);
+    event_set_kept(event, record->kept);
+}
 
 #endif

@@ -52,8 +52,7 @@ void run_view_open(struct run_view *view, const struct loaded_run *run, int64_t 
     *view = (struct run_view){ .run = run, .now_ms = now_ms, .status = run_status_word(record->status), .steps = steps_create() };
     if (record->status == RUN_DELAYED || record->status == RUN_SLEEPING)
         view->due_ms = record->changed_ms;
-    event_init(&view->event, record->topic, record->partition, record->offset, record->timestamp_ms, record->key,
-               record->value, record->headers, record->header_count);
+    record_init_event(record, &view->event);
     view->has_event = event_decode(&view->event, NULL) == 0;
     view->has_error = record->status != RUN_COMPLETED && attempts_last_failure(record->tail, &view->error);
     view->output = attempts_output(record->tail);

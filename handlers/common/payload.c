@@ -116,11 +116,19 @@ static void add_data(struct members *members, const struct stepd_event *event)
         add(members, "data", *event->data);
 }
 
+/* As a schema registry's clients write keys: bytes, though they may happen to be UTF-8. */
+static bool is_framed(const struct stepd_event *event)
+{
+    static const char start[] = { 0, 0, 0, 0 };
+
+    return event->key_len > sizeof(start) && *(const char *)event->key == 0 && memcmp((const char *)event->key + 1, start, sizeof(start)) != 0;
+}
+
 static void add_key(struct members *members, const struct stepd_event *event, const char *name, const char *base64_name)
 {
     if (event->key == NULL)
         return;
-    if (text_is_utf8(event->key, event->key_len))
+    if (text_is_utf8(event->key, event->key_len) && !is_framed(event))
         add(members, name, string_of(event->key, event->key_len));
     else if (base64_name != NULL)
         add(members, base64_name, bytes_of(event->key, event->key_len));
@@ -134,6 +142,26 @@ static bool is_repeated(const struct stepd_event *event, size_t index)
             return true;
     }
     return false;
+}
+
+/* The schema that the value was written by, where a registry read it: a number, or a GUID as text. */
+static void add_schema_id(struct stepd_ctx *ctx, struct members *members)
+{
+    size_t size;
+    const char *id = stepd_header(ctx, "stepd-schema-id", &size);
+    int64_t number = 0;
+
+    if (id == NULL || size == 0)
+        return;
+    bool is_number = size <= 18;
+    for (size_t i = 0; i < size && is_number; i++) {
+        is_number = id[i] >= '0' && id[i] <= '9';
+        number = number * 10 + (id[i] - '0');
+    }
+    if (is_number)
+        add_integer(members, "schema_id", number);
+    else
+        add(members, "schema_id", string_of(id, size));
 }
 
 static msgpack_object header_value(const struct stepd_header *header, msgpack_object_kv *base64)
@@ -225,6 +253,7 @@ static const char *plain_event(struct stepd_ctx *ctx, const struct stepd_event *
     add_key(&members, event, "key", "key_base64");
     if (event->traceparent != NULL)
         add_text(&members, "traceparent", event->traceparent);
+    add_schema_id(ctx, &members);
     void *memory;
     add(&members, "headers", headers_of(event, &memory));
     const char *json = members_to_json(ctx, &members);

@@ -10,7 +10,9 @@ MAY_INCLUDE = {
     "base": set(),
     "codec": {"base"},
     "config": {"codec", "base"},
-    "event": {"codec", "base"},
+    "schema": {"codec", "base"},
+    "registry": {"schema", "config", "codec", "base"},
+    "event": {"schema", "codec", "base"},
     "pool": {"base"},
     "run": {"pool", "event", "codec", "base"},
     "flow": {"run", "base"},
@@ -20,8 +22,8 @@ MAY_INCLUDE = {
     "store/memory": {"run", "event", "codec", "base"},
     "store/redis": {"store", "flow", "run", "event", "config", "codec", "base"},
     "kafka": {"config", "base"},
-    "intake": {"codec", "base"},
-    "intake/kafka": {"kafka", "intake", "flow", "run", "event", "config", "codec", "base"},
+    "intake": {"schema", "codec", "base"},
+    "intake/kafka": {"kafka", "intake", "flow", "run", "event", "schema", "config", "codec", "base"},
     "publish": {"kafka", "run", "config", "base"},
     "sdk": {"run", "event", "config", "codec", "base"},
     "service": {"config", "base"},
@@ -31,8 +33,8 @@ MAY_INCLUDE = {
     "view": {"store", "run", "event", "config", "codec", "base"},
     "page": {"view", "store", "intake/kafka", "publish", "modules", "engine", "service", "run", "config", "codec", "base"},
     "parts": {"page", "view", "store", "store/redis", "intake/kafka", "publish", "modules", "sdk", "engine", "crash", "service", "run",
-              "event", "config", "codec", "base"},
-    "ctl": {"view", "store", "crash", "kafka", "modules", "service", "sdk", "run", "event", "config", "codec", "base"},
+              "registry", "event", "schema", "config", "codec", "base"},
+    "ctl": {"registry", "view", "store", "crash", "kafka", "modules", "service", "sdk", "run", "event", "config", "codec", "base"},
 }
 
 

@@ -59,8 +59,26 @@ void assigned_forward(struct consumer *consumer, const struct partition *partiti
     rd_kafka_queue_destroy(queue);
 }
 
+void assigned_take_off(struct consumer *consumer, const struct partition *partition)
+{
+    rd_kafka_queue_t *queue =
+        rd_kafka_queue_get_partition(consumer->handle, partition->assignment.topic, partition->assignment.partition);
+
+    assert(queue != NULL);
+    rd_kafka_queue_forward(queue, NULL);
+    rd_kafka_queue_destroy(queue);
+}
+
+static bool is_framed(const struct consumer *consumer, const struct partition *partition)
+{
+    const struct schema_port *port = &consumer->settings.schemas;
+
+    return port->reads_topic != NULL && port->reads_topic(port->context, partition->assignment.topic);
+}
+
 void assigned_take_up(struct consumer *consumer, struct partition *partition)
 {
+    partition->is_framed = is_framed(consumer, partition);
     partition_list_add(&consumer->assigned, partition);
     consumer->last.topic = NULL;
     consumer->loading++;
@@ -76,6 +94,7 @@ void assigned_let_go(struct consumer *consumer, struct partition *partition)
         consumer->assigned.items[i] = consumer->assigned.items[--consumer->assigned.count];
         break;
     }
+    schemas_let_go(consumer, partition);
     assignment_revoke(&partition->assignment);
     partition->next = consumer->revoked;
     consumer->revoked = partition;

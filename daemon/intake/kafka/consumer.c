@@ -127,6 +127,7 @@ void consumer_publish_counts(struct consumer *consumer)
     counts->commits_failed = commits.failed;
     counts->partitions = consumer->assigned.count;
     counts->in_flight = consumer->in_flight;
+    counts->awaiting = consumer->awaiting;
     counts->has_joined = consumer->is_joined;
     pthread_mutex_lock(&consumer->lock);
     consumer->published = *counts;
@@ -169,6 +170,7 @@ static void round_of(struct consumer *consumer)
         consumer->settings.batches->ops->nudge(consumer->settings.batches);
     commits_poll(consumer->commits);
     reading_go_back(consumer);
+    schemas_tend(consumer);
     reading_tend(consumer);
     commit_if_due(consumer);
     stalls_watch(consumer);

@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "config/setting.h"
 #include "flow/key_set.h"
+#include "intake/schema_port.h"
 #include "run/known_runs.h"
 #include "run/taker.h"
 
@@ -26,6 +27,7 @@ struct consumer_settings {
     int queue;                     /* messages in flight at most */
     int64_t commit_interval_ms;
     int64_t durability_lag_ms;     /* a TAKEN message is committed that much later */
+    struct schema_port schemas;
     int64_t drain_timeout_ms;      /* on revoke: how long running attempts may take to end */
     /* A thread of the consumer's own, on assignment; may take any time. Runs of the partition that the store knows, and
      * into `keys` the ordered keys that have a run there. 0, or negative errno. */
@@ -64,6 +66,7 @@ struct consumer_counts {
     size_t partitions;     /* assigned */
     size_t stalled;        /* assigned, with lag, and not moving */
     size_t in_flight;
+    size_t awaiting;       /* assigned, whose next message names a schema that is not known yet */
     bool has_joined;       /* the group has given us an assignment, even an empty one */
 };
 /* Any thread. */

@@ -67,6 +67,7 @@ struct consumer {
     struct partition_list assigned;
     struct partition *revoked;       /* those that something still names */
     struct takings takings;
+    size_t awaiting;                 /* assigned ones that wait for a schema */
     size_t loading;                  /* assigned ones that the scout has not ended with */
     bool must_count_loading;
     int64_t asked_ms;                /* the scout, for ends */
@@ -117,6 +118,8 @@ struct partition *assigned_partition_of(struct consumer *consumer, const rd_kafk
 struct log_fields assigned_log_fields(const struct partition *partition, int64_t offset);
 /* From here on its messages wait in our queue; its place in librdkafka is its own. */
 void assigned_forward(struct consumer *consumer, const struct partition *partition);
+/* Its messages stay where they are, those excepted that wait in our queue. */
+void assigned_take_off(struct consumer *consumer, const struct partition *partition);
 void assigned_take_up(struct consumer *consumer, struct partition *partition);
 /* Its messages that have not started are dropped by who comes to them. */
 void assigned_let_go(struct consumer *consumer, struct partition *partition);
@@ -127,6 +130,15 @@ void assigned_hear_scout(struct consumer *consumer);
 /* … and where partitions end. */
 void assigned_ask_ends(struct consumer *consumer);
 void assigned_hear_ends(struct consumer *consumer);
+
+/* Whether the message may be taken: then with the schema that its value names, a reference, or NULL. Else its partition
+ * waits for that from here on. `headers` NULL: none. */
+bool schemas_may_take(struct consumer *consumer, struct partition *partition, const rd_kafka_message_t *message,
+                      const rd_kafka_headers_t *headers, struct schema **ret_schema);
+/* The partition waits no more: it is not ours any longer. */
+void schemas_let_go(struct consumer *consumer, struct partition *partition);
+/* Partitions whose schema has come go on. */
+void schemas_tend(struct consumer *consumer);
 
 /* Hands on what is there, waiting up to wait_ms for the first. */
 void intake_serve(struct consumer *consumer, int wait_ms);

@@ -145,16 +145,21 @@ void intake_on_message(rd_kafka_message_t *message, void *opaque)
     struct partition *partition = assigned_partition_of(consumer, message);
     if (partition == NULL || partition->is_seeking)
         return; /* no longer ours, or comes again */
-    if (!offsets_start(partition->offsets, message->offset))
-        return; /* seen already */
-
     rd_kafka_headers_t *headers;
+    struct schema *schema;
     size_t bytes = load_bytes_of(message, &headers);
+    if (!schemas_may_take(consumer, partition, message, headers, &schema))
+        return; /* comes again */
+    if (!offsets_start(partition->offsets, message->offset)) {
+        schema_release(schema);
+        return; /* seen already */
+    }
     if (consumer->filling != NULL && !load_has_room(consumer->filling, bytes))
         intake_push(consumer);
     if (consumer->filling == NULL)
         consumer->filling = loads_take(&consumer->loads, bytes, consumer->is_burst);
-    load_add(consumer->filling, partition, &partition->assignment, message, headers);
+    load_add(consumer->filling, partition, message, headers, schema);
+    schema_release(schema);
     consumer->in_flight++;
     if (++consumer->round >= ROUND_MESSAGES || consumer->in_flight >= (size_t)consumer->settings.queue ||
         consumer->memory >= consumer->memory_max)

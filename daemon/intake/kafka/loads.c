@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "intake/kafka/partition.h"
 #include "intake/kafka/record.h"
 
 #define LARGE_MESSAGES 256
@@ -138,7 +139,7 @@ static size_t header_bytes(const rd_kafka_headers_t *headers)
 
 size_t load_bytes_of(const rd_kafka_message_t *message, rd_kafka_headers_t **ret_headers)
 {
-    size_t bytes = message->key_len + message->len;
+    size_t bytes = message->key_len + message->len + sizeof(struct event_header);
 
     *ret_headers = NULL;
     if (record_may_have_headers(message) && rd_kafka_message_headers(message, ret_headers) == RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -151,12 +152,19 @@ bool load_has_room(const struct load *load, size_t bytes)
     return load->batch.count < load->room && bytes <= load->bytes_left;
 }
 
-static void *copy_in(struct load *load, const void *data, size_t size)
+static void *place_in(struct load *load, size_t size)
 {
     char *at = load->bytes;
 
     load->bytes += size;
     load->bytes_left -= size;
+    return at;
+}
+
+static void *copy_in(struct load *load, const void *data, size_t size)
+{
+    char *at = place_in(load, size);
+
     return size > 0 ? memcpy(at, data, size) : at;
 }
 
@@ -166,20 +174,21 @@ static struct bytes bytes_in(struct load *load, const void *data, size_t size)
     return (struct bytes){ data == NULL ? NULL : copy_in(load, data, size), size };
 }
 
-static struct event_header *headers_in(struct load *load, const rd_kafka_headers_t *headers, size_t count)
+/* The message's, and behind them what we say of it. */
+static struct event_header *headers_in(struct load *load, const rd_kafka_headers_t *headers, size_t count, const struct schema *schema)
 {
-    struct event_header *copies = (struct event_header *)load->bytes;
+    struct event_header *copies = place_in(load, (count + (schema != NULL)) * sizeof(*copies));
     const char *name;
     const void *value;
     size_t size;
 
-    load->bytes += count * sizeof(*copies);
-    load->bytes_left -= count * sizeof(*copies);
     for (size_t i = 0; i < count; i++) {
         (void)rd_kafka_header_get_all(headers, i, &name, &value, &size);
         copies[i].name = copy_in(load, name, strlen(name) + 1);
         copies[i].value = bytes_in(load, value, size);
     }
+    if (schema != NULL)
+        copies[count] = (struct event_header){ "stepd-schema-id", { schema_text(schema), strlen(schema_text(schema)) } };
     return copies;
 }
 
@@ -195,23 +204,26 @@ static void span_add(struct load *load, struct partition *partition, int64_t off
     load->span_count++;
 }
 
-void load_add(struct load *load, struct partition *partition, struct assignment *assignment, const rd_kafka_message_t *message,
-              rd_kafka_headers_t *headers)
+void load_add(struct load *load, struct partition *partition, const rd_kafka_message_t *message, rd_kafka_headers_t *headers,
+              struct schema *schema)
 {
     struct message *to = &load->batch.messages[load->batch.count++];
     size_t header_count = headers != NULL ? rd_kafka_header_cnt(headers) : 0;
     rd_kafka_timestamp_type_t type;
 
     assert(((uintptr_t)load->bytes & 7) == 0);
-    const struct event_header *copies = header_count > 0 ? headers_in(load, headers, header_count) : NULL;
+    const size_t count = header_count + (schema != NULL);
+    const struct event_header *copies = count > 0 ? headers_in(load, headers, header_count, schema) : NULL;
     struct bytes key = bytes_in(load, message->key, message->key_len);
     struct bytes value = bytes_in(load, message->payload, message->len);
     size_t rest = (size_t)-(intptr_t)load->bytes & 7;
     load->bytes += rest;
     load->bytes_left -= rest;
 
-    event_init(&to->event, assignment->topic, message->partition, message->offset, rd_kafka_message_timestamp(message, &type), key,
-               value, copies, header_count);
-    message_init(to, assignment, &load->batch);
+    event_init(&to->event, partition->assignment.topic, message->partition, message->offset, rd_kafka_message_timestamp(message, &type), key,
+               value, copies, count);
+    if (schema != NULL)
+        event_set_schema(&to->event, schema);
+    message_init(to, &partition->assignment, &load->batch);
     span_add(load, partition, message->offset);
 }

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "run/message.h"
+#include "schema/schema.h"
 
 struct partition;
 
@@ -56,11 +57,11 @@ void loads_give(struct loads *loads, struct load *load);
 /* Now and then: frees those that nobody needed since the last time. */
 void loads_trim(struct loads *loads);
 
-/* Bytes that a copy of this message takes. */
+/* Bytes that a copy of this message takes, with a header of ours. */
 size_t load_bytes_of(const rd_kafka_message_t *message, rd_kafka_headers_t **ret_headers);
 bool load_has_room(const struct load *load, size_t bytes);
-/* Copies it in; load_has_room(). `headers` NULL: none. */
-void load_add(struct load *load, struct partition *partition, struct assignment *assignment, const rd_kafka_message_t *message,
-              rd_kafka_headers_t *headers);
+/* Copies it in; load_has_room(). `headers` NULL: none. `schema`, that its value names, is told in a header; NULL: none. */
+void load_add(struct load *load, struct partition *partition, const rd_kafka_message_t *message, rd_kafka_headers_t *headers,
+              struct schema *schema);
 
 #endif

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "run/message.h"
+#include "schema/framing.h"
 #include "intake/offsets.h"
 
 #define METADATA_MAX 4000 /* brokers take 4,096 by default */
@@ -29,6 +30,11 @@ struct partition {
     uint64_t committed_told;      /* hash of the metadata that went with it */
     size_t metadata_max;          /* less, once the broker found it too large */
     int64_t again_ms;             /* a message of it was dropped while it is ours: read again then; 0: none */
+    bool is_framed;               /* its values may name schemas */
+    bool is_awaiting;             /* the schema that its next message names is not known yet; then is_seeking is set, too */
+    bool is_waiting_said;
+    struct schema_key awaited;
+    int64_t awaits_since_ms;
     bool is_seeking;              /* librdkafka still reads elsewhere: what comes is not for it */
     int64_t seek_to;              /* where it is to read then; `start` at first */
     int64_t forward_until_ms;     /* its queue may come loose until then; 0: no */

@@ -142,9 +142,9 @@ void reading_tend(struct consumer *consumer)
     consumer->tended_ms = consumer->now_ms;
     for (size_t i = 0; i < consumer->assigned.count; i++) {
         struct partition *partition = consumer->assigned.items[i];
-        if (partition->is_seeking)
+        if (partition->is_seeking && !partition->is_awaiting)
             seek(consumer, partition);
-        if (partition->forward_until_ms > consumer->now_ms) {
+        if (!partition->is_awaiting && partition->forward_until_ms > consumer->now_ms) {
             assigned_forward(consumer, partition);
             consumer->must_tend = true;
         }
@@ -211,6 +211,8 @@ static void renew(struct consumer *consumer, struct partition *old)
 
     partition->is_seeking = old->is_seeking;
     partition->forward_until_ms = old->forward_until_ms;
+    if (old->is_awaiting)
+        assigned_forward(consumer, partition);
     assigned_let_go(consumer, old);
     assigned_take_up(consumer, partition);
     if (partition->is_seeking || partition->start != read_next)

@@ -53,6 +53,8 @@ static void watch_partition(struct consumer *consumer, struct partition *partiti
     if (partition->is_stalled || consumer->now_ms - partition->moved_ms < STALLED_MS)
         return;
     partition->is_stalled = true;
+    if (partition->is_awaiting)
+        return; /* said as what it is */
     struct log_fields fields = assigned_log_fields(partition, next);
     log_event(LOG_LEVEL_WARN, &fields, "%" PRId64 " events wait in this partition, and none came for %d s", partition->end - next, STALLED_MS / 1000);
 }

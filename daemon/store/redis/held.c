@@ -73,8 +73,7 @@ static void begin_event(struct held *held)
 {
     const struct record *record = &held->record;
 
-    event_init(&held->event, record->topic, record->partition, record->offset, record->timestamp_ms, record->key,
-               record->value, record->headers, record->header_count);
+    record_init_event(record, &held->event);
     (void)!event_find_name(&held->event, NULL);
 }
 

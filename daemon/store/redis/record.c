@@ -11,7 +11,8 @@
 #include "codec/packed.h"
 
 #define BODY_FIELDS 8
-#define HEADERS_MAX 1000
+#define HEADERS_MAX 100000
+#define KEPT_HEADER "stepd-kept"
 
 static void pack_bytes(msgpack_packer *packer, struct bytes bytes)
 {
@@ -44,10 +45,15 @@ void record_pack_body(msgpack_packer *packer, const struct run *run)
     msgpack_pack_int64(packer, event->timestamp_ms);
     pack_bytes(packer, (struct bytes){ view->key, view->key_len });
     pack_bytes(packer, (struct bytes){ view->raw, view->raw_len });
-    msgpack_pack_array(packer, event->header_count * 2);
+    const size_t own = event->kept.size > 0;
+    msgpack_pack_array(packer, (event->header_count + own) * 2);
     for (size_t i = 0; i < event->header_count; i++) {
         pack_text(packer, event->headers[i].name);
         pack_bytes(packer, event->headers[i].value);
+    }
+    if (own) {
+        pack_text(packer, KEPT_HEADER);
+        pack_bytes(packer, event->kept);
     }
 }
 
@@ -126,6 +132,17 @@ static bool read_bytes(const msgpack_object *object, struct bytes *ret_bytes)
     return true;
 }
 
+/* A header of ours, the last: versions that do not know it read the value as they always did. */
+static void take_kept(struct record *record)
+{
+    const struct event_header *last = record->header_count > 0 ? &record->headers[record->header_count - 1] : NULL;
+
+    if (last == NULL || strcmp(last->name, KEPT_HEADER) != 0 || last->value.size == 0)
+        return;
+    record->kept = last->value;
+    record->header_count--;
+}
+
 static bool read_headers(const msgpack_object *object, msgpack_zone *zone, struct record *record)
 {
     if (object->type != MSGPACK_OBJECT_ARRAY || object->via.array.size % 2 != 0 || object->via.array.size > 2 * HEADERS_MAX)
@@ -137,6 +154,7 @@ static bool read_headers(const msgpack_object *object, msgpack_zone *zone, struc
             !read_bytes(&object->via.array.ptr[2 * i + 1], &record->headers[i].value))
             return false;
     }
+    take_kept(record);
     return true;
 }
 
