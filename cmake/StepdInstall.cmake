@@ -43,6 +43,8 @@ install(FILES ${PROJECT_BINARY_DIR}/config/stepd.yaml config/redis.conf DESTINAT
 install(FILES config/grafana.json config/alerts.yaml DESTINATION ${CMAKE_INSTALL_DATADIR}/stepd)
 
 # Packages for programs: `npm install /usr/share/stepd/clients/node`.
+file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/share/stepd) # as installed, for new-program
+file(CREATE_LINK ${PROJECT_SOURCE_DIR}/clients ${PROJECT_BINARY_DIR}/share/stepd/clients SYMBOLIC)
 install(DIRECTORY clients/node DESTINATION ${CMAKE_INSTALL_DATADIR}/stepd/clients
     PATTERN tests EXCLUDE PATTERN node_modules EXCLUDE)
 

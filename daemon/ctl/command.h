@@ -25,6 +25,7 @@ enum {
     TAKES_DRY_RUN = 1 << 15,
     TAKES_NAME = 1 << 16,
     TAKES_AGAIN = 1 << 17,
+    TAKES_LANGUAGE = 1 << 18,
     /* What chooses among runs. */
     TAKES_CHOICE = TAKES_STATUS | TAKES_FUNCTION | TAKES_ERROR | TAKES_EVENT_NAME | TAKES_TIMES | TAKES_WHERE,
 };
@@ -53,5 +54,6 @@ extern const struct command COMMAND_DOCTOR;
 extern const struct command COMMAND_EVAL;
 extern const struct command COMMAND_CRON;
 extern const struct command COMMAND_NEW_MODULE;
+extern const struct command COMMAND_NEW_PROGRAM;
 
 #endif
