@@ -183,6 +183,13 @@ static void wait_for_brokers(struct stepd_ctx *ctx, const struct error *error, s
     park_bare(ctx, &change, &ctx->last, report);
 }
 
+/* What the function was away for is over: on_failure goes away for its own. Between the two no watch takes the run. */
+static void end_errand(struct stepd_ctx *ctx)
+{
+    errand_destroy(ctx->run->errand);
+    ctx->run->errand = NULL;
+}
+
 /* The run is in phase FAILING: dead letter and stepd/function.failed go out, then on_failure runs. */
 static void bring_out(struct stepd_ctx *ctx, struct attempt_report *report)
 {
@@ -197,10 +204,12 @@ static void bring_out(struct stepd_ctx *ctx, struct attempt_report *report)
         bury(ctx, &ctx->last, report);
         return;
     }
-    if (context_advance(ctx, &change))
-        run_on_failure(ctx, report);
-    else
+    if (!context_advance(ctx, &change)) {
         end_by_store(ctx, report);
+        return;
+    }
+    end_errand(ctx);
+    run_on_failure(ctx, report);
 }
 
 /* A run fails for good: first that it has failed is durable, so that whatever happens from here on,

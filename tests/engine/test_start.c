@@ -35,6 +35,23 @@ static int advance(struct store *store, const struct run *run, const struct tran
 
 static const struct store_ops store_ops = { .advance = advance, .now_ms = now_ms };
 
+static int publish(struct publisher *publisher, const struct outgoing *message)
+{
+    (void)publisher;
+    (void)message;
+    return 0;
+}
+
+static int publish_all(struct publisher *publisher, const struct outgoing *messages, size_t count)
+{
+    (void)publisher;
+    (void)messages;
+    (void)count;
+    return 0;
+}
+
+static const struct publisher_ops publisher_ops = { .publish = publish, .publish_all = publish_all };
+
 static enum stepd_status answer_ok(struct stepd_ctx *ctx)
 {
     (void)ctx;
@@ -47,6 +64,7 @@ static struct function function = { .id = "f", .event = "app/x", .run = answer_o
 static const struct function *const functions[] = { &function };
 static const char *const topics[] = { "topic", NULL };
 static struct store store = { &store_ops };
+static struct publisher publisher = { &publisher_ops };
 
 static struct dispatch *dispatch;
 static struct routes *routes;
@@ -64,7 +82,7 @@ static void set_up(void)
     assignment.parked_keys = key_set_create();
     dispatch = dispatch_create(&(struct dispatch_settings){
         .threads = 1, .queue = 10, .max_away = 1, .max_stuck = 1, .event_bytes = 1000, .steps = 10, .result_bytes = 1000,
-        .dead_letter_topic = "%t.dead", .topics = topics, .store = &store, .routes = routes, .function_count = 1, .fatal = fatal });
+        .dead_letter_topic = "%t.dead", .topics = topics, .store = &store, .publisher = &publisher, .routes = routes, .function_count = 1, .fatal = fatal });
     worker = worker_of(worker_create(dispatch));
     worker->thread.pool = dispatch->pool;
     worker->thread.now_ns = LONG_AGO_NS;
@@ -280,5 +298,40 @@ Test(start, what_a_stuck_run_was_away_for_ends_with_it)
     cr_assert_eq(second_trip.destroyed, 1);
     atomic_store(&worker->thread.is_finished, true);
     worker = NULL; /* the pool's */
+    batch_free(batch);
+}
+
+static const struct errand *on_failures_errand; /* as on_failure found it first */
+
+static enum stepd_status fail_once_back(struct stepd_ctx *ctx)
+{
+    if (ctx->run->errand == NULL)
+        return context_leave_for(ctx, &trip.errand);
+    return stepd_non_retriable(ctx, "Doomed", "for good");
+}
+
+static enum stepd_status go_away_for_its_own(struct stepd_ctx *ctx)
+{
+    if (ctx->run->errand == &second_trip.errand)
+        return STEPD_OK;
+    on_failures_errand = ctx->run->errand;
+    return context_leave_for(ctx, &second_trip.errand);
+}
+
+Test(start, on_failure_begins_without_what_its_function_was_away_for)
+{
+    struct batch *batch = batch_of("{\"name\":\"app/x\"}");
+
+    function.run = fail_once_back;
+    function.on_failure = go_away_for_its_own;
+    send_away(batch);
+    (void)run(bring_back());
+    cr_assert_null(on_failures_errand);
+    cr_assert_eq(trip.destroyed, 1);
+    cr_assert_not_null(second_trip.come_back);
+    second_trip.come_back(second_trip.home);
+    (void)run(pool_take_listed(dispatch->pool));
+    cr_assert_eq(trip.destroyed, 1);
+    cr_assert_eq(second_trip.destroyed, 1);
     batch_free(batch);
 }
