@@ -2,7 +2,6 @@
 #include "ctl/ctl.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -21,7 +20,7 @@
 
 /* A store's calls wait for Redis however long it takes: right for the daemon, not for a person. */
 struct watchdog {
-    pthread_t thread;
+    struct thread thread;
     struct redis_store *store;
     atomic_bool is_over;
 };
@@ -110,9 +109,10 @@ static void *watch(void *data)
 static void watchdog_start(struct ctl *ctl)
 {
     struct watchdog *watchdog = xcalloc(1, sizeof(*watchdog));
+    struct error error;
 
     watchdog->store = ctl->store;
-    if (pthread_create(&watchdog->thread, NULL, watch, watchdog) != 0) {
+    if (thread_start(&watchdog->thread, "watchdog", 0, watch, watchdog, &error) != 0) {
         free(watchdog);
         return;
     }
@@ -124,7 +124,7 @@ static void watchdog_stop(struct ctl *ctl)
     if (ctl->watchdog == NULL)
         return;
     ctl->watchdog->is_over = true;
-    (void)pthread_join(ctl->watchdog->thread, NULL);
+    thread_join(&ctl->watchdog->thread);
     free(ctl->watchdog);
     ctl->watchdog = NULL;
 }

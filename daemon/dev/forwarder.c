@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/thread.h"
 #include "dev/apis.h"
 #include "dev/groups.h"
 #include "dev/metadata.h"
@@ -57,7 +57,7 @@ struct client {
 
 /* Written by forwarder_start before the thread runs; then by the thread alone. */
 struct forwarder {
-    pthread_t thread;
+    struct thread thread;
     bool is_running;
     int poll_fd;
     struct endpoint listener, stop;
@@ -438,7 +438,7 @@ int forwarder_start(uint16_t port, uint16_t broker_port, const struct admin *adm
     if (status == 0) {
         watch(forwarder, &forwarder->listener, EPOLLIN);
         watch(forwarder, &forwarder->stop, EPOLLIN);
-        status = -pthread_create(&forwarder->thread, NULL, forward, forwarder);
+        status = thread_start(&forwarder->thread, "forwarder", 0, forward, forwarder, ret_error);
     }
     if (status != 0) {
         forwarder_stop(forwarder);
@@ -469,7 +469,7 @@ void forwarder_stop(struct forwarder *forwarder)
         const uint64_t one = 1;
         ssize_t written = write(forwarder->stop.fd, &one, sizeof(one));
         assert(written == sizeof(one));
-        (void)pthread_join(forwarder->thread, NULL);
+        thread_join(&forwarder->thread);
     }
     for (struct client *client = forwarder->clients; client != NULL; client = client->next)
         client_close(client);

@@ -4,13 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/lock.h"
 #include "base/memory.h"
 #include "run/errand.h"
 #include "run/steps.h"
 
 void away_list_init(struct away_list *list, void (*come_back)(void *context, struct away *away), void *context)
 {
-    (void)pthread_mutex_init(&list->lock, NULL);
+    lock_init(&list->lock);
     list->first = NULL;
     atomic_init(&list->count, 0);
     list->come_back = come_back;
@@ -29,19 +30,18 @@ void away_list_done(struct away_list *list)
         away_return(away);
         free(away);
     }
-    (void)pthread_mutex_destroy(&list->lock);
+    lock_done(&list->lock);
 }
 
 static void add(struct away_list *list, struct away *away)
 {
-    (void)pthread_mutex_lock(&list->lock);
+    LOCK_GUARD(&list->lock);
     away->next = list->first;
     away->link = &list->first;
     if (away->next != NULL)
         away->next->link = &away->next;
     list->first = away;
     atomic_fetch_add(&list->count, 1);
-    (void)pthread_mutex_unlock(&list->lock);
 }
 
 static void come_back(void *home)
@@ -71,12 +71,11 @@ void away_return(struct away *away)
 {
     struct away_list *list = away->list;
 
-    (void)pthread_mutex_lock(&list->lock);
+    LOCK_GUARD(&list->lock);
     *away->link = away->next;
     if (away->next != NULL)
         away->next->link = away->link;
     atomic_fetch_sub(&list->count, 1);
-    (void)pthread_mutex_unlock(&list->lock);
 }
 
 static bool is_held(const struct run *run, const char *run_id)
@@ -91,18 +90,16 @@ static void cancel(struct away *away)
 
 void away_cancel(struct away_list *list, const char *run_id)
 {
-    (void)pthread_mutex_lock(&list->lock);
+    LOCK_GUARD(&list->lock);
     for (struct away *away = list->first; away != NULL; away = away->next) {
         if (is_held(away->run, run_id))
             cancel(away);
     }
-    (void)pthread_mutex_unlock(&list->lock);
 }
 
 void away_cancel_all(struct away_list *list)
 {
-    (void)pthread_mutex_lock(&list->lock);
+    LOCK_GUARD(&list->lock);
     for (struct away *away = list->first; away != NULL; away = away->next)
         cancel(away);
-    (void)pthread_mutex_unlock(&list->lock);
 }

@@ -7,11 +7,11 @@
 #ifndef STEPD_ENGINE_AWAY_H
 #define STEPD_ENGINE_AWAY_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/lock.h"
 #include "run/job.h"
 #include "run/run.h"
 
@@ -26,7 +26,7 @@ struct away {
 };
 
 struct away_list {
-    pthread_mutex_t lock;
+    struct lock lock;
     struct away *first;      /* lock */
     atomic_size_t count;
     void (*come_back)(void *context, struct away *away); /* any thread; the away is the callee's */

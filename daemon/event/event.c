@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/lock.h"
 #include "codec/base64.h"
 #include "event/event_format.h"
 #include "event/event_parts.h"
@@ -133,7 +134,7 @@ void event_init(struct event *event, const char *topic, int32_t partition, int64
     atomic_init(&event->is_row_decoded, false);
     event->data.type = MSGPACK_OBJECT_NIL;
     event->user.type = MSGPACK_OBJECT_NIL;
-    (void)pthread_mutex_init(&event->decoding, NULL);
+    lock_init(&event->decoding);
     event->inline_used = 0;
     if (header_count > 0 && event_header_find(event, "traceparent", &header))
         event_keep_traceparent(event, header);
@@ -386,13 +387,12 @@ int event_decode(struct event *event, struct error *ret_error)
 
     if (result < 0 || atomic_load_explicit(&event->state, memory_order_acquire) == EVENT_DECODED)
         return result;
-    (void)pthread_mutex_lock(&event->decoding);
+    LOCK_GUARD(&event->decoding);
     if (atomic_load_explicit(&event->state, memory_order_relaxed) != EVENT_DECODED) {
         build(event, &event->data_part, &event->data);
         build(event, &event->user_part, &event->user);
         atomic_store_explicit(&event->state, EVENT_DECODED, memory_order_release);
     }
-    (void)pthread_mutex_unlock(&event->decoding);
     return 0;
 }
 
@@ -413,11 +413,11 @@ const struct stepd_event *event_row(struct event *event)
         return event_view(event);
     if (atomic_load_explicit(&event->is_row_decoded, memory_order_acquire))
         return &event->row;
-    (void)pthread_mutex_lock(&event->decoding);
+    lock_take(&event->decoding);
     if (!atomic_load_explicit(&event->is_row_decoded, memory_order_relaxed)) {
         build(event, &event->row_part, &event->row_data);
         atomic_store_explicit(&event->is_row_decoded, true, memory_order_release);
     }
-    (void)pthread_mutex_unlock(&event->decoding);
+    lock_give(&event->decoding);
     return &event->row;
 }

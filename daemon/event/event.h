@@ -12,7 +12,6 @@
 #define STEPD_EVENT_EVENT_H
 
 #include <msgpack.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,6 +21,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/lock.h"
 #include "base/memory.h"
 
 #define EVENT_INLINE_SIZE 224 /* bytes of name, id and traceparent that need no allocation */
@@ -82,7 +82,7 @@ struct event {
     msgpack_object user;
     msgpack_object row_data;
     atomic_bool is_row_decoded;
-    pthread_mutex_t decoding;    /* guards zone, data, user and row_data until they are decoded */
+    struct lock decoding;        /* guards zone, data, user and row_data until they are decoded */
     msgpack_zone zone;
     bool has_zone;
     size_t inline_used;

@@ -2,17 +2,17 @@
 #include "kafka/handle.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/thread.h"
 
 #define TRY_ENDS_MS 5000
 
 struct ending {
+    struct thread thread;
     rd_kafka_t *handle;
     int flags;
 };
@@ -22,26 +22,25 @@ static void *end(void *argument)
     struct ending *ending = argument;
 
     rd_kafka_destroy_flags(ending->handle, ending->flags);
-    free(ending);
     return NULL;
 }
 
 bool handle_destroy(rd_kafka_t *handle, int flags, int64_t timeout_ms)
 {
-    struct ending *ending = xmalloc(sizeof(*ending));
+    struct ending *ending = xcalloc(1, sizeof(*ending));
     int64_t until_ms = clock_monotonic_ms() + timeout_ms;
-    struct timespec until = { .tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000 };
-    pthread_t thread;
+    struct error error;
 
-    *ending = (struct ending){ .handle = handle, .flags = flags };
-    if (pthread_create(&thread, NULL, end, ending) != 0) {
+    ending->handle = handle;
+    ending->flags = flags;
+    if (thread_start(&ending->thread, "kafka-end", 0, end, ending, &error) != 0)
         (void)end(ending);
-        return true;
+    if (!thread_join_until(&ending->thread, until_ms)) {
+        thread_leave(&ending->thread);
+        return false;
     }
-    if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) == 0)
-        return true;
-    (void)pthread_detach(thread);
-    return false;
+    free(ending);
+    return true;
 }
 
 int handle_try(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct error *ret_error)

@@ -16,6 +16,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "base/clock.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/pulse.h"
 #include "kafka/conf.h"
@@ -29,8 +30,7 @@
 struct producer {
     struct publisher publisher;      /* first: core's view of it */
     const struct setting *settings;
-    pthread_t thread;
-    bool is_started;
+    struct thread thread;            /* the polling thread */
     atomic_bool must_end;            /* the polling thread */
     atomic_bool is_stopping;         /* callers are turned away */
     atomic_bool is_up;
@@ -39,14 +39,14 @@ struct producer {
     rd_kafka_t *handle;              /* NULL: it could not be made anew yet */
     rd_kafka_topic_t **expected;     /* lock; the handle's */
     size_t expected_count;
-    pthread_mutex_t stop_lock;       /* guards stop */
-    pthread_cond_t stop;             /* is_stopping was set */
+    struct lock stop_lock;           /* guards stop */
+    struct condition stop;           /* is_stopping was set */
 };
 
 /* One message; the memory of the caller that waits for it. */
 struct delivery {
-    pthread_mutex_t lock;
-    pthread_cond_t done;
+    struct lock lock;
+    struct condition done;
     bool is_done;
     rd_kafka_resp_err_t error;
 };
@@ -58,19 +58,19 @@ static void on_delivery(rd_kafka_t *handle, const rd_kafka_message_t *message, v
 
     (void)handle;
     (void)opaque;
-    pthread_mutex_lock(&delivery->lock);
+    lock_take(&delivery->lock);
     delivery->error = message->err;
     delivery->is_done = true;
-    pthread_cond_signal(&delivery->done);
-    pthread_mutex_unlock(&delivery->lock); /* it is gone from here on */
+    condition_wake_one(&delivery->done);
+    lock_give(&delivery->lock); /* it is gone from here on */
 }
 
-/* Runs on: the polling thread. */
 static void on_error(rd_kafka_t *handle, int code, const char *reason, void *opaque)
 {
     struct producer *producer = opaque;
     char text[300];
 
+    assert_thread(&producer->thread);
     if (code == RD_KAFKA_RESP_ERR__FATAL) {
         (void)rd_kafka_fatal_error(handle, text, sizeof(text));
         log_warn("the producer starts anew: %s", text);
@@ -163,10 +163,9 @@ static void start_anew(struct producer *producer)
 static void *producer_main(void *argument)
 {
     struct producer *producer = argument;
-    struct pulse *pulse = pulse_start("producer", PULSE_LIMIT_MS);
 
     while (!atomic_load(&producer->must_end)) {
-        pulse_beat(pulse);
+        pulse_beat_here();
         if (atomic_load(&producer->has_failed))
             start_anew(producer);
         if (producer->handle != NULL)
@@ -174,7 +173,6 @@ static void *producer_main(void *argument)
         else
             (void)nanosleep(&(struct timespec){ .tv_nsec = POLL_MS * 1000000 }, NULL);
     }
-    pulse_stop(pulse);
     return NULL;
 }
 
@@ -212,18 +210,18 @@ static rd_kafka_resp_err_t hand_over(struct producer *producer, const struct out
 
 static void delivery_init(struct delivery *delivery)
 {
-    *delivery = (struct delivery){ .lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER };
+    *delivery = (struct delivery){ 0 };
+    lock_init(&delivery->lock);
+    condition_init(&delivery->done);
 }
 
 /* What became of one that was handed over. */
 static rd_kafka_resp_err_t delivery_wait(struct delivery *delivery)
 {
-    pthread_mutex_lock(&delivery->lock);
+    LOCK_GUARD(&delivery->lock);
     while (!delivery->is_done)
-        (void)pthread_cond_wait(&delivery->done, &delivery->lock);
-    rd_kafka_resp_err_t error = delivery->error;
-    pthread_mutex_unlock(&delivery->lock);
-    return error;
+        condition_wait(&delivery->done, &delivery->lock);
+    return delivery->error;
 }
 
 /* Asking again won't help. */
@@ -255,13 +253,10 @@ static bool is_refusal(rd_kafka_resp_err_t error)
 static bool pause_ms(struct producer *producer, int64_t delay_ms)
 {
     int64_t until_ms = clock_monotonic_ms() + delay_ms;
-    struct timespec until = { .tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000 };
 
-    pthread_mutex_lock(&producer->stop_lock);
-    while (!atomic_load(&producer->is_stopping) &&
-           pthread_cond_timedwait(&producer->stop, &producer->stop_lock, &until) != ETIMEDOUT)
+    LOCK_GUARD(&producer->stop_lock);
+    while (!atomic_load(&producer->is_stopping) && condition_wait_until(&producer->stop, &producer->stop_lock, until_ms))
         ;
-    pthread_mutex_unlock(&producer->stop_lock);
     return !atomic_load(&producer->is_stopping);
 }
 
@@ -353,29 +348,20 @@ static const struct publisher_ops producer_ops = { .publish = publish, .publish_
 int producer_create(const struct setting *kafka, struct producer **ret_producer, struct error *ret_error)
 {
     struct producer *producer = xcalloc(1, sizeof(*producer));
-    pthread_condattr_t attributes;
 
     producer->publisher.ops = &producer_ops;
     producer->settings = kafka;
     atomic_init(&producer->is_up, true);
     (void)pthread_rwlock_init(&producer->lock, NULL);
-    (void)pthread_mutex_init(&producer->stop_lock, NULL);
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&producer->stop, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
+    lock_init(&producer->stop_lock);
+    condition_init(&producer->stop);
     int failed = open_handle(producer, ret_error);
-    if (failed == 0) {
-        failed = -pthread_create(&producer->thread, NULL, producer_main, producer);
-        if (failed != 0)
-            (void)error_set(ret_error, -failed, "no thread for the producer: %s", strerror(-failed));
-    }
+    if (failed == 0)
+        failed = thread_start(&producer->thread, "producer", PULSE_LIMIT_MS, producer_main, producer, ret_error);
     if (failed != 0) {
         producer_destroy(producer, 0);
         return failed;
     }
-    (void)pthread_setname_np(producer->thread, "stepd-producer");
-    producer->is_started = true;
     *ret_producer = producer;
     return 0;
 }
@@ -403,10 +389,10 @@ bool producer_is_up(const struct producer *producer)
 
 void producer_stop(struct producer *producer)
 {
-    pthread_mutex_lock(&producer->stop_lock);
+    lock_take(&producer->stop_lock);
     atomic_store(&producer->is_stopping, true);
-    pthread_cond_broadcast(&producer->stop);
-    pthread_mutex_unlock(&producer->stop_lock);
+    condition_wake_all(&producer->stop);
+    lock_give(&producer->stop_lock);
     pthread_rwlock_wrlock(&producer->lock); /* whoever saw it go on has handed over by now */
     if (producer->handle != NULL)
         purge(producer->handle);
@@ -417,10 +403,10 @@ void producer_destroy(struct producer *producer, int64_t timeout_ms)
 {
     if (producer == NULL)
         return;
-    if (producer->is_started) {
+    if (producer->thread.is_started) {
         producer_stop(producer);
         atomic_store(&producer->must_end, true);
-        (void)pthread_join(producer->thread, NULL);
+        thread_join(&producer->thread);
     }
     forget_expected(producer);
     free(producer->expected);
@@ -430,7 +416,7 @@ void producer_destroy(struct producer *producer, int64_t timeout_ms)
             return; /* still used there */
     }
     (void)pthread_rwlock_destroy(&producer->lock);
-    (void)pthread_mutex_destroy(&producer->stop_lock);
-    (void)pthread_cond_destroy(&producer->stop);
+    lock_done(&producer->stop_lock);
+    condition_done(&producer->stop);
     free(producer);
 }

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/array.h"
+#include "base/lock.h"
 
 #define MAGIC UINT64_C(0x31304a4450455453) /* "STEPDJ01" */
 #define FILES_MAX 64
@@ -37,7 +37,7 @@ struct journal {
     size_t map_size;
     size_t slot_count;
     struct journal_slot *slots;
-    pthread_mutex_t lock;        /* guards is_taken */
+    struct lock lock;            /* guards is_taken */
     struct journal_entry *found;
     size_t found_count;
     int orphans[FILES_MAX];      /* locked files of processes that are gone */
@@ -163,7 +163,7 @@ int journal_open(const char *path, size_t slots, struct journal **ret_journal, s
     journal->file = -1;
     journal->slot_count = slots;
     journal->slots = xcalloc(slots, sizeof(*journal->slots));
-    (void)pthread_mutex_init(&journal->lock, NULL);
+    lock_init(&journal->lock);
     int status = take_files(journal, path, ret_error);
     if (status == 0)
         status = map_file(journal, ret_error);
@@ -200,7 +200,7 @@ void journal_close(struct journal *journal)
         (void)munmap(journal->map, journal->map_size);
     if (journal->file >= 0)
         (void)close(journal->file);
-    (void)pthread_mutex_destroy(&journal->lock);
+    lock_done(&journal->lock);
     free(journal->slots);
     free(journal->found);
     free(journal);
@@ -244,14 +244,13 @@ struct journal_slot *journal_take_slot(struct journal *journal)
 
     if (journal == NULL)
         return NULL;
-    (void)pthread_mutex_lock(&journal->lock);
+    LOCK_GUARD(&journal->lock);
     for (size_t i = 0; i < journal->slot_count && slot == NULL; i++) {
         if (!journal->slots[i].is_taken)
             slot = &journal->slots[i];
     }
     if (slot != NULL)
         slot->is_taken = true;
-    (void)pthread_mutex_unlock(&journal->lock);
     return slot;
 }
 
@@ -267,9 +266,8 @@ void journal_give_slot(struct journal_slot *slot)
     (void)sigaltstack(&none, NULL);
     free(slot->signal_stack);
     slot->signal_stack = NULL;
-    (void)pthread_mutex_lock(&slot->journal->lock);
+    LOCK_GUARD(&slot->journal->lock);
     slot->is_taken = false;
-    (void)pthread_mutex_unlock(&slot->journal->lock);
 }
 
 void journal_attach(struct journal_slot *slot)

@@ -4,7 +4,6 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <limits.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/lock.h"
 #include "base/pulse.h"
 
 #define REPLY_MAX ((size_t)64 << 20) /* a run's own limits are lower */
@@ -25,11 +25,10 @@
 static const char *const header_names[CALL_HEADERS] = { "X-Inngest-No-Retry", "Retry-After", "X-Inngest-Req-Version" };
 
 struct courier {
-    pthread_t thread;
-    bool is_started;
+    struct thread thread;
     int wake_fd;               /* constant, as is: */
     int epoll_fd;
-    pthread_mutex_t lock;
+    struct lock lock;
     struct call_list sent;     /* lock; what the thread has not seen */
     struct call *broken;       /* lock; to be broken off */
     atomic_bool is_stopping;
@@ -50,14 +49,13 @@ struct courier {
 /* From here on nobody asks to break it off. */
 static void mark_done(struct courier *courier, struct call *call)
 {
-    (void)pthread_mutex_lock(&courier->lock);
+    LOCK_GUARD(&courier->lock);
     call->is_done = true;
     struct call **link = &courier->broken;
     while (*link != NULL && *link != call)
         link = &(*link)->broken_next;
     if (*link != NULL)
         *link = call->broken_next;
-    (void)pthread_mutex_unlock(&courier->lock);
 }
 
 static void give_back(struct courier *courier, struct call *call)
@@ -162,10 +160,10 @@ static void go_out(struct courier *courier, struct call *call)
 
 static void take_sent(struct courier *courier)
 {
-    (void)pthread_mutex_lock(&courier->lock);
+    lock_take(&courier->lock);
     struct call_list sent = courier->sent;
     courier->sent.first = NULL;
-    (void)pthread_mutex_unlock(&courier->lock);
+    lock_give(&courier->lock);
     for (struct call *call = call_list_take(&sent); call != NULL; call = call_list_take(&sent)) {
         if (call->url == NULL)
             call_list_add_due(&courier->timers, call);
@@ -176,11 +174,10 @@ static void take_sent(struct courier *courier)
 
 static struct call *take_broken(struct courier *courier)
 {
-    (void)pthread_mutex_lock(&courier->lock);
+    LOCK_GUARD(&courier->lock);
     struct call *call = courier->broken;
     if (call != NULL)
         courier->broken = call->broken_next;
-    (void)pthread_mutex_unlock(&courier->lock);
     return call;
 }
 
@@ -308,15 +305,13 @@ static void take_news(struct courier *courier)
 static void *run(void *context)
 {
     struct courier *courier = context;
-    struct pulse *pulse = pulse_start("calls", PULSE_LIMIT_MS);
 
     while (!atomic_load(&courier->is_stopping)) {
-        pulse_beat(pulse);
+        pulse_beat_here();
         look_around(courier);
         take_news(courier);
     }
     look_around(courier); /* what was broken off meanwhile */
-    pulse_stop(pulse);
     return NULL;
 }
 
@@ -331,21 +326,21 @@ static void wake(struct courier *courier)
 
 void courier_send(struct courier *courier, struct call *call)
 {
-    (void)pthread_mutex_lock(&courier->lock);
+    lock_take(&courier->lock);
     call_list_add(&courier->sent, call);
-    (void)pthread_mutex_unlock(&courier->lock);
+    lock_give(&courier->lock);
     wake(courier);
 }
 
 void courier_break_off(struct courier *courier, struct call *call)
 {
-    (void)pthread_mutex_lock(&courier->lock);
+    lock_take(&courier->lock);
     if (!call->is_done && !call->is_broken_off) {
         call->is_broken_off = true;
         call->broken_next = courier->broken;
         courier->broken = call;
     }
-    (void)pthread_mutex_unlock(&courier->lock);
+    lock_give(&courier->lock);
     wake(courier);
 }
 
@@ -367,7 +362,7 @@ struct courier *courier_create(int limit)
     (void)curl_multi_setopt(courier->multi, CURLMOPT_TIMERFUNCTION, watch_time);
     (void)curl_multi_setopt(courier->multi, CURLMOPT_TIMERDATA, courier);
     (void)curl_multi_setopt(courier->multi, CURLMOPT_MAXCONNECTS, (long)limit);
-    (void)pthread_mutex_init(&courier->lock, NULL);
+    lock_init(&courier->lock);
     return courier;
 }
 
@@ -377,11 +372,7 @@ int courier_start(struct courier *courier, struct error *ret_error)
 
     if (epoll_ctl(courier->epoll_fd, EPOLL_CTL_ADD, courier->wake_fd, &event) != 0)
         return error_set(ret_error, errno, "calls to apps can't be watched: %s", strerror(errno));
-    int failed = pthread_create(&courier->thread, NULL, run, courier);
-    if (failed != 0)
-        return error_set(ret_error, failed, "no thread for the calls to apps: %s", strerror(failed));
-    courier->is_started = true;
-    return 0;
+    return thread_start(&courier->thread, "calls", PULSE_LIMIT_MS, run, courier, ret_error);
 }
 
 void courier_destroy(struct courier *courier)
@@ -389,10 +380,8 @@ void courier_destroy(struct courier *courier)
     if (courier == NULL)
         return;
     atomic_store(&courier->is_stopping, true);
-    if (courier->is_started) {
-        wake(courier);
-        (void)pthread_join(courier->thread, NULL);
-    }
+    wake(courier);
+    thread_join(&courier->thread);
     while (courier->spare_count > 0)
         curl_easy_cleanup(courier->spare[--courier->spare_count]);
     (void)curl_multi_cleanup(courier->multi);
@@ -400,6 +389,6 @@ void courier_destroy(struct courier *courier)
         (void)close(courier->epoll_fd);
     if (courier->wake_fd >= 0)
         (void)close(courier->wake_fd);
-    (void)pthread_mutex_destroy(&courier->lock);
+    lock_done(&courier->lock);
     free(courier);
 }

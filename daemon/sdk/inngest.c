@@ -2,7 +2,6 @@
 #include "sdk/inngest.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "codec/json.h"
 #include "sdk/answer.h"
@@ -24,7 +24,7 @@
 #include "sdk/signature.h"
 #include "sdk/state.h"
 
-#define ROUND_S 1
+#define ROUND_MS 1000
 #define ASK_APPS_EVERY_ROUNDS 5
 #define ASK_TIMEOUT_MS 5000
 #define REGISTRATION_MAX ((size_t)4 << 20)
@@ -51,10 +51,9 @@ struct inngest {
     struct web_route routes[ROUTE_COUNT];
     struct asked *asked;   /* by app; the thread's */
     atomic_uint registered; /* how often any app did, or told the same again */
-    pthread_t thread;
-    bool is_started;
-    pthread_mutex_t lock;
-    pthread_cond_t woken;
+    struct thread thread;
+    struct lock lock;
+    struct condition woken;
     bool is_stopping;      /* lock */
     bool is_loaded;        /* lock; what others registered before is known */
 };
@@ -148,9 +147,8 @@ static bool is_stopping(void *context)
 {
     struct inngest *inngest = context;
 
-    (void)pthread_mutex_lock(&inngest->lock);
+    LOCK_GUARD(&inngest->lock);
     bool answer = inngest->is_stopping;
-    (void)pthread_mutex_unlock(&inngest->lock);
     return answer;
 }
 
@@ -195,7 +193,7 @@ static void note_reason(struct inngest *inngest, size_t position, char *reason)
 
     if (asked->reason == NULL || strcmp(asked->reason, text) != 0) {
         if (reason != NULL)
-            log_warn("app %s does not register: %s; it is asked again every %d s", url, reason, ROUND_S * ASK_APPS_EVERY_ROUNDS);
+            log_warn("app %s does not register: %s; it is asked again every %d s", url, reason, ROUND_MS / 1000 * ASK_APPS_EVERY_ROUNDS);
         free(asked->reason);
         asked->reason = xstrdup(text);
         asked->is_kept = false;
@@ -232,34 +230,27 @@ static void ask_app(struct inngest *inngest, size_t position)
 /* False: it is to end. */
 static bool wait_a_round(struct inngest *inngest)
 {
-    struct timespec until;
+    int64_t until_ms = clock_monotonic_ms() + ROUND_MS;
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ROUND_S;
-    (void)pthread_mutex_lock(&inngest->lock);
-    while (!inngest->is_stopping && pthread_cond_timedwait(&inngest->woken, &inngest->lock, &until) == 0)
-        continue;
-    bool goes_on = !inngest->is_stopping;
-    (void)pthread_mutex_unlock(&inngest->lock);
-    return goes_on;
+    LOCK_GUARD(&inngest->lock);
+    while (!inngest->is_stopping && condition_wait_until(&inngest->woken, &inngest->lock, until_ms))
+        ;
+    return !inngest->is_stopping;
 }
 
 static void say_loaded(struct inngest *inngest)
 {
-    (void)pthread_mutex_lock(&inngest->lock);
+    LOCK_GUARD(&inngest->lock);
     inngest->is_loaded = true;
-    (void)pthread_cond_broadcast(&inngest->woken);
-    (void)pthread_mutex_unlock(&inngest->lock);
+    condition_wake_all(&inngest->woken);
 }
 
 bool inngest_wait(struct inngest *inngest)
 {
-    (void)pthread_mutex_lock(&inngest->lock);
+    LOCK_GUARD(&inngest->lock);
     while (!inngest->is_loaded && !inngest->is_stopping)
-        (void)pthread_cond_wait(&inngest->woken, &inngest->lock);
-    bool is_loaded = inngest->is_loaded;
-    (void)pthread_mutex_unlock(&inngest->lock);
-    return is_loaded;
+        condition_wait(&inngest->woken, &inngest->lock);
+    return inngest->is_loaded;
 }
 
 static void *look_around(void *context)
@@ -282,7 +273,6 @@ static void *look_around(void *context)
 struct inngest *inngest_create(const struct inngest_settings *settings)
 {
     struct inngest *inngest = xcalloc(1, sizeof(*inngest));
-    pthread_condattr_t attributes;
     size_t count = 0;
 
     inngest->settings = *settings;
@@ -295,11 +285,8 @@ struct inngest *inngest_create(const struct inngest_settings *settings)
         .courier = inngest->courier, .open_calls = inngest->open_calls, .signing_key = settings->signing_key,
     };
     inngest->registry = registry_create(settings, &inngest->calls);
-    (void)pthread_mutex_init(&inngest->lock, NULL);
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&inngest->woken, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
+    lock_init(&inngest->lock);
+    condition_init(&inngest->woken);
     fill_routes(inngest);
     return inngest;
 }
@@ -313,11 +300,7 @@ int inngest_start(struct inngest *inngest, struct error *ret_error)
     int status = courier_start(inngest->courier, ret_error);
     if (status != 0)
         return status;
-    status = pthread_create(&inngest->thread, NULL, look_around, inngest);
-    if (status != 0)
-        return error_set(ret_error, status, "no thread for the apps: %s", strerror(status));
-    inngest->is_started = true;
-    return 0;
+    return thread_start(&inngest->thread, "apps", 0, look_around, inngest, ret_error);
 }
 
 void inngest_stop(struct inngest *inngest)
@@ -325,10 +308,9 @@ void inngest_stop(struct inngest *inngest)
     if (inngest == NULL)
         return;
     open_calls_stop(inngest->open_calls);
-    (void)pthread_mutex_lock(&inngest->lock);
+    LOCK_GUARD(&inngest->lock);
     inngest->is_stopping = true;
-    (void)pthread_cond_broadcast(&inngest->woken);
-    (void)pthread_mutex_unlock(&inngest->lock);
+    condition_wake_all(&inngest->woken);
 }
 
 void inngest_destroy(struct inngest *inngest)
@@ -336,13 +318,12 @@ void inngest_destroy(struct inngest *inngest)
     if (inngest == NULL)
         return;
     inngest_stop(inngest);
-    if (inngest->is_started)
-        (void)pthread_join(inngest->thread, NULL);
+    thread_join(&inngest->thread);
     courier_destroy(inngest->courier);
     open_calls_destroy(inngest->open_calls);
     registry_destroy(inngest->registry);
-    (void)pthread_cond_destroy(&inngest->woken);
-    (void)pthread_mutex_destroy(&inngest->lock);
+    condition_done(&inngest->woken);
+    lock_done(&inngest->lock);
     for (size_t i = 0; inngest->settings.apps[i] != NULL; i++)
         free(inngest->asked[i].reason);
     free(inngest->asked);

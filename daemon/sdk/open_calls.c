@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sdk/open_calls.h"
 
-#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/lock.h"
+
 #define BUCKETS 1024
 
 struct open_calls {
     char process[17];         /* what its tokens begin with: no other process's do */
-    pthread_mutex_t lock;     /* of all below */
+    struct lock lock;         /* of all below */
     uint64_t opened;
     struct open_call *buckets[BUCKETS];
     struct report *waiting;   /* handed over, and not known to be answered */
@@ -27,24 +28,23 @@ struct open_calls *open_calls_create(void)
     if (getrandom(&process, sizeof(process), 0) != sizeof(process))
         abort();
     (void)snprintf(calls->process, sizeof(calls->process), "%016llx", (unsigned long long)process);
-    (void)pthread_mutex_init(&calls->lock, NULL);
+    lock_init(&calls->lock);
     return calls;
 }
 
 void open_calls_stop(struct open_calls *calls)
 {
-    (void)pthread_mutex_lock(&calls->lock);
+    LOCK_GUARD(&calls->lock);
     calls->is_stopping = true;
     for (struct report *report = calls->waiting; report != NULL; report = report->waiting_next)
         report_answer(report, REPORT_ELSEWHERE);
-    (void)pthread_mutex_unlock(&calls->lock);
 }
 
 void open_calls_destroy(struct open_calls *calls)
 {
     if (calls == NULL)
         return;
-    (void)pthread_mutex_destroy(&calls->lock);
+    lock_done(&calls->lock);
     free(calls);
 }
 
@@ -65,23 +65,22 @@ void open_calls_add(struct open_calls *calls, struct open_call *call, const stru
     struct open_call **bucket = bucket_of(calls, run);
 
     call->run = *run;
-    (void)pthread_mutex_lock(&calls->lock);
+    LOCK_GUARD(&calls->lock);
     (void)snprintf(call->token, sizeof(call->token), "%s-%llu", calls->process, (unsigned long long)++calls->opened);
     call->next = *bucket;
     *bucket = call;
-    (void)pthread_mutex_unlock(&calls->lock);
 }
 
 void open_calls_remove(struct open_calls *calls, struct open_call *call)
 {
     if (call->token[0] == '\0')
         return;
-    (void)pthread_mutex_lock(&calls->lock);
+    lock_take(&calls->lock);
     struct open_call **link = bucket_of(calls, &call->run);
     while (*link != call)
         link = &(*link)->next;
     *link = call->next;
-    (void)pthread_mutex_unlock(&calls->lock);
+    lock_give(&calls->lock);
     call->token[0] = '\0';
 }
 
@@ -117,7 +116,7 @@ static enum report_end hand_over(struct open_calls *calls, const struct run_id *
     enum report_end end = REPORT_OPEN;
     bool is_ours;
 
-    (void)pthread_mutex_lock(&calls->lock);
+    LOCK_GUARD(&calls->lock);
     struct open_call *call = find(calls, run, report->token, &is_ours);
     if (calls->is_stopping || (call == NULL && !is_ours)) {
         end = REPORT_ELSEWHERE;
@@ -127,7 +126,6 @@ static enum report_end hand_over(struct open_calls *calls, const struct run_id *
         report->waiting_next = calls->waiting;
         calls->waiting = report;
     }
-    (void)pthread_mutex_unlock(&calls->lock);
     return end;
 }
 
@@ -138,8 +136,7 @@ enum report_end open_calls_deliver(struct open_calls *calls, const struct run_id
     if (end != REPORT_OPEN)
         return end;
     end = report_wait(report);
-    (void)pthread_mutex_lock(&calls->lock);
+    LOCK_GUARD(&calls->lock);
     forget(calls, report);
-    (void)pthread_mutex_unlock(&calls->lock);
     return end;
 }

@@ -2,10 +2,10 @@
 #include "sdk/registry.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/lock.h"
 #include "base/log.h"
 #include "sdk/app.h"
 #include "sdk/calls.h"
@@ -27,7 +27,7 @@ struct entry {
 struct registry {
     struct inngest_settings settings;
     const struct calls_settings *calls;
-    pthread_mutex_t lock;              /* of all below */
+    struct lock lock;                  /* of all below */
     struct entry *entries;
     size_t entry_count;
     unsigned changes;                  /* of what is in force */
@@ -50,7 +50,7 @@ struct registry *registry_create(const struct inngest_settings *settings, const 
     registry->calls = calls;
     registry->functions = xcalloc(INNGEST_FUNCTIONS_MAX, sizeof(*registry->functions));
     registry->owners = xcalloc(INNGEST_FUNCTIONS_MAX, sizeof(*registry->owners));
-    (void)pthread_mutex_init(&registry->lock, NULL);
+    lock_init(&registry->lock);
     return registry;
 }
 
@@ -74,7 +74,7 @@ void registry_destroy(struct registry *registry)
     free(registry->functions);
     free(registry->owners);
     free(registry->replaced);
-    (void)pthread_mutex_destroy(&registry->lock);
+    lock_done(&registry->lock);
     free(registry);
 }
 
@@ -194,13 +194,13 @@ static int save_gone(struct registry *registry, const struct app *app)
     for (size_t i = 0; status == 0; i++) {
         AUTO_FREE char *id = NULL;
         AUTO_FREE char *slug = NULL;
-        (void)pthread_mutex_lock(&registry->lock);
+        lock_take(&registry->lock);
         bool is_end = i >= registry->function_count;
         if (!is_end && goes_away(registry, i, app)) {
             id = xstrdup(registry->functions[i]->id);
             slug = xstrdup(registry->functions[i]->slug);
         }
-        (void)pthread_mutex_unlock(&registry->lock);
+        lock_give(&registry->lock);
         if (is_end)
             break;
         if (id != NULL)
@@ -273,10 +273,10 @@ static int examine(struct registry *registry, struct bytes body, struct app **re
     *ret_app = NULL;
     if (status != 0)
         return status;
-    (void)pthread_mutex_lock(&registry->lock);
+    lock_take(&registry->lock);
     bool is_known = is_same(&entry_of(registry, app->name)->body, body);
     status = is_known ? 0 : check_ids(registry, app, ret_error);
-    (void)pthread_mutex_unlock(&registry->lock);
+    lock_give(&registry->lock);
     if (status != 0 || is_known)
         app_destroy(app);
     else
@@ -286,10 +286,10 @@ static int examine(struct registry *registry, struct bytes body, struct app **re
 
 static void adopt(struct registry *registry, struct app *app, struct bytes body)
 {
-    (void)pthread_mutex_lock(&registry->lock);
+    lock_take(&registry->lock);
     if (!is_same(&entry_of(registry, app->name)->body, body))
         put_in_force(registry, app, body);
-    (void)pthread_mutex_unlock(&registry->lock);
+    lock_give(&registry->lock);
     app_destroy(app);
 }
 
@@ -315,18 +315,17 @@ int registry_register(struct registry *registry, struct bytes body, bool *ret_is
 /* Whether there is nothing new to what stands on the shelf: it is looked at each second. */
 static bool is_no_news(struct registry *registry, const char *name, struct bytes body)
 {
-    (void)pthread_mutex_lock(&registry->lock);
+    LOCK_GUARD(&registry->lock);
     const struct entry *entry = entry_of(registry, name);
     bool is_refused = is_same(&entry->refused, body) && entry->refused_at == registry->changes;
     bool is_known = is_refused || is_same(&entry->body, body);
-    (void)pthread_mutex_unlock(&registry->lock);
     return is_known;
 }
 
 /* Each new reason is said once. */
 static void note_refusal(struct registry *registry, const char *name, struct bytes body, const char *why)
 {
-    (void)pthread_mutex_lock(&registry->lock);
+    lock_take(&registry->lock);
     struct entry *entry = entry_of(registry, name);
     bool is_new = entry->why == NULL || strcmp(entry->why, why) != 0;
     blob_set(&entry->refused, body);
@@ -335,7 +334,7 @@ static void note_refusal(struct registry *registry, const char *name, struct byt
         free(entry->why);
         entry->why = xstrdup(why);
     }
-    (void)pthread_mutex_unlock(&registry->lock);
+    lock_give(&registry->lock);
     if (is_new)
         log_error("app %s, registered by another daemon, is not taken: %s", name, why);
 }
@@ -360,10 +359,9 @@ static void take_gone(void *context, const char *id, struct bytes slug)
     struct registry *registry = context;
     AUTO_FREE char *name = xstrndup(slug.data, slug.size);
 
-    (void)pthread_mutex_lock(&registry->lock);
+    LOCK_GUARD(&registry->lock);
     if (place_of(registry, id) == registry->function_count && registry->function_count < INNGEST_FUNCTIONS_MAX)
         put_gone(registry, "", id, name);
-    (void)pthread_mutex_unlock(&registry->lock);
 }
 
 int registry_refresh(struct registry *registry)
@@ -376,19 +374,17 @@ int registry_refresh(struct registry *registry)
 
 const struct function *registry_find(struct registry *registry, const char *id)
 {
-    (void)pthread_mutex_lock(&registry->lock);
+    LOCK_GUARD(&registry->lock);
     size_t place = place_of(registry, id);
     const struct function *function = place < registry->function_count ? &registry->functions[place]->base : NULL;
-    (void)pthread_mutex_unlock(&registry->lock);
     return function;
 }
 
 void registry_each(struct registry *registry, void (*each)(void *context, const struct function *function), void *context)
 {
-    (void)pthread_mutex_lock(&registry->lock);
+    LOCK_GUARD(&registry->lock);
     for (size_t i = 0; i < registry->function_count; i++) {
         if (!registry->functions[i]->is_gone)
             each(context, &registry->functions[i]->base);
     }
-    (void)pthread_mutex_unlock(&registry->lock);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sdk/sdk_errand.h"
 
-#include <pthread.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/lock.h"
 #include "base/memory.h"
 
 #define NEVER INT64_MAX
@@ -15,7 +15,7 @@
 struct sdk_inside {
     struct courier *courier;
     struct open_calls *open_calls;
-    pthread_mutex_t lock;      /* of all below; taken within open_calls' own, the courier's within it */
+    struct lock lock;          /* of all below; taken within open_calls' own, the courier's within it */
     struct sdk_call *out;      /* under way; times among them */
     size_t out_count;
     size_t call_count;         /* of those, the calls */
@@ -43,7 +43,7 @@ static void *call_home(struct sdk_inside *inside)
 
 static void inside_destroy(struct sdk_inside *inside)
 {
-    (void)pthread_mutex_destroy(&inside->lock);
+    lock_done(&inside->lock);
     free(inside);
 }
 
@@ -79,7 +79,7 @@ static void arrive(struct call *done)
     void *home = NULL;
 
     open_calls_remove(inside->open_calls, &call->open);
-    (void)pthread_mutex_lock(&inside->lock);
+    lock_take(&inside->lock);
     take_out(inside, call);
     is_wanted = !inside->is_over && done->url != NULL;
     if (is_wanted)
@@ -88,7 +88,7 @@ static void arrive(struct call *done)
         home = call_home(inside);
     void (*come_back)(void *home) = inside->come_back;
     bool is_last = inside->is_over && inside->out_count == 0;
-    (void)pthread_mutex_unlock(&inside->lock);
+    lock_give(&inside->lock);
     if (!is_wanted)
         sdk_call_destroy(call);
     if (is_last)
@@ -104,7 +104,7 @@ static bool take_report(struct open_call *open, struct report *report)
     struct sdk_inside *inside = call->inside;
     void *home = NULL;
 
-    (void)pthread_mutex_lock(&inside->lock);
+    lock_take(&inside->lock);
     bool is_wanted = !inside->is_over;
     if (is_wanted) {
         report_hold(report);
@@ -114,7 +114,7 @@ static bool take_report(struct open_call *open, struct report *report)
         home = call_home(inside);
     }
     void (*come_back)(void *home) = inside->come_back;
-    (void)pthread_mutex_unlock(&inside->lock);
+    lock_give(&inside->lock);
     if (home != NULL)
         come_back(home);
     return is_wanted;
@@ -148,14 +148,13 @@ void sdk_errand_send(struct sdk_errand *errand, struct sdk_call *call)
 {
     struct sdk_inside *inside = errand->inside;
 
-    (void)pthread_mutex_lock(&inside->lock);
+    LOCK_GUARD(&inside->lock);
     call->next = inside->out;
     inside->out = call;
     inside->out_count++;
     if (call->call->url != NULL)
         inside->call_count++;
     courier_send(inside->courier, call->call);
-    (void)pthread_mutex_unlock(&inside->lock);
 }
 
 void sdk_errand_wake(struct sdk_errand *errand, int64_t delay_ms)
@@ -163,11 +162,11 @@ void sdk_errand_wake(struct sdk_errand *errand, int64_t delay_ms)
     int64_t due_ns = clock_monotonic_ns() + (delay_ms > 0 ? delay_ms : 0) * 1000000;
     struct sdk_inside *inside = errand->inside;
 
-    (void)pthread_mutex_lock(&inside->lock);
+    lock_take(&inside->lock);
     bool is_soonest = due_ns < inside->wakes_ns;
     if (is_soonest)
         inside->wakes_ns = due_ns;
-    (void)pthread_mutex_unlock(&inside->lock);
+    lock_give(&inside->lock);
     if (!is_soonest)
         return;
     struct sdk_call *call = sdk_call_create(errand, "");
@@ -179,7 +178,7 @@ struct sdk_call *sdk_errand_take(struct sdk_errand *errand)
 {
     struct sdk_inside *inside = errand->inside;
 
-    (void)pthread_mutex_lock(&inside->lock);
+    LOCK_GUARD(&inside->lock);
     inside->has_arrived = false;
     struct sdk_call *call = inside->arrived;
     if (call != NULL) {
@@ -187,7 +186,6 @@ struct sdk_call *sdk_errand_take(struct sdk_errand *errand)
         if (inside->arrived == NULL)
             inside->arrived_end = &inside->arrived;
     }
-    (void)pthread_mutex_unlock(&inside->lock);
     return call;
 }
 
@@ -195,14 +193,13 @@ struct report *sdk_errand_take_report(struct sdk_errand *errand)
 {
     struct sdk_inside *inside = errand->inside;
 
-    (void)pthread_mutex_lock(&inside->lock);
+    LOCK_GUARD(&inside->lock);
     struct report *report = inside->reports;
     if (report != NULL) {
         inside->reports = report->next;
         if (inside->reports == NULL)
             inside->reports_end = &inside->reports;
     }
-    (void)pthread_mutex_unlock(&inside->lock);
     return report;
 }
 
@@ -210,19 +207,17 @@ size_t sdk_errand_under_way(struct sdk_errand *errand)
 {
     struct sdk_inside *inside = errand->inside;
 
-    (void)pthread_mutex_lock(&inside->lock);
+    LOCK_GUARD(&inside->lock);
     size_t count = inside->call_count;
     for (const struct sdk_call *call = inside->arrived; call != NULL; call = call->next)
         count++;
-    (void)pthread_mutex_unlock(&inside->lock);
     return count;
 }
 
 bool sdk_errand_is_cancelled(struct sdk_errand *errand)
 {
-    (void)pthread_mutex_lock(&errand->inside->lock);
+    LOCK_GUARD(&errand->inside->lock);
     bool is_cancelled = errand->inside->is_cancelled;
-    (void)pthread_mutex_unlock(&errand->inside->lock);
     return is_cancelled;
 }
 
@@ -232,13 +227,13 @@ static void leave(struct errand *base, void (*come_back)(void *home), void *home
 {
     struct sdk_inside *inside = sdk_errand_of(base)->inside;
 
-    (void)pthread_mutex_lock(&inside->lock);
+    lock_take(&inside->lock);
     bool stays = inside->has_arrived || inside->reports != NULL;
     if (!stays) {
         inside->come_back = come_back;
         inside->home = home;
     }
-    (void)pthread_mutex_unlock(&inside->lock);
+    lock_give(&inside->lock);
     if (stays)
         come_back(home);
 }
@@ -247,11 +242,11 @@ static void cancel(struct errand *base)
 {
     struct sdk_inside *inside = sdk_errand_of(base)->inside;
 
-    (void)pthread_mutex_lock(&inside->lock);
+    lock_take(&inside->lock);
     inside->is_cancelled = true;
     void *home = call_home(inside);
     void (*come_back)(void *home) = inside->come_back;
-    (void)pthread_mutex_unlock(&inside->lock);
+    lock_give(&inside->lock);
     if (home != NULL)
         come_back(home);
 }
@@ -261,7 +256,7 @@ static void destroy(struct errand *base)
     struct sdk_errand *errand = sdk_errand_of(base);
     struct sdk_inside *inside = errand->inside;
 
-    (void)pthread_mutex_lock(&inside->lock);
+    lock_take(&inside->lock);
     struct sdk_call *arrived = inside->arrived;
     struct report *reports = inside->reports;
     inside->is_over = true;
@@ -269,7 +264,7 @@ static void destroy(struct errand *base)
     for (struct sdk_call *call = inside->out; call != NULL; call = call->next)
         courier_break_off(inside->courier, call->call);
     bool is_last = inside->out_count == 0;
-    (void)pthread_mutex_unlock(&inside->lock);
+    lock_give(&inside->lock);
     if (is_last)
         inside_destroy(inside);
     for (struct sdk_call *call = arrived, *next; call != NULL; call = next) {
@@ -299,7 +294,7 @@ struct sdk_errand *sdk_errand_create(struct courier *courier, struct open_calls 
     inside->arrived_end = &inside->arrived;
     inside->reports_end = &inside->reports;
     inside->wakes_ns = NEVER;
-    (void)pthread_mutex_init(&inside->lock, NULL);
+    lock_init(&inside->lock);
     return errand;
 }
 

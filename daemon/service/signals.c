@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -15,12 +14,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/pulse.h"
+#include "base/thread.h"
 
 /* Who signals a process and its group too (timeout(1), pkill(1) and `stepd dev` together) means one stop. */
 #define ECHO_MS 500
 
 struct signals {
-    pthread_t thread;
+    struct thread thread;
     int signal_fd;
     int end_fd;
     struct signal_actions actions;
@@ -44,7 +44,7 @@ void signals_block(void)
 }
 
 struct stopper {
-    pthread_t thread;
+    struct thread thread;
     struct signals *signals;
     const char *name;
 };
@@ -67,12 +67,13 @@ static void *signals_run(void *argument)
         { .fd = signals->end_fd, .events = POLLIN },
     };
 
-    struct pulse *pulse = pulse_start("signals", PULSE_LIMIT_MS);
+    struct error error;
+
     for (;;) {
-        pulse_rest(pulse);
+        pulse_rest_here();
         if (poll(watched, 2, -1) < 0 && errno != EINTR)
             abort();
-        pulse_beat(pulse);
+        pulse_beat_here();
         if (watched[1].revents != 0)
             break;
         struct signalfd_siginfo info;
@@ -93,12 +94,10 @@ static void *signals_run(void *argument)
         /* On a thread of its own, so that a second signal is seen while it waits. */
         stopper.name = info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT";
         told_ms = clock_monotonic_ms();
-        if (pthread_create(&stopper.thread, NULL, stopper_run, &stopper) != 0)
+        if (thread_start(&stopper.thread, "stop", 0, stopper_run, &stopper, &error) != 0)
             abort();
     }
-    pulse_stop(pulse);
-    if (stopper.name != NULL)
-        (void)pthread_join(stopper.thread, NULL);
+    thread_join(&stopper.thread);
     return NULL;
 }
 
@@ -121,11 +120,12 @@ int signals_start(const struct signal_actions *actions, struct signals **ret_sig
     signals->actions = *actions;
     signals->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     signals->end_fd = eventfd(0, EFD_CLOEXEC);
-    int code = signals->signal_fd < 0 || signals->end_fd < 0 ? errno
-                                                             : pthread_create(&signals->thread, NULL, signals_run, signals);
-    if (code != 0) {
+    int status = signals->signal_fd < 0 || signals->end_fd < 0 ? error_set(ret_error, errno, "signals: %s", strerror(errno)) : 0;
+    if (status == 0)
+        status = thread_start(&signals->thread, "signals", PULSE_LIMIT_MS, signals_run, signals, ret_error);
+    if (status != 0) {
         signals_free(signals);
-        return error_set(ret_error, code, "signals: %s", strerror(code));
+        return status;
     }
     *ret_signals = signals;
     return 0;
@@ -139,6 +139,6 @@ void signals_stop(struct signals *signals)
         return;
     if (write(signals->end_fd, &one, sizeof(one)) != (ssize_t)sizeof(one))
         abort();
-    (void)pthread_join(signals->thread, NULL);
+    thread_join(&signals->thread);
     signals_free(signals);
 }

@@ -4,16 +4,17 @@
 #ifndef STEPD_TESTING_WATCH_H
 #define STEPD_TESTING_WATCH_H
 
-#include <pthread.h>
 #include <stdbool.h>
 
+#include "base/lock.h"
+#include "base/thread.h"
 #include "pool/slot.h"
 
 struct watch {
     struct slot *slot;
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t is_over_changed;
+    struct thread thread;
+    struct lock lock;
+    struct condition is_over_changed;
     bool is_over; /* lock */
 };
 

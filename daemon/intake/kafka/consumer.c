@@ -5,6 +5,7 @@
  * partition is ever paused, so none of what pausing does (it throws away what was fetched, fetches it
  * again a second later, and some versions skip or repeat offsets) can happen.
  */
+#include "base/lock.h"
 #include "intake/kafka/consumer_parts.h"
 
 #include <errno.h>
@@ -115,7 +116,7 @@ static void serve_control(struct consumer *consumer)
 void consumer_round_begin(struct consumer *consumer)
 {
     consumer->now_ms = clock_monotonic_ms();
-    pulse_beat(consumer->pulse);
+    pulse_beat_here();
 }
 
 void consumer_publish_counts(struct consumer *consumer)
@@ -129,9 +130,8 @@ void consumer_publish_counts(struct consumer *consumer)
     counts->in_flight = consumer->in_flight;
     counts->awaiting = consumer->awaiting;
     counts->has_joined = consumer->is_joined;
-    pthread_mutex_lock(&consumer->lock);
+    LOCK_GUARD(&consumer->lock);
     consumer->published = *counts;
-    pthread_mutex_unlock(&consumer->lock);
 }
 
 static void commit_if_due(struct consumer *consumer)
@@ -210,11 +210,9 @@ static void *consumer_main(void *argument)
 {
     struct consumer *consumer = argument;
 
-    consumer->pulse = pulse_start("consumer", PULSE_LIMIT_MS);
     while (!atomic_load(&consumer->must_stop))
         round_of(consumer);
     leave(consumer);
-    pulse_stop(consumer->pulse);
     return NULL;
 }
 
@@ -288,7 +286,7 @@ int consumer_create(const struct consumer_settings *settings, struct consumer **
     consumer->memory_max = (size_t)settings->queue * 4 * sizeof(struct message);
     if (consumer->memory_max < MEMORY_MIN)
         consumer->memory_max = MEMORY_MIN;
-    (void)pthread_mutex_init(&consumer->lock, NULL);
+    lock_init(&consumer->lock);
     int failed = open_handle(consumer, ret_error);
     if (failed != 0) {
         consumer_destroy(consumer);
@@ -320,12 +318,7 @@ int consumer_start(struct consumer *consumer, struct error *ret_error)
         failed = scout_start(consumer->scout, ret_error);
     if (failed != 0)
         return failed;
-    failed = pthread_create(&consumer->thread, NULL, consumer_main, consumer);
-    if (failed != 0)
-        return error_set(ret_error, failed, "no thread for the consumer: %s", strerror(failed));
-    (void)pthread_setname_np(consumer->thread, "stepd-consumer");
-    consumer->is_started = true;
-    return 0;
+    return thread_start(&consumer->thread, "consumer", PULSE_LIMIT_MS, consumer_main, consumer, ret_error);
 }
 
 void consumer_rewind(struct consumer *consumer)
@@ -341,15 +334,11 @@ void consumer_pause(struct consumer *consumer)
 void consumer_stop(struct consumer *consumer, int64_t timeout_ms)
 {
     int64_t until_ms = clock_monotonic_ms() + timeout_ms;
-    int64_t join_ms = until_ms + 1000;
-    struct timespec until = { .tv_sec = join_ms / 1000, .tv_nsec = join_ms % 1000 * 1000000 };
 
     atomic_store(&consumer->stop_until_ms, until_ms);
     atomic_store(&consumer->must_stop, true);
-    if (consumer->is_started && pthread_clockjoin_np(consumer->thread, NULL, CLOCK_MONOTONIC, &until) != 0)
+    if (!thread_join_until(&consumer->thread, until_ms + 1000))
         consumer->is_left_behind = true;
-    else
-        consumer->is_started = false;
     if (consumer->scout != NULL && !scout_stop(consumer->scout, 1000))
         consumer->is_left_behind = true;
     if (consumer->is_left_behind)
@@ -381,7 +370,7 @@ void consumer_destroy(struct consumer *consumer)
 {
     if (consumer == NULL)
         return;
-    if (consumer->is_started && !consumer->is_left_behind)
+    if (consumer->thread.is_started && !consumer->is_left_behind)
         consumer_stop(consumer, 0);
     if (consumer->is_left_behind)
         return;
@@ -397,23 +386,21 @@ void consumer_destroy(struct consumer *consumer)
     }
     free(consumer->assigned.items);
     free(consumer->views);
-    (void)pthread_mutex_destroy(&consumer->lock);
+    lock_done(&consumer->lock);
     free(consumer);
 }
 
 void consumer_counts(struct consumer *consumer, struct consumer_counts *ret_counts)
 {
-    pthread_mutex_lock(&consumer->lock);
+    LOCK_GUARD(&consumer->lock);
     *ret_counts = consumer->published;
-    pthread_mutex_unlock(&consumer->lock);
 }
 
 size_t consumer_partitions(struct consumer *consumer, struct partition_view *out, size_t max)
 {
-    pthread_mutex_lock(&consumer->lock);
+    LOCK_GUARD(&consumer->lock);
     size_t count = consumer->view_count;
     if (count > 0 && max > 0)
         memcpy(out, consumer->views, (count < max ? count : max) * sizeof(out[0]));
-    pthread_mutex_unlock(&consumer->lock);
     return count;
 }

@@ -8,12 +8,12 @@
 #define STEPD_INTAKE_KAFKA_CONSUMER_PARTS_H
 
 #include <librdkafka/rdkafka.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/pulse.h"
 #include "intake/kafka/commits.h"
@@ -41,9 +41,8 @@ struct consumer {
     rd_kafka_queue_t *messages;      /* of all partitions */
     struct group_watch group;
     struct scout *scout;
-    pthread_t thread;
+    struct thread thread;
     bool is_subscribed;
-    bool is_started;
     bool is_left_behind;             /* a thread hangs in librdkafka: everything stays */
 
     atomic_bool must_rewind;         /* any thread sets */
@@ -52,7 +51,6 @@ struct consumer {
     _Atomic(int64_t) stop_until_ms;  /* monotonic */
 
     /* Consumer thread only. */
-    struct pulse *pulse;
     struct commits *commits;
     struct loads loads;
     struct load *open;               /* oldest first: what the taker has */
@@ -92,7 +90,7 @@ struct consumer {
     bool is_closed;
     struct consumer_counts counts;
 
-    pthread_mutex_t lock;            /* guards what follows */
+    struct lock lock;                /* guards what follows */
     struct consumer_counts published;
     struct partition_view *views;
     size_t view_count;

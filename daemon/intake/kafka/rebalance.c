@@ -33,7 +33,7 @@ static bool fetch_committed(struct consumer *consumer, rd_kafka_topic_partition_
         if (failed == RD_KAFKA_RESP_ERR_NO_ERROR)
             return true;
         log_warn("committed offsets can't be read, and are asked for again: %s", rd_kafka_err2str(failed));
-        pulse_beat(consumer->pulse);
+        pulse_beat_here();
         (void)nanosleep(&(struct timespec){ .tv_nsec = 100000000 }, NULL);
     }
     return false;

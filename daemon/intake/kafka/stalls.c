@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Once a second: whether all partitions move, and what there is to see of them. */
+#include "base/lock.h"
 #include "intake/kafka/consumer_parts.h"
 
 #include <inttypes.h>
@@ -85,14 +86,13 @@ static void publish_views(struct consumer *consumer)
     size_t count = consumer->assigned.count;
 
     consumer->counts.stalled = 0;
-    pthread_mutex_lock(&consumer->lock);
+    LOCK_GUARD(&consumer->lock);
     consumer->views = xrealloc(consumer->views, (count + 1) * sizeof(consumer->views[0]));
     consumer->view_count = count;
     for (size_t i = 0; i < count; i++) {
         view_of(consumer->assigned.items[i], &consumer->views[i]);
         consumer->counts.stalled += consumer->assigned.items[i]->is_stalled;
     }
-    pthread_mutex_unlock(&consumer->lock);
 }
 
 /* Librdkafka and loads take tens of MB for a burst, which malloc would keep for the next one. */
