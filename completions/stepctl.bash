@@ -32,7 +32,7 @@ _stepctl() {
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        --config | --topic | --key | --id | --status | --function | --limit | --event | --async | --from | --count | --error | --since | --until | --where | --name) i=$((i + 1)) ;;
+        --config | --topic | --key | --id | --status | --function | --limit | --event | --async | --from | --count | --error | --since | --until | --where | --name | --to) i=$((i + 1)) ;;
         -*) ;;
         *)
             command=${COMP_WORDS[i]}
@@ -51,7 +51,7 @@ _stepctl() {
         mapfile -t COMPREPLY < <(compgen -W "$(_stepctl_first_column functions)" -- "$current")
         return
         ;;
-    --topic | --key | --id | --limit | --event | --async | --from | --count | --error | --since | --until | --where | --name) return ;;
+    --topic | --key | --id | --limit | --event | --async | --from | --count | --error | --since | --until | --where | --name | --to) return ;;
     esac
     if [[ $current == -* ]]; then
         # shellcheck disable=SC2086

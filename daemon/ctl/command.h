@@ -26,6 +26,7 @@ enum {
     TAKES_NAME = 1 << 16,
     TAKES_AGAIN = 1 << 17,
     TAKES_LANGUAGE = 1 << 18,
+    TAKES_SPAN = 1 << 19,
     /* What chooses among runs. */
     TAKES_CHOICE = TAKES_STATUS | TAKES_FUNCTION | TAKES_ERROR | TAKES_EVENT_NAME | TAKES_TIMES | TAKES_WHERE,
 };
@@ -48,6 +49,7 @@ extern const struct command COMMAND_WHY;
 extern const struct command COMMAND_RETRY;
 extern const struct command COMMAND_CANCEL;
 extern const struct command COMMAND_REDRIVE;
+extern const struct command COMMAND_REPLAY;
 extern const struct command COMMAND_STATS;
 extern const struct command COMMAND_TOP;
 extern const struct command COMMAND_DOCTOR;

@@ -31,7 +31,7 @@ struct ctl {
     const char *config_path;
     const char *topic, *key, *id, *status, *function, *limit_text;
     const char *event, *async, *from, *count;
-    const char *error, *since, *until, *where, *name;
+    const char *error, *since, *until, *where, *name, *to;
     bool is_dev, is_json, wants_help, wants_version, is_all_failed, is_dry_run, is_again, is_python, is_node;
     const char *words[CTL_WORDS_MAX + 1];  /* the command first */
     int word_count;

@@ -3,71 +3,13 @@
 #include <stdlib.h>
 
 #include "ctl/absent.h"
+#include "ctl/catalog.h"
 #include "ctl/command.h"
 #include "ctl/text.h"
-#include "sdk/app.h"
-#include "sdk/inngest.h"
-#include "modules/loader.h"
-#include "store/shelf.h"
-#include "config/config_faults.h"
 #include "view/function_view.h"
 #include "view/json_out.h"
 
-/* What is listed: the modules' functions, then those that apps have registered. */
-struct listing {
-    const struct function **items;
-    size_t count;
-    struct app **apps;
-    size_t app_count;
-};
-
-static const struct stepd_module declared = { .name = "inngest" };
-static const struct module of_apps = { .declared = &declared, .path = "" };
-
-static void list(struct listing *listing, const struct function *function)
-{
-    listing->items = xrealloc(listing->items, (listing->count + 1) * sizeof(*listing->items));
-    listing->items[listing->count++] = function;
-}
-
-static void list_app(void *context, const char *name, struct bytes registration)
-{
-    struct listing *listing = context;
-    AUTO_FREE char *error = NULL;
-    struct app *app;
-
-    (void)name;
-    if (app_create(registration, &app, &error) != 0)
-        return;
-    listing->apps = xrealloc(listing->apps, (listing->app_count + 1) * sizeof(*listing->apps));
-    listing->apps[listing->app_count++] = app;
-    for (size_t i = 0; i < app->count; i++) {
-        app->functions[i]->base.module = &of_apps;
-        list(listing, &app->functions[i]->base);
-    }
-}
-
-static void listing_done(struct listing *listing)
-{
-    for (size_t i = 0; i < listing->app_count; i++)
-        app_destroy(listing->apps[i]);
-    free(listing->apps);
-    free(listing->items);
-}
-
-/* What apps registered is known to Redis alone. */
-static enum ctl_exit list_apps(struct ctl *ctl, struct listing *listing)
-{
-    if (!ctl->config->inngest.is_on)
-        return CTL_OK;
-    enum ctl_exit status = ctl_open_store(ctl);
-    if (status != CTL_OK)
-        return status;
-    int failed = shelf_load(ctl->store, INNGEST_SHELF, list_app, listing);
-    return failed == 0 ? CTL_OK : ctl_store_failed(ctl, failed);
-}
-
-static void print_json(const struct listing *functions)
+static void print_json(const struct catalog *functions)
 {
     struct json_out out;
 
@@ -105,7 +47,7 @@ static char *notes(const struct function *function)
                      function->on_failure != NULL ? "on_failure  " : "", flow);
 }
 
-static void print_table(const struct listing *functions)
+static void print_table(const struct catalog *functions)
 {
     static const char *const HEAD[] = { "FUNCTION", "STARTED BY", "MODULE", "RETRIES", "" };
     struct table *table = table_create(5);
@@ -133,43 +75,28 @@ static void print_absent(void *context, const char *url, const char *reason)
     (void)printf("App %s is not there: %s\n", url, reason);
 }
 
-static enum ctl_exit print(struct ctl *ctl, const struct functions *functions)
+static void print(const struct ctl *ctl, const struct catalog *catalog)
 {
-    struct listing listing = { 0 };
-
-    for (size_t i = 0; i < functions->count; i++)
-        list(&listing, functions->items[i]);
-    enum ctl_exit status = list_apps(ctl, &listing);
-    if (status == CTL_OK && ctl->is_json)
-        print_json(&listing);
-    else if (status == CTL_OK && listing.count == 0 && ctl->config->inngest.is_on)
+    if (ctl->is_json)
+        print_json(catalog);
+    else if (catalog->count == 0 && ctl->config->inngest.is_on)
         (void)printf("No functions: no app has registered, and %s names no module under `modules:`.\n", ctl->config->path);
-    else if (status == CTL_OK && listing.count == 0)
+    else if (catalog->count == 0)
         (void)printf("No functions: name modules under `modules:` in %s, and what uses their templates under `functions:`.\n", ctl->config->path);
-    else if (status == CTL_OK)
-        print_table(&listing);
-    if (status == CTL_OK && !ctl->is_json && ctl->store != NULL)
+    else
+        print_table(catalog);
+    if (!ctl->is_json && ctl->store != NULL)
         absent_each(ctl->store, ctl->config, print_absent, NULL);
-    listing_done(&listing);
-    return status;
 }
 
 static enum ctl_exit run(struct ctl *ctl)
 {
-    struct config_faults faults = { 0 };
-    struct loaded *loaded = NULL;
+    struct catalog catalog;
 
-    enum ctl_exit status = ctl_load_whole_config(ctl);
-    if (status != CTL_OK)
-        return status;
-    if (loader_load(ctl->config, &loaded, &faults) != 0) {
-        config_faults_print(&faults, stderr);
-        config_faults_done(&faults);
-        return ctl_fail(CTL_FAILED, "the daemon would not start with that");
-    }
-    config_faults_done(&faults);
-    status = print(ctl, &loaded->functions);
-    loaded_destroy(loaded);
+    enum ctl_exit status = catalog_open(ctl, &catalog);
+    if (status == CTL_OK)
+        print(ctl, &catalog);
+    catalog_close(&catalog);
     return status;
 }
 

@@ -11,7 +11,7 @@
 
 static const struct command *const COMMANDS[] = {
     &COMMAND_SEND, &COMMAND_FUNCTIONS, &COMMAND_RUNS, &COMMAND_SHOW, &COMMAND_WHY, &COMMAND_RETRY, &COMMAND_CANCEL,
-    &COMMAND_REDRIVE,
+    &COMMAND_REDRIVE, &COMMAND_REPLAY,
     &COMMAND_STATS, &COMMAND_TOP, &COMMAND_DOCTOR, &COMMAND_EVAL, &COMMAND_CRON, &COMMAND_NEW_MODULE, &COMMAND_NEW_PROGRAM,
 };
 #define COMMAND_COUNT COUNT_OF(COMMANDS)
@@ -45,6 +45,8 @@ static const struct option OPTIONS[] = {
     { "dry-run", TAKES_DRY_RUN, offsetof(struct ctl, is_dry_run), NULL, "say how many, and change nothing" },
     { "name", TAKES_NAME, offsetof(struct ctl, name), "NAME", "what this is remembered by" },
     { "again", TAKES_AGAIN, offsetof(struct ctl, is_again), NULL, "all, whatever was sent before" },
+    { "from", TAKES_SPAN, offsetof(struct ctl, from), "TIME", "the first event: " WHEN_FORMS },
+    { "to", TAKES_SPAN, offsetof(struct ctl, to), "TIME", "the last event" },
     { "event", TAKES_EVENT, offsetof(struct ctl, event), "JSON", "the event: {\"data\": …, \"name\": …}" },
     { "async", TAKES_ASYNC, offsetof(struct ctl, async), "JSON", "the event that comes later" },
     { "from", TAKES_FROM, offsetof(struct ctl, from), "TIME", "only ticks after it, like 2026-03-28T23:00:00Z (default: now)" },

@@ -126,6 +126,18 @@ struct run_id run_id_of(const struct function *function, const struct event *eve
     return written(placement_of(function, event, hash), hash);
 }
 
+struct run_id run_id_of_replay(const char *name, const struct run_id *of)
+{
+    static const char kind[] = "replay";
+    struct identity identity;
+
+    identity_init(&identity);
+    add_text(&identity, kind, strlen(kind));
+    add_text(&identity, name, strlen(name));
+    add_text(&identity, of->text, RUN_ID_LENGTH);
+    return written(run_id_placement(of->text), identity_hash(&identity));
+}
+
 static void add_event_id(struct identity *identity, const struct function *function, const struct event *event)
 {
     const char *id = function->topic != NULL && event->has_row ? event->row.id : event->view.id;

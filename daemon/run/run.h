@@ -121,6 +121,8 @@ static inline bool run_is_ordered(const struct run *run)
 /* Of the function and the event's place: topic, partition, offset, and its part of the message. The message's
  * timestamp salts it, so that a topic made anew does not repeat ids. */
 struct run_id run_id_of(const struct function *function, const struct event *event);
+/* Of a replay's name and the run that the event started first; in the same shard. */
+struct run_id run_id_of_replay(const char *name, const struct run_id *of);
 /* What a dedupe window remembers an event by, as hex digits: its function and its key. The key of a CloudEvent is
  * its source, id, topic and message key together, of any other event its id. */
 struct dedupe_id dedupe_id_of(const struct function *function, const struct event *event);

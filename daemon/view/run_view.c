@@ -2,7 +2,9 @@
 #include "view/run_view.h"
 
 #include <stdio.h>
+#include <string.h>
 
+#include "event/event_again.h"
 #include "run/attempts.h"
 
 const char *run_status_word(enum run_status status)
@@ -146,6 +148,28 @@ static void put_event(const struct run_view *view, struct json_out *out)
     json_out_close(out, '{');
 }
 
+static struct bytes header_of(const struct record *record, const char *name)
+{
+    for (size_t i = record->header_count; i-- > 0;)
+        if (strcmp(record->headers[i].name, name) == 0)
+            return record->headers[i].value;
+    return (struct bytes){ NULL, 0 };
+}
+
+static void put_replay(const struct record *record, struct json_out *out)
+{
+    struct bytes name = header_of(record, EVENT_REPLAY_HEADER);
+
+    if (name.data == NULL) {
+        json_out_null(out, "replay");
+        return;
+    }
+    json_out_open(out, "replay", '{');
+    json_out_bytes(out, "name", name);
+    json_out_bytes(out, "of", header_of(record, EVENT_REPLAY_OF_HEADER));
+    json_out_close(out, '{');
+}
+
 void run_view_json(const struct run_view *view, struct json_out *out)
 {
     const struct record *record = &view->run->record;
@@ -159,6 +183,7 @@ void run_view_json(const struct run_view *view, struct json_out *out)
     json_out_number(out, "created_ms", record->created_ms);
     put_time(out, "ended_ms", run_status_is_end(record->status) ? record->changed_ms : 0);
     put_event(view, out);
+    put_replay(record, out);
     json_out_packed(out, "output", view->output);
     put_error(out, view->has_error ? &view->error : NULL);
     put_steps(view, out);

@@ -28,7 +28,7 @@
  *   shards                    string  their number
  *   inngest                   hash    what each app of an SDK registered
  *   inngest-gone              hash    functions whose app is gone, until none of their runs is left (apps.c)
- *   redrives                  hash    how far each redrive came (ctl/marks.h)
+ *   redrives, replays         hash    how far each came, by its name (ctl/marks.h)
  *
  * A worker is its incarnation in hex digits.
  * Of these, records carry a version (record.h); what any other key holds keeps its form, or gets another name.
