@@ -234,3 +234,22 @@ def test_a_new_program_runs(dev, folder):
     service = dev([], "--program", f"node {folder / 'greeter/main.js'}")
     service.kafka.send("greeter/requested", {"name": "Ada"})
     assert ended(service, "greeter")["output"] == "hello, Ada"
+
+
+def test_runs_survive_processes_that_are_killed(serve, folder):
+    """Three steps each. What is on record is not run again; a step under way may be."""
+    service = serve("""
+        note("pid:" + process.pid);
+        stepd.function({ id: "sum", event: "sum", retries: 100 }, async (event, step) => {
+          let sum = 0;
+          for (const id of ["a", "b", "c"]) sum += await step.run(id, async () => { await pause(5); return event.data; });
+          return sum;
+        });""")
+    killed = 0
+    service.kafka.produce_lines([f"k{i}\t" + json.dumps({"name": "sum", "data": i}) for i in range(300)])
+    for _ in range(4):
+        pids = eventually(lambda: (found := [line[4:] for line in notes(folder)]) and len(found) > killed and found)
+        os.kill(int(pids[-1]), signal.SIGKILL)
+        killed += 1
+    done = eventually(lambda: len(found := service.runs(function="sum", status="completed", limit="1000")) == 300 and found, 90)
+    assert sorted(each["output"] for each in done) == [3 * i for i in range(300)]

@@ -99,6 +99,9 @@ export class Pipes {
   end() {
     this.flush();
     this.#input.removeAllListeners().on('error', () => {}).destroy();
-    return new Promise((resolve) => this.#output.end(resolve));
+    return new Promise((resolve) => {
+      this.#output.removeAllListeners('error').on('error', resolve);
+      this.#output.end(resolve);
+    });
   }
 }

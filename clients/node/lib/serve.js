@@ -29,6 +29,7 @@ class Program {
     this.#pipes = new Pipes({ onLine: (message) => this.#take(message), onGone: () => process.exit(1) });
     const functions = takeDeclared();
     for (const each of functions) if (!this.#functions.has(each.id)) this.#functions.set(each.id, each);
+    if (functions.length === 0) console.error('no function was declared before serve(): this program has nothing to do');
     this.#restoreConsole = captureConsole();
     process.on('SIGTERM', this.#onTerminate);
     process.on('unhandledRejection', this.#onUnhandled);

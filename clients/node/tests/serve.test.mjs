@@ -421,3 +421,21 @@ test('serve() without stepd says what it is for', async (t) => {
   assert.equal(await host.exited, 1);
   assert.match(host.output, /serve\(\) is for programs that stepd starts: `stepd dev --program "node FILE"`/);
 });
+
+test('a program that declares nothing says so', async (t) => {
+  const host = new Host(t, 'await stepd.serve();');
+  assert.deepEqual((await host.hear({ type: 'hello' })).functions, []);
+  assert.match(host.output, /no function was declared/);
+});
+
+test('a signal aborts what step code is given once its race is lost, and only then', async (t) => {
+  const host = program(t, `
+    await Promise.race([step.run('a', async ({ signal }) => { await new Promise((resolve) => setTimeout(resolve, 30)); return signal.aborted; }), step.run('b', ({ signal }) => new Promise(() => {}))]);
+    return step.run('c', ({ signal }) => signal.aborted);`);
+  host.call(1);
+  assert.equal((await host.hear({ type: 'step', id: 'a' })).result, false);
+  host.answer(1, 'a');
+  assert.equal((await host.hear({ type: 'step', id: 'c' })).result, false);
+  host.answer(1, 'c');
+  await host.hear({ type: 'output' });
+});
