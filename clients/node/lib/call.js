@@ -68,8 +68,8 @@ export class Call {
     const { event, events, phase, failure } = this.#wire;
     const step = new Step(this);
     const seen = new Event(event, events);
-    if (phase !== 'on_failure') return this.#declared.run(seen, step);
-    return this.#declared.onFailure(seen, step, stepError(failure.step_id, failure));
+    const { run, onFailure } = this.#declared;
+    return phase === 'on_failure' ? onFailure(seen, step, stepError(failure.step_id, failure)) : run(seen, step);
   }
 
   #succeed(output) {
