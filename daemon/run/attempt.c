@@ -45,7 +45,7 @@ static void end_by_store(const struct stepd_ctx *ctx, struct attempt_report *rep
     case VERDICT_AWAY:
         break;
     }
-    assert(!"the store has said why a change was not made");
+    assert(false && "the store has said why a change was not made");
 }
 
 static bool is_for_store(enum verdict_kind kind)

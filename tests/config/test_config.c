@@ -533,3 +533,61 @@ Test(config, bounds_what_aliases_of_aliases_make)
     AUTO_FREE char *said = faults_said();
     cr_assert_not_null(strstr(said, "more than 200000 settings"), "%s", said);
 }
+
+Test(config, schema_registry_is_off_without_its_section)
+{
+    load_well(MINIMAL);
+    cr_assert_not(config->schema_registry.is_on);
+    cr_assert(config->schema_registry.verifies);
+}
+
+Test(config, schema_registry_names_where_who_and_whose_values)
+{
+    load_well(MINIMAL "schema_registry: {url: 'https://r:8081/', user: me, password: 'p:@', topics: ['shop.*', orders], ca_file: ca.pem,"
+                      " certificate: /c.pem, private_key: k.pem, verify: false}\n");
+    AUTO_FREE char *authority = xasprintf("%s/ca.pem", folder);
+    cr_assert(config->schema_registry.is_on);
+    cr_assert_str_eq(config->schema_registry.url, "https://r:8081");
+    cr_assert_str_eq(config->schema_registry.user, "me");
+    cr_assert_str_eq(config->schema_registry.password, "p:@");
+    cr_assert_str_eq(config->schema_registry.topics[0], "shop.*");
+    cr_assert_null(config->schema_registry.topics[2]);
+    cr_assert_str_eq(config->schema_registry.ca_file, authority);
+    cr_assert_str_eq(config->schema_registry.certificate, "/c.pem");
+    cr_assert_not(config->schema_registry.verifies);
+}
+
+Test(config, schema_registry_without_a_url_is_refused)
+{
+    check_fault("schema_registry: {user: me}\n", 3, 1, "schema_registry has no 'url'");
+}
+
+Test(config, schema_registry_refuses_a_url_with_a_user)
+{
+    check_fault("schema_registry: {url: 'https://me:pw@r'}\n", 3, 24, "'user' and 'password' are keys of their own");
+}
+
+Test(config, schema_registry_refuses_what_is_no_url)
+{
+    check_fault("schema_registry: {url: 'r:8081'}\n", 3, 24, "'url' must be one such as");
+}
+
+Test(config, schema_registry_refuses_keys_that_it_has_not)
+{
+    check_fault("schema_registry: {url: 'http://r', usr: me}\n", 3, 36, "usr");
+}
+
+Test(config, schema_registry_refuses_a_password_without_a_user)
+{
+    check_fault("schema_registry: {url: 'http://r', password: x}\n", 3, 1, "a 'password' and no 'user'");
+}
+
+Test(config, schema_registry_refuses_half_a_certificate)
+{
+    check_fault("schema_registry: {url: 'http://r', certificate: c.pem}\n", 3, 1, "they go together");
+}
+
+Test(config, schema_registry_refuses_topics_that_are_no_list)
+{
+    check_fault("schema_registry: {url: 'http://r', topics: shop}\n", 3, 44, "'topics' must be a list");
+}

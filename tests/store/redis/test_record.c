@@ -55,6 +55,27 @@ Test(record, reads_back_what_was_written)
     msgpack_zone_destroy(&zone);
 }
 
+Test(record, keeps_what_a_schema_read)
+{
+    struct sample sample;
+    struct record record;
+    struct error error = { 0 };
+    msgpack_zone zone;
+    char buffer[1024];
+    const struct event_header headers[] = { { "stepd-schema-id", { "9", 1 } } };
+
+    sample_init_ordered(&sample, 9, "key");
+    sample.event.headers = headers;
+    sample.event.header_count = 1;
+    event_set_kept(&sample.event, (struct bytes){ "M\x01", 2 });
+    cr_assert(msgpack_zone_init(&zone, 512));
+    cr_assert_eq(record_decode(written(&sample, buffer), &zone, &record, &error), 0, "%s", error.text);
+    cr_assert_eq(record.header_count, 1);
+    cr_assert_str_eq(record.headers[0].name, "stepd-schema-id");
+    cr_assert(record.kept.size == 2 && memcmp(record.kept.data, "M\x01", 2) == 0);
+    msgpack_zone_destroy(&zone);
+}
+
 Test(record, survives_any_damage)
 {
     struct sample sample;
