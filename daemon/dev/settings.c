@@ -148,28 +148,34 @@ static void put_retry(struct fy_node *root, const char *interval)
     put_text(retry, "jitter", "0");
 }
 
-/* Options of functions that are paths count from the folder of the config that they stand in. */
-static void put_paths(struct fy_node *root, const char *config_file)
+/* Of a function, or of the schema registry: options that are paths. */
+static void put_paths_of(struct fy_node *map, const char *folder)
 {
     static const char *const NAMES[] = { "directory", "ca_file", "certificate", "private_key" };
+
+    for (size_t i = 0; fy_node_is_mapping(map) && i < COUNT_OF(NAMES); i++) {
+        struct fy_node *given = fy_node_mapping_lookup_by_string(map, NAMES[i], FY_NT);
+        const char *text = given != NULL ? fy_node_get_scalar0(given) : NULL;
+        if (text == NULL || text[0] == '\0' || text[0] == '/')
+            continue;
+        AUTO_FREE char *path = absolute(folder, text);
+        put_text(map, NAMES[i], path);
+    }
+}
+
+/* They count from the folder of the config that they stand in. */
+static void put_paths(struct fy_node *root, const char *config_file)
+{
     struct fy_node *functions = fy_node_mapping_lookup_by_string(root, "functions", FY_NT);
     struct fy_node_pair *pair;
     void *position = NULL;
 
-    if (config_file == NULL || !fy_node_is_mapping(functions))
+    if (config_file == NULL)
         return;
     AUTO_FREE char *folder = folder_of(config_file);
-    while ((pair = fy_node_mapping_iterate(functions, &position)) != NULL) {
-        struct fy_node *function = fy_node_pair_value(pair);
-        for (size_t i = 0; fy_node_is_mapping(function) && i < COUNT_OF(NAMES); i++) {
-            struct fy_node *given = fy_node_mapping_lookup_by_string(function, NAMES[i], FY_NT);
-            const char *text = given != NULL ? fy_node_get_scalar0(given) : NULL;
-            if (text == NULL || text[0] == '\0' || text[0] == '/')
-                continue;
-            AUTO_FREE char *path = absolute(folder, text);
-            put_text(function, NAMES[i], path);
-        }
-    }
+    put_paths_of(fy_node_mapping_lookup_by_string(root, "schema_registry", FY_NT), folder);
+    while (fy_node_is_mapping(functions) && (pair = fy_node_mapping_iterate(functions, &position)) != NULL)
+        put_paths_of(fy_node_pair_value(pair), folder);
 }
 
 static void put_kafka(struct fy_node *root, const struct dev_settings *settings)

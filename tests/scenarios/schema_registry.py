@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -19,11 +20,11 @@ class SchemaRegistry:
         self.user, self.password, self.port = user, password, free_port()
         self.schemas, self.subjects, self.asked = {}, {}, []
         self.refuses = None  # a status for all questions
-        self.server = None
+        self.server, self.scheme = None, "http"
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def add(self, number, schema, kind=None, **more):
         text = schema if isinstance(schema, str) else json.dumps(schema, sort_keys=True)
@@ -33,7 +34,7 @@ class SchemaRegistry:
         self.subjects[(subject, str(version))] = {"subject": subject, "version": version, "id": number,
                                                   "schema": json.dumps(schema, sort_keys=True), **more}
 
-    def start(self):
+    def start(self, certificate=None):
         registry = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -53,6 +54,11 @@ class SchemaRegistry:
 
         ThreadingHTTPServer.allow_reuse_address = True
         self.server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+            self.scheme = "https"
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 

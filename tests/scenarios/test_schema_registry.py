@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from schema_registry import SchemaRegistry
-from support import BUILD, SLOWER, Dev, build_module, eventually
+from support import BUILD, SLOWER, Dev, KafkaTool, build_module, eventually, run
 
 KINDS = {"type": "record", "name": "Kinds", "namespace": "shop", "fields": [
     {"name": "dec", "type": {"type": "bytes", "logicalType": "decimal", "precision": 10, "scale": 2}},
@@ -334,3 +334,59 @@ def test_doctor_says_whether_the_registry_answers(service, registry):
     registry.stop()
     (check,) = verdicts()
     assert check["verdict"] == "fault" and registry.url in check["text"]
+
+
+def test_partitions_of_a_real_kafka_wait_alone_and_go_on_where_they_were(daemon, kafka, registry, topic, folder):
+    """Half of the partitions need the registry from some message on; what comes after that is not read meanwhile."""
+    partitions, count = 4, 400
+    tool = KafkaTool(kafka.address)
+    tool.create(topic, partitions)
+    registry.stop()
+    for partition in range(partitions):
+        for number in range(3):
+            kafka.produce(json.dumps({"n": number}), topic, partition=partition)
+    framed = b"".join(b"\0\0\0\0\x0c" + bytes([2 * (number % 64)]) + b"\x06Ada\x1e\x1d" for number in range(count))
+    for partition in (1, 3):
+        subprocess.run(["kcat", "-q", "-P", "-b", kafka.address, "-t", topic, "-p", str(partition), "-D", "\\x1e\\x1d"], input=framed, check=True)
+    kafka.produce(json.dumps({"n": 3}), topic, partition=0)
+    stepd = daemon([BUILD / "modules/exec.so"], topics=[topic], history="none", schema_registry={"url": registry.url, "user": "app", "password": "secret ü:"},
+                   functions={"rows": {"use": "exec", "topic": topic, "command": ["true"]}}, commit_interval="100ms")
+    group = stepd.settings["kafka"]["group.id"]
+    eventually(lambda: tool.offsets(group, topic) == {0: 4, 1: 3, 2: 3, 3: 3}, what=lambda: f"{tool.offsets(group, topic)}\n{stepd.log()[-2000:]}")
+    assert stepd.metrics()["stepd_partitions_awaiting_schema"] == 2
+    assert "wait for the schema registry" in stepd.get("/readyz")[1]
+    kafka.produce(json.dumps({"n": 4}), topic, partition=2)
+    eventually(lambda: tool.offsets(group, topic)[2] == 4)
+
+    registry.start()
+    ends = {0: 4, 1: 3 + count, 2: 4, 3: 3 + count}
+    eventually(lambda: tool.offsets(group, topic) == ends, 60, what=lambda: f"{tool.offsets(group, topic)}\n{stepd.log()[-2000:]}")
+    metrics = stepd.metrics()
+    assert metrics["stepd_partitions_awaiting_schema"] == 0
+    assert metrics["stepd_runs_completed_total"] == sum(ends.values()), "each once"
+    assert registry.asked == ["/schemas/ids/12"]
+    assert stepd.stop() == 0
+
+
+def test_a_registry_over_tls_is_trusted_by_its_authority(service, registry, folder):
+    registry.stop()
+    registry.start(certificate_for(folder))
+    stepd = service(ca_file="cert.pem", url=registry.url)
+    produce(stepd, "tls", {}, b"\0\0\0\0\x0c\x0e\x06Ada")
+    assert seen_by(stepd, "by-topic", "tls")["data"] == {"id": 7, "name": "Ada"}
+
+
+def test_a_registry_that_nobody_vouches_for_is_waited_for(service, registry, folder):
+    registry.stop()
+    registry.start(certificate_for(folder))
+    stepd = service(url=registry.url)
+    produce(stepd, "untrusted", {}, b"\0\0\0\0\x0c\x0e\x06Ada")
+    say(stepd, "can't be asked (SSL certificate problem")
+    assert stepd.runs(function="by-topic") == [] and registry.asked == []
+
+
+def certificate_for(folder):
+    """A certificate's and its key's file."""
+    run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+        "-keyout", folder / "key.pem", "-out", folder / "cert.pem")
+    return folder / "cert.pem", folder / "key.pem"
