@@ -11,9 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "run/branches.h"
 #include "run/errand.h"
 #include "run/run.h"
-#include "run/branches.h"
 #include "sdk/courier.h"
 #include "sdk/open_calls.h"
 

@@ -11,6 +11,7 @@
 
 #include <stepd/stepd.h>
 
+#include "common/environment.h"
 #include "common/payload.h"
 #include "common/text.h"
 #include "conversation.h"
@@ -61,43 +62,6 @@ static int check(const void *filled, char *ret_why, size_t why_size)
 
 /* ---- the environment -------------------------------------------------------------------------- */
 
-/* Entries `NAME=value`; one that is added replaces an earlier one of that name. */
-struct environment {
-    char **entries; /* ended by NULL */
-    size_t count;
-};
-
-static void environment_add(struct environment *environment, const char *name, const char *value)
-{
-    size_t name_size = strlen(name);
-    size_t at = 0;
-    char *entry = NULL;
-
-    if (asprintf(&entry, "%s=%s", name, value) < 0)
-        abort();
-    while (at < environment->count &&
-           (strncmp(environment->entries[at], name, name_size) != 0 || environment->entries[at][name_size] != '='))
-        at++;
-    if (at < environment->count) {
-        free(environment->entries[at]);
-        environment->entries[at] = entry;
-        return;
-    }
-    environment->entries = realloc(environment->entries, (environment->count + 2) * sizeof(*environment->entries));
-    if (environment->entries == NULL)
-        abort();
-    environment->entries[environment->count++] = entry;
-    environment->entries[environment->count] = NULL;
-}
-
-static void environment_add_number(struct environment *environment, const char *name, int64_t number)
-{
-    char text[32];
-
-    (void)snprintf(text, sizeof(text), "%" PRId64, number);
-    environment_add(environment, name, text);
-}
-
 /* A value that comes with the event may be longer than a variable can be: the program finds it in its input. */
 static void environment_add_told(struct environment *environment, struct stepd_ctx *ctx, const char *name, const char *value)
 {
@@ -108,53 +72,11 @@ static void environment_add_told(struct environment *environment, struct stepd_c
                   strlen(value));
 }
 
-static void environment_done(struct environment *environment)
-{
-    for (size_t i = 0; i < environment->count; i++)
-        free(environment->entries[i]);
-    free(environment->entries);
-}
-
-/* What the service manager told the daemon is not for others: a program that answered it would
- * speak for the daemon. */
-static bool is_for_us_alone(const char *entry)
-{
-    static const char *const NAMES[] = { "NOTIFY_SOCKET=", "WATCHDOG_USEC=", "WATCHDOG_PID=", "LISTEN_FDS=", "LISTEN_PID=",
-                                         "LISTEN_FDNAMES=", "CREDENTIALS_DIRECTORY=", "MAINPID=" };
-
-    for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++) {
-        if (strncmp(entry, NAMES[i], strlen(NAMES[i])) == 0)
-            return true;
-    }
-    return false;
-}
-
-static void environment_inherit(struct environment *environment)
-{
-    for (char **at = environ; at != NULL && *at != NULL; at++) {
-        size_t name_size = strcspn(*at, "=");
-        if (is_for_us_alone(*at) || (*at)[name_size] == '\0')
-            continue;
-        char *name = strndup(*at, name_size);
-        if (name == NULL)
-            abort();
-        environment_add(environment, name, *at + name_size + 1);
-        free(name);
-    }
-}
-
 static struct environment environment_make(struct stepd_ctx *ctx, const struct exec_options *options)
 {
     const struct stepd_event *event = stepd_event(ctx);
-    const char *path = getenv("PATH");
-    struct environment environment = { .count = 0 };
+    struct environment environment = environment_create(options->inherits_environment, options->environment);
 
-    if (options->inherits_environment)
-        environment_inherit(&environment);
-    else if (path != NULL)
-        environment_add(&environment, "PATH", path);
-    for (const char *const *at = options->environment; *at != NULL; at += 2)
-        environment_add(&environment, at[0], at[1]);
     environment_add(&environment, "STEPD_RUN_ID", stepd_run_id(ctx));
     environment_add(&environment, "STEPD_FUNCTION", stepd_function_id(ctx));
     environment_add_number(&environment, "STEPD_ATTEMPT", stepd_attempt(ctx));

@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "buffer.h"
-#include "last_words.h"
-#include "spawn.h"
+#include "common/last_words.h"
+#include "common/spawn.h"
 
 #define TICK_MS 100
 #define READ_SIZE 65536
@@ -329,7 +329,7 @@ int program_start(const struct program_spec *spec, struct program **ret_program)
 
     if (program == NULL)
         return -ENOMEM;
-    int status = spawn(spec->argv, spec->environment, spec->directory, &program->process);
+    int status = spawn(spec->argv, spec->environment, spec->directory, SPAWN_IT_ASKS, &program->process);
     if (status != 0) {
         free(program);
         return status;

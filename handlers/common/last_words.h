@@ -3,8 +3,8 @@
  * What a program's standard error says of its failure, in one line: the last one, unless a trace of
  * Python, Node, Java, .NET, Ruby, PHP, Go or Rust tells which line is the error's. Zeroed: nothing was said.
  */
-#ifndef HANDLERS_EXEC_LAST_WORDS_H
-#define HANDLERS_EXEC_LAST_WORDS_H
+#ifndef HANDLERS_COMMON_LAST_WORDS_H
+#define HANDLERS_COMMON_LAST_WORDS_H
 
 #include <stdbool.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "last_words.h"
+#include "common/last_words.h"
 
 #include <stddef.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "spawn.h"
+#include "common/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -65,16 +65,22 @@ static void ends_close(struct ends *ends)
     fd_close(&ends->failure[1]);
 }
 
-static int ends_open(struct ends *ends)
+/* Who asks on 3 writes there, and reads what is answered on 4. */
+static bool is_written_by_us(int place, enum spawn_asker asker)
+{
+    return place == PIPE_INPUT || place == (asker == SPAWN_WE_ASK ? PIPE_ASK : PIPE_ANSWER);
+}
+
+static int ends_open(struct ends *ends, enum spawn_asker asker)
 {
     int status = pipe_open(ends->failure);
 
     for (int i = 0; i < PIPE_COUNT && status == 0; i++) {
         int both[2];
-        bool is_written_by_us = i == PIPE_INPUT || i == PIPE_ANSWER;
+        bool is_ours_to_write = is_written_by_us(i, asker);
         status = pipe_open(both);
-        ends->ours[i] = both[is_written_by_us];
-        ends->theirs[i] = both[!is_written_by_us];
+        ends->ours[i] = both[is_ours_to_write];
+        ends->theirs[i] = both[!is_ours_to_write];
         if (status == 0 && fcntl(ends->ours[i], F_SETFL, O_NONBLOCK) != 0)
             status = -errno;
     }
@@ -194,11 +200,11 @@ static int child_start(char *const *argv, char *const *environment, const char *
     return status;
 }
 
-int spawn(char *const *argv, char *const *environment, const char *directory, struct spawned *ret_spawned)
+int spawn(char *const *argv, char *const *environment, const char *directory, enum spawn_asker asker, struct spawned *ret_spawned)
 {
     struct ends ends = { .ours = { -1, -1, -1, -1, -1 }, .theirs = { -1, -1, -1, -1, -1 }, .failure = { -1, -1 } };
     struct spawned spawned = { .pidfd = -1 };
-    int status = ends_open(&ends);
+    int status = ends_open(&ends, asker);
 
     if (status == 0)
         status = child_start(argv, environment, directory, &ends, &spawned);

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A process of its own group with five pipes: standard input, output and error, and descriptors 3
- * (it asks) and 4 (it is answered). Nothing else of ours is open in it, no signal blocked or ignored;
+ * (one asks) and 4 (the other answers). Nothing else of ours is open in it, no signal blocked or ignored;
  * it dies with the thread that started it.
  */
-#ifndef HANDLERS_EXEC_SPAWN_H
-#define HANDLERS_EXEC_SPAWN_H
+#ifndef HANDLERS_COMMON_SPAWN_H
+#define HANDLERS_COMMON_SPAWN_H
 
 #include <sys/types.h>
 
 enum pipe_place { PIPE_INPUT, PIPE_OUTPUT, PIPE_ERROR, PIPE_ASK, PIPE_ANSWER, PIPE_COUNT };
+
+enum spawn_asker { SPAWN_IT_ASKS, SPAWN_WE_ASK };
 
 struct spawned {
     pid_t pid;              /* of the process, and of its group */
@@ -19,6 +21,6 @@ struct spawned {
 
 /* `argv` and `environment` end with NULL. A program without a slash is looked for in the PATH of `environment`. An
  * empty directory: ours. 0, or a negative errno: it does not run. */
-int spawn(char *const *argv, char *const *environment, const char *directory, struct spawned *ret_spawned);
+int spawn(char *const *argv, char *const *environment, const char *directory, enum spawn_asker asker, struct spawned *ret_spawned);
 
 #endif
