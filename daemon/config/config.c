@@ -139,15 +139,25 @@ void config_destroy(struct config *config)
     for (size_t i = 0; i < COUNT_OF(config->schema_registry.owned); i++)
         free(config->schema_registry.owned[i]);
     free(config->retry.schedule_ms);
-    for (size_t i = 0; i < config->function_count; i++) {
-        free(config->functions[i].retry.schedule_ms);
-        free(config->functions[i].options.items);
-        free(config->functions[i].flow.items);
+    for (size_t i = 0; i < config->function_count; i++)
+        config_function_done(&config->functions[i]);
+    for (size_t i = 0; i < config->program_count; i++) {
+        free(config->programs[i].command);
+        free(config->programs[i].environment);
+        free(config->programs[i].directory);
     }
+    free(config->programs);
     free(config->functions);
     setting_done(&config->root);
     free(config->path);
     free(config);
+}
+
+void config_function_done(struct config_function *function)
+{
+    free(function->retry.schedule_ms);
+    free(function->options.items);
+    free(function->flow.items);
 }
 
 bool config_reads_topic(const struct config *config, const char *topic)

@@ -49,6 +49,20 @@ struct config_function {
     struct setting options; /* a map of every other key: the function's own settings */
 };
 
+/* A program that is started once and declares its functions itself. */
+struct config_program {
+    const char *name;
+    struct place place;
+    const char **command;          /* NULL-ended; the program and its arguments */
+    int processes;
+    int in_flight;                 /* calls at once, of each process */
+    int64_t drain_ms;              /* for what is under way when a process is replaced */
+    const char *directory_given;   /* NULL: not given */
+    char *directory;               /* where it runs, absolute; empty: the daemon's own */
+    const char **environment;      /* name, value, …, NULL-ended */
+    bool inherits_environment;
+};
+
 struct config {
     char *path;                    /* of the main file, absolute */
     struct setting root;           /* all that was read; what the others point into */
@@ -118,6 +132,8 @@ struct config {
         enum log_format format;
     } log;
 
+    struct config_program *programs;
+    size_t program_count;
     struct config_function *functions;
     size_t function_count;
     const struct setting *options; /* a map: module -> map of its options; may be NULL */
@@ -138,6 +154,9 @@ void config_destroy(struct config *config);
 
 /* Whether `topics` has it. */
 bool config_reads_topic(const struct config *config, const char *topic);
+/* Reads one entry of `functions:`, whose fields point into `setting`; freed by config_function_done(). */
+void config_function_read(const struct setting *setting, struct config_function *function, struct config_faults *faults);
+void config_function_done(struct config_function *function);
 /* The settings of function `id`; NULL: the config has none. */
 const struct config_function *config_function_find(const struct config *config, const char *id);
 /* The keys of an entry of `functions:` that are settings of every function, but for those of config_flow.h; ended by NULL. */

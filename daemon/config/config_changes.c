@@ -61,7 +61,7 @@ static enum change_kind kind_of(const struct path *path)
 
     if (up == NULL)
         return strcmp(path->name, "dedupe") == 0 ? CHANGE_AT_ONCE : CHANGE_AT_RESTART;
-    if (up->above == NULL && strcmp(up->name, "retry") == 0)
+    if (up->above == NULL && (strcmp(up->name, "retry") == 0 || strcmp(up->name, "programs") == 0))
         return CHANGE_AT_ONCE;
     if (up->above == NULL && strcmp(up->name, "log") == 0)
         return strcmp(path->name, "level") == 0 ? CHANGE_AT_ONCE : CHANGE_AT_RESTART;

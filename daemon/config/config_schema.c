@@ -94,6 +94,7 @@ static const struct config_key top_keys[] = {
     { "inngest", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
     { "schema_registry", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
     { "log", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
+    { "programs", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
     { "functions", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
     { "options", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
 };
@@ -116,9 +117,22 @@ static const struct config_key function_keys[] = {
 };
 #undef AT
 
+#define AT(field) offsetof(struct config_program, field)
+static const struct config_key program_keys[] = {
+    { "command", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
+    { "processes", KEY_INT, AT(processes), NOT_TOLD, 1, 1000, NULL },
+    { "in_flight", KEY_INT, AT(in_flight), NOT_TOLD, 1, 100000, NULL },
+    { "drain", KEY_DURATION, AT(drain_ms), NOT_TOLD, 0, ANY_MS, NULL },
+    { "directory", KEY_STRING, AT(directory_given), NOT_TOLD, 1, 0, NULL },
+    { "env", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
+    { "inherit_env", KEY_BOOL, AT(inherits_environment), NOT_TOLD, 0, 0, NULL },
+};
+#undef AT
+
 #define KEYS(list) { list, COUNT_OF(list) }
 const struct config_keys CONFIG_TOP = KEYS(top_keys);
 const struct config_keys CONFIG_FUNCTION = KEYS(function_keys);
+const struct config_keys CONFIG_PROGRAM = KEYS(program_keys);
 const struct config_section CONFIG_SECTIONS[] = {
     { "redis", KEYS(redis_keys) },
     { "worker", KEYS(worker_keys) },

@@ -20,6 +20,8 @@ extern const struct config_section CONFIG_SECTIONS[];
 extern const size_t CONFIG_SECTION_COUNT;
 /* Of an entry of `functions:`, into struct config_function. */
 extern const struct config_keys CONFIG_FUNCTION;
+/* Of an entry of `programs:`, into struct config_program. */
+extern const struct config_keys CONFIG_PROGRAM;
 
 /* `config` is zeroed. */
 void config_set_defaults(struct config *config);

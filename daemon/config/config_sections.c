@@ -264,7 +264,7 @@ static bool starts_by_flow(const struct config_function *function)
     return setting_find(&function->flow, "events") != NULL || setting_find(&function->flow, "cron") != NULL;
 }
 
-static void function_read(const struct setting *setting, struct config_function *function, struct config_faults *faults)
+void config_function_read(const struct setting *setting, struct config_function *function, struct config_faults *faults)
 {
     *function = (struct config_function){ .id = setting->name, .place = setting->place, .is_enabled = true };
     function->options = (struct setting){ .name = setting->name, .place = setting->place, .kind = SETTING_MAP };
@@ -302,7 +302,86 @@ static void functions_read(struct config *config, struct config_faults *faults)
     config->functions = xcalloc(functions->count, sizeof(*config->functions));
     config->function_count = functions->count;
     for (size_t i = 0; i < functions->count; i++)
-        function_read(&functions->items[i], &config->functions[i], faults);
+        config_function_read(&functions->items[i], &config->functions[i], faults);
+}
+
+/* ---- programs ---------------------------------------------------------------------------------- */
+
+/* What no program can be given, and what no variable can be called. */
+#define ARGUMENT_MOST (128 * 1024 - 1)
+
+static void command_read(const struct setting *setting, struct config_program *program, struct config_faults *faults)
+{
+    const struct setting *command = setting_find(setting, "command");
+    size_t count = command != NULL && command->kind == SETTING_LIST ? command->count : 0;
+
+    program->command = xcalloc(count + 1, sizeof(*program->command));
+    if (command != NULL && command->kind == SETTING_MISSING)
+        return;
+    if (count == 0) {
+        config_faults_add(faults, command != NULL ? &command->value_place : &setting->place,
+                          "program '%s': 'command' must be a list: the program, then its arguments", setting->name);
+        return;
+    }
+    for (size_t i = 0, told = 0; i < count; i++) {
+        const char *word = config_text(&command->items[i], "a text", faults);
+        if (word != NULL && (strlen(word) > ARGUMENT_MOST || (i == 0 && word[0] == '\0')))
+            config_faults_add(faults, &command->items[i].value_place, "program '%s' can't be given such an argument", setting->name);
+        else if (word != NULL)
+            program->command[told++] = word;
+    }
+}
+
+static void environment_read(const struct setting *setting, struct config_program *program, struct config_faults *faults)
+{
+    const struct setting *env = setting_find(setting, "env");
+    size_t count = 0;
+
+    program->environment = xcalloc(2 * (env != NULL ? env->count : 0) + 1, sizeof(*program->environment));
+    if (env == NULL || env->kind == SETTING_NULL || !config_is_map(env, faults))
+        return;
+    for (size_t i = 0; i < env->count; i++) {
+        const struct setting *item = &env->items[i];
+        const char *value = config_text(item, "a text", faults);
+        if (item->name[0] == '\0' || strchr(item->name, '=') != NULL)
+            config_faults_add(faults, &item->place, "'env' has '%s', which can't be the name of a variable", item->name);
+        else if (value != NULL && strlen(item->name) + 1 + strlen(value) > ARGUMENT_MOST)
+            config_faults_add(faults, &item->place, "'env' has more than 128 KiB for '%.100s', which no program can be given", item->name);
+        else if (value != NULL) {
+            program->environment[count++] = item->name;
+            program->environment[count++] = value;
+        }
+    }
+}
+
+static void program_read(const struct config *config, const struct setting *setting, struct config_program *program,
+                         struct config_faults *faults)
+{
+    *program = (struct config_program){
+        .name = setting->name, .place = setting->place, .processes = 1, .in_flight = 64, .drain_ms = 10000, .inherits_environment = true,
+    };
+    if (!function_id_is_valid(setting->name))
+        config_faults_add(faults, &setting->place, "'%s' is no program's name: letters, digits, and any of -_.:/", setting->name);
+    if (setting->kind == SETTING_NULL)
+        config_faults_add(faults, &setting->place, "program '%s' has no 'command'", setting->name);
+    if (setting->kind == SETTING_NULL || !config_is_map(setting, faults))
+        return;
+    config_keys_read(&CONFIG_PROGRAM, setting, program, faults);
+    command_read(setting, program, faults);
+    environment_read(setting, program, faults);
+    program->directory = program->directory_given != NULL ? path_absolute(config, program->directory_given) : xstrdup("");
+}
+
+static void programs_read(struct config *config, struct config_faults *faults)
+{
+    const struct setting *programs = setting_find(&config->root, "programs");
+
+    if (programs == NULL || programs->kind == SETTING_NULL || !config_is_map(programs, faults))
+        return;
+    config->programs = xcalloc(programs->count, sizeof(*config->programs));
+    config->program_count = programs->count;
+    for (size_t i = 0; i < programs->count; i++)
+        program_read(config, &programs->items[i], &config->programs[i], faults);
 }
 
 static void options_read(struct config *config, struct config_faults *faults)
@@ -368,6 +447,7 @@ void config_read_by_hand(struct config *config, struct config_faults *faults)
     registry_read(config, faults);
     modules_read(config, faults);
     functions_read(config, faults);
+    programs_read(config, faults);
     options_read(config, faults);
     config_check(config, faults);
     inngest_check(config, faults);

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,16 +15,23 @@
 
 const char *place_file(const char *path)
 {
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     static char **files;
     static size_t count;
+    const char *found = NULL;
 
-    for (size_t i = 0; i < count; i++) {
+    (void)pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < count && found == NULL; i++) {
         if (strcmp(files[i], path) == 0)
-            return files[i];
+            found = files[i];
     }
-    files = xrealloc(files, (count + 1) * sizeof(*files));
-    files[count] = xstrdup(path);
-    return files[count++];
+    if (found == NULL) {
+        files = xrealloc(files, (count + 1) * sizeof(*files));
+        files[count] = xstrdup(path);
+        found = files[count++];
+    }
+    (void)pthread_mutex_unlock(&lock);
+    return found;
 }
 
 const struct setting *setting_find(const struct setting *map, const char *name)

@@ -38,8 +38,8 @@ struct setting {
     size_t count;
 };
 
-/* A copy of `path` that stays until the process ends; the same one for the same path. One
- * thread at a time. */
+/* A copy of `path` that stays until the process ends; the same one for the same path. Any
+ * thread. */
 const char *place_file(const char *path);
 
 const struct setting *setting_find(const struct setting *map, const char *name);

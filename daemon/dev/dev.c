@@ -54,8 +54,9 @@ struct dev {
     struct dev_options options;
     char *folder; /* absolute */
     char *config_path;
-    char **topics, **modules;
-    struct watch *watch; /* NULL without --watch */
+    char **topics, **modules, **program_files;
+    struct watch *watch;          /* of modules; NULL without --watch */
+    struct watch *program_watch;  /* of programs; likewise */
     bool is_renewing;    /* the daemon was told to end, since a module changed */
     int lock_fd, signal_fd;
     struct broker *broker; /* NULL with --kafka */
@@ -297,6 +298,8 @@ static int dev_start(struct dev *dev, struct error *ret_error)
     if (status == 0)
         status = dev_settings_modules(&dev->options, &dev->modules, ret_error);
     if (status == 0)
+        status = dev_settings_program_files(&dev->options, &dev->program_files, ret_error);
+    if (status == 0)
         status = start_broker(dev, ret_error);
     if (status == 0)
         status = start_redis(dev, ret_error);
@@ -304,8 +307,10 @@ static int dev_start(struct dev *dev, struct error *ret_error)
         status = write_config(dev, ret_error);
     if (status == 0)
         print_banner(dev);
-    if (status == 0 && dev->options.watches)
+    if (status == 0 && dev->options.watches) {
         dev->watch = watch_create(dev->modules);
+        dev->program_watch = watch_create(dev->program_files);
+    }
     if (status == 0)
         status = launch_daemon(dev, ret_error);
     return status;
@@ -364,6 +369,15 @@ static void look_at_modules(struct dev *dev)
     }
     dev->is_renewing = true;
     (void)kill(dev->daemon.pid, SIGTERM);
+}
+
+/* The daemon sees by itself which of its programs it is. */
+static void look_at_programs(struct dev *dev)
+{
+    if (dev->program_watch == NULL || !watch_look(dev->program_watch) || dev->daemon.pid == 0)
+        return;
+    say("a program changed: the daemon replaces it");
+    (void)kill(dev->daemon.pid, SIGHUP);
 }
 
 static void daemon_ended(struct dev *dev, int wait_status)
@@ -478,6 +492,7 @@ static void dev_serve(struct dev *dev)
         if (dev->is_ending)
             return;
         look_at_modules(dev);
+        look_at_programs(dev);
         restart_due(dev, &dev->redis, launch_redis);
         restart_due(dev, &dev->daemon, launch_daemon);
         check_ready(dev);
@@ -499,8 +514,10 @@ static void dev_stop(struct dev *dev)
     if (dev->lock_fd >= 0)
         (void)close(dev->lock_fd);
     watch_destroy(dev->watch);
+    watch_destroy(dev->program_watch);
     dev_settings_free(dev->topics);
     dev_settings_free(dev->modules);
+    dev_settings_free(dev->program_files);
     dev_options_done(&dev->options);
     free(dev->kafka);
     free(dev->redis_url);

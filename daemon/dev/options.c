@@ -17,7 +17,10 @@ static const char HELP[] =
     "the daemon, and a live log of its runs. Ctrl-C ends all of it.\n"
     "\n"
     "  --module FILE.so      load this module; may be repeated\n"
-    "  --watch               start the daemon anew when a module's file has changed\n"
+    "  --program COMMAND     start this program, which declares functions and stays, as in\n"
+    "                        'python3 media.py'; a shell reads the command; may be repeated\n"
+    "  --watch               start the daemon anew when a module's file has changed, and a\n"
+    "                        program when its own has\n"
     "  --app URL             serve this program of an Inngest SDK, as in\n"
     "                        http://127.0.0.1:3000/api/inngest; may be repeated\n"
     "  --topic NAME          consume this topic; may be repeated (events)\n"
@@ -34,6 +37,7 @@ static const char HELP[] =
 
 enum {
     OPTION_MODULE = 256,
+    OPTION_PROGRAM,
     OPTION_WATCH,
     OPTION_APP,
     OPTION_TOPIC,
@@ -50,6 +54,7 @@ enum {
 
 static const struct option OPTIONS[] = {
     {"module", required_argument, NULL, OPTION_MODULE},
+    {"program", required_argument, NULL, OPTION_PROGRAM},
     {"watch", no_argument, NULL, OPTION_WATCH},
     {"app", required_argument, NULL, OPTION_APP},
     {"topic", required_argument, NULL, OPTION_TOPIC},
@@ -99,6 +104,9 @@ static bool take(struct dev_options *options, int option, const char *value)
     case OPTION_MODULE:
         options->modules[options->module_count++] = value;
         return true;
+    case OPTION_PROGRAM:
+        options->programs[options->program_count++] = value;
+        return true;
     case OPTION_WATCH:
         options->watches = true;
         return true;
@@ -142,6 +150,7 @@ enum dev_options_answer dev_options_parse(struct dev_options *options, int argc,
 
     *options = (struct dev_options){.kafka_port = 9092, .redis_port = 6390, .http_port = 8288};
     options->modules = xcalloc((size_t)argc + 1, sizeof(*options->modules));
+    options->programs = xcalloc((size_t)argc + 1, sizeof(*options->programs));
     options->topics = xcalloc((size_t)argc + 1, sizeof(*options->topics));
     options->apps = xcalloc((size_t)argc + 1, sizeof(*options->apps));
     if (argc > 1 && strcmp(argv[1], "dev") == 0) {
@@ -170,6 +179,7 @@ enum dev_options_answer dev_options_parse(struct dev_options *options, int argc,
 void dev_options_done(struct dev_options *options)
 {
     free(options->modules);
+    free(options->programs);
     free(options->topics);
     free(options->apps);
     *options = (struct dev_options){0};

@@ -10,6 +10,8 @@
 struct dev_options {
     const char **modules; /* room for all of argv */
     size_t module_count;
+    const char **programs; /* commands */
+    size_t program_count;
     const char **topics;
     size_t topic_count;
     const char **apps;
@@ -19,7 +21,7 @@ struct dev_options {
     const char *config_file;                    /* NULL: none */
     const char *data_dir;                       /* NULL: the default one */
     const char *kafka, *redis;                  /* NULL: the embedded broker, the private server */
-    bool watches;                               /* modules that change start the daemon anew */
+    bool watches;                               /* modules that change start the daemon anew, programs themselves */
 };
 
 enum dev_options_answer { DEV_OPTIONS_RUN, DEV_OPTIONS_HELPED, DEV_OPTIONS_WRONG };

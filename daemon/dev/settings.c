@@ -7,10 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/array.h"
 #include "base/memory.h"
+
+#define PROGRAM_FILES_MOST 256
 
 static void document_free_at(struct fy_document **document)
 {
@@ -189,6 +192,67 @@ static void put_kafka(struct fy_node *root, const struct dev_settings *settings)
     put_text(kafka, "auto.offset.reset", "earliest");
 }
 
+/* The first word that is a file's, without its folder and ending: `media` of `python3 src/media.py --fast`. */
+static char *program_name(const char *command, size_t number)
+{
+    AUTO_FREE char *words = xstrdup(command);
+    char *rest = NULL;
+
+    for (char *word = strtok_r(words, " \t", &rest); word != NULL; word = strtok_r(NULL, " \t", &rest)) {
+        const char *slash = strrchr(word, '/');
+        const char *name = slash != NULL ? slash + 1 : word;
+        const size_t size = strcspn(name, ".");
+        if (name[size] == '.' && size > 0 && access(word, R_OK) == 0 &&
+            strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") >= size)
+            return xstrndup(name, size);
+    }
+    return xasprintf("program-%zu", number);
+}
+
+/* As a person would type it: a shell reads it. */
+static void put_program(struct fy_node *programs, const char *command, size_t number)
+{
+    AUTO_FREE char *own = program_name(command, number);
+    AUTO_FREE char *other = xasprintf("%s-%zu", own, number);
+    AUTO_FREE char *here = getcwd(NULL, 0);
+    const char *const words[] = {"/bin/sh", "-c", command, NULL};
+    const bool is_free = fy_node_mapping_lookup_by_string(programs, own, FY_NT) == NULL;
+    struct fy_node *program = map_under(programs, is_free ? own : other, true);
+
+    put_list(program, "command", words);
+    put_text(program, "directory", here != NULL ? here : ".");
+}
+
+static void put_programs(struct fy_node *root, const struct dev_options *options)
+{
+    if (options->program_count == 0)
+        return;
+    struct fy_node *programs = map_under(root, "programs", false);
+    for (size_t i = 0; i < options->program_count; i++)
+        put_program(programs, options->programs[i], i + 1);
+}
+
+/* Where a program of the config runs counts from that config's folder. */
+static void put_program_directories(struct fy_node *root, const char *config_file)
+{
+    struct fy_node *programs = fy_node_mapping_lookup_by_string(root, "programs", FY_NT);
+    struct fy_node_pair *pair;
+    void *position = NULL;
+
+    if (config_file == NULL || !fy_node_is_mapping(programs))
+        return;
+    AUTO_FREE char *folder = folder_of(config_file);
+    while ((pair = fy_node_mapping_iterate(programs, &position)) != NULL) {
+        struct fy_node *program = fy_node_pair_value(pair);
+        struct fy_node *given = fy_node_is_mapping(program) ? fy_node_mapping_lookup_by_string(program, "directory", FY_NT) : NULL;
+        const char *text = given != NULL ? fy_node_get_scalar0(given) : NULL;
+        if (text == NULL || text[0] == '\0' || text[0] == '/')
+            continue;
+        AUTO_FREE char *path = absolute(folder, text);
+        put_text(program, "directory", path);
+    }
+}
+
 static int save(struct fy_document *document, const char *path, struct error *ret_error)
 {
     AUTO_FREE char *text = fy_emit_document_to_string(document, FYECF_MODE_BLOCK | FYECF_WIDTH_INF);
@@ -248,6 +312,49 @@ int dev_settings_modules(const struct dev_options *options, char ***ret_modules,
     return status;
 }
 
+/* Words of commands that are files: as seen from where they run. */
+static void add_files(char **files, size_t *count, size_t most, const char *folder, const char *text)
+{
+    AUTO_FREE char *words = xstrdup(text);
+    char *rest = NULL;
+
+    for (char *word = strtok_r(words, " \t", &rest); word != NULL && *count < most; word = strtok_r(NULL, " \t", &rest)) {
+        char *path = absolute(folder, word);
+        struct stat info;
+        if (stat(path, &info) == 0 && S_ISREG(info.st_mode) && word[0] != '/')
+            files[(*count)++] = path;
+        else
+            free(path);
+    }
+}
+
+int dev_settings_program_files(const struct dev_options *options, char ***ret_files, struct error *ret_error)
+{
+    AUTO_DOCUMENT *document = NULL;
+    size_t count = 0;
+    int status = open_document(options->config_file, &document, ret_error);
+
+    if (status != 0)
+        return status;
+    char **files = xcalloc(PROGRAM_FILES_MOST + 1, sizeof(*files));
+    struct fy_node *programs = fy_node_mapping_lookup_by_string(fy_document_root(document), "programs", FY_NT);
+    AUTO_FREE char *folder = options->config_file != NULL ? folder_of(options->config_file) : NULL;
+    struct fy_node_pair *pair;
+    void *position = NULL;
+    for (size_t i = 0; i < options->program_count; i++)
+        add_files(files, &count, PROGRAM_FILES_MOST, NULL, options->programs[i]);
+    while (fy_node_is_mapping(programs) && (pair = fy_node_mapping_iterate(programs, &position)) != NULL) {
+        struct fy_node *program = fy_node_pair_value(pair);
+        struct fy_node *command = fy_node_is_mapping(program) ? fy_node_mapping_lookup_by_string(program, "command", FY_NT) : NULL;
+        struct fy_node *given = fy_node_is_mapping(program) ? fy_node_mapping_lookup_by_string(program, "directory", FY_NT) : NULL;
+        AUTO_FREE char *directory = given != NULL ? absolute(folder, fy_node_get_scalar0(given)) : NULL;
+        for (int i = 0; fy_node_is_sequence(command) && i < fy_node_sequence_item_count(command); i++)
+            add_files(files, &count, PROGRAM_FILES_MOST, directory, fy_node_get_scalar0(fy_node_sequence_get_by_index(command, i)));
+    }
+    *ret_files = files;
+    return 0;
+}
+
 int dev_settings_write(const struct dev_settings *settings, const char *path,
                        struct error *ret_error)
 {
@@ -265,6 +372,8 @@ int dev_settings_write(const struct dev_settings *settings, const char *path,
     put_list(root, "topics", (const char *const *)topics);
     put_text(map_under(root, "redis", options->redis == NULL), "url", settings->redis);
     put_paths(root, options->config_file);
+    put_program_directories(root, options->config_file);
+    put_programs(root, options);
     char **modules = modules_of(root, options);
     put_list(root, "modules", (const char *const *)modules);
     dev_settings_free(modules);

@@ -28,6 +28,9 @@ MUST_CHECK int dev_settings_topics(const struct dev_options *options, char ***re
 /* The modules to load, absolute paths: of the user's file, then of the command line. Likewise. */
 MUST_CHECK int dev_settings_modules(const struct dev_options *options, char ***ret_modules,
                                     struct error *ret_error);
+/* The files that commands of programs name, whose change replaces them. Likewise. */
+MUST_CHECK int dev_settings_program_files(const struct dev_options *options, char ***ret_files,
+                                          struct error *ret_error);
 void dev_settings_free(char **texts); /* NULL: nothing */
 
 #endif

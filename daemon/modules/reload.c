@@ -63,7 +63,7 @@ static void log_changes(const char *at_once, const char *at_restart)
         log_warn("config read again, in force after a restart only: %s", at_restart);
 }
 
-void reload_run(struct reload *reload)
+const struct config *reload_run(struct reload *reload)
 {
     struct config_faults faults = { 0 };
     struct config *config = NULL;
@@ -82,4 +82,5 @@ void reload_run(struct reload *reload)
     }
     config_faults_done(&faults);
     notify_reloaded();
+    return reload->current;
 }

@@ -14,8 +14,9 @@ struct reload;
 
 /* `config` is what the daemon started with, `loaded` was made of it; both are borrowed. */
 struct reload *reload_create(const struct config *config, struct loaded *loaded);
-/* Reads the file again. Logs what it did; tells the service manager. */
-void reload_run(struct reload *reload);
+/* Reads the file again. Logs what it did; tells the service manager. The config that is in force now, as long as
+ * `reload`. */
+const struct config *reload_run(struct reload *reload);
 /* After loaded_destroy(): functions point into the configs. NULL is fine. */
 void reload_destroy(struct reload *reload);
 

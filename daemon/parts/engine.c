@@ -26,7 +26,7 @@ static int start(struct daemon *daemon, struct error *ret_error)
     const struct dispatch_settings settings = {
         .threads = config->worker.threads,
         .queue = config->worker.queue,
-        .max_away = config->inngest.calls,
+        .max_away = config->inngest.calls + (config->program_count > 0 ? config->worker.queue : 0),
         .max_stuck = config->worker.max_stuck,
         .event_bytes = (size_t)config->limits.event_bytes,
         .steps = config->limits.steps,

@@ -13,6 +13,7 @@
 #include "engine/dispatch.h"
 #include "parts/families.h"
 #include "parts/part.h"
+#include "program/programs.h"
 #include "registry/schema_registry.h"
 #include "sdk/inngest.h"
 #include "store/crash_counts.h"
@@ -27,7 +28,7 @@ static int load_partition(void *context, const char *topic, int32_t partition, s
 {
     struct daemon *daemon = context;
 
-    if (!recovery_wait(daemon->recovery) || (daemon->inngest != NULL && !inngest_wait(daemon->inngest)))
+    if (!recovery_wait(daemon->recovery) || (daemon->inngest != NULL && !inngest_wait(daemon->inngest)) || !programs_wait(daemon->programs))
         return -ESHUTDOWN;
     int status = crash_counts_load(daemon->store, topic, partition, set_crashes, daemon->crashes);
     return status != 0 ? status : store_load_partition(daemon->store, topic, partition, keys, ret_known);

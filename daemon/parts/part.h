@@ -26,6 +26,7 @@ struct journal;
 struct loaded;
 struct page;
 struct producer;
+struct programs;
 struct recovery;
 struct redis_store;
 struct schema_registry;
@@ -54,6 +55,7 @@ struct daemon {
     _Atomic(struct consumer *) consumer; /* the store's threads look before there is one */
     struct schema_registry *registry;           /* NULL: the config names none */
     struct inngest *inngest;             /* NULL: the config has no such section */
+    struct programs *programs;           /* NULL: the config names none */
     struct watchdog *watchdog;
     struct page *page;
     struct web_route *web_routes;        /* all that http answers besides its own */
@@ -77,7 +79,7 @@ struct part {
 
 /* All, NULL-ended. */
 extern const struct part *const PARTS[];
-extern const struct part PART_CRASH, PART_PROCESS, PART_STORE, PART_PUBLISH, PART_SDK, PART_MESSAGES, PART_ENGINE, PART_RECOVERY,
+extern const struct part PART_CRASH, PART_PROCESS, PART_STORE, PART_PUBLISH, PART_SDK, PART_PROGRAMS, PART_MESSAGES, PART_ENGINE, PART_RECOVERY,
     PART_DUE, PART_HTTP, PART_SDK_CALLS, PART_SCHEMAS, PART_INTAKE;
 
 /* Any thread. The process can't go on: ends it with a clear last line. Nothing is left to be tidy about: what is not
@@ -88,7 +90,7 @@ bool parts_are_ready(void *daemon, char *ret_reason, size_t size);
 /* What /metrics tells. Any thread; `daemon` is a struct daemon. */
 void parts_write_metrics(void *daemon, struct metrics_page *page);
 
-/* functions.c: those of modules, then those of apps. `daemon` is a struct daemon. The timer thread asks: waits for
+/* functions.c: those of modules, then those of apps, then those of programs. `daemon` is a struct daemon. The timer thread asks: waits for
  * nothing. */
 const struct function *part_find_function(void *daemon, const char *id);
 /* The same, and asks the store for those that another daemon has heard of. */

@@ -9,6 +9,7 @@
 #include "modules/reload.h"
 #include "parts/families.h"
 #include "parts/part.h"
+#include "program/programs.h"
 #include "run/routes.h"
 #include "service/signals.h"
 #include "service/watchdog.h"
@@ -26,7 +27,7 @@ static void ask_to_reload(void *context)
 {
     struct daemon *daemon = context;
 
-    reload_run(daemon->reload);
+    programs_reload(daemon->programs, reload_run(daemon->reload));
 }
 
 static int start(struct daemon *daemon, struct error *ret_error)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "base/lock.h"
 #include "base/memory.h"
 
 /* Positions in routes->functions, ascending: the order of registration. */
@@ -36,6 +37,11 @@ struct routes {
     struct table topics;
     bool has_ordered_event;
     _Atomic(struct routes *) newest; /* in the first one only; NULL: itself */
+    struct lock lock;                /* in the first one only, of: */
+    struct {
+        const struct function **functions;
+        size_t count;
+    } sources[ROUTES_SOURCES];
     struct routes *older;            /* that it replaced: somebody may still read it */
 };
 
@@ -163,7 +169,7 @@ static size_t count_triggers(const struct function *const *functions, size_t cou
     return triggers;
 }
 
-struct routes *routes_create(const struct function *const *functions, size_t count)
+static struct routes *make(const struct function *const *functions, size_t count)
 {
     struct routes *routes = xcalloc(1, sizeof(*routes));
 
@@ -188,9 +194,44 @@ struct routes *routes_create(const struct function *const *functions, size_t cou
     return routes;
 }
 
-void routes_replace(struct routes *routes, const struct function *const *functions, size_t count)
+static void set_source(struct routes *routes, enum routes_source source, const struct function *const *functions, size_t count)
 {
-    struct routes *newer = routes_create(functions, count);
+    free(routes->sources[source].functions);
+    routes->sources[source].functions = xmemdup(functions, count * sizeof(const struct function *));
+    routes->sources[source].count = count;
+}
+
+struct routes *routes_create(const struct function *const *functions, size_t count)
+{
+    struct routes *routes = make(functions, count);
+
+    lock_init(&routes->lock);
+    set_source(routes, ROUTES_OF_MODULES, functions, count);
+    return routes;
+}
+
+/* Of all sources; the caller frees. */
+static const struct function **join_sources(const struct routes *routes, size_t *ret_count)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < ROUTES_SOURCES; i++)
+        count += routes->sources[i].count;
+    const struct function **all = xcalloc(count + 1, sizeof(*all));
+    *ret_count = 0;
+    for (size_t i = 0; i < ROUTES_SOURCES; i++) {
+        for (size_t at = 0; at < routes->sources[i].count; at++)
+            all[(*ret_count)++] = routes->sources[i].functions[at];
+    }
+    return all;
+}
+
+void routes_replace(struct routes *routes, enum routes_source source, const struct function *const *functions, size_t count)
+{
+    LOCK_GUARD(&routes->lock);
+    set_source(routes, source, functions, count);
+    AUTO_FREE const struct function **all = join_sources(routes, &count);
+    struct routes *newer = make(all, count);
 
     newer->older = atomic_load_explicit(&routes->newest, memory_order_relaxed);
     atomic_store_explicit(&routes->newest, newer, memory_order_release);
@@ -209,6 +250,9 @@ void routes_destroy(struct routes *routes)
 {
     if (routes == NULL)
         return;
+    for (size_t i = 0; i < ROUTES_SOURCES; i++)
+        free(routes->sources[i].functions);
+    lock_done(&routes->lock);
     for (struct routes *newer = routes->newest; newer != NULL;) {
         struct routes *older = newer->older;
         free_one(newer);

@@ -16,9 +16,12 @@ struct routes;
 struct routes *routes_create(const struct function *const *functions, size_t count);
 /* Frees all that replaced it, too. */
 void routes_destroy(struct routes *routes);
-/* From here on `routes` leads to these; readers that have begun finish with what they have. One thread at
- * a time. Functions by topic or key must stay the same ones: the consumer has looked for them. */
-void routes_replace(struct routes *routes, const struct function *const *functions, size_t count);
+/* Where functions come from. */
+enum routes_source { ROUTES_OF_MODULES, ROUTES_OF_APPS, ROUTES_OF_PROGRAMS, ROUTES_SOURCES };
+
+/* From here on `routes` leads to these instead of all that came from the same source, in the order of the sources;
+ * readers that have begun finish with what they have. Any thread. What routes_create() was given is of modules. */
+void routes_replace(struct routes *routes, enum routes_source source, const struct function *const *functions, size_t count);
 
 /* Writes up to `max` functions to `out`, each the newest of it, in the order in which they were given
  * to routes_create(), and returns how many match, which may be more. `event_name` NULL (undecodable): those with a

@@ -212,16 +212,14 @@ static int save_gone(struct registry *registry, const struct app *app)
 static void renew_routes(struct registry *registry)
 {
     const struct inngest_settings *settings = &registry->settings;
-    AUTO_FREE const struct function **all = xcalloc(settings->function_count + registry->function_count + 1, sizeof(*all));
+    AUTO_FREE const struct function **all = xcalloc(registry->function_count + 1, sizeof(*all));
     size_t count = 0;
 
-    for (size_t i = 0; i < settings->function_count; i++)
-        all[count++] = settings->functions[i];
     for (size_t i = 0; i < registry->function_count; i++) {
         if (!registry->functions[i]->is_gone)
             all[count++] = &registry->functions[i]->base;
     }
-    routes_replace(settings->routes, all, count);
+    routes_replace(settings->routes, ROUTES_OF_APPS, all, count);
 }
 
 static struct entry *entry_of(struct registry *registry, const char *name)

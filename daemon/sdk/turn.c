@@ -2,35 +2,21 @@
 #include "sdk/turn.h"
 
 #include "run/attempt.h"
-#include "run/steps.h"
+#include "run/beside.h"
 
 int64_t turn_now_ms(const struct turn *turn)
 {
-    int64_t now_ms = context_now_ms(turn->ctx);
-
-    return now_ms > turn->ctx->run->now_ms ? now_ms : turn->ctx->run->now_ms;
+    return beside_now_ms(turn->ctx);
 }
 
 bool turn_has_finished(const struct turn *turn, const char *step)
 {
-    const struct run *run = turn->ctx->run;
-    size_t position;
-
-    return run->steps != NULL && steps_find(run->steps, run->phase, step, &position) != NULL;
+    return beside_has_finished(turn->ctx, step);
 }
 
 int64_t turn_next_waking_ms(const struct turn *turn, int64_t after_ms)
 {
-    const struct run *run = turn->ctx->run;
-    int64_t first_ms = 0;
-
-    for (size_t i = 0; run->steps != NULL && i < steps_count(run->steps); i++) {
-        const struct checkpoint *checkpoint = steps_at(run->steps, i);
-        bool is_later = checkpoint->kind == CHECKPOINT_SLEEP && checkpoint->phase == run->phase && checkpoint->until_ms > after_ms;
-        if (is_later && (first_ms == 0 || checkpoint->until_ms < first_ms))
-            first_ms = checkpoint->until_ms;
-    }
-    return first_ms;
+    return beside_next_waking_ms(turn->ctx, after_ms);
 }
 
 bool turn_is_alone(const struct turn *turn)

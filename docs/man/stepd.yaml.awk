@@ -29,6 +29,8 @@ function path_of(indent, name,    level, path, i) {
     level = indent / 2
     if (level == 1 && names[0] == "functions")
         name = "FUNCTION"
+    if (level == 1 && names[0] == "programs")
+        name = "PROGRAM"
     if (level == 1 && names[0] == "options")
         name = "MODULE"
     names[level] = name
@@ -49,7 +51,7 @@ function take_key(indent, line, is_comment,    name, value, note, at, path) {
     }
     sub(/^ +/, "", value)
     path = path_of(indent, name)
-    if (seen[path]++ || path == "functions.FUNCTION") {
+    if (seen[path]++ || path == "functions.FUNCTION" || path == "programs.PROGRAM") {
         text = ""
         return
     }

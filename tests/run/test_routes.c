@@ -142,10 +142,29 @@ Test(routes, lead_to_what_replaced_them)
     const struct function added = { .id = "new", .event = "user/created" };
     const struct function *list[] = { &functions[1], &added };
 
-    routes_replace(routes, list, 2);
+    routes_replace(routes, ROUTES_OF_MODULES, list, 2);
     expect("clicks", "user/created", "raw new");
     expect("events", "user/deleted", "");
-    routes_replace(routes, list, 1);
+    routes_replace(routes, ROUTES_OF_MODULES, list, 1);
     expect("clicks", "user/created", "raw");
     expect("events", "user/created", "");
+}
+
+Test(routes, each_source_replaces_its_own)
+{
+    const struct function of_module = { .id = "module", .event = "order/made" };
+    const struct function of_app = { .id = "app", .event = "order/made" };
+    const struct function of_program = { .id = "program", .event = "order/made" };
+    const struct function *module = &of_module, *app = &of_app, *program = &of_program;
+    const struct function *found[4];
+    struct routes *own = routes_create(&module, 1);
+
+    routes_replace(own, ROUTES_OF_PROGRAMS, &program, 1);
+    routes_replace(own, ROUTES_OF_APPS, &app, 1);
+    cr_assert_eq(routes_match(own, "events", "order/made", found, 4), 3);
+    cr_assert(found[0] == module && found[1] == app && found[2] == program);
+    routes_replace(own, ROUTES_OF_APPS, NULL, 0);
+    cr_assert_eq(routes_match(own, "events", "order/made", found, 4), 2);
+    cr_assert(found[1] == program);
+    routes_destroy(own);
 }

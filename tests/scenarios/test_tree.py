@@ -28,11 +28,13 @@ MAY_INCLUDE = {
     "sdk": {"run", "event", "config", "codec", "base"},
     "service": {"config", "base"},
     "modules": {"service", "run", "config", "base"},
+    "common": set(),  # handlers/common: what ready-made handlers and programs share
+    "program": {"common", "sdk", "modules", "run", "event", "config", "codec", "base"},
     "dev": {"base"},
     "testing": {"modules", "store/memory", "pool", "run", "event", "config", "codec", "base"},
     "view": {"store", "run", "event", "config", "codec", "base"},
     "page": {"view", "store", "intake/kafka", "publish", "modules", "engine", "service", "run", "config", "codec", "base"},
-    "parts": {"page", "view", "store", "store/redis", "intake/kafka", "publish", "modules", "sdk", "engine", "crash", "service", "run",
+    "parts": {"page", "view", "store", "store/redis", "intake/kafka", "publish", "modules", "program", "sdk", "engine", "crash", "service", "run",
               "registry", "event", "schema", "config", "codec", "base"},
     "ctl": {"registry", "view", "store", "crash", "kafka", "modules", "service", "sdk", "run", "event", "config", "codec", "base"},
 }

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One function as a hello declares it, made a function of the daemon with the config's settings. */
+#ifndef STEPD_PROGRAM_DECLARED_H
+#define STEPD_PROGRAM_DECLARED_H
+
+#include <msgpack.h>
+
+#include "modules/functions.h"
+#include "program/declarations.h"
+
+/* What a function is made of; lives as long as it. */
+struct declared {
+    char *id;
+    char *place;
+    bool has_on_failure;
+    struct setting given;           /* as the hello has it; owned */
+    struct setting merged;          /* with the config's; its items are borrowed from both */
+    struct config_function settings;
+    struct stepd_function function;
+    struct stepd_module module;
+    struct module loaded;
+    struct module *modules[1];
+    struct functions made;          /* empty: the config has turned it off */
+};
+
+/* Reads one. NULL: *ret_refusal says why not, which the caller frees. */
+struct declared *declared_read(const msgpack_object *object, const struct config *config, const struct declarations_settings *settings,
+                               struct refusal *ret_refusal);
+void declared_destroy(struct declared *declared);
+
+#endif

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "program/held_call.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "program/host_inside.h"
+
+struct held_call *held_call_create(struct host *host, struct program *program)
+{
+    struct held_call *held = xcalloc(1, sizeof(*held));
+
+    atomic_init(&held->holders, 1);
+    held->host = host;
+    held->program = program;
+    held->end = &held->first;
+    lock_init(&held->lock);
+    return held;
+}
+
+void held_call_release(struct held_call *held)
+{
+    if (atomic_fetch_sub(&held->holders, 1) != 1)
+        return;
+    for (struct said *said = held->first, *next; said != NULL; said = next) {
+        next = said->next;
+        free(said);
+    }
+    atomic_fetch_sub(&held->program->unread, held->bytes);
+    free(held->line);
+    lock_done(&held->lock);
+    free(held);
+}
+
+/* Lock held. Whom to call once it is not; NULL: nobody. */
+static void *call_home(struct held_call *held)
+{
+    void *home = held->home;
+
+    held->home = NULL;
+    held->has_news = home == NULL;
+    return home;
+}
+
+void held_call_tell(struct held_call *held, enum said_kind kind, const char *text, size_t size)
+{
+    struct said *said = xmalloc(sizeof(*said) + size + 1);
+    void *home = NULL;
+
+    *said = (struct said){ .kind = kind, .size = size };
+    memcpy(said->text, text, size);
+    said->text[size] = '\0';
+    lock_take(&held->lock);
+    bool is_wanted = !held->is_over;
+    if (is_wanted) {
+        *held->end = said;
+        held->end = &said->next;
+        held->bytes += size;
+        atomic_fetch_add(&held->program->unread, size);
+        home = call_home(held);
+    }
+    void (*come_back)(void *home) = held->come_back;
+    lock_give(&held->lock);
+    if (!is_wanted)
+        free(said);
+    if (home != NULL)
+        come_back(home);
+}
+
+struct said *held_call_take(struct held_call *held)
+{
+    LOCK_GUARD(&held->lock);
+    struct said *said = held->first;
+
+    held->has_news = false;
+    if (said == NULL)
+        return NULL;
+    held->first = said->next;
+    if (held->first == NULL)
+        held->end = &held->first;
+    held->bytes -= said->size;
+    atomic_fetch_sub(&held->program->unread, said->size);
+    return said;
+}
+
+bool held_call_is_cancelled(struct held_call *held)
+{
+    LOCK_GUARD(&held->lock);
+    return held->is_cancelled;
+}
+
+/* ---- as the engine sees it ------------------------------------------------------------------------- */
+
+static void leave(struct errand *base, void (*come_back)(void *home), void *home)
+{
+    struct held_call *held = program_errand_of(base)->held;
+
+    lock_take(&held->lock);
+    bool stays = held->has_news || held->is_cancelled;
+    if (!stays) {
+        held->come_back = come_back;
+        held->home = home;
+    }
+    lock_give(&held->lock);
+    if (stays)
+        come_back(home);
+}
+
+static void cancel(struct errand *base)
+{
+    struct held_call *held = program_errand_of(base)->held;
+
+    lock_take(&held->lock);
+    held->is_cancelled = true;
+    void *home = call_home(held);
+    void (*come_back)(void *home) = held->come_back;
+    lock_give(&held->lock);
+    if (home != NULL)
+        come_back(home);
+}
+
+static void destroy(struct errand *base)
+{
+    struct program_errand *errand = program_errand_of(base);
+    struct held_call *held = errand->held;
+
+    if (held != NULL) {
+        lock_take(&held->lock);
+        held->is_over = true;
+        held->home = NULL;
+        lock_give(&held->lock);
+        host_let_go(held, !errand->is_answered_later);
+        held_call_release(held);
+    }
+    branches_done(&errand->branches);
+    msgpack_sbuffer_destroy(&errand->tail);
+    free(errand);
+}
+
+static const struct errand_ops ops = { leave, cancel, destroy };
+
+struct program_errand *program_errand_create(void)
+{
+    struct program_errand *errand = xcalloc(1, sizeof(*errand));
+
+    errand->base.ops = &ops;
+    msgpack_sbuffer_init(&errand->tail);
+    return errand;
+}
+
+struct program_errand *program_errand_of(struct errand *errand)
+{
+    return (struct program_errand *)(void *)errand;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An attempt that a program holds: what its run and the host share. The run's side is an errand, which comes home
+ * whenever the program has reported something; what has come is taken by the run's holder, in order. Counted: it lives
+ * until both have let go of it. Locks itself.
+ */
+#ifndef STEPD_PROGRAM_HELD_CALL_H
+#define STEPD_PROGRAM_HELD_CALL_H
+
+#include <msgpack.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/lock.h"
+#include "run/branches.h"
+#include "run/errand.h"
+#include "run/run.h"
+
+struct host;
+struct process;
+struct program;
+
+enum said_kind {
+    SAID_LINE,    /* of the program */
+    SAID_DIED,    /* its process did; the text says how */
+    SAID_TIMEOUT, /* the call took too long */
+};
+
+struct said {
+    struct said *next;
+    enum said_kind kind;
+    size_t size;
+    char text[]; /* a NUL behind it */
+};
+
+struct held_call {
+    atomic_int holders;
+    struct host *host;
+    struct program *program;
+    char function_id[201];
+    char run_id[RUN_ID_LENGTH + 1];
+    int attempt;
+    int64_t timeout_ms;
+
+    struct lock lock;
+    struct said *first;  /* lock; that has come and was not taken */
+    struct said **end;   /* lock */
+    size_t bytes;        /* lock; of those */
+    bool is_over;        /* lock; there is no run any more */
+    bool is_cancelled;   /* lock */
+    bool has_news;       /* lock; since the holder last looked */
+    void (*come_back)(void *home); /* lock */
+    void *home;          /* lock; NULL: the run is at home */
+
+    /* The host's thread: */
+    uint64_t number;         /* of the call in its process; 0: it waits for one */
+    struct process *process; /* NULL: none has it */
+    struct held_call *next;       /* of the process's calls, or of those that wait */
+    char *line;              /* the call, while it waits; without its number */
+    size_t line_size;
+    int64_t since_ms;        /* monotonic; it waits since then, or was sent then */
+    bool is_overdue;         /* past its timeout, and told so */
+    bool is_let_go;          /* nobody wants what comes of it; it only has to end */
+};
+
+/* The run's side. */
+struct program_errand {
+    struct errand base;
+    struct branches branches;  /* the run's holder's, all below */
+    msgpack_sbuffer tail;      /* run->tail, once it has changed */
+    struct held_call *held;         /* NULL: no call was made yet */
+    bool has_slept;            /* a sleep was told of in this call, or is one that is not over */
+    bool is_answered_later;    /* the call is to end, and does not need to be told so */
+};
+
+struct program_errand *program_errand_create(void);
+struct program_errand *program_errand_of(struct errand *errand);
+
+/* One holder. */
+struct held_call *held_call_create(struct host *host, struct program *program);
+void held_call_release(struct held_call *held);
+/* Any thread: something has come. Wakes the run. */
+void held_call_tell(struct held_call *held, enum said_kind kind, const char *text, size_t size);
+/* The run's holder: what has come first, its own to free; NULL: nothing more. */
+struct said *held_call_take(struct held_call *held);
+bool held_call_is_cancelled(struct held_call *held);
+
+#endif
