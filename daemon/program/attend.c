@@ -118,12 +118,12 @@ static enum stepd_status answer(struct stay *stay, const char *id, enum stepd_st
 
     if (status == STEPD_OK)
         answer_ok(stay, id);
-    if (status == STEPD_FAILED && ctx->raised.kind == RAISED_NOTHING) {
+    if (status == STEPD_FAILED && ctx->raised.kind == RAISED_BY_STEP) {
         answer_failed(stay, id);
-        ctx->is_step_error = false;
+        (void)context_take_raised(ctx);
         return STEPD_OK;
     }
-    if (status == STEPD_SUSPENDED && ctx->suspension == SUSPENDED_TO_PARK) {
+    if (ctx->verdict.kind == VERDICT_PARK) {
         answer_later(stay, id);
         stay->errand->is_answered_later = true;
     }
@@ -167,7 +167,7 @@ static enum stepd_status note_failure(struct stay *stay)
         return STEPD_OK;
     stay->failed_due_ms = 0;
     branches_keep(&stay->errand->branches, stay->ctx);
-    return attempt_note(stay->ctx, stay->ctx->run->attempt, due_ms, &stay->errand->tail) ? STEPD_OK : STEPD_SUSPENDED;
+    return attempt_note(stay->ctx, stay->ctx->run->attempt, due_ms) ? STEPD_OK : STEPD_SUSPENDED;
 }
 
 static enum stepd_status settle_beside(struct stay *stay, const struct reply_step *step)
@@ -268,15 +268,14 @@ static enum stepd_status take_suspend(struct stay *stay)
     if (due_ms == 0)
         return stepd_error(ctx, "ProgramFault", "the program suspended a call in which nothing waits");
     branches_keep(&stay->errand->branches, ctx);
-    ctx->park = (struct transition){
+    const struct transition park = {
         .kind = TRANSITION_PARK,
         .status = stay->failed_due_ms != 0 ? RUN_DELAYED : RUN_SLEEPING,
         .phase = ctx->run->phase,
         .attempt = ctx->run->attempt,
         .due_ms = due_ms,
     };
-    ctx->suspension = SUSPENDED_TO_PARK;
-    return STEPD_SUSPENDED;
+    return context_park(ctx, &park);
 }
 
 /* A step's error that the function did not handle is the run's; any other is one of the attempt. */
@@ -291,8 +290,7 @@ static enum stepd_status take_error(struct stay *stay, const struct reply_error 
     if (checkpoint == NULL || checkpoint->kind != CHECKPOINT_FAILED)
         return raise(stay->ctx, error);
     context_set_last(stay->ctx, checkpoint->failure);
-    stay->ctx->raised.kind = RAISED_NOTHING;
-    stay->ctx->is_step_error = true;
+    context_raise_step_error(stay->ctx);
     return STEPD_FAILED;
 }
 

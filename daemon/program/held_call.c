@@ -134,7 +134,6 @@ static void destroy(struct errand *base)
         held_call_release(held);
     }
     branches_done(&errand->branches);
-    msgpack_sbuffer_destroy(&errand->tail);
     free(errand);
 }
 
@@ -145,7 +144,6 @@ struct program_errand *program_errand_create(void)
     struct program_errand *errand = xcalloc(1, sizeof(*errand));
 
     errand->base.ops = &ops;
-    msgpack_sbuffer_init(&errand->tail);
     return errand;
 }
 

@@ -69,7 +69,6 @@ struct held_call {
 struct program_errand {
     struct errand base;
     struct branches branches;  /* the run's holder's, all below */
-    msgpack_sbuffer tail;      /* run->tail, once it has changed */
     struct held_call *held;         /* NULL: no call was made yet */
     bool has_slept;            /* a sleep was told of in this call, or is one that is not over */
     bool is_answered_later;    /* the call is to end, and does not need to be told so */

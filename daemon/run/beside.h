@@ -11,7 +11,6 @@
 
 #include <stepd/stepd.h>
 
-
 /* `settle` tells what became of attempt number `attempt` of step `id`. OK or FAILED (for good): it is
  * recorded. SUSPENDED with *ret_due_ms: it is to be tried again then, of ctx->step_raised, and nothing is
  * recorded; with 0: there is a verdict. */
@@ -26,4 +25,5 @@ int64_t beside_now_ms(const struct stepd_ctx *ctx);
 bool beside_has_finished(const struct stepd_ctx *ctx, const char *id);
 /* When the first sleep ends after that time; 0: none does. */
 int64_t beside_next_waking_ms(const struct stepd_ctx *ctx, int64_t after_ms);
+
 #endif

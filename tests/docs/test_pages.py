@@ -45,7 +45,7 @@ def keys_of_the_code():
     source = (ROOT / "daemon/config/config_schema.c").read_text()
     paths = set()
     for name, table in re.findall(r"static const struct config_key (\w+)_keys\[\] = \{\n(.*?)^\};", source, re.M | re.S):
-        prefix = {"top": "", "function": "functions.FUNCTION."}.get(name, f"{name}.")
+        prefix = {"top": "", "function": "functions.FUNCTION.", "program": "programs.PROGRAM."}.get(name, f"{name}.")
         paths |= {prefix + key for key in re.findall(r'^    \{ "([^"]+)"', table, re.M)}
     paths |= {f"functions.FUNCTION.{key}" for key in flow_keys_of_the_code()}
     assert {"redis.url", "worker.threads", "functions.FUNCTION.retries", "log", "dedupe"} <= paths
