@@ -283,11 +283,17 @@ static bool is_safe_name(const char *name)
     return name[0] != '\0' && name[0] != '/' && strlen(name) < 100 && strspn(name, letters) == strlen(name);
 }
 
+static const char *zone_folder(void)
+{
+    const char *folder = getenv("TZDIR");
+
+    return folder != NULL && folder[0] != '\0' ? folder : DEFAULT_FOLDER;
+}
+
 /* The caller frees; NULL: it can't be read. */
 static char *read_zone_file(const char *name, size_t *ret_size)
 {
-    const char *folder = getenv("TZDIR");
-    AUTO_FREE char *path = xasprintf("%s/%s", folder != NULL && folder[0] != '\0' ? folder : DEFAULT_FOLDER, name);
+    AUTO_FREE char *path = xasprintf("%s/%s", zone_folder(), name);
     FILE *file = fopen(path, "re");
 
     if (file == NULL)
@@ -316,7 +322,8 @@ int zone_open(struct bytes name, struct zone **ret_zone, struct error *ret_error
     }
     AUTO_FREE char *content = is_safe_name(text) ? read_zone_file(text, &size) : NULL;
     if (content == NULL)
-        return error_set(ret_error, ENOENT, "unknown zone '%.100s'", text);
+        return error_set(ret_error, ENOENT, "unknown zone '%.100s'%s", text,
+                         access(zone_folder(), F_OK) != 0 ? ": this system has no time zones (package tzdata)" : "");
     if (zone_parse((struct bytes){ content, size }, ret_zone, NULL) != 0)
         return error_set(ret_error, EBADMSG, "unknown zone '%.100s': its file is damaged", text);
     return 0;

@@ -253,3 +253,14 @@ Test(zone, that_is_none_is_refused)
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         cr_expect_neq(zone_open((struct bytes){ names[i], strlen(names[i]) }, &zone, NULL), 0, "%s", names[i]);
 }
+
+Test(cron, says_what_to_install_where_the_system_has_no_zones)
+{
+    static const char text[] = "TZ=Europe/Berlin 0 9 * * *";
+    struct cron *cron = NULL;
+    struct error error = { 0 };
+
+    cr_assert_eq(setenv("TZDIR", "/nowhere/zoneinfo", 1), 0);
+    cr_assert_neq(cron_parse(text, &cron, &error), 0);
+    cr_expect_not_null(strstr(error.text, "package tzdata"), "%s", error.text);
+}
