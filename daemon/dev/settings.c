@@ -209,13 +209,21 @@ static char *program_name(const char *command, size_t number)
     return xasprintf("program-%zu", number);
 }
 
-/* As a person would type it: a shell reads it. */
+/* As a person would type it: a shell reads it, and gives its place to the program, where it is one command. */
+static char *shell_line(const char *command)
+{
+    const bool is_one = strpbrk(command, ";&|<>()$`\n") == NULL && memchr(command, '=', strcspn(command, " \t")) == NULL;
+
+    return xasprintf("%s%s", is_one ? "exec " : "", command);
+}
+
 static void put_program(struct fy_node *programs, const char *command, size_t number)
 {
+    AUTO_FREE char *line = shell_line(command);
     AUTO_FREE char *own = program_name(command, number);
     AUTO_FREE char *other = xasprintf("%s-%zu", own, number);
     AUTO_FREE char *here = getcwd(NULL, 0);
-    const char *const words[] = {"/bin/sh", "-c", command, NULL};
+    const char *const words[] = {"/bin/sh", "-c", line, NULL};
     const bool is_free = fy_node_mapping_lookup_by_string(programs, own, FY_NT) == NULL;
     struct fy_node *program = map_under(programs, is_free ? own : other, true);
 
@@ -321,7 +329,7 @@ static void add_files(char **files, size_t *count, size_t most, const char *fold
     for (char *word = strtok_r(words, " \t", &rest); word != NULL && *count < most; word = strtok_r(NULL, " \t", &rest)) {
         char *path = absolute(folder, word);
         struct stat info;
-        if (stat(path, &info) == 0 && S_ISREG(info.st_mode) && word[0] != '/')
+        if (stat(path, &info) == 0 && S_ISREG(info.st_mode))
             files[(*count)++] = path;
         else
             free(path);

@@ -1,0 +1,336 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The program's side of the protocol: one thread reads, a pool runs sync functions, one loop the async ones."""
+import asyncio
+import collections
+import contextvars
+import json
+import logging
+import os
+import queue
+import select
+import signal
+import sys
+import threading
+from typing import Any, Deque, Dict, List, Optional
+
+from ._call import Call, current
+from ._declare import Function, declared
+from ._errors import Cancelled, Suspended, told
+from ._event import event_of
+from ._step import AsyncStep, Step
+from ._values import dump, load
+
+_LEVELS = ((logging.ERROR, "error"), (logging.WARNING, "warn"), (logging.INFO, "info"), (logging.DEBUG, "debug"))
+_QUIET_S = 0.01  # an async function in which nothing moves for so long waits
+_CANCELLED = {"status": "cancelled"}
+
+
+class _Stop(BaseException):
+    """SIGTERM came while descriptor 3 was read."""
+
+
+class _Writer:
+    """Whoever writes takes along what others have to say."""
+
+    def __init__(self, fd: int):
+        self.fd = fd
+        self.lines: Deque[str] = collections.deque()
+        self.lock = threading.Lock()
+
+    def write(self, line: str) -> None:
+        self.lines.append(line)
+        while self.lines and self.lock.acquire(blocking=False):
+            try:
+                self._write_all()
+            finally:
+                self.lock.release()
+
+    def _write_all(self) -> None:
+        taken = []
+        while self.lines:
+            taken.append(self.lines.popleft())
+        data = memoryview(("\n".join(taken) + "\n").encode() if taken else b"")
+        try:
+            while data:
+                data = data[os.write(self.fd, data):]
+        except BrokenPipeError:
+            self.lines.clear()  # stepd is gone: so is whoever would hear this
+
+
+class _LogHandler(logging.Handler):
+    def __init__(self, writer: _Writer):
+        super().__init__()
+        self.writer = writer
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            level = next((name for number, name in _LEVELS if record.levelno >= number), "debug")
+            call = current.get()
+            about = f'"call":{call.number},' if call is not None else ""
+            self.writer.write(f'{{"type":"log",{about}"level":"{level}","message":{dump(self.format(record))}}}')
+        except Exception:
+            self.handleError(record)
+
+
+class _Pool:
+    """Threads that are started as they are needed, and stay."""
+
+    def __init__(self, most: int):
+        self.most, self.started, self.idle = most, 0, 0
+        self.work: "queue.SimpleQueue[Any]" = queue.SimpleQueue()
+        self.lock = threading.Lock()
+
+    def submit(self, code: Any, argument: Any) -> None:
+        with self.lock:
+            is_short = self.idle <= self.work.qsize() and self.started < self.most
+            self.started += is_short
+        self.work.put((code, argument))
+        if is_short:
+            threading.Thread(target=self._run, daemon=True, name="stepd-worker").start()
+
+    def _run(self) -> None:
+        while True:
+            self.idle += 1
+            code, argument = self.work.get()
+            self.idle -= 1
+            code(argument)
+
+
+class Server:
+    """Speaks on `ask_fd` (reads) and `answer_fd` (writes)."""
+
+    def __init__(self, functions: List[Function], threads: Optional[int], ask_fd: int = 3, answer_fd: int = 4):
+        self.functions: Dict[str, Function] = {}
+        for function in functions:
+            self.functions.setdefault(function.id, function)
+        self.listed = functions
+        self.threads, self.ask_fd = threads, ask_fd
+        self.writer = _Writer(answer_fd)
+        self.calls: Dict[int, Call] = {}
+        self.waiters: Dict[Any, Any] = {}
+        self.pool: Optional[_Pool] = None
+        self.loop: Optional[asyncio.AbstractEventLoop] = None
+        self.is_draining = False
+        self.is_refused = False
+
+    # ---- reports ----
+
+    def _report(self, call: Call, type: str, id: str, members: str) -> Dict[str, Any]:
+        waiter: "queue.SimpleQueue[Dict[str, Any]]" = queue.SimpleQueue()
+        self.waiters[call.number, id] = waiter.put
+        if call.is_cancelled:
+            return _CANCELLED
+        self.writer.write(f'{{"type":"{type}","call":{call.number},"id":{dump(id)},{members}}}')
+        return waiter.get()
+
+    async def _report_async(self, call: Call, type: str, id: str, members: str) -> Dict[str, Any]:
+        loop = asyncio.get_running_loop()
+        future: "asyncio.Future[Dict[str, Any]]" = loop.create_future()
+
+        def put(answer: Dict[str, Any]) -> None:
+            loop.call_soon_threadsafe(lambda: None if future.done() else future.set_result(answer))
+        self.waiters[call.number, id] = put
+        self.writer.write(f'{{"type":"{type}","call":{call.number},"id":{dump(id)},{members}}}')
+        return await future
+
+    def _end(self, call: Call, type: str, members: str = "") -> None:
+        self.calls.pop(call.number, None)
+        self.writer.write(f'{{"type":"{type}","call":{call.number}{members}}}')
+
+    def _fail(self, call: Call, error: BaseException) -> None:
+        self._end(call, "error", f',"error":{dump(told(error))}')
+
+    def _finish(self, call: Call, value: Any) -> None:
+        try:
+            text = dump(value)
+        except Exception as error:
+            self._fail(call, error)
+        else:
+            self._end(call, "output", f',"output":{text}')
+
+    # ---- functions ----
+
+    @staticmethod
+    def _code(function: Function, call: Call, line: Dict[str, Any]) -> Any:
+        return function.on_failure if line.get("phase") == "on_failure" else function.code
+
+    def _run_sync(self, work: Any) -> None:
+        function, call, line = work
+        token = current.set(call)
+        try:
+            value = self._code(function, call, line)(event_of(line), Step(call, self._report))
+        except (Suspended, Cancelled):
+            self._end(call, "suspend")
+        except BaseException as error:
+            self._fail(call, error)
+        else:
+            self._finish(call, value)
+        finally:
+            current.reset(token)
+
+    async def _run_async(self, function: Function, call: Call, line: Dict[str, Any]) -> None:
+        current.set(call)
+        stuck = _Stuck(call)
+        step = AsyncStep(call, self._report_async, stuck.wait_for_ever)
+        task = asyncio.ensure_future(self._code(function, call, line)(event_of(line), step))
+        stuck.task = task
+        call.task = task  # type: ignore[attr-defined]
+        try:
+            value = await task
+        except (Suspended, Cancelled):
+            self._end(call, "suspend")
+        except BaseException as error:
+            if stuck.is_over or (call.is_cancelled and isinstance(error, asyncio.CancelledError)):
+                self._end(call, "suspend")
+            else:
+                self._fail(call, error)
+        else:
+            self._finish(call, value)
+
+    def _start_loop(self) -> asyncio.AbstractEventLoop:
+        if self.loop is None:
+            self.loop = asyncio.new_event_loop()
+            threading.Thread(target=self.loop.run_forever, daemon=True, name="stepd-loop").start()
+        return self.loop
+
+    # ---- what stepd says ----
+
+    def _call(self, line: Dict[str, Any]) -> None:
+        call = Call(line)
+        self.calls[call.number] = call
+        function = self.functions.get(call.function_id)
+        if function is None:
+            self._end(call, "error", ',"error":{"name":"NoSuchFunction","message":"the program has no such function"}')
+            return
+        code = self._code(function, call, line)
+        if asyncio.iscoroutinefunction(code):
+            loop = self._start_loop()
+            loop.call_soon_threadsafe(lambda: loop.create_task(self._run_async(function, call, line)))
+            return
+        if self.pool is None:
+            self.pool = _Pool(self.threads or 64)
+        self.pool.submit(self._run_sync, (function, call, line))
+
+    def _answer(self, line: Dict[str, Any]) -> None:
+        put = self.waiters.pop((line.get("call"), line.get("id")), None)
+        if put is not None:
+            put(line)
+
+    def _cancel(self, line: Dict[str, Any]) -> None:
+        call = self.calls.get(line.get("call", 0))
+        if call is None:
+            return
+        call.is_cancelled = True
+        for key in [key for key in list(self.waiters) if key[0] == call.number]:
+            put = self.waiters.pop(key, None)
+            if put is not None:
+                put(_CANCELLED)
+        task = getattr(call, "task", None)
+        if task is not None and self.loop is not None:
+            self.loop.call_soon_threadsafe(task.cancel)
+
+    def _hear(self, text: bytes) -> None:
+        line = load(text)
+        type = line.get("type")
+        if type == "call":
+            self._call(line)
+        elif type == "answer":
+            self._answer(line)
+        elif type == "cancel":
+            self._cancel(line)
+        elif type == "welcome":
+            self.threads = self.threads or line.get("in_flight", 64)
+            for refused in line.get("refused", ()):
+                print(f"stepd: {refused['reason']}", file=sys.stderr)
+        elif type == "refused":
+            print(f"stepd refuses the program: {line.get('reason')}", file=sys.stderr)
+            self.is_refused = True
+        elif type == "drain":
+            self.is_draining = True
+
+    # ---- the reader ----
+
+    def _hello(self) -> None:
+        functions = [function.hello() for function in self.listed]
+        self.writer.write(dump({"type": "hello", "protocol": 1, "client": f"python {sys.version_info[0]}.{sys.version_info[1]}",
+                                "functions": functions}))
+
+    def _read(self) -> bytes:
+        """b"" at the end; while it drains, it looks now and then whether all calls have ended."""
+        while self.is_draining:
+            if not self.calls:
+                return b""
+            if select.select([self.ask_fd], [], [], 0.02)[0]:
+                break
+        try:
+            return os.read(self.ask_fd, 262144)
+        except _Stop:
+            self.is_draining = True
+            return self._read()
+
+    def _stop(self, number: int, frame: Any) -> None:
+        if not self.is_draining:
+            raise _Stop
+
+    def run(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._stop)
+        self._hello()
+        rest = b""
+        while True:
+            got = self._read()
+            if not got:
+                break
+            lines = (rest + got).split(b"\n")
+            rest = lines.pop()
+            for line in lines:
+                if line:
+                    self._hear(line)
+        if self.is_draining:
+            self.writer.write('{"type":"bye"}')
+
+
+class _Stuck:
+    """Finds out that nothing of an async function can go on, since each of its branches waits."""
+
+    def __init__(self, call: Call):
+        self.call, self.task, self.is_over = call, None, False  # type: ignore[var-annotated]
+
+    async def wait_for_ever(self) -> Any:
+        self._look()
+        await asyncio.get_running_loop().create_future()
+
+    def _look(self) -> None:
+        asyncio.get_running_loop().call_later(_QUIET_S, self._end)
+
+    def _end(self) -> None:
+        if self.task is None or self.task.done():
+            return
+        if self.call.open_count > 0:
+            self._look()
+            return
+        self.is_over = True
+        self.task.cancel()
+
+
+def serve(threads: Optional[int] = None) -> None:
+    """Runs the functions that the program declared, until stepd ends it. `threads`: for sync functions, at once."""
+    if "STEPD_PROGRAM" not in os.environ:
+        print(f"stepd.serve(): this program is started by stepd: stepd dev --program 'python3 {sys.argv[0]}'", file=sys.stderr)
+        sys.exit(2)
+    if not declared:
+        print("stepd.serve(): the program declares no function: @stepd.function(event=…) stands above one", file=sys.stderr)
+    os.set_inheritable(3, False)
+    os.set_inheritable(4, False)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(line_buffering=True)
+    server = Server(declared, threads)
+    root = logging.getLogger()
+    if not root.handlers:
+        root.setLevel(logging.INFO)
+    root.addHandler(_LogHandler(server.writer))
+    server.run()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
