@@ -4,7 +4,7 @@
 or nothing passed. An empty report is of something that failed before it could write one.
 
 CI=true: what is skipped has failed, but for tests that boot a Debian of their own with systemd: a container may not be
-allowed to make another. These say "no machine here: …"."""
+allowed to make another. These say "no machine here: …". And for the one program that wants a newer Go than Debian's."""
 import collections
 import os
 import sys
@@ -13,10 +13,12 @@ from pathlib import Path
 
 SKIPS_FAIL = os.environ.get("CI") == "true"
 NO_MACHINE = "no machine here: "
+NEWER_GO = "wants a newer Go than distributions have"
 
 
 def is_excused(case, why):
-    return case.get("classname", "").endswith("test_systemd") and why.startswith(NO_MACHINE)
+    suite = case.get("classname", "")
+    return (suite.endswith("test_systemd") and why.startswith(NO_MACHINE)) or (suite.endswith("test_inngest") and NEWER_GO in why)
 
 
 def result_of(case):

@@ -107,9 +107,9 @@ func administer(admin *kadm.Client, topic string) {
 		return len(groups[topic+"-group"].Members) == 1, err
 	})
 	attempt("delete", func(ctx context.Context) (any, error) {
-		response, err := admin.DeleteTopic(ctx, topic+"-made")
+		responses, err := admin.DeleteTopics(ctx, topic+"-made")
 		if err == nil {
-			err = response.Err
+			err = responses[topic+"-made"].Err
 		}
 		return "done", err
 	})

@@ -28,6 +28,9 @@ func attempt(name string, call func() (any, error)) {
 func config() *sarama.Config {
 	config := sarama.NewConfig()
 	config.Version = sarama.V2_8_0_0
+	if spoken, err := sarama.ParseKafkaVersion(os.Getenv("SPEAKS")); err == nil {
+		config.Version = spoken
+	}
 	config.Producer.Return.Successes = true
 	config.Producer.RequiredAcks = sarama.WaitForAll
 	config.Producer.Idempotent = true
