@@ -43,7 +43,7 @@ _stepctl() {
     case $before in
     --config) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     --status)
-        mapfile -t COMPREPLY < <(compgen -W 'running delayed sleeping completed failed cancelled' -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W 'running delayed queued sleeping completed failed cancelled' -- "$current")
         return
         ;;
     --function)
@@ -61,6 +61,9 @@ _stepctl() {
     elif [[ $command == show || $command == why || $command == retry || $command == cancel ]]; then
         _stepctl_where
         mapfile -t COMPREPLY < <(compgen -W "$(_stepctl_first_column runs --limit 200)" -- "$current")
+    elif [[ $command == pause || $command == resume ]]; then
+        _stepctl_where
+        mapfile -t COMPREPLY < <(compgen -W "$(_stepctl_first_column functions)" -- "$current")
     fi
 }
 

@@ -5,6 +5,7 @@
 
 #include "ctl/bulk.h"
 #include "ctl/command.h"
+#include "ctl/deed.h"
 #include "ctl/find.h"
 #include "view/run_view.h"
 
@@ -49,6 +50,7 @@ static enum ctl_exit cancel_one(struct ctl *ctl, const char *text)
         return ctl_store_failed(ctl, status);
     if (change == RUNS_IN_VAIN)
         return ctl_fail(CTL_FAILED, "run %s has ended already: it is %s", id, word);
+    deed_tell(ctl, "1 run cancelled (%s)", id);
     print_one(ctl, id, change);
     return CTL_OK;
 }

@@ -11,7 +11,7 @@ static const struct {
     const char *word;
     const char *letters;  /* of enum run_status */
 } STATUSES[] = {
-    { "running", "o" }, { "delayed", "db" }, { "sleeping", "s" }, { "completed", "c" }, { "failed", "f" }, { "cancelled", "x" },
+    { "running", "o" }, { "delayed", "db" }, { "queued", "db" }, { "sleeping", "s" }, { "completed", "c" }, { "failed", "f" }, { "cancelled", "x" },
 };
 
 bool choice_is_given(const struct ctl *ctl)
@@ -31,7 +31,7 @@ static enum ctl_exit read_status(const struct ctl *ctl, const char *otherwise, c
             return CTL_OK;
         }
     }
-    return ctl_misused(ctl, "'%s' is no status: running delayed sleeping completed failed cancelled", ctl->status);
+    return ctl_misused(ctl, "'%s' is no status: running delayed queued sleeping completed failed cancelled", ctl->status);
 }
 
 static enum ctl_exit read_times(const struct ctl *ctl, struct selection *selection)

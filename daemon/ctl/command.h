@@ -50,6 +50,8 @@ extern const struct command COMMAND_RETRY;
 extern const struct command COMMAND_CANCEL;
 extern const struct command COMMAND_REDRIVE;
 extern const struct command COMMAND_REPLAY;
+extern const struct command COMMAND_PAUSE;
+extern const struct command COMMAND_RESUME;
 extern const struct command COMMAND_STATS;
 extern const struct command COMMAND_TOP;
 extern const struct command COMMAND_DOCTOR;

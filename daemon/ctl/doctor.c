@@ -16,6 +16,8 @@
 #include "ctl/kafka.h"
 #include "ctl/text.h"
 #include "registry/client.h"
+#include "store/operations.h"
+#include "store/shelf.h"
 #include "store/health.h"
 #include "store/orphans.h"
 #include "store/runs.h"
@@ -238,6 +240,13 @@ static void add_no_redis(struct findings *findings, const struct config *config,
     }
 }
 
+static void add_paused(void *context, const char *function, struct bytes who)
+{
+    AUTO_FREE char *remedy = xasprintf("`stepctl resume %s` once it may go on", function);
+
+    add(context, VERDICT_WARNING, "functions", remedy, "function %s is paused, by %.*s: its runs wait", function, (int)who.size, (const char *)who.data);
+}
+
 static void check_redis(struct findings *findings, struct ctl *ctl)
 {
     struct error error = { 0 };
@@ -252,6 +261,7 @@ static void check_redis(struct findings *findings, struct ctl *ctl)
     check_workers(findings, ctl->store);
     check_orphans(findings, ctl->store);
     absent_each(ctl->store, ctl->config, add_absent, findings);
+    (void)!shelf_load(ctl->store, PAUSED_SHELF, add_paused, findings);
 }
 
 /* ---- this machine ------------------------------------------------------------------------------- */

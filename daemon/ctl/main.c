@@ -11,7 +11,7 @@
 
 static const struct command *const COMMANDS[] = {
     &COMMAND_SEND, &COMMAND_FUNCTIONS, &COMMAND_RUNS, &COMMAND_SHOW, &COMMAND_WHY, &COMMAND_RETRY, &COMMAND_CANCEL,
-    &COMMAND_REDRIVE, &COMMAND_REPLAY,
+    &COMMAND_REDRIVE, &COMMAND_REPLAY, &COMMAND_PAUSE, &COMMAND_RESUME,
     &COMMAND_STATS, &COMMAND_TOP, &COMMAND_DOCTOR, &COMMAND_EVAL, &COMMAND_CRON, &COMMAND_NEW_MODULE, &COMMAND_NEW_PROGRAM,
 };
 #define COMMAND_COUNT COUNT_OF(COMMANDS)
@@ -33,7 +33,7 @@ static const struct option OPTIONS[] = {
     { "topic", TAKES_TOPIC, offsetof(struct ctl, topic), "TOPIC", "the topic" },
     { "key", TAKES_KEY, offsetof(struct ctl, key), "KEY", "the message's key" },
     { "id", TAKES_ID, offsetof(struct ctl, id), "ID", "the event's id" },
-    { "status", TAKES_STATUS, offsetof(struct ctl, status), "STATUS", "running delayed sleeping completed failed cancelled" },
+    { "status", TAKES_STATUS, offsetof(struct ctl, status), "STATUS", "running delayed queued sleeping completed failed cancelled" },
     { "function", TAKES_FUNCTION, offsetof(struct ctl, function), "FUNCTION", "only runs of this function" },
     { "limit", TAKES_LIMIT, offsetof(struct ctl, limit_text), "N", "that many at most" },
     { "all-failed", TAKES_ALL_FAILED, offsetof(struct ctl, is_all_failed), NULL, "every run that failed" },

@@ -10,6 +10,7 @@
 #include "config/setting.h"
 #include "ctl/choice.h"
 #include "ctl/command.h"
+#include "ctl/deed.h"
 #include "ctl/marks.h"
 #include "ctl/progress.h"
 #include "ctl/topic_log.h"
@@ -327,6 +328,8 @@ static enum ctl_exit redrive_all(struct redrive *redrive)
     progress_begin();
     if (status == 0)
         status = redrive_topics(redrive);
+    if (redrive->found > 0 && !redrive->ctl->is_dry_run)
+        deed_tell(redrive->ctl, "%zu dead letters redriven (%s)", redrive->found, redrive->name);
     enum ctl_exit answer = end(redrive, status);
     if (redrive->metadata != NULL)
         rd_kafka_metadata_destroy(redrive->metadata);

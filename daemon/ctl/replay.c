@@ -14,6 +14,7 @@
 #include "ctl/catalog.h"
 #include "ctl/choice.h"
 #include "ctl/command.h"
+#include "ctl/deed.h"
 #include "ctl/marks.h"
 #include "ctl/progress.h"
 #include "ctl/topic_log.h"
@@ -297,6 +298,8 @@ static enum ctl_exit play(struct replay *replay)
     progress_begin();
     if (status == 0)
         status = read_log(replay);
+    if (replay->started > 0 && !replay->ctl->is_dry_run)
+        deed_tell(replay->ctl, "%zu events replayed for function %s (%s)", replay->started, replay->function->id, replay->name);
     enum ctl_exit answer = end(replay, status);
     kafka_close(&replay->reader);
     routes_destroy(replay->routes);

@@ -5,6 +5,7 @@
 
 #include "ctl/bulk.h"
 #include "ctl/command.h"
+#include "ctl/deed.h"
 #include "ctl/find.h"
 #include "view/run_view.h"
 
@@ -50,6 +51,7 @@ static enum ctl_exit retry_one(struct ctl *ctl, const char *text)
         return ctl_store_failed(ctl, status);
     if (change == RUNS_IN_VAIN)
         return ctl_fail(CTL_FAILED, "run %s is %s: only what failed or was cancelled can be retried", id, word);
+    deed_tell(ctl, "1 run retried (%s)", id);
     print_one(ctl, id);
     return CTL_OK;
 }

@@ -180,7 +180,10 @@ static enum ctl_exit run(struct ctl *ctl)
     if (status != CTL_OK)
         return status;
     run_view_open(&view, &loaded, store_now_ms(ctl->store));
-    if (ctl->is_json) {
+    int line = run_view_see_line(&view, ctl->store);
+    if (line != 0) {
+        status = ctl_store_failed(ctl, line);
+    } else if (ctl->is_json) {
         struct json_out out;
         json_out_init(&out);
         run_view_json(&view, &out);
@@ -196,7 +199,7 @@ static enum ctl_exit run(struct ctl *ctl)
     }
     run_view_done(&view);
     loaded_run_done(&loaded);
-    return CTL_OK;
+    return status;
 }
 
 const struct command COMMAND_SHOW = {

@@ -10,6 +10,8 @@
 #include "ctl/command.h"
 #include "ctl/find.h"
 #include "ctl/text.h"
+#include "store/operations.h"
+#include "store/shelf.h"
 #include "view/run_view.h"
 
 struct reason {
@@ -36,7 +38,16 @@ static int why_waiting(struct redis_store *store, const struct run_view *view, c
     int status = store_workers_alive(store, store_shard_of(store, view->run->id), &alive);
     if (status != 0)
         return status;
-    if (standing->is_in_line)
+    struct bytes paused;
+    status = shelf_find(store, PAUSED_SHELF, view->run->record.function, &paused);
+    if (status != 0)
+        return status;
+    AUTO_FREE char *who = paused.data != NULL ? xstrndup(paused.data, paused.size) : NULL;
+    free((void *)(uintptr_t)paused.data);
+    if (standing->is_in_line && who != NULL)
+        give(reason, "pause", "function %s is paused, by %s: it waits in line since %s, until `stepctl resume %s`", view->run->record.function, who,
+             when, view->run->record.function);
+    else if (standing->is_in_line)
         give(reason, "concurrency", "it has waited in line since %s: as many runs of %s are under way as its concurrency lets begin (%" PRId64 " daemon%s alive)",
              when, view->run->record.function, alive, alive == 1 ? "" : "s");
     else if (standing->due_ms < 0)
@@ -153,6 +164,7 @@ static enum ctl_exit run(struct ctl *ctl)
     if (found != CTL_OK)
         return found;
     run_view_open(&view, &loaded, store_now_ms(ctl->store));
+    (void)!run_view_see_line(&view, ctl->store);
     int status = find_reason(ctl->store, &view, &reason);
     if (status == 0)
         print(ctl, &view, &reason);

@@ -122,7 +122,7 @@ static size_t free_workers(struct run_taker *taker)
 {
     struct dispatch *dispatch = of_runs(taker);
 
-    if (atomic_load(&dispatch->is_draining) || atomic_load(&dispatch->away.count) >= (size_t)dispatch->settings.max_away)
+    if (atomic_load(&dispatch->is_held) || atomic_load(&dispatch->is_draining) || atomic_load(&dispatch->away.count) >= (size_t)dispatch->settings.max_away)
         return 0;
     return pool_free_threads(dispatch->pool);
 }
@@ -149,6 +149,32 @@ static void give_back(struct run_taker *taker, const struct function *function, 
 static void see_line(struct run_taker *taker, const struct function *function)
 {
     gate_see_line(&of_runs(taker)->gates[function->index], clock_monotonic_ns());
+}
+
+void dispatch_hold(struct dispatch *dispatch)
+{
+    atomic_store(&dispatch->is_held, true);
+}
+
+void dispatch_release(struct dispatch *dispatch)
+{
+    atomic_store(&dispatch->is_held, false);
+}
+
+void dispatch_pause(struct dispatch *dispatch, const struct function *function)
+{
+    gate_close(&dispatch->gates[function->index]);
+}
+
+void dispatch_resume(struct dispatch *dispatch, const struct function *function)
+{
+    gate_open(&dispatch->gates[function->index]);
+    start_waiting(dispatch, function);
+}
+
+bool dispatch_is_paused(const struct dispatch *dispatch, const struct function *function)
+{
+    return gate_is_closed(&dispatch->gates[function->index]);
 }
 
 void dispatch_cancel(struct dispatch *dispatch, const char *run_id)

@@ -27,6 +27,13 @@ int dispatch_start(struct dispatch *dispatch, struct error *ret_error) MUST_CHEC
 /* Where the consumer hands over its batches, keeping what is open to about `queue`; and the store runs that are due. */
 struct batch_taker *dispatch_batch_taker(struct dispatch *dispatch);
 struct run_taker *dispatch_run_taker(struct dispatch *dispatch);
+/* Any thread. Until dispatch_release() nothing that is handed over begins. */
+void dispatch_hold(struct dispatch *dispatch);
+void dispatch_release(struct dispatch *dispatch);
+/* Any thread. A paused function's runs wait in its line, but for attempts that have begun. */
+void dispatch_pause(struct dispatch *dispatch, const struct function *function);
+void dispatch_resume(struct dispatch *dispatch, const struct function *function);
+bool dispatch_is_paused(const struct dispatch *dispatch, const struct function *function);
 /* Owned runs whose ids are given were taken from us (reaped, cancelled): their attempts see
  * stepd_is_cancelled(). NULL: all that the store had given to this incarnation. */
 void dispatch_cancel(struct dispatch *dispatch, const char *run_id);

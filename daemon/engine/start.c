@@ -3,13 +3,16 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/log.h"
+#include "base/pulse.h"
 #include "crash/crashes.h"
 #include "engine/admit.h"
 #include "engine/finish.h"
 #include "engine/nobodys.h"
 
+#define HELD_US 10000
 #define UNKNOWN_DELAY_MS 60000        /* until a run whose function is not here is looked at again */
 
 static const char crash_text[] = "the handler ended its process, or was running each time it ended";
@@ -98,9 +101,11 @@ static enum gate_answer ask_gate(struct worker *worker, struct job *job)
 
     if (job->is_over)
         return GATE_FULL;
-    if (limit == 0 || job->is_gated || job->away != NULL)
+    if (job->function == NULL || job->is_gated || job->away != NULL)
         return GATE_OPEN;
     struct gate *gate = &dispatch->gates[job->function->index];
+    if (limit == 0 && !gate_is_closed(gate))
+        return GATE_OPEN;
     if (job->claimed == NULL)
         return gate_enter(gate, job, limit, dispatch->waiting_most, worker->thread.now_ns);
     job->is_gated = gate_try(gate, limit);
@@ -236,8 +241,24 @@ static void fail_crashed(struct worker *worker)
     finish_crash(worker, &report);
 }
 
+/* What is paused is not known yet: nothing begins before. False: the daemon stops meanwhile. */
+static bool wait_for_release(struct worker *worker)
+{
+    pulse_rest_here();
+    while (atomic_load(&worker->dispatch->is_held) && !worker_is_draining(worker))
+        (void)usleep(HELD_US);
+    pulse_beat_here();
+    worker_look_at_clock(worker);
+    return !atomic_load(&worker->dispatch->is_held);
+}
+
 struct task *run_start(struct worker *worker)
 {
+    if (atomic_load_explicit(&worker->dispatch->is_held, memory_order_relaxed) && !wait_for_release(worker) &&
+        worker->job.claimed == NULL && worker->job.message != NULL) {
+        message_end_run(worker->job.message, MESSAGE_DROPPED);
+        return start_next(worker->dispatch, &worker->job);
+    }
     enum gate_answer gate = ask_gate(worker, &worker->job);
     struct attempt_report report;
     bool is_over = true;

@@ -49,6 +49,7 @@ struct dispatch {
     struct away_list away;
     struct crew *crew;
     atomic_bool is_draining;
+    atomic_bool is_held;                /* nothing begins */
     struct dispatch_counts retired;     /* pool's lock; of threads that are gone */
     struct function_counts *retired_functions; /* pool's lock; by function->index */
     const struct function **matches;    /* consumer thread; room for all functions */

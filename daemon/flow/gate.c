@@ -19,6 +19,21 @@ void gate_done(struct gate *gate)
     (void)pthread_mutex_destroy(&gate->lock);
 }
 
+void gate_close(struct gate *gate)
+{
+    atomic_store(&gate->is_closed, true);
+}
+
+void gate_open(struct gate *gate)
+{
+    atomic_store(&gate->is_closed, false);
+}
+
+bool gate_is_closed(const struct gate *gate)
+{
+    return atomic_load_explicit(&gate->is_closed, memory_order_relaxed);
+}
+
 /* Lock held. */
 static bool has_line(const struct gate *gate, int64_t now_ns)
 {
@@ -28,6 +43,8 @@ static bool has_line(const struct gate *gate, int64_t now_ns)
 /* Lock held. */
 static bool has_place(const struct gate *gate, int limit)
 {
+    if (gate_is_closed(gate))
+        return false;
     return limit == 0 || gate->running < limit;
 }
 
@@ -38,7 +55,7 @@ static enum gate_answer answer(const struct gate *gate, int limit, size_t most, 
 
     if (has_place(gate, limit) && !is_lined_up)
         return GATE_OPEN;
-    bool is_over = is_lined_up || gate->waiting_count >= most;
+    bool is_over = is_lined_up || gate->waiting_count >= most || gate_is_closed(gate);
     return is_over && gate->leaving < LEAVING_MOST ? GATE_FULL : GATE_WAITS;
 }
 
@@ -109,7 +126,7 @@ struct job *gate_next(struct gate *gate, int limit)
 struct job *gate_left(struct gate *gate, size_t most)
 {
     (void)pthread_mutex_lock(&gate->lock);
-    struct job *next = gate->waiting_count > most ? take_waiting(gate) : NULL;
+    struct job *next = gate->waiting_count > (gate_is_closed(gate) ? 0 : most) ? take_waiting(gate) : NULL;
     if (next != NULL)
         next->is_gated = false;
     else

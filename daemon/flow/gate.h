@@ -23,6 +23,7 @@ struct gate {
     size_t waiting_count;     /* lock */
     int leaving;              /* lock; jobs that are on their way from here into the line */
     int64_t line_seen_ns;     /* lock; monotonic: the store had a line then; 0: never */
+    atomic_bool is_closed;    /* the function is paused: there is no place, and what comes goes into the line */
 };
 
 enum gate_answer {
@@ -47,6 +48,11 @@ struct job *gate_next(struct gate *gate, int limit);
 /* One that was GATE_FULL is in line now, or nowhere. The next that is to go there, which has waited here, over `most`;
  * its memory is the caller's. NULL: none. */
 struct job *gate_left(struct gate *gate, size_t most);
+/* Any thread. Closes it: nothing has a place any more, but what has one keeps it. */
+void gate_close(struct gate *gate);
+/* Opens it again; then gate_next(). */
+void gate_open(struct gate *gate);
+bool gate_is_closed(const struct gate *gate);
 /* The store has a line of the function's runs. */
 void gate_see_line(struct gate *gate, int64_t now_ns);
 

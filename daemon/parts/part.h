@@ -80,7 +80,8 @@ struct part {
 /* All, NULL-ended. */
 extern const struct part *const PARTS[];
 extern const struct part PART_CRASH, PART_PROCESS, PART_STORE, PART_PUBLISH, PART_SDK, PART_PROGRAMS, PART_MESSAGES, PART_ENGINE, PART_RECOVERY,
-    PART_DUE, PART_HTTP, PART_SDK_CALLS, PART_SCHEMAS, PART_INTAKE;
+    PART_DUE, PART_HTTP, PART_SDK_CALLS, PART_SCHEMAS, PART_INTAKE,
+    PART_OPERATIONS;
 
 /* Any thread. The process can't go on: ends it with a clear last line. Nothing is left to be tidy about: what is not
  * committed or in the store comes again. */
@@ -98,6 +99,9 @@ const struct function *part_learn_function(void *daemon, const char *id);
 void part_each_function(void *daemon, void (*each)(void *context, const struct function *function), void *context);
 /* How many there may ever be. */
 size_t part_function_room(const struct daemon *daemon);
+
+/* operations.c, any thread: Redis came back as another process. */
+void part_redis_rolled_back(void);
 
 /* process.c: until a stop is asked for, or the time is over (false). */
 bool part_wait_for_stop(int64_t timeout_ms);

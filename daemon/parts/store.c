@@ -22,6 +22,8 @@ static void on_new_incarnation(void *context, bool is_rollback)
     struct daemon *daemon = context;
     struct consumer *consumer = atomic_load(&daemon->consumer);
 
+    if (is_rollback)
+        part_redis_rolled_back();
     if (consumer == NULL)
         return;
     dispatch_cancel(daemon->dispatch, NULL);

@@ -63,6 +63,19 @@ void run_view_open(struct run_view *view, const struct loaded_run *run, int64_t 
             view->damaged_steps++;
 }
 
+int run_view_see_line(struct run_view *view, struct redis_store *store)
+{
+    const struct record *record = &view->run->record;
+    struct runs_standing standing;
+
+    if (record->status != RUN_DELAYED || record->changed_ms > view->now_ms)
+        return 0;
+    int status = runs_standing(store, view->run, &standing);
+    if (status == 0 && standing.is_in_line)
+        view->status = "queued";
+    return status;
+}
+
 void run_view_done(struct run_view *view)
 {
     event_done(&view->event);

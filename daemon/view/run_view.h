@@ -26,6 +26,8 @@ struct run_view {
 };
 
 void run_view_open(struct run_view *view, const struct loaded_run *run, int64_t now_ms);
+/* A run that is due and waits in a line is `queued`: asks the store, of such a run alone. 0, or as runs_standing(). */
+int run_view_see_line(struct run_view *view, struct redis_store *store) MUST_CHECK;
 void run_view_done(struct run_view *view);
 
 const char *run_status_word(enum run_status status);

@@ -28,6 +28,8 @@
  *   shards                    string  their number
  *   inngest                   hash    what each app of an SDK registered
  *   inngest-gone              hash    functions whose app is gone, until none of their runs is left (apps.c)
+ *   paused                    hash    paused functions, and who paused them
+ *   deeds                     hash    what people did, until a daemon has it in its log
  *   redrives, replays         hash    how far each came, by its name (ctl/marks.h)
  *
  * A worker is its incarnation in hex digits.

@@ -25,6 +25,17 @@ int shelf_find(struct redis_store *store, const char *shelf, const char *name, s
     return status;
 }
 
+int shelf_remove(struct redis_store *store, const char *shelf, const char *name, bool *ret_was_there)
+{
+    AUTO_REPLY reply = NULL;
+    AUTO_FREE char *key = xasprintf("%s%s", store_prefix(store, 0), shelf);
+    int status = store_commandf(store, 0, &reply, "HDEL %s %s", key, name);
+
+    if (status == 0)
+        *ret_was_there = reply->type == REDIS_REPLY_INTEGER && reply->integer == 1;
+    return status;
+}
+
 int shelf_load(struct redis_store *store, const char *shelf, void (*each)(void *context, const char *name, struct bytes thing), void *context)
 {
     AUTO_REPLY reply = NULL;

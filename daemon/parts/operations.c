@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What people told all daemons: which functions are paused, and what they did, for the log of one. */
+#include "store/operations.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "engine/dispatch.h"
+#include "parts/part.h"
+#include "store/shelf.h"
+
+#define ROUND_MS 300
+#define SLICE_US 50000
+
+struct names {
+    char **items;
+    char **values;
+    size_t count;
+};
+
+/* Of the process. */
+static struct {
+    struct thread thread;
+    atomic_bool is_over;
+    atomic_bool has_rolled_back;
+    struct daemon *daemon;
+    struct names paused;     /* thread only; as Redis told it last */
+    bool is_known;           /* thread only */
+} operations;
+
+/* ---- names ----------------------------------------------------------------------------------------- */
+
+static void add_name(void *context, const char *name, struct bytes value)
+{
+    struct names *names = context;
+
+    names->items = xrealloc(names->items, (names->count + 1) * sizeof(*names->items));
+    names->values = xrealloc(names->values, (names->count + 1) * sizeof(*names->values));
+    names->items[names->count] = xstrdup(name);
+    names->values[names->count++] = xstrndup(value.data, value.size);
+}
+
+static void names_done(struct names *names)
+{
+    for (size_t i = 0; i < names->count; i++) {
+        free(names->items[i]);
+        free(names->values[i]);
+    }
+    free(names->items);
+    free(names->values);
+    *names = (struct names){ 0 };
+}
+
+static bool names_have(const struct names *names, const char *name)
+{
+    for (size_t i = 0; i < names->count; i++)
+        if (strcmp(names->items[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* ---- a round --------------------------------------------------------------------------------------- */
+
+static void apply(void *context, const struct function *function)
+{
+    struct dispatch *dispatch = ((struct daemon *)context)->dispatch;
+    const bool is_paused = names_have(&operations.paused, function->id);
+
+    if (is_paused == dispatch_is_paused(dispatch, function))
+        return;
+    if (is_paused)
+        dispatch_pause(dispatch, function);
+    else
+        dispatch_resume(dispatch, function);
+    log_info("function %s is %s here", function->id, is_paused ? "paused" : "no longer paused");
+}
+
+/* A Redis that came back as another may have lost its last second: what was known stands again. */
+static int tell_again(struct redis_store *store, const struct names *now)
+{
+    int status = 0;
+
+    for (size_t i = 0; i < operations.paused.count && status == 0; i++) {
+        const char *value = operations.paused.values[i];
+        if (!names_have(now, operations.paused.items[i]))
+            status = shelf_save(store, PAUSED_SHELF, operations.paused.items[i], (struct bytes){ value, strlen(value) });
+    }
+    return status;
+}
+
+static int look_at_paused(struct daemon *daemon)
+{
+    struct names now = { 0 };
+    int status = shelf_load(daemon->store, PAUSED_SHELF, add_name, &now);
+
+    if (status == 0 && atomic_exchange(&operations.has_rolled_back, false)) {
+        status = tell_again(daemon->store, &now);
+        names_done(&now);
+        if (status == 0)
+            status = shelf_load(daemon->store, PAUSED_SHELF, add_name, &now);
+        if (status != 0)
+            operations.has_rolled_back = true;
+    }
+    if (status != 0) {
+        names_done(&now);
+        return status;
+    }
+    names_done(&operations.paused);
+    operations.paused = now;
+    part_each_function(daemon, apply, daemon);
+    if (!operations.is_known)
+        dispatch_release(daemon->dispatch);
+    operations.is_known = true;
+    return 0;
+}
+
+/* One daemon alone takes each of them. */
+static int log_deeds(struct redis_store *store)
+{
+    struct names deeds = { 0 };
+    int status = shelf_load(store, DEEDS_SHELF, add_name, &deeds);
+
+    for (size_t i = 0; i < deeds.count && status == 0; i++) {
+        bool is_ours = false;
+        status = shelf_remove(store, DEEDS_SHELF, deeds.items[i], &is_ours);
+        if (is_ours)
+            log_info("%s", deeds.values[i]);
+    }
+    names_done(&deeds);
+    return status;
+}
+
+static void *watch(void *context)
+{
+    struct daemon *daemon = context;
+
+    while (!operations.is_over) {
+        const int64_t next_ms = clock_monotonic_ms() + ROUND_MS;
+        int status = look_at_paused(daemon);
+        if (status == 0)
+            status = log_deeds(daemon->store);
+        if (status == -ESHUTDOWN)
+            return NULL;
+        while (!operations.is_over && clock_monotonic_ms() < next_ms)
+            (void)usleep(SLICE_US);
+    }
+    return NULL;
+}
+
+/* ---- the part -------------------------------------------------------------------------------------- */
+
+void part_redis_rolled_back(void)
+{
+    operations.has_rolled_back = true;
+}
+
+static int start(struct daemon *daemon, struct error *ret_error)
+{
+    dispatch_hold(daemon->dispatch);
+    return thread_start(&operations.thread, "operations", 0, watch, daemon, ret_error);
+}
+
+static void halt(struct daemon *daemon)
+{
+    (void)daemon;
+    operations.is_over = true;
+}
+
+static void end(struct daemon *daemon)
+{
+    (void)daemon;
+    thread_join(&operations.thread);
+    names_done(&operations.paused);
+}
+
+/* ---- metrics --------------------------------------------------------------------------------------- */
+
+struct paused_page {
+    struct daemon *daemon;
+    struct metrics_page *page;
+};
+
+static void put_paused(void *context, const struct function *function)
+{
+    const struct paused_page *paused = context;
+    const struct metric_label labels[] = { { "function", function->id }, { 0 } };
+
+    metrics_put(paused->page, labels, dispatch_is_paused(paused->daemon->dispatch, function) ? 1 : 0);
+}
+
+static void write_metrics(struct daemon *daemon, struct metrics_page *page)
+{
+    struct paused_page paused = { daemon, page };
+
+    metrics_family(page, METRIC_GAUGE, "function_paused", "Whether a person has paused the function: its runs wait.");
+    part_each_function(daemon, put_paused, &paused);
+}
+
+const struct part PART_OPERATIONS = { .name = "operations", .start = start, .halt = halt, .end = end, .write_metrics = write_metrics };

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A paused function's runs wait, in all daemons and across restarts; other functions of the same events go on."""
+import json
+import time
+
+import pytest
+
+from support import eventually
+
+SEES = """
+import json, os, sys
+event = json.load(sys.stdin)
+print(json.dumps({"function": os.environ["STEPD_FUNCTION"], "n": event["data"]["n"]}), file=open("seen", "a"))
+"""
+
+
+@pytest.fixture
+def serve(daemon, kafka, topic, folder):
+    def make(**settings):
+        (folder / "sees.py").write_text(SEES)
+        function = {"use": "exec", "event": "order/paid", "command": ["/usr/bin/python3", str(folder / "sees.py")], "directory": str(folder)}
+        return daemon([], topics=[topic], history="all",
+                      kafka={"bootstrap.servers": kafka.address, "group.id": topic, "auto.offset.reset": "earliest",
+                             "allow.auto.create.topics": "true"},
+                      functions={"charge": {**function, **settings}, "mail": function})
+    return make
+
+
+def seen(folder, function):
+    path = folder / "seen"
+    entries = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return sorted(entry["n"] for entry in entries if entry["function"] == function)
+
+
+def send(kafka, topic, numbers):
+    for n in numbers:
+        kafka.produce(json.dumps({"name": "order/paid", "id": f"id-{n}", "data": {"n": n}}), topic, key=f"key-{n}")
+
+
+def is_paused(service):
+    return 'stepd_function_paused{function="charge"} 1' in service.get("/metrics")[1]
+
+
+@pytest.mark.parametrize("settings", [{}, {"concurrency": 2}, {"ordering": "by_key"}], ids=["plain", "concurrency", "ordered"])
+def test_a_paused_functions_runs_wait_and_others_go_on(kafka, redis, serve, topic, folder, settings):
+    first, second = serve(**settings), serve(**settings)
+    assert first.ctl("pause", "charge") == {"function": "charge", "paused": True}
+    eventually(lambda: is_paused(first) and is_paused(second))
+    send(kafka, topic, range(6))
+    eventually(lambda: seen(folder, "mail") == list(range(6)))
+    runs = eventually(lambda: (lambda found: found if len(found) == 6 else None)(first.runs(function="charge", status="queued")))
+    assert first.ctl("why", runs[0]["id"])["reason"] == "pause"
+    assert first.show(runs[0]["id"])["status"] == "queued"
+    assert "function charge is paused" in first.ctl_run("doctor").stdout
+    assert seen(folder, "charge") == []
+
+    assert first.ctl("resume", "charge") == {"function": "charge", "paused": False}
+    eventually(lambda: seen(folder, "charge") == list(range(6)))
+    for what in ("pause of function charge by ", "resume of function charge by "):
+        eventually(lambda: sum(service.log().count(what) for service in (first, second)) == 1)
+
+
+def test_a_pause_lasts_across_a_restart(kafka, redis, serve, topic, folder):
+    service = serve()
+    service.ctl("pause", "charge")
+    eventually(lambda: is_paused(service))
+    assert service.stop() == 0
+    send(kafka, topic, range(4))
+    service.start()
+    eventually(lambda: seen(folder, "mail") == list(range(4)))
+    time.sleep(1)
+    assert seen(folder, "charge") == []
+    service.ctl("resume", "charge")
+    eventually(lambda: seen(folder, "charge") == list(range(4)))
+
+
+def test_what_was_paused_is_told_to_a_redis_that_came_back_as_another(kafka, redis, serve, topic, folder):
+    service = serve()
+    service.ctl("pause", "charge")
+    eventually(lambda: is_paused(service))
+    redis.kill()
+    for path in (folder / "redis").rglob("appendonly.aof*"):
+        path.unlink()
+    redis.start()
+    eventually(lambda: redis.cli("HEXISTS", "stepd{0}:paused", "charge").strip() == "1", 30, what=service.log)
+    assert is_paused(service)
+    assert service.ctl_run("pause", "gone").returncode == 3
+
+
+def test_what_a_person_did_is_a_line_in_the_log_of_the_next_that_starts(kafka, redis, serve, topic, folder):
+    service = serve()
+    assert service.stop() == 0
+    service.ctl("pause", "charge")
+    service.ctl("resume", "charge")
+    service.start()
+    eventually(lambda: "resume of function charge by " in service.log())
