@@ -30,6 +30,7 @@ SERIES = {
     'stepd_runs_started_total{instance="a",function="f"}': ("0+100x60", "0+100x60"),
     'stepd_handlers_crashed_total{instance="a",function="f"}': ("1x60", "0+1x60"),
     'stepd_threads_stuck{instance="a"}': ("0x60", "1x60"),
+    'stepd_function_paused{instance="a",function="f"}': ("0x60", "1x60"),
     'stepd_threads_busy{instance="a"}': ("8x60", "32x60"),
     'stepd_threads{instance="a"}': ("32x60", "32x60"),
     'stepd_run_lateness_seconds_bucket{instance="a",le="8.388608"}': ("0+10x60", "0x60"),
