@@ -37,7 +37,13 @@ struct message {
                 "\"datacontenttype\":\"application/json\",\"iodebeziumop\":\"r\",\"iodebeziumtable\":\"customers\",\"iodebeziumtxId\":\"767\"," \
                 "\"iodebeziumxmin\":null,\"data\":{\"before\":null,\"after\":{\"id\":1,\"name\":\"Ada\"}}}"
 #define DEBEZIUM_HEADERS HEADER("__debezium.context.connectorLogicalName", "shop"), HEADER("__debezium.context.taskId", "0"), \
-                         HEADER("__debezium.context.connectorName", "postgresql")
+                         HEADER("__debezium.context.connectorName", "postgresql"), \
+                         HEADER("__debezium.context.runId", "01a2242c-f9cf-792c-8b63-82a4f794685d")
+#define SOURCE "{\"version\":\"3.6.1.Final\",\"connector\":\"postgresql\",\"name\":\"shop\",\"ts_ms\":1795903262275,\"snapshot\":\"false\",\"db\":\"shop\"," \
+    "\"sequence\":\"[null,\\\"27035128\\\"]\",\"ts_us\":1795903262275384,\"ts_ns\":1795903262275384000,\"schema\":\"public\"," \
+    "\"table\":\"customers\",\"txId\":750,\"lsn\":27035128,\"xmin\":null,\"origin\":null,\"origin_lsn\":null}"
+#define CHANGE(before, after, op) "{\"before\":" before ",\"after\":" after ",\"source\":" SOURCE ",\"transaction\":null,\"op\":\"" op "\"," \
+    "\"ts_ms\":1795903264904,\"ts_us\":1795903264904739,\"ts_ns\":1795903264904739717}"
 #define DAPR(data) "{" data "\"id\":\"5929aaac-a5e2-4ca1-859c-edfe73f11565\",\"pubsubname\":\"pubsub\",\"source\":\"shop\"," \
                    "\"specversion\":\"1.0\",\"time\":\"2026-11-28T22:25:41Z\",\"topic\":\"orders\",\"traceid\":\"\"," \
                    "\"traceparent\":\"\",\"tracestate\":\"\",\"type\":\"com.dapr.event.sent\"}"
@@ -55,14 +61,18 @@ static const struct message messages[] = {
             "\"ts_us\":1795903262275384,\"ts_ns\":1795903262275384000,\"schema\":\"public\",\"table\":\"customers\",\"txId\":750,\"lsn\":27035128,"
             "\"xmin\":null,\"origin\":null,\"origin_lsn\":null},\"transaction\":null,\"op\":\"r\",\"ts_ms\":1795903264904,"
             "\"ts_us\":1795903264904739,\"ts_ns\":1795903264904739717}") },
-    { "a row with its schema", { DEBEZIUM_HEADERS }, BYTES("{\"schema\":{\"type\":\"struct\"},\"payload\":{\"after\":{\"id\":9007199254740993}}}") },
+    { "a row with its schema", { DEBEZIUM_HEADERS }, BYTES("{\"schema\":{\"type\":\"struct\",\"fields\":[{\"type\":\"int64\",\"optional\":false,\"field\":\"id\"}],\"optional\":false,"
+      "\"name\":\"shop.public.customers.Envelope\"},\"payload\":" CHANGE("null", "{\"id\":9007199254740993}", "c") "}") },
     { "a text that did not change", { DEBEZIUM_HEADERS },
-      BYTES("{\"before\":null,\"after\":{\"id\":1,\"bio\":\"__debezium_unavailable_value\"},\"op\":\"u\"}") },
-    { "a create after its primary key changed", { HEADER("__debezium.oldkey", "{\"id\":1001}") },
-      BYTES("{\"before\":null,\"after\":{\"id\":1002,\"bio\":\"__debezium_unavailable_value\"},\"op\":\"c\"}") },
+      BYTES(CHANGE("null", "{\"id\":1,\"name\":\"Ada\",\"bio\":\"__debezium_unavailable_value\"}", "u")) },
+    { "the delete of a primary key that changed", { DEBEZIUM_HEADERS, HEADER("__debezium.newkey", "{\"id\":1002}") },
+      BYTES(CHANGE("{\"id\":1001,\"name\":null,\"bio\":null}", "null", "d")) },
+    { "a create after its primary key changed", { DEBEZIUM_HEADERS, HEADER("__debezium.oldkey", "{\"id\":1001}") },
+      BYTES(CHANGE("null", "{\"id\":1002,\"name\":\"Ada\",\"bio\":\"__debezium_unavailable_value\"}", "c")) },
+    { "a TRUNCATE", { DEBEZIUM_HEADERS }, BYTES(CHANGE("null", "null", "t")) },
     { "a tombstone", { DEBEZIUM_HEADERS }, { NULL, 0 }, .data = "null" },
     { "a message of pg_logical_emit_message", { { NULL } },
-      BYTES("{\"op\":\"m\",\"message\":{\"prefix\":\"app\",\"content\":\"aGVsbG8gbXNn\"}}") },
+      BYTES("{\"op\":\"m\",\"ts_ms\":1795903264904,\"source\":" SOURCE ",\"message\":{\"prefix\":\"app\",\"content\":\"aGVsbG8gbXNn\"}}") },
     { "an unwrapped row", { HEADER("__op", "r") },
       BYTES("{\"id\":1,\"name\":\"Ada\",\"email\":\"ada@example.com\",\"bio\":\"short\",\"__deleted\":\"false\",\"__op\":\"r\",\"__source_ts_ms\":1795903551167}") },
     { "a CloudEvent of its converter", { DEBEZIUM_HEADERS }, BYTES(SHOP_CE), .name = "io.debezium.connector.postgresql.DataChangeEvent",
@@ -72,8 +82,9 @@ static const struct message messages[] = {
       BYTES("\"{\\\"id\\\": 42, \\\"name\\\": \\\"Ada\\\", \\\"total\\\": 1.10}\"") },
     /* ---- Spring ---- */
     { "a record of Spring Kafka", { HEADER("__TypeId__", "app.App$Order") },
-      BYTES("{\"id\":7,\"name\":\"Ada\",\"total\":12.3,\"at\":\"2026-11-28T12:00:00.123456Z\",\"day\":\"2026-11-28\",\"took\":\"PT1.5S\",\"blob\":\"AQI=\","
-            "\"note\":null,\"color\":\"RED\"}") },
+      BYTES("{\"id\":7,\"name\":\"Ada\",\"total\":12.30,\"at\":\"2026-11-28T12:00:00.123456Z\",\"day\":\"2026-11-28\",\"took\":\"PT1.5S\",\"blob\":\"AQI=\","
+            "\"note\":null,\"color\":\"RED\"}"),
+      .data = "{\"id\":7,\"name\":\"Ada\",\"total\":12.3,\"at\":\"2026-11-28T12:00:00.123456Z\",\"day\":\"2026-11-28\",\"took\":\"PT1.5S\",\"blob\":\"AQI=\",\"note\":null,\"color\":\"RED\"}" },
     { "a map of a name", { HEADER("__TypeId__", "java.util.ImmutableCollections$MapN") }, BYTES("{\"name\":\"Ada\"}"), .name = "Ada",
       .data = "null", .is_whole_row = true },
     { "a map of an id and a name", { HEADER("__TypeId__", "java.util.ImmutableCollections$MapN") }, BYTES("{\"id\":7,\"name\":\"Ada\"}"),
@@ -83,9 +94,9 @@ static const struct message messages[] = {
     { "a text by StreamBridge", { HEADER("contentType", "text/plain") }, BYTES("hello text"), .data = "\"hello text\"" },
     { "bytes by StreamBridge", { HEADER("contentType", "application/json") }, BYTES("\x01\x02\x03"),
       .refused = "bytes under application/json", .is_raw_row = true },
-    { "a map by StreamBridge", { HEADER("contentType", "application/json") }, BYTES("{\"id\":7,\"name\":\"Ada\",\"total\":12.3}") },
+    { "a map by StreamBridge", { HEADER("contentType", "application/json") }, BYTES("{\"id\":7,\"name\":\"Ada\",\"total\":12.30}"), .data = "{\"id\":7,\"name\":\"Ada\",\"total\":12.3}" },
     { "a Message by KafkaTemplate", { HEADER("contentType", "\"application/json\""), HEADER("when", "\"2026-11-28T12:00:00Z\""), HEADER("count", "5"),
-      HEADER("__TypeId__", "app.App$Order") }, BYTES("{\"id\":7,\"name\":\"Ada\",\"total\":12.3}") },
+      HEADER("__TypeId__", "app.App$Order") }, BYTES("{\"id\":7,\"name\":\"Ada\",\"total\":12.30}"), .data = "{\"id\":7,\"name\":\"Ada\",\"total\":12.3}" },
     { "a text by KafkaTemplate, its type in quotes", { HEADER("contentType", "\"text/plain\"") }, BYTES("hello text"), .data = "\"hello text\"" },
     { "a CloudEvent by CloudEventMessageBuilder", { HEADER("ce-type", "order.made"), HEADER("ce-id", "1"), HEADER("ce-source", "/shop"),
       HEADER("ce-specversion", "1.0"), HEADER("ce-time", "2026-11-28T12:00Z"), HEADER("message-type", "cloudevent"),
@@ -93,7 +104,12 @@ static const struct message messages[] = {
     { "a CloudEvent whose time has no seconds", { HEADER("ce_type", "order.made"), HEADER("ce_id", "1"), HEADER("ce_time", "2026-11-28T12:00Z") },
       BYTES("{\"n\":1}"), .name = "order.made", .id = "1", .ts_ms = NOON_MS },
     { "a dead letter", { HEADER("kafka_dlt-original-topic", "spr-in"), HEADER("kafka_dlt-original-partition", "\0\0\0\0"),
-      HEADER("kafka_dlt-original-offset", "\0\0\0\0\0\0\0\x01") }, BYTES("{\"id\":7,\"total\":12.3}") },
+      HEADER("kafka_dlt-original-offset", "\0\0\0\0\0\0\0\x01"), HEADER("kafka_dlt-original-timestamp", "\0\0\x01\xa2\x22\x06\xca\0"),
+      HEADER("kafka_dlt-original-timestamp-type", "CreateTime"), HEADER("kafka_dlt-original-consumer-group", "spr"),
+      HEADER("kafka_dlt-exception-fqcn", "org.springframework.kafka.listener.ListenerExecutionFailedException"),
+      HEADER("kafka_dlt-exception-message", "Listener failed: gr\xc3\xbc\xc3\x9f" "e") }, BYTES("{\"id\":7,\"total\":12.3}") },
+    { "a retry of @RetryableTopic", { HEADER("retry_topic-attempts", "\0\0\0\x02"), HEADER("retry_topic-original-timestamp", "\x01\xa2\x24\x37\xcd\x13"),
+      HEADER("retry_topic-attempts", "\0\0\0\x02"), HEADER("kafka_original-timestamp", "\0\0\x01\xa2\x22\x06\xca\0") }, BYTES("{\"id\":7,\"total\":12}") },
     /* ---- Kafka Streams ---- */
     { "a count", { { NULL } }, BYTES("\0\0\0\0\0\0\0\x02"), .refused = "8 bytes, a number", .is_raw_row = true },
     { "a time", { { NULL } }, BYTES("\0\0\x01\xa2\x22\x06\xca\0"), .refused = "a number of 8 bytes", .is_raw_row = true },
