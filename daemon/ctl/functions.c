@@ -60,8 +60,10 @@ static void print_table(const struct catalog *functions)
         table_add(table, COLOUR_BOLD, "%s", function->id);
         if (function->event != NULL)
             table_add(table, COLOUR_NONE, "%s%s", function->event, function->events.count > 0 ? ", …" : "");
-        else
+        else if (function->topic != NULL)
             table_add(table, COLOUR_NONE, "topic %s", function->topic);
+        else
+            table_add(table, COLOUR_NONE, "cron %s", function->flow->given.cron.items[0]);
         table_add(table, COLOUR_NONE, "%s", function->module->declared->name);
         table_add(table, COLOUR_NONE, "%d", function->retries);
         table_add(table, COLOUR_DIM, "%s", more);

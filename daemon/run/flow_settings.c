@@ -126,6 +126,10 @@ static void check_events(struct check *check)
     }
     if (function->topic != NULL && function->events.count > 0)
         refuse(check, "events", "has both 'events' and 'topic': it is started by one kind");
+    if (function->topic != NULL && function->cron.count > 0)
+        refuse(check, "cron", "has both 'cron' and 'topic': it is started by one kind");
+    if ((unsigned)function->catch_up > STEPD_CATCH_UP_ALL)
+        refuse(check, "catch_up", "'catch_up' must be last, none or all");
 }
 
 /* ---- what does not go together, and what is not there ------------------------------------------------ */
@@ -137,7 +141,6 @@ static void check_not_built(struct check *check)
         bool is_given;
         const char *setting, *shown;
     } missing[] = {
-        { function->cron.count > 0, "cron", "cron" },
         { function->debounce.period_ms != 0 || function->debounce.key != NULL, "debounce", "debounce" },
         { function->batch.size != 0 || function->batch.key != NULL, "batch", "batch" },
         { function->singleton.mode == STEPD_SINGLETON_CANCEL, "singleton", "singleton: {mode: cancel}" },
@@ -182,6 +185,9 @@ static void compile_all(struct check *check, struct flow_settings *flow)
     const struct stepd_function *function = check->function;
     const struct stepd_limits *limits = &function->concurrency_limits;
 
+    struct error error = { 0 };
+    if (schedule_create(&function->cron, &flow->schedule, &error) != 0)
+        refuse(check, "cron", "'cron' has a schedule that can't be read: %s", error.text);
     flow->when = compile(check, "when", "", function->when);
     flow->dedupe_key = compile(check, "dedupe_key", "", function->dedupe_key);
     flow->rate_limit_key = compile(check, "rate_limit", ".key", function->rate_limit.key);
@@ -219,7 +225,8 @@ bool flow_settings_make(const struct stepd_function *function, const struct flow
     flow->is_lined = is_lined(function);
     flow->asks = flow->is_lined || function->rate_limit.limit > 0;
     flow->has_told = xcalloc(1, sizeof(*flow->has_told));
-    bool is_needed = flow->asks || function->when != NULL || function->dedupe_key != NULL || function->on_error.count > 0;
+    bool is_needed = flow->asks || function->when != NULL || function->dedupe_key != NULL || function->on_error.count > 0 ||
+                     function->cron.count > 0;
     if (check.is_sound && is_needed)
         *ret_flow = flow;
     else
@@ -237,6 +244,7 @@ void flow_settings_destroy(struct flow_settings *flow)
         expression_destroy(expressions[i]);
     for (size_t i = 0; i < FLOW_LIMITS_MOST; i++)
         expression_destroy(flow->limit_keys[i]);
+    schedule_destroy(flow->schedule);
     free(flow->has_told);
     free(flow);
 }

@@ -14,6 +14,7 @@
 
 #include "base/memory.h"
 #include "codec/expression.h"
+#include "run/schedule.h"
 
 #define FLOW_LIMITS_MOST 8
 
@@ -26,6 +27,7 @@ struct flow_settings {
     struct expression *singleton_key;
     struct expression *priority;
     struct expression *limit_keys[FLOW_LIMITS_MOST];
+    struct schedule *schedule;       /* of `cron`; NULL: none */
     bool asks;                       /* the store is asked of each event: one of the settings that are of all daemons */
     bool is_lined;                   /* its runs wait for their turns in the store */
     atomic_bool *has_told;           /* an expression's error was said */

@@ -138,6 +138,20 @@ struct run_id run_id_of_replay(const char *name, const struct run_id *of)
     return written(run_id_placement(of->text), identity_hash(&identity));
 }
 
+struct run_id run_id_of_tick(const char *function_id, int64_t at_ms)
+{
+    struct identity identity;
+
+    identity_init(&identity);
+    add_text(&identity, function_id, strlen(function_id));
+    unsigned placement = (unsigned)(identity_hash(&identity).high64 >> 48);
+    identity_init(&identity);
+    add_text(&identity, function_id, strlen(function_id));
+    add_text(&identity, "tick", 4);
+    add_number(&identity, at_ms);
+    return written(placement, identity_hash(&identity));
+}
+
 static void add_event_id(struct identity *identity, const struct function *function, const struct event *event)
 {
     const char *id = function->topic != NULL && event->has_row ? event->row.id : event->view.id;

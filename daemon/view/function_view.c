@@ -2,9 +2,12 @@
 #include "view/function_view.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/array.h"
+#include "base/clock.h"
 #include "base/log.h"
+#include "run/flow_settings.h"
 
 static void put_delays(struct json_out *out, const int64_t *delays_ms, size_t count)
 {
@@ -126,12 +129,27 @@ static void put_flow(struct json_out *out, const struct stepd_function *given)
     put_on_error(out, &given->on_error);
 }
 
+static void put_schedule(struct json_out *out, const struct function *function)
+{
+    static const char *const CATCH_UP[] = { "last", "none", "all" };
+    const struct flow_settings *flow = function->flow;
+    struct tick next;
+
+    if (flow == NULL || flow->schedule == NULL)
+        return;
+    put_texts(out, "cron", &flow->given.cron);
+    json_out_text(out, "catch_up", CATCH_UP[flow->given.catch_up]);
+    if (schedule_next(flow->schedule, clock_wall_ms(), &next))
+        json_out_number(out, "next_tick_ms", next.at_ms);
+}
+
 void function_view_settings(struct json_out *out, const struct function *function)
 {
     static const struct stepd_function nothing = { .id = NULL };
     const struct backoff *backoff = function->backoff.count != 0 ? &function->backoff : &backoff_default;
 
     put_texts(out, "events", &function->events);
+    put_schedule(out, function);
     json_out_number(out, "retries", function->retries);
     json_out_number(out, "timeout_ms", function->timeout_ms);
     put_delays(out, backoff->delays_ms, backoff->count);
@@ -171,6 +189,20 @@ static char *limit_words(const struct stepd_limit *limit)
                      limit->scope != NULL ? ", scope " : "", limit->scope != NULL ? limit->scope : "");
 }
 
+static char *tick_words(const struct flow_settings *flow)
+{
+    struct tick next;
+    struct tm utc;
+    char at[40];
+
+    if (flow->schedule == NULL || !schedule_next(flow->schedule, clock_wall_ms(), &next))
+        return NULL;
+    const time_t seconds = (time_t)(next.at_ms / 1000);
+    if (gmtime_r(&seconds, &utc) == NULL || strftime(at, sizeof(at), "%Y-%m-%d %H:%M:%S UTC", &utc) == 0)
+        return NULL;
+    return xasprintf("next tick %s", at);
+}
+
 char *function_view_flow(const struct function *function)
 {
     char *text = xstrdup("");
@@ -178,6 +210,7 @@ char *function_view_flow(const struct function *function)
     if (function->flow == NULL)
         return text;
     const struct stepd_function *given = &function->flow->given;
+    text = joined(text, tick_words(function->flow));
     text = joined(text, given->when != NULL ? xasprintf("when %s", given->when) : NULL);
     text = joined(text, rate_words("rate limit", given->rate_limit.limit, given->rate_limit.period_ms, given->rate_limit.key));
     text = joined(text, rate_words("throttle", given->throttle.limit, given->throttle.period_ms, given->throttle.key));

@@ -32,6 +32,10 @@ static void pack_text(msgpack_packer *packer, const char *text)
     msgpack_pack_str_body(packer, text, size);
 }
 
+/* What stands for a place that is none: earlier versions take no negative ones. */
+#define NO_PARTITION INT32_MAX
+#define NO_OFFSET INT64_MAX
+
 void record_pack_body(msgpack_packer *packer, const struct run *run)
 {
     const struct event *event = run->event;
@@ -40,8 +44,8 @@ void record_pack_body(msgpack_packer *packer, const struct run *run)
     msgpack_pack_array(packer, BODY_FIELDS);
     pack_text(packer, run->function->id);
     pack_text(packer, view->topic);
-    msgpack_pack_int32(packer, view->partition);
-    msgpack_pack_int64(packer, view->offset);
+    msgpack_pack_int32(packer, view->partition < 0 ? NO_PARTITION : view->partition);
+    msgpack_pack_int64(packer, view->offset < 0 ? NO_OFFSET : view->offset);
     msgpack_pack_int64(packer, event->timestamp_ms);
     pack_bytes(packer, (struct bytes){ view->key, view->key_len });
     pack_bytes(packer, (struct bytes){ view->raw, view->raw_len });
@@ -158,6 +162,15 @@ static bool read_headers(const msgpack_object *object, msgpack_zone *zone, struc
     return true;
 }
 
+/* Of no message: the clock has started it. */
+static void set_no_place(struct record *record)
+{
+    if (record->partition != NO_PARTITION || record->offset != NO_OFFSET)
+        return;
+    record->partition = -1;
+    record->offset = -1;
+}
+
 static bool read_body(struct bytes body, msgpack_zone *zone, struct record *record)
 {
     msgpack_object object;
@@ -174,6 +187,7 @@ static bool read_body(struct bytes body, msgpack_zone *zone, struct record *reco
         !read_bytes(&field[5], &record->key) || !read_bytes(&field[6], &record->value))
         return false;
     record->partition = (int32_t)partition;
+    set_no_place(record);
     return read_headers(&field[7], zone, record);
 }
 
@@ -251,6 +265,7 @@ int record_decode_head(struct bytes data, msgpack_zone *zone, struct record *ret
     record.offset = fields_take_integer(&body, 0, INT64_MAX);
     record.timestamp_ms = fields_take_integer(&body, INT64_MIN, INT64_MAX);
     record.key = fields_take_text(&body);
+    set_no_place(&record);
     *ret_record = record;
     return 0;
 }

@@ -14,7 +14,7 @@
 #define PROMISE_MS 250            /* how long workers are kept free for a claim that is not answered */
 
 static const struct errand *const ERRANDS[] = {
-    &ERRAND_BEAT, &ERRAND_LEAVE, &ERRAND_CONDEMN, &ERRAND_REAP, &ERRAND_CLAIM, &ERRAND_TRIM, &ERRAND_FORGET, &ERRAND_REJOIN, &ERRAND_SWEEP,
+    &ERRAND_BEAT, &ERRAND_LEAVE, &ERRAND_CONDEMN, &ERRAND_REAP, &ERRAND_TICK, &ERRAND_CLAIM, &ERRAND_TRIM, &ERRAND_FORGET, &ERRAND_REJOIN, &ERRAND_SWEEP,
 };
 
 struct rounds *rounds_create(struct rounds_common *common, int shard)
@@ -25,6 +25,7 @@ struct rounds *rounds_create(struct rounds_common *common, int shard)
     rounds->shard = shard;
     rounds->answered_ms = clock_monotonic_ms();
     sweep_init(&rounds->sweep);
+    rounds->ticks = ticks_create(rounds);
     return rounds;
 }
 
@@ -38,6 +39,7 @@ void rounds_destroy(struct rounds *rounds)
     while (rounds->trims != NULL)
         trims_drop_first(&rounds->trims);
     sweep_done(&rounds->sweep);
+    ticks_destroy(rounds->ticks);
     free(rounds);
 }
 

@@ -27,6 +27,9 @@ struct rounds_common {
     void (*count)(void *context, struct worker_counts *ret_counts);
     bool (*may_take_over)(void *context);
     void *context;                      /* of all three */
+    const struct function *const *scheduled; /* functions with a schedule */
+    size_t scheduled_count;
+    const char *tick_topic;             /* of their ticks' events */
     /* Any thread: the answer to what was asked is here; rounds_hear() it. */
     void (*answered)(void *context, struct rounds *rounds);
     void *answered_context;

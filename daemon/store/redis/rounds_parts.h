@@ -2,7 +2,7 @@
 /*
  * The inside of rounds: what its files share. rounds.c has one errand run after another, rounds_life.c says
  * that this worker lives, rounds_claims.c claims what is due, rounds_upkeep.c sees to what others left and
- * what is no longer kept.
+ * what is no longer kept, rounds_ticks.c starts what goes by a schedule.
  */
 #ifndef STEPD_STORE_REDIS_ROUNDS_PARTS_H
 #define STEPD_STORE_REDIS_ROUNDS_PARTS_H
@@ -69,6 +69,7 @@ struct rounds {
     struct condemned *condemned;
     struct trim *trims;
     struct sweep sweep;
+    struct ticks *ticks;
 };
 
 static inline struct redis_store *rounds_store(const struct rounds *rounds)
@@ -85,8 +86,12 @@ void rounds_say_lost(const char *id, const char *why);
 void rounds_spare_others(struct rounds *rounds, int64_t now_ms);
 void rounds_drop_condemned(struct rounds *rounds);
 
+/* rounds_ticks.c */
+struct ticks *ticks_create(const struct rounds *rounds);
+void ticks_destroy(struct ticks *ticks);
+
 extern const struct errand ERRAND_BEAT, ERRAND_LEAVE;
 extern const struct errand ERRAND_CONDEMN, ERRAND_CLAIM;
-extern const struct errand ERRAND_REAP, ERRAND_TRIM, ERRAND_FORGET, ERRAND_REJOIN, ERRAND_SWEEP;
+extern const struct errand ERRAND_REAP, ERRAND_TRIM, ERRAND_FORGET, ERRAND_REJOIN, ERRAND_SWEEP, ERRAND_TICK;
 
 #endif

@@ -36,6 +36,7 @@ static const struct script SCRIPTS[SCRIPT_COUNT] = {
     { "forget", 2, { script_common, script_forget } },
     { "cancel", 2, { script_common, script_order, script_ending, script_worker, script_cancel } },
     { "retry", 2, { script_common, script_order, script_retry } },
+    { "tick", 1, { script_common, script_tick } },
 };
 
 static int script_index(const char *name)

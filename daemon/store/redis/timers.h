@@ -27,6 +27,10 @@ struct timers_settings {
     /* Timer thread: whether runs of workers that died may go on here. NULL: always. */
     bool (*may_take_over)(void *context);
     void *context;
+    /* Functions with a schedule (run/schedule.h), and the topic of their ticks' events; borrowed. */
+    const struct function *const *scheduled;
+    size_t scheduled_count;
+    const char *tick_topic;
 };
 
 struct timers *timers_create(const struct timers_settings *settings);

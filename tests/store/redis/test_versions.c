@@ -40,6 +40,7 @@ static const struct known SCRIPTS[] = {
     { "forget", 2, "8e22d909a2c2d791" },
     { "cancel", 2, "164e0aeed872adbb" },
     { "retry", 2, "b201416b9f22cbcf" },
+    { "tick", 1, "60e5e1d00d63b98a" },
 };
 
 /* XXH3, in hex digits. */

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Functions that are started by the clock: one run a tick, however many daemons there are; ticks that were missed."""
+import json
+import time
+
+import pytest
+
+from support import BUILD, eventually
+
+EXEC = BUILD / "modules/exec.so"
+MINUTE_MS = 60_000
+
+
+def function(**settings):
+    return {"use": "exec", "command": ["/bin/cat"], "cron": ["* * * * *"], **settings}
+
+
+@pytest.fixture
+def serve(daemon, topic):
+    def make(**functions):
+        return daemon([EXEC], topics=[topic], history="all", functions=functions)
+    return make
+
+
+def missed_at(redis, function_id, minutes):
+    """As if the last tick that was recorded had been that many minutes ago."""
+    last_ms = int(time.time() * 1000) // MINUTE_MS * MINUTE_MS - minutes * MINUTE_MS
+    redis.cli("hset", "stepd{0}:ticks", function_id, last_ms)
+    return last_ms
+
+
+def ticks(service, function_id):
+    """[scheduled_ms] of its runs that have completed, oldest first."""
+    runs = service.runs(function=function_id, status="completed")
+    return sorted(json.loads(run["output"])["data"]["scheduled_ms"] if isinstance(run["output"], str)
+                  else run["output"]["data"]["scheduled_ms"] for run in map(lambda each: service.show(each["id"]), runs))
+
+
+def test_a_tick_is_one_run_of_all_daemons(serve, redis, topic):
+    first, second = serve(clock=function()), serve(clock=function())
+    last_ms = missed_at(redis, "clock", 0)
+    eventually(lambda: ticks(first, "clock"), 75)
+    time.sleep(3)
+    assert ticks(first, "clock") == [last_ms + MINUTE_MS]
+    assert second.runs(function="clock") == first.runs(function="clock")
+    shown = first.show(first.runs(function="clock")[0]["id"])
+    event = shown["output"]
+    assert (event["name"], event["topic"], event["partition"], event["offset"]) == ("stepd/cron", topic, -1, -1)
+    assert event["data"] == {"cron": "* * * * *", "scheduled_ms": last_ms + MINUTE_MS}
+
+
+@pytest.mark.parametrize("catch_up, which", [(None, [3]), ("last", [3]), ("all", [1, 2, 3]), ("none", [])])
+def test_ticks_that_were_missed(serve, redis, catch_up, which):
+    while time.time() % 60 > 40:
+        time.sleep(1)  # none that is on time comes between
+    last_ms = missed_at(redis, "clock", 3)
+    service = serve(clock=function(**({"catch_up": catch_up} if catch_up else {})))
+    wanted = [last_ms + each * MINUTE_MS for each in which]
+    eventually(lambda: ticks(service, "clock") == wanted, 15, what=lambda: ticks(service, "clock"))
+    time.sleep(4)
+    assert ticks(service, "clock") == wanted
+    assert int(redis.cli("hget", "stepd{0}:ticks", "clock")) == last_ms + 3 * MINUTE_MS
+
+
+def test_a_new_function_has_missed_nothing(serve):
+    while time.time() % 60 > 45:
+        time.sleep(1)
+    service = serve(clock=function(catch_up="all"))
+    time.sleep(4)
+    assert not ticks(service, "clock")
+
+
+def test_the_next_tick_is_shown(serve):
+    service = serve(clock=function(cron=["TZ=Europe/Berlin 0 9 * * 1-5", "@daily"]))
+    shown = service.ctl("functions")[0]
+    assert shown["cron"] == ["TZ=Europe/Berlin 0 9 * * 1-5", "@daily"] and shown["catch_up"] == "last"
+    assert 0 < shown["next_tick_ms"] - time.time() * 1000 < 86_400_000
+    assert "next tick 2" in service.ctl_run("functions").stdout
