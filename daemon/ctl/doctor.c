@@ -16,6 +16,7 @@
 #include "ctl/kafka.h"
 #include "ctl/text.h"
 #include "registry/client.h"
+#include "service/proxy.h"
 #include "store/operations.h"
 #include "store/shelf.h"
 #include "store/health.h"
@@ -339,6 +340,7 @@ static enum ctl_exit run(struct ctl *ctl)
     enum ctl_exit status = ctl_load_config(ctl);
     if (status != CTL_OK)
         return status;
+    proxy_spare_loopback();
     add(&findings, VERDICT_OK, "config", "", "%s can be read", ctl->config->path);
     check_kafka(&findings, ctl->config);
     check_registry(&findings, ctl->config);
