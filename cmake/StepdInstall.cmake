@@ -42,11 +42,11 @@ file(WRITE ${PROJECT_BINARY_DIR}/config/stepd.yaml "${config}")
 install(FILES ${PROJECT_BINARY_DIR}/config/stepd.yaml config/redis.conf DESTINATION ${CMAKE_INSTALL_SYSCONFDIR}/stepd)
 install(FILES config/grafana.json config/alerts.yaml DESTINATION ${CMAKE_INSTALL_DATADIR}/stepd)
 
-# Packages for programs: `npm install /usr/share/stepd/clients/node`.
+# Packages for programs: `npm install /usr/share/stepd/clients/node`, `pip install /usr/share/stepd/clients/python`.
 file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/share/stepd) # as installed, for new-program
 file(CREATE_LINK ${PROJECT_SOURCE_DIR}/clients ${PROJECT_BINARY_DIR}/share/stepd/clients SYMBOLIC)
-install(DIRECTORY clients/node DESTINATION ${CMAKE_INSTALL_DATADIR}/stepd/clients
-    PATTERN tests EXCLUDE PATTERN node_modules EXCLUDE)
+install(DIRECTORY clients/node clients/python DESTINATION ${CMAKE_INSTALL_DATADIR}/stepd/clients
+    PATTERN tests EXCLUDE PATTERN node_modules EXCLUDE PATTERN __pycache__ EXCLUDE)
 
 # stepd.service, and stepd@NAME.service, whose config is a folder's: drop-ins are one daemon's.
 function(stepd_unit file UNIT_TITLE UNIT_USER UNIT_CONFIG)

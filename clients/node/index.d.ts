@@ -48,6 +48,8 @@ export interface Step {
   readonly runId: string;
   readonly functionId: string;
   readonly signal: AbortSignal;
+  /** How the run failed, in onFailure; else null. */
+  readonly failure: StepError | null;
   /** What `code` returned (or its promise gave), now or in an earlier attempt; as JSON holds it. */
   run<T>(id: string, code: (tools: StepTools) => T | Promise<T>): Promise<T>;
   sleep(id: string, duration: Duration): Promise<void>;

@@ -8,7 +8,7 @@ export interface Outcome<Result = any> {
   error: StepError | null;
   /** By their ids: what each gave; of one that failed for good its StepError. */
   steps: Record<string, any>;
-  /** What was jumped over, in order, in milliseconds: before retries, sleeps, waits that nothing ended. */
+  /** What was jumped over, in order, in seconds: before retries, sleeps, waits that nothing ended. */
   delays: number[];
   attempts: number;
   sent: { id: string; name: string; data: any }[];
@@ -20,7 +20,7 @@ export interface Outcome<Result = any> {
 export interface Options {
   /** Of a `batch`: all of its events, instead of the one. */
   events?: unknown[];
-  /** By the wait's id: the event that comes, or its data. Nothing comes to the others. */
+  /** By the wait's id, or the event's name: the event that comes, or its data. Nothing comes to the others. */
   waits?: Record<string, unknown>;
   /** By function or by step: a result, or what gives it. Functions that were declared run without. */
   invokes?: Record<string, unknown | ((data: any) => unknown)>;

@@ -117,7 +117,7 @@ class TestRun {
   #jump() {
     const next = Math.min(...this.#later.values(), ...this.#due);
     if (next === Infinity) throw new Error('the function waits for a promise that nothing will settle');
-    if (next > this.#nowMs) this.outcome.delays.push(next - this.#nowMs);
+    if (next > this.#nowMs) this.outcome.delays.push((next - this.#nowMs) / 1000);
     this.#nowMs = Math.max(this.#nowMs, next);
     for (const [name, due] of this.#later) {
       if (due <= this.#nowMs) this.#later.delete(name);
@@ -246,7 +246,7 @@ class TestRun {
 
   // What the test says that comes; nothing in time, else.
   #wait(id, { event, timeout_ms: timeoutMs = 0 }, beside) {
-    const coming = this.#options.waits?.[id];
+    const coming = this.#options.waits?.[id] ?? this.#options.waits?.[event];
     if (coming !== undefined && coming !== null) return this.#finished(id, eventToWire(coming, { event }), beside);
     if (timeoutMs > 0) return this.#sleep(id, { ms: timeoutMs });
     throw new exec.NonRetriable(`nothing ends the wait ${id}: say what comes by {waits: {${JSON.stringify(id)}: data}}, or give it a timeout`);

@@ -30,6 +30,7 @@ export class Call {
   #declared;
   #wire;
   #host; // write(line), report(call), ended(call)
+  #failure = null; // of the run, in onFailure
   #names = new StepNames();
   #recorded = new Map(); // name -> {result} or {error}, and its place in the order in which they were finished
   #later;
@@ -56,6 +57,7 @@ export class Call {
   get maxAttempts() { return this.#wire.max_attempts; }
   get runId() { return this.#wire.run_id; }
   get functionId() { return this.#wire.function; }
+  get failure() { return this.#failure; }
   get signal() { return this.#controller.signal; }
 
   // ---- its beginning and its end -------------------------------------------------------------------
@@ -66,10 +68,11 @@ export class Call {
 
   async #invoke() {
     const { event, events, phase, failure } = this.#wire;
+    if (phase === 'on_failure') this.#failure = stepError(failure.step_id, failure);
     const step = new Step(this);
     const seen = new Event(event, events);
     const { run, onFailure } = this.#declared;
-    return phase === 'on_failure' ? onFailure(seen, step, stepError(failure.step_id, failure)) : run(seen, step);
+    return phase === 'on_failure' ? onFailure(seen, step, this.#failure) : run(seen, step);
   }
 
   #succeed(output) {

@@ -42,7 +42,7 @@ function made(settings, run, place) {
 
 // function({id, event, …}, async (event, step) => …)
 export function declare(settings, run) {
-  const place = placeOfCaller() ?? '?';
+  const place = placeOfCaller();
   let one;
   try {
     if (isServed) throw new Error('it comes after serve(), which told stepd what functions there are');

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an exception is on the wire, and what one from the wire is here.
 import exec from './exec.cjs';
-import { placeOfError } from './place.js';
+import { framesOf } from './place.js';
 
 const { NonRetriable, RetryAfter, StepError } = exec;
 const { nameOf } = exec.inside;
 
-const MESSAGE_MAX = 1000; // what stepd keeps
-const PLACE = / \(at [^()\n]+:\d+\)$/;
+const MESSAGE_MAX = 700; // of 1,000 that stepd keeps
+const FRAMES_MAX = 5;
+const FRAME = '\n  at '; // of the user's own code, the last one first; for people
 
 // The reason of `step.signal`: nobody wants the outcome any more.
 export class Cancelled extends Error {
@@ -28,11 +29,9 @@ function cut(text, most) {
 }
 
 function messageOf(error) {
-  const message = error instanceof Error ? String(error.message) : String(error?.message ?? error);
-  const place = error instanceof StepError ? error.place ?? null : placeOfError(error);
-  if (place === null || PLACE.test(message)) return cut(message, MESSAGE_MAX);
-  const suffix = ` (at ${place})`;
-  return cut(message, MESSAGE_MAX - Buffer.byteLength(suffix)) + suffix;
+  const message = cut(error instanceof Error ? String(error.message) : String(error?.message ?? error), MESSAGE_MAX);
+  const frames = error instanceof StepError ? error.frames ?? [] : framesOf(error).slice(0, FRAMES_MAX);
+  return [message, ...frames].join(FRAME);
 }
 
 // {name, message, retriable, retry_after_ms}
@@ -42,10 +41,10 @@ export function errorToWire(error) {
   return wire;
 }
 
-// The message is as it was thrown; the place that errorToWire() added to it is `place`.
+// The message is as it was thrown, without the frames that errorToWire() added.
 export function stepError(stepId, { name, message = '' }, cause) {
-  const place = PLACE.exec(message)?.[0] ?? '';
-  const error = new StepError(stepId, { name, message: message.slice(0, message.length - place.length) }, cause === undefined ? undefined : { cause });
-  Object.defineProperty(error, 'place', { value: place.slice(5, -1) || null });
+  const [own, ...frames] = message.split(FRAME);
+  const error = new StepError(stepId, { name, message: own }, cause === undefined ? undefined : { cause });
+  Object.defineProperty(error, 'frames', { value: frames });
   return error;
 }

@@ -19,21 +19,22 @@ function placeOfLine(line) {
   return `${near.startsWith('..') ? file : near}:${found[2]}`;
 }
 
-// The frame nearest to what happened; null: there is none of the user's.
-export function placeOfError(error) {
-  if (typeof error?.stack !== 'string') return null;
+// The frames of the user's own code, the last one first: `look (media.js:12)`.
+export function framesOf(error) {
+  if (typeof error?.stack !== 'string') return [];
+  const frames = [];
   for (const line of error.stack.split('\n')) {
-    if (!/^\s+at /.test(line)) continue;
-    const place = placeOfLine(line);
-    if (place !== null) return place;
+    const place = /^\s+at /.test(line) ? placeOfLine(line) : null;
+    const name = /^\s+at (?:async )?([^(]+) \(/.exec(line)?.[1];
+    if (place !== null) frames.push(name === undefined ? place : `${name} (${place})`);
   }
-  return null;
+  return frames;
 }
 
 // The frames of the user's own code, a line each; those of causes too.
 export function traceOf(error) {
   if (!(error instanceof Error)) return String(error);
-  const frames = String(error.stack).split('\n').filter((line) => /^\s+at /.test(line) && placeOfLine(line) !== null);
+  const frames = framesOf(error).map((frame) => `  at ${frame}`);
   const cause = error.cause instanceof Error && error.cause !== error ? [`caused by ${traceOf(error.cause)}`] : [];
   return [`${exec.inside.nameOf(error)}: ${error.message}`, ...frames, ...cause].join('\n');
 }
@@ -42,7 +43,7 @@ export function traceOf(error) {
 export function placeOfCaller() {
   const limit = Error.stackTraceLimit;
   Error.stackTraceLimit = 30;
-  const place = placeOfError(new Error());
+  const place = framesOf(new Error())[0]?.replace(/^.* \((.*)\)$/, '$1');
   Error.stackTraceLimit = limit;
-  return place;
+  return place ?? '?';
 }

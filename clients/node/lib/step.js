@@ -47,6 +47,7 @@ export class Step {
   get maxAttempts() { return this.#call.maxAttempts; }
   get runId() { return this.#call.runId; }
   get functionId() { return this.#call.functionId; }
+  get failure() { return this.#call.failure; } // of the run, in onFailure
   get signal() { return this.#call.signal; }
 
   // What `code` returned (or its promise gave), now or in an earlier attempt; as JSON holds it.
