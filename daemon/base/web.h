@@ -10,6 +10,8 @@
 
 #include "base/bytes.h"
 
+#define WEB_ADDRESS_SIZE 64
+
 struct web_request {
     const char *method;
     const char *path;   /* decoded, without the query */
@@ -18,6 +20,8 @@ struct web_request {
     /* NULL: there is none. */
     const char *(*header)(const struct web_request *request, const char *name);
     const char *(*query)(const struct web_request *request, const char *name);
+    /* Whose it is: the other end's address as text. NULL: nobody knows. */
+    void (*address)(const struct web_request *request, char text[static WEB_ADDRESS_SIZE]);
 };
 
 /* An answer that goes on. Both are called on the connection's thread. */

@@ -134,6 +134,7 @@ void config_destroy(struct config *config)
         free(config->modules[i]);
     free(config->modules);
     free(config->topics);
+    free(config->redact);
     free(config->inngest.apps);
     free(config->schema_registry.topics);
     for (size_t i = 0; i < COUNT_OF(config->schema_registry.owned); i++)

@@ -134,6 +134,8 @@ struct config {
 
     struct config_program *programs;
     size_t program_count;
+    const char **redact;           /* NULL-ended: headers whose values are not shown, as in a shell, in any case of letters */
+
     struct config_function *functions;
     size_t function_count;
     const struct setting *options; /* a map: module -> map of its options; may be NULL */

@@ -95,6 +95,7 @@ static const struct config_key top_keys[] = {
     { "schema_registry", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
     { "log", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
     { "programs", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
+    { "redact", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
     { "functions", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
     { "options", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
 };

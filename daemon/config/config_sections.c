@@ -136,6 +136,28 @@ static void topics_read(struct config *config, struct config_faults *faults)
     }
 }
 
+/* A list of one's own stands in the place of the default; it may be empty. */
+static void redact_read(struct config *config, struct config_faults *faults)
+{
+    static const char *const usual[] = { "authorization", "cookie", "*token*", "*secret*", "*password*" };
+    const struct setting *redact = setting_find(&config->root, "redact");
+    const bool is_given = redact != NULL && redact->kind != SETTING_NULL && redact->kind != SETTING_MISSING;
+    size_t count = 0;
+
+    config->redact = xcalloc((is_given ? redact->count : COUNT_OF(usual)) + 1, sizeof(*config->redact));
+    for (size_t i = 0; !is_given && i < COUNT_OF(usual); i++)
+        config->redact[i] = usual[i];
+    if (!is_given)
+        return;
+    if (redact->kind != SETTING_LIST)
+        config_faults_add(faults, &redact->value_place, "'redact' must be a list of headers, such as [authorization, \"*token*\"]");
+    for (size_t i = 0; redact->kind == SETTING_LIST && i < redact->count; i++) {
+        const char *pattern = config_text(&redact->items[i], "a header's name or a pattern", faults);
+        if (pattern != NULL)
+            config->redact[count++] = pattern;
+    }
+}
+
 /* A path of the config counts from the config's own folder. */
 static char *path_absolute(const struct config *config, const char *path)
 {
@@ -442,6 +464,7 @@ static void config_check(struct config *config, struct config_faults *faults)
 void config_read_by_hand(struct config *config, struct config_faults *faults)
 {
     kafka_read(config, faults);
+    redact_read(config, faults);
     topics_read(config, faults);
     inngest_read(config, faults);
     registry_read(config, faults);

@@ -18,6 +18,7 @@ int run_views_each(struct ctl *ctl, const struct find_filter *filter, const stru
         if (status != 0)
             return status;
         run_view_open(&view, &run, store_now_ms(ctl->store));
+        view.redact = ctl->config->redact;
         status = run_view_see_line(&view, ctl->store);
         if (find_takes(filter->selection, &view) && (ctl->status == NULL || strcmp(ctl->status, view.status) == 0))
             take(context, &view);

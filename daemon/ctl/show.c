@@ -180,6 +180,7 @@ static enum ctl_exit run(struct ctl *ctl)
     if (status != CTL_OK)
         return status;
     run_view_open(&view, &loaded, store_now_ms(ctl->store));
+    view.redact = ctl->config->redact;
     int line = run_view_see_line(&view, ctl->store);
     if (line != 0) {
         status = ctl_store_failed(ctl, line);

@@ -25,7 +25,17 @@ static const struct {
     { "/cancel", "cancelled", runs_cancel, "it has ended already" },
 };
 
-static void change_run(struct page *page, const char *id, size_t which, struct web_reply *reply)
+/* One line in this daemon's log: what was done, and from where. */
+static void log_deed(const struct web_request *request, const char *what)
+{
+    char address[WEB_ADDRESS_SIZE] = "the page";
+
+    if (request->address != NULL)
+        request->address(request, address);
+    log_info("%s by %s over HTTP", what, address);
+}
+
+static void change_run(struct page *page, const struct web_request *request, const char *id, size_t which, struct web_reply *reply)
 {
     enum runs_change change = RUNS_IN_VAIN;
     struct error error = { 0 };
@@ -40,7 +50,8 @@ static void change_run(struct page *page, const char *id, size_t which, struct w
         reply_error(reply, 409, "%s", run_changes[which].in_vain);
         return;
     }
-    log_info("run %s is %s from the page", id, run_changes[which].done);
+    AUTO_FREE char *what = xasprintf("1 run %s (%s)", run_changes[which].done, id);
+    log_deed(request, what);
     json_out_init(&out);
     json_out_open(&out, NULL, '{');
     json_out_text(&out, "changed", change == RUNS_ASKED ? "asked" : run_changes[which].done);
@@ -57,7 +68,7 @@ void page_change_run(void *context, const struct web_request *request, struct we
     for (size_t i = 0; i < COUNT_OF(run_changes); i++) {
         if (strcmp(run_changes[i].word, id + length) == 0) {
             if (run_id_is_valid(copy))
-                change_run(context, copy, i, reply);
+                change_run(context, request, copy, i, reply);
             else
                 reply_error(reply, 404, "no such run");
             return;
@@ -205,8 +216,9 @@ void page_retry_all(void *context, const struct web_request *request, struct web
             put_retried(retried, before_ms, reply);
         else
             reply_error(reply, 503, "Redis: %s", strerror(-status));
+        AUTO_FREE char *what = xasprintf("%zu runs retried", retried);
         if (retried > 0)
-            log_info("%zu runs are retried from the page", retried);
+            log_deed(request, what);
     }
     msgpack_zone_free(zone);
 }

@@ -79,6 +79,7 @@ void page_run(void *context, const struct web_request *request, struct web_reply
         return;
     }
     run_view_open(&view, &run, store_now_ms(page->store));
+    view.redact = page->settings.config->redact;
     json_out_init(&whole);
     run_view_json(&view, &whole);
     json_out_init(&out);

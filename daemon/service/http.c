@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/http.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -200,6 +202,18 @@ static const char *header_of(const struct web_request *request, const char *name
     return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
 }
 
+static void address_of(const struct web_request *request, char text[static WEB_ADDRESS_SIZE])
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *address = info != NULL ? info->client_addr : NULL;
+
+    (void)snprintf(text, WEB_ADDRESS_SIZE, "nobody knows");
+    if (address != NULL && address->sa_family == AF_INET6)
+        (void)inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, text, WEB_ADDRESS_SIZE);
+    else if (address != NULL && address->sa_family == AF_INET)
+        (void)inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, text, WEB_ADDRESS_SIZE);
+}
+
 static const char *query_of(const struct web_request *request, const char *name)
 {
     return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
@@ -227,6 +241,7 @@ static struct answer route_answer(const struct exchange *exchange, struct MHD_Co
         .connection = connection,
         .header = header_of,
         .query = query_of,
+        .address = address_of,
     };
     struct web_reply reply = { .status = MHD_HTTP_OK, .type = "application/json" };
 

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "view/run_view.h"
 
+#include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "event/event_again.h"
 #include "run/attempts.h"
+
+#define REDACTED "[redacted]"
 
 const char *run_status_word(enum run_status status)
 {
@@ -183,6 +186,42 @@ static void put_replay(const struct record *record, struct json_out *out)
     json_out_close(out, '{');
 }
 
+static bool is_redacted(const struct run_view *view, const char *name)
+{
+    for (size_t i = 0; view->redact != NULL && view->redact[i] != NULL; i++)
+        if (fnmatch(view->redact[i], name, FNM_CASEFOLD) == 0)
+            return true;
+    return false;
+}
+
+/* Of headers with one name the last counts. */
+static bool is_last(const struct record *record, size_t index)
+{
+    for (size_t i = index + 1; i < record->header_count; i++)
+        if (strcmp(record->headers[i].name, record->headers[index].name) == 0)
+            return false;
+    return true;
+}
+
+static void put_headers(const struct run_view *view, struct json_out *out)
+{
+    const struct record *record = &view->run->record;
+
+    json_out_open(out, "headers", '{');
+    for (size_t i = 0; i < record->header_count; i++) {
+        const struct event_header *header = &record->headers[i];
+        if (!is_last(record, i))
+            continue;
+        if (is_redacted(view, header->name))
+            json_out_text(out, header->name, REDACTED);
+        else if (header->value.data == NULL)
+            json_out_null(out, header->name);
+        else
+            json_out_bytes(out, header->name, header->value);
+    }
+    json_out_close(out, '{');
+}
+
 void run_view_json(const struct run_view *view, struct json_out *out)
 {
     const struct record *record = &view->run->record;
@@ -196,6 +235,7 @@ void run_view_json(const struct run_view *view, struct json_out *out)
     json_out_number(out, "created_ms", record->created_ms);
     put_time(out, "ended_ms", run_status_is_end(record->status) ? record->changed_ms : 0);
     put_event(view, out);
+    put_headers(view, out);
     put_replay(record, out);
     json_out_packed(out, "output", view->output);
     put_error(out, view->has_error ? &view->error : NULL);

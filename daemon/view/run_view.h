@@ -23,6 +23,7 @@ struct run_view {
     struct bytes output;       /* msgpack; size 0: none */
     struct steps *steps;
     size_t damaged_steps;      /* left out of `steps` */
+    const char *const *redact; /* NULL-ended: patterns of headers whose values are not shown; NULL: none are */
 };
 
 void run_view_open(struct run_view *view, const struct loaded_run *run, int64_t now_ms);
