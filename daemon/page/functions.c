@@ -83,6 +83,7 @@ static void put_function(void *context, const struct function *first)
     json_out_text(out, "event", function->event);
     json_out_text(out, "topic", function->topic);
     json_out_text(out, "module", function->module->declared->name);
+    json_out_bool(out, "paused", dispatch_is_paused(telling->page->settings.dispatch, function));
     function_view_settings(out, function);
     put_recent(telling->page, function->index, out);
     json_out_close(out, '{');

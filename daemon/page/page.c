@@ -76,6 +76,11 @@ static void guarded_retry_all(void *context, const struct web_request *request, 
     change_store(context, request, reply, page_retry_all);
 }
 
+static void guarded_pause(void *context, const struct web_request *request, struct web_reply *reply)
+{
+    change_store(context, request, reply, page_pause);
+}
+
 static void guarded_send(void *context, const struct web_request *request, struct web_reply *reply)
 {
     if (request_may_change(context, request, reply))
@@ -93,6 +98,7 @@ static const struct web_route routes[] = {
     { "GET", "/api/failed", 0, guarded_failed, NULL },
     { "POST", "/api/runs/*", 4096, guarded_change_run, NULL },
     { "POST", "/api/retry", 4096, guarded_retry_all, NULL },
+    { "POST", "/api/functions/*", 4096, guarded_pause, NULL },
     { "POST", "/api/events", BODY_MOST, guarded_send, NULL },
 };
 #define ROUTE_COUNT COUNT_OF(routes)

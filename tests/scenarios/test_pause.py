@@ -2,6 +2,8 @@
 """A paused function's runs wait, in all daemons and across restarts; other functions of the same events go on."""
 import json
 import time
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -94,3 +96,27 @@ def test_what_a_person_did_is_a_line_in_the_log_of_the_next_that_starts(kafka, r
     service.ctl("resume", "charge")
     service.start()
     eventually(lambda: "resume of function charge by " in service.log())
+
+
+def test_the_page_pauses_and_resumes_a_function(kafka, redis, serve, topic, folder):
+    service = serve()
+    service.configure(http={"listen": service.http, "token": "t"})
+    assert service.stop() == 0
+    service.start()
+
+    def post(word, token="t"):
+        request = urllib.request.Request(f"http://{service.http}/api/functions/{word}", data=b"{}", method="POST",
+                                         headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+
+    assert post("charge/pause", token="wrong")[0] in (401, 403)
+    assert post("charge/pause") == (200, {"function": "charge", "paused": True})
+    eventually(lambda: is_paused(service))
+    assert post("gone/pause")[0] == 404 and post("charge/stop")[0] == 404
+    assert post("charge/resume") == (200, {"function": "charge", "paused": False})
+    eventually(lambda: not is_paused(service))
+    assert "pause of function charge by 127.0.0.1 over HTTP" in service.log()

@@ -1,14 +1,23 @@
 // The functions there are: what starts them, their settings, and how they did lately.
-import { get } from "./api.js";
-import { element, table } from "./dom.js";
+import { get, post } from "./api.js";
+import { element, say, table } from "./dom.js";
 import { duration } from "./time.js";
 
 const NUMBER = new Intl.NumberFormat(undefined, { maximumFractionDigits: 2 });
-const HEADS = ["Function", "Started by", ...["A second", "Failures", "p50", "p99"].map((text) => ({ text, class: "amount" })), { text: "Settings", class: "faint" }, { text: "Module", class: "faint" }];
+const HEADS = ["Function", "Started by", ...["A second", "Failures", "p50", "p99"].map((text) => ({ text, class: "amount" })), { text: "Settings", class: "faint" }, { text: "Module", class: "faint" }, ""];
+
+async function change(one) {
+  try {
+    const { paused } = await post(`/api/functions/${encodeURIComponent(one.id)}/${one.paused ? "resume" : "pause"}`);
+    say(`${one.id} ${paused ? "is paused: its runs wait, in all daemons" : "goes on"}.`);
+  } catch (failure) {
+    say(failure.message);
+  }
+}
 
 function settings(one) {
   const backoff = one.backoff_ms.slice(0, 3).map(duration).join(", ") + (one.backoff_ms.length > 3 ? ", …" : "");
-  return [one.retries === 0 ? "no retries" : `${one.retries} retries after ${backoff}`, one.retries > 0 && one.jitter_ms > 0 && `jitter ${duration(one.jitter_ms)}`,
+  return [one.paused && "paused", one.retries === 0 ? "no retries" : `${one.retries} retries after ${backoff}`, one.retries > 0 && one.jitter_ms > 0 && `jitter ${duration(one.jitter_ms)}`,
     one.timeout_ms > 0 && `timeout ${duration(one.timeout_ms)}`, one.ordering === "by_key" && "ordered by key",
     one.concurrency > 0 && `at most ${one.concurrency} at once`, one.dedupe_ms > 0 && `dedupe ${duration(one.dedupe_ms)}`,
     one.on_failure && "on_failure"].filter(Boolean).join(" · ");
@@ -27,6 +36,7 @@ function row(one) {
     p99_us === null ? "–" : duration(p99_us / 1000),
     settings(one),
     one.module,
+    element("button", { onclick: () => change(one) }, one.paused ? "Resume" : "Pause"),
   ];
 }
 
