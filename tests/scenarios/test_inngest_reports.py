@@ -4,7 +4,7 @@ holds the call alone, and never run again."""
 import signal
 import threading
 
-from fake_app import error, report, result, step_hash
+from fake_app import op, report, result, step_hash
 from support import SLOWER, eventually
 from test_inngest_calls import SETTINGS as OTHERS, ask, register, send, serve  # noqa: F401
 
@@ -181,14 +181,14 @@ def test_what_can_not_be_recorded_is_refused(daemon, serve, topic):
         answers.extend(ask(stepd.http, path, body)[0] for body in ({}, {"steps": []}, {"steps": 1, "qi_id": "x"}))
         answers.extend(ask(stepd.http, wrong, {"steps": [], "qi_id": "x"})[0] for wrong in (path + "x", "/v1/checkpoint/x/async"))
         answers.append(ask(stepd.http, path, {"steps": [], "qi_id": "x"})[0])
-        _, ops = error("a", "failed")
-        answers.append(ask(stepd.http, path, {"steps": ops, "qi_id": call["body"]["ctx"]["qi_id"]})[0])
+        asks = [op("WaitForEvent", "a", opts={"event": "x", "timeout": "1h"})]
+        answers.append(ask(stepd.http, path, {"steps": asks, "qi_id": call["body"]["ctx"]["qi_id"]})[0])
         return 200, "nobody looks at this"
     app = serve({"wrong": answer})
     stepd = daemon([], topics=[topic], **SETTINGS)
     register(stepd, app)
     send(stepd, "wrong")
     run, = stepd.wait_for("wrong", "failed")
-    assert run["error"]["name"] == "UnsupportedStep" and "StepError" in run["error"]["message"]
+    assert run["error"]["name"] == "UnsupportedStep" and "WaitForEvent" in run["error"]["message"]
     eventually(lambda: len(answers) == 7, what=lambda: answers)
     assert answers == [400, 400, 400, 404, 404, STALE, STALE]
