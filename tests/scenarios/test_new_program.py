@@ -29,6 +29,22 @@ def test_a_new_program_passes_its_test_and_can_fail_it(folder, language, test):
     assert subprocess.run(test, cwd=made, capture_output=True).returncode != 0
 
 
+STARTS = [
+    pytest.param("node", "node main.js", marks=needs_node, id="node"),
+    pytest.param("python", "python3 greeter.py", marks=needs_python, id="python"),
+]
+
+
+@pytest.mark.parametrize("language,start", STARTS)
+def test_a_new_program_runs(dev, folder, language, start):
+    run(STEPCTL, "new-program", "greeter", f"--{language}", cwd=folder)
+    program, file = start.split()
+    service = dev([], "--program", f"{program} {folder / 'greeter' / file}")
+    service.kafka.send("greeter/requested", {"name": "Ada"})
+    (greeted,) = service.wait_for("greeter", "completed")
+    assert greeted["output"] == "hello, Ada"
+
+
 @needs_node
 def test_a_new_program_of_an_installed_stepd_uses_the_installed_package(folder):
     run("cmake", "--install", BUILD, "--prefix", folder / "prefix")

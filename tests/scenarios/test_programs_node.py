@@ -10,7 +10,7 @@ import textwrap
 
 import pytest
 
-from support import ROOT, STEPCTL, STEPD, eventually, run
+from support import ROOT, STEPD, eventually
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("node") is None, reason="there is no node"),
@@ -229,13 +229,6 @@ def test_the_examples_of_the_retries_page(dev, folder):
     assert ended(service, "sync-systems")["output"] == {"saved": 3}
     assert ended(service, "user-weekly-digest", "failed")["error"]["message"].startswith("User no longer exists; stopping")
     assert ended(service, "send-welcome-notification")["output"] == {"message": "welcome, 555"}
-
-
-def test_a_new_program_runs(dev, folder):
-    run(STEPCTL, "new-program", "greeter", "--node", cwd=folder)
-    service = dev([], "--program", f"node {folder / 'greeter/main.js'}")
-    service.kafka.send("greeter/requested", {"name": "Ada"})
-    assert ended(service, "greeter")["output"] == "hello, Ada"
 
 
 def test_runs_survive_processes_that_are_killed(serve, folder):
