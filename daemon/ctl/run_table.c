@@ -6,6 +6,12 @@
 
 #include "base/array.h"
 
+/* Only a look at its line tells what is queued; `delayed` has those too. */
+static bool is_asked_for(const struct ctl *ctl, const struct run_view *view)
+{
+    return ctl->status == NULL || strcmp(ctl->status, "queued") != 0 || strcmp(view->status, "queued") == 0;
+}
+
 int run_views_each(struct ctl *ctl, const struct find_filter *filter, const struct finds *finds,
                    void (*take)(void *context, const struct run_view *view), void *context)
 {
@@ -20,7 +26,7 @@ int run_views_each(struct ctl *ctl, const struct find_filter *filter, const stru
         run_view_open(&view, &run, store_now_ms(ctl->store));
         view.redact = ctl->config->redact;
         status = run_view_see_line(&view, ctl->store);
-        if (find_takes(filter->selection, &view) && (ctl->status == NULL || strcmp(ctl->status, view.status) == 0))
+        if (find_takes(filter->selection, &view) && is_asked_for(ctl, &view))
             take(context, &view);
         run_view_done(&view);
         loaded_run_done(&run);

@@ -1,22 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "ctl/choice.h"
 #include "ctl/command.h"
 #include "ctl/find.h"
 #include "ctl/run_table.h"
 
+#define QUEUED_AMONG 20000   /* delayed runs that are looked at for those that stand in a line */
+
 struct listing {
     struct table *table;
     struct json_out out;
     size_t count;
+    size_t limit;
 };
 
 static void take_row(void *context, const struct run_view *view)
 {
     struct listing *listing = context;
 
+    if (listing->count == listing->limit)
+        return;
     run_table_add(listing->table, view);
     listing->count++;
 }
@@ -25,6 +31,8 @@ static void take_json(void *context, const struct run_view *view)
 {
     struct listing *listing = context;
 
+    if (listing->count == listing->limit)
+        return;
     (void)fputs(listing->count++ == 0 ? "\n" : ",\n", stdout);
     run_view_json(view, &listing->out);
     json_out_flush(&listing->out);
@@ -32,7 +40,7 @@ static void take_json(void *context, const struct run_view *view)
 
 static int print_json(struct ctl *ctl, const struct find_filter *filter, const struct finds *finds)
 {
-    struct listing listing = { 0 };
+    struct listing listing = { .limit = ctl->limit };
 
     json_out_init(&listing.out);
     (void)putchar('[');
@@ -45,7 +53,7 @@ static int print_json(struct ctl *ctl, const struct find_filter *filter, const s
 
 static int print_table(struct ctl *ctl, const struct find_filter *filter, const struct finds *finds)
 {
-    struct listing listing = { .table = run_table_begin() };
+    struct listing listing = { .table = run_table_begin(), .limit = ctl->limit };
     int status = run_views_each(ctl, filter, finds, take_row, &listing);
 
     if (listing.count > 0)
@@ -56,8 +64,8 @@ static int print_table(struct ctl *ctl, const struct find_filter *filter, const 
         return status;
     if (listing.count == 0)
         (void)puts(choice_is_given(ctl) ? "No such runs." : "No runs (finished ones are kept as `history` says).");
-    else if (finds->count == filter->limit)
-        (void)printf("The newest %zu; --limit shows more, --until TIME those before.\n", finds->count);
+    else if (listing.count == ctl->limit)
+        (void)printf("The newest %zu; --limit shows more, --until TIME those before.\n", listing.count);
     if (finds->is_cut)
         (void)puts("More runs are delayed than were looked at: of them, those due next.");
     return 0;
@@ -65,7 +73,8 @@ static int print_table(struct ctl *ctl, const struct find_filter *filter, const 
 
 static enum ctl_exit list(struct ctl *ctl, const struct selection *selection)
 {
-    const struct find_filter filter = { .selection = selection, .limit = ctl->limit };
+    const bool is_queued = ctl->status != NULL && strcmp(ctl->status, "queued") == 0;
+    const struct find_filter filter = { .selection = selection, .limit = is_queued ? ctl->limit + QUEUED_AMONG : ctl->limit };
     struct finds finds = { 0 };
 
     int status = find_runs(ctl->store, &filter, &finds);
