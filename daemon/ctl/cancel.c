@@ -28,12 +28,39 @@ static enum ctl_exit print_dry(const struct ctl *ctl)
     return CTL_OK;
 }
 
+/* Redis knows nothing of a run in its first attempt: daemons are asked, and nobody says whether one had it. */
+static enum ctl_exit ask_daemons(struct ctl *ctl, const char *id)
+{
+    enum runs_change change = RUNS_IN_VAIN;
+    struct error error = { 0 };
+
+    if (ctl->is_dry_run)
+        return ctl_fail(CTL_NOT_FOUND, "no run %s in Redis: only its first attempt could be under way", id);
+    int status = runs_cancel(ctl->store, id, &change, &error);
+    if (status != 0)
+        return ctl_store_failed(ctl, status);
+    if (ctl->is_json)
+        (void)printf("{\"id\":\"%s\",\"cancelled\":%s}\n", id, change == RUNS_CHANGED ? "true" : "false");
+    else
+        (void)printf("%s is not in Redis: its first attempt, should it be under way, is cancelled within a second.\n", id);
+    return CTL_OK;
+}
+
 static enum ctl_exit cancel_one(struct ctl *ctl, const char *text)
 {
     enum runs_change change = RUNS_IN_VAIN;
     struct error error = { 0 };
     struct loaded_run run;
+    struct run_id whole;
 
+    enum ctl_exit named = find_run(ctl, text, &whole);
+    if (named != CTL_OK)
+        return named;
+    int loaded = runs_load(ctl->store, whole.text, &run, &error);
+    if (loaded == -ENOENT)
+        return ask_daemons(ctl, whole.text);
+    if (loaded == 0)
+        loaded_run_done(&run);
     enum ctl_exit found = find_and_load(ctl, text, &run);
     if (found != CTL_OK)
         return found;
@@ -87,7 +114,8 @@ const struct command COMMAND_CANCEL = {
                  "                      [--dry-run]",
     .summary = "a run goes no further",
     .help = "A run that waits ends now. One that a worker is in ends with its attempt, or at its next step; its handler\n"
-            "can see that (stepd_is_cancelled). Nothing is undone, and on_failure does not run. Filters choose\n"
+            "can see that (stepd_is_cancelled). So does a first attempt, of which Redis knows nothing yet: give its whole id.\n"
+            "Nothing is undone, and on_failure does not run. Filters choose\n"
             "many, of all that have not ended. Ctrl-C stops between two runs: the same command goes on with the rest.\n\n"
             "  stepctl cancel 8c1f03aa5d2e\n"
             "  stepctl cancel --function user-weekly-digest --status sleeping --since 14:30 --until 15:00 --dry-run",

@@ -97,6 +97,15 @@ void away_cancel(struct away_list *list, const char *run_id)
     }
 }
 
+void away_cancel_first(struct away_list *list, const char *run_id)
+{
+    LOCK_GUARD(&list->lock);
+    for (struct away *away = list->first; away != NULL; away = away->next) {
+        if (away->run->epoch == 0 && strcmp(away->run->id.text, run_id) == 0)
+            cancel(away);
+    }
+}
+
 void away_cancel_all(struct away_list *list)
 {
     LOCK_GUARD(&list->lock);

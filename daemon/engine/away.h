@@ -42,6 +42,8 @@ void away_leave(struct away_list *list, const struct job *job, struct run *run);
 void away_return(struct away *away);
 /* The runs that the store gave us, or the one of that id, are to come back now. */
 void away_cancel(struct away_list *list, const char *run_id);
+/* The same of a run that the store does not know. */
+void away_cancel_first(struct away_list *list, const char *run_id);
 void away_cancel_all(struct away_list *list);
 
 #endif

@@ -191,8 +191,17 @@ static void cancel(struct run_taker *taker, const char *run_id)
     dispatch_cancel(of_runs(taker), run_id);
 }
 
+static void end_first(struct run_taker *taker, const char *run_id)
+{
+    struct dispatch *dispatch = of_runs(taker);
+
+    unwanted_add(&dispatch->unwanted, run_id);
+    away_cancel_first(&dispatch->away, run_id);
+}
+
 static const struct run_taker_ops RUN_TAKER_OPS = {
     .free_workers = free_workers, .take_run = take_run, .reserve = reserve, .give_back = give_back, .see_line = see_line, .cancel = cancel,
+    .end_first = end_first,
 };
 
 /* ---- the life of it ------------------------------------------------------------------------------ */
@@ -241,6 +250,8 @@ struct dispatch *dispatch_create(const struct dispatch_settings *settings)
     };
     dispatch->crew = crew_create(dispatch);
     dispatch->attempts.crew = dispatch->crew;
+    unwanted_init(&dispatch->unwanted);
+    dispatch->attempts.unwanted = &dispatch->unwanted;
     away_list_init(&dispatch->away, take_back, dispatch);
     dispatch->pool = create_pool(dispatch);
     dispatch->strands = strands_create();
@@ -293,6 +304,7 @@ bool dispatch_destroy(struct dispatch *dispatch)
     free(dispatch->retired_functions);
     free(dispatch->matches);
     strands_destroy(dispatch->strands);
+    unwanted_done(&dispatch->unwanted);
     free(dispatch);
     return true;
 }

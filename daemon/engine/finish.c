@@ -60,6 +60,8 @@ static enum message_state state_after(const struct job *job, const struct run *r
     /* Whatever the store may yet lose of a run that ended, nothing of it is left to do. */
     if (report->end == ATTEMPT_COMPLETED || report->end == ATTEMPT_FAILED)
         return MESSAGE_DONE;
+    if (report->end == ATTEMPT_CANCELLED && run->epoch == 0)
+        return MESSAGE_DONE; /* in its first attempt, of which the store knows nothing */
     return finish_in_store(job, run);
 }
 

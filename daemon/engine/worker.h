@@ -19,6 +19,7 @@
 #include "run/context.h"
 #include "run/job.h"
 #include "run/taker.h"
+#include "run/unwanted.h"
 
 struct takeover; /* engine/takeover.h */
 
@@ -48,6 +49,7 @@ struct dispatch {
     size_t waiting_most;                /* messages that wait at one gate; at all of them half of what may be in flight */
     struct away_list away;
     struct crew *crew;
+    struct unwanted unwanted;
     atomic_bool is_draining;
     atomic_bool is_held;                /* nothing begins */
     struct dispatch_counts retired;     /* pool's lock; of threads that are gone */

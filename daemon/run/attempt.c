@@ -148,7 +148,7 @@ static void complete(struct stepd_ctx *ctx, struct attempt_report *report)
             return;
         }
     }
-    end_as(report, ATTEMPT_COMPLETED, NULL);
+    end_as(report, context_is_unwanted(ctx) ? ATTEMPT_CANCELLED : ATTEMPT_COMPLETED, NULL);
 }
 
 static void bury(struct stepd_ctx *ctx, const struct failure *failure, struct attempt_report *report)

@@ -244,10 +244,20 @@ static enum verdict_kind verdict_of(int error, enum store_answer answer)
     return answer == STORE_CANCELLED ? VERDICT_CANCELLED : VERDICT_MOVED;
 }
 
+bool context_is_unwanted(const struct stepd_ctx *ctx)
+{
+    return ctx->run->epoch == 0 && unwanted_has(ctx->settings->unwanted, ctx->run->id.text);
+}
+
 bool context_advance(struct stepd_ctx *ctx, const struct transition *transition)
 {
     struct transition_reply reply = { 0 };
     struct run *run = ctx->run;
+
+    if (context_is_unwanted(ctx)) {
+        (void)decide(ctx, (struct verdict){ .kind = VERDICT_CANCELLED });
+        return false;
+    }
     int error = ctx->store->ops->advance(ctx->store, run, transition, &reply);
 
     if (error == 0 && reply.answer == STORE_OK) {
@@ -433,7 +443,7 @@ msgpack_packer *stepd_output(struct stepd_ctx *ctx)
 
 bool stepd_is_cancelled(struct stepd_ctx *ctx)
 {
-    return atomic_load_explicit(&ctx->slot->is_cancelled, memory_order_relaxed) || slot_is_abandoned(ctx->slot);
+    return atomic_load_explicit(&ctx->slot->is_cancelled, memory_order_relaxed) || slot_is_abandoned(ctx->slot) || context_is_unwanted(ctx);
 }
 
 void *stepd_shared(struct stepd_ctx *ctx)

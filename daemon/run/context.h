@@ -21,6 +21,7 @@
 #include "run/routes.h"
 #include "run/run.h"
 #include "run/step_ids.h"
+#include "run/unwanted.h"
 
 /* What all attempts of a daemon share. Constant. */
 struct attempt_settings {
@@ -30,6 +31,7 @@ struct attempt_settings {
     const char *dead_letter_topic; /* "%t.dead" */
     const char *const *topics;     /* configured; NULL-ended, one at least: where emitted events may go */
     const struct routes *routes;   /* NULL: no topic is taken whole */
+    struct unwanted *unwanted;     /* runs that a person has cancelled while the store did not know them; NULL: none */
     struct crew *crew;             /* threads for branches; NULL: there are none, a run tries them one after the other */
     const atomic_bool *is_draining; /* the daemon stops: nothing new begins; NULL: never does */
 };
@@ -156,6 +158,8 @@ struct raised context_take_raised(struct stepd_ctx *ctx);
 void context_set_part_raised(struct stepd_ctx *ctx, const struct raised *raised);
 /* A step failed for good, of ctx->last: the function's error, unless it raises one. */
 void context_raise_step_error(struct stepd_ctx *ctx);
+/* A person has cancelled the run in its first attempt: nobody wants what becomes of it. */
+bool context_is_unwanted(const struct stepd_ctx *ctx);
 /* One durable change of ctx->run, whose epoch and owner follow it. False: there is a verdict, of the store's
  * or by a limit. Module code must not be on the clock. */
 bool context_advance(struct stepd_ctx *ctx, const struct transition *transition);

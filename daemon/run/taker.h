@@ -31,6 +31,8 @@ struct run_taker_ops {
     /* Any thread. Owned runs whose ids are given were taken from us (reaped, cancelled): their attempts see
      * stepd_is_cancelled(). NULL: all that the store had given to this incarnation. */
     void (*cancel)(struct run_taker *taker, const char *run_id);
+    /* The same of a run that the store does not know: should its first attempt be under way here, its result is dropped. */
+    void (*end_first)(struct run_taker *taker, const char *run_id);
 };
 
 struct batch_taker {

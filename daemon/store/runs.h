@@ -97,6 +97,7 @@ int runs_newest_since(struct redis_store *store, int shard, int64_t *ret_since_m
 
 enum runs_change { RUNS_CHANGED, RUNS_ASKED /* its worker ends it */, RUNS_IN_VAIN /* not in a state for it */ };
 
+/* Of one that has no record the daemons are asked to end its first attempt, should it be under way: RUNS_ASKED. */
 int runs_cancel(struct redis_store *store, const char *id, enum runs_change *ret_change, struct error *ret_error) MUST_CHECK;
 /* A failed or cancelled run begins anew, with a clean counter, after its last good checkpoint. */
 int runs_retry(struct redis_store *store, const char *id, enum runs_change *ret_change, struct error *ret_error) MUST_CHECK;

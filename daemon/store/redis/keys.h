@@ -6,6 +6,7 @@
  *   line:<function>           zset    runs that wait for room under their function's concurrency, by when they came
  *   lines                     set     the functions that have one
  *   ticks                     hash    by function with a schedule: its last tick that is recorded, ms
+ *   unwanted                  zset    runs without a record that a person has cancelled, by until when daemons are told
  *   owned:<worker>            zset    runs that a living worker holds, by time of take or claim
  *   workers                   zset    worker by the deadline of its heartbeat
  *   run:<id>                  string  record.h

@@ -121,6 +121,9 @@ static void beat_hear(struct rounds *rounds, const redisReply *reply)
     for (size_t i = 0; i < lost->elements; i++)
         rounds_say_lost(lost->element[i]->str, "is lost: it goes no further");
     hear_lines(rounds, reply->element[7]);
+    const redisReply *unwanted = reply->element[8];
+    for (size_t i = 0; i < unwanted->elements; i++)
+        rounds->common->runs->ops->end_first(rounds->common->runs, unwanted->element[i]->str);
 }
 
 const struct errand ERRAND_BEAT = { .script = "heartbeat", .when = beat_when, .ask = beat_ask, .hear = beat_hear };

@@ -14,6 +14,8 @@
 #include "store/redis/record.h"
 #include "store/redis/store_internal.h"
 
+#define UNWANTED_TOLD_MS 5000 /* how long each heartbeat tells of a run that was cancelled without a record */
+
 /* ---- one run ----------------------------------------------------------------------------------- */
 
 void loaded_run_done(struct loaded_run *run)
@@ -366,6 +368,20 @@ static int change(struct redis_store *store, struct script_call *call, enum runs
     return 0;
 }
 
+/* RUNS_CHANGED: it has a record meanwhile, and nothing was done. */
+static int end_first_attempt(struct redis_store *store, const char *id, enum runs_change *ret_change, struct error *ret_error)
+{
+    struct script_call call;
+
+    script_begin(&call, "want", store_shard_of(store, id));
+    script_add_text(&call, id);
+    script_add_number(&call, UNWANTED_TOLD_MS);
+    int status = change(store, &call, ret_change, ret_error);
+    if (status == 0)
+        *ret_change = *ret_change == RUNS_CHANGED ? RUNS_ASKED : RUNS_CHANGED;
+    return status;
+}
+
 int runs_cancel(struct redis_store *store, const char *id, enum runs_change *ret_change, struct error *ret_error)
 {
     static const char *const LETTERS[] = { [HISTORY_NONE] = "n", [HISTORY_FAILURES] = "f", [HISTORY_ALL] = "a" };
@@ -374,6 +390,12 @@ int runs_cancel(struct redis_store *store, const char *id, enum runs_change *ret
     struct loaded_run run;
 
     int status = runs_load(store, id, &run, ret_error);
+    if (status == -ENOENT) {
+        status = end_first_attempt(store, id, ret_change, ret_error);
+        if (status != 0 || *ret_change == RUNS_ASKED)
+            return status;
+        status = runs_load(store, id, &run, ret_error);
+    }
     if (status != 0)
         return status;
     script_begin(&call, "cancel", store_shard_of(store, id));

@@ -37,6 +37,7 @@ static const struct script SCRIPTS[SCRIPT_COUNT] = {
     { "cancel", 2, { script_common, script_order, script_ending, script_worker, script_cancel } },
     { "retry", 2, { script_common, script_order, script_retry } },
     { "tick", 1, { script_common, script_tick } },
+    { "want", 1, { script_common, script_want } },
 };
 
 static int script_index(const char *name)

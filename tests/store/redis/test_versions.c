@@ -31,7 +31,7 @@ static const struct known SCRIPTS[] = {
     { "remember", 2, "58bf51ea271f8e30" },
     { "claim", 2, "78b1a436219e13f3" },
     { "condemn", 2, "5d85641d6486db30" },
-    { "heartbeat", 2, "a7849a9c0b6b51e6" },
+    { "heartbeat", 2, "ac41190df038fd26" },
     { "reap", 2, "d478bb2a34b1c26b" },
     { "leave", 2, "43efe0640f9a3fc9" },
     { "sweep", 2, "065bdf4d90df4dd0" },
@@ -41,6 +41,7 @@ static const struct known SCRIPTS[] = {
     { "cancel", 2, "164e0aeed872adbb" },
     { "retry", 2, "b201416b9f22cbcf" },
     { "tick", 1, "60e5e1d00d63b98a" },
+    { "want", 1, "6a5a9648284b7891" },
 };
 
 /* XXH3, in hex digits. */
