@@ -278,14 +278,14 @@ static bool serve(uint64_t data, uint32_t events)
 }
 
 /* One that closes its pipes as it ends has only ended. */
-static void look_at_process(struct process *process, int64_t now_ms)
+static void look_at_process(struct process *process)
 {
     if (!has_ended(process)) {
         if (atomic_load(&process->program->unread) <= UNREAD_MOST / 2)
             process_pause(process, process->program->host->epoll, false);
         return;
     }
-    if (process->fault != NULL && strncmp(process->fault, "it closed descriptor", 20) == 0) {
+    if (process->state != PROCESS_KILLED && process->fault != NULL && strncmp(process->fault, "it closed descriptor", 20) == 0) {
         free(process->fault);
         process->fault = NULL;
     }
@@ -293,7 +293,6 @@ static void look_at_process(struct process *process, int64_t now_ms)
         (void)process_read(process, PROCESS_LINE_MOST);
         hear_lines(process);
     }
-    (void)now_ms;
     program_bury(process);
 }
 
@@ -304,7 +303,7 @@ static void look(struct host *host, int64_t now_ms)
         struct program *program = host->programs[i];
         for (struct process *process = program->processes, *next; process != NULL; process = next) {
             next = process->next;
-            look_at_process(process, now_ms);
+            look_at_process(process);
         }
         calls_look(program, now_ms);
         program_look(program, now_ms);
