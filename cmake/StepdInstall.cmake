@@ -46,7 +46,7 @@ install(FILES config/grafana.json config/alerts.yaml DESTINATION ${CMAKE_INSTALL
 file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/share/stepd) # as installed, for new-program
 file(CREATE_LINK ${PROJECT_SOURCE_DIR}/clients ${PROJECT_BINARY_DIR}/share/stepd/clients SYMBOLIC)
 install(DIRECTORY clients/node clients/python DESTINATION ${CMAKE_INSTALL_DATADIR}/stepd/clients
-    PATTERN tests EXCLUDE PATTERN node_modules EXCLUDE PATTERN __pycache__ EXCLUDE)
+    PATTERN tests EXCLUDE PATTERN node_modules EXCLUDE PATTERN __pycache__ EXCLUDE PATTERN build EXCLUDE PATTERN *.egg-info EXCLUDE)
 
 # stepd.service, and stepd@NAME.service, whose config is a folder's: drop-ins are one daemon's.
 function(stepd_unit file UNIT_TITLE UNIT_USER UNIT_CONFIG)

@@ -6,11 +6,15 @@
 #include <string.h>
 
 #include "config/config_faults.h"
+#include "codec/json.h"
+#include "program/declared.h"
+#include "program/programs.h"
 #include "sdk/inngest.h"
+#include "sdk/object.h"
 #include "store/shelf.h"
 
-static const struct stepd_module declared = { .name = "inngest" };
-static const struct module of_apps = { .declared = &declared, .path = "" };
+static const struct stepd_module apps = { .name = "inngest" };
+static const struct module of_apps = { .declared = &apps, .path = "" };
 
 static void add(struct catalog *catalog, const struct function *function)
 {
@@ -47,6 +51,81 @@ static enum ctl_exit add_apps(struct ctl *ctl, struct catalog *catalog)
     return failed == 0 ? CTL_OK : ctl_store_failed(ctl, failed);
 }
 
+/* Nothing of it runs here. */
+static enum stepd_status run_nothing(struct stepd_ctx *ctx)
+{
+    (void)ctx;
+    return STEPD_OK;
+}
+
+static void add_declared(struct catalog *catalog, const msgpack_object *object, const struct config *config)
+{
+    static const struct stepd_module of_program = { .name = "program" };
+    static const struct module of_programs = { .declared = &of_program, .path = "" };
+    const struct declarations_settings settings = { .run = run_nothing, .on_failure = run_nothing };
+    struct refusal refusal = { 0 };
+    struct declared *declared = declared_read(object, config, &settings, &refusal);
+
+    free(refusal.id);
+    free(refusal.place);
+    free(refusal.reason);
+    if (declared == NULL || declared->made.count == 0) {
+        declared_destroy(declared);
+        return;
+    }
+    catalog->declared = xrealloc(catalog->declared, (catalog->declared_count + 1) * sizeof(struct declared *));
+    catalog->declared[catalog->declared_count++] = declared;
+    struct function *function = (struct function *)(uintptr_t)declared->made.items[0];
+    function->module = &of_programs;
+    add(catalog, function);
+}
+
+struct hearing {
+    struct catalog *catalog;
+    const struct config *config;
+};
+
+static bool is_configured(const struct config *config, const char *program)
+{
+    for (size_t i = 0; i < config->program_count; i++) {
+        if (strcmp(config->programs[i].name, program) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void add_program(void *context, const char *name, struct bytes hello)
+{
+    const struct hearing *hearing = context;
+    struct error error = { 0 };
+    msgpack_object object;
+    msgpack_zone zone;
+
+    if (!is_configured(hearing->config, name) || !msgpack_zone_init(&zone, 16384))
+        return;
+    const msgpack_object *list = json_decode(hello, &zone, &object, &error) == 0 ? object_find(&object, "functions") : NULL;
+    for (uint32_t i = 0; list != NULL && list->type == MSGPACK_OBJECT_ARRAY && i < list->via.array.size; i++) {
+        AUTO_FREE char *id = object_find_text(&list->via.array.ptr[i], "id");
+        if (id != NULL && catalog_find(hearing->catalog, id) == NULL)
+            add_declared(hearing->catalog, &list->via.array.ptr[i], hearing->config);
+    }
+    msgpack_zone_destroy(&zone);
+}
+
+/* What programs declared likewise. */
+static enum ctl_exit add_programs(struct ctl *ctl, struct catalog *catalog)
+{
+    struct hearing hearing = { catalog, ctl->config };
+
+    if (ctl->config->program_count == 0)
+        return CTL_OK;
+    enum ctl_exit status = ctl_open_store(ctl);
+    if (status != CTL_OK)
+        return status;
+    int failed = shelf_load(ctl->store, PROGRAMS_SHELF, add_program, &hearing);
+    return failed == 0 ? CTL_OK : ctl_store_failed(ctl, failed);
+}
+
 enum ctl_exit catalog_open(struct ctl *ctl, struct catalog *catalog)
 {
     struct config_faults faults = { 0 };
@@ -63,13 +142,17 @@ enum ctl_exit catalog_open(struct ctl *ctl, struct catalog *catalog)
     config_faults_done(&faults);
     for (size_t i = 0; i < catalog->loaded->functions.count; i++)
         add(catalog, catalog->loaded->functions.items[i]);
-    return add_apps(ctl, catalog);
+    status = add_apps(ctl, catalog);
+    return status == CTL_OK ? add_programs(ctl, catalog) : status;
 }
 
 void catalog_close(struct catalog *catalog)
 {
     for (size_t i = 0; i < catalog->app_count; i++)
         app_destroy(catalog->apps[i]);
+    for (size_t i = 0; i < catalog->declared_count; i++)
+        declared_destroy(catalog->declared[i]);
+    free(catalog->declared);
     free(catalog->apps);
     free(catalog->items);
     loaded_destroy(catalog->loaded);

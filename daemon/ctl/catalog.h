@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The functions that there are: those of the config's modules, and those that apps of SDKs have registered. */
+/* The functions that there are: those of the config's modules, those that apps of SDKs have registered, and
+ * those that programs have declared. */
 #ifndef STEPD_CTL_CATALOG_H
 #define STEPD_CTL_CATALOG_H
 
@@ -7,12 +8,16 @@
 #include "modules/loader.h"
 #include "sdk/app.h"
 
+struct declared; /* program/declared.h */
+
 struct catalog {
     const struct function **items;
     size_t count;
     struct loaded *loaded;
     struct app **apps;
     size_t app_count;
+    struct declared **declared; /* of programs */
+    size_t declared_count;
 };
 
 /* Loads the whole config and its modules, and opens the store where apps may be known to it. Says itself what is wrong;

@@ -24,6 +24,7 @@
 #include "store/runs.h"
 #include "view/json_out.h"
 #include "view/store_config.h"
+#include "program/programs.h"
 
 enum verdict { VERDICT_OK, VERDICT_WARNING, VERDICT_FAULT };
 
@@ -226,6 +227,13 @@ static void add_absent(void *context, const char *url, const char *reason)
     add(context, VERDICT_WARNING, "apps", "a daemon asks it again every five seconds", "app %s does not register: %s", url, reason);
 }
 
+static void add_silent_program(void *context, const char *name, struct bytes why)
+{
+    if (why.size > 0)
+        add(context, VERDICT_WARNING, "programs", "its events and due runs wait; the daemon starts it again", "program %s does not serve: %.*s", name,
+            (int)why.size, (const char *)why.data);
+}
+
 /* Why the store did not start: what access rules lack is said in full. */
 static void add_no_redis(struct findings *findings, const struct config *config, int status, const char *why)
 {
@@ -261,6 +269,8 @@ static void check_redis(struct findings *findings, struct ctl *ctl)
     check_settings(findings, ctl->store);
     check_workers(findings, ctl->store);
     check_orphans(findings, ctl->store);
+    if (ctl->config->program_count > 0)
+        (void)!shelf_load(ctl->store, PROGRAMS_TROUBLE_SHELF, add_silent_program, findings);
     absent_each(ctl->store, ctl->config, add_absent, findings);
     (void)!shelf_load(ctl->store, PAUSED_SHELF, add_paused, findings);
 }

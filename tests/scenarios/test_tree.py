@@ -35,7 +35,7 @@ MAY_INCLUDE = {
     "page": {"view", "store", "intake/kafka", "publish", "modules", "engine", "service", "run", "config", "codec", "base"},
     "parts": {"page", "view", "store", "store/redis", "intake/kafka", "publish", "modules", "program", "sdk", "engine", "crash", "service", "run",
               "registry", "event", "schema", "config", "codec", "base"},
-    "ctl": {"registry", "view", "store", "crash", "kafka", "modules", "service", "sdk", "run", "event", "config", "codec", "base"},
+    "ctl": {"program", "registry", "view", "store", "crash", "kafka", "modules", "service", "sdk", "run", "event", "config", "codec", "base"},
 }
 
 

@@ -148,7 +148,7 @@ def _call(host: _Host) -> Any:
 
 
 def _envelope(given: Any, name: str) -> Dict[str, Any]:
-    is_whole = isinstance(given, Mapping) and ("data" in given or "name" in given) and set(given) <= _ENVELOPE
+    is_whole = isinstance(given, Mapping) and "data" in given and set(given) <= _ENVELOPE
     event = {"id": "test", "name": name, "data": None, "ts": 0, "topic": "events", "partition": 0, "offset": 0, "headers": {}}
     event.update(given if is_whole else {"data": given})
     return {**event, "data": hold(event["data"])[1]}
@@ -170,7 +170,7 @@ def run(function: Union[Callable[..., Any], Function], event: Any = None, *, wai
         invokes: Optional[Mapping[str, Any]] = None) -> Run:
     """Runs the function on an event to its end.
 
-    `event`: its data; or a dict with "data" or "name" (and "id", "user", "key", "headers", …). `waits`: by step id or event
+    `event`: its data; or a dict with "data" (and "name", "id", "user", "key", "headers", …). `waits`: by step id or event
     name, what step.wait() gets; nothing: it times out. `invokes`: by step id or function, the result or what makes it of data.
     """
     found = getattr(function, "__stepd__", function)
