@@ -48,8 +48,8 @@ test_arch() {
     targets=
     only=.
     if [ "${2:-}" = short ]; then
-        targets="engine_test_dispatch engine_test_runner run_test_message run_test_run intake_test_offsets event_test_event"
-        only='^(engine/(dispatch|runner)|run/(message|run)|intake/offsets|event/event)$'
+        targets="pool_test_pool engine_test_start engine_test_finish run_test_message run_test_run intake_test_offsets event_test_event"
+        only='^(pool/pool|engine/(start|finish)|run/(message|run)|intake/offsets|event/event)$'
     fi
     try_build "$1" && run_ctest "$1" -R "$only" -E "$not_under_emulation"
     if [ "${2:-}" != short ] && try_build ci; then
