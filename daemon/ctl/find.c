@@ -212,7 +212,7 @@ static int look_through(struct search *search, enum runs_list list, int shard, s
 static bool is_in(enum runs_list list, const char *statuses)
 {
     static const char *const LETTERS[] = {
-        [RUNS_OWNED] = "o", [RUNS_BEHIND] = "bs", [RUNS_DELAYED] = "dbs", [RUNS_DEAD] = "f", [RUNS_HISTORY] = "cx",
+        [RUNS_OWNED] = "o", [RUNS_BEHIND] = "bs", [RUNS_DELAYED] = "dbsq", [RUNS_QUEUED] = "qds", [RUNS_DEAD] = "f", [RUNS_HISTORY] = "cx",
     };
 
     return statuses == NULL || strpbrk(statuses, LETTERS[list]) != NULL;
@@ -246,7 +246,7 @@ static int look_through_shard(struct search *search, enum runs_list list, int sh
 {
     const size_t limit = search->filter->limit;
 
-    if (list == RUNS_OWNED || list == RUNS_BEHIND)
+    if (list == RUNS_OWNED || list == RUNS_BEHIND || list == RUNS_QUEUED)
         return look_through_whole(search, list, shard);
     return look_through(search, list, shard, list == RUNS_DELAYED && limit < DELAYED_MOST ? DELAYED_MOST : limit);
 }
@@ -255,7 +255,7 @@ int find_runs(struct redis_store *store, const struct find_filter *filter, struc
 {
     /* In the order in which a run goes through them, with a second look at where it may go back to:
      * what moves meanwhile is seen at least once. */
-    static const enum runs_list LISTS[] = { RUNS_OWNED, RUNS_BEHIND, RUNS_DELAYED, RUNS_OWNED, RUNS_DEAD, RUNS_HISTORY };
+    static const enum runs_list LISTS[] = { RUNS_OWNED, RUNS_BEHIND, RUNS_DELAYED, RUNS_QUEUED, RUNS_OWNED, RUNS_DEAD, RUNS_HISTORY };
     struct search search = { .store = store, .filter = filter };
     int status = 0;
 

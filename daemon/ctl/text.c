@@ -34,6 +34,7 @@ enum colour text_status_colour(enum run_status status)
     switch (status) {
     case RUN_DELAYED:
     case RUN_BEHIND:
+    case RUN_QUEUED:
     case RUN_SLEEPING:
         return COLOUR_YELLOW;
     case RUN_OWNED:

@@ -2,6 +2,7 @@
 /* The one reason why a run is not moving, from the lists that the scripts decide by. */
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +16,11 @@
 #include "view/run_view.h"
 
 struct reason {
-    char code[16];  /* for programs: ended due sleeping late owned expired behind lost */
+    char code[16];  /* for programs: ended due sleeping late owned expired order throttle concurrency lost */
     char *text;
+    int64_t place;  /* in line, the next is 1; 0: it is in none */
+    bool has_key;
+    char key[260];  /* that the line is of */
 };
 
 static void give(struct reason *reason, const char *code, const char *format, ...) PRINTF_LIKE(3, 4);
@@ -79,7 +83,7 @@ static void why_owned(const struct run_view *view, const struct runs_standing *s
              (record->flags & RECORD_CANCEL) != 0 ? "; it is to be cancelled" : "");
 }
 
-static void why_behind(struct redis_store *store, const struct runs_standing *standing, struct reason *reason)
+static void why_behind(struct redis_store *store, const struct run_view *view, const struct runs_standing *standing, struct reason *reason)
 {
     struct loaded_run first;
     const char *state = "gone";
@@ -93,7 +97,30 @@ static void why_behind(struct redis_store *store, const struct runs_standing *st
         loaded_run_done(&first);
     }
     AUTO_FREE char *between = standing->before > 0 ? xasprintf(" and %" PRId64 " more", standing->before) : xstrdup("");
-    give(reason, "behind", "runs of one key go one at a time: it waits behind run %s (%s)%s; ask why that one waits", standing->first.text, state, between);
+    reason->place = standing->before + 1;
+    reason->has_key = true;
+    (void)snprintf(reason->key, sizeof(reason->key), "%.*s", (int)view->run->record.key.size,
+                   view->run->record.key.size > 0 ? (const char *)view->run->record.key.data : "");
+    give(reason, "order", "runs of one key go one at a time: it waits behind run %s (%s)%s; ask why that one waits", standing->first.text, state, between);
+}
+
+/* The next one in line is 1. */
+static void why_queued(const struct run_view *view, const struct runs_standing *standing, struct reason *reason)
+{
+    AUTO_FREE char *key = standing->has_key ? xasprintf(" of key '%s'", standing->key) : xstrdup("");
+    AUTO_FREE char *when = text_when(standing->due_ms, view->now_ms);
+
+    reason->place = standing->before + 1;
+    if (standing->has_key)
+        (void)snprintf(reason->key, sizeof(reason->key), "%s", standing->key);
+    reason->has_key = standing->has_key;
+    if (standing->before < 0)
+        give(reason, "lost", "it is marked as waiting for its turn, but stands in no line; a daemon's sweep puts it back");
+    else if (standing->is_blocked)
+        give(reason, "concurrency", "it is number %" PRId64 " in the line%s: as many attempts execute as a concurrency limit of %s lets", reason->place, key,
+             view->run->record.function);
+    else
+        give(reason, "throttle", "it is number %" PRId64 " in the line%s, whose next may begin %s", reason->place, key, when);
 }
 
 static int find_reason(struct redis_store *store, const struct run_view *view, struct reason *reason)
@@ -113,7 +140,10 @@ static int find_reason(struct redis_store *store, const struct run_view *view, s
         why_owned(view, &standing, reason);
         return 0;
     case RUN_BEHIND:
-        why_behind(store, &standing, reason);
+        why_behind(store, view, &standing, reason);
+        return 0;
+    case RUN_QUEUED:
+        why_queued(view, &standing, reason);
         return 0;
     case RUN_COMPLETED:
         give(reason, "ended", "it completed %s", when);
@@ -144,6 +174,10 @@ static void print(const struct ctl *ctl, const struct run_view *view, const stru
     json_out_text(&out, "status", view->status);
     json_out_text(&out, "reason", reason->code);
     json_out_text(&out, "text", reason->text);
+    if (reason->place > 0) {
+        json_out_text(&out, "key", reason->has_key ? reason->key : NULL);
+        json_out_number(&out, "place", reason->place);
+    }
     json_out_close(&out, '{');
     json_out_flush(&out);
     json_out_done(&out);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/admit.h"
 
+#include "engine/finish.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "event/event_again.h"
@@ -23,11 +24,43 @@ static bool is_taken(const struct known_runs *known, const struct run *run)
 {
     if (known_runs_find(known, KNOWN_TAKEN, &run->id) != NULL)
         return true;
-    if (known->count == 0 || run->function->dedupe_ms == 0)
+    if (known->count == 0)
+        return false;
+    struct run_id placed = run_id_of_other_placement(run->function, run->event);
+    if (known_runs_find(known, KNOWN_TAKEN, &placed) != NULL)
+        return true;
+    if (run->function->dedupe_ms == 0)
         return false;
     struct run_id older = run_id_of_event_id(run->function, run->event);
     const struct known_run *named_so = known_runs_find(known, KNOWN_TAKEN, &older);
     return named_so != NULL && named_so->offset == run->event->view.offset;
+}
+
+/* What the store makes of the event, whose run may begin only if it says so. */
+static bool may_pass_flow(struct worker *worker, const struct known_runs *known, const struct run *run, enum message_state *ret_state)
+{
+    struct function_tally *tally = worker_tally(worker, run->function);
+    struct store *store = worker->ctx.store;
+    enum flow_answer answer = FLOW_BEGINS;
+    struct flow_ask ask;
+
+    if (!run->function->flow->is_lined && known_runs_find(known, KNOWN_ADMITTED, &run->id) != NULL)
+        return true;
+    flow_ask_init(&ask, run->function, run->event, context_now_ms(&worker->ctx));
+    note_troubles(worker, run->function, &ask.troubles);
+    int status = store->ops->admit(store, run, &ask, &answer);
+    flow_ask_done(&ask);
+    worker_look_at_clock(worker);
+    if (answer == FLOW_IN_LINE && status == 0)
+        tally_add(&tally->started);
+    else if (answer == FLOW_DUPLICATE)
+        tally_add(&tally->duplicates);
+    else if (answer == FLOW_OVER_RATE)
+        tally_add(&tally->rate_limited);
+    else if (answer == FLOW_NOT_ALONE)
+        tally_add(&tally->singled);
+    *ret_state = status != 0 ? MESSAGE_DROPPED : answer == FLOW_IN_LINE ? finish_in_store(&worker->job, run) : MESSAGE_DONE;
+    return status == 0 && answer == FLOW_BEGINS;
 }
 
 /* Whether its event is the first of its key; else *ret_state is what the message is. A run that was let in before
@@ -57,6 +90,12 @@ static bool may_pass_dedupe(struct worker *worker, const struct known_runs *know
     return answer == DEDUPE_FIRST;
 }
 
+static bool may_pass(struct worker *worker, const struct known_runs *known, const struct run *run, enum message_state *ret_state)
+{
+    return function_asks(run->function) ? may_pass_flow(worker, known, run, ret_state)
+                                        : may_pass_dedupe(worker, known, run, ret_state);
+}
+
 /* Whether an attempt is to be made; else *ret_state is what the message is. */
 static bool may_start(struct worker *worker, const struct job *job, struct run *run, enum message_state *ret_state)
 {
@@ -65,8 +104,7 @@ static bool may_start(struct worker *worker, const struct job *job, struct run *
     struct bytes key = { run->event->view.key, run->event->view.key_len };
 
     *ret_state = MESSAGE_TAKEN;
-    if (is_taken(&job->message->assignment->known, run) ||
-        !may_pass_dedupe(worker, &job->message->assignment->known, run, ret_state))
+    if (is_taken(&job->message->assignment->known, run) || !may_pass(worker, &job->message->assignment->known, run, ret_state))
         return false;
     if (run_is_ordered(run) && key_set_has(parked, run->function->id, key)) {
         enum order_answer answer;

@@ -101,6 +101,8 @@ static enum gate_answer ask_gate(struct worker *worker, struct job *job)
 
     if (job->is_over)
         return GATE_FULL;
+    if (job->claimed == NULL && job->function != NULL && function_is_lined(function_newest(job->function)))
+        return GATE_OPEN; /* its run goes into the store's line, where places are kept for it */
     if (job->function == NULL || job->is_gated || job->away != NULL)
         return GATE_OPEN;
     struct gate *gate = &dispatch->gates[job->function->index];

@@ -31,6 +31,7 @@ static const struct kind kinds[] = {
     { "delayed", RUN_DELAYED, false, { RUNS_DELAYED }, 1 },
     { "sleeping", RUN_SLEEPING, false, { RUNS_DELAYED }, 1 },
     { "behind", RUN_BEHIND, false, { RUNS_BEHIND }, 1 },
+    { "queued", RUN_QUEUED, false, { RUNS_QUEUED }, 1 },
     { "failed", RUN_FAILED, true, { RUNS_DEAD }, 1 },
     { "completed", RUN_COMPLETED, true, { RUNS_HISTORY }, 1 },
     { "cancelled", RUN_CANCELLED, true, { RUNS_HISTORY }, 1 },
@@ -306,7 +307,7 @@ static int look_at_whole(struct listing *listing)
     const struct kind *kind = listing->kind;
     int status = 0;
 
-    listing->is_whole = listing->stage == STAGE_NEWEST && kind->count == 1 && kind->lists[0] != RUNS_BEHIND;
+    listing->is_whole = listing->stage == STAGE_NEWEST && kind->count == 1 && kind->lists[0] != RUNS_BEHIND && kind->lists[0] != RUNS_QUEUED;
     for (size_t i = 0; i < listing->count && status == 0 && listing->is_whole; i++)
         status = source_look_at_whole(&listing->sources[i], listing->store, kind->lists[0], &listing->is_whole);
     for (size_t i = 0; i < listing->count && listing->is_whole; i++)

@@ -51,7 +51,7 @@ void walk_init(struct walk *walk, enum runs_list list, int shard)
 /* These are short, and in no order that lasts. */
 static bool is_by_position(enum runs_list list)
 {
-    return list == RUNS_OWNED || list == RUNS_BEHIND;
+    return list == RUNS_OWNED || list == RUNS_BEHIND || list == RUNS_QUEUED;
 }
 
 static int list_by_position(struct redis_store *store, const struct walk *walk, size_t limit, struct listed_run **ret_runs, size_t *ret_count)

@@ -10,6 +10,7 @@
 #include "modules/loader.h"
 #include "parts/families.h"
 #include "parts/part.h"
+#include "store/redis/timers.h"
 #include "publish/producer.h"
 #include "store/crash_counts.h"
 
@@ -95,6 +96,7 @@ static const struct family function_families[] = {
 
 struct function_row {
     const char *id;
+    const struct function *function;
     struct function_counts counts;
 };
 
@@ -111,6 +113,7 @@ static void add_row(void *context, const struct function *function)
     rows->items = xrealloc(rows->items, (rows->count + 1) * sizeof(*rows->items));
     struct function_row *row = &rows->items[rows->count++];
     row->id = function->id;
+    row->function = function;
     dispatch_function_counts(rows->dispatch, function->index, &row->counts);
 }
 
@@ -129,6 +132,31 @@ static void put_by_function(struct metrics_page *page, const struct function_row
     for (size_t i = 0; i < rows->count; i++) {
         const struct metric_label labels[] = { { "function", rows->items[i].id }, { 0 } };
         metrics_put(page, labels, family_value(&rows->items[i].counts, family));
+    }
+}
+
+static void put_skipped(struct metrics_page *page, const struct function_rows *rows)
+{
+    metrics_family(page, METRIC_COUNTER, "runs_skipped_total", "Events that started nothing, by what refused them.");
+    for (size_t i = 0; i < rows->count; i++) {
+        const struct function_counts *counts = &rows->items[i].counts;
+        const struct {
+            const char *reason;
+            uint64_t count;
+        } reasons[] = { { "rate_limit", counts->rate_limited }, { "dedupe", counts->duplicates }, { "singleton", counts->singled } };
+        for (size_t k = 0; k < COUNT_OF(reasons); k++) {
+            const struct metric_label labels[] = { { "function", rows->items[i].id }, { "reason", reasons[k].reason }, { 0 } };
+            metrics_put(page, labels, (double)reasons[k].count);
+        }
+    }
+}
+
+static void put_queued(struct daemon *daemon, struct metrics_page *page, const struct function_rows *rows)
+{
+    metrics_family(page, METRIC_GAUGE, "runs_queued", "Runs that wait in line for their turns: of all daemons, each tells the same.");
+    for (size_t i = 0; i < rows->count; i++) {
+        const struct metric_label labels[] = { { "function", rows->items[i].id }, { 0 } };
+        metrics_put(page, labels, (double)timers_queued(daemon->timers, rows->items[i].function));
     }
 }
 
@@ -163,6 +191,9 @@ static void write_metrics(struct daemon *daemon, struct metrics_page *page)
     families_put(page, dispatch_families, COUNT_OF(dispatch_families), &counts);
     for (size_t i = 0; i < COUNT_OF(function_families); i++)
         put_by_function(page, &rows, &function_families[i]);
+    put_skipped(page, &rows);
+    if (daemon->timers != NULL)
+        put_queued(daemon, page, &rows);
     put_by_function(page, &rows, &letters);
     metrics_put(page, NULL, (double)counts.letters_without_function);
     put_durations(page, &rows, "attempt_duration_seconds", "How long attempts took, whatever they ended in.", attempts_of);

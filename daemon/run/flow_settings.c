@@ -224,6 +224,8 @@ bool flow_settings_make(const struct stepd_function *function, const struct flow
     flow->given = *function;
     flow->is_lined = is_lined(function);
     flow->asks = flow->is_lined || function->rate_limit.limit > 0;
+    for (size_t i = 0; i < function->concurrency_limits.count; i++)
+        flow->has_scope = flow->has_scope || function->concurrency_limits.items[i].scope != NULL;
     flow->has_told = xcalloc(1, sizeof(*flow->has_told));
     bool is_needed = flow->asks || function->when != NULL || function->dedupe_key != NULL || function->on_error.count > 0 ||
                      function->cron.count > 0;

@@ -30,6 +30,7 @@ struct flow_settings {
     struct schedule *schedule;       /* of `cron`; NULL: none */
     bool asks;                       /* the store is asked of each event: one of the settings that are of all daemons */
     bool is_lined;                   /* its runs wait for their turns in the store */
+    bool has_scope;                  /* of its limits */
     atomic_bool *has_told;           /* an expression's error was said */
 };
 

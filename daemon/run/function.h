@@ -60,6 +60,18 @@ static inline const struct function *function_newest(const struct function *func
     return function;
 }
 
+/* The store is asked of each of its events. */
+static inline bool function_asks(const struct function *function)
+{
+    return function->flow != NULL && function->flow->asks;
+}
+
+/* Its runs wait in the store for their turns. */
+static inline bool function_is_lined(const struct function *function)
+{
+    return function->flow != NULL && function->flow->is_lined;
+}
+
 /* It was given `events` alone. */
 static inline bool function_has_events_alone(const struct function *function)
 {

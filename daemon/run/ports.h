@@ -16,6 +16,7 @@
 
 #include "base/bytes.h"
 #include "base/memory.h"
+#include "run/flow_ask.h"
 #include "run/run.h"
 
 /* What a change of a run's durable state was answered with. */
@@ -66,6 +67,9 @@ struct transition_reply {
 enum order_answer { ORDER_FREE, ORDER_QUEUED };
 enum dedupe_answer { DEDUPE_FIRST, DEDUPE_DUPLICATE };
 
+/* What flow control makes of an event. */
+enum flow_answer { FLOW_BEGINS, FLOW_IN_LINE, FLOW_DUPLICATE, FLOW_OVER_RATE, FLOW_NOT_ALONE };
+
 struct store {
     const struct store_ops *ops;
 };
@@ -79,6 +83,9 @@ struct store_ops {
     /* Remembers, for the function's window, which run the event's key `id` started; that run asking again is FIRST. */
     int (*remember)(struct store *store, const struct run *run, const struct dedupe_id *id, int64_t window_ms,
                     enum dedupe_answer *ret_answer);
+    /* A function whose flow control asks: its run begins, is the store's and waits in line, or was refused: then nothing
+     * is kept of it. May be sent twice: same answer, but for a refusal, which is asked anew. */
+    int (*admit)(struct store *store, const struct run *run, const struct flow_ask *ask, enum flow_answer *ret_answer);
     /* A run of ours, of which the store refuses all else for good, goes no further: it ends among the dead, with
      * nothing said of why. */
     int (*condemn)(struct store *store, const struct run *run);

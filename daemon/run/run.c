@@ -67,8 +67,21 @@ static XXH128_hash_t identity_hash(struct identity *identity)
     return hash;
 }
 
+/* All runs of the function share it, or of all functions that have limits of scopes: what they count is in one shard. */
+static unsigned shared_placement(const struct function *function)
+{
+    struct identity identity;
+
+    identity_init(&identity);
+    if (function->flow->has_scope)
+        add_text(&identity, "scopes", 6);
+    else
+        add_text(&identity, function->id, strlen(function->id));
+    return (unsigned)(identity_hash(&identity).high64 >> 48);
+}
+
 /* One key's runs share a placement, so that one script sees all of them. */
-static unsigned placement_of(const struct function *function, const struct event *event, XXH128_hash_t hash)
+static unsigned own_placement(const struct function *function, const struct event *event, XXH128_hash_t hash)
 {
     struct identity identity;
 
@@ -79,6 +92,11 @@ static unsigned placement_of(const struct function *function, const struct event
     add_text(&identity, event->view.topic, strlen(event->view.topic));
     add_text(&identity, event->view.key, event->view.key_len);
     return (unsigned)(identity_hash(&identity).high64 >> 48);
+}
+
+static unsigned placement_of(const struct function *function, const struct event *event, XXH128_hash_t hash)
+{
+    return function_asks(function) ? shared_placement(function) : own_placement(function, event, hash);
 }
 
 /* Eight digits at once: every four bits get a byte of their own, the first ones the highest. */
@@ -110,7 +128,7 @@ static struct run_id written(unsigned placement, XXH128_hash_t hash)
     return id;
 }
 
-struct run_id run_id_of(const struct function *function, const struct event *event)
+static XXH128_hash_t hash_of(const struct function *function, const struct event *event)
 {
     struct identity identity;
 
@@ -122,7 +140,13 @@ struct run_id run_id_of(const struct function *function, const struct event *eve
     add_number(&identity, event->timestamp_ms);
     if (event->part > 0)
         add_number(&identity, event->part);
-    XXH128_hash_t hash = identity_hash(&identity);
+    return identity_hash(&identity);
+}
+
+struct run_id run_id_of(const struct function *function, const struct event *event)
+{
+    XXH128_hash_t hash = hash_of(function, event);
+
     return written(placement_of(function, event, hash), hash);
 }
 
@@ -150,6 +174,17 @@ struct run_id run_id_of_tick(const char *function_id, int64_t at_ms)
     add_text(&identity, "tick", 4);
     add_number(&identity, at_ms);
     return written(placement, identity_hash(&identity));
+}
+
+struct run_id run_id_of_other_placement(const struct function *function, const struct event *event)
+{
+    static const struct flow_settings by_function = { .asks = true };
+    XXH128_hash_t hash = hash_of(function, event);
+
+    if (function_asks(function))
+        return written(own_placement(function, event, hash), hash);
+    const struct function other = { .id = function->id, .flow = &by_function };
+    return written(shared_placement(&other), hash);
 }
 
 static void add_event_id(struct identity *identity, const struct function *function, const struct event *event)

@@ -48,6 +48,7 @@ enum run_status {
     RUN_SLEEPING = 's',
     RUN_OWNED = 'o',
     RUN_BEHIND = 'b',     /* ordered; waits for the run of its key that is before it */
+    RUN_QUEUED = 'q',     /* in its function's line, until its turn comes */
     RUN_COMPLETED = 'c',
     RUN_FAILED = 'f',
     RUN_CANCELLED = 'x',
@@ -126,6 +127,8 @@ struct run_id run_id_of_replay(const char *name, const struct run_id *of);
 /* Of a tick of the function's schedule, by its instant; all of them have one placement, so that one script sees
  * what was recorded last. */
 struct run_id run_id_of_tick(const char *function_id, int64_t at_ms);
+/* The same as it would be, or was, while flow control of its function was of another kind: in another shard. */
+struct run_id run_id_of_other_placement(const struct function *function, const struct event *event);
 /* What a dedupe window remembers an event by, as hex digits: its function and its key. The key of a CloudEvent is
  * its source, id, topic and message key together, of any other event its id. */
 struct dedupe_id dedupe_id_of(const struct function *function, const struct event *event);

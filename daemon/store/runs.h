@@ -35,6 +35,7 @@ enum runs_list {
     RUNS_BEHIND,
     RUNS_DEAD,
     RUNS_HISTORY,
+    RUNS_QUEUED,   /* in line for their turns, each function's first of all */
     RUNS_NEWEST,   /* those of all states that began last, at least 10,000 a shard: no more are listed so */
 };
 
@@ -63,13 +64,16 @@ int runs_find(struct redis_store *store, const char *digits, size_t most, struct
 
 /* Where a run that has not ended stands in the lists by which it goes on. Only what its status asks for is filled. */
 struct runs_standing {
-    int64_t due_ms;                         /* delayed, sleeping: -1: it is in no list, or: */
+    int64_t due_ms;                         /* delayed, sleeping: -1: it is in no list, or: queued: when its line is tried next */
     bool is_in_line;                        /* delayed: it waits for room under its function's concurrency */
     int64_t lease_until_ms;                 /* owned: its worker's; -1: nobody knows that worker */
     bool is_owned;                          /* owned: it is in its worker's list */
     char worker[2 * sizeof(struct incarnation) + 1]; /* owned: its name in hex digits */
     struct run_id first;                    /* behind: the run of its key that is first; empty: none */
-    int64_t before;                         /* behind: so many more wait before it; -1: it is in no line */
+    int64_t before;                         /* behind, queued: so many more wait before it; -1: it is in no line */
+    bool is_blocked;                        /* queued: its line waits for a place under a concurrency limit; else for its turn */
+    bool has_key;                           /* queued: what it waits for is counted by `key` */
+    char key[260];
 };
 int runs_standing(struct redis_store *store, const struct loaded_run *run, struct runs_standing *ret_standing) MUST_CHECK;
 
@@ -109,7 +113,7 @@ struct worker_counts {
 
 struct runs_stats {
     struct worker_counts counts;  /* all workers, dead ones too */
-    uint64_t delayed, owned, dead, history, workers;
+    uint64_t delayed, queued, owned, dead, history, workers;
     int64_t next_due_ms;          /* 0: none */
 };
 int runs_stats(struct redis_store *store, struct runs_stats *ret_stats) MUST_CHECK;

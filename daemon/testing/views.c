@@ -35,6 +35,7 @@ static enum stepd_test_status status_of(const struct memory_record *record, int6
         return is_due ? STEPD_TEST_READY : STEPD_TEST_SLEEPING;
     case RUN_OWNED:
         return STEPD_TEST_READY;
+    case RUN_QUEUED:
     case RUN_BEHIND:
         return STEPD_TEST_BEHIND;
     case RUN_COMPLETED:

@@ -14,8 +14,10 @@ const char *run_status_word(enum run_status status)
 {
     switch (status) {
     case RUN_DELAYED:
-    case RUN_BEHIND:
         return "delayed";
+    case RUN_BEHIND:
+    case RUN_QUEUED:
+        return "queued";
     case RUN_SLEEPING:
         return "sleeping";
     case RUN_OWNED:

@@ -456,7 +456,7 @@ Test(stepctl, says_why_a_run_does_not_move)
     assert_why(&due, "due");
     assert_why(&asleep, "sleeping");
     assert_why(&late, "late");
-    assert_why(&behind, "behind");
+    assert_why(&behind, "order");
     cr_assert_not_null(strstr(said, head.run.id.text), "%s", said);
     assert_why(&owned, "owned");
     assert_why(&failed, "ended");

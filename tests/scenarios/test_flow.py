@@ -105,3 +105,121 @@ def test_the_dedupe_key_tells_events_apart(serve, send, book):
     eventually(lambda: sorted(book.begun()) == [1, 2])
     send([{"n": 3, "cart": "a"}, {"n": 4}, {"n": 5}])
     eventually(lambda: sorted(book.begun()) == [1, 2, 4, 5])
+
+
+# ---- what Redis decides for all daemons ---------------------------------------------------------------------
+
+
+def test_a_rate_limit_lets_its_number_begin_and_drops_the_rest(serve, send, book):
+    worker = serve({"rate_limit": {"limit": 2, "period": "1h", "key": "event.data.user"}})
+    send([{"n": n, "user": "a"} for n in range(5)] + [{"n": n, "user": "b"} for n in range(10, 12)] + [{"n": n} for n in range(20, 25)])
+    eventually(lambda: len(book.begun()) == 9)
+    assert len([n for n in book.begun() if n < 5]) == 2 and {10, 11, 20, 21, 22, 23, 24} <= set(book.begun())
+    eventually(lambda: metric(worker, "stepd_runs_skipped_total", function="work", reason="rate_limit") == 3)
+    assert worker.runs(function="work") == []
+
+
+def test_a_throttle_begins_some_at_once_and_the_rest_in_their_turns(serve, send, book):
+    worker = serve({"throttle": {"limit": 2, "period": "2s", "burst": 1}})
+    send([{"n": n} for n in range(6)])
+    eventually(lambda: len(book.begun()) == 6)
+    times = sorted(book.times())
+    assert times[2] - times[0] < 900 * 3, times  # three at once
+    for at_once, later in ((2, 3), (3, 4), (4, 5)):
+        assert times[later] - times[at_once] >= 900, times
+    assert worker.ctl("stats")["queued"] == 0
+
+
+def test_places_are_of_all_daemons_and_by_key(serve, send, book):
+    limits = {"concurrency_limits": [{"limit": 2, "key": "event.data.account"}]}
+    first, second = serve(limits), serve(limits)
+    send([{"n": n, "account": "a" if n < 12 else "b", "ms": 200} for n in range(24)])
+    eventually(lambda: len(book.entries("end")) == 24)
+    assert book.most_at_once(range(12)) == 2 and book.most_at_once(range(12, 24)) == 2
+    assert book.most_at_once() > 2, "a full key holds up no other"
+    assert first.ctl("stats")["queued"] == 0
+
+
+def test_functions_that_name_a_scope_share_its_places(serve, send, book):
+    limits = {"concurrency_limits": [{"limit": 1, "scope": "crm"}]}
+    serve(limits, functions={"other": limits})
+    send([{"n": n, "ms": 100} for n in range(6)])
+    send([{"n": n, "ms": 100} for n in range(10, 16)], "other/go")
+    eventually(lambda: len(book.entries("end")) + len(book.entries("end", "other")) == 12)
+    spans = sorted((begun, ended) for function in ("work", "other")
+                   for (n, begun, _), (m, ended, _) in zip(sorted(book.entries("begin", function)), sorted(book.entries("end", function))))
+    assert all(later[0] >= earlier[1] for earlier, later in zip(spans, spans[1:])), spans
+
+
+def test_while_a_run_of_its_key_lives_a_singleton_starts_nothing(serve, send, book):
+    worker = serve({"singleton": {"mode": "skip", "key": "event.data.id"}})
+    send([{"n": 1, "id": "a", "sleep_ms": 2000}])
+    eventually(lambda: book.begun() == [1])
+    send([{"n": 2, "id": "a"}, {"n": 3, "id": "b"}, {"n": 4}])
+    eventually(lambda: set(book.begun()) == {1, 3, 4})
+    eventually(lambda: metric(worker, "stepd_runs_skipped_total", function="work", reason="singleton") == 1)
+    eventually(lambda: worker.ctl("stats")["delayed"] == 0 and worker.ctl("stats")["owned"] == 0)
+    send([{"n": 5, "id": "a"}])
+    eventually(lambda: 5 in book.begun())
+    assert 2 not in book.begun()
+
+
+def test_priority_goes_first_in_line(serve, send, book):
+    serve({"concurrency_limits": [{"limit": 1}], "priority": "event.data.vip ? 120 : 0"})
+    send([{"n": 0, "ms": 1500}])
+    eventually(lambda: book.begun() == [0])
+    send([{"n": n, "ms": 20} for n in range(1, 6)])
+    time.sleep(0.3)
+    send([{"n": 6, "vip": True, "ms": 20}])
+    eventually(lambda: len(book.entries("end")) == 7)
+    assert book.begun()[1] == 6
+
+
+def test_a_queued_run_says_what_it_waits_for(serve, send, book):
+    worker = serve({"concurrency_limits": [{"limit": 1, "key": "event.data.account"}]})
+    send([{"n": 0, "account": "acme", "ms": 4000}])
+    eventually(lambda: book.begun() == [0])
+    send([{"n": 1, "account": "acme"}])
+    queued = worker.wait_for("work", "queued")
+    assert queued[0]["status"] == "queued"
+    why = worker.ctl("why", queued[0]["id"])
+    assert (why["reason"], why["key"], why["place"]) == ("concurrency", "acme", 1), why
+    assert worker.ctl("stats")["queued"] == 1
+    eventually(lambda: metric(worker, "stepd_runs_queued", function="work") == 1)
+    assert worker.ctl_run("cancel", queued[0]["id"]).returncode == 0
+    eventually(lambda: worker.ctl("stats")["queued"] == 0)
+    eventually(lambda: len(book.entries("end")) == 1)
+    assert book.begun() == [0]
+
+
+def test_a_retry_takes_no_turn_and_gives_its_place_back(serve, send, book):
+    serve({"throttle": {"limit": 1, "period": "1h", "burst": 1}, "concurrency_limits": [{"limit": 1}], "retries": 2,
+           "schedule": ["300ms"]})
+    send([{"n": 1, "fails": 2}, {"n": 2}])
+    eventually(lambda: sorted(book.begun()) == [1, 1, 1, 2])
+
+
+def test_a_killed_daemon_gives_its_places_back_and_limits_hold(serve, send, book):
+    """Kills every second; what a daemon that was killed had begun ends with it."""
+    limits = {"throttle": {"limit": 50, "period": "1s", "burst": 0}, "concurrency_limits": [{"limit": 2}]}
+    settings = {"worker": {"threads": 8, "lease": "1s"}}
+    workers = [serve(limits, **settings), serve(limits, **settings)]
+    count = 60
+    send([{"n": n, "ms": 100} for n in range(count)])
+    for i in range(4):
+        time.sleep(1)
+        workers[i % 2].kill()
+        workers[i % 2].start()
+    eventually(lambda: len({n for n, _, _ in book.entries("end")}) == count, 40, what=lambda: sorted(set(range(count)) - set(book.begun())))
+    spans = []
+    for pid in {pid for _, _, pid in book.entries("begin")}:
+        begun = [(n, ms) for n, ms, who in book.entries("begin") if who == pid]
+        ended = {n: ms for n, ms, who in book.entries("end") if who == pid}
+        spans += [(ms, ended[n]) for n, ms in begun if n in ended]
+    changes = sorted([(begin, 1) for begin, _ in spans] + [(end, -1) for _, end in spans])
+    now = most = 0
+    for _, change in changes:
+        now += change
+        most = max(most, now)
+    assert most <= 2
+    eventually(lambda: workers[0].ctl("stats")["owned"] == 0 and workers[0].ctl("stats")["queued"] == 0)

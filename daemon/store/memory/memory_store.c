@@ -320,6 +320,16 @@ static int remember(struct store *port, const struct run *run, const struct dedu
     return 0;
 }
 
+/* One process, one clock: what is of all daemons is not limited here, but for what the store remembers of keys. */
+static int admit(struct store *port, const struct run *run, const struct flow_ask *ask, enum flow_answer *ret_answer)
+{
+    enum dedupe_answer answer = DEDUPE_FIRST;
+    int status = ask->has_dedupe ? remember(port, run, &ask->dedupe, run->function->dedupe_ms, &answer) : 0;
+
+    *ret_answer = answer == DEDUPE_FIRST ? FLOW_BEGINS : FLOW_DUPLICATE;
+    return status;
+}
+
 static int condemn(struct store *port, const struct run *run)
 {
     struct memory_store *store = store_of(port);
@@ -341,6 +351,7 @@ static const struct store_ops MEMORY_STORE_OPS = {
     .advance = advance,
     .queue_behind = queue_behind,
     .remember = remember,
+    .admit = admit,
     .condemn = condemn,
     .now_ms = port_now_ms,
 };

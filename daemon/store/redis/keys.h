@@ -19,6 +19,13 @@
  *   dead, history             zset    ended runs by time: failed; completed and cancelled
  *   newest                    zset    the 10,000 newest runs there are, or some more, by when they began: for lists
  *   seen:<28 hex digits>      string  an event's key (dedupe_id_of()) within its dedupe window; the message whose run it started
+ *   flow:<id>                 string  what a run with limits of all daemons waits for (scripts/flow.lua); beside its record
+ *   line:<function> NUL <keys> zset   such runs of one line, by arrival and priority; queue:<function> has those of all its lines
+ *   heads:<function>          zset    its lines, by when each may be tried next, ms
+ *   rate:, turn:<function> NUL <key> string when its turns are used up until, µs, of rate_limit and of throttle; they expire
+ *   lock:<function> NUL <key> string  the living run of a singleton
+ *   places:<name>             zset    runs that execute under a concurrency limit; <name>: function NUL number NUL key, or @scope NUL NUL key
+ *   blocked:<name>            zset    lines (function NUL line) that found no place there
  *   stats, stats:<worker>     hash    counters of dead workers, of a living one
  *   asked:<worker>            set     runs of it that a person has cancelled
  *   claim:<worker>            string  its latest claim, so that a lost reply can be given again

@@ -176,7 +176,7 @@ static int advance(struct store *port, const struct run *run, const struct trans
     *ret_reply = read_answer(store, run, &call, reply);
     int64_t wake_ms = reply->type == REDIS_REPLY_ARRAY ? reply->element[4]->integer : 0;
     if (wake_ms != 0)
-        store_made_due(store, call.shard, wake_ms);
+        store_made_due_in_line(store, call.shard, function_is_lined(run->function) ? run->function : NULL, wake_ms);
     return 0;
 }
 
@@ -245,6 +245,163 @@ static int remember(struct store *port, const struct run *run, const struct dedu
     return status;
 }
 
+/* ---- flow control: admit.lua says what each is ----------------------------------------------------- */
+
+static void pack_name(msgpack_packer *packer, const char *name)
+{
+    msgpack_pack_str_with_body(packer, name, strlen(name));
+}
+
+static void pack_text(msgpack_packer *packer, const char *name, struct bytes text)
+{
+    pack_name(packer, name);
+    msgpack_pack_str_with_body(packer, text.data, text.size);
+}
+
+static void pack_number(msgpack_packer *packer, const char *name, int64_t number)
+{
+    pack_name(packer, name);
+    msgpack_pack_int64(packer, number);
+}
+
+/* Parts with a NUL between them. */
+static void add_part(msgpack_sbuffer *text, struct bytes part)
+{
+    if (text->size > 0)
+        msgpack_sbuffer_write(text, "", 1);
+    msgpack_sbuffer_write(text, part.data, part.size);
+}
+
+static struct bytes bytes_of(const char *text)
+{
+    return (struct bytes){ text, strlen(text) };
+}
+
+/* function, NUL, key: what it counts by. */
+static void pack_key(msgpack_packer *packer, const char *name, const struct run *run, struct bytes key)
+{
+    msgpack_sbuffer text;
+
+    msgpack_sbuffer_init(&text);
+    add_part(&text, bytes_of(run->function->id));
+    add_part(&text, key);
+    pack_text(packer, name, (struct bytes){ text.data, text.size });
+    msgpack_sbuffer_destroy(&text);
+}
+
+static void pack_place(msgpack_packer *packer, const struct run *run, const struct flow_ask *ask, size_t at)
+{
+    const struct stepd_limit *limit = &run->function->flow->given.concurrency_limits.items[at];
+    AUTO_FREE char *name = limit->scope != NULL ? xasprintf("@%s", limit->scope) : xstrdup(run->function->id);
+    AUTO_FREE char *number = limit->scope != NULL ? xstrdup("") : xasprintf("%zu", at);
+    msgpack_sbuffer text;
+
+    msgpack_sbuffer_init(&text);
+    add_part(&text, bytes_of(name));
+    add_part(&text, bytes_of(number));
+    add_part(&text, flow_ask_key(ask, &ask->limits[at]));
+    msgpack_pack_str_with_body(packer, text.data, text.size);
+    msgpack_sbuffer_destroy(&text);
+}
+
+/* The values that its turn hangs on. */
+static void pack_line(msgpack_packer *packer, const struct run *run, const struct flow_ask *ask)
+{
+    size_t count = run->function->flow->given.concurrency_limits.count;
+    msgpack_sbuffer text;
+
+    msgpack_sbuffer_init(&text);
+    add_part(&text, flow_ask_key(ask, &ask->throttle));
+    for (size_t i = 0; i < count; i++)
+        add_part(&text, flow_ask_key(ask, &ask->limits[i]));
+    pack_text(packer, "line", (struct bytes){ text.data, text.size });
+    msgpack_sbuffer_destroy(&text);
+}
+
+static void pack_flow(msgpack_packer *packer, const struct run *run, const struct flow_ask *ask)
+{
+    const struct flow_settings *flow = run->function->flow;
+    size_t count = flow->given.concurrency_limits.count;
+
+    pack_name(packer, "flow");
+    msgpack_pack_map(packer, 3);
+    pack_line(packer, run, ask);
+    pack_key(packer, "turn", run, flow_ask_key(ask, &ask->throttle));
+    pack_name(packer, "places");
+    msgpack_pack_array(packer, count);
+    for (size_t i = 0; i < count; i++)
+        pack_place(packer, run, ask, i);
+}
+
+static void pack_ask(msgpack_packer *packer, const struct run *run, const struct flow_ask *ask, const struct run_id *older_id)
+{
+    const struct stepd_rate_limit *rate = &run->function->flow->given.rate_limit;
+    bool is_lined = function_is_lined(run->function);
+    int64_t interval_us = ask->has_rate_limit ? rate->period_ms * 1000 / rate->limit : 0;
+    size_t members = (ask->has_dedupe ? 3U : 0U) + (ask->has_rate_limit ? 3U : 0U) + (ask->has_singleton ? 1U : 0U) + (is_lined ? 2U : 0U) +
+                     (older_id->text[0] != 0 ? 1U : 0U);
+
+    msgpack_pack_map(packer, members);
+    if (ask->has_dedupe) {
+        AUTO_FREE char *origin = origin_of(run->event);
+        pack_text(packer, "seen", bytes_of(ask->dedupe.text));
+        pack_text(packer, "origin", bytes_of(origin));
+        pack_number(packer, "window", run->function->dedupe_ms);
+    }
+    if (ask->has_rate_limit) {
+        pack_key(packer, "rate", run, flow_ask_key(ask, &ask->rate_limit));
+        pack_number(packer, "interval", interval_us > 0 ? interval_us : 1);
+        pack_number(packer, "tolerance", rate->period_ms * 1000 - interval_us);
+    }
+    if (ask->has_singleton)
+        pack_key(packer, "lock", run, flow_ask_key(ask, &ask->singleton));
+    if (is_lined) {
+        pack_flow(packer, run, ask);
+        pack_number(packer, "ahead", ask->priority_ms * 1000);
+    }
+    if (older_id->text[0] != '\0')
+        pack_text(packer, "older_id", bytes_of(older_id->text));
+}
+
+static int admit(struct store *port, const struct run *run, const struct flow_ask *ask, enum flow_answer *ret_answer)
+{
+    struct redis_store *store = store_of(port);
+    struct run_id older_id = { "" };
+    AUTO_FREE char *place = NULL;
+    AUTO_REPLY reply = NULL;
+    struct script_call call;
+    msgpack_sbuffer body, packed;
+    msgpack_packer packer;
+
+    msgpack_sbuffer_init(&body);
+    msgpack_sbuffer_init(&packed);
+    msgpack_packer_init(&packer, &packed, msgpack_sbuffer_write);
+    if (run->function->dedupe_ms > 0)
+        older_id = run_id_of_event_id(run->function, run->event);
+    script_begin(&call, "admit", store_shard_of(store, run->id.text));
+    script_add_text(&call, run->id.text);
+    script_add_self(store, &call);
+    add_order(&call, run, &place);
+    script_add_number(&call, run->first_epoch);
+    script_add_number(&call, run->created_ms);
+    if (function_is_lined(run->function))
+        add_body(&call, run, &body);
+    else
+        script_add_text(&call, "");
+    script_add_text(&call, run_is_ordered(run) ? "1" : "0");
+    pack_ask(&packer, run, ask, &older_id);
+    script_add(&call, (struct bytes){ packed.data, packed.size });
+    int status = store_call(store, &call, &reply);
+    msgpack_sbuffer_destroy(&body);
+    msgpack_sbuffer_destroy(&packed);
+    if (status != 0)
+        return status;
+    *ret_answer = (enum flow_answer)reply->element[0]->integer;
+    if (reply->element[2]->integer != 0)
+        store_made_due_in_line(store, call.shard, run->function, reply->element[2]->integer);
+    return 0;
+}
+
 static int condemn(struct store *port, const struct run *run)
 {
     struct redis_store *store = store_of(port);
@@ -266,6 +423,7 @@ const struct store_ops STORE_PORT_OPS = {
     .advance = advance,
     .queue_behind = queue_behind,
     .remember = remember,
+    .admit = admit,
     .condemn = condemn,
     .now_ms = port_now_ms,
 };

@@ -13,5 +13,7 @@
 extern const struct store_ops STORE_PORT_OPS;
 /* Any thread: a run of `shard` is due then; calls what store_on_due() set. */
 void store_made_due(struct redis_store *store, int shard, int64_t due_ms);
+/* The same of a line of the function, or of one that shares a place with it. */
+void store_made_due_in_line(struct redis_store *store, int shard, const struct function *function, int64_t due_ms);
 
 #endif

@@ -24,8 +24,11 @@ struct rounds *rounds_create(struct rounds_common *common, int shard)
     rounds->common = common;
     rounds->shard = shard;
     rounds->answered_ms = clock_monotonic_ms();
+    lock_init(&rounds->queued_lock);
     sweep_init(&rounds->sweep);
     rounds->ticks = ticks_create(rounds);
+    for (size_t i = 0; i < PLACES_MOST; i++)
+        msgpack_sbuffer_init(&rounds->rules[i]);
     return rounds;
 }
 
@@ -38,8 +41,12 @@ void rounds_destroy(struct rounds *rounds)
         rounds_drop_condemned(rounds);
     while (rounds->trims != NULL)
         trims_drop_first(&rounds->trims);
+    free(rounds->queued);
+    lock_done(&rounds->queued_lock);
     sweep_done(&rounds->sweep);
     ticks_destroy(rounds->ticks);
+    for (size_t i = 0; i < PLACES_MOST; i++)
+        msgpack_sbuffer_destroy(&rounds->rules[i]);
     free(rounds);
 }
 
@@ -143,6 +150,17 @@ void rounds_add_counts(const struct rounds *rounds, struct timers_counts *counts
     counts->delayed += rounds->delayed;
     counts->owned += rounds->owned;
     counts->dead += rounds->dead;
+}
+
+uint64_t rounds_queued(struct rounds *rounds, const struct function *function)
+{
+    uint64_t count = 0;
+
+    lock_take(&rounds->queued_lock);
+    for (size_t i = 0; i < rounds->queued_count; i++)
+        count += rounds->queued[i].function->index == function->index ? rounds->queued[i].count : 0;
+    lock_give(&rounds->queued_lock);
+    return count;
 }
 
 int64_t rounds_answered_ms(const struct rounds *rounds)

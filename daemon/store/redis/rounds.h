@@ -19,6 +19,18 @@
 
 struct rounds;
 
+#define LINES_DUE_MOST 8
+
+/* Functions whose lines something came into, or that have room again; what more there are a heartbeat finds. */
+struct lines_due {
+    const struct function *functions[LINES_DUE_MOST];
+    size_t count;
+    int64_t due_ms;  /* the store's time, when count > 0 */
+};
+
+/* Whether that was news. */
+bool lines_due_add(struct lines_due *lines, const struct function *function, int64_t due_ms);
+
 /* What the shards' rounds have in common. */
 struct rounds_common {
     struct redis_store *store;
@@ -52,12 +64,15 @@ void rounds_hear(struct rounds *rounds);
 bool rounds_are_over(const struct rounds *rounds);
 /* A run is due then (the store's time), which may be earlier than what is known. */
 void rounds_expect(struct rounds *rounds, int64_t due_ms);
+void rounds_expect_in_lines(struct rounds *rounds, const struct lines_due *due);
 /* What was taken over of offsets below `committed` is to be forgotten. */
 void rounds_trim(struct rounds *rounds, const char *topic, int32_t partition, int64_t committed);
 /* Any thread, from here on. */
 int rounds_shard(const struct rounds *rounds);
 /* Adds what waits, is owned, is dead, as of the last heartbeat. */
 void rounds_add_counts(const struct rounds *rounds, struct timers_counts *counts);
+/* How many runs of the function wait in line, as of the last heartbeat. */
+uint64_t rounds_queued(struct rounds *rounds, const struct function *function);
 /* Monotonic ms of the last answer. */
 int64_t rounds_answered_ms(const struct rounds *rounds);
 

@@ -82,6 +82,75 @@ void rounds_give_places_back(struct rounds *rounds)
     }
 }
 
+/* ---- lines ---------------------------------------------------------------------------------------- */
+
+static struct line *line_find(struct rounds *rounds, const struct function *function)
+{
+    for (size_t i = 0; i < rounds->line_count; i++) {
+        if (rounds->lines[i].function->index == function->index)
+            return &rounds->lines[i];
+    }
+    return NULL;
+}
+
+bool rounds_knows_line(const struct rounds *rounds, const struct function *function)
+{
+    return line_find((struct rounds *)(uintptr_t)rounds, function) != NULL;
+}
+
+void rounds_see_line(struct rounds *rounds, const struct function *function, int64_t due_ms)
+{
+    struct line *line = line_find(rounds, function);
+
+    if (line == NULL && rounds->line_count < LINES_MOST)
+        rounds->lines[rounds->line_count++] = (struct line){ function, due_ms };
+    else if (line != NULL && due_ms < line->due_ms)
+        line->due_ms = due_ms;
+}
+
+bool lines_due_add(struct lines_due *lines, const struct function *function, int64_t due_ms)
+{
+    bool is_earlier = lines->count == 0 || due_ms < lines->due_ms;
+
+    if (is_earlier)
+        lines->due_ms = due_ms;
+    for (size_t i = 0; i < lines->count; i++) {
+        if (lines->functions[i]->index == function->index)
+            return is_earlier;
+    }
+    if (lines->count == LINES_DUE_MOST)
+        return is_earlier;
+    lines->functions[lines->count++] = function;
+    return true;
+}
+
+/* A place that one gives back may be what another's line waits for. */
+void rounds_expect_in_lines(struct rounds *rounds, const struct lines_due *due)
+{
+    for (size_t i = 0; i < due->count; i++)
+        rounds_see_line(rounds, due->functions[i], due->due_ms);
+    for (size_t i = 0; due->count > 0 && i < rounds->line_count; i++)
+        rounds_see_line(rounds, rounds->lines[i].function, due->due_ms);
+}
+
+static bool is_line_due(const struct rounds *rounds, const struct line *line)
+{
+    return line->due_ms <= store_shard_now_ms(rounds_store(rounds), rounds->shard);
+}
+
+/* Monotonic ms. */
+static int64_t next_line_ms(const struct rounds *rounds, int64_t now_ms)
+{
+    int64_t next_ms = NEVER;
+
+    for (size_t i = 0; i < rounds->line_count; i++) {
+        int64_t wait_ms = rounds->lines[i].due_ms - store_shard_now_ms(rounds_store(rounds), rounds->shard);
+        int64_t at_ms = wait_ms > 0 ? now_ms + wait_ms : now_ms;
+        next_ms = at_ms < next_ms ? at_ms : next_ms;
+    }
+    return next_ms;
+}
+
 /* Places for runs that wait in line, no more than `room`; each line in its turn. */
 static void reserve_places(struct rounds *rounds, size_t room)
 {
@@ -89,7 +158,10 @@ static void reserve_places(struct rounds *rounds, size_t room)
     size_t lines = rounds->line_count;
 
     for (size_t i = 0; i < lines && room > 0 && rounds->place_count < PLACES_MOST; i++) {
-        const struct function *function = rounds->lines[(rounds->next_line + i) % lines];
+        const struct line *line = &rounds->lines[(rounds->next_line + i) % lines];
+        const struct function *function = function_newest(line->function);
+        if (!is_line_due(rounds, line))
+            continue;
         size_t count = runs->ops->reserve(runs, function, room);
         if (count == 0)
             continue;
@@ -131,9 +203,36 @@ static int64_t claim_when(struct rounds *rounds, int64_t now_ms)
     int64_t when_ms = wait_ms < CLAIM_POLL_MS ? now_ms + wait_ms : now_ms + CLAIM_POLL_MS;
     if (when_ms < rounds->next_claim_ms)
         when_ms = rounds->next_claim_ms;
-    if (when_ms > now_ms + CLAIM_STARVED_MS && rounds->line_count > 0)
+    int64_t line_ms = next_line_ms(rounds, now_ms);
+    if (line_ms <= now_ms && when_ms > now_ms + CLAIM_STARVED_MS)
         return now_ms + CLAIM_STARVED_MS; /* for a place */
+    if (line_ms > now_ms && line_ms < when_ms)
+        when_ms = line_ms;
     return when_ms <= now_ms && free_workers(rounds) == 0 ? now_ms + CLAIM_STARVED_MS : when_ms;
+}
+
+/* As turns.lua reads them. */
+static void pack_rules(const struct function *function, msgpack_sbuffer *rules)
+{
+    static const struct stepd_function nothing = { .id = NULL };
+    const struct stepd_function *given = function->flow != NULL ? &function->flow->given : &nothing;
+    const struct stepd_throttle *throttle = &given->throttle;
+    int64_t interval_us = throttle->limit > 0 ? throttle->period_ms * 1000 / throttle->limit : 0;
+    msgpack_packer packer;
+
+    msgpack_sbuffer_clear(rules);
+    msgpack_packer_init(&packer, rules, msgpack_sbuffer_write);
+    msgpack_pack_map(&packer, throttle->limit > 0 ? 3 : 1);
+    if (throttle->limit > 0) {
+        msgpack_pack_str_with_body(&packer, "interval", 8);
+        msgpack_pack_int64(&packer, interval_us > 0 ? interval_us : 1);
+        msgpack_pack_str_with_body(&packer, "tolerance", 9);
+        msgpack_pack_int64(&packer, interval_us * (throttle->limit + throttle->burst - 1));
+    }
+    msgpack_pack_str_with_body(&packer, "limits", 6);
+    msgpack_pack_array(&packer, given->concurrency_limits.count);
+    for (size_t i = 0; i < given->concurrency_limits.count; i++)
+        msgpack_pack_int64(&packer, given->concurrency_limits.items[i].limit);
 }
 
 static void claim_ask(struct rounds *rounds, struct script_call *call)
@@ -149,17 +248,35 @@ static void claim_ask(struct rounds *rounds, struct script_call *call)
     for (size_t i = 0; i < rounds->place_count; i++) {
         script_add_text(call, rounds->places[i].function->id);
         script_add_number(call, (int64_t)rounds->places[i].count);
+        pack_rules(rounds->places[i].function, &rounds->rules[i]);
+        script_add(call, (struct bytes){ rounds->rules[i].data, rounds->rules[i].size });
     }
 }
 
-/* What was asked for more than came: the line is empty, until a heartbeat says otherwise. */
-static void forget_empty_lines(struct rounds *rounds)
+/* A line that gave less than was asked for is empty, until a heartbeat says otherwise, or is to be tried later. */
+static void settle_lines(struct rounds *rounds, const redisReply *again)
 {
     for (size_t i = 0; i < rounds->place_count; i++) {
-        for (size_t at = 0; at < rounds->line_count && rounds->places[i].count > 0; at++) {
-            if (rounds->lines[at] == rounds->places[i].function)
-                rounds->lines[at--] = rounds->lines[--rounds->line_count];
-        }
+        const struct place *place = &rounds->places[i];
+        struct line *line = line_find(rounds, place->function);
+        int64_t again_ms = i < again->elements ? again->element[i]->integer : -1;
+        if (line == NULL)
+            continue;
+        if (again_ms >= 0)
+            line->due_ms = again_ms;
+        else if (place->count > 0)
+            *line = rounds->lines[--rounds->line_count];
+    }
+}
+
+static void hear_joined(struct rounds *rounds, const redisReply *joined)
+{
+    const struct rounds_common *common = rounds->common;
+
+    for (size_t i = 0; i < joined->elements; i++) {
+        const struct function *function = common->find_function(common->context, joined->element[i]->str);
+        if (function != NULL)
+            rounds_see_line(rounds, function, 0);
     }
 }
 
@@ -207,7 +324,8 @@ static void claim_hear(struct rounds *rounds, const redisReply *reply)
     }
     for (size_t i = 0; i < runs->elements; i++)
         give(rounds, runs->element[i], now_ms);
-    forget_empty_lines(rounds);
+    settle_lines(rounds, reply->element[4]);
+    hear_joined(rounds, reply->element[5]);
     /* Our clock may be a little ahead of Redis's. */
     rounds->next_claim_ms = next_ms >= 0 && next_ms <= now_ms ? 0 : clock_monotonic_ms() + 1;
     rounds_expect(rounds, next_ms >= 0 && next_ms < now_ms + CLAIM_POLL_MS ? next_ms : now_ms + CLAIM_POLL_MS);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/redis/rounds_parts.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -83,14 +84,33 @@ static void hear_lines(struct rounds *rounds, const redisReply *lines)
 {
     const struct rounds_common *common = rounds->common;
 
-    rounds->line_count = 0;
-    for (size_t i = 0; i < lines->elements && rounds->line_count < LINES_MOST; i++) {
+    for (size_t i = 0; i < lines->elements; i++) {
         const struct function *function = common->find_function(common->context, lines->element[i]->str);
         if (function == NULL)
             continue;
-        rounds->lines[rounds->line_count++] = function;
-        common->runs->ops->see_line(common->runs, function);
+        if (!rounds_knows_line(rounds, function))
+            rounds_see_line(rounds, function, 0);
+        if (!function_is_lined(function))
+            common->runs->ops->see_line(common->runs, function);
     }
+}
+
+static void hear_lengths(struct rounds *rounds, const redisReply *lines, const redisReply *lengths)
+{
+    const struct rounds_common *common = rounds->common;
+    struct queued *queued = xcalloc(lines->elements + 1, sizeof(*queued));
+    size_t count = 0;
+
+    for (size_t i = 0; i < lines->elements && i < lengths->elements; i++) {
+        const struct function *function = common->find_function(common->context, lines->element[i]->str);
+        if (function != NULL)
+            queued[count++] = (struct queued){ function, (uint64_t)lengths->element[i]->integer };
+    }
+    lock_take(&rounds->queued_lock);
+    free(rounds->queued);
+    rounds->queued = queued;
+    rounds->queued_count = count;
+    lock_give(&rounds->queued_lock);
 }
 
 static void beat_hear(struct rounds *rounds, const redisReply *reply)
@@ -124,6 +144,7 @@ static void beat_hear(struct rounds *rounds, const redisReply *reply)
     const redisReply *unwanted = reply->element[8];
     for (size_t i = 0; i < unwanted->elements; i++)
         rounds->common->runs->ops->end_first(rounds->common->runs, unwanted->element[i]->str);
+    hear_lengths(rounds, reply->element[7], reply->element[9]);
 }
 
 const struct errand ERRAND_BEAT = { .script = "heartbeat", .when = beat_when, .ask = beat_ask, .hear = beat_hear };

@@ -7,6 +7,10 @@
 #ifndef STEPD_STORE_REDIS_ROUNDS_PARTS_H
 #define STEPD_STORE_REDIS_ROUNDS_PARTS_H
 
+#include <msgpack.h>
+
+#include "base/lock.h"
+
 #include "store/redis/rounds.h"
 #include "store/redis/sweep.h"
 #include "store/redis/trims.h"
@@ -19,6 +23,18 @@
 struct place {
     const struct function *function;
     size_t count;
+};
+
+/* A function with runs in line. */
+struct line {
+    const struct function *function;
+    int64_t due_ms;                   /* the store's time, when it is to be tried; of flow control alone, else 0 */
+};
+
+/* How many runs of a function wait in line. */
+struct queued {
+    const struct function *function;
+    uint64_t count;
 };
 
 /* A run whose record can't be read. */
@@ -52,8 +68,13 @@ struct rounds {
     size_t promised;                  /* CLAIM: of common->promised, … */
     struct place places[PLACES_MOST]; /* … and reserved for runs out of their functions' lines */
     size_t place_count;
+    msgpack_sbuffer rules[PLACES_MOST]; /* … and what was asked with each: arguments */
     struct incarnation meant;         /* BEAT: the name it was written for */
     char *place;                      /* TRIM: an argument */
+
+    struct lock queued_lock;
+    struct queued *queued;            /* queued_lock; as of the last heartbeat */
+    size_t queued_count;              /* queued_lock */
 
     bool is_known;                    /* the server has heard this worker … */
     struct incarnation known_as;      /* … under this name */
@@ -62,7 +83,7 @@ struct rounds {
     int64_t not_before_ms;            /* anything; monotonic, as the next four */
     int64_t next_beat_ms, next_reap_ms, next_forget_ms, next_claim_ms;
     int64_t due_ms;                   /* when to claim, the store's time */
-    const struct function *lines[LINES_MOST]; /* functions with runs in line here, as of the last heartbeat */
+    struct line lines[LINES_MOST];    /* functions with runs in line here, as of the last heartbeat */
     size_t line_count;
     size_t next_line;                 /* the first to be given places: each in its turn */
     uint64_t serial;                  /* numbers this worker's claims here */
@@ -77,6 +98,9 @@ static inline struct redis_store *rounds_store(const struct rounds *rounds)
     return rounds->common->store;
 }
 
+/* The function has runs in line: they are tried at due_ms, or before. */
+void rounds_see_line(struct rounds *rounds, const struct function *function, int64_t due_ms);
+bool rounds_knows_line(const struct rounds *rounds, const struct function *function);
 /* What is left of the places that were reserved for the claim. */
 void rounds_give_places_back(struct rounds *rounds);
 int64_t rounds_lease_ms(const struct rounds *rounds);

@@ -160,13 +160,13 @@ static int list_rest(struct redis_store *store, int shard, const char *name, con
     return 0;
 }
 
-static int list_in_line(struct redis_store *store, int shard, struct ids *ids)
+static int list_lines(struct redis_store *store, int shard, const char *kind, struct ids *ids)
 {
     AUTO_REPLY functions = NULL;
     int status = read_lines(store, shard, &functions);
 
     for (size_t i = 0; status == 0 && i < functions->elements && ids->count < ids->limit; i++) {
-        AUTO_FREE char *line = xasprintf("line:%s", functions->element[i]->str);
+        AUTO_FREE char *line = xasprintf("%s:%s", kind, functions->element[i]->str);
         status = list_rest(store, shard, line, "ZRANGE", ids);
     }
     return status;
@@ -219,10 +219,12 @@ int runs_list(struct redis_store *store, enum runs_list list, int shard, size_t 
         status = list_owned(store, shard, &ids);
     } else if (list == RUNS_BEHIND) {
         status = list_behind(store, shard, &ids);
+    } else if (list == RUNS_QUEUED) {
+        status = list_lines(store, shard, "queue", &ids);
     } else {
         status = list_rest(store, shard, SORTED[list].key, SORTED[list].by_place, &ids);
         if (status == 0 && list == RUNS_DELAYED)
-            status = list_in_line(store, shard, &ids);
+            status = list_lines(store, shard, "line", &ids);
     }
     if (status != 0) {
         free(ids.all);
@@ -235,7 +237,7 @@ int runs_list(struct redis_store *store, enum runs_list list, int shard, size_t 
 
 static bool is_sorted(enum runs_list list)
 {
-    return list != RUNS_OWNED && list != RUNS_BEHIND;
+    return list != RUNS_OWNED && list != RUNS_BEHIND && list != RUNS_QUEUED;
 }
 
 static char *score_text(int64_t at_ms)
@@ -465,13 +467,13 @@ static void add_counts(struct worker_counts *counts, const redisReply *hash)
     }
 }
 
-static int count_lines(struct redis_store *store, int shard, uint64_t *count)
+static int count_lines(struct redis_store *store, int shard, const char *kind, uint64_t *count)
 {
     AUTO_REPLY functions = NULL;
     int status = read_lines(store, shard, &functions);
 
     for (size_t i = 0; status == 0 && i < functions->elements; i++) {
-        AUTO_FREE char *line = xasprintf("line:%s", functions->element[i]->str);
+        AUTO_FREE char *line = xasprintf("%s:%s", kind, functions->element[i]->str);
         status = count_key(store, shard, line, count);
     }
     return status;
@@ -484,7 +486,7 @@ int runs_count(struct redis_store *store, enum runs_list list, int shard, uint64
     assert(is_sorted(list));
     int status = count_key(store, shard, SORTED[list].key, &count);
     if (status == 0 && list == RUNS_DELAYED)
-        status = count_lines(store, shard, &count);
+        status = count_lines(store, shard, "line", &count);
     if (status == 0)
         *ret_count = count;
     return status;
@@ -535,7 +537,9 @@ static int add_shard(struct redis_store *store, int shard, struct runs_stats *st
     if (status == 0)
         status = count_key(store, shard, "delayed", &stats->delayed);
     if (status == 0)
-        status = count_lines(store, shard, &stats->delayed);
+        status = count_lines(store, shard, "line", &stats->delayed);
+    if (status == 0)
+        status = count_lines(store, shard, "queue", &stats->queued);
     if (status == 0)
         status = count_key(store, shard, "dead", &stats->dead);
     if (status == 0)

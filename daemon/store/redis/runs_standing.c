@@ -78,6 +78,131 @@ static int stand_waiting(struct redis_store *store, int shard, const struct load
     return status;
 }
 
+/* One command with three words, the last of any bytes. */
+static int ask_of(struct redis_store *store, int shard, const char *command, struct bytes key, struct bytes member, redisReply **ret_reply)
+{
+    const struct bytes words[] = { { command, strlen(command) }, key, member };
+
+    return store_command(store, shard, member.data != NULL ? 3 : 2, words, ret_reply);
+}
+
+/* "PREFIX{shard}:NAME", then bytes; the caller frees its data. */
+static struct bytes key_with(struct redis_store *store, int shard, const char *name, struct bytes rest)
+{
+    AUTO_FREE char *start = keys_format(store_prefix(store, shard), "%s", name);
+    size_t size = strlen(start);
+    char *key = xmalloc(size + rest.size + 1);
+
+    memcpy(key, start, size);
+    if (rest.size > 0)
+        memcpy(key + size, rest.data, rest.size);
+    return (struct bytes){ key, size + rest.size };
+}
+
+static struct bytes text_of(const msgpack_object *object)
+{
+    if (object == NULL || (object->type != MSGPACK_OBJECT_STR && object->type != MSGPACK_OBJECT_BIN))
+        return (struct bytes){ 0 };
+    return (struct bytes){ object->via.str.ptr, object->via.str.size };
+}
+
+static const msgpack_object *member_of(const msgpack_object *map, const char *name)
+{
+    for (uint32_t i = 0; map->type == MSGPACK_OBJECT_MAP && i < map->via.map.size; i++) {
+        struct bytes key = text_of(&map->via.map.ptr[i].key);
+        if (key.size == strlen(name) && memcmp(key.data, name, key.size) == 0)
+            return &map->via.map.ptr[i].val;
+    }
+    return NULL;
+}
+
+/* What stands behind the last NUL of a name: "=" and a key's text, or "-". */
+static void keep_key(struct bytes name, struct runs_standing *standing)
+{
+    const char *last = name.size > 0 ? memrchr(name.data, '\0', name.size) : NULL;
+    const char *key = last != NULL ? last + 1 : name.data;
+
+    if (name.size > 0 && key[0] == '=')
+        (void)snprintf(standing->key, sizeof(standing->key), "%.*s", (int)((const char *)name.data + name.size - key - 1), key + 1);
+    standing->has_key = name.size > 0 && key[0] == '=';
+}
+
+/* FUNCTION, NUL, LINE: how a line is called among those that found no place. */
+static struct bytes blocked_name(const char *function, struct bytes line)
+{
+    size_t size = strlen(function) + 1;
+    char *name = xmalloc(size + line.size + 1);
+
+    memcpy(name, function, size);
+    if (line.size > 0)
+        memcpy(name + size, line.data, line.size);
+    return (struct bytes){ name, size + line.size };
+}
+
+/* The place that its line waits for, if it is one. */
+static int find_blocking(struct redis_store *store, int shard, const char *function, const msgpack_object *flow,
+                         struct runs_standing *standing)
+{
+    const msgpack_object *places = member_of(flow, "places");
+    struct bytes name = blocked_name(function, text_of(member_of(flow, "line")));
+    int status = 0;
+
+    for (uint32_t i = 0; places != NULL && places->type == MSGPACK_OBJECT_ARRAY && i < places->via.array.size && status == 0; i++) {
+        struct bytes key = key_with(store, shard, "blocked:", text_of(&places->via.array.ptr[i]));
+        AUTO_REPLY reply = NULL;
+        status = ask_of(store, shard, "ZSCORE", key, name, &reply);
+        if (status == 0 && reply->type == REDIS_REPLY_STRING) {
+            standing->is_blocked = true;
+            keep_key(text_of(&places->via.array.ptr[i]), standing);
+        }
+        free((void *)(uintptr_t)key.data);
+    }
+    free((void *)(uintptr_t)name.data);
+    return status;
+}
+
+static int find_place(struct redis_store *store, int shard, const struct loaded_run *run, struct bytes line_name, struct runs_standing *standing)
+{
+    struct bytes name = blocked_name(run->record.function, line_name);
+    struct bytes line = key_with(store, shard, "line:", name);
+    AUTO_FREE char *heads_name = xasprintf("heads:%s", run->record.function);
+    struct bytes heads = key_with(store, shard, heads_name, (struct bytes){ 0 });
+    AUTO_REPLY rank = NULL;
+    AUTO_REPLY at = NULL;
+
+    int status = ask_of(store, shard, "ZRANK", line, (struct bytes){ run->id, RUN_ID_LENGTH }, &rank);
+    if (status == 0)
+        status = ask_of(store, shard, "ZSCORE", heads, line_name.size > 0 ? line_name : (struct bytes){ "", 0 }, &at);
+    if (status == 0 && rank->type == REDIS_REPLY_INTEGER)
+        standing->before = rank->integer;
+    if (status == 0 && at->type == REDIS_REPLY_STRING)
+        standing->due_ms = (int64_t)strtod(at->str, NULL);
+    free((void *)(uintptr_t)name.data);
+    free((void *)(uintptr_t)line.data);
+    free((void *)(uintptr_t)heads.data);
+    return status;
+}
+
+static int stand_queued(struct redis_store *store, int shard, const struct loaded_run *run, struct runs_standing *standing)
+{
+    AUTO_FREE char *key = keys_format(store_prefix(store, shard), "flow:%s", run->id);
+    AUTO_REPLY reply = NULL;
+    msgpack_unpacked flow;
+    int status = store_commandf(store, shard, &reply, "GET %s", key);
+
+    if (status != 0 || reply->type != REDIS_REPLY_STRING)
+        return status;
+    msgpack_unpacked_init(&flow);
+    if (msgpack_unpack_next(&flow, reply->str, (size_t)reply->len, NULL) == MSGPACK_UNPACK_SUCCESS) {
+        keep_key(text_of(member_of(&flow.data, "turn")), standing);
+        status = find_place(store, shard, run, text_of(member_of(&flow.data, "line")), standing);
+        if (status == 0)
+            status = find_blocking(store, shard, run->record.function, &flow.data, standing);
+    }
+    msgpack_unpacked_destroy(&flow);
+    return status;
+}
+
 int runs_standing(struct redis_store *store, const struct loaded_run *run, struct runs_standing *ret_standing)
 {
     int shard = store_shard_of(store, run->id);
@@ -91,6 +216,8 @@ int runs_standing(struct redis_store *store, const struct loaded_run *run, struc
         return stand_owned(store, shard, run, ret_standing);
     case RUN_BEHIND:
         return stand_behind(store, shard, run, ret_standing);
+    case RUN_QUEUED:
+        return stand_queued(store, shard, run, ret_standing);
     case RUN_COMPLETED:
     case RUN_FAILED:
     case RUN_CANCELLED:

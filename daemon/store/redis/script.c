@@ -13,7 +13,7 @@
 #include "scripts.h"
 
 /* A script is loaded as its parts, one after another. */
-#define PARTS 6
+#define PARTS 7
 struct script {
     const char *name;
     int version;
@@ -22,19 +22,20 @@ struct script {
 
 static const struct script SCRIPTS[SCRIPT_COUNT] = {
     { "take", 2, { script_common, script_order, script_change, script_take } },
-    { "advance", 2, { script_checkpoint, script_common, script_order, script_ending, script_change, script_advance } },
+    { "advance", 2, { script_checkpoint, script_common, script_order, script_flow, script_ending, script_change, script_advance } },
     { "queue_behind", 2, { script_common, script_order, script_queue_behind } },
     { "remember", 2, { script_common, script_remember } },
-    { "claim", 2, { script_common, script_claim } },
-    { "condemn", 2, { script_common, script_condemn } },
+    { "admit", 2, { script_common, script_order, script_flow, script_admit } },
+    { "claim", 2, { script_common, script_flow, script_turns, script_claim } },
+    { "condemn", 2, { script_common, script_flow, script_condemn } },
     { "heartbeat", 2, { script_common, script_heartbeat } },
-    { "reap", 2, { script_common, script_worker, script_reap } },
-    { "leave", 2, { script_common, script_worker, script_leave } },
-    { "sweep", 2, { script_common, script_worker, script_sweep } },
+    { "reap", 2, { script_common, script_flow, script_worker, script_reap } },
+    { "leave", 2, { script_common, script_flow, script_worker, script_leave } },
+    { "sweep", 2, { script_common, script_flow, script_worker, script_sweep } },
     { "rejoin", 2, { script_common, script_order, script_rejoin } },
     { "trim_taken", 2, { script_common, script_trim_taken } },
     { "forget", 2, { script_common, script_forget } },
-    { "cancel", 2, { script_common, script_order, script_ending, script_worker, script_cancel } },
+    { "cancel", 2, { script_common, script_order, script_flow, script_ending, script_worker, script_cancel } },
     { "retry", 2, { script_common, script_order, script_retry } },
     { "tick", 1, { script_common, script_tick } },
     { "want", 1, { script_common, script_want } },

@@ -12,9 +12,9 @@
 #include "base/bytes.h"
 #include "run/run.h"
 
-#define SCRIPT_COUNT 17
+#define SCRIPT_COUNT 18
 #define SCRIPT_SHA_SIZE 40
-#define SCRIPT_MAX_ARGUMENTS 24
+#define SCRIPT_MAX_ARGUMENTS 32
 
 struct script_call {
     int script;

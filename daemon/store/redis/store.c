@@ -40,7 +40,8 @@ struct redis_store {
 
     struct lock lock;
     struct incarnation incarnation;        /* lock */
-    void (*on_due)(void *context, int shard, int64_t due_ms); /* lock; called under it */
+    /* lock; called under it */
+    void (*on_due)(void *context, int shard, const struct function *line_of, int64_t due_ms);
     void *on_due_context;                  /* lock */
 };
 
@@ -166,12 +167,17 @@ uint64_t store_lineage(struct redis_store *store, int shard)
     return store->shards[shard].lineage;
 }
 
-void store_made_due(struct redis_store *store, int shard, int64_t due_ms)
+void store_made_due_in_line(struct redis_store *store, int shard, const struct function *function, int64_t due_ms)
 {
     lock_take(&store->lock);
     if (store->on_due != NULL)
-        store->on_due(store->on_due_context, shard, due_ms);
+        store->on_due(store->on_due_context, shard, function, due_ms);
     lock_give(&store->lock);
+}
+
+void store_made_due(struct redis_store *store, int shard, int64_t due_ms)
+{
+    store_made_due_in_line(store, shard, NULL, due_ms);
 }
 
 int64_t store_seen_ms(const struct redis_store *store)
@@ -205,7 +211,8 @@ const struct store_settings *store_settings(const struct redis_store *store)
     return &store->settings;
 }
 
-void store_on_due(struct redis_store *store, void (*on_due)(void *context, int shard, int64_t due_ms), void *context)
+void store_on_due(struct redis_store *store,
+                  void (*on_due)(void *context, int shard, const struct function *line_of, int64_t due_ms), void *context)
 {
     lock_take(&store->lock);
     store->on_due = on_due;

@@ -21,6 +21,7 @@
 struct news {
     bool is_answered;
     int64_t due_ms;               /* of a run that was made due; INT64_MAX: none was */
+    struct lines_due lines;
 };
 
 struct timers {
@@ -42,13 +43,15 @@ struct timers {
 
 /* ---- the life of it ---------------------------------------------------------------------------- */
 
-static void on_due(void *context, int shard, int64_t due_ms)
+static void on_due(void *context, int shard, const struct function *line_of, int64_t due_ms)
 {
     struct timers *timers = context;
+    struct news *news = &timers->news[shard];
 
     lock_take(&timers->lock);
-    if (due_ms < timers->news[shard].due_ms) {
-        timers->news[shard].due_ms = due_ms;
+    bool is_new = line_of != NULL && lines_due_add(&news->lines, line_of, due_ms);
+    if (due_ms < news->due_ms || is_new) {
+        news->due_ms = due_ms < news->due_ms ? due_ms : news->due_ms;
         timers->has_news = true;
         condition_wake_all(&timers->changed);
     }
@@ -133,6 +136,15 @@ void timers_counts(const struct timers *timers, struct timers_counts *ret_counts
     *ret_counts = counts;
 }
 
+uint64_t timers_queued(const struct timers *timers, const struct function *function)
+{
+    uint64_t count = 0;
+
+    for (size_t i = 0; i < timers->count; i++)
+        count += rounds_queued(timers->rounds[i], function);
+    return count;
+}
+
 /* ---- the timer thread --------------------------------------------------------------------------- */
 
 /* What was heard meanwhile. `news` has room for all shards; the trims are the caller's. */
@@ -158,6 +170,7 @@ static void pass_on(struct timers *timers, const struct news *news, struct trim 
         if (news[i].is_answered)
             rounds_hear(timers->rounds[i]);
         rounds_expect(timers->rounds[i], news[i].due_ms);
+        rounds_expect_in_lines(timers->rounds[i], &news[i].lines);
     }
     for (; trims != NULL; trims_drop_first(&trims)) {
         for (size_t i = 0; i < timers->count; i++)

@@ -50,6 +50,8 @@ struct timers_counts {
 };
 /* Any thread. */
 void timers_counts(const struct timers *timers, struct timers_counts *ret_counts);
+/* Any thread: how many runs of the function wait in line, in all daemons. */
+uint64_t timers_queued(const struct timers *timers, const struct function *function);
 /* Gives back what this worker still owns (as long as Redis answers), stops the thread, frees. Call
  * before store_stop(). NULL is fine. */
 void timers_destroy(struct timers *timers);

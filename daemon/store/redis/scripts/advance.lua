@@ -8,8 +8,8 @@ if h.status ~= 'o' then return answer_again(h) end
 if has(h.flags, CANCEL) then
     call('ZREM', owned, id)
     call('SREM', P .. 'asked:' .. worker, id)
-    conclude(id, h, 'x', history)
-    return { CANCELLED, now, h.epoch, 0, ordered and order.release(id) or 0 }
+    local woken = conclude(id, h, 'x', history)
+    return { CANCELLED, now, h.epoch, 0, math.max(woken, ordered and order.release(id) or 0) }
 end
 
 if checkpoint ~= '' or clears then
@@ -35,8 +35,8 @@ end
 
 if ENDS[kind] then
     call('ZREM', owned, id)
-    conclude(id, h, ENDS[kind], history)
-    return { OK, now, h.epoch, 0, ordered and order.release(id) or 0 }
+    local woken = conclude(id, h, ENDS[kind], history)
+    return { OK, now, h.epoch, 0, math.max(woken, ordered and order.release(id) or 0) }
 end
 local is_head = not ordered or order.become_head(id)
 if kind ~= 'P' then
@@ -46,6 +46,16 @@ end
 h.changed, h.status = due, is_head and status or 'b'
 call('ZREM', owned, id)
 save(id, h)
-if is_head then return { OK, now, h.epoch, due, list_parked() } end
-order.wait_behind(id)
-return { OK, now, h.epoch, due, 0 }
+local woken = release_if_flow(id, h)
+if not is_head then
+    order.wait_behind(id)
+    return { OK, now, h.epoch, due, woken }
+end
+local f = in_line and has(h.flags, FLOW) and flow_of(id)
+if f then
+    call('SETRANGE', run, 1, 'q')
+    enter_line(id, f)
+    return { OK, now, h.epoch, due, now }
+end
+local parked = list_parked()
+return { OK, now, h.epoch, due, woken > 0 and woken or parked }

@@ -15,5 +15,5 @@ end
 call('ZREM', P .. 'delayed', id)
 call('ZREM', P .. 'line:' .. ARGV[2], id)
 if h.status == 'b' then order.leave_behind(id) end
-conclude(id, h, 'x', history)
-return { 0, now, has(h.flags, ORDERED) and order.release(id) or 0 }
+local woken = conclude(id, h, 'x', history)
+return { 0, now, math.max(woken, has(h.flags, ORDERED) and order.release(id) or 0) }

@@ -25,7 +25,7 @@ end
 
 -- What is no longer owned by us may be what this very call, sent before, made of it.
 local function answer_again(h)
-    if kind == 'P' and (h.status == 'd' or h.status == 's' or h.status == 'b') then
+    if kind == 'P' and (h.status == 'd' or h.status == 's' or h.status == 'b' or h.status == 'q') then
         return { OK, now, h.epoch, h.changed, 0 }
     end
     if h.status == 'x' then return { CANCELLED, now, h.epoch, 0, 0 } end

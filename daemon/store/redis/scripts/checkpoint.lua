@@ -6,7 +6,7 @@ do
     if change:byte(1) == 67 and checkpoint ~= '' then
         local run = KEYS[1] .. 'run:' .. ARGV[1]
         local h = call('GETRANGE', run, '0', '63')
-        if h:sub(9, 16) == change:sub(9, 16) and h:sub(49) == ARGV[3] and h:sub(1, 2) == '\1o' and h:byte(4) < 2 then
+        if h:sub(9, 16) == change:sub(9, 16) and h:sub(49) == ARGV[3] and h:sub(1, 2) == '\1o' and h:byte(4) % 4 < 2 then
             local position, limit = struct.unpack('<I4I4', change, 13)
             local state = struct.unpack('<I4', h, 41) + #checkpoint
             if state <= limit then

@@ -1,9 +1,10 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- What is due becomes this worker's, at most `max` runs or some 8 MiB. `serial` numbers the worker's
 -- claims: the same number again is the same claim, whose reply was lost. From ARGV[5] on: functions with runs
--- that wait in their lines, and how many of each the worker has room for; these go first.
+-- that wait in their lines, how many of each the worker has room for, and the rules of its turns; these go first.
 -- Answers: 1 when this worker's lease ran out, else 0; now; when the next is due, -1 never; the runs, each
--- [id, header, record with the header of before, [checkpoint, …]], or [id] where its record is lost.
+-- [id, header, record with the header of before, [checkpoint, …]], or [id] where its record is lost; when those functions'
+-- lines are to be tried next, -1 never; functions whose lines others have joined by this claim.
 local owner, worker, serial, max = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local delayed, claim = P .. 'delayed', P .. 'claim:' .. worker
 local BYTES = 8 * 1024 * 1024
@@ -15,15 +16,26 @@ end
 
 -- The ids that are first in line, and of each the line it is from.
 local function first_in_lines()
-    local ids, from = {}, {}
-    for i = 5, #ARGV, 2 do
+    local ids, from, again = {}, {}, {}
+    for i = 5, #ARGV, 3 do
         local line, room = P .. 'line:' .. ARGV[i], math.min(tonumber(ARGV[i + 1]), max - #ids)
         for _, id in ipairs(room > 0 and call('ZRANGE', line, 0, room - 1) or {}) do
             if not from[id] then ids[#ids + 1] = id end
             from[id] = line
         end
+        again[#again + 1] = serve(ARGV[i], ARGV[i + 2], math.min(tonumber(ARGV[i + 1]), max - #ids), ids)
     end
-    return ids, from
+    return ids, from, again
+end
+
+-- A run of a function with limits whose time is there joins its line.
+local function join_line(id, h)
+    local f = has(h.flags, FLOW) and flow_of(id)
+    if not f then return false end
+    h.status, h.changed = 'q', now
+    save(id, h)
+    enter_line(id, f)
+    return f.fn
 end
 
 -- All its checkpoints, in order; nil where something else stands in their place. Where some are lost, the
@@ -44,7 +56,7 @@ end
 
 if call('EXISTS', P .. 'stats:' .. worker) == 0 then return { 1, now, -1, {} } end
 
-local ids, from, is_again = nil, {}, false
+local ids, from, again, is_again = nil, {}, {}, false
 for word in string.gmatch(call('GET', claim) or '', '%S+') do
     if ids then
         ids[#ids + 1] = word
@@ -55,23 +67,31 @@ for word in string.gmatch(call('GET', claim) or '', '%S+') do
     end
 end
 if not ids then
-    ids, from = first_in_lines()
+    ids, from, again = first_in_lines()
     for _, id in ipairs(#ids < max and call('ZRANGEBYSCORE', delayed, '-inf', now, 'LIMIT', 0, max - #ids) or {}) do
         if not from[id] then ids[#ids + 1] = id end
     end
 end
-if #ids == 0 then return { 0, now, next_due(), {} } end
+if #ids == 0 then return { 0, now, next_due(), {}, again, {} } end
 
-local runs, claimed, listed, gone, bytes = {}, {}, {}, {}, 0
+local runs, claimed, listed, gone, bytes, joined = {}, {}, {}, {}, 0, {}
 for _, id in ipairs(ids) do
     local raw = read('GET', P .. 'run:' .. id)
     local h = raw and parsed(raw)
     if is_again then
         if not (h and h.status == 'o' and h.owner == owner) then h = nil end
-    elseif h and (h.status == 'd' or h.status == 's') and not (from[id] and h.changed > now) then
+    elseif h and (has_turn[id] or h.status == 'd' or h.status == 's') and not (from[id] and h.changed > now) then
         bytes = bytes + #raw + h.state
-        if bytes > BYTES and #runs > 0 then break end
-        h.status, h.changed, h.epoch, h.owner = 'o', now, h.epoch + 1, owner
+        if bytes > BYTES and #runs > 0 and not has_turn[id] then break end
+        local fn = not has_turn[id] and join_line(id, h)
+        if fn then
+            joined[#joined + 1] = fn
+            gone[#gone + 1] = id
+            if from[id] then call('ZREM', from[id], id) end
+            h = nil
+        else
+            h.status, h.changed, h.epoch, h.owner = 'o', now, h.epoch + 1, owner
+        end
     else
         -- Lost, or not due at all (an older daemon may have taken it past its line), or of a later version: whose daemons
         -- put it back where they look for it.
@@ -100,4 +120,4 @@ if #claimed > 0 then
 end
 if #gone > 0 then call('ZREM', delayed, unpack(gone)) end
 if not is_again then call('SET', claim, serial .. ' ' .. table.concat(claimed, ' ')) end
-return { 0, now, next_due(), runs }
+return { 0, now, next_due(), runs, again, joined }

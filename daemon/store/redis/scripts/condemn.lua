@@ -8,6 +8,7 @@ if h and h.status == 'o' and h.owner ~= owner then return { 0, now } end -- anot
 call('ZREM', P .. 'delayed', id)
 if call('EXISTS', P .. 'run:' .. id) == 0 then return { 0, now } end
 if h then
+    end_flow(id, h, 'f')
     h.status, h.changed = 'f', now
     save(id, h)
 end

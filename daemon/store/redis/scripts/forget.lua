@@ -17,6 +17,7 @@ for _, name in ipairs({ 'history', 'dead' }) do
         for _, id in ipairs(old) do
             keys[#keys + 1] = P .. 'run:' .. id
             keys[#keys + 1] = P .. 'steps:' .. id
+            keys[#keys + 1] = P .. 'flow:' .. id
         end
         call('ZREM', list, unpack(old))
         call('ZREM', newest, unpack(old))

@@ -2,18 +2,24 @@
 -- Proof of life, with this worker's counters since it began. `is_first`: nothing was said before.
 -- Answers: 1 when its lease ran out meanwhile (and nothing was done), else 0; now; runs of it that a
 -- person has cancelled; how many runs wait, are its own, are dead; runs
--- whose records are lost; the functions with runs that wait in line; runs without a record that a person has cancelled.
+-- whose records are lost; the functions with runs that wait in line; runs without a record that a person has cancelled; how
+-- many each of those functions has.
 local worker, is_first, lease = ARGV[2], ARGV[3] == '1', tonumber(ARGV[4])
 local stats = P .. 'stats:' .. worker
 if not is_first and call('EXISTS', stats) == 0 then return { 1, now, {} } end
 call('ZADD', P .. 'workers', now + lease, worker)
-local waiting, lines = call('ZCARD', P .. 'delayed'), {}
+local waiting, lines, lengths = call('ZCARD', P .. 'delayed'), {}, {}
 for _, fn in ipairs(call('SMEMBERS', P .. 'lines')) do
-    local length = call('ZCARD', P .. 'line:' .. fn)
-    if length == 0 then call('SREM', P .. 'lines', fn) else lines[#lines + 1] = fn end
+    local length, queued = call('ZCARD', P .. 'line:' .. fn), call('ZCARD', P .. 'queue:' .. fn)
+    if length + queued == 0 then
+        call('SREM', P .. 'lines', fn)
+    else
+        lines[#lines + 1] = fn
+        lengths[#lengths + 1] = length + queued
+    end
     waiting = waiting + length
 end
 call('HSET', stats, unpack(ARGV, 5))
 return { 0, now, call('SRANDMEMBER', P .. 'asked:' .. worker, 100), waiting,
          call('ZCARD', P .. 'owned:' .. worker), call('ZCARD', P .. 'dead'), call('SPOP', P .. 'lost', 100), lines,
-         call('ZRANGEBYSCORE', P .. 'unwanted', now, '+inf', 'LIMIT', 0, 100) }
+         call('ZRANGEBYSCORE', P .. 'unwanted', now, '+inf', 'LIMIT', 0, 100), lengths }

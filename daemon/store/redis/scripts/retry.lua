@@ -23,7 +23,7 @@ for i = 1, #all, 2 do
 end
 call('ZREM', P .. 'dead', id)
 call('ZREM', P .. 'history', id)
-h.epoch, h.attempt, h.phase, h.unclean, h.changed, h.flags = epoch + 1, 0, 0, 0, now, h.flags % CANCEL
+h.epoch, h.attempt, h.phase, h.unclean, h.changed, h.flags = epoch + 1, 0, 0, 0, now, without(h.flags, CANCEL)
 if not has(h.flags, ORDERED) or order.become_head(id) then
     h.status = 'd'
     call('ZADD', P .. 'delayed', now, id)

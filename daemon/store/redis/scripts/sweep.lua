@@ -29,6 +29,16 @@ local function look_at_run(id)
     local h = load(id)
     if not h then
         return -- not of this version: for those who know it
+    elseif h.status == 'q' then
+        local f = flow_of(id)
+        if not f then -- its keys are lost: nothing limits it
+            h.status = 'd'
+            save(id, h)
+            put_back('delayed', h.changed, id)
+        elseif not call('ZSCORE', line_of(f), id) then
+            enter_line(id, f)
+            found = found + 1
+        end
     elseif h.status == 'd' or h.status == 's' then
         if h.changed > now or not is_in_line(id) then put_back('delayed', h.changed, id) end
     elseif h.status == 'o' then
@@ -60,5 +70,6 @@ for _, name in ipairs(page[2]) do
     local kind, id = name:match('^(%l+):(%x+)$', #P + 1)
     if kind == 'run' then look_at_run(id) end
     if kind == 'steps' then look_at_steps(id) end
+    if kind == 'flow' and call('EXISTS', P .. 'run:' .. id) == 0 then call('UNLINK', P .. 'flow:' .. id) end
 end
 return { found, now, page[1], waiting }

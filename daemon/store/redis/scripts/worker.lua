@@ -16,6 +16,7 @@ local function hand_back(worker, budget, unclean)
             h.takeovers = math.min(h.takeovers + 1, 65535)
             h.unclean = math.min(h.unclean + unclean, 65535)
             save(id, h)
+            release_if_flow(id, h)
             call('ZADD', P .. 'delayed', now, id)
         end
         call('ZREM', owned, id)

@@ -1,0 +1,70 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- Turns and places of runs with the flag FLOW. What such a run waits for stands in `flow:<id>`, msgpack: fn; line, the values
+-- that its turn hangs on; turn, the key of its throttle, or false; places, by limit; lock, of its singleton, or false; score,
+-- its place in line by arrival and priority; begun, whether it has had its turn. Runs of one line are served one after the
+-- other, by score; `heads:<fn>` says when each line may be tried next. A place is taken in `places:<name>` by the run that
+-- executes; a line for which there was none stands in `blocked:<name>`, and is tried again once one is given back.
+local now_us = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local BEGUN_FIRST = 4e15        -- µs: a run that has begun is before all that have not
+local TRY_AGAIN_MS = 5000       -- a line without a place, should nobody say that there is one
+local HAS_ENDED = { c = true, f = true, x = true }
+
+local function flow_of(id)
+    local raw = read('GET', P .. 'flow:' .. id)
+    return raw and cmsgpack.unpack(raw)
+end
+
+local function line_of(f)
+    return P .. 'line:' .. f.fn .. '\0' .. f.line
+end
+
+-- Behind those that came before it; one that has begun before all that have not.
+local function enter_line(id, f)
+    local score = f.begun and now_us - BEGUN_FIRST or f.score
+    call('ZADD', line_of(f), score, id)
+    call('ZADD', P .. 'queue:' .. f.fn, score, id)
+    if f.begun then
+        call('ZADD', P .. 'heads:' .. f.fn, now, f.line)
+    else
+        call('ZADD', P .. 'heads:' .. f.fn, 'NX', now, f.line)
+    end
+    call('SADD', P .. 'lines', f.fn)
+end
+
+local function leave_line(id, f)
+    call('ZREM', line_of(f), id)
+    call('ZREM', P .. 'queue:' .. f.fn, id)
+end
+
+-- A line that found no place of that name is tried now. Whether there was one.
+local function wake_blocked(place)
+    local first = call('ZPOPMIN', P .. 'blocked:' .. place)[1]
+    local fn, line = (first or ''):match('^(%Z*)%z(.*)$')
+    if not fn then return false end
+    call('ZADD', P .. 'heads:' .. fn, 'XX', now, line)
+    return true
+end
+
+-- The run executes no longer. When: now, or 0 where nobody waited for its places.
+local function release_places(id, f)
+    local woken = 0
+    for _, place in ipairs(f.places) do
+        if call('ZREM', P .. 'places:' .. place, id) == 1 and wake_blocked(place) then woken = now end
+    end
+    return woken
+end
+
+local function release_if_flow(id, h)
+    local f = has(h.flags, FLOW) and flow_of(id)
+    return f and release_places(id, f) or 0
+end
+
+-- The run has ended as `status`; one that a person may retry keeps its keys.
+local function end_flow(id, h, status)
+    local f = has(h.flags, FLOW) and flow_of(id)
+    if not f then return 0 end
+    leave_line(id, f)
+    if f.lock and call('GET', P .. 'lock:' .. f.lock) == id then call('UNLINK', P .. 'lock:' .. f.lock) end
+    if status == 'c' then call('UNLINK', P .. 'flow:' .. id) end
+    return release_places(id, f)
+end

@@ -1,0 +1,106 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- Who of a function's runs in line may begin. `rules` are the function's numbers of today, msgpack: interval and tolerance,
+-- µs, of its throttle (nil: none); limits, one for each of a run's places.
+local TRIES = 20 -- lines that are looked at in vain for one function, in one call
+
+local has_turn = {} -- by id: it is to be claimed now
+
+-- Places of runs that do not execute any more: a fault of Redis, or an older daemon, may leave some.
+local function drop_stale(place)
+    for _, id in ipairs(call('ZRANGE', place, 0, 9)) do
+        local h = load(id)
+        if has_turn[id] or h and h.status == 'o' then
+            call('ZADD', place, now_us, id)
+        else
+            call('ZREM', place, id)
+        end
+    end
+end
+
+local function is_full(place, limit)
+    local name = P .. 'places:' .. place
+    if not limit or call('ZCARD', name) < limit then return false end
+    drop_stale(name)
+    return call('ZCARD', name) >= limit
+end
+
+-- When the throttle lets the next one begin, µs; 0: now.
+local function turn_at(f, rules)
+    if f.begun or not f.turn or not rules.interval then return 0 end
+    local tat = tonumber(call('GET', P .. 'turn:' .. f.turn) or 0)
+    return tat - now_us > rules.tolerance and tat - rules.tolerance or 0
+end
+
+local function take_turn(f, rules)
+    if f.begun or not f.turn or not rules.interval then return end
+    local key = P .. 'turn:' .. f.turn
+    local tat = math.max(tonumber(call('GET', key) or 0), now_us) + rules.interval
+    call('SET', key, string.format('%.0f', tat), 'PX', math.ceil((tat - now_us) / 1000) + 1)
+end
+
+local function take_places(id, f, rules)
+    for i, place in ipairs(f.places) do
+        local limit = rules.limits[i]
+        call('ZADD', P .. 'places:' .. place, now_us, id)
+        call('ZREM', P .. 'blocked:' .. place, f.fn .. '\0' .. f.line)
+        if not limit or call('ZCARD', P .. 'places:' .. place) < limit then wake_blocked(place) end
+    end
+end
+
+-- Whether the run may begin; else when its line is to be tried again, ms.
+local function grant(id, f, rules)
+    local at = turn_at(f, rules)
+    if at > 0 then return false, math.ceil(at / 1000) end
+    for i, place in ipairs(f.places) do
+        if is_full(place, rules.limits[i]) then
+            call('ZADD', P .. 'blocked:' .. place, 'NX', now_us, f.fn .. '\0' .. f.line)
+            for k = 1, i - 1 do wake_blocked(f.places[k]) end
+            return false, now + TRY_AGAIN_MS
+        end
+    end
+    take_turn(f, rules)
+    take_places(id, f, rules)
+    return true
+end
+
+-- The line's runs that may begin, up to `room`, are added to `ids`.
+local function serve_line(fn, line, rules, room, ids)
+    local heads, key = P .. 'heads:' .. fn, P .. 'line:' .. fn .. '\0' .. line
+    local served = 0
+    while served < room do
+        local id = call('ZRANGE', key, 0, 0)[1]
+        if not id then
+            call('ZREM', heads, line)
+            return served
+        end
+        local h, f = load(id), flow_of(id)
+        if h and h.status == 'q' and f then
+            local may, again = grant(id, f, rules)
+            if not may then
+                call('ZADD', heads, again, line)
+                return served
+            end
+            f.begun = true
+            call('SET', P .. 'flow:' .. id, cmsgpack.pack(f))
+            ids[#ids + 1] = id
+            has_turn[id] = true
+            served = served + 1
+        end
+        call('ZREM', key, id)
+        call('ZREM', P .. 'queue:' .. fn, id)
+    end
+    call('ZADD', heads, now, line)
+    return served
+end
+
+-- Answers when a line of the function is to be tried next, ms; -1: it has none.
+local function serve(fn, packed_rules, room, ids)
+    local heads, rules = P .. 'heads:' .. fn, cmsgpack.unpack(packed_rules)
+    local due = call('ZRANGEBYSCORE', heads, '-inf', now, 'LIMIT', 0, math.max(room, 0) + TRIES)
+    for _, line in ipairs(room > 0 and due or {}) do
+        room = room - serve_line(fn, line, rules, room, ids)
+        if room <= 0 then break end
+    end
+    local first = call('ZRANGE', heads, 0, 0, 'WITHSCORES')
+    return first[2] and tonumber(first[2]) or -1
+end
