@@ -144,7 +144,7 @@ class Stage:
 def test_conformance(name, folder, kafka, redis, topic):
     stage = Stage(name, folder, kafka, redis, topic)
     try:
-        if name == "crashes":  # what dies takes others with it
+        if name in ("crashes", "parallel"):  # what dies takes others with it
             for scenario in stage.scenarios:
                 stage.play([scenario])
         else:
