@@ -15,7 +15,7 @@
 #include <stdint.h>
 #include <time.h>
 
-#include "base/thread.h"
+#include "base/thread_identity.h"
 
 struct lock {
     pthread_mutex_t mutex;

@@ -6,8 +6,6 @@
 
 #include "base/pulse.h"
 
-_Thread_local char thread_place;
-
 static void *thread_main(void *argument)
 {
     struct thread *thread = argument;

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/thread_identity.h"
 
 struct thread {
     pthread_t id;
@@ -23,14 +24,6 @@ struct thread {
     void *(*run)(void *context);
     void *context;
 };
-
-extern _Thread_local char thread_place;
-
-/* Of the thread that runs: a number of its own, never 0, used again once it has ended. */
-static inline uintptr_t thread_identity(void)
-{
-    return (uintptr_t)&thread_place;
-}
 
 /* Starts `run(context)` on a thread of its own. `name`, at most 15 characters, is borrowed. pulse_limit_ms:
  * base/pulse.h, whose pulse_own is the thread's; 0: it has no pulse. `thread` stays where it is until

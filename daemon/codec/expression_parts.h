@@ -6,7 +6,7 @@
 #ifndef STEPD_CODEC_EXPRESSION_PARTS_H
 #define STEPD_CODEC_EXPRESSION_PARTS_H
 
-#include "codec/expression.h"
+#include "codec/expression_scope.h"
 #include "codec/expression_regex.h"
 #include "codec/expression_value.h"
 #include "codec/zone.h"

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "codec/expression.h"
+#include "codec/expression_scope.h"
 
 struct value value_error(const char *reason)
 {

@@ -161,15 +161,6 @@ void config_function_done(struct config_function *function)
     free(function->flow.items);
 }
 
-bool config_reads_topic(const struct config *config, const char *topic)
-{
-    for (size_t i = 0; config->topics[i] != NULL; i++) {
-        if (strcmp(config->topics[i], topic) == 0)
-            return true;
-    }
-    return false;
-}
-
 const struct config_function *config_function_find(const struct config *config, const char *id)
 {
     for (size_t i = 0; i < config->function_count; i++) {

@@ -12,134 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <stepd/stepd.h>
-
-#include "base/log.h"
+#include "config/config_values.h"
 #include "config/setting.h"
-#include "config/history_kept.h"
-
-/* Retry settings, of all functions or one; what was not given is the module's. */
-struct config_retry {
-    bool has_retries;
-    int retries;
-    bool has_jitter;
-    int64_t jitter_ms;
-    int64_t *schedule_ms;
-    size_t schedule_count;  /* 0: not given */
-    int64_t header_most_ms; /* `max_after`; of all functions alone */
-};
-
-struct config_function {
-    const char *id;
-    struct place place;
-    const char *use;        /* NULL: not given; the template that it is made of */
-    const char *event;      /* NULL: not given */
-    const char *topic;      /* NULL: not given */
-    bool is_enabled;        /* `enabled`; true unless given */
-    struct config_retry retry;
-    bool has_timeout;
-    int64_t timeout_ms;
-    bool has_concurrency;
-    int concurrency;
-    bool has_ordering;
-    enum stepd_ordering ordering;
-    bool has_dedupe;
-    int64_t dedupe_ms;
-    struct setting flow;    /* a map of the keys of flow control: config_flow.h */
-    struct setting options; /* a map of every other key: the function's own settings */
-};
-
-/* A program that is started once and declares its functions itself. */
-struct config_program {
-    const char *name;
-    struct place place;
-    const char **command;          /* NULL-ended; the program and its arguments */
-    int processes;
-    int in_flight;                 /* calls at once, of each process */
-    int64_t drain_ms;              /* for what is under way when a process is replaced */
-    const char *directory_given;   /* NULL: not given */
-    char *directory;               /* where it runs, absolute; empty: the daemon's own */
-    const char **environment;      /* name, value, …, NULL-ended */
-    bool inherits_environment;
-};
-
-struct config {
-    char *path;                    /* of the main file, absolute */
-    struct setting root;           /* all that was read; what the others point into */
-
-    const struct setting *kafka;   /* a map of scalars, for librdkafka; never NULL */
-    const char **topics;           /* NULL-ended */
-    char **modules;                /* NULL-ended; absolute */
-
-    struct {
-        const char *url;
-        const char *prefix;
-        int64_t durability_lag_ms;
-        int64_t timeout_ms;        /* connecting, and a reply */
-        int shards;
-    } redis;
-
-    struct {
-        int threads;
-        int queue;                 /* messages in flight at most */
-        int max_stuck;
-        const char *journal;       /* the crash journal's file; relative to the config's folder; "": see daemon.c */
-        int64_t drain_timeout_ms;
-        int64_t shutdown_timeout_ms;
-        int64_t lease_ms;
-    } worker;
-
-    struct config_retry retry;     /* of all functions */
-    const char *dead_letter_topic; /* %t: the event's topic */
-    enum history_kept history;
-    int64_t history_age_ms;
-    int64_t history_limit;
-    int64_t dedupe_ms;             /* of all functions; 0: off */
-    int64_t commit_interval_ms;
-
-    struct {
-        int64_t event_bytes;
-        int64_t result_bytes;
-        int64_t state_bytes;
-        int steps;
-    } limits;
-
-    const char *http_listen;       /* "host:port"; empty: no HTTP */
-    const char *http_token;        /* that the page asks of who changes something; empty: nobody may */
-    bool http_without_token;       /* anyone may who reaches the address */
-    struct {
-        bool is_on;                /* there is such a section */
-        const char **apps;         /* NULL-ended; URLs that are asked to register */
-        const char *event_key;     /* NULL: any */
-        const char *signing_key;   /* NULL: none */
-        int calls;                 /* to apps, at once */
-        const char *topic;         /* of events that come in over HTTP; one of `topics` */
-    } inngest;
-    struct {
-        bool is_on;                /* there is such a section */
-        const char *url;           /* without a slash at its end */
-        const char *user;          /* NULL: none; and so are the next four */
-        const char *password;
-        const char *ca_file;       /* absolute, and so are the next two */
-        const char *certificate;
-        const char *private_key;
-        bool verifies;             /* whose certificate the registry shows */
-        const char **topics;       /* patterns, NULL-ended; NULL: of all topics values may be framed */
-        char *owned[4];            /* what of these is not the settings' */
-    } schema_registry;
-    struct {
-        enum log_level level;
-        enum log_format format;
-    } log;
-
-    struct config_program *programs;
-    size_t program_count;
-    const char **redact;           /* NULL-ended: headers whose values are not shown, as in a shell, in any case of letters */
-
-    struct config_function *functions;
-    size_t function_count;
-    const struct setting *options; /* a map: module -> map of its options; may be NULL */
-};
 
 /* 0 and the config, or -EINVAL with at least one more fault; all there are. */
 int config_load(const char *path, struct config **ret_config, struct config_faults *faults) MUST_CHECK;
@@ -154,11 +28,6 @@ int config_parse(const char *name, const char *const *texts, size_t count, struc
                  struct config_faults *faults) MUST_CHECK;
 void config_destroy(struct config *config);
 
-/* Whether `topics` has it. */
-bool config_reads_topic(const struct config *config, const char *topic);
-/* Reads one entry of `functions:`, whose fields point into `setting`; freed by config_function_done(). */
-void config_function_read(const struct setting *setting, struct config_function *function, struct config_faults *faults);
-void config_function_done(struct config_function *function);
 /* The settings of function `id`; NULL: the config has none. */
 const struct config_function *config_function_find(const struct config *config, const char *id);
 /* The keys of an entry of `functions:` that are settings of every function, but for those of config_flow.h; ended by NULL. */

@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#include "config/config.h"
+#include "config/config_values.h"
 #include "config/config_key.h"
 
 /* A map at the top whose keys are fields of struct config, too. */

@@ -3,7 +3,7 @@
 #ifndef STEPD_CONFIG_CONFIG_SECTIONS_H
 #define STEPD_CONFIG_CONFIG_SECTIONS_H
 
-#include "config/config.h"
+#include "config/config_values.h"
 
 /* From config->root, after the tables were read; adds `kafka` and its group.id to it where they are not. */
 void config_read_by_hand(struct config *config, struct config_faults *faults);

@@ -4,23 +4,23 @@
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
+#include "base/lock.h"
 
 #define MS_MAX ((int64_t)3650 * 86400 * 1000) /* ten years: more is a slip */
 
 const char *place_file(const char *path)
 {
-    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static struct lock lock = LOCK_INITIALIZER;
     static char **files;
     static size_t count;
     const char *found = NULL;
 
-    (void)pthread_mutex_lock(&lock);
+    LOCK_GUARD(&lock);
     for (size_t i = 0; i < count && found == NULL; i++) {
         if (strcmp(files[i], path) == 0)
             found = files[i];
@@ -30,7 +30,6 @@ const char *place_file(const char *path)
         files[count] = xstrdup(path);
         found = files[count++];
     }
-    (void)pthread_mutex_unlock(&lock);
     return found;
 }
 

@@ -31,16 +31,6 @@ enum {
     TAKES_CHOICE = TAKES_STATUS | TAKES_FUNCTION | TAKES_ERROR | TAKES_EVENT_NAME | TAKES_TIMES | TAKES_WHERE,
 };
 
-struct command {
-    const char *name;
-    const char *arguments;  /* as its usage shows them */
-    const char *summary;
-    const char *help;       /* paragraphs and examples */
-    unsigned options;       /* TAKES_… */
-    int most_words;
-    enum ctl_exit (*run)(struct ctl *ctl);
-};
-
 extern const struct command COMMAND_SEND;
 extern const struct command COMMAND_FUNCTIONS;
 extern const struct command COMMAND_RUNS;

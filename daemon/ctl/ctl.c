@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "ctl/command.h"
+#include "base/thread.h"
 #include "config/config_faults.h"
 #include "view/store_config.h"
 

@@ -23,6 +23,19 @@ enum ctl_exit {
     CTL_UNREACHABLE = 4,
 };
 
+struct ctl;
+
+/* One command; ctl/command.h lists them. */
+struct command {
+    const char *name;
+    const char *arguments;  /* as its usage shows them */
+    const char *summary;
+    const char *help;       /* paragraphs and examples */
+    unsigned options;       /* TAKES_… */
+    int most_words;
+    enum ctl_exit (*run)(struct ctl *ctl);
+};
+
 #define CTL_WORDS_MAX 3
 
 struct ctl {

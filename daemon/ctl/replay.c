@@ -20,7 +20,7 @@
 #include "ctl/topic_log.h"
 #include "ctl/when.h"
 #include "event/event_again.h"
-#include "event/event_parts.h"
+#include "event/event.h"
 #include "run/flow_ask.h"
 #include "run/routes.h"
 #include "view/json_out.h"

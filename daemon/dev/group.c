@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "dev/apis.h"
 
 static void protocols_free(struct member *member)
 {

@@ -6,6 +6,7 @@
 
 #include "base/lock.h"
 #include "base/pulse.h"
+#include "base/thread.h"
 #include "engine/worker.h"
 
 /* One thread, which is made as a worker is and takes tasks in place of jobs. */

@@ -6,12 +6,13 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "engine/crew.h"
 #include "engine/jobs.h"
 #include "engine/route.h"
 #include "engine/start.h"
 #include "engine/takeover.h"
 #include "engine/worker.h"
-#include "event/event_parts.h"
+#include "event/event.h"
 
 #define BATCH_ROOM 4096 /* beyond `queue`: the consumer stops after the batch that passes it */
 #define GATE_SHARE 16   /* of what may be in flight one gate holds no more than this part */

@@ -6,7 +6,6 @@
 
 #include "base/log.h"
 #include "engine/outcome.h"
-#include "engine/takeover.h"
 #include "flow/key_set.h"
 #include "run/steps.h"
 
@@ -104,10 +103,8 @@ void finish_crash(struct worker *worker, struct attempt_report *report)
     give_back(worker, report);
 }
 
-void finish_takeover(struct worker *worker, struct takeover *takeover)
+void finish_takeover(struct worker *worker, const struct job *job, struct run *run, const struct step_call *step, int64_t started_ns)
 {
-    const struct step_call *step = takeover->step.is_running ? &takeover->step : NULL;
-    struct run *run = &takeover->run;
     struct function_tally *tally = worker_tally(worker, run->function);
     struct attempt_report report;
     char text[160];
@@ -118,8 +115,8 @@ void finish_takeover(struct worker *worker, struct takeover *takeover)
     if (step != NULL)
         histogram_add(&tally->steps, (double)timeout_ms * 1000); /* as far as anyone knows */
     attempt_fail(&worker->ctx, run, step, "HandlerTimeout", text, &report);
-    tally_duration(tally, takeover->started_ns, report.ended_ns);
+    tally_duration(tally, started_ns, report.ended_ns);
     end_attempt(worker, run, &report);
-    if (takeover->job.message != NULL)
-        message_end_run(takeover->job.message, state_after(&takeover->job, run, &report));
+    if (job->message != NULL)
+        message_end_run(job->message, state_after(job, run, &report));
 }

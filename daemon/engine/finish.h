@@ -11,8 +11,9 @@
 bool finish_attempt(struct worker *worker, struct attempt_report *report);
 /* The same where a crash was its end, of which `report` is. */
 void finish_crash(struct worker *worker, struct attempt_report *report);
-/* The attempt that the watch took from another thread has failed. */
-void finish_takeover(struct worker *worker, struct takeover *takeover);
+/* The attempt at `run`, which `job` is for, was taken from another thread past its timeout: it has failed, in `step` if
+ * that ran. It began at started_ns (monotonic). */
+void finish_takeover(struct worker *worker, const struct job *job, struct run *run, const struct step_call *step, int64_t started_ns);
 /* The store has it for us and refuses whatever becomes of it: it would be ours for ever. */
 void finish_condemned(struct worker *worker, const struct run *run);
 /* The store has the run: what its message is now. An ordered one keeps later ones of its key back. */

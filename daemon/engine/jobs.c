@@ -2,7 +2,7 @@
 #include "engine/jobs.h"
 
 #include "base/memory.h"
-#include "event/event_parts.h"
+#include "event/event.h"
 
 static void add(struct message *message, struct event *event, const struct function *function, struct job_list *jobs)
 {

@@ -29,7 +29,7 @@ static struct task *settle(struct task *task, struct pool_thread *thread)
     struct worker *worker = worker_of(thread);
     struct takeover *takeover = (struct takeover *)task;
 
-    finish_takeover(worker, takeover);
+    finish_takeover(worker, &takeover->job, &takeover->run, takeover->step.is_running ? &takeover->step : NULL, takeover->started_ns);
     struct task *next = start_next(worker->dispatch, &takeover->job);
     drop(takeover);
     if (next != NULL)

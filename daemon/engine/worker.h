@@ -10,7 +10,6 @@
 
 #include "engine/away.h"
 #include "engine/counts.h"
-#include "engine/crew.h"
 #include "engine/settings.h"
 #include "engine/tally.h"
 #include "flow/gate.h"
@@ -22,6 +21,7 @@
 #include "run/unwanted.h"
 
 struct takeover; /* engine/takeover.h */
+struct crew;     /* engine/crew.h */
 
 /* Its thread's own, but for what the watch takes over. */
 struct worker {

@@ -11,8 +11,7 @@
 
 #include "base/lock.h"
 #include "codec/base64.h"
-#include "event/event_format.h"
-#include "event/event_parts.h"
+#include "event/event_internal.h"
 #include "codec/json.h"
 #include "codec/packed.h"
 #include "schema/schema.h"

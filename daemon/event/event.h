@@ -52,7 +52,7 @@ struct event_part {
     struct bytes bytes; /* BASE64: what stands between the quotes */
 };
 
-struct event_parts; /* event/event_parts.h */
+struct event_parts;
 struct schema;      /* schema/schema.h */
 
 /* Functions by event and functions by topic do not always see the same: what only a function by topic takes
@@ -119,5 +119,19 @@ const struct stepd_event *event_row(struct event *event);
 
 /* The value of the last header of that name, letter case ignored; false: none. */
 bool event_header_find(const struct event *event, const char *name, struct bytes *ret_value);
+
+#define EVENT_INDEX_HEADER "stepd-batch-index" /* of a part's headers: where in the batch it stands */
+
+/*
+ * The events of a message with a CloudEvents batch. Each is an event of its own, whose value is its own JSON and
+ * whose headers are the message's but for the content type, which is a single CloudEvent's: so a record, a dead
+ * letter and a retry of it need to know nothing of batches.
+ */
+struct event_parts {
+    size_t count;
+    struct event_header *headers; /* of all parts, one after the other */
+    char (*indexes)[24];
+    struct event events[];
+};
 
 #endif

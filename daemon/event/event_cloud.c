@@ -6,8 +6,7 @@
 #include <string.h>
 
 #include "codec/base64.h"
-#include "event/event_format.h"
-#include "event/event_parts.h"
+#include "event/event_internal.h"
 #include "codec/http_date.h"
 #include "codec/packed.h"
 #include "codec/utf8.h"

@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "event/event_format.h"
+#include "event/event_internal.h"
 #include "codec/timestamp.h"
 #include "codec/json.h"
 

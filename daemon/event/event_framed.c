@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "event/event_format.h"
+#include "event/event_internal.h"
 #include "codec/packed.h"
 #include "schema/schema.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "event/event_format.h"
+#include "event/event_internal.h"
 
 static_assert(sizeof(struct stepd_header) == sizeof(struct event_header), "a module reads the daemon's own headers");
 static_assert(offsetof(struct stepd_header, value) == offsetof(struct event_header, value.data), "their values too");

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "event/event_format.h"
+#include "event/event_internal.h"
 #include "codec/utf8.h"
 #include "schema/framing.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "event/event_parts.h"
+#include "event/event_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "base/lock.h"
 #include "base/memory.h"
 
 #define LINE_NS INT64_C(1000000000) /* a line that was not seen for so long is gone: shards are asked four times a second */
@@ -11,12 +12,12 @@
 void gate_init(struct gate *gate)
 {
     *gate = (struct gate){ .running = 0 };
-    (void)pthread_mutex_init(&gate->lock, NULL);
+    lock_init(&gate->lock);
 }
 
 void gate_done(struct gate *gate)
 {
-    (void)pthread_mutex_destroy(&gate->lock);
+    lock_done(&gate->lock);
 }
 
 void gate_close(struct gate *gate)
@@ -34,23 +35,23 @@ bool gate_is_closed(const struct gate *gate)
     return atomic_load_explicit(&gate->is_closed, memory_order_relaxed);
 }
 
-/* Lock held. */
 static bool has_line(const struct gate *gate, int64_t now_ns)
 {
+    assert_held(&gate->lock);
     return gate->line_seen_ns != 0 && now_ns - gate->line_seen_ns < LINE_NS;
 }
 
-/* Lock held. */
 static bool has_place(const struct gate *gate, int limit)
 {
+    assert_held(&gate->lock);
     if (gate_is_closed(gate))
         return false;
     return limit == 0 || gate->running < limit;
 }
 
-/* Lock held. */
 static enum gate_answer answer(const struct gate *gate, int limit, size_t most, int64_t now_ns)
 {
+    assert_held(&gate->lock);
     bool is_lined_up = has_line(gate, now_ns);
 
     if (has_place(gate, limit) && !is_lined_up)
@@ -61,7 +62,7 @@ static enum gate_answer answer(const struct gate *gate, int limit, size_t most, 
 
 enum gate_answer gate_enter(struct gate *gate, struct job *job, int limit, size_t most, int64_t now_ns)
 {
-    (void)pthread_mutex_lock(&gate->lock);
+    LOCK_GUARD(&gate->lock);
     enum gate_answer given = answer(gate, limit, most, now_ns);
     job->is_gated = given != GATE_FULL;
     if (given == GATE_OPEN) {
@@ -73,7 +74,6 @@ enum gate_answer gate_enter(struct gate *gate, struct job *job, int limit, size_
         gate->leaving++;
         gate->line_seen_ns = now_ns;
     }
-    (void)pthread_mutex_unlock(&gate->lock);
     return given;
 }
 
@@ -81,12 +81,11 @@ size_t gate_reserve(struct gate *gate, int limit, size_t max)
 {
     size_t count = 0;
 
-    (void)pthread_mutex_lock(&gate->lock);
+    LOCK_GUARD(&gate->lock);
     while (count < max && has_place(gate, limit) && gate->waiting.first == NULL) {
         gate->running++;
         count++;
     }
-    (void)pthread_mutex_unlock(&gate->lock);
     return count;
 }
 
@@ -97,15 +96,14 @@ bool gate_try(struct gate *gate, int limit)
 
 void gate_leave(struct gate *gate)
 {
-    (void)pthread_mutex_lock(&gate->lock);
+    LOCK_GUARD(&gate->lock);
     assert(gate->running > 0);
     gate->running--;
-    (void)pthread_mutex_unlock(&gate->lock);
 }
 
-/* Lock held. */
 static struct job *take_waiting(struct gate *gate)
 {
+    assert_held(&gate->lock);
     struct job *job = jobs_take(&gate->waiting);
 
     if (job != NULL)
@@ -115,29 +113,26 @@ static struct job *take_waiting(struct gate *gate)
 
 struct job *gate_next(struct gate *gate, int limit)
 {
-    (void)pthread_mutex_lock(&gate->lock);
+    LOCK_GUARD(&gate->lock);
     struct job *next = has_place(gate, limit) ? take_waiting(gate) : NULL;
     if (next != NULL)
         gate->running++;
-    (void)pthread_mutex_unlock(&gate->lock);
     return next;
 }
 
 struct job *gate_left(struct gate *gate, size_t most)
 {
-    (void)pthread_mutex_lock(&gate->lock);
+    LOCK_GUARD(&gate->lock);
     struct job *next = gate->waiting_count > (gate_is_closed(gate) ? 0 : most) ? take_waiting(gate) : NULL;
     if (next != NULL)
         next->is_gated = false;
     else
         gate->leaving--;
-    (void)pthread_mutex_unlock(&gate->lock);
     return next;
 }
 
 void gate_see_line(struct gate *gate, int64_t now_ns)
 {
-    (void)pthread_mutex_lock(&gate->lock);
+    LOCK_GUARD(&gate->lock);
     gate->line_seen_ns = now_ns;
-    (void)pthread_mutex_unlock(&gate->lock);
 }

@@ -8,16 +8,16 @@
 #ifndef STEPD_FLOW_GATE_H
 #define STEPD_FLOW_GATE_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/lock.h"
 #include "run/job.h"
 
 struct gate {
-    pthread_mutex_t lock;
+    struct lock lock;
     int running;              /* lock; places taken, reserved ones too */
     struct job_list waiting;  /* lock; messages' */
     size_t waiting_count;     /* lock */

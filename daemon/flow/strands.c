@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flow/strands.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
+
+#include "base/lock.h"
 
 #define SHARDS 64        /* powers of two; each with a lock of its own */
 #define CHAINS 256
@@ -20,7 +21,7 @@ struct strand {
 };
 
 struct shard {
-    pthread_mutex_t lock;
+    struct lock lock;
     struct strand *chains[CHAINS]; /* lock */
 };
 
@@ -33,7 +34,7 @@ struct strands *strands_create(void)
     struct strands *strands = xcalloc(1, sizeof(*strands));
 
     for (size_t i = 0; i < SHARDS; i++)
-        (void)pthread_mutex_init(&strands->shards[i].lock, NULL);
+        lock_init(&strands->shards[i].lock);
     return strands;
 }
 
@@ -42,7 +43,7 @@ void strands_destroy(struct strands *strands)
     if (strands == NULL)
         return;
     for (size_t i = 0; i < SHARDS; i++)
-        (void)pthread_mutex_destroy(&strands->shards[i].lock);
+        lock_done(&strands->shards[i].lock);
     free(strands);
 }
 
@@ -84,7 +85,7 @@ bool strands_enter(struct strands *strands, struct job *job)
     uint64_t hash = XXH3_64bits_withSeed(event->key, event->key_len, job->function->index);
     struct shard *shard = shard_of(strands, hash);
 
-    (void)pthread_mutex_lock(&shard->lock);
+    LOCK_GUARD(&shard->lock);
     struct strand **link = find(shard, hash, job);
     bool is_first = *link == NULL;
     if (is_first)
@@ -92,7 +93,6 @@ bool strands_enter(struct strands *strands, struct job *job)
     else
         jobs_add(&(*link)->waiting, job);
     job->strand = *link;
-    (void)pthread_mutex_unlock(&shard->lock);
     return is_first;
 }
 
@@ -100,7 +100,7 @@ struct job *strands_leave(struct strands *strands, struct strand *strand)
 {
     struct shard *shard = shard_of(strands, strand->hash);
 
-    (void)pthread_mutex_lock(&shard->lock);
+    LOCK_GUARD(&shard->lock);
     struct job *next = jobs_take(&strand->waiting);
     if (next == NULL) {
         struct strand **link = &shard->chains[strand->hash & (CHAINS - 1)];
@@ -109,6 +109,5 @@ struct job *strands_leave(struct strands *strands, struct strand *strand)
         *link = strand->next;
         free(strand);
     }
-    (void)pthread_mutex_unlock(&shard->lock);
     return next;
 }

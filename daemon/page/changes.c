@@ -7,7 +7,7 @@
 #include "base/array.h"
 #include "base/log.h"
 #include "codec/json.h"
-#include "page/inside.h"
+#include "page/page_internal.h"
 #include "page/rows.h"
 
 #define RETRIES_A_REQUEST 500

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "page/inside.h"
+#include "page/page_internal.h"
 #include "page/rows.h"
 
 #define LOOK_MOST 2000   /* of a shard, the latest */

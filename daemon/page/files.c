@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "page/inside.h"
+#include "page/page_internal.h"
 #include "web.h"
 
 #define HTML "text/html; charset=utf-8"

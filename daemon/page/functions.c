@@ -2,7 +2,7 @@
 #include <math.h>
 
 #include "base/clock.h"
-#include "page/inside.h"
+#include "page/page_internal.h"
 #include "view/function_view.h"
 
 static void subtract(struct function_counts *now, const struct function_counts *before)

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "page/inside.h"
+#include "page/page_internal.h"
 
 #define PARTITIONS_SHOWN 256
 #define STREAMS_MOST 24

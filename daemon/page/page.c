@@ -9,7 +9,8 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/lock.h"
-#include "page/inside.h"
+#include "base/thread.h"
+#include "page/page_internal.h"
 
 #define BODY_MOST (8 << 20)
 #define PARTITIONS_MOST 1024

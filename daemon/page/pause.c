@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "page/inside.h"
+#include "page/page_internal.h"
 #include "store/operations.h"
 #include "store/shelf.h"
 

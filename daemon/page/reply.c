@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "page/inside.h"
+#include "page/page_internal.h"
 
 #define READERS_MOST 16
 

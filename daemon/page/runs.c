@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "config/setting.h"
-#include "page/inside.h"
+#include "page/page_internal.h"
 #include "page/listing.h"
 #include "view/run_view.h"
 

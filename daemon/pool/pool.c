@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/pulse.h"
+#include "base/thread.h"
 #include "pool/sleepers.h"
 
 #define SLOW_NS INT64_C(50000)        /* a task that takes longer is worth waking another thread */

@@ -15,6 +15,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/pulse.h"
+#include "base/thread.h"
 #include "codec/packed.h"
 #include "registry/answer.h"
 

@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "run/journal.h"
-#include "run/step_parts.h"
+#include "run/step_internal.h"
 
 /* ---- the event ------------------------------------------------------------------------------------ */
 

@@ -20,6 +20,7 @@
 #include "run/ports.h"
 #include "run/routes.h"
 #include "run/run.h"
+#include "run/step_call.h"
 #include "run/step_ids.h"
 #include "run/unwanted.h"
 
@@ -71,23 +72,6 @@ struct verdict {
     struct transition park;         /* PARK */
     const struct failure *failure;  /* PARK, AWAY: of a step or a part of the attempt, which is tried again; NULL: it waits */
     int64_t due_ms;                 /* AWAY: when that part is due */
-};
-
-/* The step that runs, or whose failure parks the run. */
-struct step_call {
-    bool is_running;
-    char id[STEP_ID_SIZE];
-    int retries;
-    int64_t retry_delay_ms;  /* before its next attempt, should this one fail */
-    int64_t timeout_ms;
-    bool is_at_most_once;
-    size_t position;         /* of its checkpoint */
-    int executions;          /* this one included */
-    int64_t started_ms;
-    bool is_beside;          /* a branch, which has a counter of its own: */
-    int attempt;             /* errors of the branch so far */
-    int attempt_after;       /* the run's counter, once the step is finished */
-    struct bytes beside_error; /* msgpack, as long as the attempt lasts: kept with the error, should it fail for good; empty: nothing */
 };
 
 struct stepd_ctx {

@@ -17,7 +17,8 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "run/context.h"
+#include "run/run.h"
+#include "run/step_call.h"
 #include "run/run.h"
 
 #define JOURNAL_NAME_SIZE 256

@@ -16,7 +16,7 @@
 #include "run/branch_task.h"
 #include "run/branches.h"
 #include "run/journal.h"
-#include "run/step_parts.h"
+#include "run/step_internal.h"
 #include "run/steps.h"
 
 #define LOOK_EVERY_MS 100       /* whether the attempt was cancelled meanwhile */

@@ -18,7 +18,7 @@
 #include "run/journal.h"
 #include "codec/packed.h"
 #include "run/flow_ask.h"
-#include "run/step_parts.h"
+#include "run/step_internal.h"
 #include "run/steps.h"
 
 #define STEP_ID_MAX 200

@@ -12,15 +12,7 @@
 
 #include <stepd/stepd.h>
 
-struct courier;
-struct open_calls;
-
-/* What all calls of a daemon share. */
-struct calls_settings {
-    struct courier *courier;
-    struct open_calls *open_calls; /* those that steps may be reported to */
-    const char *signing_key; /* NULL: none, nothing is signed */
-};
+#include "sdk/calls_settings.h"
 
 /* A function's `run` and `on_failure`; its options are a struct sdk_function. */
 enum stepd_status calls_run(struct stepd_ctx *ctx);

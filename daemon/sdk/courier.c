@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/pulse.h"
+#include "base/thread.h"
 
 #define REPLY_MAX ((size_t)64 << 20) /* a run's own limits are lower */
 #define CONNECT_TIMEOUT_MS 10000L

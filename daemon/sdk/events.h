@@ -4,7 +4,7 @@
 #define STEPD_SDK_EVENTS_H
 
 #include "base/web.h"
-#include "sdk/inngest.h"
+#include "sdk/inngest_settings.h"
 
 #define EVENTS_PATH "/e/" /* the event key behind it */
 

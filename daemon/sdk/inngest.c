@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "codec/json.h"
 #include "sdk/answer.h"
 #include "sdk/app.h"

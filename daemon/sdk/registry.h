@@ -12,7 +12,7 @@
 
 #include "base/bytes.h"
 #include "base/memory.h"
-#include "sdk/inngest.h"
+#include "sdk/inngest_settings.h"
 
 struct registry;
 

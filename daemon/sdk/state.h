@@ -4,7 +4,7 @@
 #define STEPD_SDK_STATE_H
 
 #include "base/web.h"
-#include "sdk/inngest.h"
+#include "sdk/inngest_settings.h"
 
 #define STATE_PATH "/v0/runs/" /* then ID/actions, the finished steps; or ID/batch, the events */
 

@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "sdk/calls.h"
+#include "sdk/calls_settings.h"
 #include "sdk/signature.h"
 #include "sdk/step_name.h"
 

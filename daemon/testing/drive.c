@@ -11,7 +11,7 @@
 #include "run/attempt.h"
 #include "run/attempts.h"
 #include "run/steps.h"
-#include "testing/test.h"
+#include "testing/test_internal.h"
 #include "testing/watch.h"
 
 /* ---- what module code is seen to do -------------------------------------------------------------- */

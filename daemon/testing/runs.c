@@ -6,9 +6,9 @@
 #include "run/attempt.h"
 #include "codec/json.h"
 #include "codec/packed.h"
-#include "event/event_parts.h"
+#include "event/event.h"
 #include "run/flow_ask.h"
-#include "testing/test.h"
+#include "testing/test_internal.h"
 #include "testing/text.h"
 
 #define ZONE_CHUNK_SIZE 1024

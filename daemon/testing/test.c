@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "testing/test.h"
+#include "testing/test_internal.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -8,7 +8,7 @@
 
 #include "base/memory.h"
 #include "codec/json.h"
-#include "testing/test.h"
+#include "testing/test_internal.h"
 
 static bool is_json(const char *text)
 {

@@ -9,7 +9,7 @@
 #include "codec/json.h"
 #include "codec/packed.h"
 #include "run/steps.h"
-#include "testing/test.h"
+#include "testing/test_internal.h"
 #include "testing/text.h"
 
 static const struct memory_record *record_of(const struct stepd_test_run *run)

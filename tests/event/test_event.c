@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "codec/json.h"
-#include "event/event_parts.h"
 
 #define TIMESTAMP_MS 1700000000123
 

@@ -4,7 +4,6 @@
 #include "fuzz.h"
 
 #include "event/event.h"
-#include "event/event_parts.h"
 #include "codec/json.h"
 
 #define HEADER(key, text) { .name = (key), .value = { (text), sizeof(text) - 1 } }

@@ -3,7 +3,7 @@
 #ifndef STEPD_TESTS_PAGE_FIXTURE_H
 #define STEPD_TESTS_PAGE_FIXTURE_H
 
-#include "page/inside.h"
+#include "page/page_internal.h"
 #include "store/redis/redis_fixture.h"
 
 #define PAIRS_MOST 12   /* names and values by turns, ended by NULL */

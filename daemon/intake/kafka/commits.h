@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "intake/kafka/consumer.h"
+#include "intake/kafka/consumer_settings.h"
 #include "intake/kafka/partition.h"
 
 struct commits;

@@ -6,7 +6,7 @@
  * again a second later, and some versions skip or repeat offsets) can happen.
  */
 #include "base/lock.h"
-#include "intake/kafka/consumer_parts.h"
+#include "intake/kafka/consumer_internal.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/thread.h"
 #include "kafka/conf.h"
 #include "kafka/handle.h"
 

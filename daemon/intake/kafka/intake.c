@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What comes is handed over in loads; what has ended comes back out of them. */
-#include "intake/kafka/consumer_parts.h"
+#include "intake/kafka/consumer_internal.h"
 
 #define DROPPED_MS 2000          /* until what was dropped is read again */
 #define ROUND_MESSAGES 4096      /* served before anything else is looked at */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where reading of a partition begins, and begins again. */
-#include "intake/kafka/consumer_parts.h"
+#include "intake/kafka/consumer_internal.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

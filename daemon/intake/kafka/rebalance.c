@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Partitions come and go. */
-#include "intake/kafka/consumer_parts.h"
+#include "intake/kafka/consumer_internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>

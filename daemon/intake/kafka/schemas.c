@@ -4,7 +4,7 @@
  * messages, so that it is not read on, while the others go on; once the schema is there it is read again from that
  * message on.
  */
-#include "intake/kafka/consumer_parts.h"
+#include "intake/kafka/consumer_internal.h"
 
 #include "base/log.h"
 

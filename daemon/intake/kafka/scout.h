@@ -9,7 +9,7 @@
 
 #include <librdkafka/rdkafka.h>
 
-#include "intake/kafka/consumer.h"
+#include "intake/kafka/consumer_settings.h"
 #include "intake/kafka/partition.h"
 
 struct scout;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Once a second: whether all partitions move, and what there is to see of them. */
 #include "base/lock.h"
-#include "intake/kafka/consumer_parts.h"
+#include "intake/kafka/consumer_internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "store/redis/port.h"
 
 #include <assert.h>
 #include <endian.h>

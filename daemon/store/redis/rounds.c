@@ -8,7 +8,7 @@
 
 #include "base/array.h"
 #include "base/clock.h"
-#include "store/redis/rounds_parts.h"
+#include "store/redis/rounds_internal.h"
 
 #define REFUSED_MS 1000           /* before asking again what Redis refused */
 #define PROMISE_MS 250            /* how long workers are kept free for a claim that is not answered */

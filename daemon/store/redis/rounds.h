@@ -15,7 +15,7 @@
 #include "run/taker.h"
 #include "store/redis/counters.h"
 #include "store/redis/store_internal.h"
-#include "store/redis/timers.h"
+#include "store/redis/timers_counts.h"
 
 struct rounds;
 

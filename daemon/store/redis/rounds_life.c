@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "store/redis/rounds_parts.h"
+#include "store/redis/rounds_internal.h"
 
 #include <stdlib.h>
 #include <string.h>

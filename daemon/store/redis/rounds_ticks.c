@@ -7,7 +7,7 @@
 #include "run/flow_settings.h"
 #include "run/schedule.h"
 #include "store/redis/record.h"
-#include "store/redis/rounds_parts.h"
+#include "store/redis/rounds_internal.h"
 
 #define MISSED_AFTER_MS 10000   /* a tick that nobody could record for so long was missed */
 #define PATIENCE_MS 2000        /* before a tick is said to be missed: another daemon may be about to record it */

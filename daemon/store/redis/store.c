@@ -16,7 +16,6 @@
 #include "base/pulse.h"
 #include "store/redis/homes.h"
 #include "store/redis/keys.h"
-#include "store/redis/port.h"
 #include "store/redis/rights.h"
 
 struct shard {

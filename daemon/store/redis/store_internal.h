@@ -16,6 +16,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "run/ports.h"
 #include "store/redis/lane.h"
 #include "store/redis/link.h"
 #include "store/redis/script.h"
@@ -53,5 +54,12 @@ void store_call_later(struct redis_store *store, struct script_call *call, struc
 /* A link of the caller's own to the server of `shard`, for what only that server can tell. 0, or as
  * link_open(). */
 int store_open_link(struct redis_store *store, int shard, struct link *ret_link, struct error *ret_error) MUST_CHECK;
+
+/* port.c: core's calls (run/ports.h) as scripts. `struct store` is the first member of the redis_store that they are called with. */
+extern const struct store_ops STORE_PORT_OPS;
+/* Any thread: a run of `shard` is due then; calls what store_on_due() set. */
+void store_made_due(struct redis_store *store, int shard, int64_t due_ms);
+/* The same of a line of the function, or of one that shares a place with it. */
+void store_made_due_in_line(struct redis_store *store, int shard, const struct function *function, int64_t due_ms);
 
 #endif

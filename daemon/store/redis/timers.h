@@ -9,11 +9,11 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "base/histogram.h"
 #include "base/memory.h"
 #include "run/taker.h"
 #include "store/redis/counters.h"
 #include "store/redis/store_internal.h"
+#include "store/redis/timers_counts.h"
 
 struct timers;
 
@@ -42,12 +42,6 @@ void timers_trim(struct timers *timers, const char *topic, int32_t partition, in
 void timers_pause(struct timers *timers);
 /* Monotonic ms: by then, or later, every shard has answered; readiness looks at its age. */
 int64_t timers_last_round_ms(const struct timers *timers);
-struct timers_counts {
-    uint64_t taken_over;             /* runs, from workers that died */
-    uint64_t delayed, dead;          /* runs in the store, all workers', as of the last heartbeat */
-    uint64_t owned;                  /* and of them this worker's */
-    struct histogram_counts lateness;/* µs, of claimed runs: how long they were due */
-};
 /* Any thread. */
 void timers_counts(const struct timers *timers, struct timers_counts *ret_counts);
 /* Any thread: how many runs of the function wait in line, in all daemons. */

@@ -4,8 +4,8 @@
  * assigned.c the partitions that are ours, intake.c messages on their way to the workers and back, reading.c where
  * reading begins, rebalance.c partitions that come and go, stalls.c those that do not move.
  */
-#ifndef STEPD_INTAKE_KAFKA_CONSUMER_PARTS_H
-#define STEPD_INTAKE_KAFKA_CONSUMER_PARTS_H
+#ifndef STEPD_INTAKE_KAFKA_CONSUMER_INTERNAL_H
+#define STEPD_INTAKE_KAFKA_CONSUMER_INTERNAL_H
 
 #include <librdkafka/rdkafka.h>
 #include <stdatomic.h>
@@ -16,6 +16,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/pulse.h"
+#include "base/thread.h"
 #include "intake/kafka/commits.h"
 #include "intake/kafka/consumer.h"
 #include "intake/kafka/group.h"

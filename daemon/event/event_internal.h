@@ -5,8 +5,8 @@
  * A reader takes the bytes that it reads apart from the event's: what unpacks a value first (a schema
  * registry's framing, say) hands the bytes it made to the reader of what they are.
  */
-#ifndef STEPD_EVENT_EVENT_FORMAT_H
-#define STEPD_EVENT_EVENT_FORMAT_H
+#ifndef STEPD_EVENT_EVENT_INTERNAL_H
+#define STEPD_EVENT_EVENT_INTERNAL_H
 
 #include "event/event.h"
 #include "codec/members.h"
@@ -58,5 +58,10 @@ bool content_type_is(struct bytes content_type, const char *type);
 /* The first of several is kept. */
 void event_keep_traceparent(struct event *event, struct bytes text);
 void event_keep_tracestate(struct event *event, struct bytes text);
+
+/* Of a message whose value is a JSON array of events; they borrow what it does. 0, or -EBADMSG with the reason. */
+int event_parts_create(const struct event *message, struct bytes value, struct event_parts **ret_parts, struct error *ret_error) MUST_CHECK;
+/* NULL is fine. */
+void event_parts_destroy(struct event_parts *parts);
 
 #endif

@@ -3,8 +3,8 @@
  * A module under test, from the inside: its functions with the settings applied, a store, an outbox and
  * one context. Runs are made by runs.c, let on by drive.c, read by views.c.
  */
-#ifndef STEPD_TESTING_TEST_H
-#define STEPD_TESTING_TEST_H
+#ifndef STEPD_TESTING_TEST_INTERNAL_H
+#define STEPD_TESTING_TEST_INTERNAL_H
 
 #include <stdbool.h>
 #include <stddef.h>

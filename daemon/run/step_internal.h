@@ -3,8 +3,8 @@
  * What the step calls of all kinds are made of. Between step_open_call() and context_resume() the function is off
  * the clock, and the attempt is the caller's alone.
  */
-#ifndef STEPD_RUN_STEP_PARTS_H
-#define STEPD_RUN_STEP_PARTS_H
+#ifndef STEPD_RUN_STEP_INTERNAL_H
+#define STEPD_RUN_STEP_INTERNAL_H
 
 #include "run/context.h"
 

@@ -4,8 +4,8 @@
  * that this worker lives, rounds_claims.c claims what is due, rounds_upkeep.c sees to what others left and
  * what is no longer kept, rounds_ticks.c starts what goes by a schedule.
  */
-#ifndef STEPD_STORE_REDIS_ROUNDS_PARTS_H
-#define STEPD_STORE_REDIS_ROUNDS_PARTS_H
+#ifndef STEPD_STORE_REDIS_ROUNDS_INTERNAL_H
+#define STEPD_STORE_REDIS_ROUNDS_INTERNAL_H
 
 #include <msgpack.h>
 

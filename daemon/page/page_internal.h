@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The inside of the page: what its files share. */
-#ifndef STEPD_PAGE_INSIDE_H
-#define STEPD_PAGE_INSIDE_H
+#ifndef STEPD_PAGE_PAGE_INTERNAL_H
+#define STEPD_PAGE_PAGE_INTERNAL_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What all calls of a daemon to its apps share. */
+#ifndef STEPD_SDK_CALLS_SETTINGS_H
+#define STEPD_SDK_CALLS_SETTINGS_H
+
+
+struct courier;
+struct open_calls;
+
+struct calls_settings {
+    struct courier *courier;
+    struct open_calls *open_calls; /* those that steps may be reported to */
+    const char *signing_key; /* NULL: none, nothing is signed */
+};
+
+#endif

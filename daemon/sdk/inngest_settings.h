@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the daemon as a server of SDKs is made for and with. */
+#ifndef STEPD_SDK_INNGEST_SETTINGS_H
+#define STEPD_SDK_INNGEST_SETTINGS_H
+
+#include <stddef.h>
+
+#include "base/bytes.h"
+#include "run/function.h"
+#include "run/ports.h"
+#include "run/routes.h"
+#include "run/run.h"
+
+#define INNGEST_SHELF "inngest" /* of the registrations, by app */
+#define INNGEST_ABSENT_SHELF "inngest-absent"
+#define INNGEST_FUNCTIONS_MAX 1000 /* of all apps, since the start */
+
+/* Where registered apps are kept, by name: 0 once it is durable, or all was told; or negative errno. */
+struct app_shelf {
+    int (*save)(void *context, const char *name, struct bytes app);
+    int (*load)(void *context, void (*each)(void *each_context, const char *name, struct bytes app), void *each_context);
+    void *context;
+};
+
+struct stepd_event;
+struct steps;
+
+/* What the store holds of a run, whoever has it. 0, -ENOENT: it has no such run, or negative errno. */
+struct run_reader {
+    int (*read)(void *context, const char *id,
+                void (*take)(void *take_context, const struct stepd_event *event, const struct steps *steps, enum run_phase phase),
+                void *take_context);
+    void *context;
+};
+
+struct inngest_settings {
+    const char *const *apps;               /* URLs that are asked to register; NULL-ended */
+    const char *event_key;                 /* NULL: any will do */
+    const char *signing_key;               /* NULL: nothing is signed, and anybody may register */
+    int calls;                             /* at once */
+    const char *topic;                     /* of events that come in */
+    size_t event_bytes;                    /* one event */
+    struct backoff backoff;
+    const struct function *const *functions; /* the daemon's own, first in its list */
+    size_t function_count;
+    struct routes *routes;                 /* of these; replaced when apps change */
+    struct publisher *publisher;
+    struct app_shelf shelf;
+    struct app_shelf gone;                 /* functions that apps had once, by id, and what the apps call them */
+    struct app_shelf absent;               /* by URL, why an app that is asked has not registered; empty: it has. Written alone */
+    const char *address;                   /* "host:port", of the daemon's HTTP */
+    struct run_reader runs;
+};
+
+#endif
