@@ -139,13 +139,13 @@ def test_recipes_name_places_that_exist():
     assert not [place for place in places if not list(ROOT.glob(place.rstrip("/")))]
 
 
-<<<<<<< HEAD
 def test_scripts_build_tests_that_there_are():
     scripts = (ROOT / "scripts/test").read_text() + (ROOT / "scripts/arch.sh").read_text()
     named = re.findall(r"\b([a-z]+)_(test_[a-z_]+)\b", re.sub(r"run_pytest|run_ctest|\btest_[a-z]+\(\)|tests/\S+", "", scripts))
     missing = [f"tests/{folder}/{name}.c" for folder, name in named if not (ROOT / "tests" / folder / f"{name}.c").exists()]
     assert len(named) > 8 and not missing, missing
-=======
+
+
 # Circles that are left: none may be added.
 CIRCLES = {"program/declarations", "program/declared", "program/held_call", "program/host", "program/host_inside", "program/process"}
 
