@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/pulse.h"
 #include "base/thread.h"
-#include "run/steps.h"
+#include "run/checkpoints.h"
 #include "store/crash_counts.h"
 #include "store/runs.h"
 
@@ -45,9 +45,9 @@ static bool load_steps(struct run *run, const struct loaded_run *loaded)
 {
     struct error error;
 
-    run->steps = loaded->checkpoint_count > 0 ? steps_create() : NULL;
+    run->steps = loaded->checkpoint_count > 0 ? checkpoints_create() : NULL;
     for (size_t i = 0; i < loaded->checkpoint_count; i++) {
-        if (steps_load(run->steps, i, loaded->checkpoints[i], &error) != 0)
+        if (checkpoints_load(run->steps, i, loaded->checkpoints[i], &error) != 0)
             return false;
     }
     return true;
@@ -97,7 +97,7 @@ static void fail_attempt(struct recovery *recovery, const struct journal_entry *
                    entry->signal);
     if (load_steps(&run, loaded))
         attempt_fail(&ctx, &run, entry->has_step ? &step : NULL, "HandlerCrashed", text, &report);
-    steps_destroy(run.steps);
+    checkpoints_destroy(run.steps);
     context_done(&ctx);
     event_done(&event);
 }

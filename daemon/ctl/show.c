@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "run/attempts.h"
+#include "run/attempt_log.h"
 #include "codec/json.h"
 #include "ctl/command.h"
 #include "ctl/find.h"
@@ -84,7 +84,7 @@ static void print_data(const struct run_view *view)
 static void print_attempts(const struct run_view *view)
 {
     struct bytes tail = view->run->record.tail;
-    size_t count = attempts_count(tail);
+    size_t count = attempt_log_count(tail);
     struct attempt_entry entry;
     struct failure failure;
 
@@ -93,7 +93,7 @@ static void print_attempts(const struct run_view *view)
     (void)puts("\nAttempts");
     struct table *table = table_create(5);
     for (size_t i = 0; i < count; i++) {
-        attempts_at(tail, i, &entry, &failure);
+        attempt_log_at(tail, i, &entry, &failure);
         AUTO_FREE char *started = text_date(entry.started_ms);
         AUTO_FREE char *took = text_duration(entry.duration_ms);
         AUTO_FREE char *wait = text_duration(entry.due_ms - entry.started_ms - entry.duration_ms);
@@ -129,11 +129,11 @@ static void print_steps(const struct run_view *view)
 
     if (view->damaged_steps > 0)
         (void)printf("\n%zu checkpoints are damaged.\n", view->damaged_steps);
-    if (steps_count(view->steps) == 0)
+    if (checkpoints_count(view->steps) == 0)
         return;
     (void)puts("\nSteps");
     struct table *table = table_create(4);
-    for (size_t i = 0; (checkpoint = steps_at(view->steps, i)) != NULL; i++) {
+    for (size_t i = 0; (checkpoint = checkpoints_at(view->steps, i)) != NULL; i++) {
         AUTO_FREE char *result = shown_packed(checkpoint->value);
         AUTO_FREE char *until = text_when(checkpoint->until_ms, view->now_ms);
         table_add(table, COLOUR_NONE, "%s%s", checkpoint->phase == RUN_IN_ON_FAILURE ? "on_failure: " : "", checkpoint->id);

@@ -7,7 +7,7 @@
 #include "base/lock.h"
 #include "base/memory.h"
 #include "run/errand.h"
-#include "run/steps.h"
+#include "run/checkpoints.h"
 
 void away_list_init(struct away_list *list, void (*come_back)(void *context, struct away *away), void *context)
 {
@@ -26,7 +26,7 @@ void away_list_done(struct away_list *list)
         if (away->job.claimed != NULL)
             away->job.claimed->release(away->job.claimed);
         else
-            steps_destroy(away->own_run.steps);
+            checkpoints_destroy(away->own_run.steps);
         away_return(away);
         free(away);
     }

@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "engine/outcome.h"
 #include "flow/key_set.h"
-#include "run/steps.h"
+#include "run/checkpoints.h"
 
 static const char refused_text[] = "the store refuses to keep what became of the attempt; the log says why";
 
@@ -74,7 +74,7 @@ static void give_back(struct worker *worker, const struct attempt_report *report
         return;
     }
     enum message_state state = state_after(job, worker->run, report);
-    steps_destroy(worker->run->steps);
+    checkpoints_destroy(worker->run->steps);
     message_end_run(job->message, state);
 }
 

@@ -7,7 +7,7 @@
 #include "engine/start.h"
 #include "engine/worker.h"
 #include "run/errand.h"
-#include "run/steps.h"
+#include "run/checkpoints.h"
 
 /* One of its two holders has done with it. */
 static void drop(struct takeover *takeover)
@@ -18,7 +18,7 @@ static void drop(struct takeover *takeover)
     if (takeover->job.claimed != NULL) {
         takeover->job.claimed->release(takeover->job.claimed);
     } else {
-        steps_destroy(takeover->run.steps);
+        checkpoints_destroy(takeover->run.steps);
         atomic_fetch_sub(&takeover->job.message->batch->open, 1);
     }
     free(takeover);

@@ -12,10 +12,10 @@
 #include "program/line.h"
 #include "program/reply.h"
 #include "run/attempt.h"
-#include "run/attempts.h"
+#include "run/attempt_log.h"
 #include "run/beside.h"
 #include "run/context.h"
-#include "run/steps.h"
+#include "run/checkpoints.h"
 
 /* One stay of the run on a worker. */
 struct stay {
@@ -45,7 +45,7 @@ static void load_branches(struct stay *stay)
 {
     struct branches *branches = &stay->errand->branches;
 
-    branches_load(branches, attempts_branches(stay->ctx->run->tail));
+    branches_load(branches, attempt_log_branches(stay->ctx->run->tail));
     for (size_t i = branches->count; i-- > 0;) {
         if (beside_has_finished(stay->ctx, branches->items[i].name))
             branches_remove(branches, branches->items[i].name);
@@ -98,7 +98,7 @@ static void answer_known(const struct stay *stay, const char *id)
 {
     const struct run *run = stay->ctx->run;
     size_t position, size;
-    const struct checkpoint *checkpoint = steps_find(run->steps, run->phase, id, &position);
+    const struct checkpoint *checkpoint = checkpoints_find(run->steps, run->phase, id, &position);
 
     if (checkpoint->kind == CHECKPOINT_FAILED) {
         context_set_last(stay->ctx, checkpoint->failure);
@@ -284,7 +284,7 @@ static enum stepd_status take_error(struct stay *stay, const struct reply_error 
     const struct run *run = stay->ctx->run;
     size_t position;
     const struct checkpoint *checkpoint =
-        error->step_id != NULL && run->steps != NULL ? steps_find(run->steps, run->phase, error->step_id, &position) : NULL;
+        error->step_id != NULL && run->steps != NULL ? checkpoints_find(run->steps, run->phase, error->step_id, &position) : NULL;
 
     branches_keep(&stay->errand->branches, stay->ctx);
     if (checkpoint == NULL || checkpoint->kind != CHECKPOINT_FAILED)

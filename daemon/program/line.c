@@ -12,7 +12,7 @@
 #include "common/payload.h"
 #include "run/beside.h"
 #include "run/context.h"
-#include "run/steps.h"
+#include "run/checkpoints.h"
 #include "sdk/object.h"
 
 #define ZONE_SIZE 4096
@@ -208,12 +208,12 @@ static void add_step(msgpack_sbuffer *line, const struct checkpoint *checkpoint)
 
 static void add_steps(msgpack_sbuffer *line, const struct run *run, int64_t now_ms)
 {
-    size_t count = run->steps != NULL ? steps_count(run->steps) : 0;
+    size_t count = run->steps != NULL ? checkpoints_count(run->steps) : 0;
     const char *before = "";
 
     add(line, ",\"steps\":[");
     for (size_t i = 0; i < count; i++) {
-        const struct checkpoint *checkpoint = steps_at(run->steps, i);
+        const struct checkpoint *checkpoint = checkpoints_at(run->steps, i);
         if (!is_told(checkpoint, run->phase, now_ms))
             continue;
         add(line, before);
@@ -236,7 +236,7 @@ static void add_attempts(msgpack_sbuffer *line, const struct branches *branches)
 /* What is not to go on in this call: steps whose next try is not due, and sleeps that are not over. */
 static void add_later(msgpack_sbuffer *line, const struct run *run, const struct branches *branches, int64_t now_ms)
 {
-    size_t count = run->steps != NULL ? steps_count(run->steps) : 0;
+    size_t count = run->steps != NULL ? checkpoints_count(run->steps) : 0;
     const char *before = "";
 
     add(line, ",\"later\":[");
@@ -247,7 +247,7 @@ static void add_later(msgpack_sbuffer *line, const struct run *run, const struct
         before = ",";
     }
     for (size_t i = 0; i < count; i++) {
-        const struct checkpoint *checkpoint = steps_at(run->steps, i);
+        const struct checkpoint *checkpoint = checkpoints_at(run->steps, i);
         if (checkpoint->kind != CHECKPOINT_SLEEP || checkpoint->phase != run->phase || checkpoint->until_ms <= now_ms)
             continue;
         add_member(line, before, checkpoint->id);

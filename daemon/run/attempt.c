@@ -7,13 +7,13 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "run/attempts.h"
+#include "run/attempt_log.h"
 #include "run/branches.h"
 #include "run/emit.h"
 #include "run/errand.h"
 #include "run/flow_ask.h"
 #include "run/journal.h"
-#include "run/steps.h"
+#include "run/checkpoints.h"
 
 #define REFUSED_DELAY_MS 30000 /* until what the brokers refused is tried again */
 
@@ -67,7 +67,7 @@ static struct bytes tail_with(struct stepd_ctx *ctx, const struct failure *failu
     };
 
     msgpack_sbuffer_clear(&ctx->tail);
-    attempts_pack(&ctx->tail, ctx->run->tail, &entry, output, ctx->branches);
+    attempt_log_pack(&ctx->tail, ctx->run->tail, &entry, output, ctx->branches);
     return (struct bytes){ ctx->tail.data, ctx->tail.size };
 }
 
@@ -75,7 +75,7 @@ static struct bytes tail_with(struct stepd_ctx *ctx, const struct failure *failu
 static struct bytes tail_of_branches(struct stepd_ctx *ctx)
 {
     msgpack_sbuffer_clear(&ctx->tail);
-    attempts_pack(&ctx->tail, ctx->run->tail, NULL, (struct bytes){ 0 }, ctx->branches);
+    attempt_log_pack(&ctx->tail, ctx->run->tail, NULL, (struct bytes){ 0 }, ctx->branches);
     return (struct bytes){ ctx->tail.data, ctx->tail.size };
 }
 
@@ -373,7 +373,7 @@ bool attempt_note_off_clock(struct stepd_ctx *ctx, int attempt, int64_t due_ms)
     if (!context_advance(ctx, &change))
         return false;
     if (run->steps == NULL)
-        run->steps = steps_create();
+        run->steps = checkpoints_create();
     run->tail = steps_keep_tail(run->steps, (struct bytes){ ctx->tail.data, ctx->tail.size });
     ctx->noted_due_ms = due_ms;
     return true;
@@ -433,7 +433,7 @@ static void fail_step(struct stepd_ctx *ctx, const struct step_call *step, struc
     int64_t delay_ms = policy != NULL ? context_retry_delay_ms(ctx, ctx->step_raised.failure.name) : step->retry_delay_ms;
     bool is_tried_again = has_a_try_left(ctx, step, policy);
     if (step->is_beside) {
-        change->position = ctx->run->steps != NULL ? steps_count(ctx->run->steps) : 0; /* others may have ended meanwhile */
+        change->position = ctx->run->steps != NULL ? checkpoints_count(ctx->run->steps) : 0; /* others may have ended meanwhile */
         change->attempt = ctx->run->attempt;
     }
     if (is_tried_again && step->is_beside) {

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/pulse.h"
-#include "run/attempts.h"
+#include "run/attempt_log.h"
 #include "run/failure.h"
 #include "codec/http_date.h"
 #include "run/flow_ask.h"
@@ -72,7 +72,7 @@ void context_begin(struct stepd_ctx *ctx, struct run *run, int64_t started_ns)
     ctx->verdict.kind = VERDICT_OPEN;
     ctx->has_last = false;
     ctx->noted_due_ms = 0;
-    ctx->branches = run->tail.size > 0 ? attempts_branches(run->tail) : (struct bytes){ 0 };
+    ctx->branches = run->tail.size > 0 ? attempt_log_branches(run->tail) : (struct bytes){ 0 };
     step_ids_clear(&ctx->ids);
     atomic_store_explicit(&ctx->slot->is_cancelled, false, memory_order_relaxed);
     empty(&ctx->output);

@@ -107,7 +107,7 @@ struct stepd_ctx {
     msgpack_packer step_packer;
     msgpack_sbuffer scratch;             /* a checkpoint on its way to the store */
     msgpack_sbuffer tail;                /* of the record, on its way to the store */
-    struct bytes branches;               /* kept in the tail, until the run has none; run/attempts.h */
+    struct bytes branches;               /* kept in the tail, until the run has none; run/attempt_log.h */
     struct step_ids ids;
 };
 

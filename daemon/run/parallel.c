@@ -12,12 +12,12 @@
 #include "base/clock.h"
 #include "base/pulse.h"
 #include "run/attempt.h"
-#include "run/attempts.h"
+#include "run/attempt_log.h"
 #include "run/branch_task.h"
 #include "run/branches.h"
 #include "run/journal.h"
 #include "run/step_internal.h"
-#include "run/steps.h"
+#include "run/checkpoints.h"
 
 #define LOOK_EVERY_MS 100       /* whether the attempt was cancelled meanwhile */
 #define LOSERS_PATIENCE_MS 1000 /* for those of a race that lost */
@@ -58,7 +58,7 @@ static size_t count_in(const struct together *together, enum part_state state)
 
 static const struct checkpoint *checkpoint_at(const struct together *together, const struct part *part)
 {
-    return steps_at(together->ctx->run->steps, part->position);
+    return checkpoints_at(together->ctx->run->steps, part->position);
 }
 
 static bool has_succeeded(const struct together *together, const struct part *part)

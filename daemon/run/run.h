@@ -85,7 +85,7 @@ struct checkpoint {
     int64_t until_ms;            /* CHECKPOINT_SLEEP */
 };
 
-struct steps;  /* run/steps.h: the checkpoints of a run */
+struct checkpoints;  /* run/checkpoints.h: the checkpoints of a run */
 struct errand; /* run/errand.h */
 
 struct run {
@@ -101,8 +101,8 @@ struct run {
     int unclean;                 /* daemons that died holding it, in a row */
     int64_t created_ms;          /* store's or message's time */
     int64_t now_ms;              /* the store's time when it was claimed; 0: never was */
-    struct bytes tail;           /* of the record, as it was when claimed; see run/attempts.h */
-    struct steps *steps;         /* NULL until there is one */
+    struct bytes tail;           /* of the record, as it was when claimed; see run/attempt_log.h */
+    struct checkpoints *steps;         /* NULL until there is one */
     struct failure *last;        /* the previous attempt's, or what the run failed of; NULL none */
     struct errand *errand;       /* what its attempt waits for, or has come back from; NULL: none */
     int64_t begun_ns;            /* monotonic, of the attempt that has one */

@@ -11,7 +11,7 @@
 #include <stepd/stepd.h>
 
 #include "base/clock.h"
-#include "run/attempts.h"
+#include "run/attempt_log.h"
 #include "run/beside.h"
 #include "run/context.h"
 #include "run/emit.h"
@@ -19,7 +19,7 @@
 #include "codec/packed.h"
 #include "run/flow_ask.h"
 #include "run/step_internal.h"
-#include "run/steps.h"
+#include "run/checkpoints.h"
 
 #define STEP_ID_MAX 200
 
@@ -66,7 +66,7 @@ bool step_name(struct stepd_ctx *ctx, const char *id)
 
 size_t step_finished_count(const struct run *run)
 {
-    return run->steps != NULL ? steps_count(run->steps) : 0;
+    return run->steps != NULL ? checkpoints_count(run->steps) : 0;
 }
 
 /* How often the step ran before, in attempts that failed. */
@@ -77,8 +77,8 @@ static int earlier_executions(const struct run *run, const char *id)
 
     if (run->phase == RUN_IN_ON_FAILURE)
         return run->attempt;
-    for (size_t i = attempts_count(run->tail); i-- > 0;) {
-        attempts_at(run->tail, i, &entry, &failure);
+    for (size_t i = attempt_log_count(run->tail); i-- > 0;) {
+        attempt_log_at(run->tail, i, &entry, &failure);
         if (entry.failure != NULL && strcmp(failure.step_id, id) == 0)
             return failure.executions;
     }
@@ -119,8 +119,8 @@ static struct bytes packed(struct stepd_ctx *ctx, const struct checkpoint *check
 static void remember(struct run *run, size_t position, const struct checkpoint *checkpoint)
 {
     if (run->steps == NULL)
-        run->steps = steps_create();
-    steps_add(run->steps, position, checkpoint);
+        run->steps = checkpoints_create();
+    checkpoints_add(run->steps, position, checkpoint);
 }
 
 bool step_record(struct stepd_ctx *ctx, const struct checkpoint *checkpoint, int attempt)
@@ -151,7 +151,7 @@ enum stepd_status step_answer_result(struct stepd_ctx *ctx, size_t position, con
 {
     if (ret_result == NULL)
         return STEPD_OK;
-    const struct checkpoint *checkpoint = steps_at(ctx->run->steps, position);
+    const struct checkpoint *checkpoint = checkpoints_at(ctx->run->steps, position);
     msgpack_object *result = context_alloc(ctx, sizeof(*result));
     result->type = MSGPACK_OBJECT_NIL;
     if (checkpoint->kind == CHECKPOINT_COMPLETED && checkpoint->value.size > 0)
@@ -283,7 +283,7 @@ static enum stepd_status answer(struct stepd_ctx *ctx, const struct checkpoint *
 
 const struct checkpoint *step_find_finished(struct stepd_ctx *ctx, size_t *ret_position)
 {
-    return ctx->run->steps != NULL ? steps_find(ctx->run->steps, ctx->run->phase, ctx->step.id, ret_position) : NULL;
+    return ctx->run->steps != NULL ? checkpoints_find(ctx->run->steps, ctx->run->phase, ctx->step.id, ret_position) : NULL;
 }
 
 bool step_begin_call(struct stepd_ctx *ctx, const char *id, const msgpack_object **ret_result, int64_t *ret_left_ns,
@@ -551,7 +551,7 @@ size_t stepd_step_count(struct stepd_ctx *ctx)
     size_t count = 0;
 
     for (size_t i = 0; i < step_finished_count(ctx->run); i++)
-        count += is_finished(ctx, steps_at(ctx->run->steps, i));
+        count += is_finished(ctx, checkpoints_at(ctx->run->steps, i));
     return count;
 }
 
@@ -580,7 +580,7 @@ static const struct stepd_step *view_of(struct stepd_ctx *ctx, const struct chec
 const struct stepd_step *stepd_step_at(struct stepd_ctx *ctx, size_t index)
 {
     for (size_t i = 0; i < step_finished_count(ctx->run); i++) {
-        const struct checkpoint *checkpoint = steps_at(ctx->run->steps, i);
+        const struct checkpoint *checkpoint = checkpoints_at(ctx->run->steps, i);
         if (is_finished(ctx, checkpoint) && index-- == 0)
             return view_of(ctx, checkpoint);
     }

@@ -22,7 +22,7 @@ struct call {
     msgpack_sbuffer body;
     int64_t timeout_ms;           /* from when it goes out */
     int64_t due_ns;               /* of one without an URL; monotonic */
-    void (*done)(struct call *call); /* courier's thread */
+    void (*done)(struct call *call); /* http_pool's thread */
     void *context;
 
     /* The sender's again, once it is done. */
@@ -31,11 +31,11 @@ struct call {
     msgpack_sbuffer reply;
     char *values[CALL_HEADERS];   /* owned; NULL: not given */
 
-    /* The courier's. */
+    /* The http_pool's. */
     struct call *next;            /* of its list */
-    struct call *broken_next;     /* courier's lock */
-    bool is_broken_off;           /* courier's lock */
-    bool is_done;                 /* courier's lock */
+    struct call *broken_next;     /* http_pool's lock */
+    bool is_broken_off;           /* http_pool's lock */
+    bool is_done;                 /* http_pool's lock */
     void *curl;                   /* NULL: it is not under way */
 };
 

@@ -4,11 +4,11 @@
 #define STEPD_SDK_CALLS_SETTINGS_H
 
 
-struct courier;
+struct http_pool;
 struct open_calls;
 
 struct calls_settings {
-    struct courier *courier;
+    struct http_pool *http_pool;
     struct open_calls *open_calls; /* those that steps may be reported to */
     const char *signing_key; /* NULL: none, nothing is signed */
 };

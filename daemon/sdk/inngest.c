@@ -18,7 +18,7 @@
 #include "sdk/calls.h"
 #include "sdk/checkpoint.h"
 #include "sdk/client.h"
-#include "sdk/courier.h"
+#include "sdk/http_pool.h"
 #include "sdk/events.h"
 #include "sdk/open_calls.h"
 #include "sdk/registry.h"
@@ -46,7 +46,7 @@ struct address {
 struct inngest {
     struct inngest_settings settings;
     struct registry *registry;
-    struct courier *courier;
+    struct http_pool *http_pool;
     struct open_calls *open_calls;
     struct calls_settings calls;
     struct web_route routes[ROUTE_COUNT];
@@ -280,10 +280,10 @@ struct inngest *inngest_create(const struct inngest_settings *settings)
     while (settings->apps[count] != NULL)
         count++;
     inngest->asked = xcalloc(count + 1, sizeof(*inngest->asked));
-    inngest->courier = courier_create(settings->calls);
+    inngest->http_pool = http_pool_create(settings->calls);
     inngest->open_calls = open_calls_create();
     inngest->calls = (struct calls_settings){
-        .courier = inngest->courier, .open_calls = inngest->open_calls, .signing_key = settings->signing_key,
+        .http_pool = inngest->http_pool, .open_calls = inngest->open_calls, .signing_key = settings->signing_key,
     };
     inngest->registry = registry_create(settings, &inngest->calls);
     lock_init(&inngest->lock);
@@ -298,7 +298,7 @@ int inngest_start(struct inngest *inngest, struct error *ret_error)
 
     if (key != NULL && !signing_key_is_valid(key))
         return error_set(ret_error, EINVAL, "inngest.signing_key is none: it has hex digits behind 'signkey-ENV-'");
-    int status = courier_start(inngest->courier, ret_error);
+    int status = http_pool_start(inngest->http_pool, ret_error);
     if (status != 0)
         return status;
     return thread_start(&inngest->thread, "apps", 0, look_around, inngest, ret_error);
@@ -320,7 +320,7 @@ void inngest_destroy(struct inngest *inngest)
         return;
     inngest_stop(inngest);
     thread_join(&inngest->thread);
-    courier_destroy(inngest->courier);
+    http_pool_destroy(inngest->http_pool);
     open_calls_destroy(inngest->open_calls);
     registry_destroy(inngest->registry);
     condition_done(&inngest->woken);

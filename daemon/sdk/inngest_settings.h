@@ -23,12 +23,12 @@ struct app_shelf {
 };
 
 struct stepd_event;
-struct steps;
+struct checkpoints;
 
 /* What the store holds of a run, whoever has it. 0, -ENOENT: it has no such run, or negative errno. */
 struct run_reader {
     int (*read)(void *context, const char *id,
-                void (*take)(void *take_context, const struct stepd_event *event, const struct steps *steps, enum run_phase phase),
+                void (*take)(void *take_context, const struct stepd_event *event, const struct checkpoints *steps, enum run_phase phase),
                 void *take_context);
     void *context;
 };

@@ -10,7 +10,7 @@
 #include "run/context.h"
 #include "codec/json.h"
 #include "codec/number.h"
-#include "run/steps.h"
+#include "run/checkpoints.h"
 #include "sdk/app.h"
 #include "sdk/object.h"
 #include "sdk/step_name.h"
@@ -129,13 +129,13 @@ static void told_add(struct told *told, const struct checkpoint *checkpoint)
 }
 
 /* Freed by told_done(). */
-static struct told told_of(const struct steps *steps, enum run_phase phase, int64_t now_ms)
+static struct told told_of(const struct checkpoints *steps, enum run_phase phase, int64_t now_ms)
 {
-    size_t count = steps != NULL ? steps_count(steps) : 0;
+    size_t count = steps != NULL ? checkpoints_count(steps) : 0;
     struct told told = { .items = xcalloc(count + 1, sizeof(*told.items)) };
 
     for (size_t i = 0; i < count; i++) {
-        const struct checkpoint *checkpoint = steps_at(steps, i);
+        const struct checkpoint *checkpoint = checkpoints_at(steps, i);
         if (is_told(checkpoint, phase, now_ms))
             told_add(&told, checkpoint);
     }
@@ -216,7 +216,7 @@ void request_write_events(const struct stepd_event *event, msgpack_sbuffer *body
     add(body, "]");
 }
 
-void request_write_steps(const struct steps *steps, enum run_phase phase, int64_t now_ms, msgpack_sbuffer *body)
+void request_write_steps(const struct checkpoints *steps, enum run_phase phase, int64_t now_ms, msgpack_sbuffer *body)
 {
     __attribute__((cleanup(told_done))) struct told told = told_of(steps, phase, now_ms);
 

@@ -11,11 +11,11 @@
 
 #define NEVER INT64_MAX
 
-/* What the holder, the courier and those who cancel share. Lives until the last call has arrived. */
+/* What the holder, the http_pool and those who cancel share. Lives until the last call has arrived. */
 struct sdk_inside {
-    struct courier *courier;
+    struct http_pool *http_pool;
     struct open_calls *open_calls;
-    struct lock lock;          /* of all below; taken within open_calls' own, the courier's within it */
+    struct lock lock;          /* of all below; taken within open_calls' own, the http_pool's within it */
     struct sdk_call *out;      /* under way; times among them */
     size_t out_count;
     size_t call_count;         /* of those, the calls */
@@ -154,7 +154,7 @@ void sdk_errand_send(struct sdk_errand *errand, struct sdk_call *call)
     inside->out_count++;
     if (call->call->url != NULL)
         inside->call_count++;
-    courier_send(inside->courier, call->call);
+    http_pool_send(inside->http_pool, call->call);
 }
 
 void sdk_errand_wake(struct sdk_errand *errand, int64_t delay_ms)
@@ -262,7 +262,7 @@ static void destroy(struct errand *base)
     inside->is_over = true;
     inside->home = NULL;
     for (struct sdk_call *call = inside->out; call != NULL; call = call->next)
-        courier_break_off(inside->courier, call->call);
+        http_pool_break_off(inside->http_pool, call->call);
     bool is_last = inside->out_count == 0;
     lock_give(&inside->lock);
     if (is_last)
@@ -282,14 +282,14 @@ static void destroy(struct errand *base)
 
 static const struct errand_ops ops = { leave, cancel, destroy };
 
-struct sdk_errand *sdk_errand_create(struct courier *courier, struct open_calls *open_calls)
+struct sdk_errand *sdk_errand_create(struct http_pool *http_pool, struct open_calls *open_calls)
 {
     struct sdk_errand *errand = xcalloc(1, sizeof(*errand));
     struct sdk_inside *inside = xcalloc(1, sizeof(*inside));
 
     errand->base.ops = &ops;
     errand->inside = inside;
-    inside->courier = courier;
+    inside->http_pool = http_pool;
     inside->open_calls = open_calls;
     inside->arrived_end = &inside->arrived;
     inside->reports_end = &inside->reports;

@@ -14,7 +14,7 @@
 #include "run/branches.h"
 #include "run/errand.h"
 #include "run/run.h"
-#include "sdk/courier.h"
+#include "sdk/http_pool.h"
 #include "sdk/open_calls.h"
 
 struct sdk_inside;
@@ -42,8 +42,8 @@ struct sdk_errand {
     struct sdk_inside *inside;
 };
 
-/* Its calls go out over the courier; both outlive it. Destroyed by errand_destroy(). */
-struct sdk_errand *sdk_errand_create(struct courier *courier, struct open_calls *open_calls);
+/* Its calls go out over the http_pool; both outlive it. Destroyed by errand_destroy(). */
+struct sdk_errand *sdk_errand_create(struct http_pool *http_pool, struct open_calls *open_calls);
 /* The errand of a run that has one. */
 struct sdk_errand *sdk_errand_of(struct errand *errand);
 

@@ -4,7 +4,7 @@
 #include "codec/number.h"
 #include "run/beside.h"
 #include "run/context.h"
-#include "sdk/moment.h"
+#include "sdk/sdk_time.h"
 
 enum stepd_status settle_raise(struct stepd_ctx *ctx, const struct op_error *error, const struct retry_advice *advice)
 {
@@ -12,7 +12,7 @@ enum stepd_status settle_raise(struct stepd_ctx *ctx, const struct op_error *err
 
     if (!advice->is_retriable)
         return stepd_non_retriable(ctx, error->name, "%s", error->message);
-    if (advice->after != NULL && moment_parse(advice->after, &at_ms) == 0) {
+    if (advice->after != NULL && sdk_time_parse(advice->after, &at_ms) == 0) {
         (void)stepd_error(ctx, error->name, "%s", error->message);
         context_due_by_header(ctx, at_ms);
         return STEPD_FAILED;
@@ -57,7 +57,7 @@ static enum stepd_status settle(struct stepd_ctx *ctx, const void *arg)
     return settle_raise(ctx, &outcome->op->error, &advice);
 }
 
-enum stepd_status settle_alone(struct turn *turn, const struct op *op)
+enum stepd_status settle_alone(struct sdk_attempt *turn, const struct op *op)
 {
     const struct outcome outcome = { op, &turn->advice };
     enum stepd_status status = stepd_step_run(turn->ctx, op->name, settle, &outcome, NULL);
@@ -67,12 +67,12 @@ enum stepd_status settle_alone(struct turn *turn, const struct op *op)
     return status == STEPD_FAILED ? STEPD_OK : status;
 }
 
-enum stepd_status settle_beside(struct turn *turn, const struct op *op)
+enum stepd_status settle_beside(struct sdk_attempt *turn, const struct op *op)
 {
     const struct outcome outcome = { op, &turn->advice };
     int64_t due_ms = 0;
 
-    STEPD_TRY(turn_note_failure(turn));
+    STEPD_TRY(sdk_attempt_note_failure(turn));
     struct branch *branch = branches_add(&turn->errand->branches, op->name);
     enum stepd_status status = beside_settle(turn->ctx, op->name, branch->attempt, settle, &outcome, &due_ms);
     if (due_ms != 0) {
@@ -91,22 +91,22 @@ enum stepd_status settle_beside(struct turn *turn, const struct op *op)
 
 /* ---- sleeps --------------------------------------------------------------------------------------- */
 
-static enum stepd_status sleep_until(struct turn *turn, const struct op *op, int64_t until_ms, bool is_alone)
+static enum stepd_status sleep_until(struct sdk_attempt *turn, const struct op *op, int64_t until_ms, bool is_alone)
 {
-    if (until_ms <= turn_now_ms(turn))
+    if (until_ms <= sdk_attempt_now_ms(turn))
         turn->errand->has_news = true;
     if (is_alone)
         return stepd_sleep_until(turn->ctx, op->name, until_ms);
     return beside_sleep(turn->ctx, op->name, until_ms);
 }
 
-enum stepd_status settle_sleep(struct turn *turn, const struct op *op, bool is_alone)
+enum stepd_status settle_sleep(struct sdk_attempt *turn, const struct op *op, bool is_alone)
 {
     int64_t ms;
 
-    if (moment_parse(op->duration, &ms) == 0)
+    if (sdk_time_parse(op->duration, &ms) == 0)
         return sleep_until(turn, op, ms, is_alone);
-    if (moment_parse_delay(op->duration, &ms) == 0)
+    if (sdk_time_parse_delay(op->duration, &ms) == 0)
         return sleep_until(turn, op, context_now_ms(turn->ctx) + ms, is_alone);
     return stepd_non_retriable(turn->ctx, "InvalidSleep", "step '%s' sleeps for '%s', which is no duration and no date", op->name, op->duration);
 }

@@ -6,14 +6,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "sdk/turn.h"
+#include "sdk/sdk_attempt.h"
 
 /* An error as the app told it, with what its reply's headers say of its retry. Nothing is durable of it yet. */
 enum stepd_status settle_raise(struct stepd_ctx *ctx, const struct op_error *error, const struct retry_advice *advice);
 /* A step that ran alone; to be tried again it parks the run. An error for good is the app's to handle: OK. */
-enum stepd_status settle_alone(struct turn *turn, const struct op *op);
+enum stepd_status settle_alone(struct sdk_attempt *turn, const struct op *op);
 /* One that ran beside others: to be tried again it waits as a branch, and the rest goes on. */
-enum stepd_status settle_beside(struct turn *turn, const struct op *op);
-enum stepd_status settle_sleep(struct turn *turn, const struct op *op, bool is_alone);
+enum stepd_status settle_beside(struct sdk_attempt *turn, const struct op *op);
+enum stepd_status settle_sleep(struct sdk_attempt *turn, const struct op *op, bool is_alone);
 
 #endif

@@ -18,7 +18,7 @@ struct asked {
     msgpack_sbuffer text;
 };
 
-static void take(void *context, const struct stepd_event *event, const struct steps *steps, enum run_phase phase)
+static void take(void *context, const struct stepd_event *event, const struct checkpoints *steps, enum run_phase phase)
 {
     struct asked *asked = context;
 

@@ -19,7 +19,7 @@
 struct loaded_run {
     char id[RUN_ID_LENGTH + 1];
     struct record record;
-    struct bytes *checkpoints;   /* run/steps.h decodes them */
+    struct bytes *checkpoints;   /* run/checkpoints.h decodes them */
     size_t checkpoint_count;
     msgpack_zone *zone;          /* all of it lives until loaded_run_done() */
     void *reply;                 /* the store's own */

@@ -9,8 +9,8 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "run/attempt.h"
-#include "run/attempts.h"
-#include "run/steps.h"
+#include "run/attempt_log.h"
+#include "run/checkpoints.h"
 #include "testing/test_internal.h"
 #include "testing/watch.h"
 
@@ -193,13 +193,13 @@ static void hold(struct stepd_test_run *run, struct held *held)
     memory_store_claim(store, record, &held->run);
     held->tail = xmemdup(held->run.tail.data != NULL ? held->run.tail.data : "", held->run.tail.size); /* the record's changes */
     held->run.tail.data = held->tail;
-    if (attempts_last_failure(held->run.tail, &held->last))
+    if (attempt_log_last_failure(held->run.tail, &held->last))
         held->run.last = &held->last;
 }
 
 static void release(struct held *held)
 {
-    steps_destroy(held->run.steps);
+    checkpoints_destroy(held->run.steps);
     free(held->tail);
 }
 

@@ -5,10 +5,10 @@
 #include <string.h>
 #include <strings.h>
 
-#include "run/attempts.h"
+#include "run/attempt_log.h"
 #include "codec/json.h"
 #include "codec/packed.h"
-#include "run/steps.h"
+#include "run/checkpoints.h"
 #include "testing/test_internal.h"
 #include "testing/text.h"
 
@@ -223,7 +223,7 @@ const msgpack_object *stepd_test_output(const struct stepd_test_run *run)
     const struct memory_record *record = record_of(run);
     bool has_output = record != NULL && record->status == RUN_COMPLETED;
 
-    return keep_value(run, has_output ? attempts_output(record->tail) : (struct bytes){ 0 });
+    return keep_value(run, has_output ? attempt_log_output(record->tail) : (struct bytes){ 0 });
 }
 
 const char *stepd_test_output_json(const struct stepd_test_run *run)
@@ -236,7 +236,7 @@ const struct stepd_error *stepd_test_error(const struct stepd_test_run *run)
     const struct memory_record *record = record_of(run);
     struct failure failure;
 
-    if (record == NULL || record->status == RUN_COMPLETED || !attempts_last_failure(record->tail, &failure))
+    if (record == NULL || record->status == RUN_COMPLETED || !attempt_log_last_failure(record->tail, &failure))
         return NULL;
     return keep_error(run, &failure);
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "event/event_again.h"
-#include "run/attempts.h"
+#include "run/attempt_log.h"
 
 #define REDACTED "[redacted]"
 
@@ -56,15 +56,15 @@ void run_view_open(struct run_view *view, const struct loaded_run *run, int64_t 
 {
     const struct record *record = &run->record;
 
-    *view = (struct run_view){ .run = run, .now_ms = now_ms, .status = run_status_word(record->status), .steps = steps_create() };
+    *view = (struct run_view){ .run = run, .now_ms = now_ms, .status = run_status_word(record->status), .steps = checkpoints_create() };
     if (record->status == RUN_DELAYED || record->status == RUN_SLEEPING)
         view->due_ms = record->changed_ms;
     record_init_event(record, &view->event);
     view->has_event = event_decode(&view->event, NULL) == 0;
-    view->has_error = record->status != RUN_COMPLETED && attempts_last_failure(record->tail, &view->error);
-    view->output = attempts_output(record->tail);
+    view->has_error = record->status != RUN_COMPLETED && attempt_log_last_failure(record->tail, &view->error);
+    view->output = attempt_log_output(record->tail);
     for (size_t i = 0; i < run->checkpoint_count; i++)
-        if (steps_load(view->steps, steps_count(view->steps), run->checkpoints[i], NULL) != 0)
+        if (checkpoints_load(view->steps, checkpoints_count(view->steps), run->checkpoints[i], NULL) != 0)
             view->damaged_steps++;
 }
 
@@ -84,7 +84,7 @@ int run_view_see_line(struct run_view *view, struct redis_store *store)
 void run_view_done(struct run_view *view)
 {
     event_done(&view->event);
-    steps_destroy(view->steps);
+    checkpoints_destroy(view->steps);
 }
 
 /* ---- JSON --------------------------------------------------------------------------------------- */
@@ -116,7 +116,7 @@ static void put_steps(const struct run_view *view, struct json_out *out)
     const struct checkpoint *checkpoint;
 
     json_out_open(out, "steps", '[');
-    for (size_t i = 0; (checkpoint = steps_at(view->steps, i)) != NULL; i++) {
+    for (size_t i = 0; (checkpoint = checkpoints_at(view->steps, i)) != NULL; i++) {
         json_out_open(out, NULL, '{');
         json_out_text(out, "id", checkpoint->id);
         json_out_text(out, "status", checkpoint_word(view, checkpoint));
@@ -136,13 +136,13 @@ static void put_steps(const struct run_view *view, struct json_out *out)
 static void put_attempts(const struct run_view *view, struct json_out *out)
 {
     struct bytes tail = view->run->record.tail;
-    size_t count = attempts_count(tail);
+    size_t count = attempt_log_count(tail);
     struct attempt_entry entry;
     struct failure failure;
 
     json_out_open(out, "attempts", '[');
     for (size_t i = 0; i < count; i++) {
-        attempts_at(tail, i, &entry, &failure);
+        attempt_log_at(tail, i, &entry, &failure);
         json_out_open(out, NULL, '{');
         json_out_number(out, "attempt", entry.attempt);
         json_out_number(out, "started_ms", entry.started_ms);

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 #include "event/event.h"
-#include "run/steps.h"
+#include "run/checkpoints.h"
 #include "store/runs.h"
 #include "view/json_out.h"
 
@@ -21,7 +21,7 @@ struct run_view {
     struct failure error;
     bool has_error;            /* the latest failure, unless it completed */
     struct bytes output;       /* msgpack; size 0: none */
-    struct steps *steps;
+    struct checkpoints *steps;
     size_t damaged_steps;      /* left out of `steps` */
     const char *const *redact; /* NULL-ended: patterns of headers whose values are not shown; NULL: none are */
 };

@@ -11,8 +11,8 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
-#include "run/attempts.h"
-#include "run/steps.h"
+#include "run/attempt_log.h"
+#include "run/checkpoints.h"
 #include "store/redis/redis_fixture.h"
 
 static struct redis_fixture redis;
@@ -100,7 +100,7 @@ static void end_with(struct sample *sample, enum transition_kind kind, const cha
         (void)snprintf(failure.name, sizeof(failure.name), "%s", failure_name);
     (void)snprintf(failure.message, sizeof(failure.message), "attempt 2");
     msgpack_sbuffer_init(&tail);
-    attempts_pack(&tail, (struct bytes){ 0 }, &entry, output, (struct bytes){ 0 });
+    attempt_log_pack(&tail, (struct bytes){ 0 }, &entry, output, (struct bytes){ 0 });
     advance(&sample->run, &(struct transition){ .kind = kind, .attempt = 2, .tail = { tail.data, tail.size } });
     msgpack_sbuffer_destroy(&tail);
 }

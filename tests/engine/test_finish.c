@@ -7,9 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "run/attempts.h"
+#include "run/attempt_log.h"
 #include "run/routes.h"
-#include "run/steps.h"
+#include "run/checkpoints.h"
 
 #define CHANGES_MAX 8
 
@@ -31,7 +31,7 @@ static int advance(struct store *store, const struct run *run, const struct tran
     if ((refused & 1u << change->kind) != 0)
         return -EIO;
     cr_assert_lt(change_count, CHANGES_MAX);
-    if (change->tail.data != NULL && attempts_last_failure(change->tail, &failure))
+    if (change->tail.data != NULL && attempt_log_last_failure(change->tail, &failure))
         memcpy(reasons[change_count], failure.name, sizeof(failure.name));
     changes[change_count++] = *change;
     *ret_reply = (struct transition_reply){ .answer = STORE_OK, .epoch = run->epoch, .owner = run->owner };
@@ -83,7 +83,7 @@ static struct event event;
 
 static void release(struct claimed *claimed)
 {
-    steps_destroy(claimed->run.steps);
+    checkpoints_destroy(claimed->run.steps);
     event_done(&event);
     released++;
 }

@@ -3,8 +3,8 @@
  * a reason, or read; what is read and written again is read alike. The first byte chooses which of them it is. */
 #include "fuzz.h"
 
-#include "run/attempts.h"
-#include "run/steps.h"
+#include "run/attempt_log.h"
+#include "run/checkpoints.h"
 #include "store/redis/record.h"
 
 static bool is_same_text(const char *a, const char *b)
@@ -34,19 +34,19 @@ static void check_again(const struct checkpoint *checkpoint, msgpack_zone *zone)
 
 static void try_checkpoint(struct bytes bytes, msgpack_zone *zone)
 {
-    struct steps *steps = steps_create();
+    struct checkpoints *steps = checkpoints_create();
     struct checkpoint checkpoint;
     struct error error = { 0 };
     size_t position;
 
-    if (steps_load(steps, 0, bytes, &error) != 0) {
-        require(error.text[0] != '\0' && steps_count(steps) == 0);
+    if (checkpoints_load(steps, 0, bytes, &error) != 0) {
+        require(error.text[0] != '\0' && checkpoints_count(steps) == 0);
     } else {
         require(checkpoint_decode(bytes, zone, &checkpoint, &error) == 0);
-        require(steps_find(steps, checkpoint.phase, checkpoint.id, &position) == steps_at(steps, 0) && position == 0);
-        check_again(steps_at(steps, 0), zone);
+        require(checkpoints_find(steps, checkpoint.phase, checkpoint.id, &position) == checkpoints_at(steps, 0) && position == 0);
+        check_again(checkpoints_at(steps, 0), zone);
     }
-    steps_destroy(steps);
+    checkpoints_destroy(steps);
 }
 
 static void try_record(struct bytes bytes, msgpack_zone *zone)
@@ -67,14 +67,14 @@ static void try_tail(struct bytes tail)
     struct failure failure = { .attempt = 1 };
     msgpack_sbuffer buffer;
 
-    (void)attempts_last_failure(tail, &failure);
-    size_t count = attempts_count(tail);
+    (void)attempt_log_last_failure(tail, &failure);
+    size_t count = attempt_log_count(tail);
     for (size_t i = 0; i < count; i++)
-        attempts_at(tail, i, &entry, &failure);
+        attempt_log_at(tail, i, &entry, &failure);
     msgpack_sbuffer_init(&buffer);
-    attempts_pack(&buffer, tail, &(struct attempt_entry){ .started_ms = 1 }, attempts_output(tail), attempts_branches(tail));
-    size_t kept = attempts_count((struct bytes){ buffer.data, buffer.size });
-    require(kept >= 1 && kept <= ATTEMPTS_KEPT);
+    attempt_log_pack(&buffer, tail, &(struct attempt_entry){ .started_ms = 1 }, attempt_log_output(tail), attempt_log_branches(tail));
+    size_t kept = attempt_log_count((struct bytes){ buffer.data, buffer.size });
+    require(kept >= 1 && kept <= ATTEMPT_LOG_KEPT);
     msgpack_sbuffer_destroy(&buffer);
 }
 

@@ -5,7 +5,7 @@
 #include "run/context.h"
 #include "codec/json.h"
 #include "sdk/app.h"
-#include "sdk/moment.h"
+#include "sdk/sdk_time.h"
 #include "sdk/ops.h"
 
 static void try_reply(struct stepd_ctx *ctx, struct bytes body)
@@ -40,8 +40,8 @@ static void try_moment(const char *text)
 {
     int64_t ms = 0;
 
-    require(moment_parse(text, &ms) <= 0);
-    require(moment_parse_delay(text, &ms) != 0 || ms >= 0);
+    require(sdk_time_parse(text, &ms) <= 0);
+    require(sdk_time_parse_delay(text, &ms) != 0 || ms >= 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "run/attempts.h"
+#include "run/attempt_log.h"
 
 static const char *topics[] = { "events", NULL };
 
@@ -99,7 +99,7 @@ static void pack_tail(msgpack_sbuffer *tail, const char *error)
     msgpack_sbuffer_init(tail);
     if (error != NULL)
         (void)snprintf(failure.name, sizeof(failure.name), "%s", error);
-    attempts_pack(tail, (struct bytes){ 0 }, error != NULL ? &entry : NULL, (struct bytes){ 0 }, (struct bytes){ 0 });
+    attempt_log_pack(tail, (struct bytes){ 0 }, error != NULL ? &entry : NULL, (struct bytes){ 0 }, (struct bytes){ 0 });
 }
 
 const char *page_fixture_run(struct page_fixture *fixture, int number, const char *function, int64_t created_ms, int64_t due_ms,

@@ -5,7 +5,7 @@
 #include <jansson.h>
 #include <string.h>
 
-#include "run/attempts.h"
+#include "run/attempt_log.h"
 
 #define ID "0123456789abcdef0123456789abcdef"
 
@@ -45,7 +45,7 @@ static void add_failure(const char *name, const char *step)
     (void)snprintf(failure.name, sizeof(failure.name), "%s", name);
     (void)snprintf(failure.step_id, sizeof(failure.step_id), "%s", step);
     msgpack_sbuffer_init(&next);
-    attempts_pack(&next, (struct bytes){ tail.data, tail.size },
+    attempt_log_pack(&next, (struct bytes){ tail.data, tail.size },
                   &(struct attempt_entry){ .started_ms = 2000, .duration_ms = 5, .due_ms = 9000, .failure = &failure, .attempt = 1 }, (struct bytes){ 0 }, (struct bytes){ 0 });
     msgpack_sbuffer_destroy(&tail);
     tail = next;

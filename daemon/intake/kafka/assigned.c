@@ -83,7 +83,7 @@ void assigned_take_up(struct consumer *consumer, struct partition *partition)
     consumer->last.topic = NULL;
     consumer->loading++;
     partition->holders++;
-    scout_load(consumer->scout, partition);
+    lookups_load(consumer->scout, partition);
 }
 
 void assigned_let_go(struct consumer *consumer, struct partition *partition)
@@ -119,7 +119,7 @@ void assigned_hear_scout(struct consumer *consumer)
 {
     struct partition *partition;
 
-    while ((partition = scout_take_back(consumer->scout)) != NULL) {
+    while ((partition = lookups_take_back(consumer->scout)) != NULL) {
         partition->holders--;
         consumer->must_count_loading = true;
     }
@@ -144,13 +144,13 @@ void assigned_ask_ends(struct consumer *consumer)
 {
     rd_kafka_topic_partition_list_t *list = partition_list_names(&consumer->assigned);
 
-    scout_ask_ends(consumer->scout, &list);
+    lookups_ask_ends(consumer->scout, &list);
     consumer->asked_ms = consumer->now_ms;
 }
 
 void assigned_hear_ends(struct consumer *consumer)
 {
-    rd_kafka_topic_partition_list_t *list = scout_take_ends(consumer->scout);
+    rd_kafka_topic_partition_list_t *list = lookups_take_ends(consumer->scout);
 
     if (list == NULL)
         return;

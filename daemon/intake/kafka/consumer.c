@@ -273,7 +273,7 @@ static int open_handle(struct consumer *consumer, struct error *ret_error)
     (void)rd_kafka_poll_set_consumer(consumer->handle);
     consumer->messages = rd_kafka_queue_new(consumer->handle);
     consumer->commits = commits_create(consumer->handle, &consumer->settings);
-    consumer->scout = scout_create(consumer->handle, &consumer->settings);
+    consumer->scout = lookups_create(consumer->handle, &consumer->settings);
     return 0;
 }
 
@@ -316,7 +316,7 @@ int consumer_start(struct consumer *consumer, struct error *ret_error)
     int failed = subscribe(consumer, ret_error);
 
     if (failed == 0)
-        failed = scout_start(consumer->scout, ret_error);
+        failed = lookups_start(consumer->scout, ret_error);
     if (failed != 0)
         return failed;
     return thread_start(&consumer->thread, "consumer", PULSE_LIMIT_MS, consumer_main, consumer, ret_error);
@@ -340,7 +340,7 @@ void consumer_stop(struct consumer *consumer, int64_t timeout_ms)
     atomic_store(&consumer->must_stop, true);
     if (!thread_join_until(&consumer->thread, until_ms + 1000))
         consumer->is_left_behind = true;
-    if (consumer->scout != NULL && !scout_stop(consumer->scout, 1000))
+    if (consumer->scout != NULL && !lookups_stop(consumer->scout, 1000))
         consumer->is_left_behind = true;
     if (consumer->is_left_behind)
         log_warn("Kafka's client does not end in time: left behind");
@@ -378,7 +378,7 @@ void consumer_destroy(struct consumer *consumer)
     if (consumer->handle != NULL) {
         free_loads(consumer);
         commits_destroy(consumer->commits);
-        scout_destroy(consumer->scout);
+        lookups_destroy(consumer->scout);
         assigned_free_unnamed(consumer);
         rd_kafka_queue_destroy(consumer->messages);
         if (!can_end_handle(consumer) ||

@@ -22,7 +22,7 @@
 #include "intake/kafka/group.h"
 #include "intake/kafka/loads.h"
 #include "intake/kafka/partition.h"
-#include "intake/kafka/scout.h"
+#include "intake/kafka/lookups.h"
 #include "intake/kafka/takings.h"
 
 #define ASK_TIMEOUT_MS 5000 /* of the brokers, on the consumer's thread */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "run/steps.h"
+#include "run/checkpoints.h"
 
 static struct memory_store *store_of(struct store *port)
 {
@@ -394,9 +394,9 @@ void memory_store_claim(struct memory_store *store, struct memory_record *record
     run->created_ms = record->created_ms;
     run->now_ms = store->now_ms;
     run->tail = record->tail;
-    run->steps = record->checkpoint_count > 0 ? steps_create() : NULL;
+    run->steps = record->checkpoint_count > 0 ? checkpoints_create() : NULL;
     for (size_t i = 0; i < record->checkpoint_count; i++) {
-        int status = steps_load(run->steps, i, record->checkpoints[i], &error);
+        int status = checkpoints_load(run->steps, i, record->checkpoints[i], &error);
         assert(status == 0);
     }
 }

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "run/attempts.h"
-#include "run/steps.h"
+#include "run/attempt_log.h"
+#include "run/checkpoints.h"
 #include "store/redis/record.h"
 
 /* A claimed run with all that it points into. */
@@ -23,7 +23,7 @@ static void release(struct claimed *claimed)
 {
     struct held *held = (struct held *)claimed;
 
-    steps_destroy(held->claimed.run.steps);
+    checkpoints_destroy(held->claimed.run.steps);
     if (held->event.view.topic != NULL)
         event_done(&held->event);
     msgpack_zone_destroy(&held->zone);
@@ -36,10 +36,10 @@ static int load_steps(struct held *held, const redisReply *members, struct error
     struct run *run = &held->claimed.run;
 
     if (members->elements != 0)
-        run->steps = steps_create();
+        run->steps = checkpoints_create();
     for (size_t i = 0; i < members->elements; i++) {
         const redisReply *member = members->element[i];
-        int status = steps_load(run->steps, i, (struct bytes){ member->str, (size_t)member->len }, ret_error);
+        int status = checkpoints_load(run->steps, i, (struct bytes){ member->str, (size_t)member->len }, ret_error);
         if (status != 0)
             return status;
     }
@@ -62,7 +62,7 @@ static void fill_run(struct held *held, const char *id, int64_t now_ms)
     run->created_ms = record->created_ms;
     run->now_ms = now_ms;
     run->tail = record->tail;
-    if (attempts_last_failure(record->tail, &held->last))
+    if (attempt_log_last_failure(record->tail, &held->last))
         run->last = &held->last;
     held->claimed.function_id = record->function;
     held->claimed.release = release;

@@ -10,7 +10,7 @@
  *   owned:<worker>            zset    runs that a living worker holds, by time of take or claim
  *   workers                   zset    worker by the deadline of its heartbeat
  *   run:<id>                  string  record.h
- *   steps:<id>                zset    checkpoint (run/steps.h) by its position
+ *   steps:<id>                zset    checkpoint (run/checkpoints.h) by its position
  *   taken:<topic>:<partition> zset    run by offset: the store has taken it over
  *   admitted:<topic>:<partition> zset run by offset: a dedupe window has let it in
  *   crashed:<topic>:<partition> hash  run -> crashes while it had no record; forgotten after a week (recovery.c)

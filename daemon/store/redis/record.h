@@ -15,11 +15,11 @@
  *   12   4    checkpoints                                64       body, then tail
  *   16   8    created_ms
  *
- * The version is that of header, body and tail, and of the run's checkpoints (run/steps.h). Version and status stand at the
+ * The version is that of header, body and tail, and of the run's checkpoints (run/checkpoints.h). Version and status stand at the
  * same place in every version: 1 to 31, and a letter. docs/recipes.md says what goes with another one.
  *
  * Body, msgpack, never changes: [function, topic, partition, offset, timestamp_ms, key or nil, value
- * or nil, [name, value or nil, …] headers]. Tail, msgpack, replaced whole: run/attempts.h. It may be
+ * or nil, [name, value or nil, …] headers]. Tail, msgpack, replaced whole: run/attempt_log.h. It may be
  * followed by bytes of a longer earlier tail, which mean nothing.
  */
 #ifndef STEPD_STORE_REDIS_RECORD_H

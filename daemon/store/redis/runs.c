@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "run/steps.h"
+#include "run/checkpoints.h"
 #include "store/redis/keys.h"
 #include "store/redis/record.h"
 #include "store/redis/store_internal.h"

@@ -11,8 +11,8 @@
 
 #include "base/clock.h"
 #include "redis_fixture.h"
-#include "run/attempts.h"
-#include "run/steps.h"
+#include "run/attempt_log.h"
+#include "run/checkpoints.h"
 #include "store/redis/record.h"
 #include "store/redis/script.h"
 
@@ -126,8 +126,8 @@ Test(versions, a_tail_is_packed_as_records_of_this_version_have_it)
 
     msgpack_sbuffer_init(&first);
     msgpack_sbuffer_init(&second);
-    attempts_pack(&first, (struct bytes){ 0 }, &failed, (struct bytes){ 0 }, (struct bytes){ 0 });
-    attempts_pack(&second, (struct bytes){ first.data, first.size }, &slept, (struct bytes){ "\x2a", 1 }, (struct bytes){ "\x90", 1 });
+    attempt_log_pack(&first, (struct bytes){ 0 }, &failed, (struct bytes){ 0 }, (struct bytes){ 0 });
+    attempt_log_pack(&second, (struct bytes){ first.data, first.size }, &slept, (struct bytes){ "\x2a", 1 }, (struct bytes){ "\x90", 1 });
     expect("a tail", (struct bytes){ second.data, second.size }, "c76d344d4fe419fc");
     msgpack_sbuffer_destroy(&first);
     msgpack_sbuffer_destroy(&second);

@@ -3,8 +3,8 @@
  * The checkpoints of one run, in the order in which they were made; found by id and phase. Owned by
  * the run's holder; not shared between threads.
  */
-#ifndef STEPD_RUN_STEPS_H
-#define STEPD_RUN_STEPS_H
+#ifndef STEPD_RUN_CHECKPOINTS_H
+#define STEPD_RUN_CHECKPOINTS_H
 
 #include <msgpack.h>
 #include <stddef.h>
@@ -13,22 +13,22 @@
 #include "base/memory.h"
 #include "run/run.h"
 
-struct steps;
+struct checkpoints;
 
-struct steps *steps_create(void);
-void steps_destroy(struct steps *steps);
+struct checkpoints *checkpoints_create(void);
+void checkpoints_destroy(struct checkpoints *steps);
 /* Adds one read from the store, at `position`; copies. -EBADMSG with the reason when it is no
  * checkpoint: hostile input, bounded. */
-int steps_load(struct steps *steps, size_t position, struct bytes member, struct error *ret_error) MUST_CHECK;
+int checkpoints_load(struct checkpoints *steps, size_t position, struct bytes member, struct error *ret_error) MUST_CHECK;
 /* Adds (or replaces at its position) one just recorded; copies. */
-void steps_add(struct steps *steps, size_t position, const struct checkpoint *checkpoint);
+void checkpoints_add(struct checkpoints *steps, size_t position, const struct checkpoint *checkpoint);
 /* A copy of the record's tail as it was written last, until the next one; lives as long as the steps. */
-struct bytes steps_keep_tail(struct steps *steps, struct bytes tail);
-size_t steps_count(const struct steps *steps);
-/* NULL past the end. Lives until steps_destroy or its replacement. */
-const struct checkpoint *steps_at(const struct steps *steps, size_t position);
+struct bytes steps_keep_tail(struct checkpoints *steps, struct bytes tail);
+size_t checkpoints_count(const struct checkpoints *steps);
+/* NULL past the end. Lives until checkpoints_destroy or its replacement. */
+const struct checkpoint *checkpoints_at(const struct checkpoints *steps, size_t position);
 /* NULL: none. *ret_position is set when found. Of one that was begun several times, its end, or its latest begin. */
-const struct checkpoint *steps_find(const struct steps *steps, enum run_phase phase, const char *id, size_t *ret_position);
+const struct checkpoint *checkpoints_find(const struct checkpoints *steps, enum run_phase phase, const char *id, size_t *ret_position);
 
 void checkpoint_pack(msgpack_sbuffer *buffer, const struct checkpoint *checkpoint);
 /* Views into `member` and `zone`. */

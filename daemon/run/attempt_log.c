@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "run/attempts.h"
+#include "run/attempt_log.h"
 
 #include <limits.h>
 
@@ -10,7 +10,7 @@
 
 /* The entries, each measured, and the output. All empty when the tail is damaged. */
 struct log {
-    struct bytes entries[ATTEMPTS_KEPT];
+    struct bytes entries[ATTEMPT_LOG_KEPT];
     size_t count;
     struct bytes output;
     struct bytes branches;
@@ -45,7 +45,7 @@ static bool read_tail(struct bytes tail, struct log *log)
     struct attempt_entry entry;
     struct failure failure;
 
-    if (fields.is_damaged || entries.is_damaged || entries.count > ATTEMPTS_KEPT)
+    if (fields.is_damaged || entries.is_damaged || entries.count > ATTEMPT_LOG_KEPT)
         return false;
     while (entries.count > 0) {
         log->entries[log->count] = fields_take(&entries, 1);
@@ -88,11 +88,11 @@ static void pack_entry(msgpack_packer *packer, const struct attempt_entry *entry
     msgpack_pack_int64(packer, entry->due_ms);
 }
 
-void attempts_pack(msgpack_sbuffer *buffer, struct bytes tail, const struct attempt_entry *entry, struct bytes output,
+void attempt_log_pack(msgpack_sbuffer *buffer, struct bytes tail, const struct attempt_entry *entry, struct bytes output,
                    struct bytes branches)
 {
     struct log log = log_of(tail);
-    size_t dropped = entry != NULL && log.count == ATTEMPTS_KEPT ? 1 : 0;
+    size_t dropped = entry != NULL && log.count == ATTEMPT_LOG_KEPT ? 1 : 0;
     msgpack_packer packer;
 
     msgpack_packer_init(&packer, buffer, msgpack_sbuffer_write);
@@ -109,7 +109,7 @@ void attempts_pack(msgpack_sbuffer *buffer, struct bytes tail, const struct atte
     msgpack_sbuffer_write(buffer, branches.size > 0 ? branches.data : "", branches.size);
 }
 
-bool attempts_last_failure(struct bytes tail, struct failure *ret_failure)
+bool attempt_log_last_failure(struct bytes tail, struct failure *ret_failure)
 {
     struct log log = log_of(tail);
     struct attempt_entry entry;
@@ -125,19 +125,19 @@ bool attempts_last_failure(struct bytes tail, struct failure *ret_failure)
     return false;
 }
 
-size_t attempts_count(struct bytes tail)
+size_t attempt_log_count(struct bytes tail)
 {
     return log_of(tail).count;
 }
 
-void attempts_at(struct bytes tail, size_t index, struct attempt_entry *ret_entry, struct failure *ret_failure)
+void attempt_log_at(struct bytes tail, size_t index, struct attempt_entry *ret_entry, struct failure *ret_failure)
 {
     struct log log = log_of(tail);
 
     (void)read_entry(log.entries[index], ret_entry, ret_failure);
 }
 
-struct bytes attempts_output(struct bytes tail)
+struct bytes attempt_log_output(struct bytes tail)
 {
     struct bytes output = log_of(tail).output;
 
@@ -146,7 +146,7 @@ struct bytes attempts_output(struct bytes tail)
     return output;
 }
 
-struct bytes attempts_branches(struct bytes tail)
+struct bytes attempt_log_branches(struct bytes tail)
 {
     return log_of(tail).branches;
 }

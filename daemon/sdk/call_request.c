@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sdk/summons.h"
+#include "sdk/call_request.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -72,7 +72,7 @@ static bool may_report(const struct sdk_function *function, const struct request
     return !request->plans_alone && clock_monotonic_ns() >= atomic_load(function->silent_until_ns);
 }
 
-void summons_send(struct stepd_ctx *ctx, const struct sdk_function *function, struct sdk_errand *errand, const char *name,
+void call_request_send(struct stepd_ctx *ctx, const struct sdk_function *function, struct sdk_errand *errand, const char *name,
                   const struct request *request)
 {
     const struct step_hash hash = step_name_hash(name);
@@ -94,7 +94,7 @@ void summons_send(struct stepd_ctx *ctx, const struct sdk_function *function, st
     sdk_errand_send(errand, sdk_call);
 }
 
-struct retry_advice summons_advice(const struct sdk_call *call)
+struct retry_advice call_request_advice(const struct sdk_call *call)
 {
     const char *no_retry = call->call->values[CALL_NO_RETRY];
     bool is_final = no_retry != NULL && strcasecmp(no_retry, "true") == 0;
@@ -102,7 +102,7 @@ struct retry_advice summons_advice(const struct sdk_call *call)
     return (struct retry_advice){ !is_final, call->call->values[CALL_RETRY_AFTER] };
 }
 
-void summons_error(struct stepd_ctx *ctx, const struct sdk_function *function, const struct sdk_call *sdk_call, struct op_error *ret_error)
+void call_request_error(struct stepd_ctx *ctx, const struct sdk_function *function, const struct sdk_call *sdk_call, struct op_error *ret_error)
 {
     const struct call *call = sdk_call->call;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sdk/ending.h"
+#include "sdk/end_events.h"
 
 #include <string.h>
 
@@ -27,7 +27,7 @@ static enum stepd_status tell(struct stepd_ctx *ctx, const char *name, const str
     return status;
 }
 
-enum stepd_status ending_tell_failure(struct stepd_ctx *ctx)
+enum stepd_status end_events_tell_failure(struct stepd_ctx *ctx)
 {
     const struct stepd_error error = *stepd_last_error(ctx);
 
@@ -37,7 +37,7 @@ enum stepd_status ending_tell_failure(struct stepd_ctx *ctx)
     return is_wanted(ctx, FINISHED_EVENT) ? tell(ctx, FINISHED_EVENT, &error, NULL) : STEPD_OK;
 }
 
-enum stepd_status ending_tell_success(struct stepd_ctx *ctx)
+enum stepd_status end_events_tell_success(struct stepd_ctx *ctx)
 {
     if (!is_wanted(ctx, FINISHED_EVENT) || strcmp(stepd_event(ctx)->name, FINISHED_EVENT) == 0)
         return STEPD_OK;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sdk/moment.h"
+#include "sdk/sdk_time.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -43,7 +43,7 @@ static int take_zone(const char *at, int *ret_offset_s)
     return 0;
 }
 
-int moment_parse(const char *text, int64_t *ret_unix_ms)
+int sdk_time_parse(const char *text, int64_t *ret_unix_ms)
 {
     struct tm utc = { 0 };
     int used = 0, offset_s;
@@ -87,7 +87,7 @@ static int take_part(const char **at, double *ret_ms)
     return -EINVAL;
 }
 
-int moment_parse_delay(const char *text, int64_t *ret_ms)
+int sdk_time_parse_delay(const char *text, int64_t *ret_ms)
 {
     bool is_over = text[0] == '-';
     const char *at = is_over ? text + 1 : text;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sdk/moment.h"
+#include "sdk/sdk_time.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -8,7 +8,7 @@ static int64_t moment(const char *text)
 {
     int64_t ms = -1;
 
-    cr_assert_eq(moment_parse(text, &ms), 0, "%s", text);
+    cr_assert_eq(sdk_time_parse(text, &ms), 0, "%s", text);
     return ms;
 }
 
@@ -16,7 +16,7 @@ static int64_t delay(const char *text)
 {
     int64_t ms = -1;
 
-    cr_assert_eq(moment_parse_delay(text, &ms), 0, "%s", text);
+    cr_assert_eq(sdk_time_parse_delay(text, &ms), 0, "%s", text);
     return ms;
 }
 
@@ -34,7 +34,7 @@ Test(moment, refuses_what_is_no_date)
     const char *const wrong[] = { "", "1s", "30", "2026-13-01T00:00:00Z", "2026-01-01", "2026-01-01T00:00:00X", "2026-01-01T00:00:00+1" };
 
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-        cr_assert_eq(moment_parse(wrong[i], &ms), -EINVAL, "%s", wrong[i]);
+        cr_assert_eq(sdk_time_parse(wrong[i], &ms), -EINVAL, "%s", wrong[i]);
     cr_assert_eq(ms, 7);
 }
 
@@ -61,10 +61,10 @@ Test(moment, refuses_what_is_no_delay)
 {
     int64_t ms;
 
-    cr_assert_eq(moment_parse_delay("soon", &ms), -EINVAL);
-    cr_assert_eq(moment_parse_delay("-", &ms), -EINVAL);
-    cr_assert_eq(moment_parse_delay("5", &ms), -EINVAL);
-    cr_assert_eq(moment_parse_delay("1..5s", &ms), -EINVAL);
-    cr_assert_eq(moment_parse_delay("9999w", &ms), -EINVAL);
-    cr_assert_eq(moment_parse_delay("1w soon", &ms), -EINVAL);
+    cr_assert_eq(sdk_time_parse_delay("soon", &ms), -EINVAL);
+    cr_assert_eq(sdk_time_parse_delay("-", &ms), -EINVAL);
+    cr_assert_eq(sdk_time_parse_delay("5", &ms), -EINVAL);
+    cr_assert_eq(sdk_time_parse_delay("1..5s", &ms), -EINVAL);
+    cr_assert_eq(sdk_time_parse_delay("9999w", &ms), -EINVAL);
+    cr_assert_eq(sdk_time_parse_delay("1w soon", &ms), -EINVAL);
 }

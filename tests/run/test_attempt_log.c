@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "run/attempts.h"
+#include "run/attempt_log.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -19,7 +19,7 @@ static void add(const struct attempt_entry *entry, struct bytes output)
     msgpack_sbuffer next;
 
     msgpack_sbuffer_init(&next);
-    attempts_pack(&next, now(), entry, output, (struct bytes){ 0 });
+    attempt_log_pack(&next, now(), entry, output, (struct bytes){ 0 });
     msgpack_sbuffer_destroy(&tail);
     tail = next;
 }
@@ -48,9 +48,9 @@ Test(attempts, of_nothing_are_none)
 {
     struct failure failure;
 
-    cr_assert_eq(attempts_count(now()), 0);
-    cr_assert_not(attempts_last_failure(now(), &failure));
-    cr_assert_eq(attempts_output(now()).size, 0);
+    cr_assert_eq(attempt_log_count(now()), 0);
+    cr_assert_not(attempt_log_last_failure(now(), &failure));
+    cr_assert_eq(attempt_log_output(now()).size, 0);
 }
 
 Test(attempts, come_back_as_they_were)
@@ -59,8 +59,8 @@ Test(attempts, come_back_as_they_were)
     struct failure failure;
 
     add_failure(3, "no \xff luck");
-    cr_assert_eq(attempts_count(now()), 1);
-    attempts_at(now(), 0, &entry, &failure);
+    cr_assert_eq(attempt_log_count(now()), 1);
+    attempt_log_at(now(), 0, &entry, &failure);
     cr_assert_eq(entry.started_ms, 1003);
     cr_assert_eq(entry.duration_ms, 5);
     cr_assert_eq(entry.due_ms, 9000);
@@ -79,10 +79,10 @@ Test(attempts, keep_the_last_twenty)
 
     for (int i = 0; i < 30; i++)
         add_failure(i, "again");
-    cr_assert_eq(attempts_count(now()), ATTEMPTS_KEPT);
-    attempts_at(now(), 0, &entry, &failure);
+    cr_assert_eq(attempt_log_count(now()), ATTEMPT_LOG_KEPT);
+    attempt_log_at(now(), 0, &entry, &failure);
     cr_assert_eq(entry.attempt, 10);
-    attempts_at(now(), ATTEMPTS_KEPT - 1, &entry, &failure);
+    attempt_log_at(now(), ATTEMPT_LOG_KEPT - 1, &entry, &failure);
     cr_assert_eq(entry.attempt, 29);
 }
 
@@ -93,7 +93,7 @@ Test(attempts, remember_the_latest_failure_past_a_suspension)
     add_failure(1, "first");
     add_failure(2, "second");
     add(&(struct attempt_entry){ .started_ms = 5000 }, (struct bytes){ 0 });
-    cr_assert(attempts_last_failure(now(), &failure));
+    cr_assert(attempt_log_last_failure(now(), &failure));
     cr_assert_str_eq(failure.message, "second");
     cr_assert_eq(failure.attempt, 2);
 }
@@ -102,19 +102,19 @@ Test(attempts, carry_the_output)
 {
     add_failure(0, "once");
     add(NULL, (struct bytes){ "\x82\xa1" "a\x01\xa1" "b\x02", 7 });
-    cr_assert_eq(attempts_count(now()), 1);
-    cr_assert_eq(attempts_output(now()).size, 7);
-    cr_assert_arr_eq(attempts_output(now()).data, "\x82\xa1" "a\x01\xa1" "b\x02", 7);
+    cr_assert_eq(attempt_log_count(now()), 1);
+    cr_assert_eq(attempt_log_output(now()).size, 7);
+    cr_assert_arr_eq(attempt_log_output(now()).data, "\x82\xa1" "a\x01\xa1" "b\x02", 7);
 }
 
 Test(attempts, begin_anew_where_the_tail_is_damaged)
 {
     add_failure(0, "lost");
     for (size_t size = 0; size < tail.size; size++)
-        cr_assert_eq(attempts_count((struct bytes){ tail.data, size }), 0, "%zu bytes", size);
+        cr_assert_eq(attempt_log_count((struct bytes){ tail.data, size }), 0, "%zu bytes", size);
     tail.data[2] = '\x99';
     add_failure(1, "kept");
-    cr_assert_eq(attempts_count(now()), 1);
+    cr_assert_eq(attempt_log_count(now()), 1);
 }
 
 Test(attempts, are_one_valid_object)
@@ -126,7 +126,7 @@ Test(attempts, are_one_valid_object)
         add_failure(i, "valid");
     msgpack_zone_init(&zone, 1024);
     cr_assert_eq(packed_decode(now(), &zone, &object, NULL), 0);
-    cr_assert_eq(object.via.array.ptr[0].via.array.size, ATTEMPTS_KEPT);
+    cr_assert_eq(object.via.array.ptr[0].via.array.size, ATTEMPT_LOG_KEPT);
     msgpack_zone_destroy(&zone);
 }
 
@@ -136,16 +136,16 @@ Test(attempts, keep_branches_beside_them_until_there_are_none)
     msgpack_sbuffer next;
 
     add_failure(0, "once");
-    cr_assert_eq(attempts_branches(now()).size, 0);
+    cr_assert_eq(attempt_log_branches(now()).size, 0);
     msgpack_sbuffer_init(&next);
-    attempts_pack(&next, now(), NULL, (struct bytes){ 0 }, branches);
+    attempt_log_pack(&next, now(), NULL, (struct bytes){ 0 }, branches);
     struct bytes with = { next.data, next.size };
-    cr_assert_eq(attempts_branches(with).size, branches.size);
-    cr_assert_eq(memcmp(attempts_branches(with).data, branches.data, branches.size), 0);
-    cr_assert_eq(attempts_count(with), 1);
+    cr_assert_eq(attempt_log_branches(with).size, branches.size);
+    cr_assert_eq(memcmp(attempt_log_branches(with).data, branches.data, branches.size), 0);
+    cr_assert_eq(attempt_log_count(with), 1);
     msgpack_sbuffer_destroy(&tail);
     tail = next;
     add_failure(1, "again");
-    cr_assert_eq(attempts_branches(now()).size, 0);
-    cr_assert_eq(attempts_count(now()), 2);
+    cr_assert_eq(attempt_log_branches(now()).size, 0);
+    cr_assert_eq(attempt_log_count(now()), 2);
 }

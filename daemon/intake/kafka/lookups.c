@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "intake/kafka/scout.h"
+#include "intake/kafka/lookups.h"
 
 #include <stdlib.h>
 
@@ -32,7 +32,7 @@ struct scout {
     bool is_asking;
 };
 
-struct scout *scout_create(rd_kafka_t *handle, const struct consumer_settings *settings)
+struct scout *lookups_create(rd_kafka_t *handle, const struct consumer_settings *settings)
 {
     struct scout *scout = xcalloc(1, sizeof(*scout));
 
@@ -133,12 +133,12 @@ static void *scout_main(void *argument)
     return NULL;
 }
 
-int scout_start(struct scout *scout, struct error *ret_error)
+int lookups_start(struct scout *scout, struct error *ret_error)
 {
     return thread_start(&scout->thread, "scout", PULSE_LIMIT_MS, scout_main, scout, ret_error);
 }
 
-void scout_load(struct scout *scout, struct partition *partition)
+void lookups_load(struct scout *scout, struct partition *partition)
 {
     struct errand *errand = xcalloc(1, sizeof(*errand));
 
@@ -149,7 +149,7 @@ void scout_load(struct scout *scout, struct partition *partition)
     condition_wake_one(&scout->wake);
 }
 
-void scout_ask_ends(struct scout *scout, rd_kafka_topic_partition_list_t **list)
+void lookups_ask_ends(struct scout *scout, rd_kafka_topic_partition_list_t **list)
 {
     rd_kafka_topic_partition_list_t *unused = *list;
 
@@ -165,7 +165,7 @@ void scout_ask_ends(struct scout *scout, rd_kafka_topic_partition_list_t **list)
         rd_kafka_topic_partition_list_destroy(unused);
 }
 
-rd_kafka_topic_partition_list_t *scout_take_ends(struct scout *scout)
+rd_kafka_topic_partition_list_t *lookups_take_ends(struct scout *scout)
 {
     LOCK_GUARD(&scout->lock);
     rd_kafka_topic_partition_list_t *answer = scout->answer;
@@ -173,7 +173,7 @@ rd_kafka_topic_partition_list_t *scout_take_ends(struct scout *scout)
     return answer;
 }
 
-struct partition *scout_take_back(struct scout *scout)
+struct partition *lookups_take_back(struct scout *scout)
 {
     struct partition *partition = NULL;
 
@@ -188,7 +188,7 @@ struct partition *scout_take_back(struct scout *scout)
     return partition;
 }
 
-bool scout_stop(struct scout *scout, int64_t timeout_ms)
+bool lookups_stop(struct scout *scout, int64_t timeout_ms)
 {
     int64_t until_ms = clock_monotonic_ms() + timeout_ms;
 
@@ -208,7 +208,7 @@ static void errands_free(struct errand *errand)
     }
 }
 
-void scout_destroy(struct scout *scout)
+void lookups_destroy(struct scout *scout)
 {
     if (scout == NULL)
         return;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "run/steps.h"
+#include "run/checkpoints.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -18,7 +18,7 @@ struct kept {
     char memory[];            /* id with its NUL, then value */
 };
 
-struct steps {
+struct checkpoints {
     struct kept **items;
     size_t count;
     size_t capacity;
@@ -26,9 +26,9 @@ struct steps {
     void *tail;       /* NULL: none was kept */
 };
 
-struct steps *steps_create(void)
+struct checkpoints *checkpoints_create(void)
 {
-    return xcalloc(1, sizeof(struct steps));
+    return xcalloc(1, sizeof(struct checkpoints));
 }
 
 static void kept_free(struct kept *kept)
@@ -37,7 +37,7 @@ static void kept_free(struct kept *kept)
     free(kept);
 }
 
-void steps_destroy(struct steps *steps)
+void checkpoints_destroy(struct checkpoints *steps)
 {
     if (steps == NULL)
         return;
@@ -48,7 +48,7 @@ void steps_destroy(struct steps *steps)
     free(steps);
 }
 
-struct bytes steps_keep_tail(struct steps *steps, struct bytes tail)
+struct bytes steps_keep_tail(struct checkpoints *steps, struct bytes tail)
 {
     void *kept = xmemdup(tail.data, tail.size);
 
@@ -72,7 +72,7 @@ static struct kept *kept_copy(const struct checkpoint *checkpoint)
     return kept;
 }
 
-void steps_add(struct steps *steps, size_t position, const struct checkpoint *checkpoint)
+void checkpoints_add(struct checkpoints *steps, size_t position, const struct checkpoint *checkpoint)
 {
     assert(position <= steps->count);
     struct kept *kept = kept_copy(checkpoint);
@@ -88,7 +88,7 @@ void steps_add(struct steps *steps, size_t position, const struct checkpoint *ch
     steps->items[steps->count++] = kept;
 }
 
-int steps_load(struct steps *steps, size_t position, struct bytes member, struct error *ret_error)
+int checkpoints_load(struct checkpoints *steps, size_t position, struct bytes member, struct error *ret_error)
 {
     struct checkpoint checkpoint;
     msgpack_zone zone;
@@ -99,22 +99,22 @@ int steps_load(struct steps *steps, size_t position, struct bytes member, struct
         abort();
     int status = checkpoint_decode(member, &zone, &checkpoint, ret_error);
     if (status == 0)
-        steps_add(steps, position, &checkpoint);
+        checkpoints_add(steps, position, &checkpoint);
     msgpack_zone_destroy(&zone);
     return status;
 }
 
-size_t steps_count(const struct steps *steps)
+size_t checkpoints_count(const struct checkpoints *steps)
 {
     return steps->count;
 }
 
-const struct checkpoint *steps_at(const struct steps *steps, size_t position)
+const struct checkpoint *checkpoints_at(const struct checkpoints *steps, size_t position)
 {
     return position < steps->count ? &steps->items[position]->checkpoint : NULL;
 }
 
-const struct checkpoint *steps_find(const struct steps *steps, enum run_phase phase, const char *id, size_t *ret_position)
+const struct checkpoint *checkpoints_find(const struct checkpoints *steps, enum run_phase phase, const char *id, size_t *ret_position)
 {
     const struct checkpoint *found = NULL;
 
@@ -129,7 +129,7 @@ const struct checkpoint *steps_find(const struct steps *steps, enum run_phase ph
             break; /* of a branch that was only begun, what became of it stands further on */
     }
     if (found != NULL)
-        ((struct steps *)(uintptr_t)steps)->expected = *ret_position + 1; /* a hint; `steps` has one owner */
+        ((struct checkpoints *)(uintptr_t)steps)->expected = *ret_position + 1; /* a hint; `steps` has one owner */
     return found;
 }
 

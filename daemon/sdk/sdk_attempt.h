@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One stay of an SDK's run on a worker: what has arrived is taken (sdk/arrivals), what follows goes out
- * (sdk/departures), and the run leaves, is parked, or ends. The worker's.
+ * One stay of an SDK's run on a worker: what has arrived is taken (sdk/take_results), what follows goes out
+ * (sdk/send_due), and the run leaves, is parked, or ends. The worker's.
  */
-#ifndef STEPD_SDK_TURN_H
-#define STEPD_SDK_TURN_H
+#ifndef STEPD_SDK_SDK_ATTEMPT_H
+#define STEPD_SDK_SDK_ATTEMPT_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,7 +16,7 @@
 
 #define THE_FUNCTION "" /* the branch that looks for what comes next */
 
-struct turn {
+struct sdk_attempt {
     struct stepd_ctx *ctx;
     const struct sdk_function *function;
     struct sdk_errand *errand;
@@ -27,15 +27,15 @@ struct turn {
 };
 
 /* The store's time, or the claim's where that is later. */
-int64_t turn_now_ms(const struct turn *turn);
-bool turn_has_finished(const struct turn *turn, const char *step);
+int64_t sdk_attempt_now_ms(const struct sdk_attempt *turn);
+bool sdk_attempt_has_finished(const struct sdk_attempt *turn, const char *step);
 /* When the first sleep ends after that time; 0: none does. */
-int64_t turn_next_waking_ms(const struct turn *turn, int64_t after_ms);
+int64_t sdk_attempt_next_waking_ms(const struct sdk_attempt *turn, int64_t after_ms);
 /* Nothing else of the run is under way, or waits: the run as a whole is parked with what fails or sleeps. */
-bool turn_is_alone(const struct turn *turn);
+bool sdk_attempt_is_alone(const struct sdk_attempt *turn);
 /* The branches go into the run's tail with its next change. */
-void turn_keep_branches(struct turn *turn);
+void sdk_attempt_keep_branches(struct sdk_attempt *turn);
 /* What a branch failed of becomes durable while others go on. */
-enum stepd_status turn_note_failure(struct turn *turn);
+enum stepd_status sdk_attempt_note_failure(struct sdk_attempt *turn);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "run/steps.h"
+#include "run/checkpoints.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -22,10 +22,10 @@ static struct checkpoint completed(const char *id, struct bytes value)
     return (struct checkpoint){ .id = id, .kind = CHECKPOINT_COMPLETED, .executions = 2, .started_ms = 100, .ended_ms = 250, .value = value };
 }
 
-static int load(struct steps *steps, size_t position, const struct checkpoint *checkpoint)
+static int load(struct checkpoints *steps, size_t position, const struct checkpoint *checkpoint)
 {
     msgpack_sbuffer buffer = packed(checkpoint);
-    int status = steps_load(steps, position, (struct bytes){ buffer.data, buffer.size }, NULL);
+    int status = checkpoints_load(steps, position, (struct bytes){ buffer.data, buffer.size }, NULL);
 
     msgpack_sbuffer_destroy(&buffer);
     return status;
@@ -33,11 +33,11 @@ static int load(struct steps *steps, size_t position, const struct checkpoint *c
 
 Test(steps, keep_a_result_as_it_was)
 {
-    struct steps *steps = steps_create();
+    struct checkpoints *steps = checkpoints_create();
     struct checkpoint checkpoint = completed("charge", (struct bytes){ "\x82\xa1x\x01\xa1y\x02", 7 });
 
     cr_assert_eq(load(steps, 0, &checkpoint), 0);
-    const struct checkpoint *kept = steps_at(steps, 0);
+    const struct checkpoint *kept = checkpoints_at(steps, 0);
     cr_assert_str_eq(kept->id, "charge");
     cr_assert_eq(kept->kind, CHECKPOINT_COMPLETED);
     cr_assert_eq(kept->executions, 2);
@@ -45,98 +45,98 @@ Test(steps, keep_a_result_as_it_was)
     cr_assert_eq(kept->ended_ms, 250);
     cr_assert_eq(kept->value.size, 7);
     cr_assert_arr_eq(kept->value.data, checkpoint.value.data, 7);
-    cr_assert_null(steps_at(steps, 1));
-    steps_destroy(steps);
+    cr_assert_null(checkpoints_at(steps, 1));
+    checkpoints_destroy(steps);
 }
 
 Test(steps, keep_no_result_as_nil)
 {
-    struct steps *steps = steps_create();
+    struct checkpoints *steps = checkpoints_create();
     struct checkpoint checkpoint = completed("quiet", (struct bytes){ 0 });
 
     cr_assert_eq(load(steps, 0, &checkpoint), 0);
-    cr_assert_eq(steps_at(steps, 0)->value.size, 1);
-    cr_assert_arr_eq(steps_at(steps, 0)->value.data, "\xc0", 1);
-    steps_destroy(steps);
+    cr_assert_eq(checkpoints_at(steps, 0)->value.size, 1);
+    cr_assert_arr_eq(checkpoints_at(steps, 0)->value.data, "\xc0", 1);
+    checkpoints_destroy(steps);
 }
 
 Test(steps, keep_a_failure)
 {
-    struct steps *steps = steps_create();
+    struct checkpoints *steps = checkpoints_create();
     struct failure failure = { .name = "Declined", .message = "no \xff funds", .attempt = 4 };
     struct checkpoint checkpoint = { .id = "charge", .kind = CHECKPOINT_FAILED, .phase = RUN_IN_ON_FAILURE, .executions = 5, .failure = &failure };
 
     cr_assert_eq(load(steps, 0, &checkpoint), 0);
-    const struct checkpoint *kept = steps_at(steps, 0);
+    const struct checkpoint *kept = checkpoints_at(steps, 0);
     cr_assert_str_eq(kept->failure->name, "Declined");
     cr_assert_str_eq(kept->failure->message, "no \xff funds");
     cr_assert_str_eq(kept->failure->step_id, "charge");
     cr_assert_eq(kept->failure->attempt, 4);
     cr_assert_eq(kept->failure->executions, 5);
-    steps_destroy(steps);
+    checkpoints_destroy(steps);
 }
 
 Test(steps, keep_a_sleep_and_a_start)
 {
-    struct steps *steps = steps_create();
+    struct checkpoints *steps = checkpoints_create();
     struct checkpoint nap = { .id = "nap", .kind = CHECKPOINT_SLEEP, .until_ms = INT64_C(1785000000123) };
     struct checkpoint begun = { .id = "once", .kind = CHECKPOINT_STARTED };
 
     cr_assert_eq(load(steps, 0, &nap), 0);
     cr_assert_eq(load(steps, 1, &begun), 0);
-    cr_assert_eq(steps_at(steps, 0)->until_ms, INT64_C(1785000000123));
-    cr_assert_eq(steps_at(steps, 1)->kind, CHECKPOINT_STARTED);
-    steps_destroy(steps);
+    cr_assert_eq(checkpoints_at(steps, 0)->until_ms, INT64_C(1785000000123));
+    cr_assert_eq(checkpoints_at(steps, 1)->kind, CHECKPOINT_STARTED);
+    checkpoints_destroy(steps);
 }
 
 Test(steps, are_found_by_id_and_phase)
 {
-    struct steps *steps = steps_create();
+    struct checkpoints *steps = checkpoints_create();
     char id[32];
     size_t position = 0;
 
     for (size_t i = 0; i < 100; i++) {
         snprintf(id, sizeof(id), "step:%zu", i);
         struct checkpoint checkpoint = completed(id, (struct bytes){ "\x01", 1 });
-        steps_add(steps, i, &checkpoint);
+        checkpoints_add(steps, i, &checkpoint);
     }
     struct checkpoint last = completed("step:7", (struct bytes){ "\x02", 1 });
     last.phase = RUN_IN_ON_FAILURE;
-    steps_add(steps, 100, &last);
+    checkpoints_add(steps, 100, &last);
 
-    cr_assert_eq(steps_count(steps), 101);
+    cr_assert_eq(checkpoints_count(steps), 101);
     for (size_t i = 100; i-- > 0;) {
         snprintf(id, sizeof(id), "step:%zu", i);
-        cr_assert_not_null(steps_find(steps, RUN_IN_FUNCTION, id, &position));
+        cr_assert_not_null(checkpoints_find(steps, RUN_IN_FUNCTION, id, &position));
         cr_assert_eq(position, i);
     }
-    cr_assert_not_null(steps_find(steps, RUN_IN_ON_FAILURE, "step:7", &position));
+    cr_assert_not_null(checkpoints_find(steps, RUN_IN_ON_FAILURE, "step:7", &position));
     cr_assert_eq(position, 100);
-    cr_assert_null(steps_find(steps, RUN_IN_ON_FAILURE, "step:8", &position));
-    cr_assert_null(steps_find(steps, RUN_IN_FUNCTION, "step", &position));
-    steps_destroy(steps);
+    cr_assert_null(checkpoints_find(steps, RUN_IN_ON_FAILURE, "step:8", &position));
+    cr_assert_null(checkpoints_find(steps, RUN_IN_FUNCTION, "step", &position));
+    checkpoints_destroy(steps);
 }
 
 Test(steps, are_replaced_at_their_position)
 {
-    struct steps *steps = steps_create();
+    struct checkpoints *steps = checkpoints_create();
     struct checkpoint begun = { .id = "once", .kind = CHECKPOINT_STARTED };
     struct checkpoint done = completed("once", (struct bytes){ "\x07", 1 });
 
-    steps_add(steps, 0, &begun);
-    steps_add(steps, 0, &done);
-    cr_assert_eq(steps_count(steps), 1);
-    cr_assert_eq(steps_at(steps, 0)->kind, CHECKPOINT_COMPLETED);
-    steps_destroy(steps);
+    checkpoints_add(steps, 0, &begun);
+    checkpoints_add(steps, 0, &done);
+    cr_assert_eq(checkpoints_count(steps), 1);
+    cr_assert_eq(checkpoints_at(steps, 0)->kind, CHECKPOINT_COMPLETED);
+    checkpoints_destroy(steps);
 }
 
 Test(steps, refuse_a_gap)
 {
-    struct steps *steps = steps_create();
+    struct checkpoints *steps = checkpoints_create();
     struct checkpoint checkpoint = completed("late", (struct bytes){ "\x01", 1 });
 
     cr_assert_eq(load(steps, 1, &checkpoint), -EBADMSG);
-    steps_destroy(steps);
+    checkpoints_destroy(steps);
 }
 
 Test(steps, refuse_what_is_cut_short_or_followed)
@@ -150,21 +150,21 @@ Test(steps, refuse_what_is_cut_short_or_followed)
     };
 
     for (size_t i = 0; i < 4; i++) {
-        struct steps *steps = steps_create();
+        struct checkpoints *steps = checkpoints_create();
         msgpack_sbuffer buffer = packed(&kinds[i]);
         for (size_t size = 0; size < buffer.size; size++)
-            cr_assert_eq(steps_load(steps, 0, (struct bytes){ buffer.data, size }, NULL), -EBADMSG, "%zu bytes of kind %zu", size, i);
+            cr_assert_eq(checkpoints_load(steps, 0, (struct bytes){ buffer.data, size }, NULL), -EBADMSG, "%zu bytes of kind %zu", size, i);
         msgpack_sbuffer_write(&buffer, "\x01", 1);
-        cr_assert_eq(steps_load(steps, 0, (struct bytes){ buffer.data, buffer.size }, NULL), -EBADMSG);
-        cr_assert_eq(steps_count(steps), 0);
+        cr_assert_eq(checkpoints_load(steps, 0, (struct bytes){ buffer.data, buffer.size }, NULL), -EBADMSG);
+        cr_assert_eq(checkpoints_count(steps), 0);
         msgpack_sbuffer_destroy(&buffer);
-        steps_destroy(steps);
+        checkpoints_destroy(steps);
     }
 }
 
 Test(steps, take_a_result_as_deep_as_data_may_be)
 {
-    struct steps *steps = steps_create();
+    struct checkpoints *steps = checkpoints_create();
     char deep[DATA_MAX_DEPTH + 2];
 
     memset(deep, '\x91', sizeof(deep));
@@ -175,5 +175,5 @@ Test(steps, take_a_result_as_deep_as_data_may_be)
     deep[DATA_MAX_DEPTH + 1] = '\x01';
     struct checkpoint deeper = completed("deeper", (struct bytes){ deep, DATA_MAX_DEPTH + 2 });
     cr_assert_eq(load(steps, 1, &deeper), -EBADMSG);
-    steps_destroy(steps);
+    checkpoints_destroy(steps);
 }

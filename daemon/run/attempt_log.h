@@ -8,8 +8,8 @@
  *     branches, where there are some: as their owner writes them ]
  * An attempt with no name suspended (a sleep) or succeeded.
  */
-#ifndef STEPD_RUN_ATTEMPTS_H
-#define STEPD_RUN_ATTEMPTS_H
+#ifndef STEPD_RUN_ATTEMPT_LOG_H
+#define STEPD_RUN_ATTEMPT_LOG_H
 
 #include <msgpack.h>
 #include <stdbool.h>
@@ -19,7 +19,7 @@
 #include "base/bytes.h"
 #include "run/run.h"
 
-#define ATTEMPTS_KEPT 20
+#define ATTEMPT_LOG_KEPT 20
 
 struct attempt_entry {
     int64_t started_ms;
@@ -32,18 +32,18 @@ struct attempt_entry {
 /* Appends to `buffer` the tail that follows `tail` (may be empty or damaged: begins anew) when
  * `entry` (may be NULL) is added; `output` (msgpack, size 0: nil) is the run's result, `branches`
  * (msgpack, size 0: none) what is known of steps that are tried beside each other. */
-void attempts_pack(msgpack_sbuffer *buffer, struct bytes tail, const struct attempt_entry *entry, struct bytes output,
+void attempt_log_pack(msgpack_sbuffer *buffer, struct bytes tail, const struct attempt_entry *entry, struct bytes output,
                    struct bytes branches);
 /* The latest failure in `tail`; false: none. */
-bool attempts_last_failure(struct bytes tail, struct failure *ret_failure);
+bool attempt_log_last_failure(struct bytes tail, struct failure *ret_failure);
 /* Attempts kept in `tail`, oldest first; 0 too when it is empty or damaged. */
-size_t attempts_count(struct bytes tail);
-/* The one at `index`, below attempts_count(). `ret_entry->failure` is NULL or points to `ret_failure`,
+size_t attempt_log_count(struct bytes tail);
+/* The one at `index`, below attempt_log_count(). `ret_entry->failure` is NULL or points to `ret_failure`,
  * which tells the step and its executions where there was one. */
-void attempts_at(struct bytes tail, size_t index, struct attempt_entry *ret_entry, struct failure *ret_failure);
+void attempt_log_at(struct bytes tail, size_t index, struct attempt_entry *ret_entry, struct failure *ret_failure);
 /* The run's result, msgpack within `tail`; size 0: none. */
-struct bytes attempts_output(struct bytes tail);
+struct bytes attempt_log_output(struct bytes tail);
 /* Within `tail`; size 0: none. */
-struct bytes attempts_branches(struct bytes tail);
+struct bytes attempt_log_branches(struct bytes tail);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sdk/arrivals.h"
+#include "sdk/take_results.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,17 +7,17 @@
 #include "base/clock.h"
 #include "codec/number.h"
 #include "run/flow_ask.h"
-#include "sdk/departures.h"
+#include "sdk/send_due.h"
 #include "sdk/object.h"
 #include "sdk/ops.h"
 #include "sdk/settle.h"
-#include "sdk/summons.h"
+#include "sdk/call_request.h"
 
 #define SILENT_NS (INT64_C(60) * 1000000000) /* how long reports are not asked for once they did not get here */
 
 /* ---- what a reply lists -------------------------------------------------------------------------- */
 
-static enum stepd_status finish(struct turn *turn, const msgpack_object *result)
+static enum stepd_status finish(struct sdk_attempt *turn, const msgpack_object *result)
 {
     if (object_is_given(result))
         number_pack(stepd_output(turn->ctx), result);
@@ -25,7 +25,7 @@ static enum stepd_status finish(struct turn *turn, const msgpack_object *result)
     return STEPD_OK;
 }
 
-static enum stepd_status take_op(struct turn *turn, const struct op *op, bool is_alone)
+static enum stepd_status take_op(struct sdk_attempt *turn, const struct op *op, bool is_alone)
 {
     switch (op->kind) {
     case OP_PLANNED:
@@ -46,16 +46,16 @@ static enum stepd_status take_op(struct turn *turn, const struct op *op, bool is
 }
 
 /* What is on record already, or planned, is no news: an app lists all that it waits for. */
-static bool is_known(const struct turn *turn, const struct op *op)
+static bool is_known(const struct sdk_attempt *turn, const struct op *op)
 {
     bool is_planned = op->kind == OP_PLANNED && branches_find(&turn->errand->branches, op->name) != NULL;
 
-    return op->kind != OP_COMPLETE && (is_planned || turn_has_finished(turn, op->name));
+    return op->kind != OP_COMPLETE && (is_planned || sdk_attempt_has_finished(turn, op->name));
 }
 
-static enum stepd_status take_ops(struct turn *turn, const struct ops *ops)
+static enum stepd_status take_ops(struct sdk_attempt *turn, const struct ops *ops)
 {
-    bool is_only = turn_is_alone(turn) && ops->count == 1;
+    bool is_only = sdk_attempt_is_alone(turn) && ops->count == 1;
 
     for (size_t i = 0; i < ops->count && !turn->is_done; i++) {
         if (!is_known(turn, &ops->items[i]))
@@ -67,16 +67,16 @@ static enum stepd_status take_ops(struct turn *turn, const struct ops *ops)
 /* ---- what a call came to -------------------------------------------------------------------------- */
 
 /* An error of the function itself. Beside others it waits for its next attempt as they do. */
-static enum stepd_status fail_function(struct turn *turn, const struct op_error *error)
+static enum stepd_status fail_function(struct sdk_attempt *turn, const struct op_error *error)
 {
     struct stepd_ctx *ctx = turn->ctx;
 
     (void)settle_raise(ctx, error, &turn->advice);
-    if (turn_is_alone(turn) || ctx->raised.kind != RAISED_RETRIABLE || 
+    if (sdk_attempt_is_alone(turn) || ctx->raised.kind != RAISED_RETRIABLE || 
         turn->attempt >= flow_retries(ctx->run->function, ctx->raised.failure.name, ctx->run->function->retries))
         return STEPD_FAILED;
     const struct raised raised = context_take_raised(ctx);
-    STEPD_TRY(turn_note_failure(turn));
+    STEPD_TRY(sdk_attempt_note_failure(turn));
     context_set_part_raised(ctx, &raised);
     turn->failed_due_ms = raised_due_ms(&raised);
     if (turn->failed_due_ms == 0)
@@ -87,7 +87,7 @@ static enum stepd_status fail_function(struct turn *turn, const struct op_error 
 }
 
 /* A call that was no success: of a step's own call that step's attempt, else the function's. */
-static enum stepd_status fail_call(struct turn *turn, const char *name, const struct op_error *error)
+static enum stepd_status fail_call(struct sdk_attempt *turn, const char *name, const struct op_error *error)
 {
     struct op op = { .kind = OP_ERROR, .error = *error };
 
@@ -98,7 +98,7 @@ static enum stepd_status fail_call(struct turn *turn, const char *name, const st
 }
 
 /* Whether the ops told of what was asked: of that step; or of anything, now or before. */
-static bool is_answered(const struct turn *turn, const char *name, int attempts_before)
+static bool is_answered(const struct sdk_attempt *turn, const char *name, int attempts_before)
 {
     const struct branch *branch = branches_find(&turn->errand->branches, name);
 
@@ -106,19 +106,19 @@ static bool is_answered(const struct turn *turn, const char *name, int attempts_
         return true;
     if (name[0] != '\0')
         return branch == NULL || branch->attempt > attempts_before;
-    return !turn_is_alone(turn) || turn->errand->has_news;
+    return !sdk_attempt_is_alone(turn) || turn->errand->has_news;
 }
 
 /* What might have been reported before, but for a retry's, is told in the reply: the app's reports do not
  * get here, as where another daemon of the group is what the app asks. Each costs it seconds. */
-static void note_silence(const struct turn *turn, const struct sdk_call *call, const struct ops *ops)
+static void note_silence(const struct sdk_attempt *turn, const struct sdk_call *call, const struct ops *ops)
 {
     if (call->was_open && call->attempt == 0 && ops->count > 0 && ops->items[0].kind == OP_RESULT)
         atomic_store(turn->function->silent_until_ns, clock_monotonic_ns() + SILENT_NS);
 }
 
 /* A list of ops, or the function's result. */
-static enum stepd_status take_reply(struct turn *turn, const struct sdk_call *call)
+static enum stepd_status take_reply(struct sdk_attempt *turn, const struct sdk_call *call)
 {
     const struct branch *branch = branches_find(&turn->errand->branches, call->name);
     int attempts_before = branch != NULL ? branch->attempt : 0;
@@ -144,7 +144,7 @@ static bool is_success(const struct call *call)
     return call->status == 200 || call->status == 206;
 }
 
-static enum stepd_status take_call(struct turn *turn, const struct sdk_call *call)
+static enum stepd_status take_call(struct sdk_attempt *turn, const struct sdk_call *call)
 {
     struct branch *branch = branches_find(&turn->errand->branches, call->name);
     const char *version = call->call->values[CALL_VERSION];
@@ -154,18 +154,18 @@ static enum stepd_status take_call(struct turn *turn, const struct sdk_call *cal
         turn->errand->version = atoi(version);
     if (branch != NULL)
         branch->is_called = false;
-    turn->advice = summons_advice(call);
+    turn->advice = call_request_advice(call);
     if (call->name[0] == '\0') {
         branches_remove(&turn->errand->branches, THE_FUNCTION);
         turn->errand->is_looking = false;
     }
     if (is_success(call->call))
         return take_reply(turn, call);
-    summons_error(turn->ctx, turn->function, call, &error);
+    call_request_error(turn->ctx, turn->function, call, &error);
     return fail_call(turn, call->name, &error);
 }
 
-static enum stepd_status take_calls(struct turn *turn)
+static enum stepd_status take_calls(struct sdk_attempt *turn)
 {
     enum stepd_status status = STEPD_OK;
 
@@ -183,14 +183,14 @@ static enum stepd_status take_calls(struct turn *turn)
 
 /* A step that failed. What its call goes on with is of no use, as SDK 4.x takes a falsy error for a result: it is
  * told to stop, and the function is called anew, or waits for the step's retry. */
-static enum stepd_status take_reported_error(struct turn *turn, const struct op *op)
+static enum stepd_status take_reported_error(struct sdk_attempt *turn, const struct op *op)
 {
     turn->advice = (struct retry_advice){ .is_retriable = true };
     STEPD_TRY(settle_alone(turn, op));
-    return departures_call_anew(turn);
+    return send_due_call_anew(turn);
 }
 
-static enum stepd_status take_reported(struct turn *turn, const struct op *op)
+static enum stepd_status take_reported(struct sdk_attempt *turn, const struct op *op)
 {
     switch (op->kind) {
     case OP_RESULT:
@@ -203,13 +203,13 @@ static enum stepd_status take_reported(struct turn *turn, const struct op *op)
     }
 }
 
-static enum stepd_status take_steps(struct turn *turn, const struct report *report)
+static enum stepd_status take_steps(struct sdk_attempt *turn, const struct report *report)
 {
     struct ops ops;
 
     ops_read(turn->ctx, report->steps, &ops);
     for (size_t i = 0; i < ops.count; i++) {
-        if (!turn_has_finished(turn, ops.items[i].name))
+        if (!sdk_attempt_has_finished(turn, ops.items[i].name))
             STEPD_TRY(take_reported(turn, &ops.items[i]));
     }
     turn->errand->has_news = false; /* the app knows */
@@ -217,7 +217,7 @@ static enum stepd_status take_steps(struct turn *turn, const struct report *repo
 }
 
 /* A daemon that stops lets the step be the last one of this call: the run goes on elsewhere. */
-static enum stepd_status take_report(struct turn *turn, struct report *report)
+static enum stepd_status take_report(struct sdk_attempt *turn, struct report *report)
 {
     enum stepd_status status = take_steps(turn, report);
 
@@ -227,7 +227,7 @@ static enum stepd_status take_report(struct turn *turn, struct report *report)
     return status;
 }
 
-static enum stepd_status take_reports(struct turn *turn)
+static enum stepd_status take_reports(struct sdk_attempt *turn)
 {
     enum stepd_status status = STEPD_OK;
 
@@ -241,7 +241,7 @@ static enum stepd_status take_reports(struct turn *turn)
     return status;
 }
 
-enum stepd_status arrivals_take(struct turn *turn)
+enum stepd_status take_results(struct sdk_attempt *turn)
 {
     STEPD_TRY(take_reports(turn));
     return take_calls(turn);

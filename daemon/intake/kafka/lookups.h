@@ -4,8 +4,8 @@
  * partition (Redis may be away for an hour, and rebalances go on meanwhile), and the brokers where
  * partitions end.
  */
-#ifndef STEPD_INTAKE_KAFKA_SCOUT_H
-#define STEPD_INTAKE_KAFKA_SCOUT_H
+#ifndef STEPD_INTAKE_KAFKA_LOOKUPS_H
+#define STEPD_INTAKE_KAFKA_LOOKUPS_H
 
 #include <librdkafka/rdkafka.h>
 
@@ -15,21 +15,21 @@
 struct scout;
 
 /* `handle` and `settings` are borrowed. */
-struct scout *scout_create(rd_kafka_t *handle, const struct consumer_settings *settings);
+struct scout *lookups_create(rd_kafka_t *handle, const struct consumer_settings *settings);
 /* 0, or negative errno with the reason. */
-int scout_start(struct scout *scout, struct error *ret_error) MUST_CHECK;
+int lookups_start(struct scout *scout, struct error *ret_error) MUST_CHECK;
 /* Consumer thread. Loads what the store knows of it, then sets is_loaded. The partition must stay until
- * scout_take_back(). */
-void scout_load(struct scout *scout, struct partition *partition);
+ * lookups_take_back(). */
+void lookups_load(struct scout *scout, struct partition *partition);
 /* Consumer thread: one that the scout has ended with, or NULL. */
-struct partition *scout_take_back(struct scout *scout);
+struct partition *lookups_take_back(struct scout *scout);
 /* Consumer thread: asks where these end, unless it is asking already. Takes the list. The question also
  * wakes librdkafka's threads of the leaders. */
-void scout_ask_ends(struct scout *scout, rd_kafka_topic_partition_list_t **list);
+void lookups_ask_ends(struct scout *scout, rd_kafka_topic_partition_list_t **list);
 /* Consumer thread: an answer (see ends_ask()), which is the caller's then, or NULL. */
-rd_kafka_topic_partition_list_t *scout_take_ends(struct scout *scout);
+rd_kafka_topic_partition_list_t *lookups_take_ends(struct scout *scout);
 /* True: its thread has ended. False: it hangs in a call, and everything it uses must stay. */
-bool scout_stop(struct scout *scout, int64_t timeout_ms);
-void scout_destroy(struct scout *scout);
+bool lookups_stop(struct scout *scout, int64_t timeout_ms);
+void lookups_destroy(struct scout *scout);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sdk/departures.h"
+#include "sdk/send_due.h"
 
 #include "sdk/request.h"
-#include "sdk/summons.h"
+#include "sdk/call_request.h"
 
 #define PLANS_BESIDE 2 /* from this version on an app is asked what comes next once all that is planned has ended */
 
@@ -13,19 +13,19 @@ static bool has_planned(const struct sdk_errand *errand)
     return errand->branches.count > own;
 }
 
-static void call_step(struct turn *turn, struct branch *branch, int64_t now_ms)
+static void call_step(struct sdk_attempt *turn, struct branch *branch, int64_t now_ms)
 {
     const struct request request = {
         .attempt = branch->attempt, .plans_alone = true, .version = turn->errand->version, .now_ms = now_ms,
     };
 
     branch->is_called = true;
-    summons_send(turn->ctx, turn->function, turn->errand, branch->name, &request);
+    call_request_send(turn->ctx, turn->function, turn->errand, branch->name, &request);
 }
 
-static void call_function(struct turn *turn, int64_t now_ms)
+static void call_function(struct sdk_attempt *turn, int64_t now_ms)
 {
-    bool sleeps = turn_next_waking_ms(turn, now_ms) != 0;
+    bool sleeps = sdk_attempt_next_waking_ms(turn, now_ms) != 0;
     const struct request request = {
         .attempt = turn->attempt,
         .plans_alone = has_planned(turn->errand) || sleeps,
@@ -38,15 +38,15 @@ static void call_function(struct turn *turn, int64_t now_ms)
     turn->errand->has_news = false;
     turn->errand->is_looking = true;
     turn->errand->told_ms = now_ms;
-    summons_send(turn->ctx, turn->function, turn->errand, THE_FUNCTION, &request);
+    call_request_send(turn->ctx, turn->function, turn->errand, THE_FUNCTION, &request);
 }
 
 /* Whether the function is to be asked what comes next. */
-static bool is_to_look(const struct turn *turn, int64_t now_ms)
+static bool is_to_look(const struct sdk_attempt *turn, int64_t now_ms)
 {
     const struct sdk_errand *errand = turn->errand;
     const struct branch *own = branches_find(&errand->branches, THE_FUNCTION);
-    int64_t waking_ms = turn_next_waking_ms(turn, errand->told_ms);
+    int64_t waking_ms = sdk_attempt_next_waking_ms(turn, errand->told_ms);
     bool has_woken = waking_ms != 0 && waking_ms <= now_ms;
 
     if (errand->is_looking)
@@ -56,7 +56,7 @@ static bool is_to_look(const struct turn *turn, int64_t now_ms)
     return has_woken || (errand->has_news && !(errand->version >= PLANS_BESIDE && has_planned(errand)));
 }
 
-static void call_out(struct turn *turn, int64_t now_ms)
+static void call_out(struct sdk_attempt *turn, int64_t now_ms)
 {
     struct branches *branches = &turn->errand->branches;
 
@@ -70,10 +70,10 @@ static void call_out(struct turn *turn, int64_t now_ms)
 }
 
 /* When something is due that is not under way; 0: nothing is. */
-static int64_t next_due(const struct turn *turn, int64_t now_ms)
+static int64_t next_due(const struct sdk_attempt *turn, int64_t now_ms)
 {
     const struct branches *branches = &turn->errand->branches;
-    int64_t due_ms = turn_next_waking_ms(turn, now_ms);
+    int64_t due_ms = sdk_attempt_next_waking_ms(turn, now_ms);
 
     for (size_t i = 0; i < branches->count; i++) {
         const struct branch *branch = &branches->items[i];
@@ -83,18 +83,18 @@ static int64_t next_due(const struct turn *turn, int64_t now_ms)
     return due_ms;
 }
 
-static enum stepd_status leave(struct turn *turn, int64_t now_ms)
+static enum stepd_status leave(struct sdk_attempt *turn, int64_t now_ms)
 {
     int64_t due_ms = next_due(turn, now_ms);
 
-    STEPD_TRY(turn_note_failure(turn));
+    STEPD_TRY(sdk_attempt_note_failure(turn));
     if (due_ms != 0)
         sdk_errand_wake(turn->errand, due_ms - now_ms);
     return context_leave_for(turn->ctx, &turn->errand->base);
 }
 
 /* Nothing is under way: the run waits in the store, holding nothing. */
-static enum stepd_status park(struct turn *turn, int64_t due_ms)
+static enum stepd_status park(struct sdk_attempt *turn, int64_t due_ms)
 {
     struct stepd_ctx *ctx = turn->ctx;
 
@@ -106,13 +106,13 @@ static enum stepd_status park(struct turn *turn, int64_t due_ms)
         .due_ms = due_ms > 0 ? due_ms : 1,
     };
 
-    turn_keep_branches(turn);
+    sdk_attempt_keep_branches(turn);
     return context_park(ctx, &change);
 }
 
-enum stepd_status departures_send(struct turn *turn)
+enum stepd_status send_due_send(struct sdk_attempt *turn)
 {
-    int64_t now_ms = turn_now_ms(turn);
+    int64_t now_ms = sdk_attempt_now_ms(turn);
     bool may_begin = !context_is_draining(turn->ctx);
 
     if (may_begin)
@@ -122,7 +122,7 @@ enum stepd_status departures_send(struct turn *turn)
     return may_begin ? park(turn, next_due(turn, now_ms)) : context_give_up(turn->ctx);
 }
 
-enum stepd_status departures_call_anew(struct turn *turn)
+enum stepd_status send_due_call_anew(struct sdk_attempt *turn)
 {
-    return park(turn, turn_now_ms(turn));
+    return park(turn, sdk_attempt_now_ms(turn));
 }
