@@ -21,7 +21,7 @@
 #include "store/redis/url.h"
 
 #define LOOK_EVERY_MS 250
-#define GRACE_MS 5000        /* to stop what is left once all has drained */
+#define GRACE_MS 5000 /* to stop what is left once all has drained */
 
 static bool is_faulty(const struct config_faults *faults, const struct place *place)
 {

@@ -12,20 +12,19 @@
 #define EXIT_USAGE 64
 #define DEFAULT_CONFIG "/etc/stepd/stepd.yaml"
 
-static const char usage[] =
-    "Usage: stepd [--check] [--config FILE]   the service\n"
-    "       stepd dev [OPTION]...             all of stepd on one machine; stepd dev --help\n"
-    "\n"
-    "Runs the functions of modules for the events of Kafka's topics.\n"
-    "\n"
-    "  --config FILE  the config (" DEFAULT_CONFIG ")\n"
-    "  --check        say all that is wrong in config and modules, run nothing\n"
-    "  --version      say the version, and the ABI of modules\n"
-    "  --help         show this\n"
-    "\n"
-    "Example: stepd --check --config ./stepd.yaml\n"
-    "\n"
-    "Exit status: 0 stopped as told, 1 could not start or go on, 64 wrong usage, 78 config or a module is wrong.\n";
+static const char usage[] = "Usage: stepd [--check] [--config FILE]   the service\n"
+                            "       stepd dev [OPTION]...             all of stepd on one machine; stepd dev --help\n"
+                            "\n"
+                            "Runs the functions of modules for the events of Kafka's topics.\n"
+                            "\n"
+                            "  --config FILE  the config (" DEFAULT_CONFIG ")\n"
+                            "  --check        say all that is wrong in config and modules, run nothing\n"
+                            "  --version      say the version, and the ABI of modules\n"
+                            "  --help         show this\n"
+                            "\n"
+                            "Example: stepd --check --config ./stepd.yaml\n"
+                            "\n"
+                            "Exit status: 0 stopped as told, 1 could not start or go on, 64 wrong usage, 78 config or a module is wrong.\n";
 
 struct arguments {
     const char *config_path;

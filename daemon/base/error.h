@@ -6,8 +6,8 @@
 #include "base/memory.h"
 
 struct error {
-    int code;        /* a positive errno */
-    char text[200];  /* one line, no full stop */
+    int code;       /* a positive errno */
+    char text[200]; /* one line, no full stop */
 };
 
 /* Returns -code. `error` may be NULL; text that is too long is cut. */

@@ -19,10 +19,13 @@
 
 struct lock {
     pthread_mutex_t mutex;
-    _Atomic(uintptr_t) holder;  /* thread_identity(); 0: free */
+    _Atomic(uintptr_t) holder; /* thread_identity(); 0: free */
 };
 
-#define LOCK_INITIALIZER { .mutex = PTHREAD_MUTEX_INITIALIZER }
+#define LOCK_INITIALIZER \
+    { \
+        .mutex = PTHREAD_MUTEX_INITIALIZER \
+    }
 
 struct condition {
     pthread_cond_t cond;

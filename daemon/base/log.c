@@ -55,8 +55,7 @@ static bool stderr_has_colour(void)
     const char *no_colour = getenv("NO_COLOR");
     const char *terminal = getenv("TERM");
 
-    return isatty(STDERR_FILENO) && (no_colour == NULL || no_colour[0] == '\0') &&
-           (terminal == NULL || strcmp(terminal, "dumb") != 0);
+    return isatty(STDERR_FILENO) && (no_colour == NULL || no_colour[0] == '\0') && (terminal == NULL || strcmp(terminal, "dumb") != 0);
 }
 
 void log_open(enum log_level level, enum log_format format)
@@ -107,8 +106,7 @@ char *log_duration(int64_t duration_ms, char ret_text[LOG_DURATION_SIZE])
         int64_t rest = duration_ms % units[i].ms / units[i + 1].ms;
         int written = snprintf(ret_text, LOG_DURATION_SIZE, "%" PRId64 " %s", duration_ms / units[i].ms, units[i].name);
         if (rest > 0 && written > 0 && written < LOG_DURATION_SIZE)
-            (void)snprintf(ret_text + written, (size_t)(LOG_DURATION_SIZE - written), " %" PRId64 " %s", rest,
-                           units[i + 1].name);
+            (void)snprintf(ret_text + written, (size_t)(LOG_DURATION_SIZE - written), " %" PRId64 " %s", rest, units[i + 1].name);
         break;
     }
     return ret_text;
@@ -153,8 +151,8 @@ static void print_text_field(FILE *line, const char *name, const char *value)
     }
 }
 
-static void print_text(FILE *line, bool has_colour, enum log_level level, int64_t wall_ms,
-                       const struct log_fields *fields, const char *text)
+static void print_text(FILE *line, bool has_colour, enum log_level level, int64_t wall_ms, const struct log_fields *fields,
+                       const char *text)
 {
     static const char *const colours[] = { RED, YELLOW, "", DIM };
     char stamp[32];
@@ -163,8 +161,8 @@ static void print_text(FILE *line, bool has_colour, enum log_level level, int64_
     struct tm utc;
 
     (void)strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", gmtime_r(&seconds, &utc));
-    (void)fprintf(line, "%s%s.%03dZ%s %s%-5s%s ", has_colour ? DIM : "", stamp, (int)(wall_ms % 1000),
-                  has_colour ? RESET : "", has_colour ? colours[level] : "", LOG_LEVEL_NAMES[level], has_colour ? RESET : "");
+    (void)fprintf(line, "%s%s.%03dZ%s %s%-5s%s ", has_colour ? DIM : "", stamp, (int)(wall_ms % 1000), has_colour ? RESET : "",
+                  has_colour ? colours[level] : "", LOG_LEVEL_NAMES[level], has_colour ? RESET : "");
     print_clean(line, text);
     if (fields == NULL)
         return;
@@ -213,8 +211,7 @@ static void object_add_number(json_t *object, const char *name, int64_t value)
         (void)json_object_set_new(object, name, json_integer(value));
 }
 
-static void print_json(FILE *line, enum log_level level, int64_t wall_ms, const struct log_fields *fields,
-                       const char *text)
+static void print_json(FILE *line, enum log_level level, int64_t wall_ms, const struct log_fields *fields, const char *text)
 {
     json_t *object = json_object();
     char stamp[64];
@@ -257,9 +254,8 @@ struct glyph {
 static const struct glyph *glyph_of(const struct log_fields *fields, enum log_level level)
 {
     static const struct glyph outcomes[] = {
-        { "started", "▸", CYAN },    { "completed", "✔", GREEN }, { "retry", "↻", YELLOW },
-        { "delayed", "↻", YELLOW },  { "sleeping", "◷", CYAN },   { "failed", "✘", RED },
-        { "cancelled", "⊘", YELLOW }, { "behind", "⋯", DIM },
+        { "started", "▸", CYAN },  { "completed", "✔", GREEN }, { "retry", "↻", YELLOW },     { "delayed", "↻", YELLOW },
+        { "sleeping", "◷", CYAN }, { "failed", "✘", RED },      { "cancelled", "⊘", YELLOW }, { "behind", "⋯", DIM },
     };
     static const struct glyph levels[] = { { NULL, "✘", RED }, { NULL, "!", YELLOW }, { NULL, "·", DIM }, { NULL, "·", DIM } };
 
@@ -271,8 +267,7 @@ static const struct glyph *glyph_of(const struct log_fields *fields, enum log_le
 }
 
 /* `14:03:07.120 ↻ click-recorder        3f2a9c1e  attempt 1  retry      in 15 s · DatabaseError: insert failed` */
-static void print_dev(FILE *line, bool has_colour, enum log_level level, int64_t wall_ms,
-                      const struct log_fields *fields, const char *text)
+static void print_dev(FILE *line, bool has_colour, enum log_level level, int64_t wall_ms, const struct log_fields *fields, const char *text)
 {
     const struct glyph *glyph = glyph_of(fields, level);
     const char *colour = has_colour ? glyph->colour : "";
@@ -334,8 +329,8 @@ static void print_message(FILE *line, const struct log_fields *fields, const cha
     print_clean(line, text);
 }
 
-char *log_line(enum log_format format, bool has_colour, enum log_level level, int64_t wall_ms,
-               const struct log_fields *fields, const char *text)
+char *log_line(enum log_format format, bool has_colour, enum log_level level, int64_t wall_ms, const struct log_fields *fields,
+               const char *text)
 {
     char *line = NULL;
     size_t size;
@@ -383,8 +378,7 @@ static void journal_add_number(struct journal_entry *entry, const char *name, in
         journal_add(entry, xasprintf("%s=%" PRId64, name, value));
 }
 
-static void journal_send(const struct log_site *site, enum log_level level, const struct log_fields *fields,
-                         const char *text)
+static void journal_send(const struct log_site *site, enum log_level level, const struct log_fields *fields, const char *text)
 {
     static const int priorities[] = { 3, 4, 6, 7 };
     struct journal_entry entry = { .count = 0 };
@@ -421,8 +415,7 @@ static void journal_send(const struct log_site *site, enum log_level level, cons
 
 /* ---- writing ---------------------------------------------------------------------------------- */
 
-static void line_emit(const struct log_site *site, enum log_level level, const struct log_fields *fields,
-                      const char *text)
+static void line_emit(const struct log_site *site, enum log_level level, const struct log_fields *fields, const char *text)
 {
     enum log_format format = atomic_load(&the_log.format);
 

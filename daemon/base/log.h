@@ -17,7 +17,7 @@
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
 enum log_format {
-    LOG_FORMAT_AUTO,    /* journal when standard error leads there, else text */
+    LOG_FORMAT_AUTO, /* journal when standard error leads there, else text */
     LOG_FORMAT_TEXT,
     LOG_FORMAT_JSON,    /* one object a line */
     LOG_FORMAT_JOURNAL, /* fields as STEPD_RUN_ID= …; a message says the most important ones again */
@@ -34,15 +34,18 @@ struct log_fields {
     const char *function;
     const char *step;
     const char *event_id;
-    const char *trace_id;  /* or a whole traceparent */
+    const char *trace_id; /* or a whole traceparent */
     const char *topic;
     int partition;
     int64_t offset;
-    int attempt;           /* zero-indexed */
-    const char *outcome;   /* started completed retry sleeping failed cancelled … */
-    int64_t due_in_ms;     /* when the next attempt is due */
+    int attempt;         /* zero-indexed */
+    const char *outcome; /* started completed retry sleeping failed cancelled … */
+    int64_t due_in_ms;   /* when the next attempt is due */
 };
-#define LOG_FIELDS_NONE { .partition = -1, .offset = -1, .attempt = -1, .due_in_ms = -1 }
+#define LOG_FIELDS_NONE \
+    { \
+        .partition = -1, .offset = -1, .attempt = -1, .due_in_ms = -1 \
+    }
 
 /* Before the first line, or between lines of one thread. Without it: auto, info. */
 void log_open(enum log_level level, enum log_format format);
@@ -60,15 +63,15 @@ struct log_site {
     const char *file;
     int line;
     int lines_per_second;
-    atomic_int_fast64_t second;  /* monotonic */
-    atomic_int written;          /* in it */
-    atomic_int left_out;         /* since the last line */
+    atomic_int_fast64_t second; /* monotonic */
+    atomic_int written;         /* in it */
+    atomic_int left_out;        /* since the last line */
     struct log_site *_Atomic next;
     atomic_bool is_listed;
 };
 
-#define LOG_LINES_PER_SECOND 20         /* of one log_error(), log_warn() … */
-#define LOG_EVENTS_PER_SECOND 1000      /* of one log_event() */
+#define LOG_LINES_PER_SECOND 20    /* of one log_error(), log_warn() … */
+#define LOG_EVENTS_PER_SECOND 1000 /* of one log_event() */
 
 #define LOG_AT(level_, limit_, fields_, ...) \
     do { \
@@ -85,12 +88,11 @@ struct log_site {
 /* log_event(level, const struct log_fields *fields, format, ...); fields may be NULL. */
 #define log_event(level, fields, ...) LOG_AT(level, LOG_EVENTS_PER_SECOND, fields, __VA_ARGS__)
 
-void log_write(struct log_site *site, enum log_level level, const struct log_fields *fields, const char *format, ...)
-    PRINTF_LIKE(4, 5);
+void log_write(struct log_site *site, enum log_level level, const struct log_fields *fields, const char *format, ...) PRINTF_LIKE(4, 5);
 
 /* The line as log_write() would write it, newline included, uncoloured or coloured; for tests.
  * Caller frees. */
-char *log_line(enum log_format format, bool has_colour, enum log_level level, int64_t wall_ms,
-               const struct log_fields *fields, const char *text);
+char *log_line(enum log_format format, bool has_colour, enum log_level level, int64_t wall_ms, const struct log_fields *fields,
+               const char *text);
 
 #endif

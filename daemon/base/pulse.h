@@ -18,8 +18,8 @@ struct pulse {
     _Alignas(64) _Atomic(uint64_t) beats; /* odd: at rest */
     const char *name;
     int64_t limit_ms;
-    uint64_t seen_beats;                  /* looker's */
-    int64_t moved_ms;                     /* looker's; monotonic */
+    uint64_t seen_beats; /* looker's */
+    int64_t moved_ms;    /* looker's; monotonic */
     struct pulse *next;
 };
 

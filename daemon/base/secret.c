@@ -8,9 +8,8 @@
 #include "base/array.h"
 
 static const char *const words[] = {
-    "password", "passwd", "passphrase", "secret", "token", "credential", "authorization", "oauthbearer.config",
-    "signing_key", "signing-key", "event_key", "event-key", "api_key", "api-key", "apikey", "private_key", "private-key",
-    "key.pem",
+    "password",    "passwd",    "passphrase", "secret",  "token",   "credential", "authorization", "oauthbearer.config", "signing_key",
+    "signing-key", "event_key", "event-key",  "api_key", "api-key", "apikey",     "private_key",   "private-key",        "key.pem",
 };
 
 bool secret_is_name(const char *name)

@@ -72,8 +72,8 @@ int64_t calendar_seconds(const struct civil_time *civil)
 size_t calendar_write(int64_t seconds, char text[CALENDAR_TEXT_SIZE])
 {
     struct civil_time civil = calendar_civil(seconds);
-    int size = snprintf(text, CALENDAR_TEXT_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d", civil.date.year, civil.date.month,
-                        civil.date.day, civil.hour, civil.minute, civil.second);
+    int size = snprintf(text, CALENDAR_TEXT_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d", civil.date.year, civil.date.month, civil.date.day,
+                        civil.hour, civil.minute, civil.second);
 
     return size < CALENDAR_TEXT_SIZE ? (size_t)size : CALENDAR_TEXT_SIZE - 1;
 }

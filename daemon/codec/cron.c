@@ -10,7 +10,7 @@
 #include "codec/calendar.h"
 #include "codec/zone.h"
 
-#define GAP_MOST_S 10800            /* a longer one is a day that was not */
+#define GAP_MOST_S 10800 /* a longer one is a day that was not */
 #define REPEAT_WITHIN_S (2 * DAY_SECONDS)
 #define LAST_YEAR 9999
 
@@ -19,8 +19,8 @@ enum field { MINUTE, HOUR, DAY, MONTH, WEEKDAY, FIELD_COUNT };
 struct cron {
     struct zone *zone;
     char *zone_name;
-    uint64_t values[FIELD_COUNT];  /* a bit each */
-    bool is_any[FIELD_COUNT];      /* written as `*` or `?`, and no more */
+    uint64_t values[FIELD_COUNT]; /* a bit each */
+    bool is_any[FIELD_COUNT];     /* written as `*` or `?`, and no more */
     bool begins_with_star[FIELD_COUNT];
 };
 
@@ -29,11 +29,8 @@ static const struct {
     int least, most;
     int length; /* the longest step */
 } FIELDS[FIELD_COUNT] = {
-    [MINUTE] = { "minute", 0, 59, 60 },
-    [HOUR] = { "hour", 0, 23, 24 },
-    [DAY] = { "day of month", 1, 31, 31 },
-    [MONTH] = { "month", 1, 12, 12 },
-    [WEEKDAY] = { "day of week", 0, 7, 7 },
+    [MINUTE] = { "minute", 0, 59, 60 }, [HOUR] = { "hour", 0, 23, 24 },         [DAY] = { "day of month", 1, 31, 31 },
+    [MONTH] = { "month", 1, 12, 12 },   [WEEKDAY] = { "day of week", 0, 7, 7 },
 };
 
 /* ---- one field -------------------------------------------------------------------------------------- */
@@ -197,7 +194,7 @@ static const char *named(const char *text)
         const char *name, *fields;
     } names[] = {
         { "@yearly", "0 0 1 1 *" }, { "@annually", "0 0 1 1 *" }, { "@monthly", "0 0 1 * *" }, { "@weekly", "0 0 * * 0" },
-        { "@daily", "0 0 * * *" }, { "@midnight", "0 0 * * *" }, { "@hourly", "0 * * * *" },
+        { "@daily", "0 0 * * *" },  { "@midnight", "0 0 * * *" }, { "@hourly", "0 * * * *" },
     };
 
     for (size_t i = 0; i < COUNT_OF(names); i++)
@@ -241,8 +238,7 @@ static bool some_day_comes(const struct cron *cron)
     if (cron->is_any[DAY] || !cron->is_any[WEEKDAY])
         return true;
     for (int month = 1; month <= 12; month++)
-        if ((cron->values[MONTH] >> month & 1) != 0 &&
-            (cron->values[DAY] & ((UINT64_C(2) << calendar_month_length(2000, month)) - 1)) != 0)
+        if ((cron->values[MONTH] >> month & 1) != 0 && (cron->values[DAY] & ((UINT64_C(2) << calendar_month_length(2000, month)) - 1)) != 0)
             return true;
     return false;
 }

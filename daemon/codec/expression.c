@@ -179,8 +179,7 @@ bool expression_find_equality(const struct expression *expression, struct expres
     return is_found;
 }
 
-int expression_equality_write(const struct node *side, const struct expression_scope *scope, msgpack_sbuffer *text,
-                              struct error *ret_error)
+int expression_equality_write(const struct node *side, const struct expression_scope *scope, msgpack_sbuffer *text, struct error *ret_error)
 {
     struct evaluation evaluation;
     int status = 0;

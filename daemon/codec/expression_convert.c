@@ -12,8 +12,8 @@
 
 static struct value not_converted(const struct function_call *call, const char *to)
 {
-    return value_error_format(&call->evaluation->budget, "type conversion error from '%s' to '%s'",
-                              value_type_name(&call->arguments[0]), to);
+    return value_error_format(&call->evaluation->budget, "type conversion error from '%s' to '%s'", value_type_name(&call->arguments[0]),
+                              to);
 }
 
 struct value convert_int(const struct function_call *call)

@@ -352,17 +352,29 @@ static struct value run_part(const struct function_call *call)
 /* ---- all of them -------------------------------------------------------------------------------------- */
 
 #define PART(part_name, part) \
-    { .name = part_name, .styles = CALLED_ON_A_VALUE, .least = 1, .most = 2, .run = run_part, .detail = part, .prepares = PREPARES_ZONE }
-#define ALONE(function_name, count, function) { .name = function_name, .styles = CALLED_ALONE, .least = count, .most = count, .run = function }
+    { \
+        .name = part_name, .styles = CALLED_ON_A_VALUE, .least = 1, .most = 2, .run = run_part, .detail = part, .prepares = PREPARES_ZONE \
+    }
+#define ALONE(function_name, count, function) \
+    { \
+        .name = function_name, .styles = CALLED_ALONE, .least = count, .most = count, .run = function \
+    }
 #define TEXT(function_name, how) \
-    { .name = function_name, .styles = CALLED_ON_A_VALUE, .least = 2, .most = 2, .run = run_text_has, .detail = how }
+    { \
+        .name = function_name, .styles = CALLED_ON_A_VALUE, .least = 2, .most = 2, .run = run_text_has, .detail = how \
+    }
 
 static const struct function FUNCTIONS[] = {
     { .name = "size", .styles = CALLED_ALONE | CALLED_ON_A_VALUE, .least = 1, .most = 1, .run = run_size },
     TEXT("startsWith", STARTS_WITH),
     TEXT("endsWith", ENDS_WITH),
     TEXT("contains", CONTAINS),
-    { .name = "matches", .styles = CALLED_ALONE | CALLED_ON_A_VALUE, .least = 2, .most = 2, .run = run_matches, .prepares = PREPARES_REGEX },
+    { .name = "matches",
+      .styles = CALLED_ALONE | CALLED_ON_A_VALUE,
+      .least = 2,
+      .most = 2,
+      .run = run_matches,
+      .prepares = PREPARES_REGEX },
     ALONE("int", 1, convert_int),
     ALONE("uint", 1, convert_uint),
     ALONE("double", 1, convert_double),

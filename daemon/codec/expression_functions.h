@@ -24,7 +24,7 @@ struct function {
     unsigned styles;
     size_t least, most; /* arguments, what it is called on among them */
     struct value (*run)(const struct function_call *call);
-    int detail;         /* of those that share a `run` */
+    int detail;                      /* of those that share a `run` */
     enum function_prepares prepares; /* of its last argument, where that is a literal */
 };
 

@@ -217,7 +217,8 @@ static bool write_escape(const struct quoted *quoted, const char **at, char **ou
         *(*out)++ = meanings[simple - letters];
         return true;
     }
-    if (is_octal ? !read_code(at, quoted->end, 3, 8, &code) : is_byte ? !read_code(at, quoted->end, 2, 16, &code)
+    if (is_octal        ? !read_code(at, quoted->end, 3, 8, &code)
+        : is_byte       ? !read_code(at, quoted->end, 2, 16, &code)
         : letter == 'u' ? !read_code(at, quoted->end, 4, 16, &code)
                         : letter != 'U' || !read_code(at, quoted->end, 8, 16, &code))
         return false;
@@ -244,7 +245,9 @@ static bool resolve(struct lexer *lexer, const struct quoted *quoted, struct tok
         }
         const char *backslash = at++;
         if (!write_escape(quoted, &at, &out)) {
-            *token = fault(backslash, "unknown escape: \\\\ \\' \\\" \\` \\? \\a \\b \\f \\n \\r \\t \\v \\xHH \\uHHHH \\UHHHHHHHH \\OOO are those there are");
+            *token = fault(
+                backslash,
+                "unknown escape: \\\\ \\' \\\" \\` \\? \\a \\b \\f \\n \\r \\t \\v \\xHH \\uHHHH \\UHHHHHHHH \\OOO are those there are");
             return false;
         }
     }
@@ -285,8 +288,8 @@ static struct token read_operator(struct lexer *lexer)
         char text[3];
         int operation;
     } pairs[] = {
-        { "==", OPERATION_EQUAL }, { "!=", OPERATION_UNEQUAL }, { "<=", OPERATION_LESS_EQUAL },
-        { ">=", OPERATION_MORE_EQUAL }, { "&&", OPERATION_AND }, { "||", OPERATION_OR },
+        { "==", OPERATION_EQUAL },      { "!=", OPERATION_UNEQUAL }, { "<=", OPERATION_LESS_EQUAL },
+        { ">=", OPERATION_MORE_EQUAL }, { "&&", OPERATION_AND },     { "||", OPERATION_OR },
     };
     struct token token = { .kind = TOKEN_OPERATOR, .at = lexer->at };
 

@@ -11,12 +11,12 @@
 
 enum token_kind {
     TOKEN_END,
-    TOKEN_FAULT,    /* `fault` says why, `at` where */
+    TOKEN_FAULT, /* `fault` says why, `at` where */
     TOKEN_NAME,
-    TOKEN_INT,      /* `natural`, up to 2^63 */
+    TOKEN_INT, /* `natural`, up to 2^63 */
     TOKEN_UINT,
     TOKEN_DOUBLE,
-    TOKEN_STRING,   /* `text` is what it means: escapes are resolved */
+    TOKEN_STRING, /* `text` is what it means: escapes are resolved */
     TOKEN_BYTES,
     TOKEN_OPERATOR, /* `operation`: its character, or one of these */
 };

@@ -131,8 +131,7 @@ struct value number_calculate(char operation, const struct value *a, const struc
     if (operation == '%' && !(left == trunc(left) && right == trunc(right)))
         return value_error("no such overload: _%_ of numbers that are not whole");
     result = value_double(calculate_double(operation, left, right));
-    if ((fabs(left) >= EXACT_TO || fabs(right) >= EXACT_TO || fabs(result.number) >= EXACT_TO) &&
-        calculate_mixed(operation, a, b, &result))
+    if ((fabs(left) >= EXACT_TO || fabs(right) >= EXACT_TO || fabs(result.number) >= EXACT_TO) && calculate_mixed(operation, a, b, &result))
         return result;
     bool has_literal = (a->kind == VALUE_DOUBLE && !a->is_json) || (b->kind == VALUE_DOUBLE && !b->is_json);
     result.is_json = is_json && !has_literal;

@@ -207,7 +207,8 @@ static bool check_call(struct parser *parser, const struct token *name, const st
         return false;
     }
     if ((function->styles & style) == 0) {
-        (void)refuse(parser, name->at, style == CALLED_ALONE ? "%s() is called on a value: VALUE.%s(…)" : "%s() is not called on a value: %s(…)",
+        (void)refuse(parser, name->at,
+                     style == CALLED_ALONE ? "%s() is called on a value: VALUE.%s(…)" : "%s() is not called on a value: %s(…)",
                      function->name, function->name);
         return false;
     }
@@ -244,7 +245,7 @@ static const struct {
     const char *name;
     enum macro macro;
 } MACROS[] = {
-    { "exists", MACRO_EXISTS }, { "all", MACRO_ALL }, { "exists_one", MACRO_EXISTS_ONE },
+    { "exists", MACRO_EXISTS },        { "all", MACRO_ALL },       { "exists_one", MACRO_EXISTS_ONE },
     { "existsOne", MACRO_EXISTS_ONE }, { "filter", MACRO_FILTER }, { "map", MACRO_MAP },
 };
 
@@ -262,8 +263,8 @@ static bool find_macro(struct bytes name, enum macro *ret_macro)
 static bool is_reserved(struct bytes name)
 {
     static const char *const words[] = {
-        "true", "false", "null", "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let",
-        "loop", "package", "namespace", "return", "var", "void", "while",
+        "true", "false",  "null", "as",   "break",   "const",     "continue", "else", "for",  "function",
+        "if",   "import", "let",  "loop", "package", "namespace", "return",   "var",  "void", "while",
     };
 
     return is_among(name, words, COUNT_OF(words));
@@ -778,7 +779,8 @@ int expression_parse(struct expression *expression, struct bytes text, struct er
     char *copy = arena_take(&expression->arena, text.size + 1);
     if (text.size > 0)
         memcpy(copy, text.data, text.size);
-    struct parser parser = { .expression = expression, .text = copy,
+    struct parser parser = { .expression = expression,
+                             .text = copy,
                              .lexer = { .at = copy, .end = copy + text.size, .arena = &expression->arena } };
     const char *invalid = find_invalid(copy, text.size);
     if (invalid != NULL)

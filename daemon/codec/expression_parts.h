@@ -6,30 +6,30 @@
 #ifndef STEPD_CODEC_EXPRESSION_PARTS_H
 #define STEPD_CODEC_EXPRESSION_PARTS_H
 
-#include "codec/expression_scope.h"
 #include "codec/expression_regex.h"
+#include "codec/expression_scope.h"
 #include "codec/expression_value.h"
 #include "codec/zone.h"
 
 enum node_kind {
     NODE_CONSTANT,
-    NODE_LOCAL,   /* a macro's variable: `slot` */
-    NODE_EVENT,   /* the whole of it: `is_async` */
-    NODE_FIELD,   /* of an event: `is_async`, `field` (FIELD_COUNT: one that no event has) */
+    NODE_LOCAL, /* a macro's variable: `slot` */
+    NODE_EVENT, /* the whole of it: `is_async` */
+    NODE_FIELD, /* of an event: `is_async`, `field` (FIELD_COUNT: one that no event has) */
     NODE_LIST,
-    NODE_MAP,     /* children: key, value, key, value */
-    NODE_NOT,     /* `times` */
-    NODE_MINUS,   /* `times` */
-    NODE_CHAIN,   /* the first child, then each that follows joined to what is there by its own `operation` */
+    NODE_MAP,   /* children: key, value, key, value */
+    NODE_NOT,   /* `times` */
+    NODE_MINUS, /* `times` */
+    NODE_CHAIN, /* the first child, then each that follows joined to what is there by its own `operation` */
     NODE_AND,
     NODE_OR,
-    NODE_CHOICE,  /* children: condition, then, else */
-    NODE_PATH,    /* the first child, then the steps that lead on from it: the next four */
-    NODE_SELECT,  /* `name` */
-    NODE_INDEX,   /* child: the index */
-    NODE_CALL,    /* in a path of what is before it, else alone; children: arguments */
-    NODE_MACRO,   /* children: condition (exists, all, exists_one, filter), or transformation, or both */
-    NODE_HAS,     /* child: of what; `name` */
+    NODE_CHOICE, /* children: condition, then, else */
+    NODE_PATH,   /* the first child, then the steps that lead on from it: the next four */
+    NODE_SELECT, /* `name` */
+    NODE_INDEX,  /* child: the index */
+    NODE_CALL,   /* in a path of what is before it, else alone; children: arguments */
+    NODE_MACRO,  /* children: condition (exists, all, exists_one, filter), or transformation, or both */
+    NODE_HAS,    /* child: of what; `name` */
 };
 
 enum macro { MACRO_EXISTS, MACRO_ALL, MACRO_EXISTS_ONE, MACRO_FILTER, MACRO_MAP };
@@ -39,16 +39,16 @@ struct prepared {
     struct prepared *next; /* of the expression's */
     struct regex *regex;
     struct zone *zone;
-    const char *fault;     /* why there is neither */
+    const char *fault; /* why there is neither */
 };
 
 struct node {
     enum node_kind kind;
-    int operation;          /* in a chain: what joins it to those before it */
-    struct node *next;      /* after it, of one parent */
-    struct node *children;  /* the first */
-    size_t count;           /* of children */
-    struct bytes source;    /* in the expression's text; of a chain's operands */
+    int operation;         /* in a chain: what joins it to those before it */
+    struct node *next;     /* after it, of one parent */
+    struct node *children; /* the first */
+    size_t count;          /* of children */
+    struct bytes source;   /* in the expression's text; of a chain's operands */
     bool is_async;
     union {
         struct value constant;
@@ -68,7 +68,7 @@ struct node {
 };
 
 struct expression {
-    struct arena arena;      /* of all that follows */
+    struct arena arena; /* of all that follows */
     const struct node *root;
     struct prepared *prepared;
 };

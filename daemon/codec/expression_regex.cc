@@ -11,7 +11,9 @@
 struct regex {
     RE2 pattern;
 
-    regex(const re2::StringPiece &text, const RE2::Options &options) : pattern(text, options) {}
+    regex(const re2::StringPiece &text, const RE2::Options &options) : pattern(text, options)
+    {
+    }
 };
 
 static RE2::Options options_of_stepd()

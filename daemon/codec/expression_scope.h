@@ -10,8 +10,8 @@
 
 #include "base/bytes.h"
 
-#define EXPRESSION_MOST_BYTES 4096    /* of text */
-#define EXPRESSION_MOST_DEPTH 64      /* of brackets, calls and signs inside each other */
+#define EXPRESSION_MOST_BYTES 4096 /* of text */
+#define EXPRESSION_MOST_DEPTH 64   /* of brackets, calls and signs inside each other */
 #define EXPRESSION_MOST_STEPS 100000
 #define EXPRESSION_MOST_BUILT ((size_t)1 << 20)
 

@@ -173,8 +173,7 @@ static void write_json_object(const struct value *value, msgpack_sbuffer *json)
     msgpack_object object = { .type = MSGPACK_OBJECT_NIL };
 
     if (value->kind == VALUE_BYTES)
-        object = (msgpack_object){ .type = MSGPACK_OBJECT_BIN,
-                                   .via.bin = { .ptr = value->text.data, .size = (uint32_t)value->text.size } };
+        object = (msgpack_object){ .type = MSGPACK_OBJECT_BIN, .via.bin = { .ptr = value->text.data, .size = (uint32_t)value->text.size } };
     else if (value->kind == VALUE_UINT || (value->kind == VALUE_INT && value->integer >= 0))
         object = (msgpack_object){ .type = MSGPACK_OBJECT_POSITIVE_INTEGER, .via.u64 = value->natural };
     else if (value->kind == VALUE_INT)

@@ -69,8 +69,8 @@ static bool read_zone(struct reading *reading, int64_t *ret_offset)
     if (read_one(reading, "Zz"))
         return true;
     bool is_west = reading->at < reading->end && *reading->at == '-';
-    if (!read_one(reading, "+-") || !read_digits(reading, 2, &hours) || !read_one(reading, ":") ||
-        !read_digits(reading, 2, &minutes) || hours > 23 || minutes > 59)
+    if (!read_one(reading, "+-") || !read_digits(reading, 2, &hours) || !read_one(reading, ":") || !read_digits(reading, 2, &minutes) ||
+        hours > 23 || minutes > 59)
         return false;
     *ret_offset = (hours * 60 + minutes) * (is_west ? -60 : 60);
     return true;
@@ -85,8 +85,8 @@ static bool read_seconds(struct reading *reading, struct civil_time *civil, int3
 
 static bool read_clock(struct reading *reading, bool needs_seconds, struct civil_time *civil, int32_t *ret_nanoseconds)
 {
-    if (!read_digits(reading, 2, &civil->hour) || !read_one(reading, ":") || !read_digits(reading, 2, &civil->minute) ||
-        civil->hour > 23 || civil->minute > 59)
+    if (!read_digits(reading, 2, &civil->hour) || !read_one(reading, ":") || !read_digits(reading, 2, &civil->minute) || civil->hour > 23 ||
+        civil->minute > 59)
         return false;
     if (!read_one(reading, ":"))
         return !needs_seconds;
@@ -105,8 +105,8 @@ bool time_parse(struct bytes text, struct moment *ret_moment)
     struct moment moment = { 0 };
     int64_t offset;
 
-    if (!read_date(&reading, &civil.date) || !read_one(&reading, "Tt") ||
-        !read_clock(&reading, true, &civil, &moment.nanoseconds) || !read_zone(&reading, &offset) || reading.at != reading.end)
+    if (!read_date(&reading, &civil.date) || !read_one(&reading, "Tt") || !read_clock(&reading, true, &civil, &moment.nanoseconds) ||
+        !read_zone(&reading, &offset) || reading.at != reading.end)
         return false;
     moment.seconds = calendar_seconds(&civil) - offset;
     *ret_moment = moment;
@@ -139,8 +139,8 @@ static bool read_unit(struct reading *reading, int64_t *ret_unit)
         const char *name;
         int64_t unit;
     } units[] = {
-        { "ns", 1 }, { "us", 1000 }, { "\u00b5s", 1000 }, { "\u03bcs", 1000 }, { "ms", 1000000 },
-        { "s", SECOND_NS }, { "m", 60 * SECOND_NS }, { "h", 3600 * SECOND_NS },
+        { "ns", 1 },       { "us", 1000 },     { "\u00b5s", 1000 },     { "\u03bcs", 1000 },
+        { "ms", 1000000 }, { "s", SECOND_NS }, { "m", 60 * SECOND_NS }, { "h", 3600 * SECOND_NS },
     };
 
     for (size_t i = 0; i < COUNT_OF(units); i++) {
@@ -247,8 +247,8 @@ size_t time_write(struct moment moment, char text[TIME_TEXT_SIZE])
 size_t time_write_duration(int64_t nanoseconds, char text[TIME_TEXT_SIZE])
 {
     uint64_t most = nanoseconds < 0 ? 0 - (uint64_t)nanoseconds : (uint64_t)nanoseconds;
-    size_t size = (size_t)snprintf(text, TIME_TEXT_SIZE, "%s%llu", nanoseconds < 0 ? "-" : "",
-                                   (unsigned long long)(most / (uint64_t)SECOND_NS));
+    size_t size =
+        (size_t)snprintf(text, TIME_TEXT_SIZE, "%s%llu", nanoseconds < 0 ? "-" : "", (unsigned long long)(most / (uint64_t)SECOND_NS));
 
     size += write_fraction((int32_t)(most % (uint64_t)SECOND_NS), text + size);
     text[size++] = 's';

@@ -89,10 +89,19 @@ struct value value_of_object(const msgpack_object *object)
 const char *value_type_name(const struct value *value)
 {
     static const char *const names[] = {
-        [VALUE_ERROR] = "error", [VALUE_NULL] = "null_type", [VALUE_BOOL] = "bool", [VALUE_INT] = "int",
-        [VALUE_UINT] = "uint", [VALUE_DOUBLE] = "double", [VALUE_STRING] = "string", [VALUE_BYTES] = "bytes",
-        [VALUE_LIST] = "list", [VALUE_MAP] = "map", [VALUE_TIMESTAMP] = "google.protobuf.Timestamp",
-        [VALUE_DURATION] = "google.protobuf.Duration", [VALUE_TYPE] = "type",
+        [VALUE_ERROR] = "error",
+        [VALUE_NULL] = "null_type",
+        [VALUE_BOOL] = "bool",
+        [VALUE_INT] = "int",
+        [VALUE_UINT] = "uint",
+        [VALUE_DOUBLE] = "double",
+        [VALUE_STRING] = "string",
+        [VALUE_BYTES] = "bytes",
+        [VALUE_LIST] = "list",
+        [VALUE_MAP] = "map",
+        [VALUE_TIMESTAMP] = "google.protobuf.Timestamp",
+        [VALUE_DURATION] = "google.protobuf.Duration",
+        [VALUE_TYPE] = "type",
     };
 
     return value->is_json ? names[VALUE_DOUBLE] : names[value->kind];
@@ -255,7 +264,7 @@ static int compare_int_double(int64_t integer, double number)
     int64_t cut = (int64_t)number;
     if (integer != cut)
         return integer < cut ? -1 : 1;
-    return order_of((double)cut < number, (double)cut > number);
+    return order_of((double)cut<number, (double)cut> number);
 }
 
 static int compare_uint_double(uint64_t natural, double number)
@@ -269,14 +278,14 @@ static int compare_uint_double(uint64_t natural, double number)
     uint64_t cut = (uint64_t)number;
     if (natural != cut)
         return natural < cut ? -1 : 1;
-    return order_of((double)cut < number, (double)cut > number);
+    return order_of((double)cut<number, (double)cut> number);
 }
 
 static int compare_int_uint(int64_t integer, uint64_t natural)
 {
     if (integer < 0)
         return -1;
-    return order_of((uint64_t)integer < natural, (uint64_t)integer > natural);
+    return order_of((uint64_t)integer<natural, (uint64_t)integer> natural);
 }
 
 static int turned(int order)
@@ -289,18 +298,18 @@ int value_compare_numbers(const struct value *a, const struct value *b)
     if (a->kind > b->kind)
         return turned(value_compare_numbers(b, a));
     if (a->kind == VALUE_INT && b->kind == VALUE_INT)
-        return order_of(a->integer < b->integer, a->integer > b->integer);
+        return order_of(a->integer<b->integer, a->integer> b->integer);
     if (a->kind == VALUE_INT && b->kind == VALUE_UINT)
         return compare_int_uint(a->integer, b->natural);
     if (a->kind == VALUE_INT)
         return compare_int_double(a->integer, b->number);
     if (b->kind == VALUE_UINT)
-        return order_of(a->natural < b->natural, a->natural > b->natural);
+        return order_of(a->natural<b->natural, a->natural> b->natural);
     if (a->kind == VALUE_UINT)
         return compare_uint_double(a->natural, b->number);
     if (isnan(a->number) || isnan(b->number))
         return 2;
-    return order_of(a->number < b->number, a->number > b->number);
+    return order_of(a->number<b->number, a->number> b->number);
 }
 
 static bool lists_equal(struct budget *budget, const struct value *a, const struct value *b)
@@ -367,14 +376,14 @@ static int compare_texts(struct bytes a, struct bytes b)
     size_t size = a.size < b.size ? a.size : b.size;
     int order = size > 0 ? memcmp(a.data, b.data, size) : 0;
 
-    return order != 0 ? order_of(order < 0, order > 0) : order_of(a.size < b.size, a.size > b.size);
+    return order != 0 ? order_of(order<0, order> 0) : order_of(a.size<b.size, a.size> b.size);
 }
 
 static int compare_moments(struct moment a, struct moment b)
 {
     if (a.seconds != b.seconds)
         return order_of(a.seconds < b.seconds, true);
-    return order_of(a.nanoseconds < b.nanoseconds, a.nanoseconds > b.nanoseconds);
+    return order_of(a.nanoseconds<b.nanoseconds, a.nanoseconds> b.nanoseconds);
 }
 
 bool value_compare(const struct value *a, const struct value *b, int *ret_order)
@@ -397,7 +406,7 @@ bool value_compare(const struct value *a, const struct value *b, int *ret_order)
         *ret_order = compare_moments(a->moment, b->moment);
         return true;
     case VALUE_DURATION:
-        *ret_order = order_of(a->nanoseconds < b->nanoseconds, a->nanoseconds > b->nanoseconds);
+        *ret_order = order_of(a->nanoseconds<b->nanoseconds, a->nanoseconds> b->nanoseconds);
         return true;
     default:
         return false;

@@ -98,9 +98,9 @@ static bool read_imf_fixdate(struct cursor cursor, struct tm *time)
 {
     int year;
 
-    if (!read_text(&cursor, ", ") || !read_number(&cursor, 2, &time->tm_mday) || !read_char(&cursor, ' ') ||
-        !read_month(&cursor, time) || !read_char(&cursor, ' ') || !read_number(&cursor, 4, &year) ||
-        !read_char(&cursor, ' ') || !read_clock(&cursor, time) || !read_text(&cursor, " GMT"))
+    if (!read_text(&cursor, ", ") || !read_number(&cursor, 2, &time->tm_mday) || !read_char(&cursor, ' ') || !read_month(&cursor, time) ||
+        !read_char(&cursor, ' ') || !read_number(&cursor, 4, &year) || !read_char(&cursor, ' ') || !read_clock(&cursor, time) ||
+        !read_text(&cursor, " GMT"))
         return false;
     time->tm_year = year - 1900;
     return cursor.at == cursor.end;
@@ -115,8 +115,8 @@ static bool read_rfc850(struct cursor cursor, int64_t now_ms, struct tm *time)
     struct tm today;
 
     if (!read_one_of(&cursor, rests, 5, &rest) || !read_number(&cursor, 2, &time->tm_mday) || !read_char(&cursor, '-') ||
-        !read_month(&cursor, time) || !read_char(&cursor, '-') || !read_number(&cursor, 2, &year) ||
-        !read_char(&cursor, ' ') || !read_clock(&cursor, time) || !read_text(&cursor, " GMT") || gmtime_r(&now, &today) == NULL)
+        !read_month(&cursor, time) || !read_char(&cursor, '-') || !read_number(&cursor, 2, &year) || !read_char(&cursor, ' ') ||
+        !read_clock(&cursor, time) || !read_text(&cursor, " GMT") || gmtime_r(&now, &today) == NULL)
         return false;
     time->tm_year = (today.tm_year / 100 + 1) * 100 + year;
     while (unix_ms_of(time) - now_ms > 50 * YEAR_MS)
@@ -130,8 +130,8 @@ static bool read_asctime(struct cursor cursor, struct tm *time)
     int year;
 
     if (!read_char(&cursor, ' ') || !read_month(&cursor, time) || !read_char(&cursor, ' ') ||
-        !read_number(&cursor, read_char(&cursor, ' ') ? 1 : 2, &time->tm_mday) || !read_char(&cursor, ' ') ||
-        !read_clock(&cursor, time) || !read_char(&cursor, ' ') || !read_number(&cursor, 4, &year))
+        !read_number(&cursor, read_char(&cursor, ' ') ? 1 : 2, &time->tm_mday) || !read_char(&cursor, ' ') || !read_clock(&cursor, time) ||
+        !read_char(&cursor, ' ') || !read_number(&cursor, 4, &year))
         return false;
     time->tm_year = year - 1900;
     return cursor.at == cursor.end;
@@ -241,8 +241,8 @@ int rfc3339_parse(struct bytes text, int64_t *ret_unix_ms)
     int year, month;
     int64_t fraction_ms = 0, offset_ms;
 
-    if (!read_number(&cursor, 4, &year) || !read_char(&cursor, '-') || !read_number(&cursor, 2, &month) ||
-        !read_char(&cursor, '-') || !read_number(&cursor, 2, &time.tm_mday))
+    if (!read_number(&cursor, 4, &year) || !read_char(&cursor, '-') || !read_number(&cursor, 2, &month) || !read_char(&cursor, '-') ||
+        !read_number(&cursor, 2, &time.tm_mday))
         return -EINVAL;
     if ((!read_char(&cursor, 'T') && !read_char(&cursor, 't') && !read_char(&cursor, ' ')) ||
         !read_time_of_day(&cursor, &time, &fraction_ms))

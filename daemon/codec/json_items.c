@@ -13,11 +13,11 @@
 
 struct scan {
     struct json_depth depth;
-    struct bytes text;      /* what is parsed */
-    const char *original;   /* the same, before it was mended */
+    struct bytes text;    /* what is parsed */
+    const char *original; /* the same, before it was mended */
     yajl_handle handle;
     bool is_array;
-    size_t at;              /* behind the value before */
+    size_t at; /* behind the value before */
     struct bytes *items;
     size_t count;
     size_t room;

@@ -15,7 +15,7 @@
 #include "base/memory.h"
 
 struct member {
-    const char *key;      /* wanted; NULL ends a list */
+    const char *key; /* wanted; NULL ends a list */
     size_t key_size;
     bool is_present;      /* of a key that stands twice, the last is here */
     bool has_no_nul;      /* a text of which that is known: JSON's, as it is written */
@@ -24,7 +24,10 @@ struct member {
     struct bytes bytes;   /* the value as it stands there: JSON, or msgpack */
 };
 
-#define MEMBER(name) { .key = (name), .key_size = sizeof(name) - 1 }
+#define MEMBER(name) \
+    { \
+        .key = (name), .key_size = sizeof(name) - 1 \
+    }
 
 /* What else there is to know of the value. */
 struct members_shape {

@@ -31,7 +31,7 @@ static char peek_past_blanks(struct scan *scan)
 /* The next character that is no blank, which stays there; NUL, which no JSON has outside of strings: the end. */
 static inline char peek(struct scan *scan)
 {
-    if (scan->at < scan->end && *scan->at > ' ')
+    if (scan->at<scan->end && * scan->at> ' ')
         return *scan->at;
     return peek_past_blanks(scan);
 }
@@ -289,8 +289,10 @@ static bool take_number(struct scan *scan, struct member *member)
 
 static bool take_other(struct scan *scan, struct member *member, char first)
 {
-    member->value.type = first == '{' ? MSGPACK_OBJECT_MAP : first == '[' ? MSGPACK_OBJECT_ARRAY
-                         : first == 'n' ? MSGPACK_OBJECT_NIL : MSGPACK_OBJECT_BOOLEAN;
+    member->value.type = first == '{'   ? MSGPACK_OBJECT_MAP
+                         : first == '[' ? MSGPACK_OBJECT_ARRAY
+                         : first == 'n' ? MSGPACK_OBJECT_NIL
+                                        : MSGPACK_OBJECT_BOOLEAN;
     member->value.via.boolean = first == 't';
     return skip_value(scan, 1);
 }

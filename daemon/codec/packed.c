@@ -18,9 +18,9 @@
 
 /* One object's first bytes: how long it is without what it contains, and how much it contains. */
 struct head {
-    uint64_t size;   /* of the head, with the bytes of a text, bin or ext */
-    size_t text_at;  /* texts: where the characters begin */
-    uint64_t items;  /* objects that follow as its own; a map's pairs count two */
+    uint64_t size;  /* of the head, with the bytes of a text, bin or ext */
+    size_t text_at; /* texts: where the characters begin */
+    uint64_t items; /* objects that follow as its own; a map's pairs count two */
     bool is_text;
     bool is_container;
 };
@@ -40,17 +40,14 @@ static const struct {
     uint8_t length;
     enum { PLAIN, TEXT, BLOB, ARRAY, MAP, INVALID } kind;
 } types[32] = {
-    [0xc0 - 0xc0] = { 1, 0, PLAIN }, [0xc1 - 0xc0] = { 1, 0, INVALID }, [0xc2 - 0xc0] = { 1, 0, PLAIN },
-    [0xc3 - 0xc0] = { 1, 0, PLAIN }, [0xc4 - 0xc0] = { 2, 1, BLOB },    [0xc5 - 0xc0] = { 3, 2, BLOB },
-    [0xc6 - 0xc0] = { 5, 4, BLOB },  [0xc7 - 0xc0] = { 3, 1, BLOB },    [0xc8 - 0xc0] = { 4, 2, BLOB },
-    [0xc9 - 0xc0] = { 6, 4, BLOB },  [0xca - 0xc0] = { 5, 0, PLAIN },   [0xcb - 0xc0] = { 9, 0, PLAIN },
-    [0xcc - 0xc0] = { 2, 0, PLAIN }, [0xcd - 0xc0] = { 3, 0, PLAIN },   [0xce - 0xc0] = { 5, 0, PLAIN },
-    [0xcf - 0xc0] = { 9, 0, PLAIN }, [0xd0 - 0xc0] = { 2, 0, PLAIN },   [0xd1 - 0xc0] = { 3, 0, PLAIN },
-    [0xd2 - 0xc0] = { 5, 0, PLAIN }, [0xd3 - 0xc0] = { 9, 0, PLAIN },   [0xd4 - 0xc0] = { 3, 0, PLAIN },
-    [0xd5 - 0xc0] = { 4, 0, PLAIN }, [0xd6 - 0xc0] = { 6, 0, PLAIN },   [0xd7 - 0xc0] = { 10, 0, PLAIN },
-    [0xd8 - 0xc0] = { 18, 0, PLAIN }, [0xd9 - 0xc0] = { 2, 1, TEXT },   [0xda - 0xc0] = { 3, 2, TEXT },
-    [0xdb - 0xc0] = { 5, 4, TEXT },  [0xdc - 0xc0] = { 3, 2, ARRAY },   [0xdd - 0xc0] = { 5, 4, ARRAY },
-    [0xde - 0xc0] = { 3, 2, MAP },   [0xdf - 0xc0] = { 5, 4, MAP },
+    [0xc0 - 0xc0] = { 1, 0, PLAIN },  [0xc1 - 0xc0] = { 1, 0, INVALID }, [0xc2 - 0xc0] = { 1, 0, PLAIN }, [0xc3 - 0xc0] = { 1, 0, PLAIN },
+    [0xc4 - 0xc0] = { 2, 1, BLOB },   [0xc5 - 0xc0] = { 3, 2, BLOB },    [0xc6 - 0xc0] = { 5, 4, BLOB },  [0xc7 - 0xc0] = { 3, 1, BLOB },
+    [0xc8 - 0xc0] = { 4, 2, BLOB },   [0xc9 - 0xc0] = { 6, 4, BLOB },    [0xca - 0xc0] = { 5, 0, PLAIN }, [0xcb - 0xc0] = { 9, 0, PLAIN },
+    [0xcc - 0xc0] = { 2, 0, PLAIN },  [0xcd - 0xc0] = { 3, 0, PLAIN },   [0xce - 0xc0] = { 5, 0, PLAIN }, [0xcf - 0xc0] = { 9, 0, PLAIN },
+    [0xd0 - 0xc0] = { 2, 0, PLAIN },  [0xd1 - 0xc0] = { 3, 0, PLAIN },   [0xd2 - 0xc0] = { 5, 0, PLAIN }, [0xd3 - 0xc0] = { 9, 0, PLAIN },
+    [0xd4 - 0xc0] = { 3, 0, PLAIN },  [0xd5 - 0xc0] = { 4, 0, PLAIN },   [0xd6 - 0xc0] = { 6, 0, PLAIN }, [0xd7 - 0xc0] = { 10, 0, PLAIN },
+    [0xd8 - 0xc0] = { 18, 0, PLAIN }, [0xd9 - 0xc0] = { 2, 1, TEXT },    [0xda - 0xc0] = { 3, 2, TEXT },  [0xdb - 0xc0] = { 5, 4, TEXT },
+    [0xdc - 0xc0] = { 3, 2, ARRAY },  [0xdd - 0xc0] = { 5, 4, ARRAY },   [0xde - 0xc0] = { 3, 2, MAP },   [0xdf - 0xc0] = { 5, 4, MAP },
 };
 
 static bool read_long_head(const unsigned char *at, size_t left, struct head *head)
@@ -149,8 +146,8 @@ void *zone_take(msgpack_zone *zone, size_t size)
 
 static bool is_same_text(const msgpack_object *one, const msgpack_object *other)
 {
-    return one->type == MSGPACK_OBJECT_STR && other->type == MSGPACK_OBJECT_STR &&
-           one->via.str.size == other->via.str.size && memcmp(one->via.str.ptr, other->via.str.ptr, one->via.str.size) == 0;
+    return one->type == MSGPACK_OBJECT_STR && other->type == MSGPACK_OBJECT_STR && one->via.str.size == other->via.str.size &&
+           memcmp(one->via.str.ptr, other->via.str.ptr, one->via.str.size) == 0;
 }
 
 static bool is_repeated_later(const msgpack_object_map *map, uint32_t i)

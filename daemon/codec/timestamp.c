@@ -169,7 +169,8 @@ int timestamp_text(int64_t seconds, uint32_t nanoseconds, const char *zone, char
     (void)gmtime_r(&time, &parts);
     write_fraction(nanoseconds, fraction);
     (void)snprintf(text, TIMESTAMP_TEXT_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d%s%.1s", (parts.tm_year + 1900) % 10000,
-                   (parts.tm_mon + 1) % 100, parts.tm_mday % 100, parts.tm_hour % 100, parts.tm_min % 100, parts.tm_sec % 100, fraction, zone);
+                   (parts.tm_mon + 1) % 100, parts.tm_mday % 100, parts.tm_hour % 100, parts.tm_min % 100, parts.tm_sec % 100, fraction,
+                   zone);
     return 0;
 }
 

@@ -71,14 +71,14 @@ static int explain(yajl_handle handle, const struct json_depth *depth, struct er
         return error_set(ret_error, EBADMSG, "a number too large for a double at byte %zu", yajl_get_bytes_consumed(handle));
     unsigned char *reason = yajl_get_error(handle, 0, NULL, 0);
     int length = (int)strcspn((const char *)reason, "\n");
-    int result = error_set(ret_error, EBADMSG, "not valid JSON: %.*s at byte %zu", length, (const char *)reason,
-                           yajl_get_bytes_consumed(handle));
+    int result =
+        error_set(ret_error, EBADMSG, "not valid JSON: %.*s at byte %zu", length, (const char *)reason, yajl_get_bytes_consumed(handle));
     yajl_free_error(handle, reason);
     return result;
 }
 
-int yajl_run(struct bytes text, const yajl_callbacks *callbacks, void *context, const struct json_depth *depth,
-             yajl_begin_fn begin, struct error *ret_error)
+int yajl_run(struct bytes text, const yajl_callbacks *callbacks, void *context, const struct json_depth *depth, yajl_begin_fn begin,
+             struct error *ret_error)
 {
     struct arena arena;
     yajl_alloc_funcs memory = { .malloc = arena_malloc, .realloc = arena_realloc, .free = arena_free, .ctx = &arena };

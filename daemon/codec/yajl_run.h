@@ -25,7 +25,7 @@ bool json_open(struct json_depth *depth);
 typedef void (*yajl_begin_fn)(void *context, yajl_handle handle);
 
 /* `depth` is where `context` keeps it, for the reason. 0, or -EBADMSG. */
-int yajl_run(struct bytes text, const yajl_callbacks *callbacks, void *context, const struct json_depth *depth,
-             yajl_begin_fn begin, struct error *ret_error) MUST_CHECK;
+int yajl_run(struct bytes text, const yajl_callbacks *callbacks, void *context, const struct json_depth *depth, yajl_begin_fn begin,
+             struct error *ret_error) MUST_CHECK;
 
 #endif

@@ -26,11 +26,11 @@ struct zone_rule {
 };
 
 struct zone {
-    int64_t *transitions;  /* ascending */
-    int32_t *offsets;      /* from transitions[i] on */
+    int64_t *transitions; /* ascending */
+    int32_t *offsets;     /* from transitions[i] on */
     size_t count;
-    int32_t first_offset;  /* before the first */
-    bool has_rule;         /* summer time goes on after the last transition */
+    int32_t first_offset; /* before the first */
+    bool has_rule;        /* summer time goes on after the last transition */
     int32_t standard, summer;
     struct zone_rule begin, end; /* of summer time */
 };

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config/config_key.h"
 #include "base/array.h"
+#include "config/config_key.h"
 #include "config/config_schema.h"
 #include "config/config_sections.h"
 #include "config/yaml.h"
@@ -110,8 +110,7 @@ int config_load_to_look(const char *path, struct config **ret_config, struct con
     return load(path, YAML_MISSING_IS_EMPTY, ret_config, faults);
 }
 
-int config_parse(const char *name, const char *const *texts, size_t count, struct config **ret_config,
-                 struct config_faults *faults)
+int config_parse(const char *name, const char *const *texts, size_t count, struct config **ret_config, struct config_faults *faults)
 {
     struct config *config = xcalloc(1, sizeof(*config));
     size_t faults_before = faults->count;

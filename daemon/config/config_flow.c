@@ -10,11 +10,16 @@
 
 #define YEAR_MS INT64_C(31536000000)
 #define COUNT_MOST INT64_C(1000000000)
-#define KEYS(list) { list, COUNT_OF(list) }
+#define KEYS(list) \
+    { \
+        list, COUNT_OF(list) \
+    }
 
 const char *const CONFIG_FLOW_KEYS[] = {
-    "events", "when", "cron", "catch_up", "dedupe_key", "rate_limit", "throttle", "debounce", "batch", "concurrency_limits",
-    "priority", "singleton", "cancel_on", "start_timeout", "finish_timeout", "on_error", "breaker", "expects", NULL,
+    "events",    "when",          "cron",           "catch_up",           "dedupe_key", "rate_limit",
+    "throttle",  "debounce",      "batch",          "concurrency_limits", "priority",   "singleton",
+    "cancel_on", "start_timeout", "finish_timeout", "on_error",           "breaker",    "expects",
+    NULL,
 };
 
 bool config_flow_is_key(const char *name)
@@ -294,10 +299,18 @@ static void take_away(const char *name, struct stepd_function *function)
         size_t offset, size;
     } lists[] = {
 #define AT(field) offsetof(struct stepd_function, field), sizeof(((struct stepd_function *)0)->field)
-        { "events", AT(events) },       { "cron", AT(cron) },         { "concurrency_limits", AT(concurrency_limits) },
-        { "cancel_on", AT(cancel_on) }, { "on_error", AT(on_error) }, { "expects", AT(expects) },
-        { "when", AT(when) },           { "priority", AT(priority) }, { "dedupe_key", AT(dedupe_key) },
-        { "catch_up", AT(catch_up) },   { "start_timeout", AT(start_timeout_ms) }, { "finish_timeout", AT(finish_timeout_ms) },
+        { "events", AT(events) },
+        { "cron", AT(cron) },
+        { "concurrency_limits", AT(concurrency_limits) },
+        { "cancel_on", AT(cancel_on) },
+        { "on_error", AT(on_error) },
+        { "expects", AT(expects) },
+        { "when", AT(when) },
+        { "priority", AT(priority) },
+        { "dedupe_key", AT(dedupe_key) },
+        { "catch_up", AT(catch_up) },
+        { "start_timeout", AT(start_timeout_ms) },
+        { "finish_timeout", AT(finish_timeout_ms) },
 #undef AT
     };
     const struct flow_map *map = map_find(name);

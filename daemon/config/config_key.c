@@ -38,8 +38,7 @@ const char *config_text(const struct setting *setting, const char *expected, str
         return setting->text;
     if (setting->kind == SETTING_MISSING)
         return NULL;
-    config_faults_add(faults, &setting->value_place, "'%s' must be %s", setting->name != NULL ? setting->name : "a list's entry",
-                      expected);
+    config_faults_add(faults, &setting->value_place, "'%s' must be %s", setting->name != NULL ? setting->name : "a list's entry", expected);
     return NULL;
 }
 
@@ -49,15 +48,15 @@ static void fault_range(struct config_faults *faults, const struct setting *sett
     char most[LOG_DURATION_SIZE];
 
     if (key->type == KEY_DURATION || key->type == KEY_SCHEDULE)
-        config_faults_add(faults, &setting->value_place, "'%s' must be between %s and %s, not '%s'", name,
-                          log_duration(key->least, least), log_duration(key->most, most), setting_shown(setting));
+        config_faults_add(faults, &setting->value_place, "'%s' must be between %s and %s, not '%s'", name, log_duration(key->least, least),
+                          log_duration(key->most, most), setting_shown(setting));
     else
-        config_faults_add(faults, &setting->value_place, "'%s' must be between %lld and %lld, not '%s'", name,
-                          (long long)key->least, (long long)key->most, setting_shown(setting));
+        config_faults_add(faults, &setting->value_place, "'%s' must be between %lld and %lld, not '%s'", name, (long long)key->least,
+                          (long long)key->most, setting_shown(setting));
 }
 
-static bool number_read(const struct config_key *key, const struct setting *setting, const char *name,
-                        struct config_faults *faults, int64_t *ret_number)
+static bool number_read(const struct config_key *key, const struct setting *setting, const char *name, struct config_faults *faults,
+                        int64_t *ret_number)
 {
     static const struct {
         int (*parse)(const char *text, int64_t *ret_value);

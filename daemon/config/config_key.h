@@ -14,32 +14,32 @@
 #include "config/setting.h"
 
 enum config_key_type {
-    KEY_STRING,    /* const char *, `least` bytes or more; points into the setting */
-    KEY_INT,       /* int */
-    KEY_INT64,     /* int64_t */
-    KEY_BOOL,      /* bool */
-    KEY_DURATION,  /* int64_t, ms */
-    KEY_SIZE,      /* int64_t, bytes */
-    KEY_SCHEDULE,  /* int64_t *, ms, the struct's to free; and a size_t at `given` */
-    KEY_NAME,      /* an enum's, by `names` */
-    KEY_OTHER,     /* read by hand */
+    KEY_STRING,   /* const char *, `least` bytes or more; points into the setting */
+    KEY_INT,      /* int */
+    KEY_INT64,    /* int64_t */
+    KEY_BOOL,     /* bool */
+    KEY_DURATION, /* int64_t, ms */
+    KEY_SIZE,     /* int64_t, bytes */
+    KEY_SCHEDULE, /* int64_t *, ms, the struct's to free; and a size_t at `given` */
+    KEY_NAME,     /* an enum's, by `names` */
+    KEY_OTHER,    /* read by hand */
 };
 
 struct config_key {
     const char *name;
     enum config_key_type type;
     size_t offset;
-    size_t given;              /* offset of a bool, or of the schedule's count; NOT_TOLD: nobody asks */
+    size_t given; /* offset of a bool, or of the schedule's count; NOT_TOLD: nobody asks */
     int64_t least;
     int64_t most;
-    const char *const *names;  /* KEY_NAME: in the order of the enum; ended by NULL */
+    const char *const *names; /* KEY_NAME: in the order of the enum; ended by NULL */
 };
 #define NOT_TOLD SIZE_MAX
 
 /* The keys that a map may have. */
 struct config_keys {
     const struct config_key *list;
-    size_t count;              /* CONFIG_KEYS_MAX at most */
+    size_t count; /* CONFIG_KEYS_MAX at most */
 };
 #define CONFIG_KEYS_MAX 32
 

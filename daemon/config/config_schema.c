@@ -130,19 +130,18 @@ static const struct config_key program_keys[] = {
 };
 #undef AT
 
-#define KEYS(list) { list, COUNT_OF(list) }
+#define KEYS(list) \
+    { \
+        list, COUNT_OF(list) \
+    }
 const struct config_keys CONFIG_TOP = KEYS(top_keys);
 const struct config_keys CONFIG_FUNCTION = KEYS(function_keys);
 const struct config_keys CONFIG_PROGRAM = KEYS(program_keys);
 const struct config_section CONFIG_SECTIONS[] = {
-    { "redis", KEYS(redis_keys) },
-    { "worker", KEYS(worker_keys) },
-    { "retry", KEYS(retry_keys) },
-    { "dead_letter", KEYS(dead_letter_keys) },
-    { "limits", KEYS(limits_keys) },
-    { "http", KEYS(http_keys) },
-    { "inngest", KEYS(inngest_keys) },
-    { "schema_registry", KEYS(schema_registry_keys) },
+    { "redis", KEYS(redis_keys) },     { "worker", KEYS(worker_keys) },
+    { "retry", KEYS(retry_keys) },     { "dead_letter", KEYS(dead_letter_keys) },
+    { "limits", KEYS(limits_keys) },   { "http", KEYS(http_keys) },
+    { "inngest", KEYS(inngest_keys) }, { "schema_registry", KEYS(schema_registry_keys) },
     { "log", KEYS(log_keys) },
 };
 const size_t CONFIG_SECTION_COUNT = COUNT_OF(CONFIG_SECTIONS);

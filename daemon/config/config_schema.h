@@ -5,8 +5,8 @@
 
 #include <stddef.h>
 
-#include "config/config_values.h"
 #include "config/config_key.h"
+#include "config/config_values.h"
 
 /* A map at the top whose keys are fields of struct config, too. */
 struct config_section {

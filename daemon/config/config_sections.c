@@ -127,8 +127,8 @@ static void topics_read(struct config *config, struct config_faults *faults)
     for (size_t i = 0; i < topics->count; i++) {
         const char *name = config_text(&topics->items[i], "a topic's name", faults);
         if (name != NULL && !topic_is_valid(name))
-            config_faults_add(faults, &topics->items[i].value_place,
-                              "'%s' is no topic: 1 to %d letters, digits, '.', '_' and '-'", name, TOPIC_NAME_MAX);
+            config_faults_add(faults, &topics->items[i].value_place, "'%s' is no topic: 1 to %d letters, digits, '.', '_' and '-'", name,
+                              TOPIC_NAME_MAX);
         else if (name != NULL && config_reads_topic(config, name))
             config_faults_add(faults, &topics->items[i].value_place, "'%s' is named twice", name);
         else if (name != NULL)
@@ -262,7 +262,8 @@ static void registry_read(struct config *config, struct config_faults *faults)
     if (config->schema_registry.url == NULL)
         return;
     if (!is_registry_url(config->schema_registry.url))
-        config_faults_add(faults, &url->value_place, "'url' must be one such as https://registry:8081; 'user' and 'password' are keys of their own");
+        config_faults_add(faults, &url->value_place,
+                          "'url' must be one such as https://registry:8081; 'user' and 'password' are keys of their own");
     config->schema_registry.owned[3] = xstrdup(config->schema_registry.url);
     for (char *end = strchr(config->schema_registry.owned[3], '\0'); end > config->schema_registry.owned[3] && end[-1] == '/';)
         *--end = '\0';
@@ -380,7 +381,12 @@ static void program_read(const struct config *config, const struct setting *sett
                          struct config_faults *faults)
 {
     *program = (struct config_program){
-        .name = setting->name, .place = setting->place, .processes = 1, .in_flight = 64, .drain_ms = 10000, .inherits_environment = true,
+        .name = setting->name,
+        .place = setting->place,
+        .processes = 1,
+        .in_flight = 64,
+        .drain_ms = 10000,
+        .inherits_environment = true,
     };
     if (!function_id_is_valid(setting->name))
         config_faults_add(faults, &setting->place, "'%s' is no program's name: letters, digits, and any of -_.:/", setting->name);
@@ -444,7 +450,8 @@ static void config_check(struct config *config, struct config_faults *faults)
     if (strncmp(config->redis.url, "redis+cluster://", 16) == 0 && setting_find(redis, "shards") == NULL)
         config->redis.shards = 16;
     if (strpbrk(config->redis.prefix, "{}") != NULL)
-        config_faults_add(faults, &setting_find(redis, "prefix")->value_place, "'prefix' must not hold braces: they choose a Cluster's slot");
+        config_faults_add(faults, &setting_find(redis, "prefix")->value_place,
+                          "'prefix' must not hold braces: they choose a Cluster's slot");
     if (config->http_listen[0] != '\0' && address_check(config->http_listen, &error) != 0)
         config_faults_add(faults, &setting_find(http, "listen")->value_place, "%s", error.text);
     if (!is_dead_letter_topic(config->dead_letter_topic))

@@ -29,10 +29,10 @@ struct config_retry {
 struct config_function {
     const char *id;
     struct place place;
-    const char *use;        /* NULL: not given; the template that it is made of */
-    const char *event;      /* NULL: not given */
-    const char *topic;      /* NULL: not given */
-    bool is_enabled;        /* `enabled`; true unless given */
+    const char *use;   /* NULL: not given; the template that it is made of */
+    const char *event; /* NULL: not given */
+    const char *topic; /* NULL: not given */
+    bool is_enabled;   /* `enabled`; true unless given */
     struct config_retry retry;
     bool has_timeout;
     int64_t timeout_ms;
@@ -50,37 +50,37 @@ struct config_function {
 struct config_program {
     const char *name;
     struct place place;
-    const char **command;          /* NULL-ended; the program and its arguments */
+    const char **command; /* NULL-ended; the program and its arguments */
     int processes;
-    int in_flight;                 /* calls at once, of each process */
-    int64_t drain_ms;              /* for what is under way when a process is replaced */
-    const char *directory_given;   /* NULL: not given */
-    char *directory;               /* where it runs, absolute; empty: the daemon's own */
-    const char **environment;      /* name, value, …, NULL-ended */
+    int in_flight;               /* calls at once, of each process */
+    int64_t drain_ms;            /* for what is under way when a process is replaced */
+    const char *directory_given; /* NULL: not given */
+    char *directory;             /* where it runs, absolute; empty: the daemon's own */
+    const char **environment;    /* name, value, …, NULL-ended */
     bool inherits_environment;
 };
 
 struct config {
-    char *path;                    /* of the main file, absolute */
-    struct setting root;           /* all that was read; what the others point into */
+    char *path;          /* of the main file, absolute */
+    struct setting root; /* all that was read; what the others point into */
 
-    const struct setting *kafka;   /* a map of scalars, for librdkafka; never NULL */
-    const char **topics;           /* NULL-ended */
-    char **modules;                /* NULL-ended; absolute */
+    const struct setting *kafka; /* a map of scalars, for librdkafka; never NULL */
+    const char **topics;         /* NULL-ended */
+    char **modules;              /* NULL-ended; absolute */
 
     struct {
         const char *url;
         const char *prefix;
         int64_t durability_lag_ms;
-        int64_t timeout_ms;        /* connecting, and a reply */
+        int64_t timeout_ms; /* connecting, and a reply */
         int shards;
     } redis;
 
     struct {
         int threads;
-        int queue;                 /* messages in flight at most */
+        int queue; /* messages in flight at most */
         int max_stuck;
-        const char *journal;       /* the crash journal's file; relative to the config's folder; "": see daemon.c */
+        const char *journal; /* the crash journal's file; relative to the config's folder; "": see daemon.c */
         int64_t drain_timeout_ms;
         int64_t shutdown_timeout_ms;
         int64_t lease_ms;
@@ -91,7 +91,7 @@ struct config {
     enum history_kept history;
     int64_t history_age_ms;
     int64_t history_limit;
-    int64_t dedupe_ms;             /* of all functions; 0: off */
+    int64_t dedupe_ms; /* of all functions; 0: off */
     int64_t commit_interval_ms;
 
     struct {
@@ -101,28 +101,28 @@ struct config {
         int steps;
     } limits;
 
-    const char *http_listen;       /* "host:port"; empty: no HTTP */
-    const char *http_token;        /* that the page asks of who changes something; empty: nobody may */
-    bool http_without_token;       /* anyone may who reaches the address */
+    const char *http_listen; /* "host:port"; empty: no HTTP */
+    const char *http_token;  /* that the page asks of who changes something; empty: nobody may */
+    bool http_without_token; /* anyone may who reaches the address */
     struct {
-        bool is_on;                /* there is such a section */
-        const char **apps;         /* NULL-ended; URLs that are asked to register */
-        const char *event_key;     /* NULL: any */
-        const char *signing_key;   /* NULL: none */
-        int calls;                 /* to apps, at once */
-        const char *topic;         /* of events that come in over HTTP; one of `topics` */
+        bool is_on;              /* there is such a section */
+        const char **apps;       /* NULL-ended; URLs that are asked to register */
+        const char *event_key;   /* NULL: any */
+        const char *signing_key; /* NULL: none */
+        int calls;               /* to apps, at once */
+        const char *topic;       /* of events that come in over HTTP; one of `topics` */
     } inngest;
     struct {
-        bool is_on;                /* there is such a section */
-        const char *url;           /* without a slash at its end */
-        const char *user;          /* NULL: none; and so are the next four */
+        bool is_on;       /* there is such a section */
+        const char *url;  /* without a slash at its end */
+        const char *user; /* NULL: none; and so are the next four */
         const char *password;
-        const char *ca_file;       /* absolute, and so are the next two */
+        const char *ca_file; /* absolute, and so are the next two */
         const char *certificate;
         const char *private_key;
-        bool verifies;             /* whose certificate the registry shows */
-        const char **topics;       /* patterns, NULL-ended; NULL: of all topics values may be framed */
-        char *owned[4];            /* what of these is not the settings' */
+        bool verifies;       /* whose certificate the registry shows */
+        const char **topics; /* patterns, NULL-ended; NULL: of all topics values may be framed */
+        char *owned[4];      /* what of these is not the settings' */
     } schema_registry;
     struct {
         enum log_level level;
@@ -131,7 +131,7 @@ struct config {
 
     struct config_program *programs;
     size_t program_count;
-    const char **redact;           /* NULL-ended: headers whose values are not shown, as in a shell, in any case of letters */
+    const char **redact; /* NULL-ended: headers whose values are not shown, as in a shell, in any case of letters */
 
     struct config_function *functions;
     size_t function_count;

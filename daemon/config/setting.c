@@ -92,8 +92,7 @@ static size_t edit_distance(const char *left, const char *right)
                 best = above[j] + 1;
             if (row[j - 1] + 1 < best)
                 best = row[j - 1] + 1;
-            if (i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1] &&
-                above_that[j - 2] + 1 < best)
+            if (i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1] && above_that[j - 2] + 1 < best)
                 best = above_that[j - 2] + 1;
             row[j] = best;
         }
@@ -209,8 +208,8 @@ int parse_duration_ms(const char *text, int64_t *ret_ms)
 int parse_size(const char *text, int64_t *ret_bytes)
 {
     static const struct unit units[] = {
-        { "", 1 },         { "B", 1 },        { "kB", 1000 },     { "MB", 1000000 },
-        { "GB", 1000000000 }, { "KiB", 1024 }, { "MiB", 1 << 20 }, { "GiB", 1 << 30 },
+        { "", 1 },       { "B", 1 },         { "kB", 1000 },     { "MB", 1000000 }, { "GB", 1000000000 },
+        { "KiB", 1024 }, { "MiB", 1 << 20 }, { "GiB", 1 << 30 },
     };
     double quantity;
     int status = quantity_read(&text, units, COUNT_OF(units), &quantity);

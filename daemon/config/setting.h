@@ -20,7 +20,7 @@ struct place {
 };
 
 enum setting_kind {
-    SETTING_NULL,    /* `name:` with nothing behind */
+    SETTING_NULL, /* `name:` with nothing behind */
     SETTING_SCALAR,
     SETTING_LIST,
     SETTING_MAP,
@@ -28,8 +28,8 @@ enum setting_kind {
 };
 
 struct setting {
-    char *name;            /* NULL in a list */
-    struct place place;    /* of the name; in a list, of the value */
+    char *name;         /* NULL in a list */
+    struct place place; /* of the name; in a list, of the value */
     struct place value_place;
     enum setting_kind kind;
     char *text;            /* SCALAR: as written, variables expanded */
@@ -68,8 +68,8 @@ void config_faults_done(struct config_faults *faults);
 /* Values as they stand in a config. 0, or -EINVAL (-ERANGE: too large) with *ret untouched. */
 int parse_int(const char *text, int64_t *ret_value) MUST_CHECK;
 int parse_double(const char *text, double *ret_value) MUST_CHECK;
-int parse_bool(const char *text, bool *ret_value) MUST_CHECK;            /* true false */
-int parse_duration_ms(const char *text, int64_t *ret_ms) MUST_CHECK;     /* 250ms 15s 1m30s 1.5h 7d 0 */
-int parse_size(const char *text, int64_t *ret_bytes) MUST_CHECK;         /* 512 512B 64KiB 4MiB 1GiB, kB MB GB */
+int parse_bool(const char *text, bool *ret_value) MUST_CHECK;        /* true false */
+int parse_duration_ms(const char *text, int64_t *ret_ms) MUST_CHECK; /* 250ms 15s 1m30s 1.5h 7d 0 */
+int parse_size(const char *text, int64_t *ret_bytes) MUST_CHECK;     /* 512 512B 64KiB 4MiB 1GiB, kB MB GB */
 
 #endif

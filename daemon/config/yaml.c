@@ -19,12 +19,12 @@
 struct reader {
     const char *path;
     int depth;
-    size_t count;       /* settings read: aliases of aliases multiply */
-    bool has_given_up;  /* too many or too deep: said once, nothing more is read */
+    size_t count;      /* settings read: aliases of aliases multiply */
+    bool has_given_up; /* too many or too deep: said once, nothing more is read */
     enum yaml_missing missing;
-    bool may_lack;      /* what is read may name variables that are not there */
-    bool is_url;        /* what is read stands behind a name of URLs */
-    bool is_secret;     /* what is read stands behind a name that says so */
+    bool may_lack;  /* what is read may name variables that are not there */
+    bool is_url;    /* what is read stands behind a name of URLs */
+    bool is_secret; /* what is read stands behind a name that says so */
     struct config_faults *faults;
 };
 
@@ -115,8 +115,7 @@ static char *variable_value(struct reader *reader, const struct place *place, co
     if ((value == NULL || value[0] == '\0') && otherwise != NULL)
         return xstrdup(otherwise);
     if (value == NULL && !reader->may_lack)
-        config_faults_add(reader->faults, place, "the environment has no %s (${%s:-otherwise} gives a default)", variable,
-                          variable);
+        config_faults_add(reader->faults, place, "the environment has no %s (${%s:-otherwise} gives a default)", variable, variable);
     return xstrdup_or_null(value);
 }
 

@@ -16,7 +16,7 @@ struct crash {
 /* A handful at the most: one a worker thread that died. */
 struct crashes {
     struct lock lock;
-    struct crash *items;   /* lock */
+    struct crash *items; /* lock */
     atomic_size_t count;
 };
 

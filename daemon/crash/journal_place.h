@@ -11,8 +11,8 @@
 
 struct journal_owner {
     const char *config_path;
-    const char *group;    /* kafka's group.id */
-    const char *file;     /* worker.journal; empty: not given */
+    const char *group; /* kafka's group.id */
+    const char *file;  /* worker.journal; empty: not given */
 };
 
 /* The file's path; NULL: none of the folders can be written. The folder is made. Caller frees. */

@@ -21,8 +21,8 @@ struct recovery {
     struct thread thread;
     struct lock lock;
     struct condition changed;
-    bool is_done;                    /* lock */
-    bool is_broken_off;              /* lock */
+    bool is_done;       /* lock */
+    bool is_broken_off; /* lock */
 };
 
 /* ---- runs that the store does not know ------------------------------------------------------------ */
@@ -37,8 +37,7 @@ static int count_unknown(struct recovery *recovery, const struct journal_entry *
 
 static bool is_still_its(const struct record *record, const struct journal_entry *entry)
 {
-    return record->status == RUN_OWNED && record->epoch == entry->epoch &&
-           memcmp(&record->owner, &entry->owner, sizeof(entry->owner)) == 0;
+    return record->status == RUN_OWNED && record->epoch == entry->epoch && memcmp(&record->owner, &entry->owner, sizeof(entry->owner)) == 0;
 }
 
 static bool load_steps(struct run *run, const struct loaded_run *loaded)

@@ -9,8 +9,8 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "run/attempt.h"
 #include "crash/crashes.h"
+#include "run/attempt.h"
 #include "run/journal.h"
 #include "store/store.h"
 

@@ -16,20 +16,20 @@
 
 #define ALL_MOST 10000000
 #define THREADS 8
-#define BATCH 32          /* runs that a thread changes before it rests */
+#define BATCH 32 /* runs that a thread changes before it rests */
 #define REST_MOST_US 50000
-#define LOOK_US 50000     /* how often the bar moves */
+#define LOOK_US 50000 /* how often the bar moves */
 
 /* What the threads share. */
 struct changing {
     struct redis_store *store;
     const struct bulk *bulk;
     const struct finds *finds;
-    atomic_size_t taken;      /* from the end of the finds: the oldest first */
+    atomic_size_t taken; /* from the end of the finds: the oldest first */
     atomic_size_t looked_at;
     atomic_size_t changed;
-    atomic_size_t asked;      /* of a worker, which ends them */
-    atomic_int status;        /* the store's first refusal */
+    atomic_size_t asked; /* of a worker, which ends them */
+    atomic_int status;   /* the store's first refusal */
     atomic_int running;
 };
 

@@ -12,9 +12,9 @@
 #include "store/runs.h"
 
 struct bulk {
-    const char *done;        /* the name of their number in JSON: "retried" */
-    const char *one, *many;  /* behind how many runs: "begins anew", "begin anew" */
-    const char *would;       /* "would begin anew" */
+    const char *done;       /* the name of their number in JSON: "retried" */
+    const char *one, *many; /* behind how many runs: "begins anew", "begin anew" */
+    const char *would;      /* "would begin anew" */
     int (*change)(struct redis_store *store, const char *id, enum runs_change *ret_change, struct error *ret_error);
 };
 

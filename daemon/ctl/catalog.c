@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config/config_faults.h"
 #include "codec/json.h"
+#include "config/config_faults.h"
 #include "program/declared.h"
 #include "program/programs.h"
 #include "sdk/inngest.h"

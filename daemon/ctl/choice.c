@@ -9,9 +9,10 @@
 
 static const struct {
     const char *word;
-    const char *letters;  /* of enum run_status */
+    const char *letters; /* of enum run_status */
 } STATUSES[] = {
-    { "running", "o" }, { "delayed", "db" }, { "queued", "dbq" }, { "sleeping", "s" }, { "completed", "c" }, { "failed", "f" }, { "cancelled", "x" },
+    { "running", "o" },   { "delayed", "db" }, { "queued", "dbq" },  { "sleeping", "s" },
+    { "completed", "c" }, { "failed", "f" },   { "cancelled", "x" },
 };
 
 bool choice_is_given(const struct ctl *ctl)

@@ -9,11 +9,11 @@
 /* Letters of enum run_status. */
 #define CHOICE_UNENDED "dsobq"
 #define CHOICE_ENDED "cfx"
-#define CHOICE_UNDONE "fx"    /* can be retried */
+#define CHOICE_UNDONE "fx" /* can be retried */
 
 struct choice {
     struct selection selection;
-    struct expression *where;  /* what the selection borrows */
+    struct expression *where; /* what the selection borrows */
 };
 
 /* Whether any filter is given. */

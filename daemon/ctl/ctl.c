@@ -16,7 +16,7 @@
 
 #define DEFAULT_CONFIG "/etc/stepd/stepd.yaml"
 #define CREDENTIALS "/etc/credstore" /* where LoadCredential= of the unit finds them: for root */
-#define PATIENCE_MS 5000 /* with a Redis that went away */
+#define PATIENCE_MS 5000             /* with a Redis that went away */
 
 /* A store's calls wait for Redis however long it takes: right for the daemon, not for a person. */
 struct watchdog {
@@ -160,7 +160,8 @@ enum ctl_exit ctl_open_store(struct ctl *ctl)
 enum ctl_exit ctl_store_failed(const struct ctl *ctl, int status)
 {
     if (status == -ESHUTDOWN)
-        return ctl_fail(CTL_UNREACHABLE, "Redis stopped answering (redis.url of %s); nothing is known of what was asked last", ctl->config->path);
+        return ctl_fail(CTL_UNREACHABLE, "Redis stopped answering (redis.url of %s); nothing is known of what was asked last",
+                        ctl->config->path);
     return ctl_fail(CTL_FAILED, "Redis refused: %s", strerror(-status));
 }
 

@@ -12,8 +12,8 @@
 #include <stdint.h>
 
 #include "base/memory.h"
-#include "store/store.h"
 #include "config/config.h"
+#include "store/store.h"
 
 enum ctl_exit {
     CTL_OK = 0,
@@ -28,10 +28,10 @@ struct ctl;
 /* One command; ctl/command.h lists them. */
 struct command {
     const char *name;
-    const char *arguments;  /* as its usage shows them */
+    const char *arguments; /* as its usage shows them */
     const char *summary;
-    const char *help;       /* paragraphs and examples */
-    unsigned options;       /* TAKES_… */
+    const char *help; /* paragraphs and examples */
+    unsigned options; /* TAKES_… */
     int most_words;
     enum ctl_exit (*run)(struct ctl *ctl);
 };
@@ -46,12 +46,12 @@ struct ctl {
     const char *event, *async, *from, *count;
     const char *error, *since, *until, *where, *name, *to;
     bool is_dev, is_json, wants_help, wants_version, is_all_failed, is_dry_run, is_again, is_python, is_node;
-    const char *words[CTL_WORDS_MAX + 1];  /* the command first */
+    const char *words[CTL_WORDS_MAX + 1]; /* the command first */
     int word_count;
     size_t limit;
 
-    struct config *config;      /* NULL until ctl_load_config() */
-    struct redis_store *store;  /* NULL until ctl_open_store() */
+    struct config *config;     /* NULL until ctl_load_config() */
+    struct redis_store *store; /* NULL until ctl_open_store() */
     struct watchdog *watchdog;
 };
 

@@ -15,16 +15,16 @@
 #include "ctl/find.h"
 #include "ctl/kafka.h"
 #include "ctl/text.h"
+#include "program/programs.h"
 #include "registry/client.h"
 #include "service/proxy.h"
-#include "store/operations.h"
-#include "store/shelf.h"
 #include "store/health.h"
+#include "store/operations.h"
 #include "store/orphans.h"
 #include "store/runs.h"
+#include "store/shelf.h"
 #include "view/json_out.h"
 #include "view/store_config.h"
-#include "program/programs.h"
 
 enum verdict { VERDICT_OK, VERDICT_WARNING, VERDICT_FAULT };
 
@@ -32,7 +32,7 @@ struct finding {
     enum verdict verdict;
     const char *about;
     char *text;
-    char *remedy;  /* empty: none */
+    char *remedy; /* empty: none */
 };
 
 struct findings {
@@ -41,7 +41,8 @@ struct findings {
     bool is_unreachable;
 };
 
-static void add(struct findings *findings, enum verdict verdict, const char *about, const char *remedy, const char *format, ...) PRINTF_LIKE(5, 6);
+static void add(struct findings *findings, enum verdict verdict, const char *about, const char *remedy, const char *format, ...)
+    PRINTF_LIKE(5, 6);
 static void add(struct findings *findings, enum verdict verdict, const char *about, const char *remedy, const char *format, ...)
 {
     va_list arguments;
@@ -82,9 +83,11 @@ static void check_topic(struct findings *findings, const struct config *config, 
     else if (topic->err != RD_KAFKA_RESP_ERR_NO_ERROR)
         add(findings, VERDICT_FAULT, "kafka", "see the brokers' log and their ACLs", "topic %s: %s", name, rd_kafka_err2str(topic->err));
     else
-        add(findings, VERDICT_OK, "kafka", "", "topic %s has %d partition%s", name, topic->partition_cnt, topic->partition_cnt == 1 ? "" : "s");
+        add(findings, VERDICT_OK, "kafka", "", "topic %s has %d partition%s", name, topic->partition_cnt,
+            topic->partition_cnt == 1 ? "" : "s");
     if (find_topic(metadata, dead_name) == NULL)
-        add(findings, VERDICT_WARNING, "kafka", "create it, unless the brokers make topics by themselves", "topic %s, for dead letters, is not there yet", dead_name);
+        add(findings, VERDICT_WARNING, "kafka", "create it, unless the brokers make topics by themselves",
+            "topic %s, for dead letters, is not there yet", dead_name);
 }
 
 static void check_kafka(struct findings *findings, const struct config *config)
@@ -120,10 +123,12 @@ static void say_registry(struct findings *findings, const struct config *config,
     if (status == 200)
         add(findings, VERDICT_OK, "schema_registry", "", "%s answers user %s", config->schema_registry.url, user);
     else if (status == 401 || status == 403)
-        add(findings, VERDICT_FAULT, "schema_registry", "set schema_registry.user and .password to one that may read: what needs a schema waits until then",
-            "%s refuses user %s (%ld)", config->schema_registry.url, user, status);
+        add(findings, VERDICT_FAULT, "schema_registry",
+            "set schema_registry.user and .password to one that may read: what needs a schema waits until then", "%s refuses user %s (%ld)",
+            config->schema_registry.url, user, status);
     else
-        add(findings, VERDICT_FAULT, "schema_registry", "schema_registry.url is where /subjects and /schemas/ids/ are; Apicurio has them under /apis/ccompat/v7",
+        add(findings, VERDICT_FAULT, "schema_registry",
+            "schema_registry.url is where /subjects and /schemas/ids/ are; Apicurio has them under /apis/ccompat/v7",
             "%s answers %ld when it is asked for its subjects", config->schema_registry.url, status);
 }
 
@@ -139,8 +144,9 @@ static void check_registry(struct findings *findings, const struct config *confi
     if (registry_client_get(client, "/subjects", &reply, &error) == 0)
         say_registry(findings, config, reply.status);
     else
-        add(findings, VERDICT_FAULT, "schema_registry", "is it up, and is schema_registry.url right? Partitions whose schemas are not known wait until then",
-            "%s can't be reached: %s", config->schema_registry.url, error.text);
+        add(findings, VERDICT_FAULT, "schema_registry",
+            "is it up, and is schema_registry.url right? Partitions whose schemas are not known wait until then", "%s can't be reached: %s",
+            config->schema_registry.url, error.text);
     registry_client_destroy(client);
 }
 
@@ -151,9 +157,11 @@ static void check_persistence(struct findings *findings, const struct store_heal
     if (health->has_append_only_file)
         add(findings, VERDICT_OK, "redis", "", "append-only file: on");
     else
-        add(findings, VERDICT_FAULT, "redis", "set `appendonly yes` (stepd's own redis.conf does)", "append-only file: off; a restart of Redis forgets every waiting run whose offset is committed");
+        add(findings, VERDICT_FAULT, "redis", "set `appendonly yes` (stepd's own redis.conf does)",
+            "append-only file: off; a restart of Redis forgets every waiting run whose offset is committed");
     if (health->append_status[0] != '\0' && strcmp(health->append_status, "ok") != 0)
-        add(findings, VERDICT_FAULT, "redis", "see Redis's log, and its disk", "the append-only file can't be written: %s", health->append_status);
+        add(findings, VERDICT_FAULT, "redis", "see Redis's log, and its disk", "the append-only file can't be written: %s",
+            health->append_status);
 }
 
 static void check_eviction(struct findings *findings, const struct store_health *health)
@@ -161,7 +169,8 @@ static void check_eviction(struct findings *findings, const struct store_health 
     if (health->eviction[0] == '\0' || strcmp(health->eviction, "noeviction") == 0)
         add(findings, VERDICT_OK, "redis", "", "eviction: none");
     else
-        add(findings, VERDICT_FAULT, "redis", "set `maxmemory-policy noeviction`", "eviction: %s; when memory is short Redis throws runs away", health->eviction);
+        add(findings, VERDICT_FAULT, "redis", "set `maxmemory-policy noeviction`",
+            "eviction: %s; when memory is short Redis throws runs away", health->eviction);
 }
 
 static void check_listpack(struct findings *findings, const char *name, long value)
@@ -182,7 +191,8 @@ static void check_settings(struct findings *findings, struct redis_store *store)
 
     if (store_health(store, &health) != 0)
         return;
-    add(findings, VERDICT_OK, "redis", "", "%s %s answers", health.product, health.version[0] != '\0' ? health.version : "(of unknown version)");
+    add(findings, VERDICT_OK, "redis", "", "%s %s answers", health.product,
+        health.version[0] != '\0' ? health.version : "(of unknown version)");
     check_persistence(findings, &health);
     check_eviction(findings, &health);
     check_listpack(findings, "zset-max-listpack-value", health.zset_listpack_value);
@@ -197,14 +207,16 @@ static void check_workers(struct findings *findings, struct redis_store *store)
     if (runs_stats(store, &stats) != 0 || store_workers_alive(store, 0, &alive) != 0)
         return;
     if (alive == 0)
-        add(findings, VERDICT_WARNING, "runs", "start stepd", "no daemon is alive; %" PRIu64 " run%s", stats.delayed, stats.delayed == 1 ? " waits" : "s wait");
+        add(findings, VERDICT_WARNING, "runs", "start stepd", "no daemon is alive; %" PRIu64 " run%s", stats.delayed,
+            stats.delayed == 1 ? " waits" : "s wait");
     else
         add(findings, VERDICT_OK, "runs", "", "%" PRId64 " daemon%s alive, %" PRIu64 " run%s", alive, alive == 1 ? " is" : "s are",
             stats.delayed, stats.delayed == 1 ? " waits" : "s wait");
     int64_t late_ms = store_now_ms(store) - stats.next_due_ms;
     if (alive > 0 && stats.next_due_ms > 0 && late_ms > 10000) {
         AUTO_FREE char *late = text_duration(late_ms);
-        add(findings, VERDICT_WARNING, "runs", "more workers (worker.threads) or more daemons", "the run that has waited longest past its time has done so for %s", late);
+        add(findings, VERDICT_WARNING, "runs", "more workers (worker.threads) or more daemons",
+            "the run that has waited longest past its time has done so for %s", late);
     }
 }
 
@@ -215,8 +227,8 @@ static void check_orphans(struct findings *findings, struct redis_store *store)
     if (orphans_find(store, &orphans) != 0)
         return;
     if (orphans.count == 0)
-        add(findings, VERDICT_OK, "runs", "", "%zu run%s looked at%s, none is in no list", orphans.looked_at, orphans.looked_at == 1 ? "" : "s",
-            orphans.is_whole ? "" : " (of more)");
+        add(findings, VERDICT_OK, "runs", "", "%zu run%s looked at%s, none is in no list", orphans.looked_at,
+            orphans.looked_at == 1 ? "" : "s", orphans.is_whole ? "" : " (of more)");
     else
         add(findings, VERDICT_WARNING, "runs", "the daemon's sweep makes them due; if they are there again in an hour, report it",
             "%zu of %zu runs stand in no list, the first is %s", orphans.count, orphans.looked_at, orphans.first.text);
@@ -230,8 +242,8 @@ static void add_absent(void *context, const char *url, const char *reason)
 static void add_silent_program(void *context, const char *name, struct bytes why)
 {
     if (why.size > 0)
-        add(context, VERDICT_WARNING, "programs", "its events and due runs wait; the daemon starts it again", "program %s does not serve: %.*s", name,
-            (int)why.size, (const char *)why.data);
+        add(context, VERDICT_WARNING, "programs", "its events and due runs wait; the daemon starts it again",
+            "program %s does not serve: %.*s", name, (int)why.size, (const char *)why.data);
 }
 
 /* Why the store did not start: what access rules lack is said in full. */
@@ -253,7 +265,8 @@ static void add_paused(void *context, const char *function, struct bytes who)
 {
     AUTO_FREE char *remedy = xasprintf("`stepctl resume %s` once it may go on", function);
 
-    add(context, VERDICT_WARNING, "functions", remedy, "function %s is paused, by %.*s: its runs wait", function, (int)who.size, (const char *)who.data);
+    add(context, VERDICT_WARNING, "functions", remedy, "function %s is paused, by %.*s: its runs wait", function, (int)who.size,
+        (const char *)who.data);
 }
 
 static void check_redis(struct findings *findings, struct ctl *ctl)
@@ -371,8 +384,10 @@ const struct command COMMAND_DOCTOR = {
     .name = "doctor",
     .arguments = "",
     .summary = "what is set up wrong, with its remedy",
-    .help = "Looks at the config, at Kafka and its topics, at the schema registry, at Redis's access rules, persistence, eviction and memory settings, for runs\n"
-            "that stand in no list, and for the place of the crash journal. Changes nothing. Exit status 0: no fault (there may be warnings).\n\n"
+    .help = "Looks at the config, at Kafka and its topics, at the schema registry, at Redis's access rules, persistence, eviction and "
+            "memory settings, for runs\n"
+            "that stand in no list, and for the place of the crash journal. Changes nothing. Exit status 0: no fault (there may be "
+            "warnings).\n\n"
             "  stepctl doctor\n"
             "  stepctl --json doctor | jq '.checks[] | select(.verdict != \"ok\")'",
     .run = run,

@@ -10,10 +10,10 @@
 #include "base/array.h"
 #include "base/clock.h"
 
-#define PAGE 1000            /* ids a call */
-#define WHOLE_MOST 16384     /* bytes; a larger record is read in a call of its own, where it is needed */
+#define PAGE 1000        /* ids a call */
+#define WHOLE_MOST 16384 /* bytes; a larger record is read in a call of its own, where it is needed */
 #define PAUSE_MOST_US 20000
-#define DELAYED_MOST 20000   /* looked at when nothing is asked in particular: there may be millions */
+#define DELAYED_MOST 20000 /* looked at when nothing is asked in particular: there may be millions */
 
 /* ---- by id -------------------------------------------------------------------------------------- */
 
@@ -85,7 +85,7 @@ struct search {
     const struct find_filter *filter;
     struct finds finds;
     size_t capacity;
-    int status;              /* of what was asked while a page was looked at */
+    int status; /* of what was asked while a page was looked at */
 };
 
 static void keep(struct search *search, const struct run_id *id, int64_t created_ms)

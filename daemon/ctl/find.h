@@ -11,8 +11,8 @@
 #include "store/runs.h"
 #include "view/selection.h"
 
-#define FIND_PREFIX_LEAST 4   /* hex digits: they say which shard */
-#define FIND_SHORT_LENGTH 12  /* as much of an id as tables show */
+#define FIND_PREFIX_LEAST 4  /* hex digits: they say which shard */
+#define FIND_SHORT_LENGTH 12 /* as much of an id as tables show */
 
 /* The run whose id is `text` or, alone, begins with it. Says itself what is wrong. */
 enum ctl_exit find_run(struct ctl *ctl, const char *text, struct run_id *ret_id) MUST_CHECK;
@@ -30,11 +30,11 @@ struct find_filter {
 };
 
 struct finds {
-    struct found *all;       /* newest first; the caller frees */
+    struct found *all; /* newest first; the caller frees */
     size_t count;
-    bool is_cut;             /* more are delayed than were looked at */
-    size_t undecided;        /* for so many the expression failed: they were left out, */
-    struct error why;        /* of the first */
+    bool is_cut;      /* more are delayed than were looked at */
+    size_t undecided; /* for so many the expression failed: they were left out, */
+    struct error why; /* of the first */
 };
 
 /* The newest `limit` runs that are meant; only what is needed of each is read, some hundred a call, with a pause

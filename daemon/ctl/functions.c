@@ -86,7 +86,8 @@ static void print(const struct ctl *ctl, const struct catalog *catalog)
     else if (catalog->count == 0 && ctl->config->program_count > 0)
         (void)printf("No functions: no program of %s has said hello yet.\n", ctl->config->path);
     else if (catalog->count == 0)
-        (void)printf("No functions: name modules under `modules:` in %s, and what uses their templates under `functions:`.\n", ctl->config->path);
+        (void)printf("No functions: name modules under `modules:` in %s, and what uses their templates under `functions:`.\n",
+                     ctl->config->path);
     else
         print_table(catalog);
     if (!ctl->is_json && ctl->store != NULL)

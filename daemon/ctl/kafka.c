@@ -8,7 +8,7 @@
 #include "kafka/conf.h"
 
 #define TIMEOUT_MS 15000
-#define DOWN_MS 3000     /* no broker at all for that long: given up sooner */
+#define DOWN_MS 3000 /* no broker at all for that long: given up sooner */
 
 /* Runs on: the thread that polls. */
 static void on_delivery(rd_kafka_t *handle, const rd_kafka_message_t *message, void *opaque)
@@ -117,13 +117,13 @@ static bool wait_for(struct kafka *kafka, const struct kafka_sending *sending)
     return true;
 }
 
-int kafka_send(struct kafka *kafka, const char *topic, int32_t partition, struct bytes key, struct bytes value,
-               rd_kafka_headers_t *headers, struct kafka_sending *sending, struct error *ret_error)
+int kafka_send(struct kafka *kafka, const char *topic, int32_t partition, struct bytes key, struct bytes value, rd_kafka_headers_t *headers,
+               struct kafka_sending *sending, struct error *ret_error)
 {
-    rd_kafka_resp_err_t refused = rd_kafka_producev(
-        kafka->handle, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition), RD_KAFKA_V_KEY(key.data, key.size),
-        RD_KAFKA_V_VALUE((void *)(uintptr_t)value.data, value.size), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-        RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(sending), RD_KAFKA_V_END);
+    rd_kafka_resp_err_t refused =
+        rd_kafka_producev(kafka->handle, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition), RD_KAFKA_V_KEY(key.data, key.size),
+                          RD_KAFKA_V_VALUE((void *)(uintptr_t)value.data, value.size), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                          RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(sending), RD_KAFKA_V_END);
     if (refused != RD_KAFKA_RESP_ERR_NO_ERROR)
         return error_set(ret_error, EIO, "%s: %s", topic, rd_kafka_err2str(refused));
     sending->open++;
@@ -150,7 +150,8 @@ int kafka_settle(struct kafka *kafka, struct kafka_sending *sending, struct erro
     return error_set(ret_error, EIO, "%s", rd_kafka_err2str(refused));
 }
 
-int kafka_produce(struct kafka *kafka, const char *topic, struct bytes key, struct bytes value, struct kafka_place *ret_place, struct error *ret_error)
+int kafka_produce(struct kafka *kafka, const char *topic, struct bytes key, struct bytes value, struct kafka_place *ret_place,
+                  struct error *ret_error)
 {
     struct kafka_sending sending = { 0 };
     struct error why = { 0 };

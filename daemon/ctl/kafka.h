@@ -32,17 +32,18 @@ int kafka_open_reader(struct kafka *kafka, const struct config *config, struct e
 void kafka_close(struct kafka *kafka);
 
 /* Waits until the brokers have it. -EAGAIN: they can't be reached, -EIO: they refuse it. */
-int kafka_produce(struct kafka *kafka, const char *topic, struct bytes key, struct bytes value, struct kafka_place *ret_place, struct error *ret_error) MUST_CHECK;
+int kafka_produce(struct kafka *kafka, const char *topic, struct bytes key, struct bytes value, struct kafka_place *ret_place,
+                  struct error *ret_error) MUST_CHECK;
 
 /* Messages on their way together. Zeroed at first; stays where it is until kafka_settle(). */
 struct kafka_sending {
-    size_t open;                 /* of which nothing is known yet */
+    size_t open; /* of which nothing is known yet */
     size_t bytes;
     rd_kafka_resp_err_t refused; /* the first refusal */
 };
 /* Copies all. `partition` RD_KAFKA_PARTITION_UA: by the key. Takes the headers where it succeeds. -EIO: it is refused. */
-int kafka_send(struct kafka *kafka, const char *topic, int32_t partition, struct bytes key, struct bytes value,
-               rd_kafka_headers_t *headers, struct kafka_sending *sending, struct error *ret_error) MUST_CHECK;
+int kafka_send(struct kafka *kafka, const char *topic, int32_t partition, struct bytes key, struct bytes value, rd_kafka_headers_t *headers,
+               struct kafka_sending *sending, struct error *ret_error) MUST_CHECK;
 /* Waits until the brokers have all of it; as kafka_produce(). */
 int kafka_settle(struct kafka *kafka, struct kafka_sending *sending, struct error *ret_error) MUST_CHECK;
 /* -EAGAIN, with what librdkafka said last. */

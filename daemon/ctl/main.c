@@ -10,17 +10,17 @@
 #include "ctl/when.h"
 
 static const struct command *const COMMANDS[] = {
-    &COMMAND_SEND, &COMMAND_FUNCTIONS, &COMMAND_RUNS, &COMMAND_SHOW, &COMMAND_WHY, &COMMAND_RETRY, &COMMAND_CANCEL,
-    &COMMAND_REDRIVE, &COMMAND_REPLAY, &COMMAND_PAUSE, &COMMAND_RESUME,
-    &COMMAND_STATS, &COMMAND_TOP, &COMMAND_DOCTOR, &COMMAND_EVAL, &COMMAND_CRON, &COMMAND_NEW_MODULE, &COMMAND_NEW_PROGRAM,
+    &COMMAND_SEND,   &COMMAND_FUNCTIONS, &COMMAND_RUNS,   &COMMAND_SHOW,  &COMMAND_WHY,        &COMMAND_RETRY,
+    &COMMAND_CANCEL, &COMMAND_REDRIVE,   &COMMAND_REPLAY, &COMMAND_PAUSE, &COMMAND_RESUME,     &COMMAND_STATS,
+    &COMMAND_TOP,    &COMMAND_DOCTOR,    &COMMAND_EVAL,   &COMMAND_CRON,  &COMMAND_NEW_MODULE, &COMMAND_NEW_PROGRAM,
 };
 #define COMMAND_COUNT COUNT_OF(COMMANDS)
 
 struct option {
     const char *name;
-    unsigned taken_as;     /* TAKES_…; 0: every command takes it */
-    size_t offset;         /* in struct ctl */
-    const char *argument;  /* NULL: a switch */
+    unsigned taken_as;    /* TAKES_…; 0: every command takes it */
+    size_t offset;        /* in struct ctl */
+    const char *argument; /* NULL: a switch */
     const char *help;
 };
 
@@ -65,7 +65,8 @@ static void print_help(const struct command *command)
         for (size_t i = 0; i < COMMAND_COUNT; i++)
             (void)printf("  %-10s %s\n", COMMANDS[i]->name, COMMANDS[i]->summary);
     } else {
-        (void)printf("Usage: stepctl %s%s%s\n\n%s\n", command->name, command->arguments[0] != '\0' ? " " : "", command->arguments, command->help);
+        (void)printf("Usage: stepctl %s%s%s\n\n%s\n", command->name, command->arguments[0] != '\0' ? " " : "", command->arguments,
+                     command->help);
     }
     (void)printf("\nOptions:\n");
     for (size_t i = 0; i < OPTION_COUNT; i++) {

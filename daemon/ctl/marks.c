@@ -100,7 +100,8 @@ static int unpack(struct bytes thing, struct marks *marks, struct error *ret_err
     struct bytes what = fields_take_text(&fields);
 
     if (fields.is_damaged || what.size != strlen(marks->what) || memcmp(what.data, marks->what, what.size) != 0)
-        return error_set(ret_error, EINVAL, "%.*s", (int)(what.data != NULL ? what.size : 0), what.data != NULL ? (const char *)what.data : "");
+        return error_set(ret_error, EINVAL, "%.*s", (int)(what.data != NULL ? what.size : 0),
+                         what.data != NULL ? (const char *)what.data : "");
     while (fields.count > 0 && !fields.is_damaged) {
         struct fields one = fields_open(fields_take(&fields, 2));
         int32_t partition = (int32_t)fields_take_integer(&one, 0, INT32_MAX);

@@ -14,14 +14,14 @@
 
 struct mark {
     int32_t partition;
-    int64_t first, end;   /* these are done, `end` is not */
+    int64_t first, end; /* these are done, `end` is not */
 };
 
 struct marks {
-    char *shelf;          /* where they stand, */
-    char *name;           /* and as what */
-    char *what;           /* what was done: those of another `what` are none of ours */
-    struct mark *all;     /* none touches another of its partition */
+    char *shelf;      /* where they stand, */
+    char *name;       /* and as what */
+    char *what;       /* what was done: those of another `what` are none of ours */
+    struct mark *all; /* none touches another of its partition */
     size_t count;
 };
 

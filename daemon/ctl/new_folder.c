@@ -34,7 +34,8 @@ enum ctl_exit new_folder_read(struct new_folder *folder, const struct ctl *ctl, 
     const char *slash = strrchr(path, '/');
     const char *name = slash != NULL ? slash + 1 : path;
     if (!name_is_valid(name))
-        return ctl_misused(ctl, "a %s's name begins with a letter from a to z, then letters, digits, - and _; '%s' does not do", what, name);
+        return ctl_misused(ctl, "a %s's name begins with a letter from a to z, then letters, digits, - and _; '%s' does not do", what,
+                           name);
     *folder = (struct new_folder){ .what = what, .path = path, .name = name };
     return CTL_OK;
 }

@@ -15,9 +15,9 @@ struct new_file {
 };
 
 struct new_folder {
-    const char *what;            /* "module" */
-    const char *path, *name;     /* borrowed from the command line */
-    const char *package;         /* NULL: its texts name none */
+    const char *what;        /* "module" */
+    const char *path, *name; /* borrowed from the command line */
+    const char *package;     /* NULL: its texts name none */
 };
 
 /* The path is the command's first argument, its last part the name. All of these say what is wrong themselves. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "new_module.h"
 #include "base/array.h"
 #include "ctl/command.h"
 #include "ctl/new_folder.h"
-#include "new_module.h"
 
 static const struct new_file FILES[] = {
     { "@NAME@.c", new_module_module },

@@ -17,7 +17,7 @@
 #define CLIENTS "../share/stepd/clients"
 
 static const struct new_file NODE_FILES[] = {
-    { "@NAME@.js", new_program_node_functions },  { "main.js", new_program_node_main }, { "@NAME@.test.js", new_program_node_test },
+    { "@NAME@.js", new_program_node_functions },  { "main.js", new_program_node_main },     { "@NAME@.test.js", new_program_node_test },
     { "package.json", new_program_node_package }, { "README.md", new_program_node_readme },
 };
 
@@ -29,8 +29,8 @@ static const struct new_file PYTHON_FILES[] = {
 
 /* The client's package is linked into the folder, so that the program and its test run as they are. */
 struct language {
-    const char *package;      /* below CLIENTS */
-    const char *link_folder;  /* NULL: the link stands in the folder itself */
+    const char *package;     /* below CLIENTS */
+    const char *link_folder; /* NULL: the link stands in the folder itself */
     const char *link;
     const struct new_file *files;
     size_t file_count;
@@ -76,7 +76,8 @@ static enum ctl_exit run(struct ctl *ctl)
         return status;
     AUTO_FREE char *package = package_path(language);
     if (package == NULL)
-        return ctl_fail(CTL_FAILED, "the package for programs is not where stepd puts it: " CLIENTS "/%s, seen from stepctl", language->package);
+        return ctl_fail(CTL_FAILED, "the package for programs is not where stepd puts it: " CLIENTS "/%s, seen from stepctl",
+                        language->package);
     folder.package = package;
     status = new_folder_make(&folder, language->files, language->file_count);
     if (status == CTL_OK)

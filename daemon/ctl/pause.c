@@ -19,7 +19,8 @@ static void print(const struct ctl *ctl, const char *function, bool is_paused, b
     if (!ctl->is_json) {
         (void)printf("%s %s.\n", function,
                      is_paused    ? (is_changed ? "is paused: its runs wait, in all daemons, until it is resumed" : "was paused already")
-                     : is_changed ? "goes on" : "was not paused");
+                     : is_changed ? "goes on"
+                                  : "was not paused");
         return;
     }
     json_out_init(&out);

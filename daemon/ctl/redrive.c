@@ -20,8 +20,8 @@
 
 #define SHELF "redrives"
 #define NAME_DEFAULT "redrive"
-#define BATCH 500                    /* messages that are on their way together, */
-#define BATCH_BYTES (8 * 1024 * 1024)  /* unless they are large */
+#define BATCH 500                     /* messages that are on their way together, */
+#define BATCH_BYTES (8 * 1024 * 1024) /* unless they are large */
 #define OWN_HEADERS "stepd-"
 
 struct redrive {
@@ -31,16 +31,16 @@ struct redrive {
     struct kafka reader, writer;
     const struct rd_kafka_metadata *metadata;
     struct marks marks;
-    struct topic_span *spans;          /* of the topic that is read, */
-    int64_t *begun;                  /* and where each began */
+    struct topic_span *spans; /* of the topic that is read, */
+    int64_t *begun;           /* and where each began */
     size_t span_count;
     struct kafka_sending sending;
     size_t in_batch;
-    size_t found;                    /* dead letters that are meant */
-    size_t foreign;                  /* messages that are no dead letters of ours */
-    size_t undecided;                /* for which the expression failed, */
-    struct error why;                /* of the first */
-    struct error error;              /* what ended it */
+    size_t found;       /* dead letters that are meant */
+    size_t foreign;     /* messages that are no dead letters of ours */
+    size_t undecided;   /* for which the expression failed, */
+    struct error why;   /* of the first */
+    struct error error; /* what ended it */
     int status;
 };
 
@@ -48,8 +48,8 @@ struct redrive {
 
 /* Where the message was. */
 struct origin {
-    char *topic;                     /* NULL: it is no letter of ours */
-    char *function;                  /* NULL: no function was given it */
+    char *topic;    /* NULL: it is no letter of ours */
+    char *function; /* NULL: no function was given it */
     int64_t partition, offset;
 };
 
@@ -143,9 +143,9 @@ static int send_again(struct redrive *redrive, const rd_kafka_message_t *message
                       const struct event_header *headers, size_t count)
 {
     rd_kafka_headers_t *list = headers_to_send(redrive, headers, count);
-    int status = kafka_send(&redrive->writer, origin->topic, partition_to_send(redrive, origin),
-                            (struct bytes){ message->key, message->key_len }, (struct bytes){ message->payload, message->len },
-                            list, &redrive->sending, &redrive->error);
+    int status =
+        kafka_send(&redrive->writer, origin->topic, partition_to_send(redrive, origin), (struct bytes){ message->key, message->key_len },
+                   (struct bytes){ message->payload, message->len }, list, &redrive->sending, &redrive->error);
 
     if (status != 0)
         rd_kafka_headers_destroy(list);
@@ -284,7 +284,8 @@ static void print_result(const struct redrive *redrive)
     const struct ctl *ctl = redrive->ctl;
 
     if (redrive->foreign > 0)
-        (void)fprintf(stderr, "stepctl: %zu message%s passed over: no `stepd-topic` says where to\n", redrive->foreign, redrive->foreign == 1 ? " is" : "s are");
+        (void)fprintf(stderr, "stepctl: %zu message%s passed over: no `stepd-topic` says where to\n", redrive->foreign,
+                      redrive->foreign == 1 ? " is" : "s are");
     if (redrive->undecided > 0)
         (void)fprintf(stderr, "stepctl: --where failed for %zu dead letter%s, left out: %s\n", redrive->undecided,
                       redrive->undecided == 1 ? "" : "s", redrive->why.text);
@@ -296,7 +297,7 @@ static void print_result(const struct redrive *redrive)
         (void)puts("none");
     else
         (void)printf("%zu dead letter%s %s.\n", redrive->found, redrive->found == 1 ? "" : "s",
-                     ctl->is_dry_run          ? "would go to their topics again"
+                     ctl->is_dry_run       ? "would go to their topics again"
                      : redrive->found == 1 ? "is in its topic again"
                                            : "are in their topics again");
 }

@@ -19,14 +19,14 @@
 #include "ctl/progress.h"
 #include "ctl/topic_log.h"
 #include "ctl/when.h"
-#include "event/event_again.h"
 #include "event/event.h"
+#include "event/event_again.h"
 #include "run/flow_ask.h"
 #include "run/routes.h"
 #include "view/json_out.h"
 
 #define SHELF "replays"
-#define BATCH 500          /* messages, then what is done is remembered, and others have Redis for a while */
+#define BATCH 500 /* messages, then what is done is remembered, and others have Redis for a while */
 #define REST_US 20000
 #define NAME_SIZE 40
 
@@ -34,19 +34,19 @@ struct replay {
     struct ctl *ctl;
     const char *name;
     const struct function *function;
-    struct routes *routes;         /* to that function alone */
+    struct routes *routes; /* to that function alone */
     struct expression *where;
     int64_t from_ms, to_ms;
     struct kafka reader;
     struct marks marks;
     struct topic_span *spans;
-    int64_t *begun;                /* where each span began */
+    int64_t *begun; /* where each span began */
     size_t span_count;
     size_t in_batch;
-    size_t started;                /* a dry run's: would be */
-    size_t undecided;              /* for which the expression failed, */
-    struct error why;              /* of the first */
-    struct error error;            /* what ended it */
+    size_t started;     /* a dry run's: would be */
+    size_t undecided;   /* for which the expression failed, */
+    struct error why;   /* of the first */
+    struct error error; /* what ended it */
     int status;
 };
 
@@ -266,8 +266,8 @@ static void print_result(const struct replay *replay)
     } else if (ctl->is_dry_run) {
         (void)printf("%zu run%s of %s would start.\n", replay->started, replay->started == 1 ? "" : "s", replay->function->id);
     } else {
-        (void)printf("%zu run%s of %s started, by the name %s.\n", replay->started, replay->started == 1 ? "" : "s",
-                     replay->function->id, replay->name);
+        (void)printf("%zu run%s of %s started, by the name %s.\n", replay->started, replay->started == 1 ? "" : "s", replay->function->id,
+                     replay->name);
     }
 }
 

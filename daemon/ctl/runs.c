@@ -8,7 +8,7 @@
 #include "ctl/find.h"
 #include "ctl/run_table.h"
 
-#define QUEUED_AMONG 20000   /* delayed runs that are looked at for those that stand in a line */
+#define QUEUED_AMONG 20000 /* delayed runs that are looked at for those that stand in a line */
 
 struct listing {
     struct table *table;

@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "run/attempt_log.h"
 #include "codec/json.h"
 #include "ctl/command.h"
 #include "ctl/find.h"
 #include "ctl/text.h"
+#include "run/attempt_log.h"
 #include "view/run_view.h"
 
 #define DATA_SHOWN 2000 /* characters of an event's data, or of a result; --json shows all */
@@ -29,8 +29,8 @@ static void print_head(const struct run_view *view)
     AUTO_FREE char *created_when = text_when(record->created_ms, view->now_ms);
     AUTO_FREE char *when = text_when(record->changed_ms, view->now_ms);
     AUTO_FREE char *since = xasprintf("%s (%s)", created, created_when);
-    AUTO_FREE char *event = xasprintf("%s  id %s  %s/%d at offset %" PRId64, view->event.view.name, view->event.view.id,
-                                      record->topic, (int)record->partition, record->offset);
+    AUTO_FREE char *event = xasprintf("%s  id %s  %s/%d at offset %" PRId64, view->event.view.name, view->event.view.id, record->topic,
+                                      (int)record->partition, record->offset);
 
     text_print(COLOUR_BOLD, view->run->id);
     (void)printf("  ");
@@ -105,7 +105,8 @@ static void print_attempts(const struct run_view *view)
         else
             table_add(table, COLOUR_DIM, " ");
         if (entry.failure != NULL)
-            table_add(table, COLOUR_RED, "%s%s%s: %s", failure.step_id, failure.step_id[0] != '\0' ? ": " : "", failure.name, failure.message);
+            table_add(table, COLOUR_RED, "%s%s%s: %s", failure.step_id, failure.step_id[0] != '\0' ? ": " : "", failure.name,
+                      failure.message);
         else
             table_add(table, COLOUR_GREEN, "%s", entry.due_ms != 0 ? "sleeps" : "ok");
     }
@@ -155,8 +156,9 @@ static void print_steps(const struct run_view *view)
 static void print_outcome(const struct run_view *view)
 {
     if (view->has_error) {
-        AUTO_FREE char *text = xasprintf("%s: %s%s%s%s", view->error.name, view->error.message, view->error.step_id[0] != '\0' ? " (step " : "",
-                                         view->error.step_id, view->error.step_id[0] != '\0' ? ")" : "");
+        AUTO_FREE char *text =
+            xasprintf("%s: %s%s%s%s", view->error.name, view->error.message, view->error.step_id[0] != '\0' ? " (step " : "",
+                      view->error.step_id, view->error.step_id[0] != '\0' ? ")" : "");
         (void)printf("\nError\n  ");
         text_print(COLOUR_RED, text);
         (void)putchar('\n');

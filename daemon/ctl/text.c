@@ -13,8 +13,8 @@
 #include "base/log.h"
 #include "codec/utf8.h"
 
-#define GAP 2       /* blanks between columns */
-#define LEAST 12    /* what the last column keeps, however narrow the terminal */
+#define GAP 2    /* blanks between columns */
+#define LEAST 12 /* what the last column keeps, however narrow the terminal */
 #define ELLIPSIS "…"
 
 struct cell {
@@ -73,15 +73,13 @@ static bool has_colours(void)
     const char *terminal = getenv("TERM");
     const char *refused = getenv("NO_COLOR");
 
-    return isatty(STDOUT_FILENO) != 0 && (refused == NULL || refused[0] == '\0') &&
-           (terminal == NULL || strcmp(terminal, "dumb") != 0);
+    return isatty(STDOUT_FILENO) != 0 && (refused == NULL || refused[0] == '\0') && (terminal == NULL || strcmp(terminal, "dumb") != 0);
 }
 
 void text_print(enum colour colour, const char *text)
 {
     static const char *const CODES[] = {
-        [COLOUR_RED] = "31", [COLOUR_GREEN] = "32", [COLOUR_YELLOW] = "33",
-        [COLOUR_BLUE] = "34", [COLOUR_DIM] = "2", [COLOUR_BOLD] = "1",
+        [COLOUR_RED] = "31", [COLOUR_GREEN] = "32", [COLOUR_YELLOW] = "33", [COLOUR_BLUE] = "34", [COLOUR_DIM] = "2", [COLOUR_BOLD] = "1",
     };
     AUTO_FREE char *clean = text_clean((struct bytes){ text, strlen(text) }, 0);
 
@@ -98,7 +96,8 @@ static bool is_control(const unsigned char *at, size_t length)
         return at[0] < 0x20 || at[0] == 0x7f;
     if (length == 2)
         return at[0] == 0xc2 && at[1] < 0xa0;
-    return length == 3 && at[0] == 0xe2 && ((at[1] == 0x80 && at[2] >= 0xa8 && at[2] <= 0xae) || (at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9));
+    return length == 3 && at[0] == 0xe2 &&
+           ((at[1] == 0x80 && at[2] >= 0xa8 && at[2] <= 0xae) || (at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9));
 }
 
 char *text_clean(struct bytes text, size_t width)

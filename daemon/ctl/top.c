@@ -19,18 +19,18 @@
 #include "view/json_out.h"
 
 #define LOOK_MS 1000
-#define WINDOW 10      /* looks that a rate is of: daemons tell their counts with their heartbeats only */
-#define RUNS_PLAIN 10  /* where there is no terminal to fill */
+#define WINDOW 10     /* looks that a rate is of: daemons tell their counts with their heartbeats only */
+#define RUNS_PLAIN 10 /* where there is no terminal to fill */
 
 struct look {
-    int64_t at_ms;     /* monotonic */
+    int64_t at_ms; /* monotonic */
     struct runs_stats stats;
     int64_t alive;
 };
 
 struct top {
     struct ctl *ctl;
-    struct look looks[WINDOW];  /* the latest is at (count - 1) % WINDOW */
+    struct look looks[WINDOW]; /* the latest is at (count - 1) % WINDOW */
     size_t count;
     bool has_screen;
     struct termios before;
@@ -38,7 +38,7 @@ struct top {
 
 static const struct {
     const char *name;
-    size_t offset;  /* in struct worker_counts */
+    size_t offset; /* in struct worker_counts */
 } COUNTS[] = {
     { "events_consumed", offsetof(struct worker_counts, events_consumed) },
     { "runs_started", offsetof(struct worker_counts, runs_started) },
@@ -180,8 +180,8 @@ static void print_head(const struct top *top)
     AUTO_FREE char *alive = xasprintf("%" PRId64 " daemon%s alive", latest->alive, latest->alive == 1 ? "" : "s");
 
     text_print(latest->alive > 0 ? COLOUR_GREEN : COLOUR_RED, alive);
-    (void)printf("   %" PRIu64 " delayed%s   %" PRIu64 " owned   %" PRIu64 " dead   %" PRIu64 " in the history\n\n",
-                 latest->stats.delayed, due, latest->stats.owned, latest->stats.dead, latest->stats.history);
+    (void)printf("   %" PRIu64 " delayed%s   %" PRIu64 " owned   %" PRIu64 " dead   %" PRIu64 " in the history\n\n", latest->stats.delayed,
+                 due, latest->stats.owned, latest->stats.dead, latest->stats.history);
 }
 
 static void take_row(void *context, const struct run_view *view)

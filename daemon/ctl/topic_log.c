@@ -8,7 +8,7 @@
 #include "base/clock.h"
 
 #define ASK_MS 10000
-#define SILENCE_MS 20000  /* of the brokers, while there is more to read */
+#define SILENCE_MS 20000 /* of the brokers, while there is more to read */
 
 /* ---- what is there --------------------------------------------------------------------------------- */
 
@@ -74,7 +74,7 @@ static int ask_offsets(struct kafka *reader, const char *topic, int64_t at_ms, c
 }
 
 int topic_spans_cut(struct kafka *reader, const char *topic, int64_t from_ms, int64_t to_ms, struct topic_span *spans, size_t count,
-                  struct error *ret_error)
+                    struct error *ret_error)
 {
     AUTO_FREE int64_t *offsets = xcalloc(count + 1, sizeof(*offsets));
     int status = ask_offsets(reader, topic, from_ms, spans, count, offsets, ret_error);
@@ -123,7 +123,8 @@ static struct topic_span *span_of(struct topic_span *spans, size_t count, int32_
 }
 
 /* Shows a message, or hears that its partition has no more. False: no more is wanted. */
-static bool take(rd_kafka_message_t *message, struct topic_span *span, bool (*each)(void *context, const rd_kafka_message_t *message), void *context)
+static bool take(rd_kafka_message_t *message, struct topic_span *span, bool (*each)(void *context, const rd_kafka_message_t *message),
+                 void *context)
 {
     if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
         if (span->first < span->end)
@@ -142,7 +143,7 @@ static bool take(rd_kafka_message_t *message, struct topic_span *span, bool (*ea
 }
 
 int topic_read(struct kafka *reader, const char *topic, struct topic_span *spans, size_t count,
-             bool (*each)(void *context, const rd_kafka_message_t *message), void *context, struct error *ret_error)
+               bool (*each)(void *context, const rd_kafka_message_t *message), void *context, struct error *ret_error)
 {
     int status = assign(reader, topic, spans, count, ret_error);
     int64_t heard_ms = clock_monotonic_ms();

@@ -16,11 +16,11 @@
 #include "view/run_view.h"
 
 struct reason {
-    char code[16];  /* for programs: ended due sleeping late owned expired order throttle concurrency lost */
+    char code[16]; /* for programs: ended due sleeping late owned expired order throttle concurrency lost */
     char *text;
-    int64_t place;  /* in line, the next is 1; 0: it is in none */
+    int64_t place; /* in line, the next is 1; 0: it is in none */
     bool has_key;
-    char key[260];  /* that the line is of */
+    char key[260]; /* that the line is of */
 };
 
 static void give(struct reason *reason, const char *code, const char *format, ...) PRINTF_LIKE(3, 4);
@@ -49,13 +49,15 @@ static int why_waiting(struct redis_store *store, const struct run_view *view, c
     AUTO_FREE char *who = paused.data != NULL ? xstrndup(paused.data, paused.size) : NULL;
     free((void *)(uintptr_t)paused.data);
     if (standing->is_in_line && who != NULL)
-        give(reason, "pause", "function %s is paused, by %s: it waits in line since %s, until `stepctl resume %s`", view->run->record.function, who,
-             when, view->run->record.function);
+        give(reason, "pause", "function %s is paused, by %s: it waits in line since %s, until `stepctl resume %s`",
+             view->run->record.function, who, when, view->run->record.function);
     else if (standing->is_in_line)
-        give(reason, "concurrency", "it has waited in line since %s: as many runs of %s are under way as its concurrency lets begin (%" PRId64 " daemon%s alive)",
+        give(reason, "concurrency",
+             "it has waited in line since %s: as many runs of %s are under way as its concurrency lets begin (%" PRId64 " daemon%s alive)",
              when, view->run->record.function, alive, alive == 1 ? "" : "s");
     else if (standing->due_ms < 0)
-        give(reason, "lost", "it is marked as waiting, but stands in no list; a daemon's sweep makes it due (`stepctl doctor` looks for more like it)");
+        give(reason, "lost",
+             "it is marked as waiting, but stands in no list; a daemon's sweep makes it due (`stepctl doctor` looks for more like it)");
     else if (view->due_ms > view->now_ms && view->run->record.status == RUN_SLEEPING)
         give(reason, "sleeping", "it sleeps; that is over %s", when);
     else if (view->due_ms > view->now_ms)
@@ -63,7 +65,8 @@ static int why_waiting(struct redis_store *store, const struct run_view *view, c
     else if (alive == 0)
         give(reason, "late", "it was due %s, and no daemon is alive to take it: start stepd", when);
     else
-        give(reason, "late", "it was due %s; %" PRId64 " daemon%s alive, with no worker free for it yet", when, alive, alive == 1 ? " is" : "s are");
+        give(reason, "late", "it was due %s; %" PRId64 " daemon%s alive, with no worker free for it yet", when, alive,
+             alive == 1 ? " is" : "s are");
     return 0;
 }
 
@@ -74,7 +77,8 @@ static void why_owned(const struct run_view *view, const struct runs_standing *s
     AUTO_FREE char *expired = text_when(standing->lease_until_ms, view->now_ms);
 
     if (!standing->is_owned)
-        give(reason, "lost", "worker %.*s is said to hold it, but it stands in no list; a daemon's sweep makes it due", FIND_SHORT_LENGTH, standing->worker);
+        give(reason, "lost", "worker %.*s is said to hold it, but it stands in no list; a daemon's sweep makes it due", FIND_SHORT_LENGTH,
+             standing->worker);
     else if (standing->lease_until_ms < view->now_ms)
         give(reason, "expired", "worker %.*s held it and gave its last sign of life %s; another takes it over as soon as one looks",
              FIND_SHORT_LENGTH, standing->worker, standing->lease_until_ms < 0 ? "long ago" : expired);
@@ -101,7 +105,8 @@ static void why_behind(struct redis_store *store, const struct run_view *view, c
     reason->has_key = true;
     (void)snprintf(reason->key, sizeof(reason->key), "%.*s", (int)view->run->record.key.size,
                    view->run->record.key.size > 0 ? (const char *)view->run->record.key.data : "");
-    give(reason, "order", "runs of one key go one at a time: it waits behind run %s (%s)%s; ask why that one waits", standing->first.text, state, between);
+    give(reason, "order", "runs of one key go one at a time: it waits behind run %s (%s)%s; ask why that one waits", standing->first.text,
+         state, between);
 }
 
 /* The next one in line is 1. */
@@ -117,8 +122,8 @@ static void why_queued(const struct run_view *view, const struct runs_standing *
     if (standing->before < 0)
         give(reason, "lost", "it is marked as waiting for its turn, but stands in no line; a daemon's sweep puts it back");
     else if (standing->is_blocked)
-        give(reason, "concurrency", "it is number %" PRId64 " in the line%s: as many attempts execute as a concurrency limit of %s lets", reason->place, key,
-             view->run->record.function);
+        give(reason, "concurrency", "it is number %" PRId64 " in the line%s: as many attempts execute as a concurrency limit of %s lets",
+             reason->place, key, view->run->record.function);
     else
         give(reason, "throttle", "it is number %" PRId64 " in the line%s, whose next may begin %s", reason->place, key, when);
 }

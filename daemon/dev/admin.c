@@ -46,13 +46,13 @@ static int32_t skip_assignments(struct wire_reader *request)
 
 static struct new_topic read_new_topic(struct wire_reader *request)
 {
-    struct new_topic topic = {.name = wire_read_string(request)};
+    struct new_topic topic = { .name = wire_read_string(request) };
 
     topic.partitions = wire_read_i32(request);
     topic.replicas = wire_read_i16(request);
     const int32_t assigned = skip_assignments(request);
     if (assigned > 0)
-        topic = (struct new_topic){topic.name, assigned, 1};
+        topic = (struct new_topic){ topic.name, assigned, 1 };
     if (topic.partitions == -1)
         topic.partitions = DEFAULT_PARTITIONS;
     skip_configs(request);
@@ -149,15 +149,15 @@ static void delete_topics(int16_t version, struct wire_reader request, struct wi
 
 static const struct config {
     const char *name, *value;
-} TOPIC_CONFIGS[] = {{"cleanup.policy", "delete"},
-                     {"retention.bytes", "5242880"},
-                     {"retention.ms", "-1"},
-                     {"min.insync.replicas", "1"},
-                     {"message.timestamp.type", "CreateTime"}},
-  BROKER_CONFIGS[] = {{"auto.create.topics.enable", "true"},
-                      {"delete.topic.enable", "false"},
-                      {"num.partitions", "4"},
-                      {"default.replication.factor", "1"}};
+} TOPIC_CONFIGS[] = { { "cleanup.policy", "delete" },
+                      { "retention.bytes", "5242880" },
+                      { "retention.ms", "-1" },
+                      { "min.insync.replicas", "1" },
+                      { "message.timestamp.type", "CreateTime" } },
+  BROKER_CONFIGS[] = { { "auto.create.topics.enable", "true" },
+                       { "delete.topic.enable", "false" },
+                       { "num.partitions", "4" },
+                       { "default.replication.factor", "1" } };
 
 /* What is described of one topic or broker. */
 struct description {
@@ -169,7 +169,7 @@ struct description {
 
 static struct description read_description(struct wire_reader *request)
 {
-    struct description description = {.type = wire_read_i8(request), .name = wire_read_string(request)};
+    struct description description = { .type = wire_read_i8(request), .name = wire_read_string(request) };
 
     description.key_count = wire_read_i32(request);
     description.keys = *request;
@@ -266,8 +266,7 @@ static void refuse_consumer_protocol(struct wire_buffer *reply)
     wire_put_i8(reply, 0);
 }
 
-bool admin_answer(const struct admin *admin, int16_t api_key, int16_t version, struct wire_reader request,
-                  struct wire_buffer *reply)
+bool admin_answer(const struct admin *admin, int16_t api_key, int16_t version, struct wire_reader request, struct wire_buffer *reply)
 {
     switch (api_key) {
     case API_VERSIONS:

@@ -21,7 +21,6 @@ struct admin {
 };
 
 /* Adds the answer (what follows the correlation id) to `reply`. False: it is not for us; nothing was added. */
-bool admin_answer(const struct admin *admin, int16_t api_key, int16_t version, struct wire_reader request,
-                  struct wire_buffer *reply);
+bool admin_answer(const struct admin *admin, int16_t api_key, int16_t version, struct wire_reader request, struct wire_buffer *reply);
 
 #endif

@@ -51,7 +51,7 @@ static int16_t create_topic_asked_for(void *opaque, const char *topic, int parti
 int broker_start(uint16_t port, struct broker **ret_broker, struct error *ret_error)
 {
     struct broker *broker = xcalloc(1, sizeof(*broker));
-    const struct admin admin = {create_topic_asked_for, broker};
+    const struct admin admin = { create_topic_asked_for, broker };
     int status = create_handle(broker, ret_error);
 
     if (status == 0)
@@ -69,14 +69,12 @@ uint16_t broker_port(const struct broker *broker)
     return forwarder_port(broker->forwarder);
 }
 
-int broker_create_topic(struct broker *broker, const char *topic, int partitions,
-                        struct error *ret_error)
+int broker_create_topic(struct broker *broker, const char *topic, int partitions, struct error *ret_error)
 {
     rd_kafka_resp_err_t status = rd_kafka_mock_topic_create(broker->cluster, topic, partitions, 1);
 
     if (status != RD_KAFKA_RESP_ERR_NO_ERROR && status != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
-        return error_set(ret_error, EIO, "cannot make the topic %s: %s", topic,
-                         rd_kafka_err2str(status));
+        return error_set(ret_error, EIO, "cannot make the topic %s: %s", topic, rd_kafka_err2str(status));
     return 0;
 }
 

@@ -18,8 +18,7 @@ MUST_CHECK int broker_start(uint16_t port, struct broker **ret_broker, struct er
 uint16_t broker_port(const struct broker *broker);
 
 /* Topics that are not made beforehand come into being, with four partitions, when first used. */
-MUST_CHECK int broker_create_topic(struct broker *broker, const char *topic, int partitions,
-                                   struct error *ret_error);
+MUST_CHECK int broker_create_topic(struct broker *broker, const char *topic, int partitions, struct error *ret_error);
 void broker_stop(struct broker *broker); /* NULL: nothing */
 
 #endif

@@ -12,8 +12,7 @@
 
 #include "base/clock.h"
 
-static void run(const char *program, char *const *argv, const char *log, int death_signal,
-                pid_t parent, int failure)
+static void run(const char *program, char *const *argv, const char *log, int death_signal, pid_t parent, int failure)
 {
     sigset_t none;
 
@@ -37,8 +36,7 @@ static void run(const char *program, char *const *argv, const char *log, int dea
     _exit(written > 0 ? 127 : 126);
 }
 
-int child_start(const char *program, char *const *argv, const char *log, int death_signal,
-                pid_t *ret_pid)
+int child_start(const char *program, char *const *argv, const char *log, int death_signal, pid_t *ret_pid)
 {
     const pid_t parent = getpid();
     int failure[2];
@@ -66,7 +64,7 @@ int child_start(const char *program, char *const *argv, const char *log, int dea
 
 bool child_stop(pid_t pid, int patience_ms)
 {
-    const struct timespec nap = {.tv_nsec = 10 * 1000 * 1000};
+    const struct timespec nap = { .tv_nsec = 10 * 1000 * 1000 };
     const int64_t end_ms = clock_monotonic_ms() + patience_ms;
 
     if (pid <= 0)

@@ -12,8 +12,7 @@
 /* Its own process group: a Ctrl-C of the terminal goes to us alone, and we end it in order.
    `log`: a file for what it prints, or NULL for our own output. `death_signal` is what it gets when
    we die. -ENOENT and the like when the program can't be run. */
-MUST_CHECK int child_start(const char *program, char *const *argv, const char *log,
-                           int death_signal, pid_t *ret_pid);
+MUST_CHECK int child_start(const char *program, char *const *argv, const char *log, int death_signal, pid_t *ret_pid);
 
 /* SIGTERM, then SIGKILL after `patience_ms`. Returns whether it ended by itself; pid 0: nothing to
    do. */

@@ -32,10 +32,10 @@
 enum {
     READY_POLL_MS = 50,
     WATCH_POLL_MS = 300,
-    SLOW_START_MS = 15 * 1000,  /* then say once what it waits for */
+    SLOW_START_MS = 15 * 1000, /* then say once what it waits for */
     BACKOFF_LEAST_MS = 200,
     BACKOFF_MOST_MS = 5000,
-    STEADY_MS = 10 * 1000,      /* a child that lived so long starts again with the least backoff */
+    STEADY_MS = 10 * 1000, /* a child that lived so long starts again with the least backoff */
     DAEMON_STOP_MS = 20 * 1000,
     REDIS_STOP_MS = 5 * 1000
 };
@@ -43,9 +43,9 @@ enum {
 /* A child that is started again when it ends. Main thread only. */
 struct watched {
     const char *name;
-    pid_t pid;           /* 0: it does not run */
+    pid_t pid; /* 0: it does not run */
     int64_t started_ms;
-    int64_t restart_ms;  /* when to start it again; 0: not waiting for that */
+    int64_t restart_ms; /* when to start it again; 0: not waiting for that */
     int backoff_ms;
 };
 
@@ -55,9 +55,9 @@ struct dev {
     char *folder; /* absolute */
     char *config_path;
     char **topics, **modules, **program_files;
-    struct watch *watch;          /* of modules; NULL without --watch */
-    struct watch *program_watch;  /* of programs; likewise */
-    bool is_renewing;    /* the daemon was told to end, since a module changed */
+    struct watch *watch;         /* of modules; NULL without --watch */
+    struct watch *program_watch; /* of programs; likewise */
+    bool is_renewing;            /* the daemon was told to end, since a module changed */
     int lock_fd, signal_fd;
     struct broker *broker; /* NULL with --kafka */
     struct watched daemon, redis;
@@ -102,16 +102,14 @@ static char *default_folder(void)
 
 static int open_folder(struct dev *dev, struct error *ret_error)
 {
-    AUTO_FREE char *wanted =
-        dev->options.data_dir != NULL ? xstrdup(dev->options.data_dir) : default_folder();
+    AUTO_FREE char *wanted = dev->options.data_dir != NULL ? xstrdup(dev->options.data_dir) : default_folder();
     int status = wanted[0] != '\0' ? folder_make(wanted) : -EINVAL;
 
     if (status == 0)
         dev->folder = realpath(wanted, NULL);
     if (dev->folder == NULL)
-        return error_set(ret_error, status != 0 ? -status : errno,
-                         "cannot make the folder '%s' (%s): choose another with --data DIR", wanted,
-                         strerror(status != 0 ? -status : errno));
+        return error_set(ret_error, status != 0 ? -status : errno, "cannot make the folder '%s' (%s): choose another with --data DIR",
+                         wanted, strerror(status != 0 ? -status : errno));
     dev->config_path = xasprintf("%s/stepd.yaml", dev->folder);
     return 0;
 }
@@ -128,8 +126,9 @@ static int lock_folder(struct dev *dev, struct error *ret_error)
         ssize_t got = read(dev->lock_fd, owner, sizeof(owner) - 1);
         owner[got > 0 ? got : 1] = '\0';
         owner[strcspn(owner, "\n")] = '\0';
-        return error_set(ret_error, EBUSY, "another `stepd dev` (process %s) uses %.80s: stop it, or "
-                                           "give this one a folder of its own with --data DIR",
+        return error_set(ret_error, EBUSY,
+                         "another `stepd dev` (process %s) uses %.80s: stop it, or "
+                         "give this one a folder of its own with --data DIR",
                          owner, dev->folder);
     }
     if (ftruncate(dev->lock_fd, 0) == 0)
@@ -139,16 +138,14 @@ static int lock_folder(struct dev *dev, struct error *ret_error)
 
 /* ---- start ---- */
 
-static int port_refused(int status, const char *what, uint16_t port, const char *option,
-                        struct error *ret_error)
+static int port_refused(int status, const char *what, uint16_t port, const char *option, struct error *ret_error)
 {
     if (status == -EADDRINUSE)
         return error_set(ret_error, EADDRINUSE,
                          "port %u (%s) is in use: stop what uses it, or choose another with --%s N "
                          "(0: any free one)",
                          port, what, option);
-    return error_set(ret_error, -status, "cannot listen on port %u (%s): %s", port, what,
-                     strerror(-status));
+    return error_set(ret_error, -status, "cannot listen on port %u (%s): %s", port, what, strerror(-status));
 }
 
 static int start_broker(struct dev *dev, struct error *ret_error)
@@ -193,7 +190,7 @@ static int launch_redis(struct dev *dev, struct error *ret_error)
 /* The server of a `stepd dev` that was killed may need a moment to let go of its port. */
 static int choose_redis_port(struct dev *dev)
 {
-    const struct timespec nap = {.tv_nsec = 100 * 1000 * 1000};
+    const struct timespec nap = { .tv_nsec = 100 * 1000 * 1000 };
     int status = port_choose(dev->options.redis_port, &dev->redis_port);
 
     for (int tries = 0; status == -EADDRINUSE && tries < 10; tries++) {
@@ -225,14 +222,14 @@ static int write_config(struct dev *dev, struct error *ret_error)
     if (status != 0)
         return port_refused(status, "HTTP", dev->options.http_port, "http-port", ret_error);
     dev->http = xasprintf("127.0.0.1:%u", dev->http_port);
-    const struct dev_settings settings = {&dev->options, dev->kafka, dev->redis_url, dev->http};
+    const struct dev_settings settings = { &dev->options, dev->kafka, dev->redis_url, dev->http };
     return dev_settings_write(&settings, dev->config_path, ret_error);
 }
 
 static int launch_daemon(struct dev *dev, struct error *ret_error)
 {
     char program[PATH_MAX];
-    char *argv[] = {program, "--config", dev->config_path, NULL};
+    char *argv[] = { program, "--config", dev->config_path, NULL };
     const ssize_t size = readlink("/proc/self/exe", program, sizeof(program) - 1);
 
     program[size > 0 ? size : 0] = '\0';
@@ -250,8 +247,7 @@ static void print_banner(const struct dev *dev)
 {
     AUTO_FREE char *where = dev->options.data_dir == NULL ? xstrdup("--dev") : xasprintf("--config '%s'", dev->config_path);
 
-    (void)printf("stepd dev: all of stepd on this machine, with its data in %s; Ctrl-C ends it\n",
-                 dev->folder);
+    (void)printf("stepd dev: all of stepd on this machine, with its data in %s; Ctrl-C ends it\n", dev->folder);
     if (dev->broker != NULL)
         (void)printf("  Kafka  %s  embedded, for any Kafka client. It forgets its events when it "
                      "stops and keeps about 5 MB\n"
@@ -261,9 +257,7 @@ static void print_banner(const struct dev *dev)
     else
         (void)printf("  Kafka  %s\n", dev->kafka);
     (void)printf("  Redis  %s  %s\n", dev->redis_shown,
-                 dev->options.redis == NULL
-                     ? "private, its data is kept; --redis URL uses another instead"
-                     : "yours");
+                 dev->options.redis == NULL ? "private, its data is kept; --redis URL uses another instead" : "yours");
     (void)printf("  Page   http://%s\n", dev->http);
     (void)printf("  Try    stepctl %s functions, then stepctl %s send EVENT '{\"name\": \"Ada\"}'\n", where, where);
     (void)fflush(stdout);
@@ -336,9 +330,9 @@ static void plan_restart(struct watched *child, const char *how)
 static void refused(struct dev *dev)
 {
     const char *own = dev->options.config_file;
-    AUTO_FREE char *text = xasprintf("the daemon refuses its config or a module, as it says above%s%s%s%s", own != NULL ? " (its config is made of " : "",
-                                     own != NULL ? own : "", own != NULL ? ")" : "",
-                                     dev->watch != NULL ? ": it is started again when a module changes" : "");
+    AUTO_FREE char *text =
+        xasprintf("the daemon refuses its config or a module, as it says above%s%s%s%s", own != NULL ? " (its config is made of " : "",
+                  own != NULL ? own : "", own != NULL ? ")" : "", dev->watch != NULL ? ": it is started again when a module changes" : "");
 
     complain(text);
     dev->daemon.pid = 0;
@@ -421,10 +415,9 @@ static void read_signals(struct dev *dev)
     }
 }
 
-static void restart_due(struct dev *dev, struct watched *child,
-                        int (*launch)(struct dev *, struct error *))
+static void restart_due(struct dev *dev, struct watched *child, int (*launch)(struct dev *, struct error *))
 {
-    struct error error = {0};
+    struct error error = { 0 };
 
     if (child->restart_ms == 0 || clock_monotonic_ms() < child->restart_ms)
         return;
@@ -441,8 +434,7 @@ static void say_ready(struct dev *dev)
         return;
     }
     dev->is_new = false;
-    (void)printf("stepd dev ready kafka=%s redis=%s http=%s config=%s\n", dev->kafka,
-                 dev->redis_shown, dev->http, dev->config_path);
+    (void)printf("stepd dev ready kafka=%s redis=%s http=%s config=%s\n", dev->kafka, dev->redis_shown, dev->http, dev->config_path);
     (void)fflush(stdout);
 }
 
@@ -452,9 +444,8 @@ static void check_ready(struct dev *dev)
 
     if (dev->is_ready || dev->daemon.pid == 0)
         return;
-    int status = port_ask(dev->http_port, 1000,
-                          "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
-                          NULL, answer, sizeof(answer));
+    int status = port_ask(dev->http_port, 1000, "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", NULL, answer,
+                          sizeof(answer));
     if (status == 0 && strncmp(answer, "HTTP/1.", 7) == 0 && strncmp(answer + 8, " 200", 4) == 0) {
         say_ready(dev);
         return;
@@ -475,7 +466,7 @@ static int until_next(const struct dev *dev)
         wait_ms = WATCH_POLL_MS;
     if (!dev->is_ready && dev->daemon.pid != 0)
         wait_ms = READY_POLL_MS;
-    const int64_t restarts_ms[] = {dev->daemon.restart_ms, dev->redis.restart_ms};
+    const int64_t restarts_ms[] = { dev->daemon.restart_ms, dev->redis.restart_ms };
     for (size_t i = 0; i < 2; i++)
         if (restarts_ms[i] != 0 && restarts_ms[i] - now_ms < wait_ms)
             wait_ms = restarts_ms[i] > now_ms ? restarts_ms[i] - now_ms : 0;
@@ -484,7 +475,7 @@ static int until_next(const struct dev *dev)
 
 static void dev_serve(struct dev *dev)
 {
-    struct pollfd signals = {.fd = dev->signal_fd, .events = POLLIN};
+    struct pollfd signals = { .fd = dev->signal_fd, .events = POLLIN };
 
     while (!dev->is_ending) {
         (void)poll(&signals, 1, until_next(dev));
@@ -529,12 +520,8 @@ static void dev_stop(struct dev *dev)
 
 int dev_main(int argc, char **argv)
 {
-    struct dev dev = {.lock_fd = -1,
-                      .signal_fd = -1,
-                      .is_new = true,
-                      .daemon.name = "daemon",
-                      .redis.name = "redis-server"};
-    struct error error = {0};
+    struct dev dev = { .lock_fd = -1, .signal_fd = -1, .is_new = true, .daemon.name = "daemon", .redis.name = "redis-server" };
+    struct error error = { 0 };
     const enum dev_options_answer answer = dev_options_parse(&dev.options, argc, argv);
 
     if (answer != DEV_OPTIONS_RUN) {

@@ -34,7 +34,7 @@ struct exchange {
     struct client *client;
     int16_t api_key, version;
     int32_t correlation;
-    bool is_local; /* answered here, not by the broker */
+    bool is_local;  /* answered here, not by the broker */
     bool is_silent; /* the client expects no answer; the mock broker gives one all the same */
     bool is_ready;
     struct wire_buffer reply; /* a whole frame, once ready; empty if silent */
@@ -69,12 +69,11 @@ struct forwarder {
 
 static void watch(const struct forwarder *forwarder, struct endpoint *endpoint, uint32_t events)
 {
-    struct epoll_event event = {.events = events, .data.ptr = endpoint};
+    struct epoll_event event = { .events = events, .data.ptr = endpoint };
 
     if (endpoint->events == events)
         return;
-    (void)epoll_ctl(forwarder->poll_fd, endpoint->events == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD,
-                    endpoint->fd, &event);
+    (void)epoll_ctl(forwarder->poll_fd, endpoint->events == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, endpoint->fd, &event);
     endpoint->events = events;
 }
 
@@ -85,11 +84,9 @@ static void watch_client(struct client *client)
     if (client->is_closed)
         return;
     watch(client->forwarder, user,
-          (wire_buffer_size(&broker->out) < BUFFER_LIMIT ? EPOLLIN : 0u) |
-              (wire_buffer_size(&user->out) > 0 ? EPOLLOUT : 0u) | EPOLLRDHUP);
+          (wire_buffer_size(&broker->out) < BUFFER_LIMIT ? EPOLLIN : 0u) | (wire_buffer_size(&user->out) > 0 ? EPOLLOUT : 0u) | EPOLLRDHUP);
     watch(client->forwarder, broker,
-          (wire_buffer_size(&user->out) < BUFFER_LIMIT ? EPOLLIN : 0u) |
-              (wire_buffer_size(&broker->out) > 0 ? EPOLLOUT : 0u) | EPOLLRDHUP);
+          (wire_buffer_size(&user->out) < BUFFER_LIMIT ? EPOLLIN : 0u) | (wire_buffer_size(&broker->out) > 0 ? EPOLLOUT : 0u) | EPOLLRDHUP);
 }
 
 /* Sends what is ready, as far as everything asked before it was answered too. */
@@ -97,8 +94,7 @@ static void send_ready(struct client *client)
 {
     while (client->first != NULL && client->first->is_ready) {
         struct exchange *exchange = client->first;
-        wire_buffer_add(&client->user.out, wire_buffer_data(&exchange->reply),
-                        wire_buffer_size(&exchange->reply));
+        wire_buffer_add(&client->user.out, wire_buffer_data(&exchange->reply), wire_buffer_size(&exchange->reply));
         client->first = exchange->next;
         if (client->first == NULL)
             client->last = &client->first;
@@ -190,7 +186,7 @@ static void pass_on(struct client *client, const struct exchange *exchange, cons
 
 static bool answer_admin(struct exchange *exchange, struct wire_reader body)
 {
-    struct wire_buffer reply = {0};
+    struct wire_buffer reply = { 0 };
 
     if (!admin_answer(&exchange->client->forwarder->admin, exchange->api_key, exchange->version, body, &reply))
         return false;
@@ -212,13 +208,12 @@ static int handle_request(struct client *client, const uint8_t *frame, size_t si
     if (body.is_short || (api_key != API_VERSIONS && !api_is_offered(api_key, version)))
         return -EPROTO;
     struct exchange *exchange = exchange_add(client);
-    const struct group_request request = {client, exchange, api_key, version, client_id, clock_monotonic_ms()};
+    const struct group_request request = { client, exchange, api_key, version, client_id, clock_monotonic_ms() };
     exchange->api_key = api_key;
     exchange->version = version;
     exchange->correlation = correlation;
     exchange->is_silent = !is_answered(api_key, version, body);
-    exchange->is_local = api_key == API_JOIN_GROUP || api_key == API_SYNC_GROUP ||
-                         api_key == API_HEARTBEAT || api_key == API_LEAVE_GROUP;
+    exchange->is_local = api_key == API_JOIN_GROUP || api_key == API_SYNC_GROUP || api_key == API_HEARTBEAT || api_key == API_LEAVE_GROUP;
     if (!answer_admin(exchange, body) && !groups_handle(client->forwarder->groups, &request, body))
         pass_on(client, exchange, frame, size);
     return 0;
@@ -281,8 +276,7 @@ static int take_frames(struct client *client, struct endpoint *from)
             return -EPROTO;
         if (wire_buffer_size(&from->in) < size)
             return 0;
-        int status = from == &client->user ? handle_request(client, frame, size)
-                                           : handle_response(client, frame, size);
+        int status = from == &client->user ? handle_request(client, frame, size) : handle_response(client, frame, size);
         if (status != 0)
             return status;
         wire_buffer_take(&from->in, size);
@@ -307,8 +301,7 @@ static int transmit(struct endpoint *to)
 {
     if (wire_buffer_size(&to->out) == 0)
         return 0;
-    ssize_t sent = send(to->fd, wire_buffer_data(&to->out), wire_buffer_size(&to->out),
-                        MSG_DONTWAIT | MSG_NOSIGNAL);
+    ssize_t sent = send(to->fd, wire_buffer_data(&to->out), wire_buffer_size(&to->out), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent < 0)
         return errno == EAGAIN || errno == EINTR ? 0 : -errno;
     wire_buffer_take(&to->out, (size_t)sent);
@@ -338,9 +331,7 @@ static void client_ready(struct endpoint *endpoint, uint32_t events)
 
 static struct sockaddr_in loopback(uint16_t port)
 {
-    return (struct sockaddr_in){.sin_family = AF_INET,
-                                .sin_port = htons(port),
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    return (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 }
 
 /* A blocking connect: the broker is in this process and listens. */
@@ -372,8 +363,8 @@ static void accept_client(struct forwarder *forwarder)
     (void)setsockopt(broker, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     struct client *client = xcalloc(1, sizeof(*client));
     client->forwarder = forwarder;
-    client->user = (struct endpoint){.client = client, .fd = user};
-    client->broker = (struct endpoint){.client = client, .fd = broker};
+    client->user = (struct endpoint){ .client = client, .fd = user };
+    client->broker = (struct endpoint){ .client = client, .fd = broker };
     client->last = &client->first;
     client->next = forwarder->clients;
     forwarder->clients = client;
@@ -422,8 +413,8 @@ static int listen_on(struct forwarder *forwarder, uint16_t port)
     return 0;
 }
 
-int forwarder_start(uint16_t port, uint16_t broker_port, const struct admin *admin,
-                    struct forwarder **ret_forwarder, struct error *ret_error)
+int forwarder_start(uint16_t port, uint16_t broker_port, const struct admin *admin, struct forwarder **ret_forwarder,
+                    struct error *ret_error)
 {
     struct forwarder *forwarder = xcalloc(1, sizeof(*forwarder));
 
@@ -442,8 +433,7 @@ int forwarder_start(uint16_t port, uint16_t broker_port, const struct admin *adm
     }
     if (status != 0) {
         forwarder_stop(forwarder);
-        return error_set(ret_error, -status, "cannot listen on 127.0.0.1:%u: %s", port,
-                         strerror(-status));
+        return error_set(ret_error, -status, "cannot listen on 127.0.0.1:%u: %s", port, strerror(-status));
     }
     forwarder->is_running = true;
     *ret_forwarder = forwarder;

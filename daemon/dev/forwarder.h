@@ -21,8 +21,8 @@ struct forwarder;
 
 /* Listens on 127.0.0.1:`port` (0: any free one) for the broker at 127.0.0.1:`broker_port`.
    -EADDRINUSE when the port is taken. */
-MUST_CHECK int forwarder_start(uint16_t port, uint16_t broker_port, const struct admin *admin,
-                               struct forwarder **ret_forwarder, struct error *ret_error);
+MUST_CHECK int forwarder_start(uint16_t port, uint16_t broker_port, const struct admin *admin, struct forwarder **ret_forwarder,
+                               struct error *ret_error);
 uint16_t forwarder_port(const struct forwarder *forwarder);
 void forwarder_stop(struct forwarder *forwarder); /* closes all connections */
 

@@ -96,12 +96,12 @@ static struct wire_span buffer_span(const struct wire_buffer *buffer)
 {
     static const uint8_t nothing[1];
     size_t size = wire_buffer_size(buffer);
-    return (struct wire_span){.data = size > 0 ? wire_buffer_data(buffer) : nothing, .size = size};
+    return (struct wire_span){ .data = size > 0 ? wire_buffer_data(buffer) : nothing, .size = size };
 }
 
 static struct wire_span member_metadata(const struct member *member, const char *protocol)
 {
-    struct wire_span metadata = {0};
+    struct wire_span metadata = { 0 };
 
     for (int32_t i = 0; i < member->protocol_count; i++)
         if (strcmp(member->protocols[i].name, protocol) == 0)
@@ -109,10 +109,9 @@ static struct wire_span member_metadata(const struct member *member, const char 
     return metadata;
 }
 
-void group_answer_join(const struct group *group, struct member *member,
-                        int16_t code)
+void group_answer_join(const struct group *group, struct member *member, int16_t code)
 {
-    struct wire_buffer body = {0};
+    struct wire_buffer body = { 0 };
     const int16_t version = member->join.version;
     const bool is_leader = code == OK && group->leader == member;
     int32_t count = 0;
@@ -126,8 +125,7 @@ void group_answer_join(const struct group *group, struct member *member,
     wire_put_string(&body, code == OK ? group->leader->id : "");
     wire_put_string(&body, member->id);
     wire_put_i32(&body, count);
-    for (const struct member *other = group->members; is_leader && other != NULL;
-         other = other->next) {
+    for (const struct member *other = group->members; is_leader && other != NULL; other = other->next) {
         wire_put_string(&body, other->id);
         if (version >= 5)
             wire_put_string(&body, other->instance);
@@ -138,11 +136,10 @@ void group_answer_join(const struct group *group, struct member *member,
     group->reply(ticket, &body);
 }
 
-void group_answer_sync(const struct group *group, struct waiting *sync, int16_t code,
-                        const struct wire_buffer *assignment)
+void group_answer_sync(const struct group *group, struct waiting *sync, int16_t code, const struct wire_buffer *assignment)
 {
-    struct wire_buffer body = {0};
-    const struct wire_buffer nothing = {0};
+    struct wire_buffer body = { 0 };
+    const struct wire_buffer nothing = { 0 };
     void *ticket = sync->ticket;
 
     wire_put_throttle(&body, sync->version, 1);
@@ -156,8 +153,9 @@ void group_answer_sync(const struct group *group, struct waiting *sync, int16_t 
 
 static const char *state_name(enum group_state state)
 {
-    static const char *const names[] = {[GROUP_EMPTY] = "Empty", [GROUP_JOINING] = "PreparingRebalance",
-                                        [GROUP_SYNCING] = "CompletingRebalance", [GROUP_STABLE] = "Stable"};
+    static const char *const names[] = {
+        [GROUP_EMPTY] = "Empty", [GROUP_JOINING] = "PreparingRebalance", [GROUP_SYNCING] = "CompletingRebalance", [GROUP_STABLE] = "Stable"
+    };
     return names[state];
 }
 
@@ -169,7 +167,7 @@ void group_put_listed(const struct group *group, struct wire_buffer *body)
 
 static void put_member(const struct member *member, const char *protocol, struct wire_buffer *body, int16_t version)
 {
-    const struct wire_buffer nothing = {0};
+    const struct wire_buffer nothing = { 0 };
 
     wire_put_string(body, member->id);
     if (version >= 4)
@@ -287,8 +285,7 @@ void group_read_assignments(struct group *group, struct wire_reader *body)
 
 /* ---- who goes ------------------------------------------------------------------------------------ */
 
-void group_remove_member(struct group *group, struct member *member,
-                          int64_t now_ms)
+void group_remove_member(struct group *group, struct member *member, int64_t now_ms)
 {
     struct member **at = &group->members;
 
@@ -303,8 +300,7 @@ void group_remove_member(struct group *group, struct member *member,
     group_try_finish_joining(group);
 }
 
-void group_fence_instance(struct group *group, struct wire_span instance,
-                           int64_t now_ms)
+void group_fence_instance(struct group *group, struct wire_span instance, int64_t now_ms)
 {
     for (struct member *member = group->members; member != NULL; member = member->next) {
         if (!wire_equals(instance, member->instance))

@@ -53,7 +53,7 @@ static struct group *group_get(struct groups *groups, struct wire_span id)
 
 static void reply_code(struct groups *groups, const struct group_request *request, int16_t code)
 {
-    struct wire_buffer body = {0};
+    struct wire_buffer body = { 0 };
     wire_put_throttle(&body, request->version, 1);
     wire_put_i16(&body, code);
     groups->reply(request->ticket, &body);
@@ -63,7 +63,7 @@ static void refuse_join(struct groups *groups, const struct group_request *reque
 {
     const struct group none = { .reply = groups->reply };
     char no_id[] = "";
-    struct member stranger = {.id = no_id, .join = {request->ticket, request->version}};
+    struct member stranger = { .id = no_id, .join = { request->ticket, request->version } };
     group_answer_join(&none, &stranger, code);
 }
 
@@ -131,8 +131,7 @@ static void handle_join(struct groups *groups, const struct group_request *reque
     group_try_finish_joining(group);
 }
 
-static int16_t check_member(const struct group *group, const struct member *member,
-                            int32_t generation)
+static int16_t check_member(const struct group *group, const struct member *member, int32_t generation)
 {
     if (member == NULL)
         return UNKNOWN_MEMBER_ID;
@@ -147,8 +146,7 @@ static void refuse_sync(struct groups *groups, const struct group_request *reque
     group_answer_sync(&none, &sync, code, NULL);
 }
 
-static void handle_sync(struct groups *groups, const struct group_request *request,
-                        struct wire_reader *body)
+static void handle_sync(struct groups *groups, const struct group_request *request, struct wire_reader *body)
 {
     struct group *group = group_find(groups, wire_read_string(body));
     const int32_t generation = wire_read_i32(body);
@@ -182,8 +180,7 @@ static void handle_sync(struct groups *groups, const struct group_request *reque
             group_answer_sync(group, &other->sync, OK, &other->assignment);
 }
 
-static void handle_heartbeat(struct groups *groups, const struct group_request *request,
-                             struct wire_reader *body)
+static void handle_heartbeat(struct groups *groups, const struct group_request *request, struct wire_reader *body)
 {
     struct group *group = group_find(groups, wire_read_string(body));
     const int32_t generation = wire_read_i32(body);
@@ -197,8 +194,7 @@ static void handle_heartbeat(struct groups *groups, const struct group_request *
     reply_code(groups, request, code);
 }
 
-static void handle_leave(struct groups *groups, const struct group_request *request,
-                         struct wire_reader *body)
+static void handle_leave(struct groups *groups, const struct group_request *request, struct wire_reader *body)
 {
     struct group *group = group_find(groups, wire_read_string(body));
     struct member *member = group_find_member(group, wire_read_string(body));
@@ -209,8 +205,7 @@ static void handle_leave(struct groups *groups, const struct group_request *requ
 }
 
 /* May this member commit? A commit with no generation is a tool's: while nobody is in the group. */
-static int16_t check_commit(const struct group *group, const struct member *member,
-                            int32_t generation)
+static int16_t check_commit(const struct group *group, const struct member *member, int32_t generation)
 {
     if (group == NULL || (generation < 0 && group->members == NULL))
         return OK;
@@ -218,10 +213,9 @@ static int16_t check_commit(const struct group *group, const struct member *memb
     return code == OK && group->state == GROUP_SYNCING ? REBALANCE_IN_PROGRESS : code;
 }
 
-static void refuse_commit(struct groups *groups, const struct group_request *request,
-                          struct wire_reader *body, int16_t code)
+static void refuse_commit(struct groups *groups, const struct group_request *request, struct wire_reader *body, int16_t code)
 {
-    struct wire_buffer reply = {0};
+    struct wire_buffer reply = { 0 };
     int32_t topics = wire_read_i32(body);
 
     wire_put_throttle(&reply, request->version, 3);
@@ -244,8 +238,7 @@ static void refuse_commit(struct groups *groups, const struct group_request *req
     groups->reply(request->ticket, &reply);
 }
 
-static bool handle_commit(struct groups *groups, const struct group_request *request,
-                          struct wire_reader *body)
+static bool handle_commit(struct groups *groups, const struct group_request *request, struct wire_reader *body)
 {
     struct group *group = group_find(groups, wire_read_string(body));
     int32_t generation = -1;
@@ -269,7 +262,7 @@ static bool handle_commit(struct groups *groups, const struct group_request *req
 /* Groups that nobody ever was in are not known here, whatever offsets they may have committed. */
 static void handle_list(struct groups *groups, const struct group_request *request)
 {
-    struct wire_buffer body = {0};
+    struct wire_buffer body = { 0 };
     int32_t count = 0;
 
     for (const struct group *group = groups->all; group != NULL; group = group->next)
@@ -297,7 +290,7 @@ static void put_unknown(struct wire_span id, struct wire_buffer *body, int16_t v
 
 static void handle_describe(struct groups *groups, const struct group_request *request, struct wire_reader *asked)
 {
-    struct wire_buffer body = {0};
+    struct wire_buffer body = { 0 };
     int32_t count = wire_read_i32(asked);
 
     wire_put_throttle(&body, request->version, 1);
@@ -313,8 +306,7 @@ static void handle_describe(struct groups *groups, const struct group_request *r
     groups->reply(request->ticket, &body);
 }
 
-bool groups_handle(struct groups *groups, const struct group_request *request,
-                   struct wire_reader body)
+bool groups_handle(struct groups *groups, const struct group_request *request, struct wire_reader body)
 {
     switch (request->api_key) {
     case API_JOIN_GROUP:

@@ -26,8 +26,7 @@ struct groups *groups_create(groups_reply_fn *reply);
 void groups_destroy(struct groups *groups);
 
 /* False: not for the groups, the broker behind is to answer it. */
-bool groups_handle(struct groups *groups, const struct group_request *request,
-                   struct wire_reader body);
+bool groups_handle(struct groups *groups, const struct group_request *request, struct wire_reader body);
 
 /* Its members leave; no reply goes to its tickets any more. */
 void groups_client_closed(struct groups *groups, const void *client, int64_t now_ms);

@@ -10,9 +10,7 @@
 
 static struct sockaddr_in loopback(uint16_t port)
 {
-    return (struct sockaddr_in){.sin_family = AF_INET,
-                                .sin_port = htons(port),
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    return (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 }
 
 int port_choose(uint16_t wanted, uint16_t *ret_port)
@@ -40,8 +38,7 @@ int port_choose(uint16_t wanted, uint16_t *ret_port)
 int port_connect(uint16_t port, int timeout_ms, int *ret_fd)
 {
     const struct sockaddr_in address = loopback(port);
-    const struct timeval timeout = {.tv_sec = timeout_ms / 1000,
-                                    .tv_usec = timeout_ms % 1000 * 1000};
+    const struct timeval timeout = { .tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000 };
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
@@ -57,8 +54,7 @@ int port_connect(uint16_t port, int timeout_ms, int *ret_fd)
     return 0;
 }
 
-int port_ask(uint16_t port, int timeout_ms, const char *request, const char *until, char *answer,
-             size_t size)
+int port_ask(uint16_t port, int timeout_ms, const char *request, const char *until, char *answer, size_t size)
 {
     size_t length = 0;
     ssize_t got = 1;

@@ -16,7 +16,6 @@ MUST_CHECK int port_connect(uint16_t port, int timeout_ms, int *ret_fd);
 
 /* Sends `request`, and reads until the other side closes or `answer` is full; ends it with a NUL.
    `until`: enough once this was read; NULL: all of it. */
-MUST_CHECK int port_ask(uint16_t port, int timeout_ms, const char *request, const char *until,
-                        char *answer, size_t size);
+MUST_CHECK int port_ask(uint16_t port, int timeout_ms, const char *request, const char *until, char *answer, size_t size);
 
 #endif

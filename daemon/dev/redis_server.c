@@ -20,8 +20,7 @@ static bool answers(uint16_t port)
 {
     char answer[64];
 
-    return port_ask(port, 1000, "PING\r\n", "\r\n", answer, sizeof(answer)) == 0 &&
-           strncmp(answer, "+PONG", 5) == 0;
+    return port_ask(port, 1000, "PING\r\n", "\r\n", answer, sizeof(answer)) == 0 && strncmp(answer, "+PONG", 5) == 0;
 }
 
 /* Signals to stop are blocked while this process starts, and read later. */
@@ -35,7 +34,7 @@ static bool is_told_to_stop(void)
 
 static int wait_until_it_answers(pid_t pid, uint16_t port, const char *log, struct error *ret_error)
 {
-    const struct timespec nap = {.tv_nsec = 10 * 1000 * 1000};
+    const struct timespec nap = { .tv_nsec = 10 * 1000 * 1000 };
     const int64_t end_ms = clock_monotonic_ms() + PATIENCE_MS;
 
     while (!is_told_to_stop() && clock_monotonic_ms() < end_ms) {
@@ -56,10 +55,28 @@ int redis_server_start(const char *folder, uint16_t port, pid_t *ret_pid, struct
     AUTO_FREE char *log = xasprintf("%s.log", folder);
     AUTO_FREE char *dir = xstrdup(folder);
     AUTO_FREE char *number = xasprintf("%u", port);
-    char *argv[] = {"redis-server", "--port", number, "--bind", "127.0.0.1", "--dir", dir,
-                    "--save", "", "--appendonly", "yes", "--appendfsync", "everysec",
-                    "--maxmemory-policy", "noeviction", "--hash-max-listpack-value", "512",
-                    "--zset-max-listpack-value", "512", "--loglevel", "notice", NULL};
+    char *argv[] = { "redis-server",
+                     "--port",
+                     number,
+                     "--bind",
+                     "127.0.0.1",
+                     "--dir",
+                     dir,
+                     "--save",
+                     "",
+                     "--appendonly",
+                     "yes",
+                     "--appendfsync",
+                     "everysec",
+                     "--maxmemory-policy",
+                     "noeviction",
+                     "--hash-max-listpack-value",
+                     "512",
+                     "--zset-max-listpack-value",
+                     "512",
+                     "--loglevel",
+                     "notice",
+                     NULL };
     pid_t pid = 0;
 
     if (mkdir(folder, 0700) != 0 && errno != EEXIST)
@@ -68,8 +85,9 @@ int redis_server_start(const char *folder, uint16_t port, pid_t *ret_pid, struct
     if (status == -ENOENT)
         status = child_start(argv[0] = "valkey-server", argv, log, SIGTERM, &pid);
     if (status == -ENOENT)
-        return error_set(ret_error, ENOENT, "no redis-server or valkey-server found: install one (Debian: apt install "
-                                            "redis-server), or use your own with --redis URL");
+        return error_set(ret_error, ENOENT,
+                         "no redis-server or valkey-server found: install one (Debian: apt install "
+                         "redis-server), or use your own with --redis URL");
     if (status != 0)
         return error_set(ret_error, -status, "cannot run redis-server: %s", strerror(-status));
     status = wait_until_it_answers(pid, port, log, ret_error);

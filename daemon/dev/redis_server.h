@@ -11,7 +11,6 @@
 
 /* Starts it with its data in `folder`, which is made, and waits until it answers.
    -EINTR: a signal to stop is pending. */
-MUST_CHECK int redis_server_start(const char *folder, uint16_t port, pid_t *ret_pid,
-                                  struct error *ret_error);
+MUST_CHECK int redis_server_start(const char *folder, uint16_t port, pid_t *ret_pid, struct error *ret_error);
 
 #endif

@@ -22,10 +22,9 @@ static void document_free_at(struct fy_document **document)
 #define AUTO_DOCUMENT __attribute__((cleanup(document_free_at))) struct fy_document
 
 /* The user's file, or an empty map. */
-static int open_document(const char *path, struct fy_document **ret_document,
-                         struct error *ret_error)
+static int open_document(const char *path, struct fy_document **ret_document, struct error *ret_error)
 {
-    static const struct fy_parse_cfg cfg = {.flags = FYPCF_DEFAULT_PARSE | FYPCF_COLOR_NONE};
+    static const struct fy_parse_cfg cfg = { .flags = FYPCF_DEFAULT_PARSE | FYPCF_COLOR_NONE };
 
     if (path != NULL && access(path, R_OK) != 0)
         return error_set(ret_error, errno, "%s: %s", path, strerror(errno));
@@ -126,8 +125,7 @@ static char *folder_of(const char *file)
 static char **modules_of(struct fy_node *root, const struct dev_options *options)
 {
     struct fy_node *given = fy_node_mapping_lookup_by_string(root, "modules", FY_NT);
-    AUTO_FREE char *folder =
-        options->config_file != NULL ? folder_of(options->config_file) : NULL;
+    AUTO_FREE char *folder = options->config_file != NULL ? folder_of(options->config_file) : NULL;
     const int given_count = fy_node_is_sequence(given) ? fy_node_sequence_item_count(given) : 0;
     char **modules = xcalloc((size_t)given_count + options->module_count + 1, sizeof(*modules));
     size_t count = 0;
@@ -145,7 +143,7 @@ static char **modules_of(struct fy_node *root, const struct dev_options *options
 static void put_retry(struct fy_node *root, const char *interval)
 {
     struct fy_node *retry = map_under(root, "retry", false);
-    const char *const schedule[] = {interval, NULL};
+    const char *const schedule[] = { interval, NULL };
 
     put_list(retry, "schedule", schedule);
     put_text(retry, "jitter", "0");
@@ -223,7 +221,7 @@ static void put_program(struct fy_node *programs, const char *command, size_t nu
     AUTO_FREE char *own = program_name(command, number);
     AUTO_FREE char *other = xasprintf("%s-%zu", own, number);
     AUTO_FREE char *here = getcwd(NULL, 0);
-    const char *const words[] = {"/bin/sh", "-c", line, NULL};
+    const char *const words[] = { "/bin/sh", "-c", line, NULL };
     const bool is_free = fy_node_mapping_lookup_by_string(programs, own, FY_NT) == NULL;
     struct fy_node *program = map_under(programs, is_free ? own : other, true);
 
@@ -276,8 +274,7 @@ static int save(struct fy_document *document, const char *path, struct error *re
     return 0;
 }
 
-int dev_settings_topics(const struct dev_options *options, char ***ret_topics,
-                        struct error *ret_error)
+int dev_settings_topics(const struct dev_options *options, char ***ret_topics, struct error *ret_error)
 {
     AUTO_DOCUMENT *document = NULL;
     size_t count = 0;
@@ -309,8 +306,7 @@ void dev_settings_free(char **texts)
     free(texts);
 }
 
-int dev_settings_modules(const struct dev_options *options, char ***ret_modules,
-                         struct error *ret_error)
+int dev_settings_modules(const struct dev_options *options, char ***ret_modules, struct error *ret_error)
 {
     AUTO_DOCUMENT *document = NULL;
     int status = open_document(options->config_file, &document, ret_error);
@@ -363,8 +359,7 @@ int dev_settings_program_files(const struct dev_options *options, char ***ret_fi
     return 0;
 }
 
-int dev_settings_write(const struct dev_settings *settings, const char *path,
-                       struct error *ret_error)
+int dev_settings_write(const struct dev_settings *settings, const char *path, struct error *ret_error)
 {
     const struct dev_options *options = settings->options;
     AUTO_DOCUMENT *document = NULL;

@@ -18,19 +18,15 @@ struct dev_settings {
 };
 
 /* `-EINVAL`: the user's file is no config; ret_error says what is wrong with it. */
-MUST_CHECK int dev_settings_write(const struct dev_settings *settings, const char *path,
-                                  struct error *ret_error);
+MUST_CHECK int dev_settings_write(const struct dev_settings *settings, const char *path, struct error *ret_error);
 
 /* The topics to consume: of the command line, else of the user's file, else `events`. NULL-ended;
    the list and each of its strings are the caller's. */
-MUST_CHECK int dev_settings_topics(const struct dev_options *options, char ***ret_topics,
-                                   struct error *ret_error);
+MUST_CHECK int dev_settings_topics(const struct dev_options *options, char ***ret_topics, struct error *ret_error);
 /* The modules to load, absolute paths: of the user's file, then of the command line. Likewise. */
-MUST_CHECK int dev_settings_modules(const struct dev_options *options, char ***ret_modules,
-                                    struct error *ret_error);
+MUST_CHECK int dev_settings_modules(const struct dev_options *options, char ***ret_modules, struct error *ret_error);
 /* The files that commands of programs name, whose change replaces them. Likewise. */
-MUST_CHECK int dev_settings_program_files(const struct dev_options *options, char ***ret_files,
-                                          struct error *ret_error);
+MUST_CHECK int dev_settings_program_files(const struct dev_options *options, char ***ret_files, struct error *ret_error);
 void dev_settings_free(char **texts); /* NULL: nothing */
 
 #endif

@@ -18,7 +18,7 @@ struct sight {
 
 struct watch {
     char *const *paths;
-    XXH64_hash_t known;   /* what runs */
+    XXH64_hash_t known; /* what runs */
     struct sight last;
 };
 

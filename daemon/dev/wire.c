@@ -11,12 +11,12 @@
 struct wire_reader wire_reader(const void *data, size_t size)
 {
     const uint8_t *bytes = data;
-    return (struct wire_reader){.at = bytes, .end = bytes + size};
+    return (struct wire_reader){ .at = bytes, .end = bytes + size };
 }
 
 static struct wire_span read_span(struct wire_reader *reader, int32_t size)
 {
-    struct wire_span span = {0};
+    struct wire_span span = { 0 };
 
     if (size < 0)
         return span;
@@ -24,7 +24,7 @@ static struct wire_span read_span(struct wire_reader *reader, int32_t size)
         reader->is_short = true;
         return span;
     }
-    span = (struct wire_span){.data = reader->at, .size = (size_t)size};
+    span = (struct wire_span){ .data = reader->at, .size = (size_t)size };
     reader->at += size;
     return span;
 }
@@ -78,8 +78,7 @@ struct wire_span wire_read_bytes(struct wire_reader *reader)
 
 bool wire_equals(struct wire_span span, const char *text)
 {
-    return text != NULL && span.data != NULL && span.size == strlen(text) &&
-           memcmp(span.data, text, span.size) == 0;
+    return text != NULL && span.data != NULL && span.size == strlen(text) && memcmp(span.data, text, span.size) == 0;
 }
 
 char *wire_span_text(struct wire_span span)
@@ -94,7 +93,7 @@ char *wire_span_text(struct wire_span span)
 void wire_buffer_done(struct wire_buffer *buffer)
 {
     free(buffer->memory);
-    *buffer = (struct wire_buffer){0};
+    *buffer = (struct wire_buffer){ 0 };
 }
 
 uint8_t *wire_buffer_data(const struct wire_buffer *buffer)
@@ -158,8 +157,7 @@ void wire_put_i32(struct wire_buffer *buffer, int32_t value)
 
 void wire_put_string(struct wire_buffer *buffer, const char *text)
 {
-    wire_put_string_span(buffer, (struct wire_span){.data = (const uint8_t *)text,
-                                                    .size = text != NULL ? strlen(text) : 0});
+    wire_put_string_span(buffer, (struct wire_span){ .data = (const uint8_t *)text, .size = text != NULL ? strlen(text) : 0 });
 }
 
 void wire_put_string_span(struct wire_buffer *buffer, struct wire_span span)

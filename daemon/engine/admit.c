@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/admit.h"
 
-#include "engine/finish.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "engine/finish.h"
 #include "event/event_again.h"
 #include "flow/key_set.h"
 #include "run/flow_ask.h"
@@ -14,8 +14,9 @@ static void note_troubles(struct worker *worker, const struct function *function
     for (unsigned i = 0; i < troubles->count; i++)
         tally_add(&worker_tally(worker, function)->expression_errors);
     if (troubles->count > 0 && !atomic_exchange(function->flow->has_told, true))
-        log_warn("%s of function %s can't be worked out for an event: %s; events like it count as having no such value, and this is said once",
-                 troubles->setting, function->id, troubles->error.text);
+        log_warn(
+            "%s of function %s can't be worked out for an event: %s; events like it count as having no such value, and this is said once",
+            troubles->setting, function->id, troubles->error.text);
 }
 
 /* The run of a function with a dedupe window is also known by the name that daemons whose records are of version 1
@@ -65,8 +66,7 @@ static bool may_pass_flow(struct worker *worker, const struct known_runs *known,
 
 /* Whether its event is the first of its key; else *ret_state is what the message is. A run that was let in before
  * goes on, whatever has become of the window since; so does an event that a person sends again. */
-static bool may_pass_dedupe(struct worker *worker, const struct known_runs *known, const struct run *run,
-                            enum message_state *ret_state)
+static bool may_pass_dedupe(struct worker *worker, const struct known_runs *known, const struct run *run, enum message_state *ret_state)
 {
     struct store *store = worker->ctx.store;
     struct flow_troubles troubles = { 0 };
@@ -92,8 +92,7 @@ static bool may_pass_dedupe(struct worker *worker, const struct known_runs *know
 
 static bool may_pass(struct worker *worker, const struct known_runs *known, const struct run *run, enum message_state *ret_state)
 {
-    return function_asks(run->function) ? may_pass_flow(worker, known, run, ret_state)
-                                        : may_pass_dedupe(worker, known, run, ret_state);
+    return function_asks(run->function) ? may_pass_flow(worker, known, run, ret_state) : may_pass_dedupe(worker, known, run, ret_state);
 }
 
 /* Whether an attempt is to be made; else *ret_state is what the message is. */

@@ -6,8 +6,8 @@
 
 #include "base/lock.h"
 #include "base/memory.h"
-#include "run/errand.h"
 #include "run/checkpoints.h"
+#include "run/errand.h"
 
 void away_list_init(struct away_list *list, void (*come_back)(void *context, struct away *away), void *context)
 {

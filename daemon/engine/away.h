@@ -17,17 +17,17 @@
 
 /* One that is away. */
 struct away {
-    struct away *next;       /* list's lock */
-    struct away **link;      /* list's lock; what points to it */
+    struct away *next;  /* list's lock */
+    struct away **link; /* list's lock; what points to it */
     struct away_list *list;
     struct job job;
-    struct run *run;         /* the claimed one's, or: */
-    struct run own_run;      /* of a message */
+    struct run *run;    /* the claimed one's, or: */
+    struct run own_run; /* of a message */
 };
 
 struct away_list {
     struct lock lock;
-    struct away *first;      /* lock */
+    struct away *first; /* lock */
     atomic_size_t count;
     void (*come_back)(void *context, struct away *away); /* any thread; the away is the callee's */
     void *context;

@@ -11,25 +11,25 @@
 
 /* One thread, which is made as a worker is and takes tasks in place of jobs. */
 struct hand {
-    struct hand *next;           /* crew's lock */
+    struct hand *next; /* crew's lock */
     struct engine_crew *crew;
     struct pool_thread *worker;
     struct thread thread;
-    bool is_running;             /* crew's lock; a task */
-    bool is_finished;            /* crew's lock; the thread's last act */
+    bool is_running;  /* crew's lock; a task */
+    bool is_finished; /* crew's lock; the thread's last act */
 };
 
 struct engine_crew {
     struct crew base;
     struct dispatch *dispatch;
     struct lock lock;
-    struct condition work;       /* a task, or the end */
-    struct crew_task *first;     /* lock, as all below; in order of arrival */
+    struct condition work;   /* a task, or the end */
+    struct crew_task *first; /* lock, as all below; in order of arrival */
     struct crew_task **last;
     struct hand *hands;
-    int count;                   /* threads */
+    int count; /* threads */
     int idle;
-    int left;                    /* of the threads, those that nobody waits for */
+    int left; /* of the threads, those that nobody waits for */
     bool is_over;
 };
 
@@ -176,7 +176,8 @@ static void leave(struct crew *base, const char *function)
     int stuck = crew->left + (int)pool_stuck(crew->dispatch->pool);
     if (stuck > settings->max_stuck) {
         AUTO_FREE char *why = xasprintf("%d threads are stuck in handlers that nobody waits for any more, the last one in a branch of "
-                                        "function %s: worker.max_stuck is %d", stuck, function, settings->max_stuck);
+                                        "function %s: worker.max_stuck is %d",
+                                        stuck, function, settings->max_stuck);
         settings->fatal(why);
     }
     if (crew->first != NULL)

@@ -123,7 +123,8 @@ static size_t free_workers(struct run_taker *taker)
 {
     struct dispatch *dispatch = of_runs(taker);
 
-    if (atomic_load(&dispatch->is_held) || atomic_load(&dispatch->is_draining) || atomic_load(&dispatch->away.count) >= (size_t)dispatch->settings.max_away)
+    if (atomic_load(&dispatch->is_held) || atomic_load(&dispatch->is_draining) ||
+        atomic_load(&dispatch->away.count) >= (size_t)dispatch->settings.max_away)
         return 0;
     return pool_free_threads(dispatch->pool);
 }
@@ -201,7 +202,12 @@ static void end_first(struct run_taker *taker, const char *run_id)
 }
 
 static const struct run_taker_ops RUN_TAKER_OPS = {
-    .free_workers = free_workers, .take_run = take_run, .reserve = reserve, .give_back = give_back, .see_line = see_line, .cancel = cancel,
+    .free_workers = free_workers,
+    .take_run = take_run,
+    .reserve = reserve,
+    .give_back = give_back,
+    .see_line = see_line,
+    .cancel = cancel,
     .end_first = end_first,
 };
 
@@ -217,8 +223,14 @@ static size_t waiting_most(const struct dispatch_settings *settings)
 }
 
 static const struct pool_ops POOL_OPS = {
-    .create = worker_create, .destroy = worker_destroy, .begin = worker_begin, .end = worker_end, .take_over = takeover_begin,
-    .let_go = takeover_let_go, .retire = worker_retire, .too_many_stuck = takeover_too_many,
+    .create = worker_create,
+    .destroy = worker_destroy,
+    .begin = worker_begin,
+    .end = worker_end,
+    .take_over = takeover_begin,
+    .let_go = takeover_let_go,
+    .retire = worker_retire,
+    .too_many_stuck = takeover_too_many,
 };
 
 static struct pool *create_pool(struct dispatch *dispatch)

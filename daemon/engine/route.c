@@ -57,8 +57,8 @@ static bool route(struct worker *worker, struct message *message)
         spread_parts(worker, message);
         return false;
     }
-    size_t count = routes_match(dispatch->settings.routes, event->view.topic, is_malformed ? NULL : event->view.name,
-                                worker->matches, dispatch->settings.function_count);
+    size_t count = routes_match(dispatch->settings.routes, event->view.topic, is_malformed ? NULL : event->view.name, worker->matches,
+                                dispatch->settings.function_count);
     if (count == 0) {
         message_end(message, nobodys_end(worker, message, event));
         return false;

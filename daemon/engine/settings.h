@@ -16,11 +16,11 @@ struct crashes; /* crash/crashes.h */
 
 struct dispatch_settings {
     int threads;
-    int queue;                     /* messages in flight at most: the consumer keeps to it */
-    int max_away;                  /* runs claimed while so many attempts are away: none */
-    int max_stuck;                 /* threads stuck past their timeout before the daemon stops */
-    size_t event_bytes;            /* a larger message is a dead letter */
-    int steps;                     /* limits of a run: steps, … */
+    int queue;          /* messages in flight at most: the consumer keeps to it */
+    int max_away;       /* runs claimed while so many attempts are away: none */
+    int max_stuck;      /* threads stuck past their timeout before the daemon stops */
+    size_t event_bytes; /* a larger message is a dead letter */
+    int steps;          /* limits of a run: steps, … */
     size_t result_bytes;
     enum history_kept history;
     const char *dead_letter_topic; /* "%t.dead" */
@@ -30,14 +30,14 @@ struct dispatch_settings {
     struct module *const *modules; /* for thread_init and thread_exit */
     size_t module_count;
     const struct routes *routes;
-    struct journal *journal;       /* NULL: crashes are not noted */
-    struct crashes *crashes;       /* crash/crashes.h; NULL: none are known */
+    struct journal *journal; /* NULL: crashes are not noted */
+    struct crashes *crashes; /* crash/crashes.h; NULL: none are known */
     /* A worker thread: the crash of this run, which the store did not know, was counted. NULL is fine. */
     void (*crash_counted)(void *context, const struct run *run);
     /* A worker thread; may wait for the store. The function of a claimed run that was not known when it was claimed;
      * NULL: there is none. */
     const struct function *(*learn_function)(void *context, const char *id);
-    void *context;                 /* of these */
+    void *context; /* of these */
     size_t function_count;
     void (*fatal)(const char *why); /* a core thread can't go on: ends the process with a clear last line */
 };

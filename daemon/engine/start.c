@@ -13,7 +13,7 @@
 #include "engine/nobodys.h"
 
 #define HELD_US 10000
-#define UNKNOWN_DELAY_MS 60000        /* until a run whose function is not here is looked at again */
+#define UNKNOWN_DELAY_MS 60000 /* until a run whose function is not here is looked at again */
 
 static const char crash_text[] = "the handler ended its process, or was running each time it ended";
 

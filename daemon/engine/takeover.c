@@ -6,8 +6,8 @@
 #include "engine/finish.h"
 #include "engine/start.h"
 #include "engine/worker.h"
-#include "run/errand.h"
 #include "run/checkpoints.h"
+#include "run/errand.h"
 
 /* One of its two holders has done with it. */
 static void drop(struct takeover *takeover)
@@ -76,7 +76,8 @@ void takeover_too_many(void *context, int stuck, const struct task *task)
     const struct dispatch_settings *settings = &((struct dispatch *)context)->settings;
     const struct takeover *takeover = (const struct takeover *)task;
     AUTO_FREE char *why = xasprintf("%d threads are stuck in handlers past their timeouts, the last one in function %s: "
-                                    "worker.max_stuck is %d", stuck, takeover->run.function->id, settings->max_stuck);
+                                    "worker.max_stuck is %d",
+                                    stuck, takeover->run.function->id, settings->max_stuck);
 
     settings->fatal(why);
 }

@@ -15,7 +15,7 @@ struct pool_thread;
 /* An attempt that the watch took from a thread that is stuck in its handler. The thread may still
  * read event and run: whoever of the two is done last gives them back. */
 struct takeover {
-    struct task task;        /* first */
+    struct task task; /* first */
     struct job job;
     struct run run;
     struct step_call step;

@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 #include "base/histogram.h"
-#include "run/attempt.h"
 #include "engine/counts.h"
+#include "run/attempt.h"
 
 /* What no function was given. */
 struct tally {
@@ -17,7 +17,8 @@ struct tally {
 
 /* One function's: struct function_counts. */
 struct function_tally {
-    _Atomic(uint64_t) consumed, duplicates, rate_limited, singled, expression_errors, started, completed, failed, retried, dead, fenced, timed_out, crashed;
+    _Atomic(uint64_t) consumed, duplicates, rate_limited, singled, expression_errors, started, completed, failed, retried, dead, fenced,
+        timed_out, crashed;
     struct histogram durations;
     struct histogram steps;
 };

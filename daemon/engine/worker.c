@@ -44,8 +44,7 @@ static void init_modules(struct worker *worker)
 
     for (size_t i = 0; i < settings->module_count; i++) {
         const struct module *module = settings->modules[i];
-        if (module->declared->thread_init == NULL ||
-            module->declared->thread_init(module->shared, &worker->locals[module->index]) == 0)
+        if (module->declared->thread_init == NULL || module->declared->thread_init(module->shared, &worker->locals[module->index]) == 0)
             continue;
         AUTO_FREE char *why = xasprintf("module %s refuses to start on a worker thread (its thread_init failed)", module->declared->name);
         settings->fatal(why);

@@ -25,15 +25,15 @@ struct crew;     /* engine/crew.h */
 
 /* Its thread's own, but for what the watch takes over. */
 struct worker {
-    struct pool_thread thread;          /* first */
+    struct pool_thread thread; /* first */
     struct dispatch *dispatch;
-    struct takeover *takeover;          /* the watch writes it before it takes over; read once abandoned */
+    struct takeover *takeover; /* the watch writes it before it takes over; read once abandoned */
     struct stepd_ctx ctx;
     void **locals;
-    struct job job;                     /* that it runs */
-    struct run own_run;                 /* of a message */
+    struct job job;     /* that it runs */
+    struct run own_run; /* of a message */
     struct run *run;
-    const struct function **matches;    /* room for all functions */
+    const struct function **matches; /* room for all functions */
     struct tally tally;
     _Atomic(struct function_tally *) *functions; /* by function->index; NULL: had nothing to do with it */
 };
@@ -42,19 +42,19 @@ struct dispatch {
     struct dispatch_settings settings;
     struct attempt_settings attempts;
     struct pool *pool;
-    struct run_taker runs;              /* what the store sees of it, */
-    struct batch_taker batches;         /* what intake does */
+    struct run_taker runs;      /* what the store sees of it, */
+    struct batch_taker batches; /* what intake does */
     struct strands *strands;
-    struct gate *gates;                 /* by function->index */
-    size_t waiting_most;                /* messages that wait at one gate; at all of them half of what may be in flight */
+    struct gate *gates;  /* by function->index */
+    size_t waiting_most; /* messages that wait at one gate; at all of them half of what may be in flight */
     struct away_list away;
     struct crew *crew;
     struct unwanted unwanted;
     atomic_bool is_draining;
-    atomic_bool is_held;                /* nothing begins */
-    struct dispatch_counts retired;     /* pool's lock; of threads that are gone */
+    atomic_bool is_held;                       /* nothing begins */
+    struct dispatch_counts retired;            /* pool's lock; of threads that are gone */
     struct function_counts *retired_functions; /* pool's lock; by function->index */
-    const struct function **matches;    /* consumer thread; room for all functions */
+    const struct function **matches;           /* consumer thread; room for all functions */
 };
 
 static inline struct worker *worker_of(struct pool_thread *thread)

@@ -11,9 +11,9 @@
 
 #include "base/lock.h"
 #include "codec/base64.h"
-#include "event/event_internal.h"
 #include "codec/json.h"
 #include "codec/packed.h"
+#include "event/event_internal.h"
 #include "schema/schema.h"
 
 #define ZONE_CHUNK_SIZE 1024
@@ -87,8 +87,8 @@ struct bytes event_skip_mark(struct bytes value)
     return (struct bytes){ (const char *)value.data + size, value.size - size };
 }
 
-void event_init(struct event *event, const char *topic, int32_t partition, int64_t offset, int64_t timestamp_ms,
-                struct bytes key, struct bytes value, const struct event_header *headers, size_t header_count)
+void event_init(struct event *event, const char *topic, int32_t partition, int64_t offset, int64_t timestamp_ms, struct bytes key,
+                struct bytes value, const struct event_header *headers, size_t header_count)
 {
     struct bytes header;
 

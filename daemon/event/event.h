@@ -53,36 +53,36 @@ struct event_part {
 };
 
 struct event_parts;
-struct schema;      /* schema/schema.h */
+struct schema; /* schema/schema.h */
 
 /* Functions by event and functions by topic do not always see the same: what only a function by topic takes
  * as data, and a message that is no event at all, is a row to it. */
 struct event {
-    struct stepd_event view;     /* id, name, data and user are never NULL, after event_find_name() */
-    struct stepd_event row;      /* what a function by topic sees, where has_row; likewise */
-    bool has_row;                /* known after event_find_name() */
+    struct stepd_event view; /* id, name, data and user are never NULL, after event_find_name() */
+    struct stepd_event row;  /* what a function by topic sees, where has_row; likewise */
+    bool has_row;            /* known after event_find_name() */
     const struct event_header *headers;
     size_t header_count;
-    int64_t timestamp_ms;        /* the message's; -1: none */
-    struct event_parts *parts;   /* a batch's, known after event_find_name(): it is no event itself. NULL: it is no batch */
-    uint32_t part;               /* 0: the message as a whole; else 1 + its index among the events of a CloudEvents batch */
-    struct bytes source;         /* a CloudEvent's, after event_find_name(); size 0: none */
-    enum event_format format;    /* known after event_find_name() */
-    const char *tracestate;      /* what goes with view.traceparent; NULL: none */
-    struct schema *schema;       /* that the value names; a reference. NULL: it names none */
-    struct bytes kept;           /* after event_find_name() what a schema read, for event_set_kept(); size 0: none did */
+    int64_t timestamp_ms;      /* the message's; -1: none */
+    struct event_parts *parts; /* a batch's, known after event_find_name(): it is no event itself. NULL: it is no batch */
+    uint32_t part;             /* 0: the message as a whole; else 1 + its index among the events of a CloudEvents batch */
+    struct bytes source;       /* a CloudEvent's, after event_find_name(); size 0: none */
+    enum event_format format;  /* known after event_find_name() */
+    const char *tracestate;    /* what goes with view.traceparent; NULL: none */
+    struct schema *schema;     /* that the value names; a reference. NULL: it names none */
+    struct bytes kept;         /* after event_find_name() what a schema read, for event_set_kept(); size 0: none did */
 
     /* event.c's own */
     _Atomic(enum event_state) state;
     struct event_part data_part;
     struct event_part user_part;
     struct event_part row_part;
-    const char *failure;         /* why it is malformed */
+    const char *failure; /* why it is malformed */
     msgpack_object data;
     msgpack_object user;
     msgpack_object row_data;
     atomic_bool is_row_decoded;
-    struct lock decoding;        /* guards zone, data, user and row_data until they are decoded */
+    struct lock decoding; /* guards zone, data, user and row_data until they are decoded */
     msgpack_zone zone;
     bool has_zone;
     size_t inline_used;
@@ -91,8 +91,8 @@ struct event {
 
 /* `event` is zeroed, or was given to event_init() before: then what it held is released and its
  * memory used again. Allocates nothing. key or value with data NULL: none. */
-void event_init(struct event *event, const char *topic, int32_t partition, int64_t offset, int64_t timestamp_ms,
-                struct bytes key, struct bytes value, const struct event_header *headers, size_t header_count);
+void event_init(struct event *event, const char *topic, int32_t partition, int64_t offset, int64_t timestamp_ms, struct bytes key,
+                struct bytes value, const struct event_header *headers, size_t header_count);
 /* Between event_init() and event_find_name(): the schema that the value names. The event holds it, too. */
 void event_set_schema(struct event *event, struct schema *schema);
 /* The same of a value that was read before: `kept` of then, borrowed. Nobody asks a registry again. */

@@ -11,9 +11,9 @@
 
 #include "event/event.h"
 
-#define EVENT_REDRIVE_HEADER "stepd-redrive"      /* the redrive's name */
-#define EVENT_REPLAY_HEADER "stepd-replay"        /* the replay's name */
-#define EVENT_REPLAY_OF_HEADER "stepd-replay-of"  /* the run that the event started first */
+#define EVENT_REDRIVE_HEADER "stepd-redrive"     /* the redrive's name */
+#define EVENT_REPLAY_HEADER "stepd-replay"       /* the replay's name */
+#define EVENT_REPLAY_OF_HEADER "stepd-replay-of" /* the run that the event started first */
 
 static inline bool event_is_again(const struct event *event)
 {

@@ -6,10 +6,10 @@
 #include <string.h>
 
 #include "codec/base64.h"
-#include "event/event_internal.h"
 #include "codec/http_date.h"
 #include "codec/packed.h"
 #include "codec/utf8.h"
+#include "event/event_internal.h"
 
 #define ATTRIBUTE_NAME_SIZE 32
 
@@ -242,8 +242,9 @@ static void find_part(struct event *event)
 int event_read_cloud_structured(struct event *event, struct bytes value, struct error *ret_error)
 {
     enum { TYPE, ID, SOURCE, TIME, DATA, DATA_BASE64, DATACONTENTTYPE, TRACEPARENT, TRACESTATE };
-    struct member members[] = { MEMBER("type"), MEMBER("id"), MEMBER("source"), MEMBER("time"), MEMBER("data"), MEMBER("data_base64"),
-                                MEMBER("datacontenttype"), MEMBER("traceparent"), MEMBER("tracestate"), { .key = NULL } };
+    struct member members[] = { MEMBER("type"),       MEMBER("id"),          MEMBER("source"),          MEMBER("time"),
+                                MEMBER("data"),       MEMBER("data_base64"), MEMBER("datacontenttype"), MEMBER("traceparent"),
+                                MEMBER("tracestate"), { .key = NULL } };
     const char *time = NULL, *content_type = NULL;
     struct members_shape shape;
     int result = members_find_json(value, members, &shape, ret_error);

@@ -9,9 +9,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "event/event_internal.h"
-#include "codec/timestamp.h"
 #include "codec/json.h"
+#include "codec/timestamp.h"
+#include "event/event_internal.h"
 
 enum { NAME, DATA, ID, TS, USER, VERSION, SPECVERSION };
 
@@ -128,8 +128,8 @@ int event_read_envelope(struct event *event, enum event_part_form form, struct b
     struct member members[] = { MEMBER("name"), MEMBER("data"), MEMBER("id"),          MEMBER("ts"),
                                 MEMBER("user"), MEMBER("v"),    MEMBER("specversion"), { .key = NULL } };
     struct members_shape shape = { .is_map = false };
-    int result = form == PART_JSON ? members_find_json(value, members, &shape, ret_error)
-                                   : members_find_msgpack(value, members, &shape, ret_error);
+    int result =
+        form == PART_JSON ? members_find_json(value, members, &shape, ret_error) : members_find_msgpack(value, members, &shape, ret_error);
 
     if (result < 0)
         return result;

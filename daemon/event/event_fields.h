@@ -13,7 +13,7 @@
 struct event_fields {
     struct expression_event base; /* first: what an expression gets */
     const struct stepd_event *view;
-    struct event *event;          /* NULL: the view is decoded */
+    struct event *event; /* NULL: the view is decoded */
     bool is_row;
 };
 

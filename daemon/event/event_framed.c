@@ -7,11 +7,11 @@
 #include <errno.h>
 #include <string.h>
 
-#include "event/event_internal.h"
 #include "codec/packed.h"
+#include "event/event_internal.h"
 #include "schema/schema.h"
 
-#define KEPT_JSON 'J'       /* then in one byte how much of the value stands before it */
+#define KEPT_JSON 'J' /* then in one byte how much of the value stands before it */
 #define KEPT_MSGPACK 'M'
 #define KEPT_UNREADABLE 'X' /* then the reason */
 
@@ -86,7 +86,8 @@ static int unpack(const struct event *event, struct event_part *ret_part, struct
     const size_t skipped = rest.size > 0 ? (unsigned char)at[1] : 0;
     if (skipped > value.size)
         return error_set(ret_error, EBADMSG, "it ends too early");
-    *ret_part = (struct event_part){ PART_JSON, event_skip_mark((struct bytes){ (const char *)value.data + skipped, value.size - skipped }) };
+    *ret_part =
+        (struct event_part){ PART_JSON, event_skip_mark((struct bytes){ (const char *)value.data + skipped, value.size - skipped }) };
     return 0;
 }
 

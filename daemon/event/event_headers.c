@@ -96,6 +96,8 @@ struct event_marks event_marks_of(const struct event *event)
     bool has_dashes = type.size == 0 && version.size == 0 && dash_version.size > 0 && dash_type.size > 0;
     return (struct event_marks){
         .content_type = without_quotes(content_type.size > 0 ? content_type : spring_type),
-        .cloud_prefix = type.size > 0 ? "ce_" : has_dashes ? "ce-" : NULL,
+        .cloud_prefix = type.size > 0 ? "ce_"
+                        : has_dashes  ? "ce-"
+                                      : NULL,
     };
 }

@@ -8,8 +8,8 @@
 #ifndef STEPD_EVENT_EVENT_INTERNAL_H
 #define STEPD_EVENT_EVENT_INTERNAL_H
 
-#include "event/event.h"
 #include "codec/members.h"
+#include "event/event.h"
 
 /* Copies `text` with a NUL behind it; lives as long as the event. */
 const char *event_keep_text(struct event *event, struct bytes text);
@@ -31,7 +31,8 @@ int event_read_envelope(struct event *event, enum event_part_form form, struct b
 /* CloudEvents: with its attributes in headers, or all in one JSON object. */
 int event_read_cloud_binary(struct event *event, const struct event_marks *marks, struct error *ret_error) MUST_CHECK;
 /* The attributes alone, and the data's content type. */
-int event_read_cloud_attributes(struct event *event, const struct event_marks *marks, struct bytes *ret_type, struct error *ret_error) MUST_CHECK;
+int event_read_cloud_attributes(struct event *event, const struct event_marks *marks, struct bytes *ret_type,
+                                struct error *ret_error) MUST_CHECK;
 int event_read_cloud_structured(struct event *event, struct bytes value, struct error *ret_error) MUST_CHECK;
 /* Whether JSON that has a `specversion` is a structured CloudEvent: it has all that one must have. */
 bool event_is_cloud_structured(struct bytes value);

@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "event/event_internal.h"
 #include "codec/utf8.h"
+#include "event/event_internal.h"
 #include "schema/framing.h"
 
 #define GLUE_SIZE 18       /* 03, how it is compressed, and a GUID */
@@ -50,7 +50,8 @@ static bool is_framed(const struct looks *looks)
         return false;
     uint32_t id = number_at(value, 1);
     if (value.size == LONG_SIZE)
-        (void)snprintf(looks->text, looks->size, id == 0 ? "8 bytes, a number" : "Confluent framing, schema %u, or a number of 8 bytes", id);
+        (void)snprintf(looks->text, looks->size, id == 0 ? "8 bytes, a number" : "Confluent framing, schema %u, or a number of 8 bytes",
+                       id);
     else if (id == 0 && value.size > LONG_SIZE)
         (void)snprintf(looks->text, looks->size, "Apicurio framing, schema %u", number_at(value, FRAME_SIZE));
     else if (id == 0)

@@ -18,18 +18,18 @@
 
 struct gate {
     struct lock lock;
-    int running;              /* lock; places taken, reserved ones too */
-    struct job_list waiting;  /* lock; messages' */
-    size_t waiting_count;     /* lock */
-    int leaving;              /* lock; jobs that are on their way from here into the line */
-    int64_t line_seen_ns;     /* lock; monotonic: the store had a line then; 0: never */
-    atomic_bool is_closed;    /* the function is paused: there is no place, and what comes goes into the line */
+    int running;             /* lock; places taken, reserved ones too */
+    struct job_list waiting; /* lock; messages' */
+    size_t waiting_count;    /* lock */
+    int leaving;             /* lock; jobs that are on their way from here into the line */
+    int64_t line_seen_ns;    /* lock; monotonic: the store had a line then; 0: never */
+    atomic_bool is_closed;   /* the function is paused: there is no place, and what comes goes into the line */
 };
 
 enum gate_answer {
-    GATE_OPEN,   /* the job has a place */
-    GATE_WAITS,  /* a copy of it waits here */
-    GATE_FULL,   /* it is to wait in the store */
+    GATE_OPEN,  /* the job has a place */
+    GATE_WAITS, /* a copy of it waits here */
+    GATE_FULL,  /* it is to wait in the store */
 };
 
 void gate_init(struct gate *gate);

@@ -15,16 +15,16 @@
 struct entry {
     struct entry *next;
     uint64_t hash;
-    size_t function_size;  /* with its NUL */
+    size_t function_size; /* with its NUL */
     size_t key_size;
-    char text[];           /* function, NUL, key */
+    char text[]; /* function, NUL, key */
 };
 
 struct key_set {
-    struct lock lock;   /* guards chains, size and writes of count */
+    struct lock lock; /* guards chains, size and writes of count */
     struct entry **chains;
-    size_t size;            /* a power of two */
-    atomic_size_t count;    /* 0 is seen without the lock: the common case */
+    size_t size;         /* a power of two */
+    atomic_size_t count; /* 0 is seen without the lock: the common case */
 };
 
 struct key_set *key_set_create(void)

@@ -7,13 +7,13 @@
 
 #include "base/lock.h"
 
-#define SHARDS 64        /* powers of two; each with a lock of its own */
+#define SHARDS 64 /* powers of two; each with a lock of its own */
 #define CHAINS 256
 
 struct strand {
     struct strand *next; /* in its chain */
     uint64_t hash;
-    size_t function;     /* its index: a reload makes a newer struct of it */
+    size_t function; /* its index: a reload makes a newer struct of it */
     const struct assignment *assignment;
     struct job_list waiting;
     size_t key_size;
@@ -73,7 +73,10 @@ static struct strand *create(uint64_t hash, const struct job *job)
     struct strand *strand = xmalloc(sizeof(*strand) + event->key_len);
 
     *strand = (struct strand){
-        .hash = hash, .function = job->function->index, .assignment = job->message->assignment, .key_size = event->key_len,
+        .hash = hash,
+        .function = job->function->index,
+        .assignment = job->message->assignment,
+        .key_size = event->key_len,
     };
     memcpy(strand->key, event->key, event->key_len);
     return strand;

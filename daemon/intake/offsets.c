@@ -28,8 +28,8 @@
 #define BLOCK_BITS (WORD_BITS * BLOCK_WORDS)
 
 struct block {
-    int64_t first;                  /* a multiple of BLOCK_BITS */
-    unsigned count;                 /* bits set; never 0 */
+    int64_t first;  /* a multiple of BLOCK_BITS */
+    unsigned count; /* bits set; never 0 */
     uint64_t in_flight[BLOCK_WORDS];
 };
 
@@ -37,31 +37,31 @@ struct block {
 struct restored {
     int64_t base;
     uint32_t known;
-    roaring_bitmap_t *open;         /* relative to base; NULL: nothing restored */
+    roaring_bitmap_t *open; /* relative to base; NULL: nothing restored */
 };
 
 struct offsets {
-    int64_t next;                   /* one above the highest that started */
+    int64_t next; /* one above the highest that started */
     size_t in_flight;
-    struct block **blocks;          /* ascending */
+    struct block **blocks; /* ascending */
     size_t count;
     size_t room;
-    struct block *spare;            /* the block given back last */
+    struct block *spare; /* the block given back last */
     struct restored restored;
 };
 
 /* What the metadata holds, in base64, after MAGIC: this, then the bitmap in CRoaring's portable form. */
 struct told {
     uint8_t version;
-    uint8_t open[3];                /* offsets in the bitmap, and 1 more; 0: not told, as by stepd until 0.1 */
-    uint32_t known;                 /* little-endian, as are the others */
-    uint64_t checksum;              /* XXH3 of committed offset, the fields above and bitmap */
+    uint8_t open[3];   /* offsets in the bitmap, and 1 more; 0: not told, as by stepd until 0.1 */
+    uint32_t known;    /* little-endian, as are the others */
+    uint64_t checksum; /* XXH3 of committed offset, the fields above and bitmap */
 } __attribute__((packed));
 
 #define MAGIC "stepd:"
 #define MAGIC_SIZE (sizeof(MAGIC) - 1)
 #define VERSION 1
-#define OPEN_MAX (1U << 20)         /* offsets that a bitmap may name: far more than are ever in flight */
+#define OPEN_MAX (1U << 20) /* offsets that a bitmap may name: far more than are ever in flight */
 
 struct offsets *offsets_create(int64_t committed)
 {
@@ -189,8 +189,7 @@ static void block_finish(struct offsets *offsets, struct block *block, int64_t f
     unsigned finished = 0;
 
     for (unsigned word = from / WORD_BITS; word <= to / WORD_BITS; word++) {
-        uint64_t mask = word_mask(word == from / WORD_BITS ? from % WORD_BITS : 0,
-                                  word == to / WORD_BITS ? to % WORD_BITS : WORD_BITS - 1);
+        uint64_t mask = word_mask(word == from / WORD_BITS ? from % WORD_BITS : 0, word == to / WORD_BITS ? to % WORD_BITS : WORD_BITS - 1);
         finished += (unsigned)__builtin_popcountll(block->in_flight[word] & mask);
         block->in_flight[word] &= ~mask;
     }
@@ -248,7 +247,7 @@ size_t offsets_in_flight(const struct offsets *offsets)
 
 /* All of [0, known) above the commit is done but these. */
 struct picture {
-    uint32_t *open;                 /* ascending, relative to the commit */
+    uint32_t *open; /* ascending, relative to the commit */
     size_t count;
     uint32_t known;
 };

@@ -81,8 +81,8 @@ static void fault_unknown(const struct setting *setting, struct config_faults *f
 {
     AUTO_FREE char *meant = suggest(setting->name);
 
-    config_faults_add(faults, &setting->place, "librdkafka has no setting '%s'%s%s%s", setting->name, meant != NULL ? ", did you mean '" : "",
-                      meant != NULL ? meant : "", meant != NULL ? "'?" : "");
+    config_faults_add(faults, &setting->place, "librdkafka has no setting '%s'%s%s%s", setting->name,
+                      meant != NULL ? ", did you mean '" : "", meant != NULL ? meant : "", meant != NULL ? "'?" : "");
 }
 
 void conf_check(const struct setting *kafka, struct config_faults *faults)
@@ -97,7 +97,8 @@ void conf_check(const struct setting *kafka, struct config_faults *faults)
         if (result == RD_KAFKA_CONF_UNKNOWN)
             fault_unknown(setting, faults);
         else if (result != RD_KAFKA_CONF_OK)
-            config_faults_add(faults, &setting->value_place, "librdkafka does not take '%s' for '%s'", setting_shown(setting), setting->name);
+            config_faults_add(faults, &setting->value_place, "librdkafka does not take '%s' for '%s'", setting_shown(setting),
+                              setting->name);
     }
     rd_kafka_conf_destroy(conf);
 }

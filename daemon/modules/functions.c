@@ -23,7 +23,7 @@
 struct declaration {
     struct stepd_function function;
     const struct module *module;
-    struct place place;  /* the module's file */
+    struct place place; /* the module's file */
     bool is_sound;
 };
 
@@ -40,7 +40,7 @@ struct made_function {
     struct function function;
     const struct stepd_option *options;
     struct flow_settings *flow;
-    struct config_lists lists;  /* that its flow points into */
+    struct config_lists lists; /* that its flow points into */
 };
 
 static const struct config_function nothing_given = { .is_enabled = true };
@@ -120,10 +120,9 @@ static bool declaration_check(const struct declaration *declaration, struct conf
 {
     const struct stepd_function *function = &declaration->function;
     AUTO_FREE char *owner = xasprintf("%s %s", function->template ? "template" : "function", function->id);
-    const struct option_table table = { .owner = owner,
-                                        .options = function->options,
-                                        .size = function->options_size,
-                                        .taken = taken_keys(declaration->module) };
+    const struct option_table table = {
+        .owner = owner, .options = function->options, .size = function->options_size, .taken = taken_keys(declaration->module)
+    };
     const struct {
         bool is_wrong;
         const char *text;
@@ -179,9 +178,8 @@ static void declare(struct builder *builder, const struct module *module, size_t
     }
     const struct declaration *other = declaration_find(builder, id);
     if (other != NULL) {
-        config_faults_add(builder->faults, &declaration->place, "[module %s] function '%s' is declared twice%s%s",
-                          module->declared->name, id, other->module != module ? ", also by " : "",
-                          other->module != module ? other->module->path : "");
+        config_faults_add(builder->faults, &declaration->place, "[module %s] function '%s' is declared twice%s%s", module->declared->name,
+                          id, other->module != module ? ", also by " : "", other->module != module ? other->module->path : "");
         return;
     }
     declaration->is_sound = declaration_check(declaration, builder->faults);
@@ -233,8 +231,7 @@ static void trigger_check(const struct builder *builder, const struct function *
     }
 }
 
-static struct backoff backoff_choose(const struct config_retry *own, const struct stepd_function *declared,
-                                     const struct config_retry *all)
+static struct backoff backoff_choose(const struct config_retry *own, const struct stepd_function *declared, const struct config_retry *all)
 {
     struct backoff backoff = {
         .delays_ms = declared->backoff.delays_ms,
@@ -273,8 +270,8 @@ static int64_t dedupe_choose(const struct config_function *given, const struct s
 }
 
 /* What the author's own check says of the filled options. */
-static void options_ask(const struct declaration *declaration, const char *owner, const void *options,
-                        const struct place *place, struct config_faults *faults)
+static void options_ask(const struct declaration *declaration, const char *owner, const void *options, const struct place *place,
+                        struct config_faults *faults)
 {
     char why[400] = "";
 
@@ -440,8 +437,7 @@ static void function_make(struct builder *builder, const struct declaration *dec
 /* ---- the config's entries --------------------------------------------------------------------- */
 
 /* Adds a fault that names the function or template that `name` is probably a slip of. */
-static void fault_unknown(const struct builder *builder, const struct place *place, const char *what, const char *name,
-                          bool is_template)
+static void fault_unknown(const struct builder *builder, const struct place *place, const char *what, const char *name, bool is_template)
 {
     AUTO_FREE const char **names = xcalloc(builder->count + 1, sizeof(*names));
     size_t count = 0;
@@ -486,8 +482,7 @@ static void entry_check(const struct builder *builder, const struct config_funct
         fault_unknown(builder, &given->place, "function", given->id, false);
     else if (declaration != NULL && declaration->function.template)
         config_faults_add(builder->faults, &given->place,
-                          "'%s' is a template: an entry with an id of its own and `use: %s` makes a function of it", given->id,
-                          given->id);
+                          "'%s' is a template: an entry with an id of its own and `use: %s` makes a function of it", given->id, given->id);
 }
 
 /* ---- the whole -------------------------------------------------------------------------------- */

@@ -10,12 +10,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "run/function.h"
 #include "config/config.h"
+#include "run/function.h"
 
 struct functions {
     const struct function **items;
-    const struct function **by_id;  /* the same, sorted */
+    const struct function **by_id; /* the same, sorted */
     size_t count;
 };
 

@@ -198,7 +198,8 @@ static bool shipped_check_loaded(const struct loaded *loaded, const struct confi
     for (size_t i = 0; i < config->function_count; i++) {
         const struct config_function *given = &config->functions[i];
         if (given->use != NULL && is_shipped_and_missing(loaded, given->use))
-            config_faults_add(faults, &given->place, "'use: %s' is the first of its kind, and its module is loaded at the start: restart stepd", given->use);
+            config_faults_add(faults, &given->place,
+                              "'use: %s' is the first of its kind, and its module is loaded at the start: restart stepd", given->use);
     }
     return faults->count == faults_before;
 }
@@ -211,8 +212,9 @@ static void *module_options_fill(const struct module *module, const struct confi
     const struct setting *given = config_module_options(config, declared->name);
     const struct place place = given != NULL ? given->place : (struct place){ .file = place_file(config->path) };
     AUTO_FREE char *owner = xasprintf("module %s", declared->name);
-    const struct option_table table = { .owner = owner, .options = declared->options, .size = declared->options_size,
-                                        .config_path = config->path };
+    const struct option_table table = {
+        .owner = owner, .options = declared->options, .size = declared->options_size, .config_path = config->path
+    };
 
     return options_fill(&table, given, &place, faults);
 }
@@ -242,8 +244,8 @@ static void options_check_names(const struct loaded *loaded, const struct config
         if (module_named(loaded, given->name) != NULL)
             continue;
         const char *meant = config_suggest(given->name, names, loaded->module_count);
-        config_faults_add(faults, &given->place, "no module '%s' is loaded%s%s%s", given->name,
-                          meant != NULL ? ", did you mean '" : "", meant != NULL ? meant : "", meant != NULL ? "'?" : "");
+        config_faults_add(faults, &given->place, "no module '%s' is loaded%s%s%s", given->name, meant != NULL ? ", did you mean '" : "",
+                          meant != NULL ? meant : "", meant != NULL ? "'?" : "");
     }
 }
 

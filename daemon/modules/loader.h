@@ -9,17 +9,17 @@
 #include <stddef.h>
 
 #include "base/error.h"
-#include "run/function.h"
-#include "modules/functions.h"
 #include "config/config.h"
+#include "modules/functions.h"
+#include "run/function.h"
 
 struct loaded {
-    struct module **modules;  /* in the config's order, a folder's by name; module->index counts them */
+    struct module **modules; /* in the config's order, a folder's by name; module->index counts them */
     size_t module_count;
     size_t initialised_count; /* of them, from the first */
     struct functions functions;
     const struct config *config;
-    struct functions *renewals;  /* what later configs made of the functions; all kept, they may be in use */
+    struct functions *renewals; /* what later configs made of the functions; all kept, they may be in use */
     size_t renewal_count;
 };
 

@@ -20,7 +20,7 @@
 
 struct opened_module {
     struct module module;
-    struct stepd_module declared;  /* a copy, zero where the module is older than a field */
+    struct stepd_module declared; /* a copy, zero where the module is older than a field */
 };
 
 /* ---- who may write it ------------------------------------------------------------------------- */
@@ -42,8 +42,7 @@ static bool is_private_group(const char *path, uid_t user, gid_t gid)
 }
 
 /* `what`: "" or "its folder …, ", for the message. */
-static bool is_safe(const char *path, const struct stat *info, const char *what, const struct place *place,
-                    struct config_faults *faults)
+static bool is_safe(const char *path, const struct stat *info, const char *what, const struct place *place, struct config_faults *faults)
 {
     uid_t self = geteuid();
 
@@ -63,8 +62,8 @@ static bool is_safe(const char *path, const struct stat *info, const char *what,
     if ((info->st_mode & S_IWGRP) != 0 && !is_private_group(path, info->st_uid, info->st_gid)) {
         const struct group *group = getgrgid(info->st_gid);
         AUTO_FREE char *number = xasprintf("%u", (unsigned)info->st_gid);
-        config_faults_add(faults, place, "%scan be written by group %s: chmod g-w '%s'", what,
-                          group != NULL ? group->gr_name : number, path);
+        config_faults_add(faults, place, "%scan be written by group %s: chmod g-w '%s'", what, group != NULL ? group->gr_name : number,
+                          path);
         return false;
     }
     return true;
@@ -102,15 +101,14 @@ static bool abi_fits(const struct stepd_module *declared, const struct place *pl
     uint32_t minor = declared->abi_minor;
 
     if (major != STEPD_ABI_MAJOR || minor > STEPD_ABI_MINOR) {
-        config_faults_add(faults, place, "built for ABI %u.%u, this daemon is %d.%d: %s", major, minor, STEPD_ABI_MAJOR,
-                          STEPD_ABI_MINOR,
+        config_faults_add(faults, place, "built for ABI %u.%u, this daemon is %d.%d: %s", major, minor, STEPD_ABI_MAJOR, STEPD_ABI_MINOR,
                           major < STEPD_ABI_MAJOR ? "rebuild the handler" : "update stepd or rebuild the handler");
         return false;
     }
     bool is_ours = minor == STEPD_ABI_MINOR;
     if (declared->size > sizeof(*declared) || declared->size < (is_ours ? sizeof(*declared) : FIRST_MODULE_SIZE)) {
-        config_faults_add(faults, place, "its stepd_module has %u bytes where ABI %u.%u has %zu: rebuild the handler",
-                          declared->size, major, minor, sizeof(*declared));
+        config_faults_add(faults, place, "its stepd_module has %u bytes where ABI %u.%u has %zu: rebuild the handler", declared->size,
+                          major, minor, sizeof(*declared));
         return false;
     }
     size_t size = sizeof(struct stepd_function);

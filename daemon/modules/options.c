@@ -11,7 +11,7 @@
 #include "base/array.h"
 
 static const struct {
-    size_t size;  /* and alignment, of the field */
+    size_t size; /* and alignment, of the field */
     const char *expected;
 } types[] = {
     [STEPD_STRING] = { sizeof(char *), "a text" },
@@ -143,8 +143,8 @@ static int default_write(const struct stepd_option *option, void *field)
     return 0;
 }
 
-static bool collection_write(const struct option_table *table, const struct stepd_option *option,
-                             const struct setting *given, void *field, struct config_faults *faults)
+static bool collection_write(const struct option_table *table, const struct stepd_option *option, const struct setting *given, void *field,
+                             struct config_faults *faults)
 {
     bool is_map = option->type == STEPD_STRING_MAP;
     char **texts = xcalloc(given->count * 2 + 1, sizeof(*texts));
@@ -166,8 +166,8 @@ static bool collection_write(const struct option_table *table, const struct step
     return true;
 }
 
-static bool given_write(const struct option_table *table, const struct stepd_option *option,
-                        const struct setting *given, void *field, struct config_faults *faults)
+static bool given_write(const struct option_table *table, const struct stepd_option *option, const struct setting *given, void *field,
+                        struct config_faults *faults)
 {
     enum setting_kind kind = option->type == STEPD_STRING_LIST  ? SETTING_LIST
                              : option->type == STEPD_STRING_MAP ? SETTING_MAP
@@ -226,8 +226,7 @@ static bool has_overlap(const struct stepd_option *options, size_t at)
     size_t end = start + types[options[at].type].size;
 
     for (size_t i = 0; i < at; i++) {
-        if ((unsigned)options[i].type < TYPE_COUNT && options[i].offset < end &&
-            start < options[i].offset + types[options[i].type].size)
+        if ((unsigned)options[i].type < TYPE_COUNT && options[i].offset < end && start < options[i].offset + types[options[i].type].size)
             return true;
     }
     return false;
@@ -317,8 +316,8 @@ static void fault_unknown(const struct option_table *table, const struct setting
     const char *meant = config_suggest(given->name, names, known_count);
     AUTO_FREE char *list = joined(names, count);
     config_faults_add(faults, &given->place, "[%s] has no option '%s'%s%s%s%s%s%s", table->owner, given->name,
-                      count > 0 ? " (it has: " : "", list, count > 0 ? ")" : "",
-                      meant != NULL ? ": did you mean '" : "", meant != NULL ? meant : "", meant != NULL ? "'?" : "");
+                      count > 0 ? " (it has: " : "", list, count > 0 ? ")" : "", meant != NULL ? ": did you mean '" : "",
+                      meant != NULL ? meant : "", meant != NULL ? "'?" : "");
 }
 
 static void *field_of(const struct stepd_option *option, void *filled)
@@ -326,8 +325,7 @@ static void *field_of(const struct stepd_option *option, void *filled)
     return (char *)filled + option->offset;
 }
 
-void *options_fill(const struct option_table *table, const struct setting *given, const struct place *place,
-                   struct config_faults *faults)
+void *options_fill(const struct option_table *table, const struct setting *given, const struct place *place, struct config_faults *faults)
 {
     size_t count = option_count(table->options);
     void *filled = count > 0 ? xcalloc(1, table->size) : NULL;
@@ -347,8 +345,8 @@ void *options_fill(const struct option_table *table, const struct setting *given
         } else if (value != NULL && value->kind != SETTING_NULL) {
             is_good = given_write(table, option, value, field_of(option, filled), faults) && is_good;
         } else if (option->default_text == NULL) {
-            config_faults_add(faults, value != NULL ? &value->place : place, "[%s] needs option '%s'%s%s", table->owner,
-                              option->name, option->help != NULL ? ": " : "", option->help != NULL ? option->help : "");
+            config_faults_add(faults, value != NULL ? &value->place : place, "[%s] needs option '%s'%s%s", table->owner, option->name,
+                              option->help != NULL ? ": " : "", option->help != NULL ? option->help : "");
             is_good = false;
         } else if (default_write(option, field_of(option, filled)) != 0) {
             config_faults_add(faults, place, "[%s] option '%s' has a default that is not of its type", table->owner, option->name);

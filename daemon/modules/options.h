@@ -14,11 +14,11 @@
 #include "config/setting.h"
 
 struct option_table {
-    const char *owner;                   /* "module mail": how messages name it */
-    const struct stepd_option *options;  /* ended by a NULL name; NULL: has none */
-    size_t size;                         /* of the struct */
-    const char *config_path;             /* paths count from its folder; NULL: they stay as they are */
-    const char *const *taken;            /* keys that the config reads itself where the options stand;
+    const char *owner;                  /* "module mail": how messages name it */
+    const struct stepd_option *options; /* ended by a NULL name; NULL: has none */
+    size_t size;                        /* of the struct */
+    const char *config_path;            /* paths count from its folder; NULL: they stay as they are */
+    const char *const *taken;           /* keys that the config reads itself where the options stand;
                                             ended by NULL; NULL: none */
 };
 
@@ -27,8 +27,7 @@ bool options_check(const struct option_table *table, const struct place *place, 
 
 /* The filled struct of a sound table, options_free() it; NULL when the table is empty or after a
  * fault. `given` is a map, or NULL; `place` is where what is missing should have been. Copies. */
-void *options_fill(const struct option_table *table, const struct setting *given, const struct place *place,
-                   struct config_faults *faults);
+void *options_fill(const struct option_table *table, const struct setting *given, const struct place *place, struct config_faults *faults);
 void options_free(const struct stepd_option *options, void *filled);
 
 #endif

@@ -10,9 +10,9 @@
 
 struct reload {
     const struct config *started_with;
-    const struct config *current;  /* the last one that was taken over */
+    const struct config *current; /* the last one that was taken over */
     struct loaded *loaded;
-    struct config **taken;         /* all that were taken over: functions point into them */
+    struct config **taken; /* all that were taken over: functions point into them */
     size_t taken_count;
 };
 

@@ -7,8 +7,8 @@
 #ifndef STEPD_MODULES_RELOAD_H
 #define STEPD_MODULES_RELOAD_H
 
-#include "modules/loader.h"
 #include "config/config.h"
+#include "modules/loader.h"
 
 struct reload;
 

@@ -10,10 +10,10 @@
 #include "base/array.h"
 #include "base/memory.h"
 
-static const char *const NAMES[] = {"exec", "http"}; /* each the name of template, module and file */
+static const char *const NAMES[] = { "exec", "http" }; /* each the name of template, module and file */
 
 /* As seen from the folder of the program that runs: as installed, and in a build tree. */
-static const char *const FOLDERS[] = {STEPD_MODULE_FOLDER_FROM_BIN, "../modules"};
+static const char *const FOLDERS[] = { STEPD_MODULE_FOLDER_FROM_BIN, "../modules" };
 
 bool shipped_has(const char *name)
 {

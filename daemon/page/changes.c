@@ -11,7 +11,7 @@
 #include "page/rows.h"
 
 #define RETRIES_A_REQUEST 500
-#define LOOKS_A_REQUEST 20000   /* at failed runs of a shard */
+#define LOOKS_A_REQUEST 20000 /* at failed runs of a shard */
 
 /* ---- one run ------------------------------------------------------------------------------------- */
 
@@ -120,8 +120,8 @@ static bool read_body(const struct web_request *request, msgpack_zone *zone, msg
 /* ---- many runs ----------------------------------------------------------------------------------- */
 
 struct chosen {
-    const char *function;   /* NULL: any */
-    const char *error;      /* its name; NULL: any */
+    const char *function; /* NULL: any */
+    const char *error;    /* its name; NULL: any */
     struct run_id ids[RETRIES_A_REQUEST];
     size_t count;
 };
@@ -207,7 +207,8 @@ void page_retry_all(void *context, const struct web_request *request, struct web
         AUTO_FREE char *error = text_copy(text_member(&body, "error"));
         AUTO_FREE struct chosen *chosen = xcalloc(1, sizeof(*chosen));
         const msgpack_object *before = member(&body, "before_ms");
-        int64_t before_ms = before != NULL && before->type == MSGPACK_OBJECT_POSITIVE_INTEGER ? (int64_t)before->via.u64 : store_now_ms(page->store);
+        int64_t before_ms =
+            before != NULL && before->type == MSGPACK_OBJECT_POSITIVE_INTEGER ? (int64_t)before->via.u64 : store_now_ms(page->store);
         size_t retried = 0;
         chosen->function = function;
         chosen->error = error;

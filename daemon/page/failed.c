@@ -7,13 +7,13 @@
 #include "page/page_internal.h"
 #include "page/rows.h"
 
-#define LOOK_MOST 2000   /* of a shard, the latest */
-#define GROUPS_MOST 200   /* what else failed is counted in `looked` alone */
+#define LOOK_MOST 2000  /* of a shard, the latest */
+#define GROUPS_MOST 200 /* what else failed is counted in `looked` alone */
 
 struct group {
     char *error;
     char *function;
-    char *message;        /* of the latest */
+    char *message; /* of the latest */
     char latest[RUN_ID_LENGTH + 1];
     int64_t latest_ms;
     size_t count;

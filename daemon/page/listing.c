@@ -10,8 +10,8 @@
 #include "base/array.h"
 #include "page/rows.h"
 
-#define LOOK_MOST 5000     /* at runs of one list, for one page */
-#define WHOLE_MOST 1000    /* of a list that is put in order as a whole */
+#define LOOK_MOST 5000  /* at runs of one list, for one page */
+#define WHOLE_MOST 1000 /* of a list that is put in order as a whole */
 #define LISTS_MOST 3
 
 /* ---- kinds --------------------------------------------------------------------------------------- */
@@ -19,7 +19,7 @@
 /* What is asked for by status, and where it stands. */
 struct kind {
     const char *word;
-    enum run_status status;   /* 0: any */
+    enum run_status status; /* 0: any */
     bool is_by_end;
     enum runs_list lists[LISTS_MOST];
     size_t count;
@@ -48,7 +48,7 @@ static const struct kind *kind_find(const char *word)
 /* ---- one list of one shard ----------------------------------------------------------------------- */
 
 struct found_row {
-    int64_t at_ms;              /* what the page is in order of */
+    int64_t at_ms; /* what the page is in order of */
     struct runs_place after;
     struct json_out json;
 };
@@ -57,12 +57,12 @@ struct source {
     const struct listing_filter *filter;
     bool is_by_end;
     struct walk walk;
-    int64_t before_ms;          /* what began then or later stands among the newest; INT64_MAX: nothing does */
+    int64_t before_ms; /* what began then or later stands among the newest; INT64_MAX: nothing does */
     size_t rows_most;
     struct found_row *rows;
     size_t count;
     size_t used;
-    struct runs_place next;     /* where the next page goes on */
+    struct runs_place next; /* where the next page goes on */
 };
 
 static bool passes(const struct source *source, const struct row *row)
@@ -166,7 +166,7 @@ struct listing {
     const struct listing_filter *filter;
     const struct kind *kind;
     enum stage stage;
-    bool is_whole;             /* all there are were put in order */
+    bool is_whole; /* all there are were put in order */
     struct source *sources;
     size_t count;
 };
@@ -181,8 +181,8 @@ static void add_source(struct listing *listing, enum runs_list list, int shard)
     const struct listing_filter *filter = listing->filter;
     struct source *source = &listing->sources[listing->count++];
 
-    *source = (struct source){
-        .filter = filter, .is_by_end = listing->kind->is_by_end, .before_ms = INT64_MAX, .rows_most = filter->limit };
+    *source =
+        (struct source){ .filter = filter, .is_by_end = listing->kind->is_by_end, .before_ms = INT64_MAX, .rows_most = filter->limit };
     walk_init(&source->walk, list, shard);
     source->walk.status = listing->kind->status;
     if (is_in_order(listing))
@@ -307,7 +307,8 @@ static int look_at_whole(struct listing *listing)
     const struct kind *kind = listing->kind;
     int status = 0;
 
-    listing->is_whole = listing->stage == STAGE_NEWEST && kind->count == 1 && kind->lists[0] != RUNS_BEHIND && kind->lists[0] != RUNS_QUEUED;
+    listing->is_whole =
+        listing->stage == STAGE_NEWEST && kind->count == 1 && kind->lists[0] != RUNS_BEHIND && kind->lists[0] != RUNS_QUEUED;
     for (size_t i = 0; i < listing->count && status == 0 && listing->is_whole; i++)
         status = source_look_at_whole(&listing->sources[i], listing->store, kind->lists[0], &listing->is_whole);
     for (size_t i = 0; i < listing->count && listing->is_whole; i++)
@@ -394,7 +395,8 @@ static int put_page(struct listing *listing, struct json_out *out)
     return status;
 }
 
-int listing_put(struct redis_store *store, const struct listing_filter *filter, const char *cursor, struct json_out *out, struct error *ret_error)
+int listing_put(struct redis_store *store, const struct listing_filter *filter, const char *cursor, struct json_out *out,
+                struct error *ret_error)
 {
     struct listing listing = { .store = store, .filter = filter, .kind = kind_find(filter->status) };
 

@@ -14,12 +14,12 @@
 #include "view/json_out.h"
 
 struct listing_filter {
-    const char *status;      /* a word, or "behind"; "": any */
-    const char *function;    /* NULL: any, as all that follow */
-    const char *error;       /* its name */
-    const char *text;        /* of the event's name or id, or the start of the run's id */
-    int64_t since_ms;        /* begun; INT64_MIN: any */
-    int64_t until_ms;        /* INT64_MAX: any */
+    const char *status;   /* a word, or "behind"; "": any */
+    const char *function; /* NULL: any, as all that follow */
+    const char *error;    /* its name */
+    const char *text;     /* of the event's name or id, or the start of the run's id */
+    int64_t since_ms;     /* begun; INT64_MIN: any */
+    int64_t until_ms;     /* INT64_MAX: any */
     size_t limit;
 };
 

@@ -60,9 +60,10 @@ static void put_health(struct page *page, const struct consumer_counts *consumed
     json_out_text(out, "reason", reason);
     json_out_bool(out, "redis_up", store_is_up(page->store));
     json_out_bool(out, "kafka_up", consumed->has_joined && producer_is_up(settings->producer));
-    json_out_text(out, "changes", settings->config->http_without_token          ? "open"
-                                  : settings->config->http_token[0] != '\0' ? "token"
-                                                                             : "off");
+    json_out_text(out, "changes",
+                  settings->config->http_without_token      ? "open"
+                  : settings->config->http_token[0] != '\0' ? "token"
+                                                            : "off");
 }
 
 /* Without its closing brace. */
@@ -132,8 +133,8 @@ void page_overview(void *context, const struct web_request *request, struct web_
 struct live {
     struct web_stream stream;
     struct page *page;
-    size_t sent;          /* of `text` */
-    char *text;           /* NULL: the next is due */
+    size_t sent; /* of `text` */
+    char *text;  /* NULL: the next is due */
     size_t size;
     bool is_begun;
 };

@@ -165,7 +165,7 @@ static void remember(struct page *page, struct past_point *point)
 
 struct counting {
     struct dispatch *dispatch;
-    struct function_counts *counts;   /* by a function's index */
+    struct function_counts *counts; /* by a function's index */
 };
 
 static void count_function(void *context, const struct function *function)

@@ -12,12 +12,12 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/web.h"
+#include "config/config.h"
 #include "engine/dispatch.h"
-#include "run/function.h"
 #include "intake/kafka/consumer.h"
 #include "publish/producer.h"
+#include "run/function.h"
 #include "store/store.h"
-#include "config/config.h"
 
 struct page;
 
@@ -29,8 +29,8 @@ struct page_settings {
     size_t function_room;
     struct dispatch *dispatch;
     struct producer *producer;
-    const _Atomic(struct consumer *) *consumer;  /* NULL until there is one */
-    struct store_settings store;                 /* how the daemon reaches Redis */
+    const _Atomic(struct consumer *) *consumer; /* NULL until there is one */
+    struct store_settings store;                /* how the daemon reaches Redis */
     bool (*is_ready)(void *context, char *ret_reason, size_t size);
     void *context;
 };

@@ -17,17 +17,17 @@
 
 struct page {
     struct page_settings settings;
-    struct redis_store *store;   /* the page's own */
+    struct redis_store *store; /* the page's own */
     struct past *past;
     struct web_route routes[PAGE_ROUTES];
     size_t route_count;
-    atomic_int readers;          /* requests that wait for Redis */
+    atomic_int readers; /* requests that wait for Redis */
     atomic_int streams;
 
     struct thread thread;
     struct lock lock;
     struct condition stopped;
-    bool is_stopping;            /* lock */
+    bool is_stopping; /* lock */
 };
 
 /* Until the page stops (true), or timeout_ms have gone by (false). */

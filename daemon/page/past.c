@@ -10,12 +10,12 @@
 
 struct past {
     struct lock lock;
-    struct past_point points[PAST_POINTS];        /* lock */
-    size_t count;                                 /* lock; ever added */
+    struct past_point points[PAST_POINTS]; /* lock */
+    size_t count;                          /* lock; ever added */
     size_t function_count;
-    struct function_counts *functions;            /* lock; PAST_FUNCTION_POINTS rows */
-    int64_t functions_at_ms[PAST_FUNCTION_POINTS];/* lock */
-    size_t function_rows;                         /* lock; ever added */
+    struct function_counts *functions;             /* lock; PAST_FUNCTION_POINTS rows */
+    int64_t functions_at_ms[PAST_FUNCTION_POINTS]; /* lock */
+    size_t function_rows;                          /* lock; ever added */
 };
 
 struct past *past_create(size_t function_count)

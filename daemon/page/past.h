@@ -10,9 +10,9 @@
 #include "engine/dispatch.h"
 
 #define PAST_EVERY_MS 5000
-#define PAST_POINTS 181            /* 15 minutes, both ends */
+#define PAST_POINTS 181 /* 15 minutes, both ends */
 #define PAST_FUNCTIONS_EVERY_MS 30000
-#define PAST_FUNCTION_POINTS 10    /* 5 minutes */
+#define PAST_FUNCTION_POINTS 10 /* 5 minutes */
 
 struct past_point {
     int64_t at_ms;

@@ -4,14 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WHOLE_MOST 16384     /* bytes; a larger record is read no further than its header and function */
+#define WHOLE_MOST 16384 /* bytes; a larger record is read no further than its header and function */
 
 /* What walk_on() and its look share. */
 struct looking {
     struct walk *walk;
     struct redis_store *store;
     const struct listed_run *runs;
-    size_t seen;               /* of them, up to the last that was shown */
+    size_t seen; /* of them, up to the last that was shown */
     bool goes_on;
     bool (*look)(void *context, const struct row *row);
     void *context;
@@ -54,7 +54,8 @@ static bool is_by_position(enum runs_list list)
     return list == RUNS_OWNED || list == RUNS_BEHIND || list == RUNS_QUEUED;
 }
 
-static int list_by_position(struct redis_store *store, const struct walk *walk, size_t limit, struct listed_run **ret_runs, size_t *ret_count)
+static int list_by_position(struct redis_store *store, const struct walk *walk, size_t limit, struct listed_run **ret_runs,
+                            size_t *ret_count)
 {
     AUTO_FREE struct run_id *ids = NULL;
     size_t count = 0;

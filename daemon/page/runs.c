@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "config/setting.h"
-#include "page/page_internal.h"
 #include "page/listing.h"
+#include "page/page_internal.h"
 #include "view/run_view.h"
 
 #define LIMIT_DEFAULT 50
@@ -49,7 +49,9 @@ void page_runs(void *context, const struct web_request *request, struct web_repl
         .text = given(request, "text"),
         .since_ms = since_ms,
         .until_ms = until_ms,
-        .limit = limit < 1 ? 1 : limit > LIMIT_MOST ? LIMIT_MOST : (size_t)limit,
+        .limit = limit < 1            ? 1
+                 : limit > LIMIT_MOST ? LIMIT_MOST
+                                      : (size_t)limit,
     };
 
     json_out_init(&out);

@@ -10,9 +10,9 @@
 #include "modules/loader.h"
 #include "parts/families.h"
 #include "parts/part.h"
-#include "store/redis/timers.h"
 #include "publish/producer.h"
 #include "store/crash_counts.h"
+#include "store/redis/timers.h"
 
 static void on_crash_counted(void *context, const struct run *run)
 {
@@ -182,8 +182,10 @@ static void put_durations(struct metrics_page *page, const struct function_rows 
 
 static void write_metrics(struct daemon *daemon, struct metrics_page *page)
 {
-    static const struct family letters = COUNTER("dead_letters_total", "Messages sent to dead letter topics; with no function: those that "
-                                                 "are no events.", function_counts, dead);
+    static const struct family letters = COUNTER("dead_letters_total",
+                                                 "Messages sent to dead letter topics; with no function: those that "
+                                                 "are no events.",
+                                                 function_counts, dead);
     struct function_rows rows = read_functions(daemon);
     struct dispatch_counts counts;
 

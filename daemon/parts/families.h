@@ -16,8 +16,14 @@ struct family {
     size_t offset;
 };
 
-#define COUNTER(name, help, counts, field) { METRIC_COUNTER, name, help, offsetof(struct counts, field) }
-#define GAUGE(name, help, counts, field) { METRIC_GAUGE, name, help, offsetof(struct counts, field) }
+#define COUNTER(name, help, counts, field) \
+    { \
+        METRIC_COUNTER, name, help, offsetof(struct counts, field) \
+    }
+#define GAUGE(name, help, counts, field) \
+    { \
+        METRIC_GAUGE, name, help, offsetof(struct counts, field) \
+    }
 
 _Static_assert(sizeof(size_t) == sizeof(uint64_t), "sizes are read as counts are");
 

@@ -29,8 +29,8 @@ static struct {
     atomic_bool is_over;
     atomic_bool has_rolled_back;
     struct daemon *daemon;
-    struct names paused;     /* thread only; as Redis told it last */
-    bool is_known;           /* thread only */
+    struct names paused; /* thread only; as Redis told it last */
+    bool is_known;       /* thread only */
 } operations;
 
 /* ---- names ----------------------------------------------------------------------------------------- */

@@ -40,7 +40,7 @@ struct web_route;
 /* The process has one. Each field is its part's to make and to end; others read it, and find NULL before it has
  * started. */
 struct daemon {
-    int64_t started_ms;                  /* wall clock */
+    int64_t started_ms; /* wall clock */
     struct config *config;
     struct loaded *loaded;
     struct reload *reload;
@@ -53,12 +53,12 @@ struct daemon {
     struct dispatch *dispatch;
     struct timers *timers;
     _Atomic(struct consumer *) consumer; /* the store's threads look before there is one */
-    struct schema_registry *registry;           /* NULL: the config names none */
+    struct schema_registry *registry;    /* NULL: the config names none */
     struct inngest *inngest;             /* NULL: the config has no such section */
     struct programs *programs;           /* NULL: the config names none */
     struct watchdog *watchdog;
     struct page *page;
-    struct web_route *web_routes;        /* all that http answers besides its own */
+    struct web_route *web_routes; /* all that http answers besides its own */
     struct http *http;
     struct signals *signals;
 };
@@ -79,9 +79,8 @@ struct part {
 
 /* All, NULL-ended. */
 extern const struct part *const PARTS[];
-extern const struct part PART_CRASH, PART_PROCESS, PART_STORE, PART_PUBLISH, PART_SDK, PART_PROGRAMS, PART_MESSAGES, PART_ENGINE, PART_RECOVERY,
-    PART_DUE, PART_HTTP, PART_SDK_CALLS, PART_SCHEMAS, PART_INTAKE,
-    PART_OPERATIONS;
+extern const struct part PART_CRASH, PART_PROCESS, PART_STORE, PART_PUBLISH, PART_SDK, PART_PROGRAMS, PART_MESSAGES, PART_ENGINE,
+    PART_RECOVERY, PART_DUE, PART_HTTP, PART_SDK_CALLS, PART_SCHEMAS, PART_INTAKE, PART_OPERATIONS;
 
 /* Any thread. The process can't go on: ends it with a clear last line. Nothing is left to be tidy about: what is not
  * committed or in the store comes again. */

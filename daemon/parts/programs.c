@@ -20,7 +20,8 @@ static int save(void *context, const char *shelf, const char *name, struct bytes
     return store_is_up(daemon->store) ? shelf_save(daemon->store, shelf, name, thing) : -EAGAIN;
 }
 
-static int load(void *context, const char *shelf, void (*each)(void *each_context, const char *name, struct bytes thing), void *each_context)
+static int load(void *context, const char *shelf, void (*each)(void *each_context, const char *name, struct bytes thing),
+                void *each_context)
 {
     const struct daemon *daemon = context;
 

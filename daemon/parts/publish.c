@@ -45,5 +45,10 @@ static void write_metrics(struct daemon *daemon, struct metrics_page *page)
 }
 
 const struct part PART_PUBLISH = {
-    .name = "publish", .start = start, .halt = halt, .end = end, .trouble = trouble, .write_metrics = write_metrics,
+    .name = "publish",
+    .start = start,
+    .halt = halt,
+    .end = end,
+    .trouble = trouble,
+    .write_metrics = write_metrics,
 };

@@ -33,7 +33,8 @@ static void end(struct daemon *daemon)
 
 static const struct family registry_families[] = {
     COUNTER("schema_requests_total", "Questions to the schema registry.", schema_registry_counts, asked),
-    COUNTER("schema_requests_failed_total", "Questions to the schema registry that it could not answer, or refused.", schema_registry_counts, failed),
+    COUNTER("schema_requests_failed_total", "Questions to the schema registry that it could not answer, or refused.",
+            schema_registry_counts, failed),
     GAUGE("schemas_kept", "Schemas that are kept.", schema_registry_counts, schemas),
     GAUGE("schema_registry_up", "1: the schema registry answered when it was last asked.", schema_registry_counts, up),
 };

@@ -53,7 +53,8 @@ static int save_absent(void *context, const char *url, struct bytes reason)
 }
 
 static int read_run(void *context, const char *id,
-                    void (*take)(void *take_context, const struct stepd_event *event, const struct checkpoints *steps, enum run_phase phase),
+                    void (*take)(void *take_context, const struct stepd_event *event, const struct checkpoints *steps,
+                                 enum run_phase phase),
                     void *take_context)
 {
     const struct daemon *daemon = context;

@@ -10,7 +10,6 @@
 #include "crash/recovery.h"
 #include "engine/dispatch.h"
 #include "intake/kafka/consumer.h"
-#include "intake/kafka/consumer.h"
 #include "modules/loader.h"
 #include "parts/families.h"
 #include "parts/part.h"
@@ -18,7 +17,7 @@
 #include "store/redis/timers.h"
 #include "view/store_config.h"
 
-#define ROUND_LATE_MS 10000  /* the clock's last round is older: nothing that is due moves */
+#define ROUND_LATE_MS 10000 /* the clock's last round is older: nothing that is due moves */
 
 static void on_new_incarnation(void *context, bool is_rollback)
 {
@@ -83,7 +82,12 @@ static void write_store_metrics(struct daemon *daemon, struct metrics_page *page
 }
 
 const struct part PART_STORE = {
-    .name = "store", .start = start_store, .halt = halt_store, .end = end_store, .trouble = store_trouble, .write_metrics = write_store_metrics,
+    .name = "store",
+    .start = start_store,
+    .halt = halt_store,
+    .end = end_store,
+    .trouble = store_trouble,
+    .write_metrics = write_store_metrics,
 };
 
 /* ---- what is due --------------------------------------------------------------------------------- */
@@ -165,7 +169,8 @@ static const char *timers_trouble(struct daemon *daemon, char *room, size_t size
     (void)room;
     (void)size;
     return clock_monotonic_ms() - timers_last_round_ms(daemon->timers) > ROUND_LATE_MS
-               ? "nothing that is due moves: Redis does not answer in time" : NULL;
+               ? "nothing that is due moves: Redis does not answer in time"
+               : NULL;
 }
 
 static void write_timers_metrics(struct daemon *daemon, struct metrics_page *page)
@@ -179,5 +184,9 @@ static void write_timers_metrics(struct daemon *daemon, struct metrics_page *pag
 }
 
 const struct part PART_DUE = {
-    .name = "due", .start = start_timers, .halt = halt_timers, .trouble = timers_trouble, .write_metrics = write_timers_metrics,
+    .name = "due",
+    .start = start_timers,
+    .halt = halt_timers,
+    .trouble = timers_trouble,
+    .write_metrics = write_timers_metrics,
 };

@@ -17,22 +17,22 @@
 struct pool {
     struct pool_settings settings;
     int cores;
-    struct ring ring;                 /* tasks */
+    struct ring ring; /* tasks */
 
     struct lock lock;
-    struct condition work;            /* something to do, or is_stopping */
+    struct condition work;              /* something to do, or is_stopping */
     struct task_list lists[TASK_RANKS]; /* lock; what is not in the ring */
-    atomic_size_t listed;             /* of all lists */
-    atomic_size_t urgent;             /* of those that go before what follows: each wants a thread soon */
-    atomic_int sleepers;              /* not yet called; lock to write */
-    int calls;                        /* lock; signals that no sleeper has answered yet */
-    struct pool_thread *threads;      /* lock */
-    atomic_bool is_stopping;          /* lock to write */
+    atomic_size_t listed;               /* of all lists */
+    atomic_size_t urgent;               /* of those that go before what follows: each wants a thread soon */
+    atomic_int sleepers;                /* not yet called; lock to write */
+    int calls;                          /* lock; signals that no sleeper has answered yet */
+    struct pool_thread *threads;        /* lock */
+    atomic_bool is_stopping;            /* lock to write */
     atomic_int stuck;
 
     struct thread watch;
     struct condition watch_end;
-    bool is_watch_over;               /* lock */
+    bool is_watch_over; /* lock */
 };
 
 /* ---- waking threads ------------------------------------------------------------------------------ */

@@ -23,11 +23,11 @@
 struct pool;
 
 struct pool_thread {
-    struct pool_thread *next;  /* pool's lock */
+    struct pool_thread *next; /* pool's lock */
     struct pool *pool;
     struct thread thread;
     struct slot slot;
-    struct task *first;        /* a replacement's; NULL: none */
+    struct task *first; /* a replacement's; NULL: none */
     atomic_bool is_busy;
     _Atomic(int64_t) taken_ns; /* monotonic, when it last took something */
     bool is_stuck;             /* the watch has given up on it; pool's lock */
@@ -60,15 +60,15 @@ struct pool_settings {
     size_t ring_size; /* tasks in the ring at most: whoever fills it keeps to that */
     int max_stuck;
     const struct pool_ops *ops;
-    void *context;    /* of create() and too_many_stuck() */
+    void *context;                  /* of create() and too_many_stuck() */
     void (*fatal)(const char *why); /* ends the process */
 };
 
 /* Before others. */
 enum task_rank {
-    TASK_IS_BACK,  /* was begun, and goes on */
+    TASK_IS_BACK, /* was begun, and goes on */
     TASK_IS_DUE,
-    TASK_FOLLOWS,  /* from another task */
+    TASK_FOLLOWS, /* from another task */
     TASK_RANKS
 };
 

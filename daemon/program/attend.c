@@ -14,8 +14,8 @@
 #include "run/attempt.h"
 #include "run/attempt_log.h"
 #include "run/beside.h"
-#include "run/context.h"
 #include "run/checkpoints.h"
+#include "run/context.h"
 
 /* One stay of the run on a worker. */
 struct stay {

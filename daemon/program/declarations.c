@@ -20,7 +20,7 @@ struct made {
     struct declared *declared; /* NULL: it is one that is gone, or a copy */
     char *id;                  /* own copy */
     char *place;
-    int concurrency;           /* its author's, whatever it is kept back to now */
+    int concurrency; /* its author's, whatever it is kept back to now */
 };
 
 /* What a program last said. */
@@ -33,10 +33,10 @@ struct speaker {
 
 struct declarations {
     struct declarations_settings settings;
-    struct lock lock;        /* of all below */
-    struct made **made;      /* by place, the newest of each id */
+    struct lock lock;   /* of all below */
+    struct made **made; /* by place, the newest of each id */
     size_t made_count;
-    struct made **replaced;  /* may be in use */
+    struct made **replaced; /* may be in use */
     size_t replaced_count;
     struct speaker *speakers;
     size_t speaker_count;
@@ -201,7 +201,8 @@ static char *check_id(const struct declarations *declarations, const struct decl
     if (settings->is_others != NULL && settings->is_others(settings->context, declared->id))
         return xasprintf("function '%s' (%s) has the id of another function of the daemon", declared->id, declared->place);
     if (place == declarations->made_count)
-        return place < PROGRAM_FUNCTIONS_MAX ? NULL : xasprintf("function '%s': there would be more than %d", declared->id, PROGRAM_FUNCTIONS_MAX);
+        return place < PROGRAM_FUNCTIONS_MAX ? NULL
+                                             : xasprintf("function '%s': there would be more than %d", declared->id, PROGRAM_FUNCTIONS_MAX);
     const struct made *other = declarations->made[place];
     if (other->function.is_gone || other->function.program == program)
         return NULL;
@@ -209,15 +210,16 @@ static char *check_id(const struct declarations *declarations, const struct decl
 }
 
 /* The functions that can be taken; the caller owns them. */
-static struct declared **read_all(struct declarations *declarations, const msgpack_object *list, const struct program *program, size_t *ret_count,
-                                  struct hello_answer *answer)
+static struct declared **read_all(struct declarations *declarations, const msgpack_object *list, const struct program *program,
+                                  size_t *ret_count, struct hello_answer *answer)
 {
     struct declared **all = xcalloc(list->via.array.size + 1, sizeof(struct declared *));
 
     *ret_count = 0;
     for (uint32_t i = 0; i < list->via.array.size; i++) {
         struct refusal refusal;
-        struct declared *declared = declared_read(&list->via.array.ptr[i], declarations->settings.config, &declarations->settings, &refusal);
+        struct declared *declared =
+            declared_read(&list->via.array.ptr[i], declarations->settings.config, &declarations->settings, &refusal);
         if (declared == NULL) {
             add_refusal(answer, refusal);
             continue;

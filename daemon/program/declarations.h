@@ -38,15 +38,15 @@ struct hello_answer {
     size_t taken_count;
     struct refusal *refused;
     size_t refused_count;
-    char *why;    /* the hello as a whole is refused; NULL: it isn't */
+    char *why; /* the hello as a whole is refused; NULL: it isn't */
 };
 void hello_answer_done(struct hello_answer *answer);
 
 struct declarations_settings {
     const struct config *config;
     struct routes *routes;
-    size_t first_index;       /* of its functions in the daemon's list */
-    stepd_run_fn run;         /* of all functions */
+    size_t first_index; /* of its functions in the daemon's list */
+    stepd_run_fn run;   /* of all functions */
     stepd_run_fn on_failure;
     /* Whether a function that is no program's has the id. */
     bool (*is_others)(void *context, const char *id);

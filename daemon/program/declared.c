@@ -170,8 +170,13 @@ static void fill_module(struct declared *declared, const struct declarations_set
         .timeout_ms = DEFAULT_TIMEOUT_MS,
     };
     declared->module = (struct stepd_module){
-        .abi_major = STEPD_ABI_MAJOR, .abi_minor = STEPD_ABI_MINOR, .size = sizeof(struct stepd_module),
-        .function_size = sizeof(struct stepd_function), .name = "program", .functions = &declared->function, .function_count = 1,
+        .abi_major = STEPD_ABI_MAJOR,
+        .abi_minor = STEPD_ABI_MINOR,
+        .size = sizeof(struct stepd_module),
+        .function_size = sizeof(struct stepd_function),
+        .name = "program",
+        .functions = &declared->function,
+        .function_count = 1,
     };
     declared->loaded = (struct module){ .declared = &declared->module, .path = declared->place };
     declared->modules[0] = &declared->loaded;
@@ -216,7 +221,8 @@ static struct declared *refuse(struct declared *declared, char *reason, struct r
     *ret_refusal = (struct refusal){
         .id = xstrdup(declared->id),
         .place = xstrdup(declared->place),
-        .reason = xasprintf("function '%s'%s%s is refused: %s", declared->id, declared->place[0] != '\0' ? ", declared at " : "", declared->place, text),
+        .reason = xasprintf("function '%s'%s%s is refused: %s", declared->id, declared->place[0] != '\0' ? ", declared at " : "",
+                            declared->place, text),
     };
     declared_destroy(declared);
     return NULL;

@@ -13,14 +13,14 @@ struct declared {
     char *id;
     char *place;
     bool has_on_failure;
-    struct setting given;           /* as the hello has it; owned */
-    struct setting merged;          /* with the config's; its items are borrowed from both */
+    struct setting given;  /* as the hello has it; owned */
+    struct setting merged; /* with the config's; its items are borrowed from both */
     struct config_function settings;
     struct stepd_function function;
     struct stepd_module module;
     struct module loaded;
     struct module *modules[1];
-    struct functions made;          /* empty: the config has turned it off */
+    struct functions made; /* empty: the config has turned it off */
 };
 
 /* Reads one. NULL: *ret_refusal says why not, which the caller frees. */

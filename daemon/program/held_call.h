@@ -45,33 +45,33 @@ struct held_call {
     int64_t timeout_ms;
 
     struct lock lock;
-    struct said *first;  /* lock; that has come and was not taken */
-    struct said **end;   /* lock */
-    size_t bytes;        /* lock; of those */
-    bool is_over;        /* lock; there is no run any more */
-    bool is_cancelled;   /* lock */
-    bool has_news;       /* lock; since the holder last looked */
+    struct said *first;            /* lock; that has come and was not taken */
+    struct said **end;             /* lock */
+    size_t bytes;                  /* lock; of those */
+    bool is_over;                  /* lock; there is no run any more */
+    bool is_cancelled;             /* lock */
+    bool has_news;                 /* lock; since the holder last looked */
     void (*come_back)(void *home); /* lock */
-    void *home;          /* lock; NULL: the run is at home */
+    void *home;                    /* lock; NULL: the run is at home */
 
     /* The host's thread: */
     uint64_t number;         /* of the call in its process; 0: it waits for one */
     struct process *process; /* NULL: none has it */
-    struct held_call *next;       /* of the process's calls, or of those that wait */
+    struct held_call *next;  /* of the process's calls, or of those that wait */
     char *line;              /* the call, while it waits; without its number */
     size_t line_size;
-    int64_t since_ms;        /* monotonic; it waits since then, or was sent then */
-    bool is_overdue;         /* past its timeout, and told so */
-    bool is_let_go;          /* nobody wants what comes of it; it only has to end */
+    int64_t since_ms; /* monotonic; it waits since then, or was sent then */
+    bool is_overdue;  /* past its timeout, and told so */
+    bool is_let_go;   /* nobody wants what comes of it; it only has to end */
 };
 
 /* The run's side. */
 struct program_errand {
     struct errand base;
-    struct branches branches;  /* the run's holder's, all below */
-    struct held_call *held;         /* NULL: no call was made yet */
-    bool has_slept;            /* a sleep was told of in this call, or is one that is not over */
-    bool is_answered_later;    /* the call is to end, and does not need to be told so */
+    struct branches branches; /* the run's holder's, all below */
+    struct held_call *held;   /* NULL: no call was made yet */
+    bool has_slept;           /* a sleep was told of in this call, or is one that is not over */
+    bool is_answered_later;   /* the call is to end, and does not need to be told so */
 };
 
 struct program_errand *program_errand_create(void);

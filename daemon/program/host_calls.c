@@ -213,7 +213,8 @@ static void take_hello(struct process *process, const char *text, size_t size)
         return;
     }
     int status = declarations_take(program->host->settings.declarations, program->name, (struct bytes){ text, size }, program, &answer);
-    AUTO_FREE char *line = status == 0 ? line_welcome(program->name, process->place, program->settings->in_flight, &answer) : line_refused(answer.why);
+    AUTO_FREE char *line =
+        status == 0 ? line_welcome(program->name, process->place, program->settings->in_flight, &answer) : line_refused(answer.why);
     process_tell(process, line, strlen(line));
     if (status == 0) {
         say_refusals(process, &answer);
@@ -221,7 +222,8 @@ static void take_hello(struct process *process, const char *text, size_t size)
         calls_begin(program, clock_monotonic_ms());
     } else {
         program->is_refused = true;
-        log_error("program %s: its hello is refused: %s; it is not started again before it changes and stepd reloads", program->name, answer.why);
+        log_error("program %s: its hello is refused: %s; it is not started again before it changes and stepd reloads", program->name,
+                  answer.why);
         program_say_trouble(program, "its hello is refused: %s", answer.why);
         program_drain_process(process, clock_monotonic_ms());
     }
@@ -241,8 +243,13 @@ static struct held_call *find_call(const struct process *process, uint64_t numbe
 
 static void write_log(const struct process *process, const struct held_call *held, const msgpack_object *line)
 {
-    static const struct { const char *name; enum log_level level; } levels[] = {
-        { "error", LOG_LEVEL_ERROR }, { "warn", LOG_LEVEL_WARN }, { "debug", LOG_LEVEL_DEBUG },
+    static const struct {
+        const char *name;
+        enum log_level level;
+    } levels[] = {
+        { "error", LOG_LEVEL_ERROR },
+        { "warn", LOG_LEVEL_WARN },
+        { "debug", LOG_LEVEL_DEBUG },
     };
     const msgpack_object *message = object_find(line, "message");
     struct log_fields fields = LOG_FIELDS_NONE;

@@ -22,19 +22,19 @@ struct program {
     const char *name;
     struct host *host;
     const struct config_program *settings;
-    uint64_t files;            /* what its command's files look like */
+    uint64_t files; /* what its command's files look like */
     struct program_place *places;
     int place_count;
     struct process *processes; /* all, those that drain too */
-    struct held_call *waiting;      /* in order */
+    struct held_call *waiting; /* in order */
     struct held_call **waiting_end;
     atomic_size_t waiting_count, call_count, serving_count, deaths;
-    atomic_size_t unread;      /* bytes of what it said that no run has taken */
-    atomic_bool has_spoken;    /* it said hello, or its hello was refused */
-    bool is_refused;           /* it is not started before a reload */
-    bool is_held_up;           /* its functions are kept back: calls wait too long */
+    atomic_size_t unread;   /* bytes of what it said that no run has taken */
+    atomic_bool has_spoken; /* it said hello, or its hello was refused */
+    bool is_refused;        /* it is not started before a reload */
+    bool is_held_up;        /* its functions are kept back: calls wait too long */
     struct lock lock;
-    char trouble[300];         /* lock; why it does not serve; empty: it does */
+    char trouble[300]; /* lock; why it does not serve; empty: it does */
 };
 
 enum order_kind { ORDER_CALL, ORDER_ANSWER, ORDER_LET_GO, ORDER_CANCEL, ORDER_BLAME, ORDER_RELOAD, ORDER_STOP };
@@ -43,8 +43,8 @@ enum order_kind { ORDER_CALL, ORDER_ANSWER, ORDER_LET_GO, ORDER_CANCEL, ORDER_BL
 struct order {
     struct order *next;
     enum order_kind kind;
-    struct held_call *held;         /* one of its holders is the order's */
-    char *line;                /* owned */
+    struct held_call *held; /* one of its holders is the order's */
+    char *line;             /* owned */
     size_t size;
     const struct config *config;
 };
@@ -57,7 +57,7 @@ struct host {
     size_t program_count;
     bool is_stopping;
     int64_t stop_by_ms;
-    int64_t looked_ms;         /* at times, last */
+    int64_t looked_ms; /* at times, last */
     struct lock lock;
     struct order *orders;      /* lock; in order */
     struct order **orders_end; /* lock */

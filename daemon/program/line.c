@@ -11,8 +11,8 @@
 #include "codec/packed.h"
 #include "common/payload.h"
 #include "run/beside.h"
-#include "run/context.h"
 #include "run/checkpoints.h"
+#include "run/context.h"
 #include "sdk/object.h"
 
 #define ZONE_SIZE 4096
@@ -23,9 +23,9 @@ static const struct {
     const char *type;
     enum spoken_kind kind;
 } types[] = {
-    { "step", SPOKEN_REPORTS }, { "output", SPOKEN_ENDS },   { "error", SPOKEN_ENDS },     { "suspend", SPOKEN_ENDS },
-    { "steps", SPOKEN_REPORTS }, { "sleep", SPOKEN_REPORTS }, { "send", SPOKEN_REPORTS },   { "wait", SPOKEN_REPORTS },
-    { "invoke", SPOKEN_REPORTS }, { "log", SPOKEN_LOG },      { "hello", SPOKEN_HELLO },    { "bye", SPOKEN_BYE },
+    { "step", SPOKEN_REPORTS },   { "output", SPOKEN_ENDS },   { "error", SPOKEN_ENDS },   { "suspend", SPOKEN_ENDS },
+    { "steps", SPOKEN_REPORTS },  { "sleep", SPOKEN_REPORTS }, { "send", SPOKEN_REPORTS }, { "wait", SPOKEN_REPORTS },
+    { "invoke", SPOKEN_REPORTS }, { "log", SPOKEN_LOG },       { "hello", SPOKEN_HELLO },  { "bye", SPOKEN_BYE },
 };
 
 static enum spoken_kind kind_of(const char *type, size_t size)

@@ -335,5 +335,6 @@ char *process_obituary(const struct process *process, int wait_status)
         end = xasprintf("killed by signal %d (SIG%s)", WTERMSIG(wait_status), sigabbrev_np(WTERMSIG(wait_status)));
     else
         end = xasprintf("exit status %d", WEXITSTATUS(wait_status));
-    return xasprintf("program %s (process %d): %s%s%s", process->program->name, (int)process->pid, end, words[0] != '\0' ? ": " : "", words);
+    return xasprintf("program %s (process %d): %s%s%s", process->program->name, (int)process->pid, end, words[0] != '\0' ? ": " : "",
+                     words);
 }

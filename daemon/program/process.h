@@ -34,28 +34,28 @@ struct stretch {
 
 struct process {
     struct program *program;
-    struct process *next;      /* of its program's */
-    int place;                 /* which of the program's processes it is */
+    struct process *next; /* of its program's */
+    int place;            /* which of the program's processes it is */
     enum process_state state;
     pid_t pid;
     int pidfd;
     int ask_fd, answer_fd, output_fd, error_fd; /* -1: closed */
-    struct stretch told;       /* that it has not read */
-    struct stretch said;       /* no whole line yet */
-    size_t searched;           /* of `said`: there is no end of a line in it */
-    struct stretch output, errors; /* lines under construction of its standard output and error */
+    struct stretch told;                        /* that it has not read */
+    struct stretch said;                        /* no whole line yet */
+    size_t searched;                            /* of `said`: there is no end of a line in it */
+    struct stretch output, errors;              /* lines under construction of its standard output and error */
     struct last_words last_words;
-    char *fault;               /* why it is ended; NULL: nothing is wrong with it */
+    char *fault; /* why it is ended; NULL: nothing is wrong with it */
     uint64_t calls_made;
     struct held_call *calls;
     size_t call_count;
-    int64_t started_ms;        /* monotonic */
-    int64_t end_by_ms;         /* then it gets SIGTERM, … */
-    int64_t kill_at_ms;        /* … and then SIGKILL; 0: not yet */
-    bool is_dirty;             /* something of `told` is new */
-    bool is_paused;            /* it is not read from */
+    int64_t started_ms; /* monotonic */
+    int64_t end_by_ms;  /* then it gets SIGTERM, … */
+    int64_t kill_at_ms; /* … and then SIGKILL; 0: not yet */
+    bool is_dirty;      /* something of `told` is new */
+    bool is_paused;     /* it is not read from */
     bool waits_to_write;
-    bool is_reloaded;          /* another is to take its place once that has said hello */
+    bool is_reloaded; /* another is to take its place once that has said hello */
 };
 
 /* What epoll tells of a process: it, and which of its descriptors. */

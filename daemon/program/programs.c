@@ -25,15 +25,15 @@ struct programs {
     struct programs_settings settings;
     struct declarations *declarations;
     struct host *host;
-    struct thread thread;       /* the shelf's */
-    struct kept *kept;          /* the shelf's thread alone */
+    struct thread thread; /* the shelf's */
+    struct kept *kept;    /* the shelf's thread alone */
     size_t kept_count;
-    int64_t started_ms;         /* monotonic */
-    struct lock lock;           /* of all below */
+    int64_t started_ms; /* monotonic */
+    struct lock lock;   /* of all below */
     struct condition woken;
-    bool is_loaded;             /* what is on the shelf is known */
+    bool is_loaded; /* what is on the shelf is known */
     bool is_stopping;
-    bool has_said;              /* that it goes on without a hello */
+    bool has_said; /* that it goes on without a hello */
 };
 
 /* ---- the shelf ----------------------------------------------------------------------------------- */
@@ -251,7 +251,8 @@ static bool is_waited_for(struct programs *programs, int64_t until_ms)
     if (clock_monotonic_ms() < until_ms)
         return true;
     if (!programs->has_said)
-        log_warn("program %s has not said hello within %d s, and nothing is remembered of it: reading begins without", unknown, HELLO_WAIT_MS / 1000);
+        log_warn("program %s has not said hello within %d s, and nothing is remembered of it: reading begins without", unknown,
+                 HELLO_WAIT_MS / 1000);
     programs->has_said = true;
     return false;
 }

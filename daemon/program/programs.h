@@ -26,14 +26,15 @@ struct programs;
 /* Where hellos are kept: 0 once it is durable, or all was told; or negative errno. */
 struct programs_shelf {
     int (*save)(void *context, const char *shelf, const char *name, struct bytes thing);
-    int (*load)(void *context, const char *shelf, void (*each)(void *each_context, const char *name, struct bytes thing), void *each_context);
+    int (*load)(void *context, const char *shelf, void (*each)(void *each_context, const char *name, struct bytes thing),
+                void *each_context);
     void *context;
 };
 
 struct programs_settings {
     const struct config *config;
     struct routes *routes;
-    size_t first_index;  /* of its functions in the daemon's list */
+    size_t first_index; /* of its functions in the daemon's list */
     bool (*is_others)(void *context, const char *id);
     void *context;
     struct programs_shelf shelf;

@@ -18,8 +18,8 @@ static const struct {
     const char *type;
     enum reply_kind kind;
 } kinds[] = {
-    { "step", REPLY_STEP },     { "steps", REPLY_STEPS },   { "sleep", REPLY_SLEEP },   { "send", REPLY_SEND },       { "wait", REPLY_WAIT },
-    { "invoke", REPLY_INVOKE }, { "output", REPLY_OUTPUT }, { "error", REPLY_ERROR },   { "suspend", REPLY_SUSPEND },
+    { "step", REPLY_STEP },     { "steps", REPLY_STEPS },   { "sleep", REPLY_SLEEP }, { "send", REPLY_SEND },       { "wait", REPLY_WAIT },
+    { "invoke", REPLY_INVOKE }, { "output", REPLY_OUTPUT }, { "error", REPLY_ERROR }, { "suspend", REPLY_SUSPEND },
 };
 
 /* NULL: there is no text of 1 to ID_MOST bytes without a NUL. */
@@ -80,7 +80,8 @@ static const char *error_read(struct stepd_ctx *ctx, const msgpack_object *objec
         error->message = "";
     if (error->name == NULL || error->name[0] == '\0')
         return "an \"error\" is an object with a \"name\"";
-    return ms_read(object, "retry_after_ms", -1, CENTURY_MS, &error->retry_after_ms) ? NULL : "\"retry_after_ms\" is a number of milliseconds";
+    return ms_read(object, "retry_after_ms", -1, CENTURY_MS, &error->retry_after_ms) ? NULL
+                                                                                     : "\"retry_after_ms\" is a number of milliseconds";
 }
 
 static const char *step_read(struct stepd_ctx *ctx, const msgpack_object *object, struct reply_step *step)

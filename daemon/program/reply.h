@@ -13,9 +13,9 @@ enum reply_kind { REPLY_STEP, REPLY_STEPS, REPLY_SLEEP, REPLY_SEND, REPLY_WAIT, 
 
 struct reply_error {
     const char *name, *message;
-    const char *step_id;       /* NULL: none */
+    const char *step_id; /* NULL: none */
     bool is_retriable;
-    int64_t retry_after_ms;    /* −1: by the schedule */
+    int64_t retry_after_ms; /* −1: by the schedule */
 };
 
 /* One step that ran. */
@@ -28,15 +28,15 @@ struct reply_step {
 
 struct reply {
     enum reply_kind kind;
-    bool is_beside;            /* others of its call are under way */
-    struct reply_step *steps;  /* STEP: one; STEPS: several */
+    bool is_beside;           /* others of its call are under way */
+    struct reply_step *steps; /* STEP: one; STEPS: several */
     size_t step_count;
-    const char *id;            /* SLEEP, SEND, WAIT, INVOKE */
-    int64_t ms, until_ms;      /* SLEEP: either, the other is −1; WAIT, INVOKE: ms is the timeout, 0: none */
-    const char *name;          /* SEND, WAIT: the event's; INVOKE: the function's */
-    const char *when;          /* WAIT; NULL: any */
+    const char *id;             /* SLEEP, SEND, WAIT, INVOKE */
+    int64_t ms, until_ms;       /* SLEEP: either, the other is −1; WAIT, INVOKE: ms is the timeout, 0: none */
+    const char *name;           /* SEND, WAIT: the event's; INVOKE: the function's */
+    const char *when;           /* WAIT; NULL: any */
     const msgpack_object *data; /* OUTPUT, SEND, INVOKE */
-    struct reply_error error;  /* ERROR */
+    struct reply_error error;   /* ERROR */
 };
 
 /* NULL: it is one; else what is wrong with the line, which lives as long. */

@@ -26,22 +26,22 @@
 #define POLL_MS 100
 #define RETRY_MIN_MS 100
 #define RETRY_MAX_MS 5000
-#define END_MS 5000              /* for a producer that failed, to end */
+#define END_MS 5000 /* for a producer that failed, to end */
 
 struct producer {
-    struct publisher publisher;      /* first: core's view of it */
+    struct publisher publisher; /* first: core's view of it */
     const struct setting *settings;
-    struct thread thread;            /* the polling thread */
-    atomic_bool must_end;            /* the polling thread */
-    atomic_bool is_stopping;         /* callers are turned away */
+    struct thread thread;    /* the polling thread */
+    atomic_bool must_end;    /* the polling thread */
+    atomic_bool is_stopping; /* callers are turned away */
     atomic_bool is_up;
-    atomic_bool has_failed;          /* the handle, for good: the thread makes another */
-    pthread_rwlock_t lock;           /* guards handle: callers read, the thread replaces it */
-    rd_kafka_t *handle;              /* NULL: it could not be made anew yet */
-    rd_kafka_topic_t **expected;     /* lock; the handle's */
+    atomic_bool has_failed;      /* the handle, for good: the thread makes another */
+    pthread_rwlock_t lock;       /* guards handle: callers read, the thread replaces it */
+    rd_kafka_t *handle;          /* NULL: it could not be made anew yet */
+    rd_kafka_topic_t **expected; /* lock; the handle's */
     size_t expected_count;
-    struct lock stop_lock;           /* guards stop */
-    struct condition stop;           /* is_stopping was set */
+    struct lock stop_lock; /* guards stop */
+    struct condition stop; /* is_stopping was set */
 };
 
 /* One message; the memory of the caller that waits for it. */
@@ -89,7 +89,7 @@ static int make_conf(const struct setting *kafka, rd_kafka_conf_t **ret_conf, st
     if (failed != 0)
         return failed;
     conf_default(*ret_conf, kafka, "linger.ms", "1");
-    conf_default(*ret_conf, kafka, "message.timeout.ms", "10000"); /* tried again after, and said */
+    conf_default(*ret_conf, kafka, "message.timeout.ms", "10000");     /* tried again after, and said */
     conf_default(*ret_conf, kafka, "message.max.bytes", "1000000000"); /* the broker's limit is the one that counts */
     conf_force(*ret_conf, "enable.idempotence", "true");
     return 0;
@@ -198,11 +198,10 @@ static rd_kafka_resp_err_t hand_over(struct producer *producer, const struct out
 
     pthread_rwlock_rdlock(&producer->lock);
     if (producer->handle != NULL && !atomic_load(&producer->is_stopping))
-        refused = rd_kafka_producev(producer->handle, RD_KAFKA_V_TOPIC(message->topic),
-                                    RD_KAFKA_V_KEY(message->key.data, message->key.size),
-                                    RD_KAFKA_V_VALUE((void *)(uintptr_t)message->value.data, message->value.size),
-                                    RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-                                    RD_KAFKA_V_OPAQUE(delivery), RD_KAFKA_V_END);
+        refused =
+            rd_kafka_producev(producer->handle, RD_KAFKA_V_TOPIC(message->topic), RD_KAFKA_V_KEY(message->key.data, message->key.size),
+                              RD_KAFKA_V_VALUE((void *)(uintptr_t)message->value.data, message->value.size), RD_KAFKA_V_HEADERS(headers),
+                              RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_OPAQUE(delivery), RD_KAFKA_V_END);
     pthread_rwlock_unlock(&producer->lock);
     if (refused != RD_KAFKA_RESP_ERR_NO_ERROR)
         rd_kafka_headers_destroy(headers);

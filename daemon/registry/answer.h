@@ -13,9 +13,9 @@
 
 enum answer_verdict {
     ANSWER_SCHEMA,
-    ANSWER_UNKNOWN,  /* it does not know it, or does not say so of one that may not be seen */
-    ANSWER_REFUSED,  /* who asks is not let in */
-    ANSWER_AWAY,     /* it can't say now, or is no registry */
+    ANSWER_UNKNOWN, /* it does not know it, or does not say so of one that may not be seen */
+    ANSWER_REFUSED, /* who asks is not let in */
+    ANSWER_AWAY,    /* it can't say now, or is no registry */
 };
 
 /* A schema that another one refers to. */
@@ -27,8 +27,8 @@ struct answer_reference {
 /* All in the zone that it was read in. */
 struct answer {
     enum answer_verdict verdict;
-    const char *words;       /* the registry's own, of any verdict but a schema */
-    const char *type;        /* "AVRO" where it says none */
+    const char *words; /* the registry's own, of any verdict but a schema */
+    const char *type;  /* "AVRO" where it says none */
     struct bytes schema;
     struct answer_reference *references;
     size_t reference_count;

@@ -13,12 +13,12 @@
 
 /* Borrowed. */
 struct registry_address {
-    const char *url;          /* without a slash at its end */
-    const char *user;         /* NULL: asked without one */
-    const char *password;     /* NULL: none */
-    const char *ca_file;      /* PEM, and so are the next two; NULL: the system's */
-    const char *certificate;  /* NULL: none */
-    const char *private_key;  /* NULL: none */
+    const char *url;         /* without a slash at its end */
+    const char *user;        /* NULL: asked without one */
+    const char *password;    /* NULL: none */
+    const char *ca_file;     /* PEM, and so are the next two; NULL: the system's */
+    const char *certificate; /* NULL: none */
+    const char *private_key; /* NULL: none */
     bool trusts_anybody;
 };
 
@@ -28,7 +28,7 @@ struct registry_address registry_address_of(const struct config *config);
 
 struct registry_reply {
     long status;
-    struct bytes body;        /* until the next request */
+    struct bytes body; /* until the next request */
 };
 
 struct registry_client;
@@ -38,7 +38,8 @@ struct registry_client *registry_client_create(const struct registry_address *ad
 /* NULL is fine. */
 void registry_client_destroy(struct registry_client *client);
 /* GET of `path`, which begins with a slash. 0 with whatever status, or -EIO with the reason. */
-int registry_client_get(struct registry_client *client, const char *path, struct registry_reply *ret_reply, struct error *ret_error) MUST_CHECK;
+int registry_client_get(struct registry_client *client, const char *path, struct registry_reply *ret_reply,
+                        struct error *ret_error) MUST_CHECK;
 /* `text` as a part of a path; free() it. */
 char *registry_client_escape(const char *text);
 

@@ -19,23 +19,23 @@
 #include "codec/packed.h"
 #include "registry/answer.h"
 
-#define UNKNOWN_MS 5000            /* an id that is not known is asked for again so long: it may be on its way */
-#define UNKNOWN_FRESH_MS 60000     /* and believed to be unknown so long */
+#define UNKNOWN_MS 5000        /* an id that is not known is asked for again so long: it may be on its way */
+#define UNKNOWN_FRESH_MS 60000 /* and believed to be unknown so long */
 #define PAUSE_MIN_MS 100
 #define PAUSE_MAX_MS 5000
 #define REFERENCES_MAX 64
 #define REFERENCE_DEPTH_MAX 16
-#define PULSE_MS 60000             /* one question takes 10 s at most, one with references some of them */
+#define PULSE_MS 60000 /* one question takes 10 s at most, one with references some of them */
 #define ZONE_CHUNK_SIZE 8192
 
 struct entry {
     struct schema_key key;
-    struct schema *schema;     /* NULL: asked for */
-    bool is_unknown;           /* it is not known there: it may be some day */
+    struct schema *schema; /* NULL: asked for */
+    bool is_unknown;       /* it is not known there: it may be some day */
     int64_t used_ms;
-    int64_t unknown_since_ms;  /* 0: nobody said so yet */
-    int64_t due_ms;            /* not asked before */
-    int64_t pause_ms;          /* since the last question */
+    int64_t unknown_since_ms; /* 0: nobody said so yet */
+    int64_t due_ms;           /* not asked before */
+    int64_t pause_ms;         /* since the last question */
 };
 
 struct schema_registry {
@@ -45,12 +45,12 @@ struct schema_registry {
     msgpack_zone zone;              /* the thread's: of one schema */
     atomic_bool must_stop;
 
-    struct lock lock;               /* guards what follows */
+    struct lock lock; /* guards what follows */
     struct condition work;
     struct entry *entries;
     size_t count;
     struct schema_registry_counts counts;
-    bool is_away;                   /* said once */
+    bool is_away; /* said once */
     char trouble[240];
 };
 
@@ -315,7 +315,8 @@ static void note_unknown(struct schema_registry *registry, struct entry *entry, 
         believe_unknown(registry, entry, answer->words, now_ms);
         return;
     }
-    (void)snprintf(registry->trouble, sizeof(registry->trouble), "the schema registry, asked %s, does not know it yet (%s)", who, answer->words);
+    (void)snprintf(registry->trouble, sizeof(registry->trouble), "the schema registry, asked %s, does not know it yet (%s)", who,
+                   answer->words);
     wait_longer(entry, now_ms, PAUSE_MIN_MS * 5);
 }
 

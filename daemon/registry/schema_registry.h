@@ -22,10 +22,10 @@ struct schema_registry_settings {
 };
 
 struct schema_registry_counts {
-    uint64_t asked;     /* requests */
-    uint64_t failed;    /* of them, that the registry was away or refused */
-    size_t schemas;     /* that are kept */
-    uint64_t up;        /* 1: the last question was answered */
+    uint64_t asked;  /* requests */
+    uint64_t failed; /* of them, that the registry was away or refused */
+    size_t schemas;  /* that are kept */
+    uint64_t up;     /* 1: the last question was answered */
 };
 
 struct schema_registry;

@@ -9,11 +9,11 @@
 #include "base/log.h"
 #include "run/attempt_log.h"
 #include "run/branches.h"
+#include "run/checkpoints.h"
 #include "run/emit.h"
 #include "run/errand.h"
 #include "run/flow_ask.h"
 #include "run/journal.h"
-#include "run/checkpoints.h"
 
 #define REFUSED_DELAY_MS 30000 /* until what the brokers refused is tried again */
 
@@ -178,8 +178,8 @@ static void wait_for_brokers(struct stepd_ctx *ctx, const struct error *error, s
         end_as(report, ATTEMPT_STOPPED, NULL);
         return;
     }
-    log_error("run %s of %s has failed, but %s: it is tried again in %d s", ctx->run->id.text, ctx->run->function->id,
-              error->text, REFUSED_DELAY_MS / 1000);
+    log_error("run %s of %s has failed, but %s: it is tried again in %d s", ctx->run->id.text, ctx->run->function->id, error->text,
+              REFUSED_DELAY_MS / 1000);
     park_bare(ctx, &change, &ctx->last, report);
 }
 
@@ -254,7 +254,8 @@ static void leave_abandoned(struct stepd_ctx *ctx, struct attempt_report *report
 }
 
 /* Calls module code as a whole. False: `report` says how it ended already. */
-static bool handler_call(struct stepd_ctx *ctx, stepd_run_fn code, int64_t now_ns, enum stepd_status *ret_status, struct attempt_report *report)
+static bool handler_call(struct stepd_ctx *ctx, stepd_run_fn code, int64_t now_ns, enum stepd_status *ret_status,
+                         struct attempt_report *report)
 {
     context_enter(ctx, now_ns, ctx->run->function->timeout_ms);
     *ret_status = code(ctx);
@@ -367,7 +368,8 @@ bool attempt_note_off_clock(struct stepd_ctx *ctx, int attempt, int64_t due_ms)
         .kind = TRANSITION_PHASE,
         .phase = run->phase,
         .attempt = attempt,
-        .tail = run->phase == RUN_IN_FUNCTION ? tail_with(ctx, &ctx->step_raised.failure, due_ms, (struct bytes){ 0 }) : tail_of_branches(ctx),
+        .tail =
+            run->phase == RUN_IN_FUNCTION ? tail_with(ctx, &ctx->step_raised.failure, due_ms, (struct bytes){ 0 }) : tail_of_branches(ctx),
     };
 
     if (!context_advance(ctx, &change))
@@ -474,7 +476,10 @@ static void pass_on(struct stepd_ctx *ctx, struct transition *change, struct att
 static void fail_by_limit(struct stepd_ctx *ctx, struct attempt_report *report)
 {
     struct transition change = {
-        .kind = TRANSITION_PARK, .status = RUN_DELAYED, .phase = RUN_FAILING, .attempt = ctx->run->attempt,
+        .kind = TRANSITION_PARK,
+        .status = RUN_DELAYED,
+        .phase = RUN_FAILING,
+        .attempt = ctx->run->attempt,
     };
 
     context_reopen(ctx);

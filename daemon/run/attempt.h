@@ -14,24 +14,24 @@
 
 enum attempt_end {
     ATTEMPT_COMPLETED,
-    ATTEMPT_RETRY,      /* parked until due_ms; `failure` says why */
-    ATTEMPT_SLEEPING,   /* parked until due_ms */
-    ATTEMPT_PASSED_ON,  /* failed for good; another attempt, due now, brings the run to its end */
-    ATTEMPT_FAILED,     /* the run failed for good; `failure` */
-    ATTEMPT_MOVED,      /* another worker has the run, or its record is gone */
-    ATTEMPT_CANCELLED,  /* a person ended the run */
-    ATTEMPT_STOPPED,    /* the daemon stops; nothing is known of the last change */
-    ATTEMPT_REFUSED,    /* the store refuses for good what the attempt came to; it has the run as it was before */
-    ATTEMPT_AWAY,       /* not over: it waits for run->errand; `failure`: of a part of it, to be tried again */
-    ATTEMPT_ABANDONED,  /* the watch took the attempt over: nothing of it is the caller's any more */
+    ATTEMPT_RETRY,     /* parked until due_ms; `failure` says why */
+    ATTEMPT_SLEEPING,  /* parked until due_ms */
+    ATTEMPT_PASSED_ON, /* failed for good; another attempt, due now, brings the run to its end */
+    ATTEMPT_FAILED,    /* the run failed for good; `failure` */
+    ATTEMPT_MOVED,     /* another worker has the run, or its record is gone */
+    ATTEMPT_CANCELLED, /* a person ended the run */
+    ATTEMPT_STOPPED,   /* the daemon stops; nothing is known of the last change */
+    ATTEMPT_REFUSED,   /* the store refuses for good what the attempt came to; it has the run as it was before */
+    ATTEMPT_AWAY,      /* not over: it waits for run->errand; `failure`: of a part of it, to be tried again */
+    ATTEMPT_ABANDONED, /* the watch took the attempt over: nothing of it is the caller's any more */
 };
 
 struct attempt_report {
     enum attempt_end end;
-    bool is_stored;          /* the store holds, or held, the run: its message is taken, not done */
-    int64_t due_ms;          /* the store's time */
-    int64_t due_in_ms;       /* from the store's now */
-    int64_t started_ns;      /* monotonic */
+    bool is_stored;     /* the store holds, or held, the run: its message is taken, not done */
+    int64_t due_ms;     /* the store's time */
+    int64_t due_in_ms;  /* from the store's now */
+    int64_t started_ns; /* monotonic */
     int64_t ended_ns;
     const struct failure *failure; /* NULL: none; lives until the context's next attempt */
 };

@@ -3,8 +3,8 @@
 
 #include <limits.h>
 
-#include "run/failure.h"
 #include "codec/packed.h"
+#include "run/failure.h"
 
 #define NIL 0xc0
 
@@ -89,7 +89,7 @@ static void pack_entry(msgpack_packer *packer, const struct attempt_entry *entry
 }
 
 void attempt_log_pack(msgpack_sbuffer *buffer, struct bytes tail, const struct attempt_entry *entry, struct bytes output,
-                   struct bytes branches)
+                      struct bytes branches)
 {
     struct log log = log_of(tail);
     size_t dropped = entry != NULL && log.count == ATTEMPT_LOG_KEPT ? 1 : 0;

@@ -24,7 +24,7 @@
 struct attempt_entry {
     int64_t started_ms;
     int64_t duration_ms;
-    int64_t due_ms;              /* when the next was due; 0: none followed */
+    int64_t due_ms;                /* when the next was due; 0: none followed */
     const struct failure *failure; /* NULL: suspended or succeeded */
     int attempt;
 };
@@ -33,7 +33,7 @@ struct attempt_entry {
  * `entry` (may be NULL) is added; `output` (msgpack, size 0: nil) is the run's result, `branches`
  * (msgpack, size 0: none) what is known of steps that are tried beside each other. */
 void attempt_log_pack(msgpack_sbuffer *buffer, struct bytes tail, const struct attempt_entry *entry, struct bytes output,
-                   struct bytes branches);
+                      struct bytes branches);
 /* The latest failure in `tail`; false: none. */
 bool attempt_log_last_failure(struct bytes tail, struct failure *ret_failure);
 /* Attempts kept in `tail`, oldest first; 0 too when it is empty or damaged. */

@@ -21,7 +21,7 @@ const struct backoff backoff_default = {
 /* The product's upper half: uniform without a division, and made of the random's best bits. */
 static int64_t below(int64_t limit, uint64_t random)
 {
-    return limit <= 0 ? 0 : (int64_t)((__extension__(unsigned __int128)random * (uint64_t)limit) >> 64);
+    return limit <= 0 ? 0 : (int64_t)((__extension__(unsigned __int128) random * (uint64_t)limit) >> 64);
 }
 
 int64_t backoff_delay_ms(const struct backoff *backoff, int retry, uint64_t random)

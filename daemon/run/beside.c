@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/beside.h"
 
-#include "run/context.h"
 #include "run/checkpoints.h"
+#include "run/context.h"
 
 int64_t beside_now_ms(const struct stepd_ctx *ctx)
 {

@@ -19,26 +19,26 @@ enum branch_task_state { BRANCH_TASK_QUEUED, BRANCH_TASK_RUNNING, BRANCH_TASK_EN
 /* What the tries of one call share: lives until the call and all of its threads are done with it. */
 struct branch_group {
     struct lock lock;
-    struct condition news;       /* a task has ended */
-    int holders;                 /* lock; the call, and each task */
-    struct event event;          /* a copy, decoded; read by all */
-    void *memory;                /* of the event */
+    struct condition news; /* a task has ended */
+    int holders;           /* lock; the call, and each task */
+    struct event event;    /* a copy, decoded; read by all */
+    void *memory;          /* of the event */
 };
 
 struct branch_task {
     struct crew_task base;
     struct branch_group *group;
-    size_t index;                /* of its branch */
+    size_t index; /* of its branch */
     stepd_step_fn fn;
     const void *arg;
     struct run run;
     struct failure last;
     struct step_call step;
-    enum branch_task_state state;   /* group's lock, as all below */
-    struct slot *slot;              /* while it runs */
-    struct journal_slot *journal;   /* likewise */
-    int64_t deadline_ns;            /* monotonic, once it runs; 0: none */
-    enum stepd_status status;       /* ENDED: what it came to */
+    enum branch_task_state state; /* group's lock, as all below */
+    struct slot *slot;            /* while it runs */
+    struct journal_slot *journal; /* likewise */
+    int64_t deadline_ns;          /* monotonic, once it runs; 0: none */
+    enum stepd_status status;     /* ENDED: what it came to */
     struct raised raised;
     msgpack_sbuffer output;
 };

@@ -7,23 +7,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "run/failure.h"
 #include "codec/packed.h"
+#include "run/failure.h"
 
 #define CHECKPOINT_FIELDS 7
 
 struct kept {
     struct checkpoint checkpoint;
-    struct failure *failure;  /* NULL: none */
-    char memory[];            /* id with its NUL, then value */
+    struct failure *failure; /* NULL: none */
+    char memory[];           /* id with its NUL, then value */
 };
 
 struct checkpoints {
     struct kept **items;
     size_t count;
     size_t capacity;
-    size_t expected;  /* where the next search begins: a replay asks in order */
-    void *tail;       /* NULL: none was kept */
+    size_t expected; /* where the next search begins: a replay asks in order */
+    void *tail;      /* NULL: none was kept */
 };
 
 struct checkpoints *checkpoints_create(void)

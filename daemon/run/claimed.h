@@ -12,7 +12,7 @@ struct claimed {
     struct claimed *next;
     struct run run;
     const char *function_id;
-    bool has_place;          /* under its function's concurrency; run_taker's reserve() */
+    bool has_place; /* under its function's concurrency; run_taker's reserve() */
     void (*release)(struct claimed *claimed);
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/context.h"
 
-#include <inttypes.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,17 +11,17 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/pulse.h"
+#include "codec/http_date.h"
+#include "codec/packed.h"
 #include "run/attempt_log.h"
 #include "run/failure.h"
-#include "codec/http_date.h"
 #include "run/flow_ask.h"
 #include "run/journal.h"
-#include "codec/packed.h"
 
 #define ZONE_CHUNK_SIZE 8192
 #define DELAY_MAX_MS INT64_C(3155760000000)  /* a hundred years */
 #define TIME_MAX_MS INT64_C(253402300799999) /* the end of the year 9999 */
-#define BUFFER_KEPT_SIZE 65536  /* a larger output buffer is given back after its attempt */
+#define BUFFER_KEPT_SIZE 65536               /* a larger output buffer is given back after its attempt */
 
 void context_init(struct stepd_ctx *ctx)
 {
@@ -358,7 +358,9 @@ int64_t context_retry_delay_ms(struct stepd_ctx *ctx, const char *error)
     if (policy == NULL || policy->backoff.count == 0)
         return context_backoff_ms(ctx, &function->backoff);
     const struct backoff own = {
-        .delays_ms = policy->backoff.delays_ms, .count = policy->backoff.count, .jitter_ms = function->backoff.jitter_ms,
+        .delays_ms = policy->backoff.delays_ms,
+        .count = policy->backoff.count,
+        .jitter_ms = function->backoff.jitter_ms,
     };
     return context_backoff_ms(ctx, &own);
 }
@@ -378,8 +380,8 @@ bool context_check_output(struct stepd_ctx *ctx, const msgpack_sbuffer *output, 
         return true;
     if (output->size > ctx->settings->result_bytes) {
         *ret_is_limit = true;
-        context_raise(ctx, RAISED_NON_RETRIABLE, "ResultLimit", "limits.result: a result of %zu bytes, more than %zu",
-                      output->size, ctx->settings->result_bytes);
+        context_raise(ctx, RAISED_NON_RETRIABLE, "ResultLimit", "limits.result: a result of %zu bytes, more than %zu", output->size,
+                      ctx->settings->result_bytes);
         return false;
     }
     int status = packed_measure((struct bytes){ output->data, output->size }, DATA_MAX_DEPTH, &size, &error);

@@ -26,14 +26,14 @@
 
 /* What all attempts of a daemon share. Constant. */
 struct attempt_settings {
-    int steps;                     /* limits: of a run, */
-    size_t result_bytes;           /* of one step or function; a run's state is the store's to limit */
-    bool keeps_all;                /* history of runs that never needed the store, too */
-    const char *dead_letter_topic; /* "%t.dead" */
-    const char *const *topics;     /* configured; NULL-ended, one at least: where emitted events may go */
-    const struct routes *routes;   /* NULL: no topic is taken whole */
-    struct unwanted *unwanted;     /* runs that a person has cancelled while the store did not know them; NULL: none */
-    struct crew *crew;             /* threads for branches; NULL: there are none, a run tries them one after the other */
+    int steps;                      /* limits: of a run, */
+    size_t result_bytes;            /* of one step or function; a run's state is the store's to limit */
+    bool keeps_all;                 /* history of runs that never needed the store, too */
+    const char *dead_letter_topic;  /* "%t.dead" */
+    const char *const *topics;      /* configured; NULL-ended, one at least: where emitted events may go */
+    const struct routes *routes;    /* NULL: no topic is taken whole */
+    struct unwanted *unwanted;      /* runs that a person has cancelled while the store did not know them; NULL: none */
+    struct crew *crew;              /* threads for branches; NULL: there are none, a run tries them one after the other */
     const atomic_bool *is_draining; /* the daemon stops: nothing new begins; NULL: never does */
 };
 
@@ -43,71 +43,71 @@ enum raised_kind {
     RAISED_NOTHING,
     RAISED_RETRIABLE,
     RAISED_NON_RETRIABLE,
-    RAISED_BY_STEP,          /* a step failed for good, of ctx->last, and the function raised nothing since */
+    RAISED_BY_STEP, /* a step failed for good, of ctx->last, and the function raised nothing since */
 };
 
 /* An error as module code raised it, before anything is decided. */
 struct raised {
     enum raised_kind kind;
-    bool has_due;            /* a retry-after form: the next attempt is due at due_ms */
-    int64_t due_ms;          /* store's time */
+    bool has_due;   /* a retry-after form: the next attempt is due at due_ms */
+    int64_t due_ms; /* store's time */
     struct failure failure;
 };
 
 enum verdict_kind {
-    VERDICT_OPEN,            /* none yet: what the function returns says how it ended */
-    VERDICT_PARK,            /* its run waits in the store, as `park` says */
-    VERDICT_LIMIT,           /* the run fails, non-retriable, of ctx->raised */
-    VERDICT_AWAY,            /* it waits for run->errand */
-    VERDICT_MOVED,           /* another worker has the run, or its record is gone */
-    VERDICT_CANCELLED,       /* a person ended the run */
-    VERDICT_STOPPED,         /* the daemon stops: nothing is known of the last change */
-    VERDICT_REFUSED,         /* the store refuses the change for good */
+    VERDICT_OPEN,      /* none yet: what the function returns says how it ended */
+    VERDICT_PARK,      /* its run waits in the store, as `park` says */
+    VERDICT_LIMIT,     /* the run fails, non-retriable, of ctx->raised */
+    VERDICT_AWAY,      /* it waits for run->errand */
+    VERDICT_MOVED,     /* another worker has the run, or its record is gone */
+    VERDICT_CANCELLED, /* a person ended the run */
+    VERDICT_STOPPED,   /* the daemon stops: nothing is known of the last change */
+    VERDICT_REFUSED,   /* the store refuses the change for good */
 };
 
 /* How the attempt ends, once that is known before its function has returned: the function must return then, and
  * nothing is raised any more. Set by context.c alone. */
 struct verdict {
     enum verdict_kind kind;
-    struct transition park;         /* PARK */
-    const struct failure *failure;  /* PARK, AWAY: of a step or a part of the attempt, which is tried again; NULL: it waits */
-    int64_t due_ms;                 /* AWAY: when that part is due */
+    struct transition park;        /* PARK */
+    const struct failure *failure; /* PARK, AWAY: of a step or a part of the attempt, which is tried again; NULL: it waits */
+    int64_t due_ms;                /* AWAY: when that part is due */
 };
 
 struct stepd_ctx {
     struct run *run;
     struct slot *slot;
-    struct hold hold;                    /* of the store's runs */
+    struct hold hold; /* of the store's runs */
     struct store *store;
     struct publisher *publisher;
     const struct attempt_settings *settings;
-    void *const *locals;                 /* by module index; NULL: none */
-    struct journal_slot *journal;        /* NULL: crashes are not noted */
-    struct histogram *step_durations;    /* µs; NULL: nobody counts */
+    void *const *locals;              /* by module index; NULL: none */
+    struct journal_slot *journal;     /* NULL: crashes are not noted */
+    struct histogram *step_durations; /* µs; NULL: nobody counts */
     uint64_t random_state;
 
-    int64_t started_ns;                  /* monotonic; of the attempt */
-    int64_t entered_ns;                  /* … and when it was entered last, having been away: its timeout counts from here */
-    struct errand *entered_with;         /* what the run had come back from then; NULL: nothing */
-    int64_t deadline_ns;                 /* of the module code that runs; 0: none */
-    struct raised raised;                /* by the function */
-    struct raised step_raised;           /* by the step that runs, or ran last */
-    bool was_nested;                     /* the step that runs called a step of its own: refused */
+    int64_t started_ns;          /* monotonic; of the attempt */
+    int64_t entered_ns;          /* … and when it was entered last, having been away: its timeout counts from here */
+    struct errand *entered_with; /* what the run had come back from then; NULL: nothing */
+    int64_t deadline_ns;         /* of the module code that runs; 0: none */
+    struct raised raised;        /* by the function */
+    struct raised step_raised;   /* by the step that runs, or ran last */
+    bool was_nested;             /* the step that runs called a step of its own: refused */
     struct step_call step;
     struct verdict verdict;
-    int64_t noted_due_ms;                /* a part of the attempt failed (step_raised) and is due then; 0: none */
-    struct failure last;                 /* what stepd_last_error() tells */
+    int64_t noted_due_ms; /* a part of the attempt failed (step_raised) and is due then; 0: none */
+    struct failure last;  /* what stepd_last_error() tells */
     struct stepd_error last_view;
     bool has_last;
-    msgpack_zone *zone;                  /* results and strings of this attempt */
+    msgpack_zone *zone; /* results and strings of this attempt */
     bool zone_is_used;
     msgpack_sbuffer output;
     msgpack_packer output_packer;
     msgpack_sbuffer step_output;
     msgpack_packer step_packer;
-    msgpack_sbuffer scratch;             /* a checkpoint on its way to the store */
-    msgpack_sbuffer tail;                /* of the record, on its way to the store */
-    struct bytes branches;               /* kept in the tail, until the run has none; run/attempt_log.h */
+    msgpack_sbuffer scratch; /* a checkpoint on its way to the store */
+    msgpack_sbuffer tail;    /* of the record, on its way to the store */
+    struct bytes branches;   /* kept in the tail, until the run has none; run/attempt_log.h */
     struct step_ids ids;
 };
 

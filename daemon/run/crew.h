@@ -12,7 +12,7 @@
 
 /* One try of one branch. */
 struct crew_task {
-    struct crew_task *next;  /* the crew's, until it runs */
+    struct crew_task *next; /* the crew's, until it runs */
     /* On a thread of the crew's, with a context of its own; the task may be gone once it returns. False: its thread
      * had been left behind meanwhile (crew_ops.leave). */
     bool (*run)(struct crew_task *task, struct stepd_ctx *ctx);

@@ -9,10 +9,10 @@
 #include <strings.h>
 
 #include "base/pulse.h"
-#include "run/failure.h"
 #include "codec/json.h"
 #include "codec/number.h"
 #include "codec/packed.h"
+#include "run/failure.h"
 
 #define EVENT_NAME_MAX 1000
 #define ENVELOPED_MAX_DEPTH (DATA_MAX_DEPTH - 2) /* what stands inside an envelope can still be read */
@@ -267,8 +267,7 @@ static void pack_event(msgpack_packer *packer, const struct stepd_event *event, 
     msgpack_pack_int64(packer, event->ts_ms);
 }
 
-static void pack_failed_data(msgpack_sbuffer *data, const struct run *run, const struct failure *failure,
-                             const msgpack_object *event_data)
+static void pack_failed_data(msgpack_sbuffer *data, const struct run *run, const struct failure *failure, const msgpack_object *event_data)
 {
     msgpack_packer packer;
 

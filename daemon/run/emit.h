@@ -17,7 +17,7 @@ int emit_failed_event(struct stepd_ctx *ctx, const struct failure *failure, stru
 
 /* The dead letter of a message; `function` and `run_id` NULL where no run was made of it. */
 struct dead_letter {
-    const char *topic;      /* "%t.dead": %t is the message's */
+    const char *topic; /* "%t.dead": %t is the message's */
     const struct event *event;
     const char *function;
     const char *run_id;

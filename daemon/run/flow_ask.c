@@ -9,7 +9,7 @@
 
 #include "event/event_fields.h"
 
-#define KEY_MOST 256         /* of a key's text; of what is longer the rest is a hash */
+#define KEY_MOST 256 /* of a key's text; of what is longer the rest is a hash */
 #define KEY_KEPT 200
 #define PRIORITY_MOST_S 600
 

@@ -18,7 +18,7 @@
 /* Expressions that failed. */
 struct flow_troubles {
     unsigned count;
-    const char *setting;  /* of the first */
+    const char *setting; /* of the first */
     struct error error;
 };
 
@@ -29,16 +29,16 @@ struct flow_key {
 };
 
 struct flow_ask {
-    msgpack_sbuffer texts;       /* of the keys */
+    msgpack_sbuffer texts; /* of the keys */
     bool has_dedupe;
     struct dedupe_id dedupe;
-    bool has_rate_limit;         /* else it does not apply to this event, as the next */
+    bool has_rate_limit; /* else it does not apply to this event, as the next */
     bool has_singleton;
     struct flow_key rate_limit;
     struct flow_key singleton;
     struct flow_key throttle;
     struct flow_key limits[FLOW_LIMITS_MOST];
-    int64_t priority_ms;         /* ahead of others */
+    int64_t priority_ms; /* ahead of others */
     struct flow_troubles troubles;
 };
 

@@ -153,8 +153,7 @@ static void check_not_built(struct check *check)
 
     for (size_t i = 0; i < COUNT_OF(missing); i++) {
         if (missing[i].is_given)
-            refuse(check, missing[i].setting, "'%s' is a setting that this version of stepd does not have: take it away",
-                   missing[i].shown);
+            refuse(check, missing[i].setting, "'%s' is a setting that this version of stepd does not have: take it away", missing[i].shown);
     }
 }
 
@@ -227,8 +226,8 @@ bool flow_settings_make(const struct stepd_function *function, const struct flow
     for (size_t i = 0; i < function->concurrency_limits.count; i++)
         flow->has_scope = flow->has_scope || function->concurrency_limits.items[i].scope != NULL;
     flow->has_told = xcalloc(1, sizeof(*flow->has_told));
-    bool is_needed = flow->asks || function->when != NULL || function->dedupe_key != NULL || function->on_error.count > 0 ||
-                     function->cron.count > 0;
+    bool is_needed =
+        flow->asks || function->when != NULL || function->dedupe_key != NULL || function->on_error.count > 0 || function->cron.count > 0;
     if (check.is_sound && is_needed)
         *ret_flow = flow;
     else

@@ -19,19 +19,19 @@
 #define FLOW_LIMITS_MOST 8
 
 struct flow_settings {
-    struct stepd_function given;     /* the declaration, with the config's settings; of it those of flow control */
-    struct expression *when;         /* of each: NULL: none */
+    struct stepd_function given; /* the declaration, with the config's settings; of it those of flow control */
+    struct expression *when;     /* of each: NULL: none */
     struct expression *dedupe_key;
     struct expression *rate_limit_key;
     struct expression *throttle_key;
     struct expression *singleton_key;
     struct expression *priority;
     struct expression *limit_keys[FLOW_LIMITS_MOST];
-    struct schedule *schedule;       /* of `cron`; NULL: none */
-    bool asks;                       /* the store is asked of each event: one of the settings that are of all daemons */
-    bool is_lined;                   /* its runs wait for their turns in the store */
-    bool has_scope;                  /* of its limits */
-    atomic_bool *has_told;           /* an expression's error was said */
+    struct schedule *schedule; /* of `cron`; NULL: none */
+    bool asks;                 /* the store is asked of each event: one of the settings that are of all daemons */
+    bool is_lined;             /* its runs wait for their turns in the store */
+    bool has_scope;            /* of its limits */
+    atomic_bool *has_told;     /* an expression's error was said */
 };
 
 /* Hears what is wrong, in a sentence that begins with the setting's name; `setting` is its name in the config. */

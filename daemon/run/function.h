@@ -23,14 +23,14 @@ struct module {
     const struct stepd_module *declared;
     const char *path;
     size_t index;
-    void *handle;   /* of dlopen; never closed */
-    void *options;  /* the filled struct, NULL: has none */
-    void *shared;   /* from init */
+    void *handle;  /* of dlopen; never closed */
+    void *options; /* the filled struct, NULL: has none */
+    void *shared;  /* from init */
 };
 
 struct function {
     const char *id;
-    const char *event;  /* exactly one of event and topic */
+    const char *event;         /* exactly one of event and topic */
     struct stepd_texts events; /* that start it as well, as they are given; `event` is the first of them where it stands for none else */
     const char *topic;
     stepd_run_fn run;
@@ -46,7 +46,7 @@ struct function {
     const struct flow_settings *flow; /* NULL: none */
     const void *options;
     const struct module *module;
-    size_t index;  /* position in the daemon's list of functions */
+    size_t index;                            /* position in the daemon's list of functions */
     _Atomic(const struct function *) newest; /* a newer one: in the first of an id the newest; NULL: there is none */
 };
 

@@ -15,16 +15,16 @@
 #include "run/message.h"
 
 struct job {
-    struct task task;         /* first */
-    struct job *next;         /* of a strand's, gate's or other list */
+    struct task task;                /* first */
+    struct job *next;                /* of a strand's, gate's or other list */
     const struct function *function; /* NULL: it is nobody's, a batch's event or a claimed run */
-    struct message *message;  /* NULL: claimed */
-    struct event *event;      /* of the message: itself, or one of a batch; NULL: claimed */
-    struct claimed *claimed;  /* NULL: of a message */
-    struct strand *strand;    /* that it holds or waits for; NULL: none */
-    bool is_gated;            /* it counts for its function's concurrency */
-    bool is_over;             /* over it: it is to wait in the store */
-    struct away *away;        /* it has come back from an errand; NULL: it begins */
+    struct message *message;         /* NULL: claimed */
+    struct event *event;             /* of the message: itself, or one of a batch; NULL: claimed */
+    struct claimed *claimed;         /* NULL: of a message */
+    struct strand *strand;           /* that it holds or waits for; NULL: none */
+    bool is_gated;                   /* it counts for its function's concurrency */
+    bool is_over;                    /* over it: it is to wait in the store */
+    struct away *away;               /* it has come back from an errand; NULL: it begins */
 };
 
 struct job_list {

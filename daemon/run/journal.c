@@ -32,15 +32,15 @@ struct journal_slot {
 };
 
 struct journal {
-    int file;                    /* holds the lock on it */
+    int file; /* holds the lock on it */
     void *map;
     size_t map_size;
     size_t slot_count;
     struct journal_slot *slots;
-    struct lock lock;            /* guards is_taken */
+    struct lock lock; /* guards is_taken */
     struct journal_entry *found;
     size_t found_count;
-    int orphans[FILES_MAX];      /* locked files of processes that are gone */
+    int orphans[FILES_MAX]; /* locked files of processes that are gone */
     size_t orphan_count;
 };
 
@@ -71,11 +71,10 @@ static bool is_terminated(const char *text, size_t size)
 /* Whether what stands there can have been written by this version. */
 static bool is_sound(const struct journal_entry *entry)
 {
-    return (entry->state == JOURNAL_RUNNING || entry->state == JOURNAL_CRASHED) &&
-           is_terminated(entry->run_id, sizeof(entry->run_id)) && run_id_is_valid(entry->run_id) &&
-           is_terminated(entry->function, sizeof(entry->function)) && is_terminated(entry->topic, sizeof(entry->topic)) &&
-           is_terminated(entry->step.id, sizeof(entry->step.id)) && entry->attempt >= 0 && entry->attempt <= UINT16_MAX &&
-           entry->phase >= RUN_IN_FUNCTION && entry->phase <= RUN_IN_ON_FAILURE;
+    return (entry->state == JOURNAL_RUNNING || entry->state == JOURNAL_CRASHED) && is_terminated(entry->run_id, sizeof(entry->run_id)) &&
+           run_id_is_valid(entry->run_id) && is_terminated(entry->function, sizeof(entry->function)) &&
+           is_terminated(entry->topic, sizeof(entry->topic)) && is_terminated(entry->step.id, sizeof(entry->step.id)) &&
+           entry->attempt >= 0 && entry->attempt <= UINT16_MAX && entry->phase >= RUN_IN_FUNCTION && entry->phase <= RUN_IN_ON_FAILURE;
 }
 
 /* Of what one process left, from `first` on: where it is known whose handler ended it, the others are

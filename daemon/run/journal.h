@@ -19,21 +19,20 @@
 #include "base/memory.h"
 #include "run/run.h"
 #include "run/step_call.h"
-#include "run/run.h"
 
 #define JOURNAL_NAME_SIZE 256
 
 enum journal_state {
     JOURNAL_FREE = 0,
-    JOURNAL_RUNNING,  /* in an entry: the process ended, but not by this thread's doing, as far as is known */
-    JOURNAL_CRASHED,  /* this thread's handler ended it */
+    JOURNAL_RUNNING, /* in an entry: the process ended, but not by this thread's doing, as far as is known */
+    JOURNAL_CRASHED, /* this thread's handler ended it */
 };
 
 /* One attempt, as it stands in the file. Whoever reads a file that was not written to the end, or by
  * somebody else, trusts nothing in it. */
 struct journal_entry {
-    int32_t state;              /* enum journal_state */
-    int32_t signal;             /* 0: it called exit() */
+    int32_t state;  /* enum journal_state */
+    int32_t signal; /* 0: it called exit() */
     char run_id[RUN_ID_LENGTH + 1];
     char function[JOURNAL_NAME_SIZE];
     char topic[JOURNAL_NAME_SIZE];
@@ -41,7 +40,7 @@ struct journal_entry {
     int64_t offset;
     int32_t attempt;
     int32_t phase;
-    uint32_t epoch;             /* 0: the store did not know the run */
+    uint32_t epoch; /* 0: the store did not know the run */
     struct incarnation owner;
     int32_t has_step;
     struct step_call step;

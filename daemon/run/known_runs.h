@@ -13,14 +13,14 @@
 #include "run/run.h"
 
 enum known_as {
-    KNOWN_TAKEN,     /* the store has the run, or had it */
-    KNOWN_ADMITTED,  /* its event was the first of its key; it goes on without being asked again */
+    KNOWN_TAKEN,    /* the store has the run, or had it */
+    KNOWN_ADMITTED, /* its event was the first of its key; it goes on without being asked again */
 };
 
 struct known_run {
     struct run_id id;
     enum known_as as;
-    int64_t offset;  /* of its event */
+    int64_t offset; /* of its event */
 };
 
 struct known_runs {

@@ -28,30 +28,30 @@ struct assignment {
 
 /* A message's state, in the order in which it gets there. Workers write it, the consumer reads it. */
 enum message_state {
-    MESSAGE_QUEUED,   /* nobody has begun with it */
+    MESSAGE_QUEUED, /* nobody has begun with it */
     MESSAGE_RUNNING,
-    MESSAGE_DONE,     /* finished: nothing of it is left to do */
-    MESSAGE_TAKEN,    /* the store holds at least one of its runs: committed after redis.durability_lag */
-    MESSAGE_DROPPED,  /* not done; its partition was revoked, or the daemon stops: comes again */
+    MESSAGE_DONE,    /* finished: nothing of it is left to do */
+    MESSAGE_TAKEN,   /* the store holds at least one of its runs: committed after redis.durability_lag */
+    MESSAGE_DROPPED, /* not done; its partition was revoked, or the daemon stops: comes again */
 };
 
 struct message {
-    struct task task;            /* first */
+    struct task task; /* first */
     struct event event;
     struct assignment *assignment;
     struct batch *batch;
-    bool is_settled;             /* the consumer's own: it has seen how this one ended */
+    bool is_settled; /* the consumer's own: it has seen how this one ended */
     _Atomic(enum message_state) state;
-    atomic_int runs;             /* of it that have not ended; dispatch's own */
-    atomic_uint ends;            /* their states, a bit each, where there are several */
+    atomic_int runs;  /* of it that have not ended; dispatch's own */
+    atomic_uint ends; /* their states, a bit each, where there are several */
 };
 
 /* `open` counts messages that are not yet done, taken or dropped, and handlers that were given up on
  * but may still read theirs. At 0 (acquire) the batch is the consumer's again. */
 struct batch {
-    struct batch *next;          /* of whoever holds it */
+    struct batch *next; /* of whoever holds it */
     atomic_uint open;
-    atomic_bool is_mixed;        /* some ended as taken or dropped */
+    atomic_bool is_mixed; /* some ended as taken or dropped */
     unsigned count;
     struct message messages[];
 };

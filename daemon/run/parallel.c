@@ -15,9 +15,9 @@
 #include "run/attempt_log.h"
 #include "run/branch_task.h"
 #include "run/branches.h"
+#include "run/checkpoints.h"
 #include "run/journal.h"
 #include "run/step_internal.h"
-#include "run/checkpoints.h"
 
 #define LOOK_EVERY_MS 100       /* whether the attempt was cancelled meanwhile */
 #define LOSERS_PATIENCE_MS 1000 /* for those of a race that lost */
@@ -28,19 +28,19 @@ enum part_state { PART_WAITING, PART_UNDER_WAY, PART_FINISHED };
 struct part {
     char name[STEP_ID_SIZE];
     enum part_state state;
-    int attempt;                /* errors so far */
-    int64_t due_ms;             /* PART_WAITING: not before; 0: now */
-    struct branch_task *task;   /* PART_UNDER_WAY */
-    size_t position;            /* PART_FINISHED: of its checkpoint */
+    int attempt;              /* errors so far */
+    int64_t due_ms;           /* PART_WAITING: not before; 0: now */
+    struct branch_task *task; /* PART_UNDER_WAY */
+    size_t position;          /* PART_FINISHED: of its checkpoint */
 };
 
 struct together {
     struct stepd_ctx *ctx;
     const struct stepd_branch *branches;
-    struct part *parts;         /* the attempt's memory */
+    struct part *parts; /* the attempt's memory */
     size_t count;
     bool is_race;
-    int attempt;                /* the function's own errors */
+    int attempt; /* the function's own errors */
     struct branches kept;
     struct branch_group *group; /* NULL: the run's own thread tries them */
     int64_t failed_due_ms;      /* a branch failed, of ctx->step_raised, which is not durable yet; 0: none */
@@ -82,8 +82,7 @@ static const struct part *first_of(const struct together *together, enum checkpo
 
 static bool is_decided(const struct together *together)
 {
-    return count_in(together, PART_FINISHED) == together->count ||
-           (together->is_race && first_of(together, CHECKPOINT_COMPLETED) != NULL);
+    return count_in(together, PART_FINISHED) == together->count || (together->is_race && first_of(together, CHECKPOINT_COMPLETED) != NULL);
 }
 
 /* ---- what is known of each ------------------------------------------------------------------------ */
@@ -569,7 +568,8 @@ static enum stepd_status call(struct stepd_ctx *ctx, const struct stepd_branch *
     return status;
 }
 
-enum stepd_status stepd_parallel(struct stepd_ctx *ctx, const struct stepd_branch *branches, size_t count, const msgpack_object **ret_results)
+enum stepd_status stepd_parallel(struct stepd_ctx *ctx, const struct stepd_branch *branches, size_t count,
+                                 const msgpack_object **ret_results)
 {
     return call(ctx, branches, count, false, ret_results);
 }

@@ -22,18 +22,18 @@
 /* What a change of a run's durable state was answered with. */
 enum store_answer {
     STORE_OK,
-    STORE_MOVED,      /* epoch or owner moved on, or the run exists already: another worker has it */
-    STORE_CANCELLED,  /* the run was cancelled by a person; it is ended */
-    STORE_GONE,       /* its record is lost: drop it; what is not committed comes again */
-    STORE_LIMIT,      /* its state would pass limits.state_bytes */
+    STORE_MOVED,     /* epoch or owner moved on, or the run exists already: another worker has it */
+    STORE_CANCELLED, /* the run was cancelled by a person; it is ended */
+    STORE_GONE,      /* its record is lost: drop it; what is not committed comes again */
+    STORE_LIMIT,     /* its state would pass limits.state_bytes */
 };
 
 enum transition_kind {
-    TRANSITION_CHECKPOINT,  /* stays owned: add `checkpoint` at `position`; attempt is then `attempt` */
-    TRANSITION_PARK,        /* owned -> delayed or sleeping (`status`), due at due_ms or after delay_ms */
-    TRANSITION_PHASE,       /* stays owned: `phase` and `attempt` change, `tail` is replaced */
-    TRANSITION_FINISH,      /* owned -> completed; kept or dropped as `history` says */
-    TRANSITION_BURY,        /* owned -> failed; into :dead */
+    TRANSITION_CHECKPOINT, /* stays owned: add `checkpoint` at `position`; attempt is then `attempt` */
+    TRANSITION_PARK,       /* owned -> delayed or sleeping (`status`), due at due_ms or after delay_ms */
+    TRANSITION_PHASE,      /* stays owned: `phase` and `attempt` change, `tail` is replaced */
+    TRANSITION_FINISH,     /* owned -> completed; kept or dropped as `history` says */
+    TRANSITION_BURY,       /* owned -> failed; into :dead */
 };
 
 /*
@@ -43,24 +43,24 @@ enum transition_kind {
  */
 struct transition {
     enum transition_kind kind;
-    enum run_status status;       /* PARK: RUN_DELAYED or RUN_SLEEPING */
+    enum run_status status; /* PARK: RUN_DELAYED or RUN_SLEEPING */
     enum run_phase phase;
     int attempt;
-    int64_t delay_ms;             /* PARK: due that long after the store's now … */
-    int64_t due_ms;               /* … or, when not 0, then */
-    size_t position;              /* of `checkpoint`, 0 for the first; what stands there or behind is replaced */
-    struct bytes checkpoint;      /* PARK, CHECKPOINT; size 0: none. PARK also clears a STARTED at `position` */
+    int64_t delay_ms;        /* PARK: due that long after the store's now … */
+    int64_t due_ms;          /* … or, when not 0, then */
+    size_t position;         /* of `checkpoint`, 0 for the first; what stands there or behind is replaced */
+    struct bytes checkpoint; /* PARK, CHECKPOINT; size 0: none. PARK also clears a STARTED at `position` */
     bool clears_started;
-    bool waits_in_line;           /* PARK, DELAYED, due now: until its function has room for it somewhere */
-    struct bytes tail;            /* replaces the record's; data NULL: stays */
+    bool waits_in_line; /* PARK, DELAYED, due now: until its function has room for it somewhere */
+    struct bytes tail;  /* replaces the record's; data NULL: stays */
 };
 
 struct transition_reply {
     enum store_answer answer;
-    uint32_t epoch;               /* of the run now */
+    uint32_t epoch; /* of the run now */
     struct incarnation owner;
-    int64_t now_ms;               /* the store's */
-    int64_t due_ms;               /* PARK */
+    int64_t now_ms; /* the store's */
+    int64_t due_ms; /* PARK */
 };
 
 /* Whether a run of a key may start. */
@@ -75,8 +75,7 @@ struct store {
 };
 
 struct store_ops {
-    int (*advance)(struct store *store, const struct run *run, const struct transition *transition,
-                   struct transition_reply *ret_reply);
+    int (*advance)(struct store *store, const struct run *run, const struct transition *transition, struct transition_reply *ret_reply);
     /* Ordered runs: if a run of this key is in the store, takes this one over behind it
      * (ORDER_QUEUED); else answers ORDER_FREE and does nothing. */
     int (*queue_behind)(struct store *store, const struct run *run, enum order_answer *ret_answer);
@@ -96,8 +95,8 @@ struct store_ops {
 /* A dead letter or an emitted event. */
 struct outgoing {
     const char *topic;
-    struct bytes key;             /* data NULL: none */
-    struct bytes value;           /* data NULL: a null value */
+    struct bytes key;   /* data NULL: none */
+    struct bytes value; /* data NULL: a null value */
     const struct event_header *headers;
     size_t header_count;
 };

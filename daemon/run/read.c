@@ -5,17 +5,16 @@
 
 #include <stepd/stepd.h>
 
-#include "run/context.h"
 #include "codec/json.h"
 #include "codec/number.h"
+#include "run/context.h"
 
 static const msgpack_object *member(const msgpack_object *object, const char *name, size_t size)
 {
     if (object->type == MSGPACK_OBJECT_MAP) {
         for (uint32_t i = 0; i < object->via.map.size; i++) {
             const msgpack_object_kv *pair = &object->via.map.ptr[i];
-            if (pair->key.type == MSGPACK_OBJECT_STR && pair->key.via.str.size == size &&
-                memcmp(pair->key.via.str.ptr, name, size) == 0)
+            if (pair->key.type == MSGPACK_OBJECT_STR && pair->key.via.str.size == size && memcmp(pair->key.via.str.ptr, name, size) == 0)
                 return &pair->val;
         }
         return NULL;

@@ -42,7 +42,7 @@ struct routes {
         const struct function **functions;
         size_t count;
     } sources[ROUTES_SOURCES];
-    struct routes *older;            /* that it replaced: somebody may still read it */
+    struct routes *older; /* that it replaced: somebody may still read it */
 };
 
 static const struct routes *routes_newest(const struct routes *routes)
@@ -275,8 +275,7 @@ static void found_add(struct found *found, const struct function *function)
     found->count++;
 }
 
-size_t routes_match(const struct routes *routes, const char *topic, const char *event_name, const struct function **out,
-                    size_t max)
+size_t routes_match(const struct routes *routes, const char *topic, const char *event_name, const struct function **out, size_t max)
 {
     routes = routes_newest(routes);
     struct found found = { .out = out, .max = max };

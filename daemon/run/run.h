@@ -15,10 +15,10 @@
 #include "run/function.h"
 
 #define RUN_ID_LENGTH 32
-#define RUN_PLACEMENT_DIGITS 4  /* the id's first hex digits; shard = placement % shards */
-#define ERROR_NAME_SIZE 101     /* with the NUL */
+#define RUN_PLACEMENT_DIGITS 4 /* the id's first hex digits; shard = placement % shards */
+#define ERROR_NAME_SIZE 101    /* with the NUL */
 #define ERROR_MESSAGE_SIZE 1001
-#define STEP_ID_SIZE 208        /* 200 bytes, ":<n>" and the NUL */
+#define STEP_ID_SIZE 208 /* 200 bytes, ":<n>" and the NUL */
 
 struct run_id {
     char text[RUN_ID_LENGTH + 1];
@@ -38,8 +38,8 @@ struct incarnation {
 
 enum run_phase {
     RUN_IN_FUNCTION = 0,
-    RUN_FAILING = 1,        /* failed for good; dead letter and stepd/function.failed not yet known to be out */
-    RUN_IN_ON_FAILURE = 2,  /* both are out; on_failure has not finished */
+    RUN_FAILING = 1,       /* failed for good; dead letter and stepd/function.failed not yet known to be out */
+    RUN_IN_ON_FAILURE = 2, /* both are out; on_failure has not finished */
 };
 
 /* The state that the store keeps of a run; the letter is what stands in its record. */
@@ -47,8 +47,8 @@ enum run_status {
     RUN_DELAYED = 'd',
     RUN_SLEEPING = 's',
     RUN_OWNED = 'o',
-    RUN_BEHIND = 'b',     /* ordered; waits for the run of its key that is before it */
-    RUN_QUEUED = 'q',     /* in its function's line, until its turn comes */
+    RUN_BEHIND = 'b', /* ordered; waits for the run of its key that is before it */
+    RUN_QUEUED = 'q', /* in its function's line, until its turn comes */
     RUN_COMPLETED = 'c',
     RUN_FAILED = 'f',
     RUN_CANCELLED = 'x',
@@ -57,16 +57,16 @@ enum run_status {
 struct failure {
     char name[ERROR_NAME_SIZE];
     char message[ERROR_MESSAGE_SIZE];
-    char step_id[STEP_ID_SIZE];  /* empty: the function itself */
+    char step_id[STEP_ID_SIZE]; /* empty: the function itself */
     int attempt;
-    int executions;              /* how often that step has run in all; 0 for the function */
+    int executions; /* how often that step has run in all; 0 for the function */
 };
 
 enum checkpoint_kind {
     CHECKPOINT_COMPLETED = 0,
     CHECKPOINT_FAILED = 1,
-    CHECKPOINT_SLEEP = 2,    /* until_ms; over once the store's time is there */
-    CHECKPOINT_STARTED = 3,  /* at_most_once: outcome unknown unless another takes its place */
+    CHECKPOINT_SLEEP = 2,   /* until_ms; over once the store's time is there */
+    CHECKPOINT_STARTED = 3, /* at_most_once: outcome unknown unless another takes its place */
 };
 
 /* A finished (or begun) step as it stands in the store: msgpack array
@@ -76,17 +76,17 @@ enum checkpoint_kind {
 struct checkpoint {
     const char *id;
     enum checkpoint_kind kind;
-    enum run_phase phase;        /* steps of on_failure have names of their own */
+    enum run_phase phase; /* steps of on_failure have names of their own */
     int executions;
     int64_t started_ms;
     int64_t ended_ms;
-    struct bytes value;          /* msgpack, CHECKPOINT_COMPLETED; CHECKPOINT_FAILED: beside the error; empty: nothing */
+    struct bytes value; /* msgpack, CHECKPOINT_COMPLETED; CHECKPOINT_FAILED: beside the error; empty: nothing */
     const struct failure *failure;
-    int64_t until_ms;            /* CHECKPOINT_SLEEP */
+    int64_t until_ms; /* CHECKPOINT_SLEEP */
 };
 
-struct checkpoints;  /* run/checkpoints.h: the checkpoints of a run */
-struct errand; /* run/errand.h */
+struct checkpoints; /* run/checkpoints.h: the checkpoints of a run */
+struct errand;      /* run/errand.h */
 
 struct run {
     const struct function *function;
@@ -94,18 +94,18 @@ struct run {
     struct run_id id;
     int attempt;
     enum run_phase phase;
-    uint32_t epoch;              /* 0: the store does not know it */
-    uint32_t first_epoch;        /* what its record is to begin with; no other attempt's does */
-    struct incarnation owner;    /* under which it is held, when epoch > 0 */
+    uint32_t epoch;           /* 0: the store does not know it */
+    uint32_t first_epoch;     /* what its record is to begin with; no other attempt's does */
+    struct incarnation owner; /* under which it is held, when epoch > 0 */
     int takeovers;
-    int unclean;                 /* daemons that died holding it, in a row */
-    int64_t created_ms;          /* store's or message's time */
-    int64_t now_ms;              /* the store's time when it was claimed; 0: never was */
-    struct bytes tail;           /* of the record, as it was when claimed; see run/attempt_log.h */
-    struct checkpoints *steps;         /* NULL until there is one */
-    struct failure *last;        /* the previous attempt's, or what the run failed of; NULL none */
-    struct errand *errand;       /* what its attempt waits for, or has come back from; NULL: none */
-    int64_t begun_ns;            /* monotonic, of the attempt that has one */
+    int unclean;               /* daemons that died holding it, in a row */
+    int64_t created_ms;        /* store's or message's time */
+    int64_t now_ms;            /* the store's time when it was claimed; 0: never was */
+    struct bytes tail;         /* of the record, as it was when claimed; see run/attempt_log.h */
+    struct checkpoints *steps; /* NULL until there is one */
+    struct failure *last;      /* the previous attempt's, or what the run failed of; NULL none */
+    struct errand *errand;     /* what its attempt waits for, or has come back from; NULL: none */
+    int64_t begun_ns;          /* monotonic, of the attempt that has one */
 };
 
 /* What its function sees of the event; whether data and user are built is another matter. */

@@ -22,7 +22,7 @@ struct schedule;
 
 struct tick {
     int64_t at_ms;
-    const char *cron;  /* the expression, as it is given */
+    const char *cron; /* the expression, as it is given */
 };
 
 /* 0, or -EINVAL with which of `texts`, and why. *ret_schedule is NULL where there are none. */

@@ -11,15 +11,15 @@
 #include <stepd/stepd.h>
 
 #include "base/clock.h"
+#include "codec/packed.h"
 #include "run/attempt_log.h"
 #include "run/beside.h"
+#include "run/checkpoints.h"
 #include "run/context.h"
 #include "run/emit.h"
-#include "run/journal.h"
-#include "codec/packed.h"
 #include "run/flow_ask.h"
+#include "run/journal.h"
 #include "run/step_internal.h"
-#include "run/checkpoints.h"
 
 #define STEP_ID_MAX 200
 
@@ -91,8 +91,8 @@ bool step_may_begin(struct stepd_ctx *ctx, size_t count)
         return false;
     if (step_finished_count(ctx->run) + count <= (size_t)ctx->settings->steps)
         return true;
-    context_raise(ctx, RAISED_NON_RETRIABLE, "StepLimit", "limits.steps: step '%.100s' would be more than %d in one run",
-                  ctx->step.id, ctx->settings->steps);
+    context_raise(ctx, RAISED_NON_RETRIABLE, "StepLimit", "limits.steps: step '%.100s' would be more than %d in one run", ctx->step.id,
+                  ctx->settings->steps);
     (void)context_fail_by_limit(ctx, &ctx->raised);
     return false;
 }
@@ -287,7 +287,7 @@ const struct checkpoint *step_find_finished(struct stepd_ctx *ctx, size_t *ret_p
 }
 
 bool step_begin_call(struct stepd_ctx *ctx, const char *id, const msgpack_object **ret_result, int64_t *ret_left_ns,
-                       enum stepd_status *ret_status)
+                     enum stepd_status *ret_status)
 {
     size_t position;
 
@@ -416,7 +416,8 @@ static enum stepd_status step_call(struct stepd_ctx *ctx, const struct stepd_pol
     return status;
 }
 
-enum stepd_status stepd_step_run(struct stepd_ctx *ctx, const char *id, stepd_step_fn fn, const void *arg, const msgpack_object **ret_result)
+enum stepd_status stepd_step_run(struct stepd_ctx *ctx, const char *id, stepd_step_fn fn, const void *arg,
+                                 const msgpack_object **ret_result)
 {
     return step_call(ctx, NULL, id, fn, arg, ret_result);
 }
@@ -517,8 +518,8 @@ static enum stepd_status send_anew(struct stepd_ctx *ctx, const char *name, cons
     ctx->step.is_running = true; /* errors are the step's */
     int status = emit_event(ctx, name, packed_data, &error);
     if (status != 0)
-        context_raise(ctx, status == -EIO ? RAISED_RETRIABLE : RAISED_NON_RETRIABLE,
-                      status == -EIO ? "SendRefused" : "InvalidEvent", "%s", error.text);
+        context_raise(ctx, status == -EIO ? RAISED_RETRIABLE : RAISED_NON_RETRIABLE, status == -EIO ? "SendRefused" : "InvalidEvent", "%s",
+                      error.text);
     ctx->step.is_running = false;
     if (status == -ESHUTDOWN)
         return context_give_up(ctx);

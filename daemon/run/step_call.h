@@ -14,15 +14,15 @@ struct step_call {
     bool is_running;
     char id[STEP_ID_SIZE];
     int retries;
-    int64_t retry_delay_ms;  /* before its next attempt, should this one fail */
+    int64_t retry_delay_ms; /* before its next attempt, should this one fail */
     int64_t timeout_ms;
     bool is_at_most_once;
-    size_t position;         /* of its checkpoint */
-    int executions;          /* this one included */
+    size_t position; /* of its checkpoint */
+    int executions;  /* this one included */
     int64_t started_ms;
-    bool is_beside;          /* a branch, which has a counter of its own: */
-    int attempt;             /* errors of the branch so far */
-    int attempt_after;       /* the run's counter, once the step is finished */
+    bool is_beside;            /* a branch, which has a counter of its own: */
+    int attempt;               /* errors of the branch so far */
+    int attempt_after;         /* the run's counter, once the step is finished */
     struct bytes beside_error; /* msgpack, as long as the attempt lasts: kept with the error, should it fail for good; empty: nothing */
 };
 

@@ -12,7 +12,7 @@
 /* Known by its hash alone: 128 bits don't meet by chance. */
 struct step_id_use {
     XXH128_hash_t hash;
-    unsigned count;  /* 0: a free place */
+    unsigned count; /* 0: a free place */
 };
 
 void step_ids_clear(struct step_ids *ids)

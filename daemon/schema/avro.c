@@ -24,7 +24,7 @@ struct reader {
     const unsigned char *at;
     const unsigned char *end;
     msgpack_sbuffer *buffer;
-    size_t output_max;         /* of the buffer */
+    size_t output_max; /* of the buffer */
     msgpack_packer packer;
     int depth;
     struct error *error;
@@ -456,7 +456,9 @@ int avro_to_msgpack(const struct avro_type *type, struct bytes data, msgpack_sbu
 {
     static const unsigned char nothing[1];
     const unsigned char *at = data.size > 0 ? data.data : nothing;
-    struct reader reader = { .at = at, .end = at + data.size, .buffer = buffer, .output_max = buffer->size + AVRO_OUTPUT_MAX, .error = ret_error };
+    struct reader reader = {
+        .at = at, .end = at + data.size, .buffer = buffer, .output_max = buffer->size + AVRO_OUTPUT_MAX, .error = ret_error
+    };
 
     msgpack_packer_init(&reader.packer, buffer, msgpack_sbuffer_write);
     return read_value(&reader, type);

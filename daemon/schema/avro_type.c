@@ -64,7 +64,8 @@ static int64_t number_of(const msgpack_object *map, const char *name, int64_t mo
 {
     const msgpack_object *value = find(map, name);
 
-    return value != NULL && value->type == MSGPACK_OBJECT_POSITIVE_INTEGER && value->via.u64 <= (uint64_t)most ? (int64_t)value->via.u64 : -1;
+    return value != NULL && value->type == MSGPACK_OBJECT_POSITIVE_INTEGER && value->via.u64 <= (uint64_t)most ? (int64_t)value->via.u64
+                                                                                                               : -1;
 }
 
 /* ---- names ---------------------------------------------------------------------------------------- */
@@ -252,7 +253,8 @@ static int parse_symbols(struct parser *parser, const msgpack_object *map, struc
     return 0;
 }
 
-static int parse_field(struct parser *parser, const msgpack_object *field, const char *space, struct bytes *ret_name, struct avro_type **ret_type)
+static int parse_field(struct parser *parser, const msgpack_object *field, const char *space, struct bytes *ret_name,
+                       struct avro_type **ret_type)
 {
     const msgpack_object *name = field->type == MSGPACK_OBJECT_MAP ? find(field, "name") : NULL;
     const msgpack_object *type = field->type == MSGPACK_OBJECT_MAP ? find(field, "type") : NULL;
@@ -283,7 +285,8 @@ static int parse_fields(struct parser *parser, const msgpack_object *map, const 
 }
 
 /* A record, an enum or a fixed. */
-static int parse_named(struct parser *parser, const msgpack_object *map, enum avro_kind kind, const char *space, struct avro_type **ret_type)
+static int parse_named(struct parser *parser, const msgpack_object *map, enum avro_kind kind, const char *space,
+                       struct avro_type **ret_type)
 {
     const char *name = text_of(parser, map, "name");
     const char *own_space = text_of(parser, map, "namespace");

@@ -34,11 +34,11 @@ enum avro_kind {
 /* What a value means beyond its kind. One that does not go with its kind counts for nothing, as Avro has it. */
 enum avro_logical {
     AVRO_PLAIN,
-    AVRO_DECIMAL,      /* bytes, fixed */
-    AVRO_UUID,         /* fixed; as a string it is a text anyway */
-    AVRO_DATE,         /* int */
-    AVRO_TIME,         /* int, long */
-    AVRO_TIMESTAMP,    /* long */
+    AVRO_DECIMAL,   /* bytes, fixed */
+    AVRO_UUID,      /* fixed; as a string it is a text anyway */
+    AVRO_DATE,      /* int */
+    AVRO_TIME,      /* int, long */
+    AVRO_TIMESTAMP, /* long */
     AVRO_LOCAL_TIMESTAMP,
 };
 

@@ -9,7 +9,7 @@
 
 #include "base/bytes.h"
 
-#define FRAME_SIZE 5    /* 00 and an id of 4 bytes */
+#define FRAME_SIZE 5 /* 00 and an id of 4 bytes */
 #define GUID_SIZE 16
 #define GUID_TEXT_SIZE 37
 #define SCHEMA_TEXT_SIZE GUID_TEXT_SIZE
@@ -24,7 +24,7 @@ enum schema_key_form {
 /* Two are the same schema where all their bytes are. */
 struct schema_key {
     enum schema_key_form form;
-    uint32_t frame_size;  /* bytes of the value that stand before the data: of no matter for the registry */
+    uint32_t frame_size; /* bytes of the value that stand before the data: of no matter for the registry */
     uint64_t number;
     unsigned char guid[GUID_SIZE];
 };

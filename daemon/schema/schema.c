@@ -14,7 +14,7 @@ struct schema {
     enum schema_form form;
     struct schema_key key;
     char text[SCHEMA_TEXT_SIZE];
-    char *reason;                /* of an unreadable one */
+    char *reason;                 /* of an unreadable one */
     const struct avro_type *avro; /* in the zone */
     msgpack_zone zone;
 };

@@ -16,7 +16,7 @@
 #include "schema/framing.h"
 
 enum schema_form {
-    SCHEMA_JSON,       /* the data is JSON as it stands there */
+    SCHEMA_JSON, /* the data is JSON as it stands there */
     SCHEMA_AVRO,
     SCHEMA_UNREADABLE,
 };

@@ -69,7 +69,8 @@ static bool is_plain_limit(const msgpack_object *limit)
 {
     for (uint32_t i = 0; limit->type == MSGPACK_OBJECT_MAP && i < limit->via.map.size; i++) {
         const msgpack_object_kv *member = &limit->via.map.ptr[i];
-        bool is_usual = object_is_text(&member->key, "limit") || (object_is_text(&member->key, "scope") && object_is_text(&member->val, "fn"));
+        bool is_usual =
+            object_is_text(&member->key, "limit") || (object_is_text(&member->key, "scope") && object_is_text(&member->val, "fn"));
         if (!is_usual && !object_is_nothing(&member->val))
             return false;
     }
@@ -121,8 +122,8 @@ static int read_retries(const struct reading *reading, const msgpack_object *fun
 static int read_step(const struct reading *reading, const msgpack_object *function, struct sdk_function *model)
 {
     const msgpack_object *steps = object_find(function, "steps");
-    const msgpack_object *step = steps != NULL && steps->type == MSGPACK_OBJECT_MAP && steps->via.map.size == 1
-                                     ? &steps->via.map.ptr[0].val : NULL;
+    const msgpack_object *step =
+        steps != NULL && steps->type == MSGPACK_OBJECT_MAP && steps->via.map.size == 1 ? &steps->via.map.ptr[0].val : NULL;
     AUTO_FREE char *url = object_find_text(object_find(step, "runtime"), "url");
 
     if (url == NULL || (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0))

@@ -20,17 +20,17 @@
 
 /* One trigger of an SDK's function; `base.options` points to itself. */
 struct sdk_function {
-    struct function base;   /* id: the SDK's; of a second trigger "ID:2" … */
-    char *id;               /* base.id */
-    char *event;            /* base.event */
-    char *slug;             /* the SDK's id */
-    char *url;              /* of its calls; ends with "stepId=" */
-    char uuid[STEP_UUID_SIZE]; /* what calls it in UUIDs' form, where SDKs want one; of the slug, so always the same */
-    char *expression;       /* NULL: none */
-    struct expression *condition; /* the same, compiled */
-    atomic_bool *has_failed_once; /* the condition had an error, which was said. Owned */
-    _Atomic int64_t *silent_until_ns; /* monotonic; until then its steps are told in replies alone. Owned; all else is constant */
-    bool is_gone;           /* its app no longer has it: what waits fails */
+    struct function base;                  /* id: the SDK's; of a second trigger "ID:2" … */
+    char *id;                              /* base.id */
+    char *event;                           /* base.event */
+    char *slug;                            /* the SDK's id */
+    char *url;                             /* of its calls; ends with "stepId=" */
+    char uuid[STEP_UUID_SIZE];             /* what calls it in UUIDs' form, where SDKs want one; of the slug, so always the same */
+    char *expression;                      /* NULL: none */
+    struct expression *condition;          /* the same, compiled */
+    atomic_bool *has_failed_once;          /* the condition had an error, which was said. Owned */
+    _Atomic int64_t *silent_until_ns;      /* monotonic; until then its steps are told in replies alone. Owned; all else is constant */
+    bool is_gone;                          /* its app no longer has it: what waits fails */
     const struct calls_settings *settings; /* of its calls; sdk/calls.h */
 };
 

@@ -17,26 +17,26 @@ enum call_header { CALL_NO_RETRY, CALL_RETRY_AFTER, CALL_VERSION, CALL_HEADERS }
 
 struct call {
     /* The sender's, until it sends it. */
-    char *url;                    /* owned; NULL: nothing goes out, it comes back once it is due */
-    struct curl_slist *headers;   /* owned */
+    char *url;                  /* owned; NULL: nothing goes out, it comes back once it is due */
+    struct curl_slist *headers; /* owned */
     msgpack_sbuffer body;
-    int64_t timeout_ms;           /* from when it goes out */
-    int64_t due_ns;               /* of one without an URL; monotonic */
+    int64_t timeout_ms;              /* from when it goes out */
+    int64_t due_ns;                  /* of one without an URL; monotonic */
     void (*done)(struct call *call); /* http_pool's thread */
     void *context;
 
     /* The sender's again, once it is done. */
-    int status;                   /* HTTP; 0: `error` says why there is none */
-    struct error error;           /* ETIMEDOUT, ECANCELED (broken off), EIO */
+    int status;         /* HTTP; 0: `error` says why there is none */
+    struct error error; /* ETIMEDOUT, ECANCELED (broken off), EIO */
     msgpack_sbuffer reply;
-    char *values[CALL_HEADERS];   /* owned; NULL: not given */
+    char *values[CALL_HEADERS]; /* owned; NULL: not given */
 
     /* The http_pool's. */
-    struct call *next;            /* of its list */
-    struct call *broken_next;     /* http_pool's lock */
-    bool is_broken_off;           /* http_pool's lock */
-    bool is_done;                 /* http_pool's lock */
-    void *curl;                   /* NULL: it is not under way */
+    struct call *next;        /* of its list */
+    struct call *broken_next; /* http_pool's lock */
+    bool is_broken_off;       /* http_pool's lock */
+    bool is_done;             /* http_pool's lock */
+    void *curl;               /* NULL: it is not under way */
 };
 
 struct call *call_create(void (*done)(struct call *call), void *context);

@@ -73,7 +73,7 @@ static bool may_report(const struct sdk_function *function, const struct request
 }
 
 void call_request_send(struct stepd_ctx *ctx, const struct sdk_function *function, struct sdk_errand *errand, const char *name,
-                  const struct request *request)
+                       const struct request *request)
 {
     const struct step_hash hash = step_name_hash(name);
     const char *step_id = name[0] != '\0' ? hash.text : WHOLE_FUNCTION;
@@ -102,7 +102,8 @@ struct retry_advice call_request_advice(const struct sdk_call *call)
     return (struct retry_advice){ !is_final, call->call->values[CALL_RETRY_AFTER] };
 }
 
-void call_request_error(struct stepd_ctx *ctx, const struct sdk_function *function, const struct sdk_call *sdk_call, struct op_error *ret_error)
+void call_request_error(struct stepd_ctx *ctx, const struct sdk_function *function, const struct sdk_call *sdk_call,
+                        struct op_error *ret_error)
 {
     const struct call *call = sdk_call->call;
 

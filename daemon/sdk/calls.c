@@ -2,10 +2,10 @@
 #include "sdk/calls.h"
 
 #include "run/attempt_log.h"
-#include "sdk/take_results.h"
-#include "sdk/send_due.h"
 #include "sdk/end_events.h"
 #include "sdk/sdk_attempt.h"
+#include "sdk/send_due.h"
+#include "sdk/take_results.h"
 
 /* Something of it is planned, or sleeps. */
 static bool is_pending(const struct sdk_attempt *turn)

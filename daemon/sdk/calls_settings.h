@@ -3,14 +3,13 @@
 #ifndef STEPD_SDK_CALLS_SETTINGS_H
 #define STEPD_SDK_CALLS_SETTINGS_H
 
-
 struct http_pool;
 struct open_calls;
 
 struct calls_settings {
     struct http_pool *http_pool;
     struct open_calls *open_calls; /* those that steps may be reported to */
-    const char *signing_key; /* NULL: none, nothing is signed */
+    const char *signing_key;       /* NULL: none, nothing is signed */
 };
 
 #endif

@@ -15,7 +15,7 @@ struct client_request {
     const char *method;
     const char *url;
     struct bytes body;
-    const char *const *headers;  /* "Name: value"; ended by NULL */
+    const char *const *headers; /* "Name: value"; ended by NULL */
     int64_t timeout_ms;
     bool (*is_cancelled)(void *context); /* NULL: never is; asked about once a second */
     void *context;

@@ -11,8 +11,8 @@
 
 #include "base/clock.h"
 #include "codec/json.h"
-#include "sdk/object.h"
 #include "sdk/answer.h"
+#include "sdk/object.h"
 
 #define ULID_SIZE 27
 #define NAME_MAX_BYTES 1000

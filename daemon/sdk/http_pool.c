@@ -18,7 +18,7 @@
 
 #define REPLY_MAX ((size_t)64 << 20) /* a run's own limits are lower */
 #define CONNECT_TIMEOUT_MS 10000L
-#define ROUND_MS 1000                /* the longest without a look around */
+#define ROUND_MS 1000 /* the longest without a look around */
 #define READY_AT_ONCE 64
 #define SPARE_HANDLES 256
 #define NEVER INT64_MAX
@@ -27,20 +27,20 @@ static const char *const header_names[CALL_HEADERS] = { "X-Inngest-No-Retry", "R
 
 struct http_pool {
     struct thread thread;
-    int wake_fd;               /* constant, as is: */
+    int wake_fd; /* constant, as is: */
     int epoll_fd;
     struct lock lock;
-    struct call_list sent;     /* lock; what the thread has not seen */
-    struct call *broken;       /* lock; to be broken off */
+    struct call_list sent; /* lock; what the thread has not seen */
+    struct call *broken;   /* lock; to be broken off */
     atomic_bool is_stopping;
 
     /* The thread's alone. */
     CURLM *multi;
-    int64_t curl_due_ns;       /* when curl wants to be called without news */
+    int64_t curl_due_ns; /* when curl wants to be called without news */
     int limit;
     int under_way;
-    struct call_list waiting;  /* for a place */
-    struct call_list timers;   /* the soonest first */
+    struct call_list waiting; /* for a place */
+    struct call_list timers;  /* the soonest first */
     CURL *spare[SPARE_HANDLES];
     int spare_count;
 };

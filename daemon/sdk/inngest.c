@@ -18,8 +18,8 @@
 #include "sdk/calls.h"
 #include "sdk/checkpoint.h"
 #include "sdk/client.h"
-#include "sdk/http_pool.h"
 #include "sdk/events.h"
+#include "sdk/http_pool.h"
 #include "sdk/open_calls.h"
 #include "sdk/registry.h"
 #include "sdk/signature.h"
@@ -50,13 +50,13 @@ struct inngest {
     struct open_calls *open_calls;
     struct calls_settings calls;
     struct web_route routes[ROUTE_COUNT];
-    struct asked *asked;   /* by app; the thread's */
+    struct asked *asked;    /* by app; the thread's */
     atomic_uint registered; /* how often any app did, or told the same again */
     struct thread thread;
     struct lock lock;
     struct condition woken;
-    bool is_stopping;      /* lock */
-    bool is_loaded;        /* lock; what others registered before is known */
+    bool is_stopping; /* lock */
+    bool is_loaded;   /* lock; what others registered before is known */
 };
 
 /* ---- requests ------------------------------------------------------------------------------------- */
@@ -180,8 +180,8 @@ static char *reason_of(struct inngest *inngest, const char *url, const struct cl
                          (const char *)reply->body.data);
     if (atomic_load(&inngest->registered) != registered_before || has_functions_at(inngest, url))
         return NULL;
-    return xasprintf("it answered, but has not registered here: is %s http://%s?", settings->signing_key != NULL ? "INNGEST_BASE_URL" : "INNGEST_DEV",
-                     settings->address);
+    return xasprintf("it answered, but has not registered here: is %s http://%s?",
+                     settings->signing_key != NULL ? "INNGEST_BASE_URL" : "INNGEST_DEV", settings->address);
 }
 
 /* Each new reason is said once, and kept for stepctl as soon as the shelf takes it. Takes `reason`. */
@@ -214,8 +214,13 @@ static void ask_app(struct inngest *inngest, size_t position)
     const char *kind = key != NULL ? "X-Inngest-Server-Kind: cloud" : "X-Inngest-Server-Kind: dev";
     const char *const headers[] = { "Content-Type: application/json", kind, signed_by, NULL };
     const struct client_request request = {
-        .method = "PUT", .url = url, .body = { body, strlen(body) }, .headers = headers, .timeout_ms = ASK_TIMEOUT_MS,
-        .is_cancelled = is_stopping, .context = inngest,
+        .method = "PUT",
+        .url = url,
+        .body = { body, strlen(body) },
+        .headers = headers,
+        .timeout_ms = ASK_TIMEOUT_MS,
+        .is_cancelled = is_stopping,
+        .context = inngest,
     };
     struct client_reply reply = { 0 };
     struct error error = { 0 };
@@ -283,7 +288,9 @@ struct inngest *inngest_create(const struct inngest_settings *settings)
     inngest->http_pool = http_pool_create(settings->calls);
     inngest->open_calls = open_calls_create();
     inngest->calls = (struct calls_settings){
-        .http_pool = inngest->http_pool, .open_calls = inngest->open_calls, .signing_key = settings->signing_key,
+        .http_pool = inngest->http_pool,
+        .open_calls = inngest->open_calls,
+        .signing_key = settings->signing_key,
     };
     inngest->registry = registry_create(settings, &inngest->calls);
     lock_init(&inngest->lock);

@@ -34,21 +34,21 @@ struct run_reader {
 };
 
 struct inngest_settings {
-    const char *const *apps;               /* URLs that are asked to register; NULL-ended */
-    const char *event_key;                 /* NULL: any will do */
-    const char *signing_key;               /* NULL: nothing is signed, and anybody may register */
-    int calls;                             /* at once */
-    const char *topic;                     /* of events that come in */
-    size_t event_bytes;                    /* one event */
+    const char *const *apps; /* URLs that are asked to register; NULL-ended */
+    const char *event_key;   /* NULL: any will do */
+    const char *signing_key; /* NULL: nothing is signed, and anybody may register */
+    int calls;               /* at once */
+    const char *topic;       /* of events that come in */
+    size_t event_bytes;      /* one event */
     struct backoff backoff;
     const struct function *const *functions; /* the daemon's own, first in its list */
     size_t function_count;
-    struct routes *routes;                 /* of these; replaced when apps change */
+    struct routes *routes; /* of these; replaced when apps change */
     struct publisher *publisher;
     struct app_shelf shelf;
-    struct app_shelf gone;                 /* functions that apps had once, by id, and what the apps call them */
-    struct app_shelf absent;               /* by URL, why an app that is asked has not registered; empty: it has. Written alone */
-    const char *address;                   /* "host:port", of the daemon's HTTP */
+    struct app_shelf gone;   /* functions that apps had once, by id, and what the apps call them */
+    struct app_shelf absent; /* by URL, why an app that is asked has not registered; empty: it has. Written alone */
+    const char *address;     /* "host:port", of the daemon's HTTP */
     struct run_reader runs;
 };
 

@@ -12,11 +12,11 @@
 #define BUCKETS 1024
 
 struct open_calls {
-    char process[17];         /* what its tokens begin with: no other process's do */
-    struct lock lock;         /* of all below */
+    char process[17]; /* what its tokens begin with: no other process's do */
+    struct lock lock; /* of all below */
     uint64_t opened;
     struct open_call *buckets[BUCKETS];
-    struct report *waiting;   /* handed over, and not known to be answered */
+    struct report *waiting; /* handed over, and not known to be answered */
     bool is_stopping;
 };
 

@@ -17,7 +17,7 @@
 
 /* Part of a call. */
 struct open_call {
-    struct open_call *next;           /* table's lock */
+    struct open_call *next; /* table's lock */
     struct run_id run;
     char token[OPEN_CALL_TOKEN_SIZE]; /* empty: it is not open */
     /* Any thread, table's lock. Takes a share of the report, and answers it; false: it does not. */

@@ -12,8 +12,8 @@ static const struct {
     const char *name;
     enum op_kind kind;
 } kinds[] = {
-    { "StepRun", OP_RESULT },      { "Step", OP_RESULT },   { "StepError", OP_ERROR },       { "StepFailed", OP_FAILED },
-    { "StepPlanned", OP_PLANNED }, { "Sleep", OP_SLEEP },   { "RunComplete", OP_COMPLETE },
+    { "StepRun", OP_RESULT },      { "Step", OP_RESULT }, { "StepError", OP_ERROR },      { "StepFailed", OP_FAILED },
+    { "StepPlanned", OP_PLANNED }, { "Sleep", OP_SLEEP }, { "RunComplete", OP_COMPLETE },
 };
 
 static const msgpack_object nil = { .type = MSGPACK_OBJECT_NIL };
@@ -21,7 +21,8 @@ static const msgpack_object nil = { .type = MSGPACK_OBJECT_NIL };
 /* As long as the attempt lasts; `otherwise` where there is no text. */
 static const char *text_of(struct stepd_ctx *ctx, const msgpack_object *object, const char *otherwise)
 {
-    return object != NULL && object->type == MSGPACK_OBJECT_STR ? context_strdup(ctx, object->via.str.ptr, object->via.str.size) : otherwise;
+    return object != NULL && object->type == MSGPACK_OBJECT_STR ? context_strdup(ctx, object->via.str.ptr, object->via.str.size)
+                                                                : otherwise;
 }
 
 /* As text_of(), for what is said of an error. */

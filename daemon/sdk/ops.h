@@ -22,17 +22,17 @@ struct op_error {
 
 struct op {
     enum op_kind kind;
-    char name[STEP_ID_SIZE];   /* ours */
-    struct step_hash hash;     /* the SDK's */
+    char name[STEP_ID_SIZE]; /* ours */
+    struct step_hash hash;   /* the SDK's */
     const msgpack_object *data;
     struct op_error error;
-    const char *duration;      /* OP_SLEEP: a duration or a date; OP_UNKNOWN: what it is called */
+    const char *duration; /* OP_SLEEP: a duration or a date; OP_UNKNOWN: what it is called */
 };
 
 /* What a reply's headers say of the error in it. */
 struct retry_advice {
     bool is_retriable;
-    const char *after;         /* NULL: as the function's backoff says */
+    const char *after; /* NULL: as the function's backoff says */
 };
 
 struct ops {

@@ -27,14 +27,14 @@ struct entry {
 struct registry {
     struct inngest_settings settings;
     const struct calls_settings *calls;
-    struct lock lock;                  /* of all below */
+    struct lock lock; /* of all below */
     struct entry *entries;
     size_t entry_count;
-    unsigned changes;                  /* of what is in force */
-    struct sdk_function **functions;   /* the newest of each id; its place is kept */
-    char **owners;                     /* app of each */
+    unsigned changes;                /* of what is in force */
+    struct sdk_function **functions; /* the newest of each id; its place is kept */
+    char **owners;                   /* app of each */
     size_t function_count;
-    struct sdk_function **replaced;    /* may still be in use */
+    struct sdk_function **replaced; /* may still be in use */
     size_t replaced_count;
 };
 
@@ -107,8 +107,8 @@ static int check_ids(const struct registry *registry, const struct app *app, cha
     for (size_t i = 0; i < app->count; i++) {
         const char *id = app->functions[i]->id;
         size_t place = place_of(registry, id);
-        bool is_others = place < registry->function_count && strcmp(registry->owners[place], app->name) != 0 &&
-                         !registry->functions[place]->is_gone;
+        bool is_others =
+            place < registry->function_count && strcmp(registry->owners[place], app->name) != 0 && !registry->functions[place]->is_gone;
         if (is_the_daemons(registry, id) || is_others) {
             *ret_error = xasprintf("function '%s' has the id of another function: %s", id,
                                    is_others ? registry->owners[place] : "one of the daemon's own");

@@ -28,7 +28,7 @@ struct report {
     char *token;                 /* of the call that it claims to belong to */
 
     /* Its own. */
-    char *text;                  /* what `steps` points into */
+    char *text; /* what `steps` points into */
     msgpack_zone zone;
     sem_t is_answered;
     atomic_int end;

@@ -7,10 +7,10 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "run/context.h"
 #include "codec/json.h"
 #include "codec/number.h"
 #include "run/checkpoints.h"
+#include "run/context.h"
 #include "sdk/app.h"
 #include "sdk/object.h"
 #include "sdk/step_name.h"
@@ -185,8 +185,8 @@ static void add_uuid(msgpack_sbuffer *body, const char *uuid)
 /* Without these the SDKs tell of each step in their reply. */
 static void add_token(msgpack_sbuffer *body, const struct request *request)
 {
-    AUTO_FREE char *ids = xasprintf(",\"generation_id\":%d,\"qi_id\":\"%s\",\"request_id\":\"%s\"", request->attempt + 1, request->token,
-                                    request->token);
+    AUTO_FREE char *ids =
+        xasprintf(",\"generation_id\":%d,\"qi_id\":\"%s\",\"request_id\":\"%s\"", request->attempt + 1, request->token, request->token);
 
     add(body, ids);
 }
@@ -195,8 +195,8 @@ static void add_context(struct stepd_ctx *ctx, const struct request *request, co
 {
     const struct sdk_function *function = stepd_options(ctx);
     AUTO_FREE char *start =
-        xasprintf("{\"attempt\":%d,\"disable_immediate_execution\":%s,\"env\":\"\",\"max_attempts\":%d,\"run_id\":\"%s\"",
-                  request->attempt, request->plans_alone ? "true" : "false", stepd_max_attempts(ctx), stepd_run_id(ctx));
+        xasprintf("{\"attempt\":%d,\"disable_immediate_execution\":%s,\"env\":\"\",\"max_attempts\":%d,\"run_id\":\"%s\"", request->attempt,
+                  request->plans_alone ? "true" : "false", stepd_max_attempts(ctx), stepd_run_id(ctx));
 
     add(body, start);
     if (request->token != NULL || request->plans_alone) /* one without the other would make an SDK report in vain */

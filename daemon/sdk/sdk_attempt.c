@@ -21,7 +21,8 @@ int64_t sdk_attempt_next_waking_ms(const struct sdk_attempt *turn, int64_t after
 
 bool sdk_attempt_is_alone(const struct sdk_attempt *turn)
 {
-    return turn->errand->branches.count == 0 && sdk_errand_under_way(turn->errand) == 0 && sdk_attempt_next_waking_ms(turn, sdk_attempt_now_ms(turn)) == 0;
+    return turn->errand->branches.count == 0 && sdk_errand_under_way(turn->errand) == 0 &&
+           sdk_attempt_next_waking_ms(turn, sdk_attempt_now_ms(turn)) == 0;
 }
 
 void sdk_attempt_keep_branches(struct sdk_attempt *turn)

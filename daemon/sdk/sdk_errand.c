@@ -15,20 +15,20 @@
 struct sdk_inside {
     struct http_pool *http_pool;
     struct open_calls *open_calls;
-    struct lock lock;          /* of all below; taken within open_calls' own, the http_pool's within it */
-    struct sdk_call *out;      /* under way; times among them */
+    struct lock lock;     /* of all below; taken within open_calls' own, the http_pool's within it */
+    struct sdk_call *out; /* under way; times among them */
     size_t out_count;
-    size_t call_count;         /* of those, the calls */
-    struct sdk_call *arrived;  /* in order */
+    size_t call_count;        /* of those, the calls */
+    struct sdk_call *arrived; /* in order */
     struct sdk_call **arrived_end;
-    struct report *reports;    /* in order */
+    struct report *reports; /* in order */
     struct report **reports_end;
-    int64_t wakes_ns;          /* the next time that is under way */
+    int64_t wakes_ns; /* the next time that is under way */
     bool is_cancelled;
-    bool is_over;              /* there is no run any more */
-    bool has_arrived;          /* since the holder last looked: it is not to leave */
+    bool is_over;     /* there is no run any more */
+    bool has_arrived; /* since the holder last looked: it is not to leave */
     void (*come_back)(void *home);
-    void *home;                /* NULL: the run is at home */
+    void *home; /* NULL: the run is at home */
 };
 
 /* Lock held. Whom to call once it is not; NULL: nobody. */

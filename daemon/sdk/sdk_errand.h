@@ -26,7 +26,7 @@ struct sdk_call {
     struct call *call;
     char name[STEP_ID_SIZE]; /* of the step that is wanted, ours; empty: the function as a whole */
     int attempt;
-    struct open_call open;   /* where steps may be reported before it is done */
+    struct open_call open; /* where steps may be reported before it is done */
     bool was_open;
 };
 
@@ -34,10 +34,10 @@ struct sdk_errand {
     struct errand base;
     /* The run's holder's: */
     struct branches branches;
-    int version;             /* of the protocol, as the app's replies say; 0: none has come */
-    int64_t told_ms;         /* the store's time of the last look for what comes next; 0: none yet */
-    bool has_news;           /* something has ended that the function has not been told of */
-    bool is_looking;         /* a call of the function as a whole is under way */
+    int version;     /* of the protocol, as the app's replies say; 0: none has come */
+    int64_t told_ms; /* the store's time of the last look for what comes next; 0: none yet */
+    bool has_news;   /* something has ended that the function has not been told of */
+    bool is_looking; /* a call of the function as a whole is under way */
     /* Locks itself: */
     struct sdk_inside *inside;
 };

@@ -48,8 +48,9 @@ int sdk_time_parse(const char *text, int64_t *ret_unix_ms)
     struct tm utc = { 0 };
     int used = 0, offset_s;
 
-    if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &utc.tm_year, &utc.tm_mon, &utc.tm_mday, &utc.tm_hour, &utc.tm_min, &utc.tm_sec,
-               &used) != 6 || used == 0)
+    if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &utc.tm_year, &utc.tm_mon, &utc.tm_mday, &utc.tm_hour, &utc.tm_min, &utc.tm_sec, &used) !=
+            6 ||
+        used == 0)
         return -EINVAL;
     const char *at = text + used;
     int fraction_ms = take_fraction(&at);
@@ -68,8 +69,8 @@ static int take_part(const char **at, double *ret_ms)
         const char *name;
         double ms;
     } units[] = {
-        { "ms", 1 }, { "us", 1e-3 }, { "\u00b5s", 1e-3 }, { "\u03bcs", 1e-3 }, { "ns", 1e-6 },
-        { "s", 1e3 }, { "m", 6e4 }, { "h", 3.6e6 }, { "d", 8.64e7 }, { "w", 6.048e8 },
+        { "ms", 1 },  { "us", 1e-3 }, { "\u00b5s", 1e-3 }, { "\u03bcs", 1e-3 }, { "ns", 1e-6 },
+        { "s", 1e3 }, { "m", 6e4 },   { "h", 3.6e6 },      { "d", 8.64e7 },     { "w", 6.048e8 },
     };
     size_t digits = strspn(*at, "0123456789.");
     char *end;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sdk/send_due.h"
 
-#include "sdk/request.h"
 #include "sdk/call_request.h"
+#include "sdk/request.h"
 
 #define PLANS_BESIDE 2 /* from this version on an app is asked what comes next once all that is planned has ended */
 
@@ -16,7 +16,10 @@ static bool has_planned(const struct sdk_errand *errand)
 static void call_step(struct sdk_attempt *turn, struct branch *branch, int64_t now_ms)
 {
     const struct request request = {
-        .attempt = branch->attempt, .plans_alone = true, .version = turn->errand->version, .now_ms = now_ms,
+        .attempt = branch->attempt,
+        .plans_alone = true,
+        .version = turn->errand->version,
+        .now_ms = now_ms,
     };
 
     branch->is_called = true;

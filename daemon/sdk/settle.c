@@ -108,5 +108,6 @@ enum stepd_status settle_sleep(struct sdk_attempt *turn, const struct op *op, bo
         return sleep_until(turn, op, ms, is_alone);
     if (sdk_time_parse_delay(op->duration, &ms) == 0)
         return sleep_until(turn, op, context_now_ms(turn->ctx) + ms, is_alone);
-    return stepd_non_retriable(turn->ctx, "InvalidSleep", "step '%s' sleeps for '%s', which is no duration and no date", op->name, op->duration);
+    return stepd_non_retriable(turn->ctx, "InvalidSleep", "step '%s' sleeps for '%s', which is no duration and no date", op->name,
+                               op->duration);
 }

@@ -7,11 +7,11 @@
 #include "base/clock.h"
 #include "codec/number.h"
 #include "run/flow_ask.h"
-#include "sdk/send_due.h"
+#include "sdk/call_request.h"
 #include "sdk/object.h"
 #include "sdk/ops.h"
+#include "sdk/send_due.h"
 #include "sdk/settle.h"
-#include "sdk/call_request.h"
 
 #define SILENT_NS (INT64_C(60) * 1000000000) /* how long reports are not asked for once they did not get here */
 
@@ -72,7 +72,7 @@ static enum stepd_status fail_function(struct sdk_attempt *turn, const struct op
     struct stepd_ctx *ctx = turn->ctx;
 
     (void)settle_raise(ctx, error, &turn->advice);
-    if (sdk_attempt_is_alone(turn) || ctx->raised.kind != RAISED_RETRIABLE || 
+    if (sdk_attempt_is_alone(turn) || ctx->raised.kind != RAISED_RETRIABLE ||
         turn->attempt >= flow_retries(ctx->run->function, ctx->raised.failure.name, ctx->run->function->retries))
         return STEPD_FAILED;
     const struct raised raised = context_take_raised(ctx);
@@ -199,7 +199,8 @@ static enum stepd_status take_reported(struct sdk_attempt *turn, const struct op
     case OP_FAILED:
         return take_reported_error(turn, op);
     default:
-        return stepd_non_retriable(turn->ctx, "UnsupportedStep", "step '%s' is reported as a %s while the function goes on", op->name, op->duration);
+        return stepd_non_retriable(turn->ctx, "UnsupportedStep", "step '%s' is reported as a %s while the function goes on", op->name,
+                                   op->duration);
     }
 }
 

@@ -18,7 +18,7 @@
 #include "base/log.h"
 #include "config/address.h"
 
-#define CONNECTIONS 64       /* at once; more wait */
+#define CONNECTIONS 64 /* at once; more wait */
 #define CONNECTION_TIMEOUT_S 10
 #define REQUEST_MEMORY 32768 /* of one request's line and headers */
 #define REASON_SIZE 512
@@ -120,8 +120,7 @@ static struct answer page_health(const struct http *http)
 static struct answer page_ready(const struct http *http)
 {
     char reason[REASON_SIZE] = "ready";
-    bool is_ready = http->settings.is_ready == NULL ||
-                    http->settings.is_ready(http->settings.context, reason, sizeof(reason));
+    bool is_ready = http->settings.is_ready == NULL || http->settings.is_ready(http->settings.context, reason, sizeof(reason));
 
     return plain(is_ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, xasprintf("%s\n", reason));
 }
@@ -276,9 +275,8 @@ static struct answer page_answer(const struct http *http, const char *method, co
     return plain(MHD_HTTP_NOT_FOUND, xstrdup("here are /metrics, /healthz and /readyz\n"));
 }
 
-static enum MHD_Result request_answer(void *context, struct MHD_Connection *connection, const char *url,
-                                      const char *method, const char *version, const char *upload_data,
-                                      size_t *upload_data_size, void **request)
+static enum MHD_Result request_answer(void *context, struct MHD_Connection *connection, const char *url, const char *method,
+                                      const char *version, const char *upload_data, size_t *upload_data_size, void **request)
 {
     const struct http *http = context;
     struct exchange *exchange = *request;
@@ -295,8 +293,8 @@ static enum MHD_Result request_answer(void *context, struct MHD_Connection *conn
         *upload_data_size = 0;
         return MHD_YES;
     }
-    return answer_send(connection, exchange->route != NULL ? route_answer(exchange, connection, method, url)
-                                                           : page_answer(http, method, url));
+    return answer_send(connection,
+                       exchange->route != NULL ? route_answer(exchange, connection, method, url) : page_answer(http, method, url));
 }
 
 static void request_done(void *context, struct MHD_Connection *connection, void **request, enum MHD_RequestTerminationCode code)
@@ -331,8 +329,8 @@ int http_start(const struct http_settings *settings, struct http **ret_http, str
     http->settings = *settings;
     http->port = socket_port(sock);
     http->daemon = MHD_start_daemon(
-        MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL, request_answer, http,
-        MHD_OPTION_EXTERNAL_LOGGER, daemon_log, NULL, MHD_OPTION_LISTEN_SOCKET, sock, MHD_OPTION_CONNECTION_LIMIT,
+        MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+        request_answer, http, MHD_OPTION_EXTERNAL_LOGGER, daemon_log, NULL, MHD_OPTION_LISTEN_SOCKET, sock, MHD_OPTION_CONNECTION_LIMIT,
         CONNECTIONS + settings->more_connections, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_TIMEOUT_S,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_MEMORY, MHD_OPTION_NOTIFY_COMPLETED, request_done, NULL, MHD_OPTION_END);
     if (http->daemon == NULL) {

@@ -18,7 +18,7 @@
 struct http;
 
 struct http_settings {
-    const char *listen;             /* "host:port", "[::1]:port"; port 0: any free one */
+    const char *listen; /* "host:port", "[::1]:port"; port 0: any free one */
     /* The connection's thread. What /metrics says. NULL: nothing. */
     void (*write_metrics)(void *context, struct metrics_page *page);
     /* The connection's thread. Whether the daemon can do its work; `ret_reason` (one line) in either case. NULL:
@@ -27,7 +27,7 @@ struct http_settings {
     void *context;
     const struct web_route *routes; /* what others answer, first match wins; outlive the server */
     size_t route_count;
-    unsigned more_connections;      /* at once, beyond those of who looks at pages */
+    unsigned more_connections; /* at once, beyond those of who looks at pages */
 };
 
 /* 0, or negative errno with the reason. */

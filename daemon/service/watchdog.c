@@ -22,10 +22,10 @@ struct watchdog {
     int64_t look_ms;
     struct lock lock;
     struct condition ending;
-    bool is_ending;          /* lock */
-    size_t stuck;            /* lock; threads */
-    const char *stuck_name;  /* lock; of the one that is for longest */
-    int64_t still_ms;        /* lock */
+    bool is_ending;         /* lock */
+    size_t stuck;           /* lock; threads */
+    const char *stuck_name; /* lock; of the one that is for longest */
+    int64_t still_ms;       /* lock */
 };
 
 /* Says it when it begins and when it is over, not at every look. */
@@ -34,8 +34,7 @@ static void log_change(size_t before, size_t stuck, const char *name, int64_t st
     char text[LOG_DURATION_SIZE];
 
     if (stuck > 0 && before == 0)
-        log_error("thread '%s' has not moved for %s: the watchdog is not fed until it does", name,
-                  log_duration(still_ms, text));
+        log_error("thread '%s' has not moved for %s: the watchdog is not fed until it does", name, log_duration(still_ms, text));
     if (stuck == 0 && before > 0)
         log_warn("every thread moves again");
 }
@@ -106,8 +105,7 @@ bool watchdog_is_stuck(struct watchdog *watchdog, char *ret_reason, size_t size)
     LOCK_GUARD(&watchdog->lock);
     bool is_stuck = watchdog->stuck > 0;
     if (is_stuck)
-        (void)snprintf(ret_reason, size, "thread '%s' has not moved for %s", watchdog->stuck_name,
-                       log_duration(watchdog->still_ms, text));
+        (void)snprintf(ret_reason, size, "thread '%s' has not moved for %s", watchdog->stuck_name, log_duration(watchdog->still_ms, text));
     return is_stuck;
 }
 

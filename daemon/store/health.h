@@ -9,12 +9,12 @@
 
 /* A text that the server does not tell is empty. */
 struct store_health {
-    const char *product;                     /* "Redis" or "Valkey" */
+    const char *product; /* "Redis" or "Valkey" */
     char version[STORE_HEALTH_TEXT];
     bool has_append_only_file;
-    char append_status[STORE_HEALTH_TEXT];   /* "ok", or why the file can't be written */
-    char eviction[STORE_HEALTH_TEXT];        /* "noeviction" */
-    long zset_listpack_value;                /* bytes; -1: not told (CONFIG may be forbidden, which is no fault) */
+    char append_status[STORE_HEALTH_TEXT]; /* "ok", or why the file can't be written */
+    char eviction[STORE_HEALTH_TEXT];      /* "noeviction" */
+    long zset_listpack_value;              /* bytes; -1: not told (CONFIG may be forbidden, which is no fault) */
     long hash_listpack_value;
 };
 

@@ -3,7 +3,7 @@
 #ifndef STEPD_STORE_OPERATIONS_H
 #define STEPD_STORE_OPERATIONS_H
 
-#define PAUSED_SHELF "paused"  /* a paused function's id: who paused it */
-#define DEEDS_SHELF "deeds"    /* what was done through stepctl, until a daemon has it in its log: a line */
+#define PAUSED_SHELF "paused" /* a paused function's id: who paused it */
+#define DEEDS_SHELF "deeds"   /* what was done through stepctl, until a daemon has it in its log: a line */
 
 #endif

@@ -26,24 +26,24 @@ struct record {
     int64_t created_ms;
     int64_t changed_ms;
     struct incarnation owner;
-    const char *function;    /* in zone, NUL-ended */
-    const char *topic;       /* in zone, NUL-ended */
+    const char *function; /* in zone, NUL-ended */
+    const char *topic;    /* in zone, NUL-ended */
     int32_t partition;
     int64_t offset;
     int64_t timestamp_ms;
-    struct bytes key;        /* data NULL: none */
-    struct bytes value;      /* data NULL: none */
+    struct bytes key;             /* data NULL: none */
+    struct bytes value;           /* data NULL: none */
     struct event_header *headers; /* in zone */
     size_t header_count;
-    struct bytes kept;       /* what a schema read of the value; size 0: none did */
+    struct bytes kept; /* what a schema read of the value; size 0: none did */
     struct bytes tail;
 };
 
 /* `event` as event_init() wants it; borrows what the record does. */
 static inline void record_init_event(const struct record *record, struct event *event)
 {
-    event_init(event, record->topic, record->partition, record->offset, record->timestamp_ms, record->key, record->value,
-               record->headers, record->header_count);
+    event_init(event, record->topic, record->partition, record->offset, record->timestamp_ms, record->key, record->value, record->headers,
+               record->header_count);
     event_set_kept(event, record->kept);
 }
 

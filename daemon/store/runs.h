@@ -19,10 +19,10 @@
 struct loaded_run {
     char id[RUN_ID_LENGTH + 1];
     struct record record;
-    struct bytes *checkpoints;   /* run/checkpoints.h decodes them */
+    struct bytes *checkpoints; /* run/checkpoints.h decodes them */
     size_t checkpoint_count;
-    msgpack_zone *zone;          /* all of it lives until loaded_run_done() */
-    void *reply;                 /* the store's own */
+    msgpack_zone *zone; /* all of it lives until loaded_run_done() */
+    void *reply;        /* the store's own */
 };
 
 /* 0, -ENOENT: the store has no such run, -EBADMSG: its record is damaged. */
@@ -35,22 +35,22 @@ enum runs_list {
     RUNS_BEHIND,
     RUNS_DEAD,
     RUNS_HISTORY,
-    RUNS_QUEUED,   /* in line for their turns, each function's first of all */
-    RUNS_NEWEST,   /* those of all states that began last, at least 10,000 a shard: no more are listed so */
+    RUNS_QUEUED, /* in line for their turns, each function's first of all */
+    RUNS_NEWEST, /* those of all states that began last, at least 10,000 a shard: no more are listed so */
 };
 
 /* Ids of at most `limit` runs of a shard's list, latest first (delayed: due next first), from
  * position `first` on. RUNS_OWNED and RUNS_BEHIND: over all workers and keys. */
-int runs_list(struct redis_store *store, enum runs_list list, int shard, size_t first, size_t limit,
-              struct run_id **ret_ids, size_t *ret_count) MUST_CHECK;
+int runs_list(struct redis_store *store, enum runs_list list, int shard, size_t first, size_t limit, struct run_id **ret_ids,
+              size_t *ret_count) MUST_CHECK;
 
 /* What is wanted of a run for a list. */
 struct runs_peek {
-    enum run_status status;    /* others are passed over, and not read; 0: any */
-    size_t whole_most;         /* a larger record, in bytes, is read no further than what comes before its event's value */
+    enum run_status status; /* others are passed over, and not read; 0: any */
+    size_t whole_most;      /* a larger record, in bytes, is read no further than what comes before its event's value */
 };
 
-#define RUNS_PEEK_MOST 100     /* ids a call */
+#define RUNS_PEEK_MOST 100 /* ids a call */
 
 /* Reads the given runs of a shard, in one call, and shows each to `look` until it wants no more (false):
  * ids[index], whole or the head alone, without checkpoints. Runs that are gone, damaged or of another
@@ -64,15 +64,15 @@ int runs_find(struct redis_store *store, const char *digits, size_t most, struct
 
 /* Where a run that has not ended stands in the lists by which it goes on. Only what its status asks for is filled. */
 struct runs_standing {
-    int64_t due_ms;                         /* delayed, sleeping: -1: it is in no list, or: queued: when its line is tried next */
-    bool is_in_line;                        /* delayed: it waits for room under its function's concurrency */
-    int64_t lease_until_ms;                 /* owned: its worker's; -1: nobody knows that worker */
-    bool is_owned;                          /* owned: it is in its worker's list */
+    int64_t due_ms;                                  /* delayed, sleeping: -1: it is in no list, or: queued: when its line is tried next */
+    bool is_in_line;                                 /* delayed: it waits for room under its function's concurrency */
+    int64_t lease_until_ms;                          /* owned: its worker's; -1: nobody knows that worker */
+    bool is_owned;                                   /* owned: it is in its worker's list */
     char worker[2 * sizeof(struct incarnation) + 1]; /* owned: its name in hex digits */
-    struct run_id first;                    /* behind: the run of its key that is first; empty: none */
-    int64_t before;                         /* behind, queued: so many more wait before it; -1: it is in no line */
-    bool is_blocked;                        /* queued: its line waits for a place under a concurrency limit; else for its turn */
-    bool has_key;                           /* queued: what it waits for is counted by `key` */
+    struct run_id first;                             /* behind: the run of its key that is first; empty: none */
+    int64_t before;                                  /* behind, queued: so many more wait before it; -1: it is in no line */
+    bool is_blocked;                                 /* queued: its line waits for a place under a concurrency limit; else for its turn */
+    bool has_key;                                    /* queued: what it waits for is counted by `key` */
     char key[260];
 };
 int runs_standing(struct redis_store *store, const struct loaded_run *run, struct runs_standing *ret_standing) MUST_CHECK;
@@ -82,19 +82,19 @@ int runs_count(struct redis_store *store, enum runs_list list, int shard, uint64
 
 /* Between two calls lists grow and shrink at both ends; this place stays where it is. */
 struct runs_place {
-    int64_t at_ms;   /* INT64_MAX: the start of a list that goes back in time; RUNS_DELAYED begins at 0 */
-    size_t skip;     /* so many of that very time are behind us */
+    int64_t at_ms; /* INT64_MAX: the start of a list that goes back in time; RUNS_DELAYED begins at 0 */
+    size_t skip;   /* so many of that very time are behind us */
 };
 
 struct listed_run {
     struct run_id id;
-    struct runs_place after;   /* its at_ms is what the run is listed by: when it began, is due, or ended */
+    struct runs_place after; /* its at_ms is what the run is listed by: when it began, is due, or ended */
 };
 
 /* At most `limit` runs from `place` on, in runs_list()'s order, none beyond `last_ms`. Not for RUNS_OWNED and
  * RUNS_BEHIND. The caller frees. */
-int runs_list_on(struct redis_store *store, enum runs_list list, int shard, struct runs_place place, int64_t last_ms,
-                 size_t limit, struct listed_run **ret_runs, size_t *ret_count) MUST_CHECK;
+int runs_list_on(struct redis_store *store, enum runs_list list, int shard, struct runs_place place, int64_t last_ms, size_t limit,
+                 struct listed_run **ret_runs, size_t *ret_count) MUST_CHECK;
 
 /* When the oldest run of RUNS_NEWEST began: what began earlier stands in the other lists alone. INT64_MAX: it is empty. */
 int runs_newest_since(struct redis_store *store, int shard, int64_t *ret_since_ms) MUST_CHECK;
@@ -112,9 +112,9 @@ struct worker_counts {
 };
 
 struct runs_stats {
-    struct worker_counts counts;  /* all workers, dead ones too */
+    struct worker_counts counts; /* all workers, dead ones too */
     uint64_t delayed, queued, owned, dead, history, workers;
-    int64_t next_due_ms;          /* 0: none */
+    int64_t next_due_ms; /* 0: none */
 };
 int runs_stats(struct redis_store *store, struct runs_stats *ret_stats) MUST_CHECK;
 

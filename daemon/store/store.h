@@ -26,15 +26,15 @@
 struct redis_store;
 
 struct store_settings {
-    const char *url;                 /* url.h */
-    const char *prefix;              /* of all keys */
-    int shards;                      /* 1 or more; written to Redis at first use */
+    const char *url;    /* url.h */
+    const char *prefix; /* of all keys */
+    int shards;         /* 1 or more; written to Redis at first use */
     enum history_kept history;
     int64_t history_age_ms;
     int64_t history_count;
-    size_t state_bytes;              /* of a run's checkpoints together: past it STORE_LIMIT */
-    int64_t lease_ms;                /* of this worker's runs, from heartbeat to heartbeat */
-    int64_t timeout_ms;              /* connecting, and a reply: a link silent for longer is given up */
+    size_t state_bytes; /* of a run's checkpoints together: past it STORE_LIMIT */
+    int64_t lease_ms;   /* of this worker's runs, from heartbeat to heartbeat */
+    int64_t timeout_ms; /* connecting, and a reply: a link silent for longer is given up */
     /* A lane's thread, one at a time: another server process stands behind a shard, which may have lost the
      * last writes (a restart, a failover, a slot that moved); or the timer thread: our lease ran out.
      * `is_rollback` says the former: the consumer then rewinds to its committed offsets. Must not wait for
@@ -42,7 +42,7 @@ struct store_settings {
     void (*on_new_incarnation)(void *context, bool is_rollback);
     /* A lane's thread: it can't go on (another number of shards). NULL is fine. */
     void (*fatal)(const char *why);
-    void *context;                   /* of on_new_incarnation */
+    void *context; /* of on_new_incarnation */
 };
 
 /* Copies what it is given. */

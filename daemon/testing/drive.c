@@ -181,11 +181,11 @@ static void hold(struct stepd_test_run *run, struct held *held)
     struct memory_record *record = memory_store_find(store, run->id.text);
 
     *held = (struct held){ .run = {
-        .function = &run->observed->function,
-        .event = &run->event,
-        .id = run->id,
-        .created_ms = run->started_ms,
-    } };
+                               .function = &run->observed->function,
+                               .event = &run->event,
+                               .id = run->id,
+                               .created_ms = run->started_ms,
+                           } };
     if (record == NULL)
         return;
     if (record->changed_ms > store->now_ms)

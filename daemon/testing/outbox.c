@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "event/event.h"
 #include "codec/json.h"
 #include "codec/packed.h"
+#include "event/event.h"
 
 #define ZONE_CHUNK_SIZE 4096
 

@@ -12,12 +12,12 @@
 #include "run/ports.h"
 
 struct outbox {
-    struct publisher port;              /* its first member: what core calls */
-    const bool *is_out_of_reach;        /* the daemon that sends is dead */
-    msgpack_zone *zone;                 /* what the messages are made of */
-    struct stepd_test_event **letters;  /* dead letters */
+    struct publisher port;             /* its first member: what core calls */
+    const bool *is_out_of_reach;       /* the daemon that sends is dead */
+    msgpack_zone *zone;                /* what the messages are made of */
+    struct stepd_test_event **letters; /* dead letters */
     size_t letter_count;
-    struct stepd_test_event **events;   /* all else */
+    struct stepd_test_event **events; /* all else */
     size_t event_count;
 };
 

@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "run/attempt.h"
 #include "codec/json.h"
 #include "codec/packed.h"
 #include "event/event.h"
+#include "run/attempt.h"
 #include "run/flow_ask.h"
 #include "testing/test_internal.h"
 #include "testing/text.h"
@@ -135,8 +135,7 @@ static struct message_view message_of(struct stepd_test *test, const struct step
 
 static void event_begin(struct event *event, const struct message_view *message, int64_t now_ms)
 {
-    event_init(event, message->topic, 0, message->offset, now_ms, message->key, message->value, message->headers,
-               message->header_count);
+    event_init(event, message->topic, 0, message->offset, now_ms, message->key, message->value, message->headers, message->header_count);
     event->part = message->part;
 }
 
@@ -238,7 +237,8 @@ static size_t send_part(struct stepd_test *test, struct event *part, const struc
     message.header_count = part->header_count;
     message.part = part->part;
     bool is_read = event_find_name(part, &error) == 0;
-    size_t count = routes_match(test->routes, message.topic, is_read ? part->view.name : NULL, functions, routes_function_count(test->routes));
+    size_t count =
+        routes_match(test->routes, message.topic, is_read ? part->view.name : NULL, functions, routes_function_count(test->routes));
     if (!is_read && count == 0)
         (void)!attempt_reject(&test->outbox.port, test->settings.dead_letter_topic, part, "MalformedEvent", error.text, test->store.now_ms);
     for (size_t i = 0; i < count; i++)
@@ -274,8 +274,8 @@ size_t stepd_test_send(struct stepd_test *test, const struct stepd_test_event *g
     bool is_read = event_find_name(&event, &error) == 0;
     if (event.parts != NULL)
         return send_parts(test, &event, &message);
-    size_t count = routes_match(test->routes, message.topic, is_read ? event.view.name : NULL, functions,
-                                routes_function_count(test->routes));
+    size_t count =
+        routes_match(test->routes, message.topic, is_read ? event.view.name : NULL, functions, routes_function_count(test->routes));
     if (!is_read && count == 0)
         return reject(test, &event, "MalformedEvent", error.text);
     for (size_t i = 0; i < count; i++)

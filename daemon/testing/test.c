@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "modules/options.h"
 #include "config/config_faults.h"
+#include "modules/options.h"
 
 #define ZONE_CHUNK_SIZE 4096
 #define SETTINGS_NAME "the test's settings"
@@ -58,8 +58,8 @@ struct stepd_test *stepd_test_create(const struct stepd_module *module)
     struct stepd_test *test = xcalloc(1, sizeof(*test));
 
     if (module->abi_major != STEPD_ABI_MAJOR || module->abi_minor > STEPD_ABI_MINOR)
-        test_die("the module is built for ABI %u.%u, this library is %d.%d", module->abi_major, module->abi_minor,
-                 STEPD_ABI_MAJOR, STEPD_ABI_MINOR);
+        test_die("the module is built for ABI %u.%u, this library is %d.%d", module->abi_major, module->abi_minor, STEPD_ABI_MAJOR,
+                 STEPD_ABI_MINOR);
     test->declared = module;
     test->module.declared = module;
     test->module.path = place_file(module->name);

@@ -13,17 +13,17 @@
 #include <stepd/testing.h>
 
 #include "base/memory.h"
-#include "run/context.h"
-#include "event/event.h"
-#include "run/routes.h"
-#include "modules/functions.h"
 #include "config/config.h"
+#include "event/event.h"
+#include "modules/functions.h"
+#include "run/context.h"
+#include "run/routes.h"
 #include "store/memory/memory_store.h"
 #include "testing/outbox.h"
 
 /* A function as it runs here: its code is entered by way of ours, which notes the attempt. */
 struct observed {
-    struct function function;  /* what core sees */
+    struct function function; /* what core sees */
     stepd_run_fn run;
     stepd_run_fn on_failure;
 };
@@ -31,7 +31,7 @@ struct observed {
 struct attempt_note {
     struct stepd_test_attempt view;
     enum stepd_status answer;
-    struct failure failure;    /* what view.error points into */
+    struct failure failure; /* what view.error points into */
     struct stepd_error error;
 };
 
@@ -52,13 +52,13 @@ struct stepd_test_run {
     int64_t started_ms;
     struct attempt_note **notes;
     size_t note_count;
-    msgpack_zone *views;       /* what was read of it; emptied when it goes on */
-    struct steps_view steps;   /* in `views` */
+    msgpack_zone *views;     /* what was read of it; emptied when it goes on */
+    struct steps_view steps; /* in `views` */
 };
 
 struct stepd_test {
     const struct stepd_module *declared;
-    char **texts;              /* settings, as given */
+    char **texts; /* settings, as given */
     size_t text_count;
     bool is_initialised;
     bool has_local;
@@ -69,7 +69,7 @@ struct stepd_test {
     struct functions functions;
     struct observed *observed; /* one for each function */
     struct routes *routes;
-    void *local;               /* of thread_init */
+    void *local; /* of thread_init */
 
     struct memory_store store;
     struct outbox outbox;
@@ -81,7 +81,7 @@ struct stepd_test {
     struct stepd_test_run **runs;
     size_t run_count;
     int64_t next_offset;
-    msgpack_zone *zone;        /* what events were given as */
+    msgpack_zone *zone; /* what events were given as */
 };
 
 /* A test that is wrong: one line on standard error, and the end of the program. */

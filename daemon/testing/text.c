@@ -28,9 +28,8 @@ char *text_to_json(const char *text)
     if (is_json(text))
         return xstrdup(text);
     struct fy_document *document = fy_document_build_from_string(&quiet, text, FY_NT);
-    char *json = document != NULL ? fy_emit_document_to_string(document, FYECF_MODE_JSON_ONELINE | FYECF_WIDTH_INF |
-                                                                             FYECF_NO_ENDING_NEWLINE)
-                                  : NULL;
+    char *json =
+        document != NULL ? fy_emit_document_to_string(document, FYECF_MODE_JSON_ONELINE | FYECF_WIDTH_INF | FYECF_NO_ENDING_NEWLINE) : NULL;
     fy_document_destroy(document);
     if (json == NULL || !is_json(json))
         test_die("neither JSON nor YAML: %s", text);

@@ -5,9 +5,9 @@
 #include <string.h>
 #include <strings.h>
 
-#include "run/attempt_log.h"
 #include "codec/json.h"
 #include "codec/packed.h"
+#include "run/attempt_log.h"
 #include "run/checkpoints.h"
 #include "testing/test_internal.h"
 #include "testing/text.h"
@@ -295,8 +295,8 @@ bool stepd_test_equals(const msgpack_object *value, const char *text)
 
     if (!msgpack_zone_init(&zone, 1024))
         abort();
-    bool is_equal = value != NULL && json_decode((struct bytes){ json, strlen(json) }, &zone, &expected, &error) == 0 &&
-                    values_equal(value, &expected);
+    bool is_equal =
+        value != NULL && json_decode((struct bytes){ json, strlen(json) }, &zone, &expected, &error) == 0 && values_equal(value, &expected);
     msgpack_zone_destroy(&zone);
     return is_equal;
 }
@@ -323,8 +323,7 @@ static void print_step(const struct stepd_test_step *step, FILE *out)
 
 void stepd_test_print(const struct stepd_test_run *run, FILE *out)
 {
-    (void)fprintf(out, "run %s of %s: %s\n", run->id.text, run->observed->function.id,
-                  stepd_test_status_name(stepd_test_status(run)));
+    (void)fprintf(out, "run %s of %s: %s\n", run->id.text, run->observed->function.id, stepd_test_status_name(stepd_test_status(run)));
     for (size_t i = 0; i < run->note_count; i++)
         print_attempt(&run->notes[i]->view, out);
     for (size_t i = 0; i < stepd_test_step_count(run); i++)

@@ -13,14 +13,14 @@
 /* Opened in place and not moved. Lives no longer than its loaded run. */
 struct run_view {
     const struct loaded_run *run;
-    const char *status;        /* running delayed sleeping completed failed cancelled */
+    const char *status; /* running delayed sleeping completed failed cancelled */
     int64_t now_ms;
-    int64_t due_ms;            /* of the next attempt; 0: none */
+    int64_t due_ms; /* of the next attempt; 0: none */
     struct event event;
-    bool has_event;            /* false: its bytes are no event */
+    bool has_event; /* false: its bytes are no event */
     struct failure error;
-    bool has_error;            /* the latest failure, unless it completed */
-    struct bytes output;       /* msgpack; size 0: none */
+    bool has_error;      /* the latest failure, unless it completed */
+    struct bytes output; /* msgpack; size 0: none */
     struct checkpoints *steps;
     size_t damaged_steps;      /* left out of `steps` */
     const char *const *redact; /* NULL-ended: patterns of headers whose values are not shown; NULL: none are */

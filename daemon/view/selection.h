@@ -12,15 +12,18 @@
 
 /* NULL: any, of all but the times. Borrows. */
 struct selection {
-    const char *statuses;            /* letters of enum run_status */
+    const char *statuses; /* letters of enum run_status */
     const char *function;
-    const char *error;               /* the name of the latest failure */
-    const char *event;               /* a name; with a trailing * how it begins */
-    int64_t since_ms, until_ms;      /* when the run was created; INT64_MIN, INT64_MAX: any */
-    const struct expression *where;  /* over the run's event */
+    const char *error;              /* the name of the latest failure */
+    const char *event;              /* a name; with a trailing * how it begins */
+    int64_t since_ms, until_ms;     /* when the run was created; INT64_MIN, INT64_MAX: any */
+    const struct expression *where; /* over the run's event */
 };
 
-#define SELECTION_OF_ALL { .since_ms = INT64_MIN, .until_ms = INT64_MAX }
+#define SELECTION_OF_ALL \
+    { \
+        .since_ms = INT64_MIN, .until_ms = INT64_MAX \
+    }
 
 bool selection_has_status(const struct selection *selection, enum run_status status);
 /* Whether what a record's head tells is not enough: selection_takes() is to be asked as well. */

@@ -28,14 +28,12 @@ struct recorder {
     sqlite3_stmt *insert;
 };
 
-static const char SCHEMA[] =
-    "CREATE TABLE IF NOT EXISTS clicks ("
-    "  run_id TEXT PRIMARY KEY, button_id TEXT, user_id TEXT, clicked_at_ms INTEGER NOT NULL) WITHOUT ROWID";
+static const char SCHEMA[] = "CREATE TABLE IF NOT EXISTS clicks ("
+                             "  run_id TEXT PRIMARY KEY, button_id TEXT, user_id TEXT, clicked_at_ms INTEGER NOT NULL) WITHOUT ROWID";
 
 /* A run may be attempted again after its row was written, when a machine died between the two. Its
  * id is the same then, and the row is left as it is. */
-static const char INSERT[] =
-    "INSERT OR IGNORE INTO clicks (run_id, button_id, user_id, clicked_at_ms) VALUES (?, ?, ?, ?)";
+static const char INSERT[] = "INSERT OR IGNORE INTO clicks (run_id, button_id, user_id, clicked_at_ms) VALUES (?, ?, ?, ?)";
 
 /* Opens the file; many threads write to it, and each waits for its turn. */
 static int database_open(const char *path, sqlite3 **ret_database)
@@ -129,15 +127,9 @@ static enum stepd_status record_click(struct stepd_ctx *ctx)
     return STEPD_OK;
 }
 
-STEPD_MODULE(
-    .name = "click-recorder",
-    .init = init,
-    .exit = at_exit,
-    .thread_init = thread_init,
-    .thread_exit = thread_exit,
-    .options = STEPD_OPTIONS(
-        STEPD_OPTION(.name = "database", .type = STEPD_STRING, .offset = offsetof(struct options, database),
-                     .default_text = "clicks.db", .help = "the SQLite file; made when it is not there")),
-    .options_size = sizeof(struct options),
-    .functions = STEPD_FUNCTIONS(
-        STEPD_FUNCTION(.id = "click-recorder", .event = "app/button.clicked", .run = record_click, .retries = 10)));
+STEPD_MODULE(.name = "click-recorder", .init = init, .exit = at_exit, .thread_init = thread_init, .thread_exit = thread_exit,
+             .options = STEPD_OPTIONS(STEPD_OPTION(.name = "database", .type = STEPD_STRING, .offset = offsetof(struct options, database),
+                                                   .default_text = "clicks.db", .help = "the SQLite file; made when it is not there")),
+             .options_size = sizeof(struct options),
+             .functions = STEPD_FUNCTIONS(STEPD_FUNCTION(.id = "click-recorder", .event = "app/button.clicked", .run = record_click,
+                                                         .retries = 10)));

@@ -49,8 +49,8 @@ void environment_done(struct environment *environment)
  * speak for the daemon. */
 static bool is_for_us_alone(const char *entry)
 {
-    static const char *const NAMES[] = { "NOTIFY_SOCKET=", "WATCHDOG_USEC=", "WATCHDOG_PID=", "LISTEN_FDS=", "LISTEN_PID=",
-                                         "LISTEN_FDNAMES=", "CREDENTIALS_DIRECTORY=", "MAINPID=" };
+    static const char *const NAMES[] = { "NOTIFY_SOCKET=", "WATCHDOG_USEC=",  "WATCHDOG_PID=",          "LISTEN_FDS=",
+                                         "LISTEN_PID=",    "LISTEN_FDNAMES=", "CREDENTIALS_DIRECTORY=", "MAINPID=" };
 
     for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++) {
         if (strncmp(entry, NAMES[i], strlen(NAMES[i])) == 0)

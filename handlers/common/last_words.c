@@ -24,8 +24,9 @@ static bool begins_with_any(const char *line, const char *const *beginnings, siz
 /* What runtimes add behind an error. */
 static bool is_noise(const char *line)
 {
-    static const char *const BEGINNINGS[] = { "Node.js v", "(Use `node --trace-", "note: run with `RUST_BACKTRACE",
-                                              "note: Some details are omitted", "exit status ", "}", "Bun v" };
+    static const char *const BEGINNINGS[] = {
+        "Node.js v", "(Use `node --trace-", "note: run with `RUST_BACKTRACE", "note: Some details are omitted", "exit status ", "}", "Bun v"
+    };
 
     return begins_with_any(line, BEGINNINGS, COUNT_OF(BEGINNINGS));
 }
@@ -58,12 +59,11 @@ static size_t name_size(const char *line)
 
 static bool is_strong_head(const char *line)
 {
-    static const char *const BEGINNINGS[] = { "panic: ", "fatal error: ", "Exception in thread ", "Unhandled exception",
-                                              "Uncaught ", "PHP Fatal error: ", "Fatal error: ", "error: Uncaught " };
+    static const char *const BEGINNINGS[] = { "panic: ",   "fatal error: ",     "Exception in thread ", "Unhandled exception",
+                                              "Uncaught ", "PHP Fatal error: ", "Fatal error: ",        "error: Uncaught " };
     size_t size = name_size(line);
 
-    return begins_with_any(line, BEGINNINGS, COUNT_OF(BEGINNINGS)) || ends_with(line, size, "Error") ||
-           ends_with(line, size, "Exception");
+    return begins_with_any(line, BEGINNINGS, COUNT_OF(BEGINNINGS)) || ends_with(line, size, "Error") || ends_with(line, size, "Exception");
 }
 
 /* Names of errors that say nothing of it begin with a capital. */

@@ -121,7 +121,8 @@ static bool is_framed(const struct stepd_event *event)
 {
     static const char start[] = { 0, 0, 0, 0 };
 
-    return event->key_len > sizeof(start) && *(const char *)event->key == 0 && memcmp((const char *)event->key + 1, start, sizeof(start)) != 0;
+    return event->key_len > sizeof(start) && *(const char *)event->key == 0 &&
+           memcmp((const char *)event->key + 1, start, sizeof(start)) != 0;
 }
 
 static void add_key(struct members *members, const struct stepd_event *event, const char *name, const char *base64_name)

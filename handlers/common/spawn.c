@@ -142,8 +142,8 @@ static bool descriptors_place(const struct ends *ends)
     return close_range(PIPE_COUNT, ~0U, CLOSE_RANGE_CLOEXEC) == 0;
 }
 
-static void child_run(const char *path, char *const *argv, char *const *environment, const char *directory,
-                      const struct ends *ends, pid_t parent)
+static void child_run(const char *path, char *const *argv, char *const *environment, const char *directory, const struct ends *ends,
+                      pid_t parent)
 {
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
@@ -174,8 +174,7 @@ static int child_await(pid_t pid, struct ends *ends)
     return got == (ssize_t)sizeof(code) ? -code : -EIO;
 }
 
-static int child_start(char *const *argv, char *const *environment, const char *directory, struct ends *ends,
-                       struct spawned *spawned)
+static int child_start(char *const *argv, char *const *environment, const char *directory, struct ends *ends, struct spawned *spawned)
 {
     char path[PATH_MAX];
     const pid_t parent = getpid();

@@ -14,9 +14,9 @@ enum pipe_place { PIPE_INPUT, PIPE_OUTPUT, PIPE_ERROR, PIPE_ASK, PIPE_ANSWER, PI
 enum spawn_asker { SPAWN_IT_ASKS, SPAWN_WE_ASK };
 
 struct spawned {
-    pid_t pid;              /* of the process, and of its group */
-    int pidfd;              /* readable once it has ended */
-    int pipes[PIPE_COUNT];  /* our ends, non-blocking */
+    pid_t pid;             /* of the process, and of its group */
+    int pidfd;             /* readable once it has ended */
+    int pipes[PIPE_COUNT]; /* our ends, non-blocking */
 };
 
 /* `argv` and `environment` end with NULL. A program without a slash is looked for in the PATH of `environment`. An

@@ -18,13 +18,13 @@ struct conversation {
     struct stepd_ctx *ctx;
     const struct exec_options *options;
     struct program *program;
-    const char *step_id;           /* the step that was asked for, as the program calls it */
+    const char *step_id; /* the step that was asked for, as the program calls it */
     bool step_was_run;
     bool died_in_step;
     bool is_suspended;
-    bool step_failed;              /* the latest answer was that a step failed for good */
-    const char *fault;             /* the program broke the protocol; NULL: not yet */
-    const msgpack_object *output;  /* that it reported, NULL: none */
+    bool step_failed;             /* the latest answer was that a step failed for good */
+    const char *fault;            /* the program broke the protocol; NULL: not yet */
+    const msgpack_object *output; /* that it reported, NULL: none */
 };
 
 /* ---- telling ---------------------------------------------------------------------------------- */
@@ -121,8 +121,8 @@ static enum stepd_status give_up(struct conversation *conversation, enum program
 
     text_to_line(last, strlen(last), said, sizeof(said));
     if (news == PROGRAM_TIMED_OUT)
-        return stepd_error(conversation->ctx, "HandlerTimeout", "the program took too long and was ended%s%s",
-                           said[0] != '\0' ? ": " : "", said);
+        return stepd_error(conversation->ctx, "HandlerTimeout", "the program took too long and was ended%s%s", said[0] != '\0' ? ": " : "",
+                           said);
     return stepd_error(conversation->ctx, "Cancelled", "the program was ended");
 }
 
@@ -310,7 +310,8 @@ static enum stepd_status finish(struct conversation *conversation)
         text_pack_json(conversation->ctx, packer, output, size);
         return STEPD_OK;
     }
-    stepd_log(conversation->ctx, STEPD_LOG_WARN, "the program printed more than max_output (%" PRId64 " bytes): the run's output is the text of its beginning",
+    stepd_log(conversation->ctx, STEPD_LOG_WARN,
+              "the program printed more than max_output (%" PRId64 " bytes): the run's output is the text of its beginning",
               conversation->options->output_most);
     text_pack_cut(packer, output, size);
     return STEPD_OK;

@@ -9,10 +9,10 @@
 
 struct exec_options {
     const char *const *command;
-    const char *const *environment;    /* name, value, … */
+    const char *const *environment; /* name, value, … */
     const char *directory;
     const char *input;
-    const char *const *fail_on;        /* exit statuses after which no attempt is worth it */
+    const char *const *fail_on; /* exit statuses after which no attempt is worth it */
     int64_t output_most, line_most;
     bool inherits_environment;
 };

@@ -20,7 +20,7 @@
 #define DEFAULT_TIMEOUT_MS 300000
 #define LOG_LINE_SIZE 900
 #define STRING_MOST (128 * 1024 - 1) /* of a variable or an argument; more Linux refuses */
-#define LOG_LINES_MOST 100 /* of standard error, an attempt */
+#define LOG_LINES_MOST 100           /* of standard error, an attempt */
 
 /* ---- options ---------------------------------------------------------------------------------- */
 
@@ -170,21 +170,21 @@ static enum stepd_status hand_on(struct stepd_ctx *ctx)
 #define OPTION(text, kind, field, ...) \
     STEPD_OPTION(.name = (text), .type = (kind), .offset = offsetof(struct exec_options, field), __VA_ARGS__)
 
-STEPD_MODULE(
-    .name = "exec",
-    .functions = STEPD_FUNCTIONS(STEPD_FUNCTION(
-        .id = "exec", .template = true, .run = hand_on, .timeout_ms = DEFAULT_TIMEOUT_MS, .check = check,
-        .options = STEPD_OPTIONS(
-            OPTION("command", STEPD_STRING_LIST, command, .help = "the program and its arguments; no shell reads them"),
-            OPTION("env", STEPD_STRING_MAP, environment, .default_text = "{}", .help = "more variables of its environment"),
-            OPTION("inherit_env", STEPD_BOOL, inherits_environment, .default_text = "true",
-                   .help = "false: of the daemon's variables it gets PATH alone"),
-            OPTION("directory", STEPD_PATH, directory, .default_text = "",
-                   .help = "where it runs, counted from the config's folder; the daemon's own, else"),
-            OPTION("input", STEPD_STRING, input, .default_text = "event",
-                   .help = "on its standard input: event, cloudevent, data, or raw: the message's bytes"),
-            OPTION("fail_on", STEPD_STRING_LIST, fail_on, .default_text = "[64, 65]",
-                   .help = "exit statuses that fail the run now; others but 0 are retried"),
-            OPTION("max_output", STEPD_SIZE, output_most, .default_text = "64KiB", .help = "of its standard output that is kept"),
-            OPTION("max_line", STEPD_SIZE, line_most, .default_text = "8MiB", .help = "of a line on descriptor 3")),
-        .options_size = sizeof(struct exec_options))));
+STEPD_MODULE(.name = "exec",
+             .functions = STEPD_FUNCTIONS(STEPD_FUNCTION(
+                     .id = "exec", .template = true, .run = hand_on, .timeout_ms = DEFAULT_TIMEOUT_MS, .check = check,
+                     .options = STEPD_OPTIONS(
+                         OPTION("command", STEPD_STRING_LIST, command, .help = "the program and its arguments; no shell reads them"),
+                         OPTION("env", STEPD_STRING_MAP, environment, .default_text = "{}", .help = "more variables of its environment"),
+                         OPTION("inherit_env", STEPD_BOOL, inherits_environment, .default_text = "true",
+                                .help = "false: of the daemon's variables it gets PATH alone"),
+                         OPTION("directory", STEPD_PATH, directory, .default_text = "",
+                                .help = "where it runs, counted from the config's folder; the daemon's own, else"),
+                         OPTION("input", STEPD_STRING, input, .default_text = "event",
+                                .help = "on its standard input: event, cloudevent, data, or raw: the message's bytes"),
+                         OPTION("fail_on", STEPD_STRING_LIST, fail_on, .default_text = "[64, 65]",
+                                .help = "exit statuses that fail the run now; others but 0 are retried"),
+                         OPTION("max_output", STEPD_SIZE, output_most, .default_text = "64KiB",
+                                .help = "of its standard output that is kept"),
+                         OPTION("max_line", STEPD_SIZE, line_most, .default_text = "8MiB", .help = "of a line on descriptor 3")),
+                     .options_size = sizeof(struct exec_options))));

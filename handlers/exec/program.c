@@ -22,31 +22,31 @@
 #define LINES_MOST 16              /* times line_most: all that is asked in one attempt */
 #define ERROR_LINE_SIZE LAST_WORDS_SIZE
 #define RETRY_AFTER_SIZE 64
-#define RESERVE_MOST_MS 1000       /* of the attempt's time, kept back to end the program in */
-#define CANCEL_PATIENCE_MS 2000    /* between SIGTERM and SIGKILL */
+#define RESERVE_MOST_MS 1000    /* of the attempt's time, kept back to end the program in */
+#define CANCEL_PATIENCE_MS 2000 /* between SIGTERM and SIGKILL */
 #define OVERDUE_PATIENCE_MS 1000
-#define LAST_PATIENCE_MS 2000      /* after SIGKILL: then it hangs in the kernel, and is left there */
+#define LAST_PATIENCE_MS 2000 /* after SIGKILL: then it hangs in the kernel, and is left there */
 
 struct program {
     const struct program_spec *spec;
-    struct spawned process;   /* pipes that are closed are -1 */
+    struct spawned process; /* pipes that are closed are -1 */
     size_t input_taken;
     struct buffer output;
     bool output_is_cut;
-    struct buffer lines;      /* what it asks */
-    size_t searched;          /* of lines: there is no end of one before, and one there if has_line */
+    struct buffer lines; /* what it asks */
+    size_t searched;     /* of lines: there is no end of one before, and one there if has_line */
     bool has_line;
-    size_t handed_out;        /* of lines, dropped by the next program_listen() */
+    size_t handed_out; /* of lines, dropped by the next program_listen() */
     size_t lines_total;
     bool is_too_long, said_so;
-    struct buffer answers;    /* what it is told and has not taken */
+    struct buffer answers;            /* what it is told and has not taken */
     char error_line[ERROR_LINE_SIZE]; /* under construction, not NUL-ended */
     size_t error_size;
     struct last_words last_words;
     char retry_after[RETRY_AFTER_SIZE];
 
     int64_t reserve_ms;
-    int64_t end_by_ms;        /* monotonic; 0: nobody waits for its end */
+    int64_t end_by_ms;            /* monotonic; 0: nobody waits for its end */
     enum program_news stopped_as; /* PROGRAM_SAID: nobody stopped it */
     int64_t kill_at_ms, leave_at_ms;
     bool has_ended;
@@ -92,8 +92,7 @@ static void feed(struct program *program)
     const struct program_spec *spec = program->spec;
     const char *input = spec->input;
 
-    program->input_taken +=
-        write_some(program, PIPE_INPUT, input + program->input_taken, spec->input_size - program->input_taken);
+    program->input_taken += write_some(program, PIPE_INPUT, input + program->input_taken, spec->input_size - program->input_taken);
     if (program->input_taken == spec->input_size)
         pipe_close(program, PIPE_INPUT);
 }
@@ -170,8 +169,7 @@ static void take_asked(struct program *program, const char *bytes, size_t size)
     program->lines_total += size;
     if (!program->has_line)
         search_line(program);
-    program->is_too_long = program->searched > program->spec->line_most ||
-                           program->lines_total > LINES_MOST * program->spec->line_most;
+    program->is_too_long = program->searched > program->spec->line_most || program->lines_total > LINES_MOST * program->spec->line_most;
 }
 
 static void take(struct program *program, enum pipe_place place, const char *bytes, size_t size)

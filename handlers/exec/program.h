@@ -18,10 +18,10 @@ struct program_spec {
     const char *directory;                  /* "": ours */
     const void *input;                      /* standard input; outlives the program */
     size_t input_size;
-    size_t output_most;                     /* bytes of standard output that are kept */
-    size_t line_most;                       /* bytes of a line that it asks */
-    bool (*is_cancelled)(void *context);    /* these are asked every 100 ms, or sooner */
-    int64_t (*time_left_ms)(void *context); /* INT64_MAX: no limit */
+    size_t output_most;                                /* bytes of standard output that are kept */
+    size_t line_most;                                  /* bytes of a line that it asks */
+    bool (*is_cancelled)(void *context);               /* these are asked every 100 ms, or sooner */
+    int64_t (*time_left_ms)(void *context);            /* INT64_MAX: no limit */
     void (*complain)(void *context, const char *line); /* a line of standard error, cut */
     void *context;
 };
@@ -31,8 +31,8 @@ enum program_news {
     PROGRAM_ENDED,     /* of its own, with all that it said before */
     PROGRAM_TIMED_OUT, /* it was ended, as in the following */
     PROGRAM_CANCELLED,
-    PROGRAM_OVERDUE,   /* past program_expect_end() */
-    PROGRAM_TOO_LONG,  /* a line without an end, or far too many: no more of them are read */
+    PROGRAM_OVERDUE,  /* past program_expect_end() */
+    PROGRAM_TOO_LONG, /* a line without an end, or far too many: no more of them are read */
 };
 
 /* 0, or a negative errno: it can't be run. */

@@ -17,19 +17,14 @@ static const struct form {
     size_t needed;
     const char *keys[KEYS_MAX + 1];
 } FORMS[] = {
-    { REQUEST_STEP, 1, { "step" } },
-    { REQUEST_RESULT, 2, { "step", "result" } },
-    { REQUEST_ERROR, 2, { "step", "error" } },
-    { REQUEST_SLEEP, 2, { "sleep", "ms" } },
-    { REQUEST_SEND, 2, { "send", "name", "data" } },
-    { REQUEST_OUTPUT, 1, { "output" } },
+    { REQUEST_STEP, 1, { "step" } },         { REQUEST_RESULT, 2, { "step", "result" } },     { REQUEST_ERROR, 2, { "step", "error" } },
+    { REQUEST_SLEEP, 2, { "sleep", "ms" } }, { REQUEST_SEND, 2, { "send", "name", "data" } }, { REQUEST_OUTPUT, 1, { "output" } },
 };
 static const struct form ERROR_FORM = { REQUEST_ERROR, 1, { "name", "message", "retriable", "retry_after_ms" } };
 
 static bool is_key(const msgpack_object *key, const char *name)
 {
-    return key->type == MSGPACK_OBJECT_STR && key->via.str.size == strlen(name) &&
-           memcmp(key->via.str.ptr, name, key->via.str.size) == 0;
+    return key->type == MSGPACK_OBJECT_STR && key->via.str.size == strlen(name) && memcmp(key->via.str.ptr, name, key->via.str.size) == 0;
 }
 
 static bool form_has(const struct form *form, const msgpack_object *key)
@@ -69,8 +64,7 @@ static bool text_read(struct stepd_ctx *ctx, const msgpack_object *map, const ch
     const msgpack_object *value = stepd_get(ctx, map, key);
 
     *ret_text = stepd_get_str(ctx, map, key, NULL);
-    return *ret_text != NULL && value->via.str.size > 0 && value->via.str.size <= most &&
-           strlen(*ret_text) == value->via.str.size;
+    return *ret_text != NULL && value->via.str.size > 0 && value->via.str.size <= most && strlen(*ret_text) == value->via.str.size;
 }
 
 /* More than a century is one, as in C. */
@@ -100,7 +94,8 @@ static const char *error_read(struct stepd_ctx *ctx, const msgpack_object *error
     if (error->type != MSGPACK_OBJECT_MAP || !form_fits(ctx, &ERROR_FORM, error))
         return "\"error\" is {\"name\", \"message\", \"retriable\", \"retry_after_ms\"}, of which only \"name\" must be there";
     const msgpack_object *name = stepd_get(ctx, error, "name");
-    if (!words_read(name, request->error_name, sizeof(request->error_name)) || name->via.str.size == 0 || name->via.str.size > NAME_MAX_SIZE)
+    if (!words_read(name, request->error_name, sizeof(request->error_name)) || name->via.str.size == 0 ||
+        name->via.str.size > NAME_MAX_SIZE)
         return "\"name\" of an error is a text of 1 to 200 bytes";
     (void)words_read(stepd_get(ctx, error, "message"), request->message, sizeof(request->message));
     if (retriable != NULL && retriable->type != MSGPACK_OBJECT_BOOLEAN)

@@ -9,7 +9,7 @@
 
 #include <stepd/stepd.h>
 
-#define NAME_SIZE 208    /* of an error; 200 bytes are its longest */
+#define NAME_SIZE 208     /* of an error; 200 bytes are its longest */
 #define MESSAGE_SIZE 1024 /* of an error: what is longer is cut there */
 
 enum request_kind {
@@ -29,7 +29,7 @@ struct request {
     char error_name[NAME_SIZE];
     char message[MESSAGE_SIZE];
     bool is_retriable;
-    int64_t retry_after_ms;      /* -1: the schedule says */
+    int64_t retry_after_ms; /* -1: the schedule says */
     int64_t delay_ms;
 };
 

@@ -17,9 +17,9 @@ struct request {
     const struct curl_slist *headers;
     const void *body;
     size_t body_size;
-    int64_t timeout_ms;          /* of all of it; 0: none */
+    int64_t timeout_ms; /* of all of it; 0: none */
     int64_t connect_timeout_ms;
-    size_t response_most;        /* bytes of the answer's body that are kept */
+    size_t response_most;                            /* bytes of the answer's body that are kept */
     const char *ca_file, *certificate, *private_key; /* PEM files; "": none */
     bool skips_verification;
     bool (*is_cancelled)(void *context); /* asked at least once a second */
@@ -27,8 +27,8 @@ struct request {
 };
 
 enum answer_end {
-    ANSWER_WHOLE,     /* there is a status */
-    ANSWER_NONE,      /* no server, no TLS, broken off */
+    ANSWER_WHOLE, /* there is a status */
+    ANSWER_NONE,  /* no server, no TLS, broken off */
     ANSWER_TIMED_OUT,
     ANSWER_CANCELLED,
 };
@@ -36,9 +36,9 @@ enum answer_end {
 struct answer {
     enum answer_end end;
     long status;
-    bool is_json;            /* by its content type */
-    bool is_cut;             /* there was more body */
-    const char *body;        /* these live until the client's next request */
+    bool is_json;     /* by its content type */
+    bool is_cut;      /* there was more body */
+    const char *body; /* these live until the client's next request */
     size_t body_size;
     const char *retry_after; /* the header's value, NULL: none */
     const char *problem;     /* ANSWER_NONE, ANSWER_TIMED_OUT: what went wrong */

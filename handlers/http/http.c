@@ -127,7 +127,8 @@ static int check(const void *filled, char *ret_why, size_t why_size)
     if (!url_is_valid(options->url))
         return text_refuse(ret_why, why_size, "'url' must be an http:// or https:// URL");
     if (!is_method(options->method))
-        return text_refuse(ret_why, why_size, "'method' must be an HTTP method in capitals, such as PUT, that hands a body on; not '%s'", options->method);
+        return text_refuse(ret_why, why_size, "'method' must be an HTTP method in capitals, such as PUT, that hands a body on; not '%s'",
+                           options->method);
     if (!payload_form_parse(options->body, &form))
         return text_refuse(ret_why, why_size, "'body' must be cloudevent, event, data or raw, not '%s'", options->body);
     if (wrong_header != NULL)
@@ -186,9 +187,23 @@ static bool given_headers_add(const struct options *options, struct curl_slist *
 /* What the request says of itself, or the connection; a message's header is neither. */
 static bool is_the_requests(const char *name)
 {
-    static const char *const NAMES[] = { "content-type", "content-length", "content-encoding", "transfer-encoding", "host", "connection",
-                                         "keep-alive", "te", "trailer", "upgrade", "expect", "user-agent", "traceparent", "stepd-attempt",
-                                         "webhook-id", "webhook-timestamp", "webhook-signature" };
+    static const char *const NAMES[] = { "content-type",
+                                         "content-length",
+                                         "content-encoding",
+                                         "transfer-encoding",
+                                         "host",
+                                         "connection",
+                                         "keep-alive",
+                                         "te",
+                                         "trailer",
+                                         "upgrade",
+                                         "expect",
+                                         "user-agent",
+                                         "traceparent",
+                                         "stepd-attempt",
+                                         "webhook-id",
+                                         "webhook-timestamp",
+                                         "webhook-signature" };
 
     for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++) {
         if (strcasecmp(NAMES[i], name) == 0)
@@ -277,9 +292,8 @@ static struct curl_slist *headers_make(struct stepd_ctx *ctx, const struct paylo
     char attempt[16];
 
     (void)snprintf(attempt, sizeof(attempt), "%d", stepd_attempt(ctx));
-    if (own_header_add(ctx, &list, "content-type", payload->content_type) &&
-        own_header_add(ctx, &list, "user-agent", "stepd") && own_header_add(ctx, &list, "stepd-attempt", attempt) &&
-        own_header_add(ctx, &list, "traceparent", stepd_event(ctx)->traceparent) &&
+    if (own_header_add(ctx, &list, "content-type", payload->content_type) && own_header_add(ctx, &list, "user-agent", "stepd") &&
+        own_header_add(ctx, &list, "stepd-attempt", attempt) && own_header_add(ctx, &list, "traceparent", stepd_event(ctx)->traceparent) &&
         webhook_headers_add(ctx, &list, payload) && given_headers_add(stepd_options(ctx), &list) && passed_headers_add(ctx, &list) &&
         curl_slist_append(list, "Expect:") != NULL) /* large bodies go without asking first */
         return list;
@@ -298,7 +312,8 @@ static enum stepd_status finish(struct stepd_ctx *ctx, const struct options *opt
     (void)msgpack_pack_int64(output, answer->status);
     (void)msgpack_pack_str_with_body(output, "body", strlen("body"));
     if (answer->is_cut) {
-        stepd_log(ctx, STEPD_LOG_WARN, "the server answered with more than max_response (%" PRId64 " bytes): the run's output has the text of its beginning",
+        stepd_log(ctx, STEPD_LOG_WARN,
+                  "the server answered with more than max_response (%" PRId64 " bytes): the run's output has the text of its beginning",
                   options->response_most);
         text_pack_cut(output, answer->body, answer->body_size);
     } else if (answer->is_json) {
@@ -390,35 +405,31 @@ static enum stepd_status hand_on(struct stepd_ctx *ctx)
     return status;
 }
 
-#define OPTION(text, kind, field, ...) \
-    STEPD_OPTION(.name = (text), .type = (kind), .offset = offsetof(struct options, field), __VA_ARGS__)
+#define OPTION(text, kind, field, ...) STEPD_OPTION(.name = (text), .type = (kind), .offset = offsetof(struct options, field), __VA_ARGS__)
 
 STEPD_MODULE(
-    .name = "http",
-    .init = init,
-    .exit = at_exit,
-    .thread_init = thread_init,
-    .thread_exit = thread_exit,
-    .functions = STEPD_FUNCTIONS(STEPD_FUNCTION(
-        .id = "http", .template = true, .run = hand_on, .timeout_ms = DEFAULT_TIMEOUT_MS, .check = check,
-        .options = STEPD_OPTIONS(
-            OPTION("url", STEPD_STRING, url, .help = "where events are sent to"),
-            OPTION("method", STEPD_STRING, method, .default_text = "POST", .help = "of the request"),
-            OPTION("body", STEPD_STRING, body, .default_text = "cloudevent",
-                   .help = "cloudevent, event, data, or raw: the message's bytes"),
-            OPTION("headers", STEPD_STRING_MAP, headers, .default_text = "{}", .help = "more headers of the request"),
-            OPTION("pass_headers", STEPD_STRING_LIST, pass_headers, .default_text = "[]",
-                   .help = "headers of the message that the request has too; * as in a shell"),
-            OPTION("secret", STEPD_STRING, secret, .default_text = "", .help = "whsec_…: signs requests as Standard Webhooks has it"),
-            OPTION("done_on", STEPD_STRING_LIST, done_on, .default_text = "[2xx]", .help = "statuses of success"),
-            OPTION("retry_on", STEPD_STRING_LIST, retry_on, .default_text = "[408, 429, 5xx]",
-                   .help = "statuses that are worth another attempt; any other fails the run now"),
-            OPTION("retry_after_on", STEPD_STRING_LIST, retry_after_on, .default_text = "[429, 503]",
-                   .help = "of those, the ones whose Retry-After is obeyed"),
-            OPTION("connect_timeout", STEPD_DURATION, connect_timeout_ms, .default_text = "10s", .help = "for reaching the server"),
-            OPTION("max_response", STEPD_SIZE, response_most, .default_text = "64KiB", .help = "of the answer's body that is kept"),
-            OPTION("ca_file", STEPD_PATH, ca_file, .default_text = "", .help = "certificates to trust, PEM; the system's else"),
-            OPTION("certificate", STEPD_PATH, certificate, .default_text = "", .help = "the client's certificate, PEM"),
-            OPTION("private_key", STEPD_PATH, private_key, .default_text = "", .help = "its key, PEM"),
-            OPTION("verify", STEPD_BOOL, verifies, .default_text = "true", .help = "false: any certificate will do")),
-        .options_size = sizeof(struct options))));
+        .name = "http", .init = init, .exit = at_exit, .thread_init = thread_init, .thread_exit = thread_exit,
+        .functions = STEPD_FUNCTIONS(STEPD_FUNCTION(
+                .id = "http", .template = true, .run = hand_on, .timeout_ms = DEFAULT_TIMEOUT_MS, .check = check,
+                .options = STEPD_OPTIONS(
+                    OPTION("url", STEPD_STRING, url, .help = "where events are sent to"),
+                    OPTION("method", STEPD_STRING, method, .default_text = "POST", .help = "of the request"),
+                    OPTION("body", STEPD_STRING, body, .default_text = "cloudevent",
+                           .help = "cloudevent, event, data, or raw: the message's bytes"),
+                    OPTION("headers", STEPD_STRING_MAP, headers, .default_text = "{}", .help = "more headers of the request"),
+                    OPTION("pass_headers", STEPD_STRING_LIST, pass_headers, .default_text = "[]",
+                           .help = "headers of the message that the request has too; * as in a shell"),
+                    OPTION("secret", STEPD_STRING, secret, .default_text = "",
+                           .help = "whsec_…: signs requests as Standard Webhooks has it"),
+                    OPTION("done_on", STEPD_STRING_LIST, done_on, .default_text = "[2xx]", .help = "statuses of success"),
+                    OPTION("retry_on", STEPD_STRING_LIST, retry_on, .default_text = "[408, 429, 5xx]",
+                           .help = "statuses that are worth another attempt; any other fails the run now"),
+                    OPTION("retry_after_on", STEPD_STRING_LIST, retry_after_on, .default_text = "[429, 503]",
+                           .help = "of those, the ones whose Retry-After is obeyed"),
+                    OPTION("connect_timeout", STEPD_DURATION, connect_timeout_ms, .default_text = "10s", .help = "for reaching the server"),
+                    OPTION("max_response", STEPD_SIZE, response_most, .default_text = "64KiB", .help = "of the answer's body that is kept"),
+                    OPTION("ca_file", STEPD_PATH, ca_file, .default_text = "", .help = "certificates to trust, PEM; the system's else"),
+                    OPTION("certificate", STEPD_PATH, certificate, .default_text = "", .help = "the client's certificate, PEM"),
+                    OPTION("private_key", STEPD_PATH, private_key, .default_text = "", .help = "its key, PEM"),
+                    OPTION("verify", STEPD_BOOL, verifies, .default_text = "true", .help = "false: any certificate will do")),
+                .options_size = sizeof(struct options))));

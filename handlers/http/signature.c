@@ -11,10 +11,10 @@
 #define PREFIX "whsec_"
 #define KEY_LEAST 24
 #define KEY_MOST 64
-#define KEY_TEXT_MOST 88                    /* base64 of KEY_MOST */
+#define KEY_TEXT_MOST 88 /* base64 of KEY_MOST */
 #define DIGEST_SIZE 32
-#define DIGEST_TEXT_SIZE 44                 /* base64 of DIGEST_SIZE */
-#define ENTRY_SIZE (DIGEST_TEXT_SIZE + 4)   /* "v1,", the digest, a space or the NUL */
+#define DIGEST_TEXT_SIZE 44               /* base64 of DIGEST_SIZE */
+#define ENTRY_SIZE (DIGEST_TEXT_SIZE + 4) /* "v1,", the digest, a space or the NUL */
 
 struct key {
     unsigned char bytes[KEY_MOST + 3]; /* EVP_DecodeBlock writes threes */

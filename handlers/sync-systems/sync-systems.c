@@ -17,14 +17,12 @@ struct options {
     int64_t page;
 };
 
-static const char SCHEMA[] =
-    "CREATE TABLE IF NOT EXISTS items (id TEXT PRIMARY KEY, name TEXT, version INTEGER NOT NULL)";
+static const char SCHEMA[] = "CREATE TABLE IF NOT EXISTS items (id TEXT PRIMARY KEY, name TEXT, version INTEGER NOT NULL)";
 static const char CHANGED[] = "SELECT id, name, version FROM items WHERE version > ? ORDER BY version LIMIT ?";
 /* The same page saved twice, or two pages in the wrong order, end alike: the later version stays. */
-static const char SAVE[] =
-    "INSERT INTO items (id, name, version) VALUES (?, ?, ?)"
-    " ON CONFLICT (id) DO UPDATE SET name = excluded.name, version = excluded.version"
-    " WHERE excluded.version > items.version";
+static const char SAVE[] = "INSERT INTO items (id, name, version) VALUES (?, ?, ?)"
+                           " ON CONFLICT (id) DO UPDATE SET name = excluded.name, version = excluded.version"
+                           " WHERE excluded.version > items.version";
 
 static int init(const void *options, void **ret_shared)
 {
@@ -76,8 +74,7 @@ static enum stepd_status get_data(struct stepd_ctx *ctx, const void *arg)
     size_t count = 0;
     int status;
 
-    if (database_open(options->source, &database) != SQLITE_OK ||
-        sqlite3_prepare_v2(database, CHANGED, -1, &changed, NULL) != SQLITE_OK)
+    if (database_open(options->source, &database) != SQLITE_OK || sqlite3_prepare_v2(database, CHANGED, -1, &changed, NULL) != SQLITE_OK)
         return database_error(ctx, database, options->source);
     sqlite3_bind_int64(changed, 1, *after);
     sqlite3_bind_int64(changed, 2, options->page);
@@ -162,16 +159,13 @@ static enum stepd_status sync_systems(struct stepd_ctx *ctx)
     return STEPD_OK;
 }
 
-STEPD_MODULE(
-    .name = "sync-systems",
-    .init = init,
-    .options = STEPD_OPTIONS(
-        STEPD_OPTION(.name = "source", .type = STEPD_STRING, .offset = offsetof(struct options, source),
-                     .default_text = "source.db", .help = "the SQLite file to copy from"),
-        STEPD_OPTION(.name = "target", .type = STEPD_STRING, .offset = offsetof(struct options, target),
-                     .default_text = "target.db", .help = "the SQLite file to copy to"),
-        STEPD_OPTION(.name = "page", .type = STEPD_INT, .offset = offsetof(struct options, page), .default_text = "500",
-                     .help = "items a run")),
-    .options_size = sizeof(struct options),
-    .functions = STEPD_FUNCTIONS(
-        STEPD_FUNCTION(.id = "sync-systems", .event = "auto/sync.request", .run = sync_systems, .concurrency = 1)));
+STEPD_MODULE(.name = "sync-systems", .init = init,
+             .options = STEPD_OPTIONS(STEPD_OPTION(.name = "source", .type = STEPD_STRING, .offset = offsetof(struct options, source),
+                                                   .default_text = "source.db", .help = "the SQLite file to copy from"),
+                                      STEPD_OPTION(.name = "target", .type = STEPD_STRING, .offset = offsetof(struct options, target),
+                                                   .default_text = "target.db", .help = "the SQLite file to copy to"),
+                                      STEPD_OPTION(.name = "page", .type = STEPD_INT, .offset = offsetof(struct options, page),
+                                                   .default_text = "500", .help = "items a run")),
+             .options_size = sizeof(struct options),
+             .functions = STEPD_FUNCTIONS(STEPD_FUNCTION(.id = "sync-systems", .event = "auto/sync.request", .run = sync_systems,
+                                                         .concurrency = 1)));

@@ -103,14 +103,12 @@ static enum stepd_status weekly_digest(struct stepd_ctx *ctx)
     return stepd_step_run(ctx, "send-digest", send_digest, user, NULL);
 }
 
-STEPD_MODULE(
-    .name = "user-weekly-digest",
-    .init = init,
-    .options = STEPD_OPTIONS(
-        STEPD_OPTION(.name = "outbox", .type = STEPD_STRING, .offset = offsetof(struct options, outbox),
-                     .default_text = "outbox", .help = "the folder that mails are written to"),
-        STEPD_OPTION(.name = "users", .type = STEPD_STRING_MAP, .offset = offsetof(struct options, users),
-                     .default_text = "{u1: ada@example.com, u2: grace@example.com}", .help = "addresses by user id")),
-    .options_size = sizeof(struct options),
-    .functions = STEPD_FUNCTIONS(
-        STEPD_FUNCTION(.id = "user-weekly-digest", .event = "user/weekly.digest.requested", .run = weekly_digest)));
+STEPD_MODULE(.name = "user-weekly-digest", .init = init,
+             .options = STEPD_OPTIONS(STEPD_OPTION(.name = "outbox", .type = STEPD_STRING, .offset = offsetof(struct options, outbox),
+                                                   .default_text = "outbox", .help = "the folder that mails are written to"),
+                                      STEPD_OPTION(.name = "users", .type = STEPD_STRING_MAP, .offset = offsetof(struct options, users),
+                                                   .default_text = "{u1: ada@example.com, u2: grace@example.com}",
+                                                   .help = "addresses by user id")),
+             .options_size = sizeof(struct options),
+             .functions = STEPD_FUNCTIONS(STEPD_FUNCTION(.id = "user-weekly-digest", .event = "user/weekly.digest.requested",
+                                                         .run = weekly_digest)));

@@ -106,8 +106,8 @@ static enum stepd_status welcome(struct stepd_ctx *ctx)
     const struct client *client = stepd_local(ctx);
     const msgpack_object *data = stepd_event(ctx)->data;
     long code = 0;
-    json_t *user = json_pack("{s:s, s:s}", "user_id", stepd_get_str(ctx, data, "user_id", ""), "email",
-                             stepd_get_str(ctx, data, "email", ""));
+    json_t *user =
+        json_pack("{s:s, s:s}", "user_id", stepd_get_str(ctx, data, "user_id", ""), "email", stepd_get_str(ctx, data, "email", ""));
     char *json = json_dumps(user, JSON_COMPACT);
     json_decref(user);
     if (json == NULL)
@@ -127,23 +127,18 @@ static enum stepd_status welcome(struct stepd_ctx *ctx)
 
 static enum stepd_status say_that_it_failed(struct stepd_ctx *ctx)
 {
-    stepd_log(ctx, STEPD_LOG_WARN, "user %s was not welcomed: %s",
-              stepd_get_str(ctx, stepd_event(ctx)->data, "user_id", "?"), stepd_last_error(ctx)->message);
+    stepd_log(ctx, STEPD_LOG_WARN, "user %s was not welcomed: %s", stepd_get_str(ctx, stepd_event(ctx)->data, "user_id", "?"),
+              stepd_last_error(ctx)->message);
     return STEPD_OK;
 }
 
-STEPD_MODULE(
-    .name = "welcome-notification",
-    .init = init,
-    .exit = at_exit,
-    .thread_init = thread_init,
-    .thread_exit = thread_exit,
-    .options = STEPD_OPTIONS(
-        STEPD_OPTION(.name = "url", .type = STEPD_STRING, .offset = offsetof(struct options, url),
-                     .default_text = "http://127.0.0.1:8090/welcome", .help = "where notifications are posted to"),
-        STEPD_OPTION(.name = "timeout", .type = STEPD_DURATION, .offset = offsetof(struct options, timeout_ms),
-                     .default_text = "10s", .help = "of one request")),
-    .options_size = sizeof(struct options),
-    .functions = STEPD_FUNCTIONS(
-        STEPD_FUNCTION(.id = "welcome-notification", .event = "app/user.created", .run = welcome,
-                       .on_failure = say_that_it_failed)));
+STEPD_MODULE(.name = "welcome-notification", .init = init, .exit = at_exit, .thread_init = thread_init, .thread_exit = thread_exit,
+             .options = STEPD_OPTIONS(STEPD_OPTION(.name = "url", .type = STEPD_STRING, .offset = offsetof(struct options, url),
+                                                   .default_text = "http://127.0.0.1:8090/welcome",
+                                                   .help = "where notifications are posted to"),
+                                      STEPD_OPTION(.name = "timeout", .type = STEPD_DURATION,
+                                                   .offset = offsetof(struct options, timeout_ms), .default_text = "10s",
+                                                   .help = "of one request")),
+             .options_size = sizeof(struct options),
+             .functions = STEPD_FUNCTIONS(STEPD_FUNCTION(.id = "welcome-notification", .event = "app/user.created", .run = welcome,
+                                                         .on_failure = say_that_it_failed)));

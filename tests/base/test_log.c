@@ -24,8 +24,8 @@ static const struct log_fields retried = {
     .trace_id = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 };
 
-static void check_line(enum log_format format, bool has_colour, enum log_level level, const struct log_fields *fields,
-                       const char *text, const char *expected)
+static void check_line(enum log_format format, bool has_colour, enum log_level level, const struct log_fields *fields, const char *text,
+                       const char *expected)
 {
     AUTO_FREE char *line = log_line(format, has_colour, level, WALL_MS, fields, text);
 
@@ -46,14 +46,12 @@ Test(log, quotes_a_field_that_is_no_word)
     struct log_fields fields = LOG_FIELDS_NONE;
 
     fields.step = "send \"it\"\n";
-    check_line(LOG_FORMAT_TEXT, false, LOG_LEVEL_INFO, &fields, "x",
-               "2026-11-24T15:26:29.914Z info  x step=\"send \\\"it\\\"\\n\"\n");
+    check_line(LOG_FORMAT_TEXT, false, LOG_LEVEL_INFO, &fields, "x", "2026-11-24T15:26:29.914Z info  x step=\"send \\\"it\\\"\\n\"\n");
 }
 
 Test(log, keeps_a_message_on_one_line_and_harmless)
 {
-    check_line(LOG_FORMAT_TEXT, false, LOG_LEVEL_INFO, NULL, "a\nb\033[2J\n",
-               "2026-11-24T15:26:29.914Z info  a\\nb\\x1b[2J\n");
+    check_line(LOG_FORMAT_TEXT, false, LOG_LEVEL_INFO, NULL, "a\nb\033[2J\n", "2026-11-24T15:26:29.914Z info  a\\nb\\x1b[2J\n");
 }
 
 Test(log, writes_json_that_parses)
@@ -90,7 +88,8 @@ Test(log, says_in_the_journal_what_the_message_is_about)
     read.partition = 3;
     check_line(LOG_FORMAT_JOURNAL, false, LOG_LEVEL_WARN, &retried, "DatabaseError: insert failed",
                "click-recorder 3f2a9c1e, attempt 1: retry in 15 s: DatabaseError: insert failed\n");
-    check_line(LOG_FORMAT_JOURNAL, false, LOG_LEVEL_INFO, &sleeping, "2 ms", "click-recorder 3f2a9c1e, attempt 1, step nap: sleeping for 15 s: 2 ms\n");
+    check_line(LOG_FORMAT_JOURNAL, false, LOG_LEVEL_INFO, &sleeping, "2 ms",
+               "click-recorder 3f2a9c1e, attempt 1, step nap: sleeping for 15 s: 2 ms\n");
     check_line(LOG_FORMAT_JOURNAL, false, LOG_LEVEL_INFO, &read, "can't be read now", "events [3]: can't be read now\n");
     check_line(LOG_FORMAT_JOURNAL, false, LOG_LEVEL_INFO, NULL, "plain", "plain\n");
 }

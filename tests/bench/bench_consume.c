@@ -15,8 +15,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "run/taker.h"
 #include "intake/kafka/consumer.h"
+#include "run/taker.h"
 
 #define QUEUE 4096
 
@@ -131,9 +131,10 @@ static rd_kafka_t *bare_open(void)
     char why[200];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     const char *const settings[][2] = {
-        { "bootstrap.servers", the_broker }, { "group.id", group }, { "auto.offset.reset", "earliest" },
-        { "enable.auto.commit", "false" }, { "enable.auto.offset.store", "false" },
-        { "queued.min.messages", "1000000" }, { "queued.max.messages.kbytes", "131072" },
+        { "bootstrap.servers", the_broker },        { "group.id", group },
+        { "auto.offset.reset", "earliest" },        { "enable.auto.commit", "false" },
+        { "enable.auto.offset.store", "false" },    { "queued.min.messages", "1000000" },
+        { "queued.max.messages.kbytes", "131072" },
     };
 
     (void)snprintf(group, sizeof(group), "bench-%d-%lld", (int)getpid(), (long long)clock_monotonic_ns());
@@ -234,8 +235,14 @@ static struct took with_stepd(void)
     struct setting items[] = { scalar("bootstrap.servers", broker), scalar("group.id", group) };
     struct setting kafka = { .kind = SETTING_MAP, .items = items, .count = 2 };
     struct consumer_settings settings = {
-        .kafka = &kafka, .topics = topics, .batches = &dispatch.taker, .queue = QUEUE, .commit_interval_ms = 1000,
-        .durability_lag_ms = 2000, .drain_timeout_ms = 1000, .fatal = on_fatal,
+        .kafka = &kafka,
+        .topics = topics,
+        .batches = &dispatch.taker,
+        .queue = QUEUE,
+        .commit_interval_ms = 1000,
+        .durability_lag_ms = 2000,
+        .drain_timeout_ms = 1000,
+        .fatal = on_fatal,
     };
     struct consumer *consumer;
     struct error error;
@@ -282,8 +289,8 @@ int main(int argc, char **argv)
         if (argc > 4 && strcmp(argv[4], "all") != 0 && strcmp(argv[4], ways[i].name) != 0)
             continue;
         struct took took = ways[i].read();
-        (void)printf("%-9s %7.0f k/s  %5.2f CPU s a million\n", ways[i].name,
-                     (double)the_count / (double)took.wall_ns * 1e6, took.cpu_s / (double)the_count * 1e6);
+        (void)printf("%-9s %7.0f k/s  %5.2f CPU s a million\n", ways[i].name, (double)the_count / (double)took.wall_ns * 1e6,
+                     took.cpu_s / (double)the_count * 1e6);
         (void)fflush(stdout);
     }
     return EXIT_SUCCESS;

@@ -8,8 +8,9 @@
 
 #define ROUNDS 1000000
 
-static const char json[] = "{\"name\":\"app/button.clicked\",\"id\":\"01HF3Z6Y8M2K4Q7R9T1V3X5Z7B\",\"ts\":1700000000123,\"data\":{\"user_id\":\"user-48213\","
-                           "\"button\":\"checkout\",\"page\":\"/cart/summary\",\"x\":412,\"y\":96,\"items\":[1,2,3],\"ok\":true}}";
+static const char json[] =
+    "{\"name\":\"app/button.clicked\",\"id\":\"01HF3Z6Y8M2K4Q7R9T1V3X5Z7B\",\"ts\":1700000000123,\"data\":{\"user_id\":\"user-48213\","
+    "\"button\":\"checkout\",\"page\":\"/cart/summary\",\"x\":412,\"y\":96,\"items\":[1,2,3],\"ok\":true}}";
 
 static const char packed[] = "\x82\xa4name\xb2"
                              "app/button.clicked\xa4"

@@ -8,8 +8,9 @@
 
 #define ROUNDS 1000000
 
-static const char value[] = "{\"name\":\"order/made\",\"id\":\"01HF3Z6Y8M2K4Q7R9T1V3X5Z7B\",\"ts\":1700000000123,\"data\":{\"user_id\":\"user-48213\","
-                            "\"page\":\"/cart/summary\",\"total\":412,\"items\":[1,2,3],\"ok\":true,\"account\":{\"id\":7,\"plan\":\"pro\"}}}";
+static const char value[] =
+    "{\"name\":\"order/made\",\"id\":\"01HF3Z6Y8M2K4Q7R9T1V3X5Z7B\",\"ts\":1700000000123,\"data\":{\"user_id\":\"user-48213\","
+    "\"page\":\"/cart/summary\",\"total\":412,\"items\":[1,2,3],\"ok\":true,\"account\":{\"id\":7,\"plan\":\"pro\"}}}";
 
 static void measure(const char *text, const struct expression_scope *scope)
 {
@@ -24,7 +25,8 @@ static void measure(const char *text, const struct expression_scope *scope)
     clock_t start = clock(); /* of the processor */
     for (int i = 0; i < ROUNDS; i++)
         holding += expression_holds(expression, scope, &error) == 1;
-    printf("%-60s %5.0f ns  %s\n", text, (double)(clock() - start) * (1e9 / CLOCKS_PER_SEC) / ROUNDS, holding == ROUNDS ? "" : "does not hold");
+    printf("%-60s %5.0f ns  %s\n", text, (double)(clock() - start) * (1e9 / CLOCKS_PER_SEC) / ROUNDS,
+           holding == ROUNDS ? "" : "does not hold");
     expression_destroy(expression);
 }
 

@@ -40,9 +40,8 @@ static pid_t start_server(void)
     if (pid != 0)
         return pid;
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", socket_path, "--dir", folder, "--save", "",
-           "--appendonly", "yes", "--appendfsync", "everysec", "--zset-max-listpack-value", "512", "--logfile", "redis.log",
-           (char *)NULL);
+    execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", socket_path, "--dir", folder, "--save", "", "--appendonly", "yes",
+           "--appendfsync", "everysec", "--zset-max-listpack-value", "512", "--logfile", "redis.log", (char *)NULL);
     _exit(127);
 }
 
@@ -79,7 +78,8 @@ static struct cpu cpu_now(redisContext *redis)
 {
     redisReply *reply = redisCommand(redis, "INFO cpu");
     struct rusage usage;
-    struct cpu cpu = { .server = info_number(reply->str, "used_cpu_user_main_thread:") + info_number(reply->str, "used_cpu_sys_main_thread:") };
+    struct cpu cpu = { .server =
+                           info_number(reply->str, "used_cpu_user_main_thread:") + info_number(reply->str, "used_cpu_sys_main_thread:") };
 
     (void)getrusage(RUSAGE_SELF, &usage);
     cpu.self = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) + (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
@@ -154,12 +154,14 @@ static void *work(void *argument)
     memset(value, 'v', sizeof(value));
     memset(result, 'r', sizeof(result));
     for (; !is_over; worker->offset++) {
-        struct event event = { .view = { .topic = "events", .partition = 3, .offset = worker->offset, .raw = value, .raw_len = sizeof(value) } };
+        struct event event = { .view = {
+                                   .topic = "events", .partition = 3, .offset = worker->offset, .raw = value, .raw_len = sizeof(value) } };
         struct run run = { .function = &function, .event = &event, .created_ms = 1700000000000, .first_epoch = 1 };
         run.id = run_id_of(&function, &event);
         for (size_t step = 0; step < STEPS; step++) {
             result[0] = (char)step;
-            advance(worker->port, &run, &(struct transition){ .kind = TRANSITION_CHECKPOINT, .position = step, .checkpoint = { result, sizeof(result) } });
+            advance(worker->port, &run,
+                    &(struct transition){ .kind = TRANSITION_CHECKPOINT, .position = step, .checkpoint = { result, sizeof(result) } });
             atomic_fetch_add_explicit(&checkpoints, 1, memory_order_relaxed);
         }
         advance(worker->port, &run, &(struct transition){ .kind = TRANSITION_FINISH });
@@ -300,8 +302,15 @@ int main(int argc, char **argv)
     redisContext *redis = connect_raw();
     AUTO_FREE char *url = xasprintf("unix://%s", socket_path);
     struct redis_store *store = store_create(&(struct store_settings){
-        .url = url, .prefix = "bench", .shards = 1, .history = HISTORY_FAILURES, .history_age_ms = 86400000, .history_count = 1000,
-        .state_bytes = 32 << 20, .lease_ms = 60000, .timeout_ms = 3000,
+        .url = url,
+        .prefix = "bench",
+        .shards = 1,
+        .history = HISTORY_FAILURES,
+        .history_age_ms = 86400000,
+        .history_count = 1000,
+        .state_bytes = 32 << 20,
+        .lease_ms = 60000,
+        .timeout_ms = 3000,
     });
     if (store_start(store, &error) != 0) {
         (void)fprintf(stderr, "%s\n", error.text);

@@ -138,7 +138,8 @@ static void check_value(const char *given, const struct expression *expression, 
     } else {
         AUTO_FREE char *wanted = json_text(member(line, "value"));
         cr_expect(status == 0 && strcmp(found_type, type) == 0 && json.size == strlen(wanted) && memcmp(json.data, wanted, json.size) == 0,
-                  "%s: %s %.*s%s, not %s %s", given, found_type, (int)json.size, json.data != NULL ? json.data : "", error.text, type, wanted);
+                  "%s: %s %.*s%s, not %s %s", given, found_type, (int)json.size, json.data != NULL ? json.data : "", error.text, type,
+                  wanted);
     }
     msgpack_sbuffer_destroy(&json);
 }
@@ -249,16 +250,20 @@ Test(expression, builds_1_mib_at_most)
 {
     cr_expect(strstr(value_of("['0123456789abcdef'].map(a, a+a+a+a+a+a+a+a).map(b, b+b+b+b+b+b+b+b).map(c, c+c+c+c+c+c+c+c)"
                               ".map(d, d+d+d+d+d+d+d+d).map(e, e+e+e+e+e+e+e+e).map(f, f+f+f+f+f+f+f+f).size()",
-                              NULL, NULL), "1 MiB") != NULL);
+                              NULL, NULL),
+                     "1 MiB") != NULL);
     cr_expect(strstr(value_of("['0123456789abcdef'].map(a, a+a+a+a+a+a+a+a).map(b, b+b+b+b+b+b+b+b).map(c, c+c+c+c+c+c+c+c)"
                               ".map(d, d+d+d+d+d+d+d+d).map(e, e+e+e+e+e+e+e+e).map(f, f+f+f+f+f+f+f+f).size() == 1 || true",
-                              NULL, NULL), "1 MiB") != NULL);
+                              NULL, NULL),
+                     "1 MiB") != NULL);
 }
 
 Test(expression, names_the_place_by_line_and_character)
 {
     cr_expect_str_eq(refusal_of("event.data.a == 1 &&\n  'é' == nobody"), "2:10: unknown variable nobody");
-    cr_expect_str_eq(refusal_of("'\\q'"), "1:2: unknown escape: \\\\ \\' \\\" \\` \\? \\a \\b \\f \\n \\r \\t \\v \\xHH \\uHHHH \\UHHHHHHHH \\OOO are those there are");
+    cr_expect_str_eq(
+        refusal_of("'\\q'"),
+        "1:2: unknown escape: \\\\ \\' \\\" \\` \\? \\a \\b \\f \\n \\r \\t \\v \\xHH \\uHHHH \\UHHHHHHHH \\OOO are those there are");
     cr_expect_str_eq(refusal_of("size(1, 2)"), "1:1: size() takes 1 argument, not 2");
     cr_expect_str_eq(refusal_of("startsWith('a', 'b')"), "1:1: startsWith() is called on a value: VALUE.startsWith(…)");
     cr_expect_str_eq(refusal_of("'1'.int()"), "1:5: int() is not called on a value: int(…)");
@@ -322,8 +327,15 @@ Test(expression, reads_an_event_of_kafka_with_its_headers_in_any_case)
     static const struct event_header headers[] = { { "X-Tenant", { "a", 1 } }, { "x-tenant", { "b", 1 } }, { "none", { NULL, 0 } } };
     static const char value[] = "{\"name\": \"order/made\", \"id\": \"7\", \"data\": {\"total\": 12}, \"ts\": 1795890839027}";
     static const char *const conditions[] = {
-        "event.headers['x-TENANT'] == 'b'", "has(event.headers.none) && event.headers.none == null", "event.data.total > 10",
-        "event.topic == 't'", "event.key == 'k'", "event.ts == 1795890839027", "event.id == '7'", "!has(event.user)", "size(event.headers) == 2",
+        "event.headers['x-TENANT'] == 'b'",
+        "has(event.headers.none) && event.headers.none == null",
+        "event.data.total > 10",
+        "event.topic == 't'",
+        "event.key == 'k'",
+        "event.ts == 1795890839027",
+        "event.id == '7'",
+        "!has(event.user)",
+        "size(event.headers) == 2",
     };
     struct event event = { 0 };
     struct event_fields fields;
@@ -374,8 +386,11 @@ static const char *key_of(const char *text, const char *event)
 
     msgpack_sbuffer_init(&key);
     int status = expression_key(expression, &(struct expression_scope){ .event = &given.base }, &key, NULL);
-    (void)snprintf(result, sizeof(result), status == 0 ? "%.*s" : status == -ENOENT ? "none%.*s" : "failed%.*s", (int)key.size,
-                   key.data != NULL ? key.data : "");
+    (void)snprintf(result, sizeof(result),
+                   status == 0         ? "%.*s"
+                   : status == -ENOENT ? "none%.*s"
+                                       : "failed%.*s",
+                   (int)key.size, key.data != NULL ? key.data : "");
     msgpack_sbuffer_destroy(&key);
     expression_destroy(expression);
     return result;
@@ -383,7 +398,8 @@ static const char *key_of(const char *text, const char *event)
 
 Test(expression, is_a_key_by_its_text)
 {
-    const char *event = "{\"data\": {\"n\": 1000000, \"s\": \"\", \"b\": false, \"l\": [1, null, \"x\"], \"o\": {\"b\": 1, \"a\": {\"c\": 2.5}}}}";
+    const char *event =
+        "{\"data\": {\"n\": 1000000, \"s\": \"\", \"b\": false, \"l\": [1, null, \"x\"], \"o\": {\"b\": 1, \"a\": {\"c\": 2.5}}}}";
 
     cr_expect_str_eq(key_of("event.data.n", event), "1000000");
     cr_expect_str_eq(key_of("event.data.s", event), "");
@@ -405,7 +421,12 @@ Test(expression, is_a_priority_if_it_is_any_number)
         double number;
         int status;
     } cases[] = {
-        { "event.data.vip ? 120 : 0", 120, 0 }, { "-0.5", -0.5, 0 }, { "7u", 7, 0 }, { "'7'", 0, -EINVAL }, { "null", 0, -EINVAL }, { "0.0 / 0.0", 0, -EINVAL },
+        { "event.data.vip ? 120 : 0", 120, 0 },
+        { "-0.5", -0.5, 0 },
+        { "7u", 7, 0 },
+        { "'7'", 0, -EINVAL },
+        { "null", 0, -EINVAL },
+        { "0.0 / 0.0", 0, -EINVAL },
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -445,7 +466,8 @@ Test(expression, finds_the_equality_that_must_hold)
 {
     cr_expect_str_eq(equality_of("async.data.id == event.data.id"), "async.data.id = event.data.id");
     cr_expect_str_eq(equality_of("event.data.id == async.data.id && async.data.ok"), "async.data.id = event.data.id");
-    cr_expect_str_eq(equality_of("async.data.ok == true && (event.data.a + 1 == lowercase(async.data.b))"), "lowercase(async.data.b) = event.data.a + 1");
+    cr_expect_str_eq(equality_of("async.data.ok == true && (event.data.a + 1 == lowercase(async.data.b))"),
+                     "lowercase(async.data.b) = event.data.a + 1");
     cr_expect_str_eq(equality_of("async.data.kind == 'paid'"), "async.data.kind = 'paid'");
     cr_expect_str_eq(equality_of("async.data.id == event.data.id || async.data.all"), "none");
     cr_expect_str_eq(equality_of("!(async.data.id == event.data.id)"), "none");
@@ -479,13 +501,29 @@ static const char *identity_of(const char *text)
 Test(expression, writes_equal_values_alike_and_different_ones_differently)
 {
     static const char *const equal[][2] = {
-        { "1", "1.0" }, { "1", "1u" }, { "-0.0", "0" }, { "[1, 2u]", "[1.0, 2]" }, { "{'a': 1, 'b': 2}", "{'b': 2.0, 'a': 1u}" },
-        { "9223372036854775808u", "9223372036854775808.0" }, { "event.data.gone", "null" }, { "timestamp(0)", "timestamp('1970-01-01T01:00:00+01:00')" },
+        { "1", "1.0" },
+        { "1", "1u" },
+        { "-0.0", "0" },
+        { "[1, 2u]", "[1.0, 2]" },
+        { "{'a': 1, 'b': 2}", "{'b': 2.0, 'a': 1u}" },
+        { "9223372036854775808u", "9223372036854775808.0" },
+        { "event.data.gone", "null" },
+        { "timestamp(0)", "timestamp('1970-01-01T01:00:00+01:00')" },
     };
     static const char *const different[][2] = {
-        { "1", "'1'" }, { "'a'", "b'a'" }, { "true", "'true'" }, { "null", "''" }, { "[1]", "['1']" }, { "['a', 'b']", "['ab']" },
-        { "['a']", "'a'" }, { "1.5", "1" }, { "9007199254740993", "9007199254740992" }, { "{'a': 1}", "['a', 1]" },
-        { "duration('1s')", "'1s'" }, { "[['a'], 'b']", "[['a', 'b']]" }, { "int", "'int'" },
+        { "1", "'1'" },
+        { "'a'", "b'a'" },
+        { "true", "'true'" },
+        { "null", "''" },
+        { "[1]", "['1']" },
+        { "['a', 'b']", "['ab']" },
+        { "['a']", "'a'" },
+        { "1.5", "1" },
+        { "9007199254740993", "9007199254740992" },
+        { "{'a': 1}", "['a', 1]" },
+        { "duration('1s')", "'1s'" },
+        { "[['a'], 'b']", "[['a', 'b']]" },
+        { "int", "'int'" },
     };
 
     for (size_t i = 0; i < sizeof(equal) / sizeof(equal[0]); i++)

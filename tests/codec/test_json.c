@@ -65,9 +65,23 @@ static char *nested(size_t levels)
 
 Test(json, comes_back_as_it_went_in)
 {
-    static const char *const texts[] = { "null", "true", "false", "0", "-1", "\"\"", "[]", "{}", "{\"a\":[1,2,{\"b\":null}],\"c\":\"d\"}",
-                                         "18446744073709551615", "-9223372036854775808", "1.5", "0.1", "1e+300", "5.0",
-                                         "\"\\u0000\\n\\t\\\"\\\\\"", "\"gr\xc3\xbc\xc3\x9f \xf0\x9f\x98\x80\"" };
+    static const char *const texts[] = { "null",
+                                         "true",
+                                         "false",
+                                         "0",
+                                         "-1",
+                                         "\"\"",
+                                         "[]",
+                                         "{}",
+                                         "{\"a\":[1,2,{\"b\":null}],\"c\":\"d\"}",
+                                         "18446744073709551615",
+                                         "-9223372036854775808",
+                                         "1.5",
+                                         "0.1",
+                                         "1e+300",
+                                         "5.0",
+                                         "\"\\u0000\\n\\t\\\"\\\\\"",
+                                         "\"gr\xc3\xbc\xc3\x9f \xf0\x9f\x98\x80\"" };
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         expect_round_trip(texts[i], texts[i]);
@@ -126,8 +140,13 @@ Test(json, takes_an_ext_of_our_number_for_one_only_where_it_holds_an_integer)
     static const struct {
         const char *body;
         const char *wanted;
-    } exts[] = { { "18446744073709551616", "18446744073709551616" }, { "-0", "-0" }, { "7", "7" },
-                 { "007", "\"MDA3\"" }, { "1e5", "\"MWU1\"" }, { "-", "\"LQ==\"" }, { "", "\"\"" } };
+    } exts[] = { { "18446744073709551616", "18446744073709551616" },
+                 { "-0", "-0" },
+                 { "7", "7" },
+                 { "007", "\"MDA3\"" },
+                 { "1e5", "\"MWU1\"" },
+                 { "-", "\"LQ==\"" },
+                 { "", "\"\"" } };
 
     for (size_t i = 0; i < sizeof(exts) / sizeof(exts[0]); i++) {
         msgpack_object object = { .type = MSGPACK_OBJECT_NIL };
@@ -153,8 +172,8 @@ Test(json, reads_nan_and_infinities_as_null)
 
 Test(json, takes_no_word_within_a_number_for_a_value)
 {
-    static const char *const texts[] = { "1NaN", "NaN1", "-NaN", "NaNNaN", "1-Infinity", "--Infinity", "1e-Infinity", "nan",
-                                         "Infinit", "+Infinity", "{NaN:1}" };
+    static const char *const texts[] = { "1NaN",        "NaN1", "-NaN",    "NaNNaN",    "1-Infinity", "--Infinity",
+                                         "1e-Infinity", "nan",  "Infinit", "+Infinity", "{NaN:1}" };
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         expect_refusal_of(texts[i], "JSON");
@@ -205,8 +224,9 @@ Test(json, lets_the_last_of_equal_keys_win)
 
 Test(json, refuses_what_is_no_json)
 {
-    static const char *const texts[] = { "", " ", "{", "[1,]", "{\"a\"}", "{a:1}", "01", "1 2", "nul", "'a'", "[1]x", "\"\\x\"",
-                                         "\"a", "\"tab\tin it\"", "-", "1.", "+1", "{\"a\":1,}", "/* c */ 1", "{1:2}" };
+    static const char *const texts[] = { "",    " ",   "{",   "[1,]",       "{\"a\"}",   "{a:1}", "01",
+                                         "1 2", "nul", "'a'", "[1]x",       "\"\\x\"",   "\"a",   "\"tab\tin it\"",
+                                         "-",   "1.",  "+1",  "{\"a\":1,}", "/* c */ 1", "{1:2}" };
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         expect_refusal_of(texts[i], "JSON");
@@ -216,7 +236,9 @@ Test(json, refuses_what_is_no_json)
 
 Test(json, refuses_invalid_utf8)
 {
-    static const char *const texts[] = { "\"\xff\"", "\"\xc0\x80\"", "\"\xed\xa0\x80\"", "\"\xf4\x90\x80\x80\"", "\"\xe2\x82\"", "\"\x80\"" };
+    static const char *const texts[] = {
+        "\"\xff\"", "\"\xc0\x80\"", "\"\xed\xa0\x80\"", "\"\xf4\x90\x80\x80\"", "\"\xe2\x82\"", "\"\x80\""
+    };
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         expect_refusal_of(texts[i], "UTF-8");
@@ -241,9 +263,10 @@ Test(json, becomes_msgpack)
 
     msgpack_sbuffer_init(&buffer);
     cr_assert_eq(json_to_msgpack((struct bytes){ text, strlen(text) }, &buffer, &error), 0);
-    cr_assert_arr_eq(buffer.data, "\x81\xa1"
-                                  "a\x92\x01\xa1"
-                                  "b",
+    cr_assert_arr_eq(buffer.data,
+                     "\x81\xa1"
+                     "a\x92\x01\xa1"
+                     "b",
                      7);
     cr_assert_eq(json_to_msgpack((struct bytes){ "[", 1 }, &buffer, &error), -EBADMSG);
     cr_assert_eq(buffer.size, 7);
@@ -257,13 +280,13 @@ Test(json, writes_what_json_has_no_word_for)
         size_t size;
         const char *wanted;
     } cases[] = {
-        { "\xc4\x03\x00\x01\xff", 5, "\"AAH/\"" },                       /* bin */
+        { "\xc4\x03\x00\x01\xff", 5, "\"AAH/\"" }, /* bin */
         { "\xc4\x01\x01", 3, "\"AQ==\"" },
         { "\xd4\x05\x01", 3, "\"AQ==\"" },                               /* ext */
         { "\xcb\x7f\xf0\x00\x00\x00\x00\x00\x00", 9, "null" },           /* infinity */
         { "\x82\x01\xa1x\xc3\xa1y", 7, "{\"1\":\"x\",\"true\":\"y\"}" }, /* keys */
         { "\x81\x91\x01\x02", 4, "{\"(array)\":2}" },
-        { "\xca\x3f\x00\x00\x00", 5, "0.5" },                            /* float32 */
+        { "\xca\x3f\x00\x00\x00", 5, "0.5" }, /* float32 */
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -329,8 +352,8 @@ Test(packed, nests_64_levels_and_no_more)
 Test(packed, reads_every_type)
 {
     static const char *const texts[] = { "text", "more than thirty-one bytes make another type of it" };
-    static const int64_t integers[] = { 0, 127, 128, 255, 256, 65535, 65536, 4294967295, 4294967296, INT64_MAX, -1, -32, -33,
-                                        -128, -129, -32768, -32769, -2147483648, -2147483649, INT64_MIN };
+    static const int64_t integers[] = { 0,  127, 128, 255,  256,  65535,  65536,  4294967295,  4294967296,  INT64_MAX,
+                                        -1, -32, -33, -128, -129, -32768, -32769, -2147483648, -2147483649, INT64_MIN };
     msgpack_sbuffer buffer;
     msgpack_packer packer;
     msgpack_unpacked wanted;

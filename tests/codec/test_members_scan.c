@@ -49,9 +49,10 @@ Test(members_scan, sees_what_is_special_at_every_place)
         const char *text;
         bool is_read;
     } specials[] = {
-        { "\xc3\xa9", true }, { "\xe2\x82\xac", true }, { "\xf0\x9f\x98\x80\xc3\xa9", true }, { "\\n", true }, { "\x7f", true },
-        { "\xc3", false }, { "\x80", false }, { "\xff", false }, { "\xed\xa0\x80", false }, { "\x1f", false }, { "\\u0041", false },
-        { "\"", false },
+        { "\xc3\xa9", true }, { "\xe2\x82\xac", true }, { "\xf0\x9f\x98\x80\xc3\xa9", true },
+        { "\\n", true },      { "\x7f", true },         { "\xc3", false },
+        { "\x80", false },    { "\xff", false },        { "\xed\xa0\x80", false },
+        { "\x1f", false },    { "\\u0041", false },     { "\"", false },
     };
 
     for (size_t i = 0; i < sizeof(specials) / sizeof(specials[0]); i++) {
@@ -79,9 +80,32 @@ Test(members_scan, takes_the_last_of_two)
 Test(members_scan, leaves_the_rest_to_the_parser)
 {
     static const char *const texts[] = {
-        "", "1", "[]", "{", "{}x", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{,}", "{\"a\":1 \"b\":2}", "{\"a\":[1,]}", "{\"a\":[1}}",
-        "{\"a\":01}", "{\"a\":1.}", "{\"a\":-}", "{\"a\":1e5}", "{\"a\":tru}", "{\"a\":\"\\u0041\"}", "{\"a\":\"\\x\"}",
-        "{\"a\":\"\n\"}", "{\"a\":\"b}", "{\"name\":\"a\\n\"}", "{\"a\":\"\xc0\x80\"}", "{\"a\":\"\\", "{'a':1}", "{\"a\":+1}",
+        "",
+        "1",
+        "[]",
+        "{",
+        "{}x",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\":1,}",
+        "{,}",
+        "{\"a\":1 \"b\":2}",
+        "{\"a\":[1,]}",
+        "{\"a\":[1}}",
+        "{\"a\":01}",
+        "{\"a\":1.}",
+        "{\"a\":-}",
+        "{\"a\":1e5}",
+        "{\"a\":tru}",
+        "{\"a\":\"\\u0041\"}",
+        "{\"a\":\"\\x\"}",
+        "{\"a\":\"\n\"}",
+        "{\"a\":\"b}",
+        "{\"name\":\"a\\n\"}",
+        "{\"a\":\"\xc0\x80\"}",
+        "{\"a\":\"\\",
+        "{'a':1}",
+        "{\"a\":+1}",
     };
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {

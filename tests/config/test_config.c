@@ -322,8 +322,9 @@ Test(config, a_missing_variable_hides_no_other_fault_and_makes_none)
 {
     (void)unsetenv("STEPD_TEST_NONE");
     cr_assert_neq(load(MINIMAL "worker: {threads: \"${STEPD_TEST_NONE}\", thraeds: 1}\n"
-                       "retry: {schedule: [1s, \"${STEPD_TEST_NONE}\"]}\n"
-                       "http: {listen: nowhere}\n"), 0);
+                               "retry: {schedule: [1s, \"${STEPD_TEST_NONE}\"]}\n"
+                               "http: {listen: nowhere}\n"),
+                  0);
     cr_assert_eq(faults.count, 4);
 }
 
@@ -347,7 +348,8 @@ Test(config, who_only_looks_may_lack_variables_and_credentials)
 
     (void)unsetenv("STEPD_TEST_NONE");
     (void)unsetenv("CREDENTIALS_DIRECTORY");
-    write_file("stepd.yaml", MINIMAL "functions: {crm: {use: http, event: e, token: \"${STEPD_TEST_NONE}\", secret: \"${CREDENTIAL:crm}\"}}\n");
+    write_file("stepd.yaml",
+               MINIMAL "functions: {crm: {use: http, event: e, token: \"${STEPD_TEST_NONE}\", secret: \"${CREDENTIAL:crm}\"}}\n");
     cr_assert_eq(config_load_to_look(path, &config, &faults), 0);
     cr_assert_str_eq(setting_find(&config_function_find(config, "crm")->options, "token")->text, "");
     config_destroy(config);
@@ -388,7 +390,9 @@ Test(config, refuses_what_is_not_utf8_where_it_stands)
 
 Test(config, a_directive_that_is_not_utf8_ends)
 {
-    cr_assert_neq(load("%rredis  \xc9" "epd\nlog: {level: info}\n"), 0);
+    cr_assert_neq(load("%rredis  \xc9"
+                       "epd\nlog: {level: info}\n"),
+                  0);
 }
 
 Test(config, refuses_a_key_given_twice)
@@ -463,10 +467,8 @@ static char *faults_said(void)
 Test(config, never_shows_a_secret_in_a_fault)
 {
     static const char *const secrets[] = {
-        "redis: {timeout: 'redis://me:hunter2@h', url: ''}\n",
-        "worker: {threads: '${HUNTER}'}\n",
-        "worker:\n  threads: no  # password hunter2\n",
-        "log: {level: '${CREDENTIAL:hunter}'}\n",
+        "redis: {timeout: 'redis://me:hunter2@h', url: ''}\n", "worker: {threads: '${HUNTER}'}\n",
+        "worker:\n  threads: no  # password hunter2\n",        "log: {level: '${CREDENTIAL:hunter}'}\n",
         "functions: {f: {secret: hunter2, retries: many}}\n",
     };
     AUTO_FREE char *credential = xasprintf("%s/hunter", folder);
@@ -523,8 +525,8 @@ Test(config, bounds_what_aliases_of_aliases_make)
     char text[1024] = "options:\n  m: {a0: &a0 [x,x,x,x,x,x,x,x,x,x]";
 
     for (int i = 1; i < 8; i++) {
-        AUTO_FREE char *next = xasprintf(", a%d: &a%d [*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d]", i, i, i - 1, i - 1, i - 1,
-                                         i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
+        AUTO_FREE char *next = xasprintf(", a%d: &a%d [*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d]", i, i, i - 1, i - 1, i - 1, i - 1,
+                                         i - 1, i - 1, i - 1, i - 1, i - 1);
         (void)strncat(text, next, sizeof(text) - strlen(text) - 1);
     }
     (void)strncat(text, "}\n", sizeof(text) - strlen(text) - 1);

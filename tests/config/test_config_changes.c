@@ -64,6 +64,7 @@ Test(config_changes, of_a_functions_settings_are_taken_over_but_not_of_what_star
 Test(config_changes, of_the_rest_need_a_restart)
 {
     expect("log: {format: text}\nworker: {threads: 3}\n",
-           "log: {format: json}\nredis: {url: 'redis://:geheim@h:1/0'}\nkafka: {bootstrap.servers: 'k:9092', sasl.password: geheim}\noptions: {m: {a: 1}}\n",
+           "log: {format: json}\nredis: {url: 'redis://:geheim@h:1/0'}\nkafka: {bootstrap.servers: 'k:9092', sasl.password: "
+           "geheim}\noptions: {m: {a: 1}}\n",
            "", "kafka.sasl.password, log.format, worker.threads, redis.url, options.m");
 }

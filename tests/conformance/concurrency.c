@@ -38,27 +38,33 @@ static enum stepd_status nap(struct stepd_ctx *ctx)
     return stepd_sleep(ctx, "nap", 100);
 }
 
-#define EVENT(key_) { .key = key_ }
+#define EVENT(key_) \
+    { \
+        .key = key_ \
+    }
 #define CROWD EVENTS(EVENT("a"), EVENT("b"), EVENT("c"), EVENT("d"))
 #define LIMITED(id_, ...) FUNCTION(id_, .concurrency = 1, __VA_ARGS__)
 
-STEPD_MODULE(
-    .name = "concurrency",
-    .functions = STEPD_FUNCTIONS(
-        LIMITED("runs-over-concurrency-wait-and-that-is-no-attempt", .run = stay),
-        LIMITED("a-retry-waits-for-room-as-well", .run = fail_once),
-        LIMITED("a-run-that-sleeps-leaves-its-room-to-others", .run = nap)));
+STEPD_MODULE(.name = "concurrency", .functions = STEPD_FUNCTIONS(LIMITED("runs-over-concurrency-wait-and-that-is-no-attempt", .run = stay),
+                                                                 LIMITED("a-retry-waits-for-room-as-well", .run = fail_once),
+                                                                 LIMITED("a-run-that-sleeps-leaves-its-room-to-others", .run = nap)));
 
 #define ALONE(key_, attempt_) key_ "|function " attempt_ "/5 alone"
 
 const struct scenario scenarios[] = {
-    { .name = "runs-over-concurrency-wait-and-that-is-no-attempt", .events = CROWD,
-      .trace = LINES(ALONE("a", "0"), ALONE("b", "0"), ALONE("c", "0"), ALONE("d", "0")), .status = "completed" },
-    { .name = "a-retry-waits-for-room-as-well", .events = CROWD,
-      .trace = LINES(ALONE("a", "0"), ALONE("a", "1"), ALONE("b", "0"), ALONE("b", "1"), ALONE("c", "0"), ALONE("c", "1"),
-                     ALONE("d", "0"), ALONE("d", "1")), .status = "completed" },
-    { .name = "a-run-that-sleeps-leaves-its-room-to-others", .events = CROWD,
-      .trace = LINES(ALONE("a", "0"), ALONE("a", "0"), ALONE("b", "0"), ALONE("b", "0"), ALONE("c", "0"), ALONE("c", "0"),
-                     ALONE("d", "0"), ALONE("d", "0")), .status = "completed" },
+    { .name = "runs-over-concurrency-wait-and-that-is-no-attempt",
+      .events = CROWD,
+      .trace = LINES(ALONE("a", "0"), ALONE("b", "0"), ALONE("c", "0"), ALONE("d", "0")),
+      .status = "completed" },
+    { .name = "a-retry-waits-for-room-as-well",
+      .events = CROWD,
+      .trace = LINES(ALONE("a", "0"), ALONE("a", "1"), ALONE("b", "0"), ALONE("b", "1"), ALONE("c", "0"), ALONE("c", "1"), ALONE("d", "0"),
+                     ALONE("d", "1")),
+      .status = "completed" },
+    { .name = "a-run-that-sleeps-leaves-its-room-to-others",
+      .events = CROWD,
+      .trace = LINES(ALONE("a", "0"), ALONE("a", "0"), ALONE("b", "0"), ALONE("b", "0"), ALONE("c", "0"), ALONE("c", "0"), ALONE("d", "0"),
+                     ALONE("d", "0")),
+      .status = "completed" },
     { .name = NULL },
 };

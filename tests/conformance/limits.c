@@ -73,8 +73,9 @@ static enum stepd_status fill_state(struct stepd_ctx *ctx)
 }
 
 #define TEN_BYTES "0123456789"
-#define LONG_ID TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES \
-    TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES
+#define LONG_ID \
+    TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES \
+        TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES TEN_BYTES
 
 static enum stepd_status no_room_to_sleep(struct stepd_ctx *ctx)
 {
@@ -141,38 +142,57 @@ static enum stepd_status two_results(struct stepd_ctx *ctx)
     return STEPD_OK;
 }
 
-STEPD_MODULE(
-    .name = "limits",
-    .functions = STEPD_FUNCTIONS(
-        FUNCTION("a-run-has-no-more-steps-than-its-limit", .run = too_many_steps),
-        FUNCTION("a-steps-result-has-a-limit", .run = too_large_a_result),
-        FUNCTION("a-functions-output-has-a-limit", .run = too_large_an_output),
-        FUNCTION("a-runs-state-has-a-limit", .run = too_large_a_state),
-        FUNCTION("a-runs-state-has-a-limit-for-a-sleep-too", .run = no_room_to_sleep),
-        FUNCTION("a-runs-state-has-a-limit-for-a-step-past-its-timeout-too", .run = no_room_for_a_timeout),
-        FUNCTION("a-runs-state-has-a-limit-in-on-failure-too", .run = fill_and_fail, .on_failure = sleep_in_on_failure),
-        FUNCTION("results-nest-64-levels-and-no-more", .run = too_deep_a_result),
-        FUNCTION("a-result-is-one-object", .run = two_results)));
+STEPD_MODULE(.name = "limits", .functions = STEPD_FUNCTIONS(FUNCTION("a-run-has-no-more-steps-than-its-limit", .run = too_many_steps),
+                                                            FUNCTION("a-steps-result-has-a-limit", .run = too_large_a_result),
+                                                            FUNCTION("a-functions-output-has-a-limit", .run = too_large_an_output),
+                                                            FUNCTION("a-runs-state-has-a-limit", .run = too_large_a_state),
+                                                            FUNCTION("a-runs-state-has-a-limit-for-a-sleep-too", .run = no_room_to_sleep),
+                                                            FUNCTION("a-runs-state-has-a-limit-for-a-step-past-its-timeout-too",
+                                                                     .run = no_room_for_a_timeout),
+                                                            FUNCTION("a-runs-state-has-a-limit-in-on-failure-too", .run = fill_and_fail,
+                                                                     .on_failure = sleep_in_on_failure),
+                                                            FUNCTION("results-nest-64-levels-and-no-more", .run = too_deep_a_result),
+                                                            FUNCTION("a-result-is-one-object", .run = two_results)));
 
 const struct scenario scenarios[] = {
-    { .name = "a-run-has-no-more-steps-than-its-limit", .trace = LINES("function 0/5"), .status = "failed",
+    { .name = "a-run-has-no-more-steps-than-its-limit",
+      .trace = LINES("function 0/5"),
+      .status = "failed",
       .error = "StepLimit: limits.steps: step 'same:1000' would be more than 1000 in one run" },
-    { .name = "a-steps-result-has-a-limit", .trace = LINES("function 0/5"), .status = "failed",
+    { .name = "a-steps-result-has-a-limit",
+      .trace = LINES("function 0/5"),
+      .status = "failed",
       .error = "ResultLimit: limits.result: a result of 65542 bytes, more than 65536" },
-    { .name = "a-functions-output-has-a-limit", .trace = LINES("function 0/5"), .status = "failed",
+    { .name = "a-functions-output-has-a-limit",
+      .trace = LINES("function 0/5"),
+      .status = "failed",
       .error = "ResultLimit: limits.result: a result of 65542 bytes, more than 65536" },
-    { .name = "a-runs-state-has-a-limit", .trace = LINES("function 0/5"), .status = "failed",
+    { .name = "a-runs-state-has-a-limit",
+      .trace = LINES("function 0/5"),
+      .status = "failed",
       .error = "StateLimit: limits.state: the run's results would take more room than it has" },
-    { .name = "a-runs-state-has-a-limit-for-a-sleep-too", .trace = LINES("function 0/5"), .status = "failed",
-      .error = "StateLimit: limits.state: the run's results would take more room than it has", .letters = LINES("StateLimit 1") },
-    { .name = "a-runs-state-has-a-limit-for-a-step-past-its-timeout-too", .trace = LINES("function 0/5", "step 0/1"),
-      .status = "failed", .error = "StateLimit: limits.state: the run's results would take more room than it has",
+    { .name = "a-runs-state-has-a-limit-for-a-sleep-too",
+      .trace = LINES("function 0/5"),
+      .status = "failed",
+      .error = "StateLimit: limits.state: the run's results would take more room than it has",
       .letters = LINES("StateLimit 1") },
-    { .name = "a-runs-state-has-a-limit-in-on-failure-too", .trace = LINES("function 0/5", "on_failure 0/5"),
-      .status = "failed", .error = "Hopeless: of no use", .letters = LINES("Hopeless 1") },
-    { .name = "results-nest-64-levels-and-no-more", .trace = LINES("function 0/5"), .status = "failed",
+    { .name = "a-runs-state-has-a-limit-for-a-step-past-its-timeout-too",
+      .trace = LINES("function 0/5", "step 0/1"),
+      .status = "failed",
+      .error = "StateLimit: limits.state: the run's results would take more room than it has",
+      .letters = LINES("StateLimit 1") },
+    { .name = "a-runs-state-has-a-limit-in-on-failure-too",
+      .trace = LINES("function 0/5", "on_failure 0/5"),
+      .status = "failed",
+      .error = "Hopeless: of no use",
+      .letters = LINES("Hopeless 1") },
+    { .name = "results-nest-64-levels-and-no-more",
+      .trace = LINES("function 0/5"),
+      .status = "failed",
       .error = "NestingLimit: the result is nested deeper than 64 levels" },
-    { .name = "a-result-is-one-object", .trace = LINES("function 0/5"), .status = "failed",
+    { .name = "a-result-is-one-object",
+      .trace = LINES("function 0/5"),
+      .status = "failed",
       .error = "InvalidOutput: the result is more than one object" },
     { .name = NULL },
 };

@@ -22,14 +22,16 @@ static enum stepd_status fails_for_good(struct stepd_ctx *ctx)
     return stepd_non_retriable(ctx, "Hopeless", "as the others");
 }
 
-#define EVENT(key_, n_) { .key = key_, .data = "{\"n\": " #n_ "}" }
+#define EVENT(key_, n_) \
+    { \
+        .key = key_, .data = "{\"n\": " #n_ "}" \
+    }
 
-STEPD_MODULE(
-    .name = "order",
-    .functions = STEPD_FUNCTIONS(
-        FUNCTION("a-keys-runs-go-one-at-a-time-across-retries", .run = fails_once, .ordering = STEPD_BY_KEY),
-        FUNCTION("a-keys-runs-go-one-at-a-time-across-sleeps", .run = sleeps_once, .ordering = STEPD_BY_KEY),
-        FUNCTION("after-a-run-that-failed-for-good-the-next-one-goes", .run = fails_for_good, .ordering = STEPD_BY_KEY)));
+STEPD_MODULE(.name = "order",
+             .functions = STEPD_FUNCTIONS(
+                 FUNCTION("a-keys-runs-go-one-at-a-time-across-retries", .run = fails_once, .ordering = STEPD_BY_KEY),
+                 FUNCTION("a-keys-runs-go-one-at-a-time-across-sleeps", .run = sleeps_once, .ordering = STEPD_BY_KEY),
+                 FUNCTION("after-a-run-that-failed-for-good-the-next-one-goes", .run = fails_for_good, .ordering = STEPD_BY_KEY)));
 
 const struct scenario scenarios[] = {
     { .name = "a-keys-runs-go-one-at-a-time-across-retries",
@@ -41,8 +43,11 @@ const struct scenario scenarios[] = {
       .events = EVENTS(EVENT("a", 1), EVENT("a", 2), EVENT("b", 2), EVENT("a", 3)),
       .trace = LINES("a|function 0/5 n=1", "a|function 0/5 n=1", "a|function 0/5 n=2", "a|function 0/5 n=3", "b|function 0/5 n=2"),
       .status = "completed" },
-    { .name = "after-a-run-that-failed-for-good-the-next-one-goes", .events = EVENTS(EVENT("a", 1), EVENT("a", 2), EVENT("a", 3)),
+    { .name = "after-a-run-that-failed-for-good-the-next-one-goes",
+      .events = EVENTS(EVENT("a", 1), EVENT("a", 2), EVENT("a", 3)),
       .trace = LINES("a|function 0/5 n=1", "a|function 0/5 n=2", "a|function 0/5 n=3"),
-      .status = "failed", .error = "Hopeless: as the others", .letters = LINES("Hopeless 1", "Hopeless 1", "Hopeless 1") },
+      .status = "failed",
+      .error = "Hopeless: as the others",
+      .letters = LINES("Hopeless 1", "Hopeless 1", "Hopeless 1") },
     { .name = NULL },
 };

@@ -6,7 +6,7 @@
 struct late {
     struct work work;
     int ms;
-    bool is_silent;  /* its tries come between those of others */
+    bool is_silent; /* its tries come between those of others */
 };
 
 static enum stepd_status do_late(struct stepd_ctx *ctx, const void *arg)
@@ -23,8 +23,15 @@ static enum stepd_status do_late(struct stepd_ctx *ctx, const void *arg)
     return STEPD_OK;
 }
 
-#define LATE(ms_, ...) &(const struct late){ .work = { __VA_ARGS__ }, .ms = ms_ }
-#define BRANCH(id_, ...) { .id = id_, .fn = do_late, .arg = __VA_ARGS__ }
+#define LATE(ms_, ...) \
+    &(const struct late) \
+    { \
+        .work = { __VA_ARGS__ }, .ms = ms_ \
+    }
+#define BRANCH(id_, ...) \
+    { \
+        .id = id_, .fn = do_late, .arg = __VA_ARGS__ \
+    }
 
 static void output_results(struct stepd_ctx *ctx, const msgpack_object *const *results, size_t count)
 {
@@ -232,53 +239,83 @@ static enum stepd_status stays_in_a_branch(struct stepd_ctx *ctx)
     return has_a_bad_one(ctx, false);
 }
 
-STEPD_MODULE(
-    .name = "parallel",
-    .functions = STEPD_FUNCTIONS(
-        FUNCTION("branches-answer-in-their-order", .run = answers_in_order),
-        FUNCTION("a-branch-is-retried-alone", .run = retries_one),
-        FUNCTION("each-branch-has-a-counter-of-its-own", .run = has_counters, .retries = 2),
-        FUNCTION("a-branch-that-fails-for-good-fails-the-call", .run = fails_with_one),
-        FUNCTION("a-branch-has-a-policy-of-its-own", .run = has_a_policy),
-        FUNCTION("branches-share-ids-with-steps", .run = uses_ids_again),
-        FUNCTION("a-step-in-a-branch-is-refused", .run = nests),
-        FUNCTION("a-race-ends-with-the-first-that-succeeds", .run = races),
-        FUNCTION("a-race-goes-on-past-a-failure", .run = races_past_a_failure),
-        FUNCTION("a-race-that-nobody-wins-fails", .run = nobody_wins),
-        FUNCTION("the-counter-begins-anew-behind-branches", .run = counts_after),
-        FUNCTION("a-branch-that-crashes-is-retried-alone", .run = crashes_in_a_branch),
-        FUNCTION("a-branch-past-its-timeout-is-retried-alone", .run = stays_in_a_branch),
-        FUNCTION("no-branches-are-over-at-once", .run = none_at_all)));
+STEPD_MODULE(.name = "parallel",
+             .functions = STEPD_FUNCTIONS(FUNCTION("branches-answer-in-their-order", .run = answers_in_order),
+                                          FUNCTION("a-branch-is-retried-alone", .run = retries_one),
+                                          FUNCTION("each-branch-has-a-counter-of-its-own", .run = has_counters, .retries = 2),
+                                          FUNCTION("a-branch-that-fails-for-good-fails-the-call", .run = fails_with_one),
+                                          FUNCTION("a-branch-has-a-policy-of-its-own", .run = has_a_policy),
+                                          FUNCTION("branches-share-ids-with-steps", .run = uses_ids_again),
+                                          FUNCTION("a-step-in-a-branch-is-refused", .run = nests),
+                                          FUNCTION("a-race-ends-with-the-first-that-succeeds", .run = races),
+                                          FUNCTION("a-race-goes-on-past-a-failure", .run = races_past_a_failure),
+                                          FUNCTION("a-race-that-nobody-wins-fails", .run = nobody_wins),
+                                          FUNCTION("the-counter-begins-anew-behind-branches", .run = counts_after),
+                                          FUNCTION("a-branch-that-crashes-is-retried-alone", .run = crashes_in_a_branch),
+                                          FUNCTION("a-branch-past-its-timeout-is-retried-alone", .run = stays_in_a_branch),
+                                          FUNCTION("no-branches-are-over-at-once", .run = none_at_all)));
 
 const struct scenario scenarios[] = {
-    { .name = "branches-answer-in-their-order", .trace = LINES("a 0/5", "b 0/5"), .status = "completed", .output = "[1,2]",
+    { .name = "branches-answer-in-their-order",
+      .trace = LINES("a 0/5", "b 0/5"),
+      .status = "completed",
+      .output = "[1,2]",
       .steps = LINES("a completed 1 1", "b completed 1 2") },
-    { .name = "a-branch-is-retried-alone", .trace = LINES("steady 0/5", "shaky 0/5", "shaky 1/5", "shaky 2/5", "behind 0/5"),
-      .status = "completed", .output = "[1,2]", .steps = LINES("steady completed 1 1", "shaky completed 3 2") },
-    { .name = "each-branch-has-a-counter-of-its-own", .trace = LINES(NULL), .status = "completed",
+    { .name = "a-branch-is-retried-alone",
+      .trace = LINES("steady 0/5", "shaky 0/5", "shaky 1/5", "shaky 2/5", "behind 0/5"),
+      .status = "completed",
+      .output = "[1,2]",
+      .steps = LINES("steady completed 1 1", "shaky completed 3 2") },
+    { .name = "each-branch-has-a-counter-of-its-own",
+      .trace = LINES(NULL),
+      .status = "completed",
       .steps = LINES("one completed 3 1", "two completed 3 2") },
-    { .name = "a-branch-that-fails-for-good-fails-the-call", .trace = LINES("bad 0/5", "good 0/5", "failed 0/5 bad"),
-      .status = "completed", .output = "[\"none\",1]", .steps = LINES("bad failed 1 Hopeless", "good completed 1 1") },
-    { .name = "a-branch-has-a-policy-of-its-own", .trace = LINES("once 0/1"), .status = "failed", .error = "Boom: once, attempt 0",
-      .steps = LINES("once failed 1 Boom"), .letters = LINES("Boom 1") },
-    { .name = "branches-share-ids-with-steps", .trace = LINES("first 0/5", "second 0/5", "third 0/5"), .status = "completed",
+    { .name = "a-branch-that-fails-for-good-fails-the-call",
+      .trace = LINES("bad 0/5", "good 0/5", "failed 0/5 bad"),
+      .status = "completed",
+      .output = "[\"none\",1]",
+      .steps = LINES("bad failed 1 Hopeless", "good completed 1 1") },
+    { .name = "a-branch-has-a-policy-of-its-own",
+      .trace = LINES("once 0/1"),
+      .status = "failed",
+      .error = "Boom: once, attempt 0",
+      .steps = LINES("once failed 1 Boom"),
+      .letters = LINES("Boom 1") },
+    { .name = "branches-share-ids-with-steps",
+      .trace = LINES("first 0/5", "second 0/5", "third 0/5"),
+      .status = "completed",
       .steps = LINES("same completed 1 1", "same:1 completed 1 2", "same:2 completed 1 3") },
-    { .name = "a-step-in-a-branch-is-refused", .trace = LINES(NULL), .status = "failed", .error = "NestedStep",
+    { .name = "a-step-in-a-branch-is-refused",
+      .trace = LINES(NULL),
+      .status = "failed",
+      .error = "NestedStep",
       .steps = LINES("outer failed 1 NestedStep") },
-    { .name = "a-race-ends-with-the-first-that-succeeds", .trace = LINES("fast 0/5", "behind 0/5"), .status = "completed",
-      .output = "[1,\"none\"]", .steps = LINES("fast completed 1 1", "behind completed 1 0") },
-    { .name = "a-race-goes-on-past-a-failure", .trace = LINES("bad 0/5", "good 0/5", "error 0/5 none"), .status = "completed",
-      .output = "[\"none\",1]", .steps = LINES("bad failed 1 Hopeless", "good completed 1 1") },
-    { .name = "a-race-that-nobody-wins-fails", .trace = LINES("one 0/5", "two 0/5"), .status = "failed",
-      .error = "Hopeless: one is of no use", .steps = LINES("one failed 1 Hopeless", "two failed 1 Hopeless") },
+    { .name = "a-race-ends-with-the-first-that-succeeds",
+      .trace = LINES("fast 0/5", "behind 0/5"),
+      .status = "completed",
+      .output = "[1,\"none\"]",
+      .steps = LINES("fast completed 1 1", "behind completed 1 0") },
+    { .name = "a-race-goes-on-past-a-failure",
+      .trace = LINES("bad 0/5", "good 0/5", "error 0/5 none"),
+      .status = "completed",
+      .output = "[\"none\",1]",
+      .steps = LINES("bad failed 1 Hopeless", "good completed 1 1") },
+    { .name = "a-race-that-nobody-wins-fails",
+      .trace = LINES("one 0/5", "two 0/5"),
+      .status = "failed",
+      .error = "Hopeless: one is of no use",
+      .steps = LINES("one failed 1 Hopeless", "two failed 1 Hopeless") },
     { .name = "the-counter-begins-anew-behind-branches",
-      .trace = LINES("a 0/5", "a 1/5", "behind 0/5", "behind 1/5", "behind 2/5"), .status = "completed",
+      .trace = LINES("a 0/5", "a 1/5", "behind 0/5", "behind 1/5", "behind 2/5"),
+      .status = "completed",
       .steps = LINES("a completed 2 0") },
     { .name = "a-branch-that-crashes-is-retried-alone",
-      .trace = LINES("first 0/5", "good 0/5", "bad 0/3", "bad 1/3", "behind 0/5"), .status = "completed",
+      .trace = LINES("first 0/5", "good 0/5", "bad 0/3", "bad 1/3", "behind 0/5"),
+      .status = "completed",
       .steps = LINES("first completed 1 0", "good completed 1 1", "bad completed 2 null") },
     { .name = "a-branch-past-its-timeout-is-retried-alone",
-      .trace = LINES("first 0/5", "good 0/5", "bad 0/3", "bad 1/3", "behind 0/5"), .status = "completed",
+      .trace = LINES("first 0/5", "good 0/5", "bad 0/3", "bad 1/3", "behind 0/5"),
+      .status = "completed",
       .steps = LINES("first completed 1 0", "good completed 1 1", "bad completed 2 null") },
     { .name = "no-branches-are-over-at-once", .trace = LINES("behind 0/5"), .status = "completed", .steps = LINES(NULL) },
     { .name = NULL },

@@ -149,8 +149,7 @@ static void read_steps(const struct stepd_test_run *run)
     for (size_t i = 0; i < stepd_test_step_count(run); i++) {
         const struct stepd_test_step *step = stepd_test_step_at(run, i);
         bool is_good = step->status == STEPD_STEP_COMPLETED;
-        add(&steps, "%s %s %d %s", step->id, is_good ? "completed" : "failed", step->executions,
-            is_good ? step->json : step->error->name);
+        add(&steps, "%s %s %d %s", step->id, is_good ? "completed" : "failed", step->executions, is_good ? step->json : step->error->name);
     }
 }
 
@@ -279,9 +278,9 @@ static json_t *json_of_events(const struct scenario *scenario)
 
     for (size_t i = 0; i < event_count(scenario); i++) {
         const struct scenario_event event = scenario->events != NULL ? scenario->events[i] : (struct scenario_event){ .name = NULL };
-        (void)json_array_append_new(
-            array, json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "name", event_name(scenario, &event), "data", json_of(event.data), "key",
-                             json_of(event.key), "id", json_of(event.id), "topic", json_of(event.topic), "raw", json_of(event.raw)));
+        (void)json_array_append_new(array, json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "name", event_name(scenario, &event), "data",
+                                                     json_of(event.data), "key", json_of(event.key), "id", json_of(event.id), "topic",
+                                                     json_of(event.topic), "raw", json_of(event.raw)));
     }
     return array;
 }
@@ -296,12 +295,12 @@ static void dump(const struct scenario *scenario)
         return;
     seen.items[seen.count] = NULL;
     (void)snprintf(path, sizeof(path), "%s/%s.json", to, scenario->name);
-    json_t *all = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "name", scenario->name, "settings",
-                            SCENARIO_SETTINGS, "events", json_of_events(scenario), "trace",
-                            json_of_lines((const char *const *)seen.items), "status", json_of(scenario->status), "output",
-                            json_of(scenario->output), "error", json_of(scenario->error), "steps", json_of_lines(scenario->steps),
-                            "letters", json_of_lines(scenario->letters), "times", json_of_lines(scenario->times), "dies",
-                            scenario->dies_before != NULL || scenario->dies_after != NULL, "act", json_of(ACTS[scenario->act]));
+    json_t *all =
+        json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "name", scenario->name, "settings", SCENARIO_SETTINGS,
+                  "events", json_of_events(scenario), "trace", json_of_lines((const char *const *)seen.items), "status",
+                  json_of(scenario->status), "output", json_of(scenario->output), "error", json_of(scenario->error), "steps",
+                  json_of_lines(scenario->steps), "letters", json_of_lines(scenario->letters), "times", json_of_lines(scenario->times),
+                  "dies", scenario->dies_before != NULL || scenario->dies_after != NULL, "act", json_of(ACTS[scenario->act]));
     cr_assert_not_null(all);
     cr_assert_eq(json_dump_file(all, path, JSON_INDENT(1)), 0);
     json_decref(all);

@@ -26,29 +26,29 @@
     "limits: {steps: 1000, result: 64KiB, state: 256KiB, event: 64KiB}\n"
 
 struct scenario_event {
-    const char *name;   /* NULL: "conformance/" and the scenario's */
-    const char *data;   /* JSON; NULL: none */
-    const char *key;    /* NULL: none */
-    const char *id;     /* NULL: none */
-    const char *topic;  /* NULL: the one that all scenarios share */
-    const char *raw;    /* the message's value, in place of all else */
+    const char *name;  /* NULL: "conformance/" and the scenario's */
+    const char *data;  /* JSON; NULL: none */
+    const char *key;   /* NULL: none */
+    const char *id;    /* NULL: none */
+    const char *topic; /* NULL: the one that all scenarios share */
+    const char *raw;   /* the message's value, in place of all else */
 };
 
 enum scenario_act { ACT_NOTHING, ACT_RETRY, ACT_CANCEL };
 
 struct scenario {
-    const char *name;                     /* the function's id */
-    const struct scenario_event *events;  /* ended by one that is empty; NULL: one, without data */
-    const char *const *trace;             /* what its code said, in order for each key; NULL-ended */
-    const char *status;                   /* of each of its runs; NULL: it has none */
-    const char *output;                   /* JSON; NULL: not looked at */
-    const char *error;                    /* "NAME: message", or its name alone; NULL: none */
-    const char *const *steps;             /* "ID STATUS EXECUTIONS RESULT", of its first run; NULL: not looked at */
-    const char *const *letters;           /* "ERROR ATTEMPTS" of each dead letter; NULL: not looked at */
-    const char *const *times;             /* ms from the event to each line of `trace`; NULL: not looked at */
-    const char *dies_before;              /* the daemon is killed when this step is done and not yet recorded, */
-    const char *dies_after;               /* … or right after it was recorded */
-    enum scenario_act act;                /* what a person does once all its runs have ended, or wait for long */
+    const char *name;                    /* the function's id */
+    const struct scenario_event *events; /* ended by one that is empty; NULL: one, without data */
+    const char *const *trace;            /* what its code said, in order for each key; NULL-ended */
+    const char *status;                  /* of each of its runs; NULL: it has none */
+    const char *output;                  /* JSON; NULL: not looked at */
+    const char *error;                   /* "NAME: message", or its name alone; NULL: none */
+    const char *const *steps;            /* "ID STATUS EXECUTIONS RESULT", of its first run; NULL: not looked at */
+    const char *const *letters;          /* "ERROR ATTEMPTS" of each dead letter; NULL: not looked at */
+    const char *const *times;            /* ms from the event to each line of `trace`; NULL: not looked at */
+    const char *dies_before;             /* the daemon is killed when this step is done and not yet recorded, */
+    const char *dies_after;              /* … or right after it was recorded */
+    enum scenario_act act;               /* what a person does once all its runs have ended, or wait for long */
 };
 #define LINES(...) ((const char *const[]){ __VA_ARGS__, NULL })
 #define EVENTS(...) ((const struct scenario_event[]){ __VA_ARGS__, { .name = NULL } })
@@ -73,8 +73,8 @@ __attribute__((format(printf, 4, 5))) static inline void trace_as(struct stepd_c
     (void)clock_gettime(CLOCK_REALTIME, &now);
     int64_t since_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 - event->ts_ms;
     int length = snprintf(line, sizeof(line), "%s\t%.*s%s%s %d/%d%s%s\t%" PRId64 "\n", scenario, (int)event->key_len,
-                          event->key != NULL ? (const char *)event->key : "", event->key != NULL ? "|" : "", where,
-                          stepd_attempt(ctx), stepd_max_attempts(ctx), text[0] != '\0' ? " " : "", text, since_ms);
+                          event->key != NULL ? (const char *)event->key : "", event->key != NULL ? "|" : "", where, stepd_attempt(ctx),
+                          stepd_max_attempts(ctx), text[0] != '\0' ? " " : "", text, since_ms);
     int file = open(getenv("STEPD_CONFORMANCE_TRACE"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (file < 0 || write(file, line, (size_t)length) != length)
         abort();
@@ -104,7 +104,7 @@ static inline void die_here(struct stepd_ctx *ctx)
 /* What a step does: says that it runs, fails in its first attempts, answers with a number. */
 struct work {
     const char *where;
-    int failures;            /* in attempts below it, it fails */
+    int failures; /* in attempts below it, it fails */
     bool is_non_retriable;
     int answer;
 };

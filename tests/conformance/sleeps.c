@@ -45,28 +45,33 @@ static enum stepd_status sleeps_between_steps(struct stepd_ctx *ctx)
     return STEP(ctx, "after", .where = "after", .failures = 1);
 }
 
-STEPD_MODULE(
-    .name = "sleeps",
-    .functions = STEPD_FUNCTIONS(
-        FUNCTION("a-sleep-ends-at-its-time", .run = naps),
-        FUNCTION("a-sleep-until-ends-then", .run = sleeps_until),
-        FUNCTION("a-sleep-whose-time-is-over-goes-on-at-once", .run = sleeps_until_yesterday),
-        FUNCTION("a-sleep-is-no-attempt", .run = fails_around_a_sleep),
-        FUNCTION("steps-go-on-behind-a-sleep", .run = sleeps_between_steps)));
+STEPD_MODULE(.name = "sleeps",
+             .functions = STEPD_FUNCTIONS(FUNCTION("a-sleep-ends-at-its-time", .run = naps),
+                                          FUNCTION("a-sleep-until-ends-then", .run = sleeps_until),
+                                          FUNCTION("a-sleep-whose-time-is-over-goes-on-at-once", .run = sleeps_until_yesterday),
+                                          FUNCTION("a-sleep-is-no-attempt", .run = fails_around_a_sleep),
+                                          FUNCTION("steps-go-on-behind-a-sleep", .run = sleeps_between_steps)));
 
 const struct scenario scenarios[] = {
     { .name = "a-sleep-ends-at-its-time",
-      .trace = LINES("function 0/5", "function 0/5", "function 0/5", "behind 0/5"), .times = LINES("0", "200", "500", "500"),
-      .status = "completed", .steps = LINES("nap completed 1 null", "nap:1 completed 1 null") },
+      .trace = LINES("function 0/5", "function 0/5", "function 0/5", "behind 0/5"),
+      .times = LINES("0", "200", "500", "500"),
+      .status = "completed",
+      .steps = LINES("nap completed 1 null", "nap:1 completed 1 null") },
     { .name = "a-sleep-until-ends-then",
-      .trace = LINES("function 0/5", "function 0/5", "behind 0/5"), .times = LINES("0", "400", "400"), .status = "completed" },
+      .trace = LINES("function 0/5", "function 0/5", "behind 0/5"),
+      .times = LINES("0", "400", "400"),
+      .status = "completed" },
     { .name = "a-sleep-whose-time-is-over-goes-on-at-once",
-      .trace = LINES("function 0/5", "behind 0/5"), .status = "completed",
+      .trace = LINES("function 0/5", "behind 0/5"),
+      .status = "completed",
       .steps = LINES("until completed 1 null", "none completed 1 null", "less completed 1 null") },
     { .name = "a-sleep-is-no-attempt",
-      .trace = LINES("function 0/5", "function 1/5", "function 0/5 slept", "function 1/5 slept"), .status = "completed" },
+      .trace = LINES("function 0/5", "function 1/5", "function 0/5 slept", "function 1/5 slept"),
+      .status = "completed" },
     { .name = "steps-go-on-behind-a-sleep",
-      .trace = LINES("before 0/5", "after 0/5", "after 1/5"), .status = "completed",
+      .trace = LINES("before 0/5", "after 0/5", "after 1/5"),
+      .status = "completed",
       .steps = LINES("before completed 1 0", "nap completed 1 null", "after completed 2 0") },
     { .name = NULL },
 };

@@ -17,15 +17,17 @@
 
 static struct redis_fixture redis;
 static char config[128];
-static char said[65536];   /* by the program: standard output and error */
+static char said[65536]; /* by the program: standard output and error */
 
 static void write_config(const char *bootstrap)
 {
     FILE *file = fopen(config, "w");
 
     cr_assert_not_null(file);
-    fprintf(file, "kafka: {bootstrap.servers: \"%s\", group.id: g}\ntopics: [events]\nhistory: all\n"
-                  "redis: {url: \"%s\", prefix: t, timeout: 1s}\n", bootstrap, redis.url);
+    fprintf(file,
+            "kafka: {bootstrap.servers: \"%s\", group.id: g}\ntopics: [events]\nhistory: all\n"
+            "redis: {url: \"%s\", prefix: t, timeout: 1s}\n",
+            bootstrap, redis.url);
     cr_assert_eq(fclose(file), 0);
 }
 
@@ -93,7 +95,9 @@ static void advance(struct run *run, const struct transition *transition)
 static void end_with(struct sample *sample, enum transition_kind kind, const char *failure_name, struct bytes output)
 {
     struct failure failure = { .attempt = 2 };
-    struct attempt_entry entry = { .started_ms = 1700000000000, .duration_ms = 12, .attempt = 2, .failure = failure_name != NULL ? &failure : NULL };
+    struct attempt_entry entry = {
+        .started_ms = 1700000000000, .duration_ms = 12, .attempt = 2, .failure = failure_name != NULL ? &failure : NULL
+    };
     msgpack_sbuffer tail;
 
     if (failure_name != NULL)
@@ -107,7 +111,8 @@ static void end_with(struct sample *sample, enum transition_kind kind, const cha
 
 static void park(struct sample *sample, enum run_status status, int64_t delay_ms)
 {
-    advance(&sample->run, &(struct transition){ .kind = TRANSITION_PARK, .status = status, .attempt = 1, .delay_ms = delay_ms, .tail = { "", 0 } });
+    advance(&sample->run,
+            &(struct transition){ .kind = TRANSITION_PARK, .status = status, .attempt = 1, .delay_ms = delay_ms, .tail = { "", 0 } });
 }
 
 static void add_step(struct sample *sample, size_t position, const struct checkpoint *checkpoint)
@@ -116,7 +121,9 @@ static void add_step(struct sample *sample, size_t position, const struct checkp
 
     msgpack_sbuffer_init(&buffer);
     checkpoint_pack(&buffer, checkpoint);
-    advance(&sample->run, &(struct transition){ .kind = TRANSITION_CHECKPOINT, .position = position, .checkpoint = { buffer.data, buffer.size }, .tail = { "", 0 } });
+    advance(&sample->run,
+            &(struct transition){
+                .kind = TRANSITION_CHECKPOINT, .position = position, .checkpoint = { buffer.data, buffer.size }, .tail = { "", 0 } });
     msgpack_sbuffer_destroy(&buffer);
 }
 
@@ -157,9 +164,17 @@ Test(stepctl, lists_what_was_asked_for)
         else
             end_with(&samples[i], TRANSITION_BURY, "Doomed", (struct bytes){ 0 });
     }
-    const struct { const char *asked; size_t count; } CASES[] = {
-        { "runs", 30 }, { "runs --limit 7", 7 }, { "runs --status delayed", 15 }, { "runs --status failed --function other", 5 },
-        { "runs --function f --limit 100000", 20 }, { "runs --status completed", 0 }, { "runs --status running", 0 },
+    const struct {
+        const char *asked;
+        size_t count;
+    } CASES[] = {
+        { "runs", 30 },
+        { "runs --limit 7", 7 },
+        { "runs --status delayed", 15 },
+        { "runs --status failed --function other", 5 },
+        { "runs --function f --limit 100000", 20 },
+        { "runs --status completed", 0 },
+        { "runs --status running", 0 },
     };
     for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
         cr_assert_eq(stepctl("--json %s", CASES[i].asked), 0, "%s", said);
@@ -264,7 +279,10 @@ static void fill_for_filters(void)
 Test(stepctl, retries_what_filters_choose)
 {
     fill_for_filters();
-    const struct { const char *filters; const char *said; } cases[] = {
+    const struct {
+        const char *filters;
+        const char *said;
+    } cases[] = {
         { "--function f --error Doomed --dry-run", "{\"dry_run\":true,\"found\":4,\"retried\":0}\n" },
         { "--event 'app/*' --dry-run", "{\"dry_run\":true,\"found\":8,\"retried\":0}\n" },
         { "--event app/y", "{\"retried\":0}\n" },
@@ -301,10 +319,25 @@ Test(stepctl, cancels_what_filters_choose_and_nothing_that_has_ended)
 Test(stepctl, many_are_changed_by_a_filter_alone)
 {
     static const char *const refused[] = {
-        "retry", "cancel", "retry --dry-run", "cancel --dry-run", "retry abcdef01 --function f", "cancel abcdef01 --error E",
-        "retry --status completed", "retry --status sleeping", "cancel --status failed", "cancel --status cancelled",
-        "retry --since soon", "retry --until 25:00", "retry --since 2h", "retry --since 2026-13-01", "cancel --since 2026-02-30",
-        "retry --where 'event.'", "cancel --where 'events.data == 1'", "retry --all-failed --status cancelled", "retry --limit 3",
+        "retry",
+        "cancel",
+        "retry --dry-run",
+        "cancel --dry-run",
+        "retry abcdef01 --function f",
+        "cancel abcdef01 --error E",
+        "retry --status completed",
+        "retry --status sleeping",
+        "cancel --status failed",
+        "cancel --status cancelled",
+        "retry --since soon",
+        "retry --until 25:00",
+        "retry --since 2h",
+        "retry --since 2026-13-01",
+        "cancel --since 2026-02-30",
+        "retry --where 'event.'",
+        "cancel --where 'events.data == 1'",
+        "retry --all-failed --status cancelled",
+        "retry --limit 3",
     };
     for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
         cr_assert_eq(stepctl("%s", refused[i]), 2, "%s: %s", refused[i], said);
@@ -313,10 +346,19 @@ Test(stepctl, many_are_changed_by_a_filter_alone)
 Test(stepctl, lists_what_filters_choose)
 {
     fill_for_filters();
-    const struct { const char *filters; size_t count; } cases[] = {
-        { "--error Doomed", 6 }, { "--error Doomed --function other", 2 }, { "--event app/x --status sleeping", 3 },
-        { "--since -1h", 11 }, { "--until -1h", 0 }, { "--since 2020-01-01 --until 2020-01-02T10:00", 0 },
-        { "--since 00:00 --until 23:59", 11 }, { "--where 'event.topic == \"events\"'", 11 }, { "--where 'event.data.gone > 1'", 0 },
+    const struct {
+        const char *filters;
+        size_t count;
+    } cases[] = {
+        { "--error Doomed", 6 },
+        { "--error Doomed --function other", 2 },
+        { "--event app/x --status sleeping", 3 },
+        { "--since -1h", 11 },
+        { "--until -1h", 0 },
+        { "--since 2020-01-01 --until 2020-01-02T10:00", 0 },
+        { "--since 00:00 --until 23:59", 11 },
+        { "--where 'event.topic == \"events\"'", 11 },
+        { "--where 'event.data.gone > 1'", 0 },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         cr_assert_eq(stepctl("--json runs %s", cases[i].filters), 0, "%s", said);
@@ -380,9 +422,12 @@ Test(stepctl, counts)
 
     cr_assert_eq(stepctl("--json stats"), 0, "%s", said);
     json_t *stats = parsed();
-    const struct { const char *name; int value; } WANTED[] = {
-        { "events_consumed", 15 }, { "runs_started", 9 }, { "runs_completed", 0 }, { "runs_failed", 1 },
-        { "retries_scheduled", 0 }, { "delayed", 1 }, { "dead", 1 },
+    const struct {
+        const char *name;
+        int value;
+    } WANTED[] = {
+        { "events_consumed", 15 },  { "runs_started", 9 }, { "runs_completed", 0 }, { "runs_failed", 1 },
+        { "retries_scheduled", 0 }, { "delayed", 1 },      { "dead", 1 },
     };
     for (size_t i = 0; i < sizeof(WANTED) / sizeof(WANTED[0]); i++)
         cr_assert_eq(json_integer_value(json_object_get(stats, WANTED[i].name)), WANTED[i].value, "%s", WANTED[i].name);
@@ -423,7 +468,8 @@ Test(stepctl, looks_at_the_top_as_often_as_told)
 
 Test(stepctl, gives_the_terminal_back_after_the_top)
 {
-    AUTO_FREE char *command = xasprintf("script -qec '" STEPD_TEST_BUILD_DIR "/bin/stepctl --config %s top --limit 1' /dev/null </dev/null", config);
+    AUTO_FREE char *command =
+        xasprintf("script -qec '" STEPD_TEST_BUILD_DIR "/bin/stepctl --config %s top --limit 1' /dev/null </dev/null", config);
     FILE *pipe = popen(command, "r");
 
     cr_assert_not_null(pipe);

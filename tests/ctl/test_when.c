@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define NOW INT64_C(1795867200000)   /* 2026-11-28T12:00:00Z, 13:00 in Berlin */
+#define NOW INT64_C(1795867200000) /* 2026-11-28T12:00:00Z, 13:00 in Berlin */
 #define MINUTE INT64_C(60000)
 
 static void in_berlin(void)
@@ -65,8 +65,9 @@ Test(when, until_is_the_first_such_time_of_day_from_since_on)
 
 Test(when, what_is_no_time_is_refused)
 {
-    static const char *const wrong[] = { "", "2h", "-2", "-h", "soon", "24:00", "12:60", "12:00:60", "12:", "12:30x", "2026-02-30", "2026-13-01",
-                                         "2026-11-28T", "2026-11-28T25:00", "28.11.2026", "--1h" };
+    static const char *const wrong[] = { "",           "2h",  "-2",     "-h",         "soon",       "24:00",       "12:60",
+                                         "12:00:60",   "12:", "12:30x", "2026-02-30", "2026-13-01", "2026-11-28T", "2026-11-28T25:00",
+                                         "28.11.2026", "--1h" };
     struct error error;
     int64_t at_ms = 0;
 

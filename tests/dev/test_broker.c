@@ -17,7 +17,7 @@ static struct broker *broker;
 
 static void start(void)
 {
-    struct error error = {0};
+    struct error error = { 0 };
     cr_assert(broker_start(0, &broker, &error) == 0, "%s", error.text);
     cr_assert(broker_create_topic(broker, "events", 1, &error) == 0, "%s", error.text);
 }
@@ -64,9 +64,8 @@ static void produce(const char *topic, int count)
         char value[32];
         (void)snprintf(value, sizeof(value), "value-%d", i);
         rd_kafka_resp_err_t status =
-            rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_KEY("key", 3),
-                              RD_KAFKA_V_VALUE(value, strlen(value)), RD_KAFKA_V_HEADER("ce_type", "a.b", 3),
-                              RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
+            rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_KEY("key", 3), RD_KAFKA_V_VALUE(value, strlen(value)),
+                              RD_KAFKA_V_HEADER("ce_type", "a.b", 3), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
         cr_assert(status == 0);
     }
     cr_assert(rd_kafka_flush(producer, 40000) == 0);
@@ -126,8 +125,7 @@ Test(broker, carries_key_value_and_headers_to_a_group_at_once)
     const int64_t since = clock_monotonic_ms();
     rd_kafka_t *kafka = consumer("events");
     rd_kafka_message_t *message = next(kafka);
-    cr_expect(clock_monotonic_ms() - since < 10000, "the group waited %ld ms",
-              (long)(clock_monotonic_ms() - since));
+    cr_expect(clock_monotonic_ms() - since < 10000, "the group waited %ld ms", (long)(clock_monotonic_ms() - since));
     cr_expect(message->offset == 0 && message->partition == 0);
     cr_expect(message->key_len == 3 && memcmp(message->key, "key", 3) == 0);
     cr_expect(message->len == 7 && memcmp(message->payload, "value-0", 7) == 0);
@@ -196,8 +194,7 @@ Test(broker, shares_partitions_when_a_second_member_joins)
     rd_kafka_t *second = consumer("shared");
     int have_first = 0, have_second = 0;
 
-    for (int64_t end = clock_monotonic_ms() + 40000;
-         clock_monotonic_ms() < end && (have_first != 2 || have_second != 2);) {
+    for (int64_t end = clock_monotonic_ms() + 40000; clock_monotonic_ms() < end && (have_first != 2 || have_second != 2);) {
         rd_kafka_topic_partition_list_t *list = NULL;
         rd_kafka_message_t *message = rd_kafka_consumer_poll(first, 50);
         if (message != NULL)
@@ -220,7 +217,7 @@ Test(broker, shares_partitions_when_a_second_member_joins)
 Test(broker, says_that_its_port_is_taken)
 {
     struct broker *second = NULL;
-    struct error error = {0};
+    struct error error = { 0 };
 
     cr_expect(broker_start(broker_port(broker), &second, &error) < 0);
     cr_expect(error.code == EADDRINUSE);

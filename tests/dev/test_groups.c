@@ -60,7 +60,7 @@ TestSuite(groups, .init = start, .fini = stop, .timeout = 120);
 
 static bool ask(struct peer *peer, int16_t api_key, int16_t version, struct wire_buffer *body, int64_t now_ms)
 {
-    const struct group_request request = {peer, peer, api_key, version, {0}, now_ms};
+    const struct group_request request = { peer, peer, api_key, version, { 0 }, now_ms };
     asked = api_key;
     bool is_handled = groups_handle(groups, &request, wire_reader(wire_buffer_data(body), wire_buffer_size(body)));
     wire_buffer_done(body);
@@ -69,22 +69,22 @@ static bool ask(struct peer *peer, int16_t api_key, int16_t version, struct wire
 
 static void join(struct peer *peer, const char *instance, int64_t now_ms)
 {
-    struct wire_buffer body = {0};
+    struct wire_buffer body = { 0 };
     wire_put_string(&body, "stepd");
-    wire_put_i32(&body, 6000);   /* session */
-    wire_put_i32(&body, 30000);  /* rebalance */
+    wire_put_i32(&body, 6000);  /* session */
+    wire_put_i32(&body, 30000); /* rebalance */
     wire_put_string(&body, peer->id != NULL ? peer->id : "");
     wire_put_string(&body, instance);
     wire_put_string(&body, "consumer");
     wire_put_i32(&body, 1);
     wire_put_string(&body, "cooperative-sticky");
-    wire_put_bytes(&body, (struct wire_span){(const uint8_t *)"m", 1});
+    wire_put_bytes(&body, (struct wire_span){ (const uint8_t *)"m", 1 });
     cr_assert(ask(peer, API_JOIN_GROUP, 5, &body, now_ms));
 }
 
 static void sync_group(struct peer *peer, bool is_leader, int64_t now_ms)
 {
-    struct wire_buffer body = {0};
+    struct wire_buffer body = { 0 };
     wire_put_string(&body, "stepd");
     wire_put_i32(&body, peer->generation);
     wire_put_string(&body, peer->id);
@@ -92,14 +92,14 @@ static void sync_group(struct peer *peer, bool is_leader, int64_t now_ms)
     wire_put_i32(&body, is_leader);
     if (is_leader) {
         wire_put_string(&body, peer->id);
-        wire_put_bytes(&body, (struct wire_span){(const uint8_t *)"all", 3});
+        wire_put_bytes(&body, (struct wire_span){ (const uint8_t *)"all", 3 });
     }
     cr_assert(ask(peer, API_SYNC_GROUP, 3, &body, now_ms));
 }
 
 static int16_t heartbeat(struct peer *peer, int64_t now_ms)
 {
-    struct wire_buffer body = {0};
+    struct wire_buffer body = { 0 };
     wire_put_string(&body, "stepd");
     wire_put_i32(&body, peer->generation);
     wire_put_string(&body, peer->id);
@@ -111,7 +111,7 @@ static int16_t heartbeat(struct peer *peer, int64_t now_ms)
 /* True: let through to the broker. */
 static bool may_commit(struct peer *peer, int64_t now_ms)
 {
-    struct wire_buffer body = {0};
+    struct wire_buffer body = { 0 };
     wire_put_string(&body, "stepd");
     wire_put_i32(&body, peer->generation);
     wire_put_string(&body, peer->id != NULL ? peer->id : "");
@@ -137,7 +137,7 @@ static void settle(struct peer *peer, int64_t now_ms)
 
 Test(groups, a_lone_member_waits_for_nobody)
 {
-    struct peer one = {0};
+    struct peer one = { 0 };
     settle(&one, 0);
     cr_expect(heartbeat(&one, 3000) == 0);
     cr_expect(may_commit(&one, 3000));
@@ -145,7 +145,7 @@ Test(groups, a_lone_member_waits_for_nobody)
 
 Test(groups, a_silent_member_is_out_after_its_session)
 {
-    struct peer one = {0}, two = {0};
+    struct peer one = { 0 }, two = { 0 };
     settle(&one, 0);
     groups_tick(groups, 5900);
     join(&two, NULL, 5900);
@@ -159,7 +159,7 @@ Test(groups, a_silent_member_is_out_after_its_session)
 
 Test(groups, a_member_that_does_not_rejoin_is_told_to_and_its_old_commits_refused)
 {
-    struct peer one = {0}, two = {0};
+    struct peer one = { 0 }, two = { 0 };
     settle(&one, 0);
     join(&two, NULL, 100);
     cr_expect(heartbeat(&one, 200) == REBALANCING);
@@ -174,7 +174,7 @@ Test(groups, a_member_that_does_not_rejoin_is_told_to_and_its_old_commits_refuse
 
 Test(groups, a_closed_connection_is_a_members_end)
 {
-    struct peer one = {0}, two = {0};
+    struct peer one = { 0 }, two = { 0 };
     settle(&one, 0);
     groups_client_closed(groups, &one, 10);
     settle(&two, 20);
@@ -183,7 +183,7 @@ Test(groups, a_closed_connection_is_a_members_end)
 
 Test(groups, a_static_member_replaces_the_one_before)
 {
-    struct peer one = {0}, two = {0};
+    struct peer one = { 0 }, two = { 0 };
     join(&one, "host-1", 0);
     sync_group(&one, true, 0);
     join(&two, "host-1", 10);
@@ -193,7 +193,7 @@ Test(groups, a_static_member_replaces_the_one_before)
 
 Test(groups, a_tool_commits_while_nobody_is_in_the_group)
 {
-    struct peer tool = {.generation = -1}, one = {0};
+    struct peer tool = { .generation = -1 }, one = { 0 };
     cr_expect(may_commit(&tool, 0));
     settle(&one, 0);
     cr_expect(!may_commit(&tool, 0));
@@ -201,12 +201,12 @@ Test(groups, a_tool_commits_while_nobody_is_in_the_group)
 
 Test(groups, garbage_is_answered_and_breaks_nothing)
 {
-    struct peer peer = {0};
+    struct peer peer = { 0 };
     for (size_t size = 0; size < 64; size++)
         for (int16_t api_key = API_OFFSET_COMMIT; api_key <= API_SYNC_GROUP; api_key++) {
             uint8_t bytes[64];
             memset(bytes, (int)(size * 37 % 256), sizeof(bytes));
-            const struct group_request request = {&peer, &peer, api_key, 2, {0}, 0};
+            const struct group_request request = { &peer, &peer, api_key, 2, { 0 }, 0 };
             asked = -1;
             (void)groups_handle(groups, &request, wire_reader(bytes, size));
         }

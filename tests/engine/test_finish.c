@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "run/attempt_log.h"
-#include "run/routes.h"
 #include "run/checkpoints.h"
+#include "run/routes.h"
 
 #define CHANGES_MAX 8
 
@@ -17,7 +17,7 @@ static const char VALUE[] = "{\"name\":\"app/x\"}";
 
 /* ---- a store that refuses some kinds of changes --------------------------------------------------- */
 
-static unsigned refused;         /* bits by enum transition_kind */
+static unsigned refused;                       /* bits by enum transition_kind */
 static struct transition changes[CHANGES_MAX]; /* that it took */
 static char reasons[CHANGES_MAX][ERROR_NAME_SIZE];
 static int change_count;
@@ -101,14 +101,30 @@ static void run_one(int attempt, enum run_phase phase)
     struct store store = { &store_ops };
     struct publisher publisher = { &publisher_ops };
     struct routes *routes = routes_create(list, 1);
-    struct dispatch *dispatch = dispatch_create(&(struct dispatch_settings){
-        .threads = 1, .queue = 10, .max_away = 1, .max_stuck = 1, .event_bytes = 1000, .steps = 10, .result_bytes = 1000,
-        .dead_letter_topic = "%t.dead", .topics = topics, .store = &store, .publisher = &publisher, .routes = routes,
-        .function_count = 1, .fatal = fatal });
+    struct dispatch *dispatch = dispatch_create(&(struct dispatch_settings){ .threads = 1,
+                                                                             .queue = 10,
+                                                                             .max_away = 1,
+                                                                             .max_stuck = 1,
+                                                                             .event_bytes = 1000,
+                                                                             .steps = 10,
+                                                                             .result_bytes = 1000,
+                                                                             .dead_letter_topic = "%t.dead",
+                                                                             .topics = topics,
+                                                                             .store = &store,
+                                                                             .publisher = &publisher,
+                                                                             .routes = routes,
+                                                                             .function_count = 1,
+                                                                             .fatal = fatal });
     struct claimed claimed = {
-        .run = { .function = &function, .event = &event, .id = { "0123456789abcdef0123456789abcdef" }, .attempt = attempt,
-                 .phase = phase, .epoch = 7, .last = phase == RUN_IN_FUNCTION ? NULL : &failed_of },
-        .function_id = "f", .release = release,
+        .run = { .function = &function,
+                 .event = &event,
+                 .id = { "0123456789abcdef0123456789abcdef" },
+                 .attempt = attempt,
+                 .phase = phase,
+                 .epoch = 7,
+                 .last = phase == RUN_IN_FUNCTION ? NULL : &failed_of },
+        .function_id = "f",
+        .release = release,
     };
     struct error error;
 

@@ -8,13 +8,13 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "run/errand.h"
-#include "flow/key_set.h"
-#include "run/routes.h"
 #include "engine/dispatch.h"
 #include "engine/route.h"
 #include "engine/takeover.h"
 #include "engine/worker.h"
+#include "flow/key_set.h"
+#include "run/errand.h"
+#include "run/routes.h"
 
 #define TIMEOUT_MS 1000
 #define LONG_AGO_NS 1 /* nothing began then */
@@ -69,7 +69,7 @@ static struct publisher publisher = { &publisher_ops };
 static struct dispatch *dispatch;
 static struct routes *routes;
 static struct worker *worker;
-static struct assignment assignment = { .topic = (char *)(uintptr_t)"topic" };
+static struct assignment assignment = { .topic = (char *)(uintptr_t) "topic" };
 
 static void fatal(const char *why)
 {
@@ -80,9 +80,20 @@ static void set_up(void)
 {
     routes = routes_create(functions, 1);
     assignment.parked_keys = key_set_create();
-    dispatch = dispatch_create(&(struct dispatch_settings){
-        .threads = 1, .queue = 10, .max_away = 1, .max_stuck = 1, .event_bytes = 1000, .steps = 10, .result_bytes = 1000,
-        .dead_letter_topic = "%t.dead", .topics = topics, .store = &store, .publisher = &publisher, .routes = routes, .function_count = 1, .fatal = fatal });
+    dispatch = dispatch_create(&(struct dispatch_settings){ .threads = 1,
+                                                            .queue = 10,
+                                                            .max_away = 1,
+                                                            .max_stuck = 1,
+                                                            .event_bytes = 1000,
+                                                            .steps = 10,
+                                                            .result_bytes = 1000,
+                                                            .dead_letter_topic = "%t.dead",
+                                                            .topics = topics,
+                                                            .store = &store,
+                                                            .publisher = &publisher,
+                                                            .routes = routes,
+                                                            .function_count = 1,
+                                                            .fatal = fatal });
     worker = worker_of(worker_create(dispatch));
     worker->thread.pool = dispatch->pool;
     worker->thread.now_ns = LONG_AGO_NS;
@@ -188,7 +199,7 @@ struct trip {
 };
 
 static struct trip trip, second_trip;
-static int64_t deadline_ns;      /* of the second entry */
+static int64_t deadline_ns; /* of the second entry */
 static atomic_bool is_stuck, may_go_on;
 
 static void leave(struct errand *errand, void (*come_back)(void *home), void *home)

@@ -21,8 +21,12 @@ static void release(void)
 
 TestSuite(event, .fini = release);
 
-#define HEADER(key, text) { .name = (key), .value = { (text), sizeof(text) - 1 } }
-#define HEADERS(...) (const struct event_header[]){ __VA_ARGS__ }, sizeof((const struct event_header[]){ __VA_ARGS__ }) / sizeof(struct event_header)
+#define HEADER(key, text) \
+    { \
+        .name = (key), .value = {(text), sizeof(text) - 1 } \
+    }
+#define HEADERS(...) \
+    (const struct event_header[]){ __VA_ARGS__ }, sizeof((const struct event_header[]){ __VA_ARGS__ }) / sizeof(struct event_header)
 #define NO_HEADERS NULL, 0
 #define JSON_TYPE HEADER("content-type", "application/json; charset=utf-8")
 
@@ -99,7 +103,9 @@ Test(event, shows_the_message_it_came_in)
 
 Test(event, reads_a_json_envelope)
 {
-    init_text("{\"v\":\"1\",\"name\":\"app/button.clicked\",\"data\":{\"x\":[1,2.5]},\"id\":\"e1\",\"ts\":1600000000000,\"user\":{\"n\":\"u\"},\"more\":{}}", NO_HEADERS);
+    init_text("{\"v\":\"1\",\"name\":\"app/"
+              "button.clicked\",\"data\":{\"x\":[1,2.5]},\"id\":\"e1\",\"ts\":1600000000000,\"user\":{\"n\":\"u\"},\"more\":{}}",
+              NO_HEADERS);
     expect_named(EVENT_JSON, "app/button.clicked", "e1", 1600000000000);
     expect_data("{\"x\":[1,2.5]}");
     expect_json(event.view.user, "{\"n\":\"u\"}");
@@ -197,7 +203,9 @@ Test(event, without_a_value_has_the_topics_name_and_nil)
 
 Test(event, finds_its_parts_wherever_and_however_they_are_written)
 {
-    init_text("{ \"data\" :\n { \"name\" : \"inner\", \"s\" : \"a\\nb\" } , \"n\\u0061me\"\t:\t\"t\\u00e9\\/x\" , \"id\" : \"\\u0069\", \"ts\":1.6e12 }", NO_HEADERS);
+    init_text("{ \"data\" :\n { \"name\" : \"inner\", \"s\" : \"a\\nb\" } , \"n\\u0061me\"\t:\t\"t\\u00e9\\/x\" , \"id\" : \"\\u0069\", "
+              "\"ts\":1.6e12 }",
+              NO_HEADERS);
     expect_named(EVENT_JSON, "t\xc3\xa9/x", "i", 1600000000000);
     expect_data("{\"name\":\"inner\",\"s\":\"a\\nb\"}");
 }
@@ -352,8 +360,16 @@ Test(event, refuses_what_it_cannot_read)
     expect_malformed("cut short");
     init("\xdf\xff", 2, NO_HEADERS);
     expect_malformed("cut short");
-    static const char *const wrapping[] = { "\x81\xa1" "a\xc6\xff\xff\xff\xfc", "\x81\xa1" "a\xdb\xff\xff\xff\xfb", "\x81\xa1" "a\xc9\xff\xff\xff\xfa",
-                                            "\x81\xa1" "a\xdd\xff\xff\xff\xff", "\x81\xa1" "a\xdf\x80\0\0\0" };
+    static const char *const wrapping[] = { "\x81\xa1"
+                                            "a\xc6\xff\xff\xff\xfc",
+                                            "\x81\xa1"
+                                            "a\xdb\xff\xff\xff\xfb",
+                                            "\x81\xa1"
+                                            "a\xc9\xff\xff\xff\xfa",
+                                            "\x81\xa1"
+                                            "a\xdd\xff\xff\xff\xff",
+                                            "\x81\xa1"
+                                            "a\xdf\x80\0\0\0" };
     for (size_t i = 0; i < sizeof(wrapping) / sizeof(wrapping[0]); i++) { /* lengths that are none with what is before them in 32 bits */
         init(wrapping[i], 8, NO_HEADERS);
         expect_malformed("cut short");
@@ -476,7 +492,8 @@ Test(event, is_an_envelope_or_a_row)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         const char *whole = rows[i].value;
         init_text(whole, NO_HEADERS);
-        expect_named(EVENT_JSON, rows[i].name != NULL ? rows[i].name : "events", rows[i].id != NULL ? rows[i].id : "events-3-42", TIMESTAMP_MS);
+        expect_named(EVENT_JSON, rows[i].name != NULL ? rows[i].name : "events", rows[i].id != NULL ? rows[i].id : "events-3-42",
+                     TIMESTAMP_MS);
         expect_data(rows[i].data != NULL ? rows[i].data : whole);
         const struct stepd_event *row = event_row(&event);
         cr_assert_str_eq(row->name, rows[i].row_name != NULL ? rows[i].row_name : "events", "%s", whole);
@@ -494,7 +511,8 @@ Test(event, is_an_envelope_or_a_row_in_msgpack_too)
         msgpack_sbuffer_init(&packed);
         cr_assert_eq(json_to_msgpack((struct bytes){ whole, strlen(whole) }, &packed, &error), 0);
         init(packed.data, packed.size, HEADERS(HEADER("content-type", "application/msgpack")));
-        expect_named(EVENT_MSGPACK, rows[i].name != NULL ? rows[i].name : "events", rows[i].id != NULL ? rows[i].id : "events-3-42", TIMESTAMP_MS);
+        expect_named(EVENT_MSGPACK, rows[i].name != NULL ? rows[i].name : "events", rows[i].id != NULL ? rows[i].id : "events-3-42",
+                     TIMESTAMP_MS);
         expect_data(rows[i].data != NULL ? rows[i].data : whole);
         const struct stepd_event *row = event_row(&event);
         cr_assert_str_eq(row->name, rows[i].row_name != NULL ? rows[i].row_name : "events", "%s", whole);
@@ -632,7 +650,9 @@ Test(event, of_a_batch_is_its_own_json)
 {
     struct error error;
 
-    init_text("\xef\xbb\xbf [ {\"type\":\"a\",\"source\":\"/s\",\"id\":\"1\",\"data\":[1,{\"x\":2}]} ,\n{\"type\":\"b\",\"data\":\"], [\"},{\"type\":\"a\",\"id\":\"1\"}]", BATCH);
+    init_text("\xef\xbb\xbf [ {\"type\":\"a\",\"source\":\"/s\",\"id\":\"1\",\"data\":[1,{\"x\":2}]} ,\n{\"type\":\"b\",\"data\":\"], "
+              "[\"},{\"type\":\"a\",\"id\":\"1\"}]",
+              BATCH);
     cr_assert_eq(event_find_name(&event, &error), 0);
     cr_assert_eq(event.parts->count, 3);
     expect_part(0, "a", "1", "{\"type\":\"a\",\"source\":\"/s\",\"id\":\"1\",\"data\":[1,{\"x\":2}]}", "[1,{\"x\":2}]");
@@ -649,8 +669,8 @@ Test(event, of_a_batch_keeps_its_place_when_it_is_read_again)
     cr_assert_eq(event_find_name(&event, &error), 0);
     const struct event *part = &event.parts->events[1];
     struct event again = { 0 };
-    event_init(&again, "events", 3, 42, TIMESTAMP_MS, (struct bytes){ 0 }, (struct bytes){ part->view.raw, part->view.raw_len }, part->headers,
-               part->header_count);
+    event_init(&again, "events", 3, 42, TIMESTAMP_MS, (struct bytes){ 0 }, (struct bytes){ part->view.raw, part->view.raw_len },
+               part->headers, part->header_count);
     cr_assert_eq(event_find_name(&again, &error), 0);
     cr_assert_str_eq(again.view.name, "b");
     cr_assert_str_eq(again.view.id, "events-3-42-1");

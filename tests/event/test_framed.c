@@ -63,7 +63,8 @@ Test(framed, a_record_is_data_and_its_bytes_stay)
 Test(framed, envelope_rules_hold_as_for_json)
 {
     read_by_avro(NAMED);
-    begin(BYTES("\0\0\0\0\x09\x0e\x06" "Ada"));
+    begin(BYTES("\0\0\0\0\x09\x0e\x06"
+                "Ada"));
     cr_assert_str_eq(event_view(&event)->name, "Ada");
     cr_assert_str_eq(event.view.id, "7");
     cr_assert_eq(event_view(&event)->data->type, MSGPACK_OBJECT_NIL);
@@ -81,10 +82,14 @@ Test(framed, json_is_read_behind_its_frame)
 
 Test(framed, attributes_in_headers_make_it_a_cloudevent)
 {
-    const struct event_header headers[] = { { "ce_type", { "order.made", 10 } }, { "ce_id", { "1", 1 } }, { "content-type", { "application/avro", 16 } } };
+    const struct event_header headers[] = { { "ce_type", { "order.made", 10 } },
+                                            { "ce_id", { "1", 1 } },
+                                            { "content-type", { "application/avro", 16 } } };
 
     read_by_avro(NAMED);
-    begin_with(BYTES("\0\0\0\0\x09\x0e\x06" "Ada"), headers, 3);
+    begin_with(BYTES("\0\0\0\0\x09\x0e\x06"
+                     "Ada"),
+               headers, 3);
     cr_assert_str_eq(event_view(&event)->name, "order.made");
     cr_assert_str_eq(event.view.id, "1");
     expect_data(event_view(&event)->data, "{\"id\":7,\"name\":\"Ada\"}");
@@ -104,7 +109,9 @@ static void expect_raw(struct bytes value, const char *why)
 Test(framed, what_the_schema_does_not_fit_is_raw_and_refused)
 {
     read_by_avro(NAMED);
-    expect_raw(BYTES("\0\0\0\0\x09\x0e\x06" "Ad"), "Confluent framing, schema 9: Avro that its schema does not fit: it ends too early");
+    expect_raw(BYTES("\0\0\0\0\x09\x0e\x06"
+                     "Ad"),
+               "Confluent framing, schema 9: Avro that its schema does not fit: it ends too early");
     expect_raw(BYTES("\0\0\0\0\x09"), "it ends in a number");
 }
 
@@ -116,10 +123,13 @@ Test(framed, what_nobody_reads_is_raw_with_the_reason)
 
 Test(framed, an_envelope_with_a_fault_is_a_row)
 {
-    read_by_avro("{\"type\":\"record\",\"name\":\"E\",\"fields\":[{\"name\":\"name\",\"type\":\"string\"},{\"name\":\"data\",\"type\":\"int\"},"
-                 "{\"name\":\"ts\",\"type\":\"string\"}]}");
+    read_by_avro(
+        "{\"type\":\"record\",\"name\":\"E\",\"fields\":[{\"name\":\"name\",\"type\":\"string\"},{\"name\":\"data\",\"type\":\"int\"},"
+        "{\"name\":\"ts\",\"type\":\"string\"}]}");
     struct error error = { 0 };
-    begin(BYTES("\0\0\0\0\x09\x02" "a\x02\x08" "soon"));
+    begin(BYTES("\0\0\0\0\x09\x02"
+                "a\x02\x08"
+                "soon"));
     cr_assert_eq(event_find_name(&event, &error), -EBADMSG);
     cr_assert_not_null(strstr(error.text, "'ts' is no time"));
     expect_data(event_row(&event)->data, "{\"name\":\"a\",\"data\":1,\"ts\":\"soon\"}");
@@ -144,7 +154,9 @@ Test(framed, what_was_read_once_needs_no_schema)
     struct event again;
 
     read_by_avro(NAMED);
-    read_again(BYTES("\0\0\0\0\x09\x0e\x06" "Ada"), &again);
+    read_again(BYTES("\0\0\0\0\x09\x0e\x06"
+                     "Ada"),
+               &again);
     expect_data(event_row(&again)->data, "{\"id\":7,\"name\":\"Ada\"}");
     event_done(&again);
 }
@@ -166,7 +178,9 @@ Test(framed, what_was_refused_once_is_refused_again)
     struct error error = { 0 };
 
     schema = schema_create_unreadable(&framed, "the schema registry does not know it");
-    read_again(BYTES("\0\0\0\0\x09" "text"), &again);
+    read_again(BYTES("\0\0\0\0\x09"
+                     "text"),
+               &again);
     cr_assert_eq(event_find_name(&again, &error), -EBADMSG);
     cr_assert_not_null(strstr(error.text, "the schema registry does not know it"), "%s", error.text);
     cr_assert(event_row(&again)->is_raw);

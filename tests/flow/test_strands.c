@@ -6,7 +6,7 @@
 
 #include "event/event.h"
 
-static struct assignment assignment = { .topic = (char *)(uintptr_t)"orders" };
+static struct assignment assignment = { .topic = (char *)(uintptr_t) "orders" };
 
 /* The same function before and after a reload, and another one. */
 static const struct function before = { .id = "f", .index = 3 };

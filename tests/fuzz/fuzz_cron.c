@@ -25,8 +25,8 @@ static void try_schedule(const char *text)
 
 static void try_zone(struct bytes file)
 {
-    static const int64_t instants[] = { INT64_C(-62135596800), INT64_C(-3000000000), -1, 0, INT64_C(1795890839), INT64_C(4102444800),
-                                        INT64_C(253402300799) };
+    static const int64_t instants[] = { INT64_C(-62135596800), INT64_C(-3000000000), -1, 0, INT64_C(1795890839),
+                                        INT64_C(4102444800),   INT64_C(253402300799) };
     struct zone *zone = NULL;
 
     if (zone_parse(file, &zone, NULL) != 0)

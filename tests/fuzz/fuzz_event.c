@@ -3,10 +3,13 @@
  * decoded can be written as JSON, which can be read again. The first byte chooses the headers. */
 #include "fuzz.h"
 
-#include "event/event.h"
 #include "codec/json.h"
+#include "event/event.h"
 
-#define HEADER(key, text) { .name = (key), .value = { (text), sizeof(text) - 1 } }
+#define HEADER(key, text) \
+    { \
+        .name = (key), .value = {(text), sizeof(text) - 1 } \
+    }
 
 static const struct event_header header_sets[][2] = {
     { HEADER("x", ""), HEADER("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01") },

@@ -2,8 +2,8 @@
 /* A line that a program under `exec` asks: understood within its bounds, or refused with a reason. */
 #include "fuzz.h"
 
-#include "run/context.h"
 #include "request.h"
+#include "run/context.h"
 
 static void check(const struct request *request)
 {

@@ -7,8 +7,9 @@
 #include "codec/expression.h"
 #include "codec/json.h"
 
-static const char DATA[] = "{\"a\":{\"b\":[1,\"x\",null,true,2.5,-7]},\"n\":-7,\"s\":\"\xc3\xa9tude\",\"big\":18446744073709551615,\"f\":1e300,"
-                           "\"at\":\"2026-11-28T12:00:00Z\",\"o\":{\"k\":1,\"j\":{\"i\":[[]]}}}";
+static const char DATA[] =
+    "{\"a\":{\"b\":[1,\"x\",null,true,2.5,-7]},\"n\":-7,\"s\":\"\xc3\xa9tude\",\"big\":18446744073709551615,\"f\":1e300,"
+    "\"at\":\"2026-11-28T12:00:00Z\",\"o\":{\"k\":1,\"j\":{\"i\":[[]]}}}";
 
 static msgpack_object data;
 

@@ -2,11 +2,11 @@
 /* What apps say: the reply to a call, a registration, times. The first byte chooses which. */
 #include "fuzz.h"
 
-#include "run/context.h"
 #include "codec/json.h"
+#include "run/context.h"
 #include "sdk/app.h"
-#include "sdk/sdk_time.h"
 #include "sdk/ops.h"
+#include "sdk/sdk_time.h"
 
 static void try_reply(struct stepd_ctx *ctx, struct bytes body)
 {

@@ -78,10 +78,12 @@ Test(last_words, are_the_error_of_others)
                      "Unhandled exception. System.Exception: db is down");
     cr_assert_str_eq(words_of("x.rb:1:in `go': db is down (RuntimeError)\n\tfrom x.rb:3:in `<main>'\n"),
                      "x.rb:1:in `go': db is down (RuntimeError)");
-    cr_assert_str_eq(words_of("PHP Fatal error:  Uncaught Exception: db is down in /x.php:3\nStack trace:\n#0 {main}\n  thrown in /x.php on line 3\n"),
-                     "PHP Fatal error:  Uncaught Exception: db is down in /x.php:3");
-    cr_assert_str_eq(words_of("thread 'main' panicked at src/main.rs:2:5:\ndb is down\nnote: run with `RUST_BACKTRACE=1` environment variable\n"),
-                     "db is down");
+    cr_assert_str_eq(
+        words_of("PHP Fatal error:  Uncaught Exception: db is down in /x.php:3\nStack trace:\n#0 {main}\n  thrown in /x.php on line 3\n"),
+        "PHP Fatal error:  Uncaught Exception: db is down in /x.php:3");
+    cr_assert_str_eq(
+        words_of("thread 'main' panicked at src/main.rs:2:5:\ndb is down\nnote: run with `RUST_BACKTRACE=1` environment variable\n"),
+        "db is down");
     cr_assert_str_eq(words_of("Error: db is down\n\nCaused by:\n    connection refused (os error 111)\n"), "Error: db is down");
 }
 

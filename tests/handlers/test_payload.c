@@ -39,8 +39,8 @@ static void receive(const char *key, const void *value, size_t size)
 {
     static const struct event_header headers[] = { { "traceparent", { TRACE, sizeof(TRACE) - 1 } } };
 
-    event_init(&event, "orders", 2, 7, TS_MS, (struct bytes){ key, key != NULL ? strlen(key) : 0 },
-               (struct bytes){ value, size }, headers, 1);
+    event_init(&event, "orders", 2, 7, TS_MS, (struct bytes){ key, key != NULL ? strlen(key) : 0 }, (struct bytes){ value, size }, headers,
+               1);
 }
 
 static void expect(enum payload_form form, const char *content_type, const char *wanted)
@@ -135,18 +135,27 @@ Test(payload, a_row_is_data_as_a_whole_to_a_function_by_topic)
            "\"partition\":2,\"offset\":7,\"traceparent\":\"" TRACE "\"," HEADERS "}");
 }
 
-#define TEXT(name, text) { (name), { (text), sizeof(text) - 1 } }
+#define TEXT(name, text) \
+    { \
+        (name), \
+        { \
+            (text), sizeof(text) - 1 \
+        } \
+    }
 
 Test(payload, headers_are_text_where_they_are_and_base64_where_not)
 {
-    static const struct event_header headers[] = { TEXT("tenant", "first"), TEXT("retry_topic-attempts", "\0\0\0\x02"), TEXT("lines", "a\n\tb\r"),
-                                                   TEXT("caf\xc3\xa9", "\xc3\xa9"), TEXT("latin", "\xe9"), TEXT("bell", "\a"),
-                                                   TEXT("c1", "\xc2\x85"), { "none", { NULL, 0 } }, TEXT("empty", ""), TEXT("tenant", "last") };
+    static const struct event_header headers[] = { TEXT("tenant", "first"),   TEXT("retry_topic-attempts", "\0\0\0\x02"),
+                                                   TEXT("lines", "a\n\tb\r"), TEXT("caf\xc3\xa9", "\xc3\xa9"),
+                                                   TEXT("latin", "\xe9"),     TEXT("bell", "\a"),
+                                                   TEXT("c1", "\xc2\x85"),    { "none", { NULL, 0 } },
+                                                   TEXT("empty", ""),         TEXT("tenant", "last") };
     static const char wanted[] = "\"headers\":{\"retry_topic-attempts\":{\"base64\":\"AAAAAg==\"},\"lines\":\"a\\n\\tb\\r\","
                                  "\"caf\xc3\xa9\":\"\xc3\xa9\",\"latin\":{\"base64\":\"6Q==\"},\"bell\":{\"base64\":\"Bw==\"},"
                                  "\"c1\":{\"base64\":\"woU=\"},\"none\":null,\"empty\":\"\",\"tenant\":\"last\"}}";
 
-    event_init(&event, "orders", 2, 7, TS_MS, (struct bytes){ 0 }, (struct bytes){ "{}", 2 }, headers, sizeof(headers) / sizeof(headers[0]));
+    event_init(&event, "orders", 2, 7, TS_MS, (struct bytes){ 0 }, (struct bytes){ "{}", 2 }, headers,
+               sizeof(headers) / sizeof(headers[0]));
     const char *json = payload_make(&ctx, PAYLOAD_EVENT).bytes;
     cr_assert_str_eq(strstr(json, "\"headers\""), wanted);
     size_t size;

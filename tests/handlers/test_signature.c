@@ -43,7 +43,8 @@ Test(signature, covers_id_time_and_body)
         const char *id;
         int64_t unix_s;
         const char *body;
-    } OTHERS[] = { { "msg_other", 1614265330, BODY }, { "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265331, BODY },
+    } OTHERS[] = { { "msg_other", 1614265330, BODY },
+                   { "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265331, BODY },
                    { "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, "{}" } };
 
     for (size_t i = 0; i < sizeof(OTHERS) / sizeof(OTHERS[0]); i++) {
@@ -55,9 +56,18 @@ Test(signature, covers_id_time_and_body)
 
 Test(signature, a_secret_that_is_none_is_known)
 {
-    static const char *const WRONG[] = { "", " ", "whsec_", "whsec_c2hvcnQ=", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLjS", "secret",
-                                         "whsec_MfKQ9r8GKYqr=wjUPD8ILPZIo2LaLjSw", SECRET " x", "whsec_\tfKQ9r8GKYqrTwjUPD8ILPZIo2LaLjSw",
-                                         "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLjSwMfKQ9r8GKYqrTwjUPD8ILPZIo2LaLjSwMfKQ9r8GKYqrTwjUPD8ILPZIo2Lj" };
+    static const char *const WRONG[] = {
+        "",
+        " ",
+        "whsec_",
+        "whsec_c2hvcnQ=",
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLjS",
+        "secret",
+        "whsec_MfKQ9r8GKYqr=wjUPD8ILPZIo2LaLjSw",
+        SECRET " x",
+        "whsec_\tfKQ9r8GKYqrTwjUPD8ILPZIo2LaLjSw",
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLjSwMfKQ9r8GKYqrTwjUPD8ILPZIo2LaLjSwMfKQ9r8GKYqrTwjUPD8ILPZIo2Lj"
+    };
 
     cr_assert(signature_secrets_are_valid(SECRET));
     cr_assert(signature_secrets_are_valid(SECRET " " OTHER));

@@ -3,7 +3,11 @@
 
 #include <criterion/criterion.h>
 
-#define LIST(...) (const char *const[]){ __VA_ARGS__, NULL }
+#define LIST(...) \
+    (const char *const[]) \
+    { \
+        __VA_ARGS__, NULL \
+    }
 
 Test(statuses, an_x_is_any_digit)
 {

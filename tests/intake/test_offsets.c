@@ -316,8 +316,9 @@ static struct told some_metadata(void)
 
 Test(offsets, metadata_of_strangers_is_refused_with_the_reason)
 {
-    static const char *const strange[] = { "", "x", "stepd:", "stepd:!", "stepd:AAAA", "stepd:AAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-                                           "{\"version\":1}", "NO_METADATA" };
+    static const char *const strange[] = {
+        "", "x", "stepd:", "stepd:!", "stepd:AAAA", "stepd:AAAAAAAAAAAAAAAAAAAAAAAAAAAA", "{\"version\":1}", "NO_METADATA"
+    };
 
     for (size_t i = 0; i < sizeof(strange) / sizeof(strange[0]); i++) {
         struct error error = { 0 };

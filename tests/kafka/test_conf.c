@@ -13,8 +13,9 @@ static struct setting text(const char *name, const char *value, int line)
 {
     const struct place place = { .file = place_file("stepd.yaml"), .line = line, .column = 3 };
 
-    return (struct setting){ .name = (char *)(uintptr_t)name, .kind = SETTING_SCALAR, .text = (char *)(uintptr_t)value,
-                             .place = place, .value_place = place };
+    return (struct setting){
+        .name = (char *)(uintptr_t)name, .kind = SETTING_SCALAR, .text = (char *)(uintptr_t)value, .place = place, .value_place = place
+    };
 }
 
 static void teardown(void)
@@ -38,8 +39,10 @@ Test(conf, takes_what_librdkafka_knows_of_any_kind_of_client)
 
 Test(conf, tells_every_setting_that_is_wrong_and_what_was_meant)
 {
-    struct setting items[] = { text("fetch.wait.max.mz", "5", 1), text("security.protocol", "sslx", 2), text("zebra", "1", 3),
-                               { .name = (char *)(uintptr_t)"client.id", .kind = SETTING_MISSING } };
+    struct setting items[] = { text("fetch.wait.max.mz", "5", 1),
+                               text("security.protocol", "sslx", 2),
+                               text("zebra", "1", 3),
+                               { .name = (char *)(uintptr_t) "client.id", .kind = SETTING_MISSING } };
     const struct setting kafka = { .kind = SETTING_MAP, .items = items, .count = 4 };
 
     conf_check(&kafka, &faults);
@@ -64,7 +67,7 @@ Test(conf, shows_a_value_as_it_is_written)
     struct setting item = text("security.protocol", "hunter2", 1);
     const struct setting kafka = { .kind = SETTING_MAP, .items = &item, .count = 1 };
 
-    item.shown = (char *)(uintptr_t)"${PROTOCOL}";
+    item.shown = (char *)(uintptr_t) "${PROTOCOL}";
     conf_check(&kafka, &faults);
     cr_assert_str_eq(faults.items[0].text, "librdkafka does not take '${PROTOCOL}' for 'security.protocol'");
 }

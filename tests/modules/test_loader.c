@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "modules/loader.h"
 #include "config/config_faults.h"
+#include "modules/loader.h"
 
 #include <criterion/criterion.h>
 #include <dlfcn.h>
@@ -358,8 +358,8 @@ Test(loader, an_empty_folder_is_no_fault)
 /* The module in a folder of its own, with those modes. */
 static int load_with_modes(const char *folder_mode, const char *file_mode)
 {
-    run_shell("mkdir -p '%s/m' && install -m %s '%s/good.so' '%s/m' && chmod %s '%s/m'", folder, file_mode, FIXTURES, folder,
-              folder_mode, folder);
+    run_shell("mkdir -p '%s/m' && install -m %s '%s/good.so' '%s/m' && chmod %s '%s/m'", folder, file_mode, FIXTURES, folder, folder_mode,
+              folder);
     AUTO_FREE char *path = xasprintf("%s/m/good.so", folder);
     return load(path, GOOD_OPTIONS);
 }

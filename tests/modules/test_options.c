@@ -25,10 +25,14 @@ struct everything {
     STEPD_OPTION(.name = name_, .type = type_, .offset = offsetof(struct everything, field_), .default_text = default_)
 
 static const struct stepd_option with_defaults[] = {
-    OPTION("text", STEPD_STRING, text, "hello"),   OPTION("number", STEPD_INT, number, "-3"),
-    OPTION("on", STEPD_BOOL, is_on, "true"),       OPTION("ratio", STEPD_DOUBLE, ratio, "0.5"),
-    OPTION("wait", STEPD_DURATION, wait_ms, "1m"), OPTION("bytes", STEPD_SIZE, bytes, "4KiB"),
-    OPTION("list", STEPD_STRING_LIST, list, "[one, 'two, three']"), OPTION("map", STEPD_STRING_MAP, map, "{a: 1, b: 'x: y'}"),
+    OPTION("text", STEPD_STRING, text, "hello"),
+    OPTION("number", STEPD_INT, number, "-3"),
+    OPTION("on", STEPD_BOOL, is_on, "true"),
+    OPTION("ratio", STEPD_DOUBLE, ratio, "0.5"),
+    OPTION("wait", STEPD_DURATION, wait_ms, "1m"),
+    OPTION("bytes", STEPD_SIZE, bytes, "4KiB"),
+    OPTION("list", STEPD_STRING_LIST, list, "[one, 'two, three']"),
+    OPTION("map", STEPD_STRING_MAP, map, "{a: 1, b: 'x: y'}"),
     { .name = NULL },
 };
 
@@ -91,10 +95,14 @@ Test(options, what_is_given_replaces_the_defaults)
     struct setting list_items[] = { scalar(NULL, "x") };
     struct setting map_items[] = { scalar("k", "v") };
     struct setting items[] = {
-        scalar("text", ""), scalar("number", "9007199254740993"), scalar("on", "false"), scalar("ratio", "2"),
-        scalar("wait", "250ms"), scalar("bytes", "7"),
-        { .name = (char *)(uintptr_t)"list", .kind = SETTING_LIST, .items = list_items, .count = 1 },
-        { .name = (char *)(uintptr_t)"map", .kind = SETTING_MAP, .items = map_items, .count = 1 },
+        scalar("text", ""),
+        scalar("number", "9007199254740993"),
+        scalar("on", "false"),
+        scalar("ratio", "2"),
+        scalar("wait", "250ms"),
+        scalar("bytes", "7"),
+        { .name = (char *)(uintptr_t) "list", .kind = SETTING_LIST, .items = list_items, .count = 1 },
+        { .name = (char *)(uintptr_t) "map", .kind = SETTING_MAP, .items = map_items, .count = 1 },
     };
     struct setting given = map_of(items, 8);
     struct everything *filled = options_fill(&table, &given, &place, &faults);
@@ -115,7 +123,7 @@ Test(options, what_is_given_replaces_the_defaults)
 
 Test(options, a_name_without_a_value_keeps_the_default)
 {
-    struct setting items[] = { { .name = (char *)(uintptr_t)"number", .kind = SETTING_NULL } };
+    struct setting items[] = { { .name = (char *)(uintptr_t) "number", .kind = SETTING_NULL } };
     struct setting given = map_of(items, 1);
     struct everything *filled = options_fill(&table, &given, &place, &faults);
 
@@ -125,8 +133,10 @@ Test(options, a_name_without_a_value_keeps_the_default)
 
 Test(options, an_unknown_name_is_told_with_those_that_are_known)
 {
-    static const struct stepd_option mail[] = { OPTION("server", STEPD_STRING, text, "x"), OPTION("retries", STEPD_INT, number, "1"),
-                                                OPTION("from", STEPD_STRING, other, "y"), { .name = NULL } };
+    static const struct stepd_option mail[] = { OPTION("server", STEPD_STRING, text, "x"),
+                                                OPTION("retries", STEPD_INT, number, "1"),
+                                                OPTION("from", STEPD_STRING, other, "y"),
+                                                { .name = NULL } };
     const struct option_table mail_table = { .owner = "module mail", .options = mail, .size = sizeof(struct everything) };
     struct setting items[] = { scalar("retrys", "3") };
     struct setting given = map_of(items, 1);
@@ -176,9 +186,14 @@ Test(options, all_wrong_values_are_told_at_once)
 {
     struct setting list_items[] = { { .kind = SETTING_MAP } };
     struct setting items[] = {
-        scalar("number", "many"), scalar("on", "yes"),  scalar("wait", "5"), scalar("bytes", "9999999999GiB"),
-        scalar("list", "x"),      scalar("ratio", "x"), { .name = (char *)(uintptr_t)"text", .kind = SETTING_LIST },
-        { .name = (char *)(uintptr_t)"list", .kind = SETTING_LIST, .items = list_items, .count = 1 },
+        scalar("number", "many"),
+        scalar("on", "yes"),
+        scalar("wait", "5"),
+        scalar("bytes", "9999999999GiB"),
+        scalar("list", "x"),
+        scalar("ratio", "x"),
+        { .name = (char *)(uintptr_t) "text", .kind = SETTING_LIST },
+        { .name = (char *)(uintptr_t) "list", .kind = SETTING_LIST, .items = list_items, .count = 1 },
     };
     struct setting given = map_of(items, 7);
 
@@ -193,7 +208,7 @@ Test(options, all_wrong_values_are_told_at_once)
 Test(options, a_list_within_a_list_is_refused)
 {
     struct setting list_items[] = { scalar(NULL, "fine"), { .kind = SETTING_MAP } };
-    struct setting items[] = { { .name = (char *)(uintptr_t)"list", .kind = SETTING_LIST, .items = list_items, .count = 2 } };
+    struct setting items[] = { { .name = (char *)(uintptr_t) "list", .kind = SETTING_LIST, .items = list_items, .count = 2 } };
     struct setting given = map_of(items, 1);
 
     cr_assert_null(options_fill(&table, &given, &place, &faults));

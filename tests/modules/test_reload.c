@@ -98,8 +98,8 @@ Test(reload, gives_functions_their_new_settings)
 {
     const struct function *before = function("plain");
 
-    free(reload_with(GOOD_OPTIONS "retry: {schedule: [1s, 2s]}\nlog: {level: debug}\n"
-                     CALL(", plain: {retries: 9, timeout: 5s, concurrency: 3}, tuned: {jitter: 0}")));
+    free(reload_with(GOOD_OPTIONS "retry: {schedule: [1s, 2s]}\nlog: {level: debug}\n" CALL(
+        ", plain: {retries: 9, timeout: 5s, concurrency: 3}, tuned: {jitter: 0}")));
     const struct function *after = function("plain");
     cr_assert_eq(after->retries, 9);
     cr_assert_eq(after->timeout_ms, 5000);
@@ -157,8 +157,9 @@ Test(reload, refuses_what_is_broken_and_keeps_the_old)
 
 Test(reload, says_what_needs_a_restart_each_time_until_then)
 {
-    static const char *const text = GOOD_OPTIONS "worker: {threads: 3}\n"
-                                    "functions: {call: {use: hook, event: call/you, url: 'http://one', retries: 1}, plain: {ordering: by_key}}\n";
+    static const char *const text =
+        GOOD_OPTIONS "worker: {threads: 3}\n"
+                     "functions: {call: {use: hook, event: call/you, url: 'http://one', retries: 1}, plain: {ordering: by_key}}\n";
     AUTO_FREE char *first = reload_with(text);
     cr_assert_not_null(strstr(first, "now in force: functions.call.retries"), "%s", first);
     cr_assert_not_null(strstr(first, "after a restart only: functions.call.event, functions.plain.ordering, worker.threads"), "%s", first);

@@ -78,12 +78,12 @@ static enum stepd_status sync_crm(struct stepd_ctx *ctx)
     return STEPD_OK;
 }
 
-STEPD_MODULE(
-    .name = "shop",
-    .functions = STEPD_FUNCTIONS(
-        STEPD_FUNCTION(.id = "record-click", .event = "app/button.clicked", .run = record_click, .retries = 10),
-        STEPD_FUNCTION(.id = "charge-card", .event = "shop/order.placed", .run = charge_card, .ordering = STEPD_BY_KEY, .timeout_ms = 30000),
-        STEPD_FUNCTION(.id = "remind", .event = "shop/cart.left", .run = remind, .backoff = STEPD_BACKOFF(60000, 600000)),
-        STEPD_FUNCTION(.id = "weekly-digest", .event = "user/digest.due", .run = weekly_digest, .concurrency = 8),
-        STEPD_FUNCTION(.id = "hostile", .event = "look/<*", .run = record_click),
-        STEPD_FUNCTION(.id = "sync-crm", .event = "user/signed.up", .run = sync_crm)));
+STEPD_MODULE(.name = "shop",
+             .functions = STEPD_FUNCTIONS(
+                 STEPD_FUNCTION(.id = "record-click", .event = "app/button.clicked", .run = record_click, .retries = 10),
+                 STEPD_FUNCTION(.id = "charge-card", .event = "shop/order.placed", .run = charge_card, .ordering = STEPD_BY_KEY,
+                                .timeout_ms = 30000),
+                 STEPD_FUNCTION(.id = "remind", .event = "shop/cart.left", .run = remind, .backoff = STEPD_BACKOFF(60000, 600000)),
+                 STEPD_FUNCTION(.id = "weekly-digest", .event = "user/digest.due", .run = weekly_digest, .concurrency = 8),
+                 STEPD_FUNCTION(.id = "hostile", .event = "look/<*", .run = record_click),
+                 STEPD_FUNCTION(.id = "sync-crm", .event = "user/signed.up", .run = sync_crm)));

@@ -80,7 +80,9 @@ static struct transition transition_to(enum run_fate fate, int64_t due_ms, struc
     switch (fate) {
     case FATE_DELAYED:
     case FATE_SLEEPING:
-        return (struct transition){ .kind = TRANSITION_PARK, .status = fate == FATE_DELAYED ? RUN_DELAYED : RUN_SLEEPING, .due_ms = due_ms, .tail = tail };
+        return (struct transition){
+            .kind = TRANSITION_PARK, .status = fate == FATE_DELAYED ? RUN_DELAYED : RUN_SLEEPING, .due_ms = due_ms, .tail = tail
+        };
     case FATE_OWNED:
         return (struct transition){ .kind = TRANSITION_PHASE, .tail = tail };
     case FATE_COMPLETED:

@@ -6,7 +6,7 @@
 #include "page/page_internal.h"
 #include "store/redis/redis_fixture.h"
 
-#define PAIRS_MOST 12   /* names and values by turns, ended by NULL */
+#define PAIRS_MOST 12 /* names and values by turns, ended by NULL */
 
 struct asked {
     const char *method;

@@ -50,9 +50,9 @@ static const char *listed(const struct listing_filter *filter, bool has_bars)
         json_t *page = page_of(filter, cursor);
         json_t *run;
         size_t i;
-        json_array_foreach(json_object_get(page, "runs"), i, run)
-            length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%s", length > 0 && text[length - 1] != '|' ? " " : "",
-                                       json_string_value(json_object_get(run, "event_name")) + strlen("app/"));
+        json_array_foreach(json_object_get(page, "runs"), i, run) length +=
+            (size_t)snprintf(text + length, sizeof(text) - length, "%s%s", length > 0 && text[length - 1] != '|' ? " " : "",
+                             json_string_value(json_object_get(run, "event_name")) + strlen("app/"));
         if (has_bars)
             length += (size_t)snprintf(text + length, sizeof(text) - length, "|");
         free(cursor);
@@ -162,27 +162,24 @@ Test(listing, filters)
         int64_t since_ms, until_ms;
         const char *wanted;
     } cases[] = {
-        { "", "g", NULL, NULL, INT64_MIN, INT64_MAX, "5 2" },
-        { "", NULL, NULL, "app/4", INT64_MIN, INT64_MAX, "4" },
-        { "", NULL, NULL, "e-3", INT64_MIN, INT64_MAX, "3" },
-        { "", NULL, NULL, NULL, T + 3, T + 4, "4 3" },
-        { "", NULL, "Busy", NULL, INT64_MIN, INT64_MAX, "6 1" },
-        { "running", NULL, NULL, NULL, INT64_MIN, INT64_MAX, "4" },
-        { "delayed", NULL, NULL, NULL, INT64_MIN, INT64_MAX, "6 1" },
-        { "delayed", NULL, NULL, NULL, T + 2, INT64_MAX, "6" },
-        { "sleeping", NULL, NULL, NULL, INT64_MIN, INT64_MAX, "5" },
-        { "behind", NULL, NULL, NULL, INT64_MIN, INT64_MAX, "" },
-        { "failed", NULL, NULL, NULL, INT64_MIN, INT64_MAX, "2" },
-        { "failed", "f", NULL, NULL, INT64_MIN, INT64_MAX, "" },
-        { "failed", NULL, "Broken", NULL, INT64_MIN, INT64_MAX, "2" },
-        { "failed", NULL, "Other", NULL, INT64_MIN, INT64_MAX, "" },
-        { "completed", NULL, NULL, NULL, INT64_MIN, INT64_MAX, "3" },
-        { "cancelled", NULL, NULL, NULL, INT64_MIN, INT64_MAX, "" },
+        { "", "g", NULL, NULL, INT64_MIN, INT64_MAX, "5 2" },          { "", NULL, NULL, "app/4", INT64_MIN, INT64_MAX, "4" },
+        { "", NULL, NULL, "e-3", INT64_MIN, INT64_MAX, "3" },          { "", NULL, NULL, NULL, T + 3, T + 4, "4 3" },
+        { "", NULL, "Busy", NULL, INT64_MIN, INT64_MAX, "6 1" },       { "running", NULL, NULL, NULL, INT64_MIN, INT64_MAX, "4" },
+        { "delayed", NULL, NULL, NULL, INT64_MIN, INT64_MAX, "6 1" },  { "delayed", NULL, NULL, NULL, T + 2, INT64_MAX, "6" },
+        { "sleeping", NULL, NULL, NULL, INT64_MIN, INT64_MAX, "5" },   { "behind", NULL, NULL, NULL, INT64_MIN, INT64_MAX, "" },
+        { "failed", NULL, NULL, NULL, INT64_MIN, INT64_MAX, "2" },     { "failed", "f", NULL, NULL, INT64_MIN, INT64_MAX, "" },
+        { "failed", NULL, "Broken", NULL, INT64_MIN, INT64_MAX, "2" }, { "failed", NULL, "Other", NULL, INT64_MIN, INT64_MAX, "" },
+        { "completed", NULL, NULL, NULL, INT64_MIN, INT64_MAX, "3" },  { "cancelled", NULL, NULL, NULL, INT64_MIN, INT64_MAX, "" },
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        const struct listing_filter filter = { .status = cases[i].status, .function = cases[i].function, .error = cases[i].error,
-            .text = cases[i].text, .since_ms = cases[i].since_ms, .until_ms = cases[i].until_ms, .limit = 1 };
+        const struct listing_filter filter = { .status = cases[i].status,
+                                               .function = cases[i].function,
+                                               .error = cases[i].error,
+                                               .text = cases[i].text,
+                                               .since_ms = cases[i].since_ms,
+                                               .until_ms = cases[i].until_ms,
+                                               .limit = 1 };
         start(1);
         make_six();
         cr_expect_str_eq(listed(&filter, false), cases[i].wanted, "case %zu", i);
@@ -235,7 +232,8 @@ Test(listing, finds_the_newest_among_many_delayed)
     struct listing_filter filter = of_status("delayed");
 
     start(1);
-    (void)redis_says(fixture.redis.store, "EVAL for\ti=1,5000\tdo\tredis.call('ZADD',KEYS[1],i,string.format('%%032d',i))\tend 1 t{0}:delayed");
+    (void)redis_says(fixture.redis.store,
+                     "EVAL for\ti=1,5000\tdo\tredis.call('ZADD',KEYS[1],i,string.format('%%032d',i))\tend 1 t{0}:delayed");
     for (int i = 0; i < 4; i++)
         (void)page_fixture_run(&fixture, i, "f", T + i, T * 2 - i, FATE_DELAYED, NULL);
     json_t *page = page_of(&filter, NULL);
@@ -263,7 +261,8 @@ Test(listing, refuses_what_is_no_number)
 
 Test(listing, refuses_what_is_no_cursor_and_no_status)
 {
-    static const char *const cursors[] = { "x", "nx", "n1", "n1.", "n1.x", "n1.-1", "n1.1_", "n1.1_2.2", "n99999999999999999999.1", "n1.1 ", "0" };
+    static const char *const cursors[] = { "x",     "nx", "n1", "n1.", "n1.x", "n1.-1", "n1.1_", "n1.1_2.2", "n99999999999999999999.1",
+                                           "n1.1 ", "0" };
     struct listing_filter filter = all();
     struct error error = { 0 };
     struct json_out out;

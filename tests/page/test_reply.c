@@ -12,7 +12,8 @@ static struct config config;
 static struct page page = { .settings = { .config = &config } };
 
 /* 200, or what it is answered. */
-static unsigned judge(const struct asked *asked, bool (*may)(const struct page *page, const struct web_request *request, struct web_reply *reply))
+static unsigned judge(const struct asked *asked,
+                      bool (*may)(const struct page *page, const struct web_request *request, struct web_reply *reply))
 {
     struct web_request request = page_fixture_request(asked);
     struct web_reply reply = { .status = 200 };
@@ -46,8 +47,8 @@ Test(reply, the_token_lets_change)
 Test(reply, no_token_and_a_wrong_one_do_not)
 {
     cr_expect_eq(CHANGE(TYPE, "Host", "stepd:8288"), 401);
-    static const char *const wrong[] = { "Bearer open sesamE", "Bearer open sesam", "Bearer open sesame ", "Bearer ", "bearer open sesame",
-                                         "open sesame", "Basic open sesame", "" };
+    static const char *const wrong[] = { "Bearer open sesamE", "Bearer open sesam", "Bearer open sesame ", "Bearer ",
+                                         "bearer open sesame", "open sesame",       "Basic open sesame",   "" };
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
         cr_expect_eq(CHANGE(TYPE, "Host", "stepd:8288", "Authorization", wrong[i]), 401, "'%s'", wrong[i]);
 }
@@ -63,9 +64,11 @@ Test(reply, where_no_token_is_set_nobody_changes_anything)
 Test(reply, changes_come_from_the_same_origin)
 {
     cr_expect_eq(CHANGE(TYPE, "Host", "stepd:8288", "Authorization", "Bearer open sesame", "Origin", "http://stepd:8288"), 200);
-    static const char *const others[] = { "http://evil.example", "http://stepd:8289", "http://stepd", "null", "", "stepd:8288", "http://stepd:8288.evil.example" };
+    static const char *const others[] = { "http://evil.example",           "http://stepd:8289", "http://stepd", "null", "", "stepd:8288",
+                                          "http://stepd:8288.evil.example" };
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-        cr_expect_eq(CHANGE(TYPE, "Host", "stepd:8288", "Authorization", "Bearer open sesame", "Origin", others[i]), 403, "'%s'", others[i]);
+        cr_expect_eq(CHANGE(TYPE, "Host", "stepd:8288", "Authorization", "Bearer open sesame", "Origin", others[i]), 403, "'%s'",
+                     others[i]);
     cr_expect_eq(CHANGE(TYPE, "Authorization", "Bearer open sesame", "Origin", "http://stepd:8288"), 403, "no host");
     cr_expect_eq(CHANGE(TYPE, "Host", "stepd:8288", "Authorization", "Bearer open sesame", "Sec-Fetch-Site", "cross-site"), 403);
 }

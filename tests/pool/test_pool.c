@@ -77,14 +77,20 @@ static void fatal(const char *why)
 }
 
 static const struct pool_ops ops = {
-    .create = create, .destroy = destroy, .begin = begin, .end = end, .take_over = take_over, .let_go = note_let_go, .retire = retire,
+    .create = create,
+    .destroy = destroy,
+    .begin = begin,
+    .end = end,
+    .take_over = take_over,
+    .let_go = note_let_go,
+    .retire = retire,
     .too_many_stuck = too_many,
 };
 
 static struct pool *start(int threads)
 {
-    struct pool *pool = pool_create(&(struct pool_settings){
-        .threads = threads, .ring_size = TASKS, .max_stuck = 1, .ops = &ops, .fatal = fatal });
+    struct pool *pool =
+        pool_create(&(struct pool_settings){ .threads = threads, .ring_size = TASKS, .max_stuck = 1, .ops = &ops, .fatal = fatal });
     struct error error = { 0 };
 
     cr_assert_eq(pool_start(pool, &error), 0, "%s", error.text);

@@ -52,7 +52,8 @@ Test(answer, avro_has_no_type)
 
 Test(answer, references_name_subjects_and_versions)
 {
-    struct answer answer = read_answer(200, "{\"schema\":\"{}\",\"references\":[{\"name\":\"shop.Address\",\"subject\":\"addr-value\",\"version\":1}]}");
+    struct answer answer =
+        read_answer(200, "{\"schema\":\"{}\",\"references\":[{\"name\":\"shop.Address\",\"subject\":\"addr-value\",\"version\":1}]}");
 
     cr_assert_eq(answer.reference_count, 1);
     cr_assert_str_eq(answer.references[0].subject, "addr-value");
@@ -62,7 +63,8 @@ Test(answer, references_name_subjects_and_versions)
 Test(answer, an_id_that_is_not_known_is_said_by_a_code)
 {
     expect_verdict(404, "{\"error_code\":40403,\"message\":\"Schema not found\"}", ANSWER_UNKNOWN, "404, Schema not found");
-    expect_verdict(404, "{\"error_code\":40401,\"message\":\"Subject 'nosuch' not found.\"}", ANSWER_UNKNOWN, "404, Subject 'nosuch' not found.");
+    expect_verdict(404, "{\"error_code\":40401,\"message\":\"Subject 'nosuch' not found.\"}", ANSWER_UNKNOWN,
+                   "404, Subject 'nosuch' not found.");
     expect_verdict(404, "{\"error_code\":40402,\"message\":\"Version 9 not found.\"}", ANSWER_UNKNOWN, "404, Version 9 not found.");
 }
 

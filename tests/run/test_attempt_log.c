@@ -29,7 +29,8 @@ static void add_failure(int attempt, const char *message)
     struct failure failure = { .name = "Broken", .attempt = attempt, .step_id = "charge", .executions = attempt + 1 };
 
     snprintf(failure.message, sizeof(failure.message), "%s", message);
-    add(&(struct attempt_entry){ .started_ms = 1000 + attempt, .duration_ms = 5, .due_ms = 9000, .failure = &failure, .attempt = attempt }, (struct bytes){ 0 });
+    add(&(struct attempt_entry){ .started_ms = 1000 + attempt, .duration_ms = 5, .due_ms = 9000, .failure = &failure, .attempt = attempt },
+        (struct bytes){ 0 });
 }
 
 static void setup(void)
@@ -101,10 +102,17 @@ Test(attempts, remember_the_latest_failure_past_a_suspension)
 Test(attempts, carry_the_output)
 {
     add_failure(0, "once");
-    add(NULL, (struct bytes){ "\x82\xa1" "a\x01\xa1" "b\x02", 7 });
+    add(NULL, (struct bytes){ "\x82\xa1"
+                              "a\x01\xa1"
+                              "b\x02",
+                              7 });
     cr_assert_eq(attempt_log_count(now()), 1);
     cr_assert_eq(attempt_log_output(now()).size, 7);
-    cr_assert_arr_eq(attempt_log_output(now()).data, "\x82\xa1" "a\x01\xa1" "b\x02", 7);
+    cr_assert_arr_eq(attempt_log_output(now()).data,
+                     "\x82\xa1"
+                     "a\x01\xa1"
+                     "b\x02",
+                     7);
 }
 
 Test(attempts, begin_anew_where_the_tail_is_damaged)
@@ -132,7 +140,9 @@ Test(attempts, are_one_valid_object)
 
 Test(attempts, keep_branches_beside_them_until_there_are_none)
 {
-    const struct bytes branches = { "\x91\x93\xa1" "a\x01\x02", 6 };
+    const struct bytes branches = { "\x91\x93\xa1"
+                                    "a\x01\x02",
+                                    6 };
     msgpack_sbuffer next;
 
     add_failure(0, "once");

@@ -60,7 +60,15 @@ Test(branches, come_back_with_their_counts_and_no_call)
 
 Test(branches, of_what_is_damaged_are_none)
 {
-    static const struct bytes damaged[] = { { "", 0 }, { "\xc0", 1 }, { "\x91", 1 }, { "\x91\x93\xa1" "a\x01", 5 }, { "\x91\x93\xa1" "a\xff\x00", 6 } };
+    static const struct bytes damaged[] = { { "", 0 },
+                                            { "\xc0", 1 },
+                                            { "\x91", 1 },
+                                            { "\x91\x93\xa1"
+                                              "a\x01",
+                                              5 },
+                                            { "\x91\x93\xa1"
+                                              "a\xff\x00",
+                                              6 } };
 
     for (size_t i = 0; i < sizeof(damaged) / sizeof(damaged[0]); i++) {
         branches_load(&branches, damaged[i]);

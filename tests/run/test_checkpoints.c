@@ -19,7 +19,8 @@ static msgpack_sbuffer packed(const struct checkpoint *checkpoint)
 
 static struct checkpoint completed(const char *id, struct bytes value)
 {
-    return (struct checkpoint){ .id = id, .kind = CHECKPOINT_COMPLETED, .executions = 2, .started_ms = 100, .ended_ms = 250, .value = value };
+    return (
+        struct checkpoint){ .id = id, .kind = CHECKPOINT_COMPLETED, .executions = 2, .started_ms = 100, .ended_ms = 250, .value = value };
 }
 
 static int load(struct checkpoints *steps, size_t position, const struct checkpoint *checkpoint)
@@ -64,7 +65,9 @@ Test(steps, keep_a_failure)
 {
     struct checkpoints *steps = checkpoints_create();
     struct failure failure = { .name = "Declined", .message = "no \xff funds", .attempt = 4 };
-    struct checkpoint checkpoint = { .id = "charge", .kind = CHECKPOINT_FAILED, .phase = RUN_IN_ON_FAILURE, .executions = 5, .failure = &failure };
+    struct checkpoint checkpoint = {
+        .id = "charge", .kind = CHECKPOINT_FAILED, .phase = RUN_IN_ON_FAILURE, .executions = 5, .failure = &failure
+    };
 
     cr_assert_eq(load(steps, 0, &checkpoint), 0);
     const struct checkpoint *kept = checkpoints_at(steps, 0);

@@ -79,9 +79,11 @@ static void expect_refused(const char *schema, struct bytes data, const char *wh
     cr_assert_not_null(strstr(error.text, why), "%s", error.text);
 }
 
-#define KINDS "{\"type\":\"record\",\"name\":\"Kinds\",\"namespace\":\"shop\",\"fields\":[" \
+#define KINDS \
+    "{\"type\":\"record\",\"name\":\"Kinds\",\"namespace\":\"shop\",\"fields\":[" \
     "{\"name\":\"dec\",\"type\":{\"type\":\"bytes\",\"logicalType\":\"decimal\",\"precision\":10,\"scale\":2}}," \
-    "{\"name\":\"decf\",\"type\":{\"type\":\"fixed\",\"name\":\"D8\",\"size\":8,\"logicalType\":\"decimal\",\"precision\":10,\"scale\":2}}," \
+    "{\"name\":\"decf\",\"type\":{\"type\":\"fixed\",\"name\":\"D8\",\"size\":8,\"logicalType\":\"decimal\",\"precision\":10,\"scale\":2}" \
+    "}," \
     "{\"name\":\"ms\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}}," \
     "{\"name\":\"us\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-micros\"}}," \
     "{\"name\":\"lms\",\"type\":{\"type\":\"long\",\"logicalType\":\"local-timestamp-millis\"}}," \
@@ -90,14 +92,33 @@ static void expect_refused(const char *schema, struct bytes data, const char *wh
     "{\"name\":\"u\",\"type\":{\"type\":\"string\",\"logicalType\":\"uuid\"}}," \
     "{\"name\":\"uf\",\"type\":{\"type\":\"fixed\",\"name\":\"U16\",\"size\":16,\"logicalType\":\"uuid\"}}," \
     "{\"name\":\"b\",\"type\":\"bytes\"},{\"name\":\"e\",\"type\":{\"type\":\"enum\",\"name\":\"Color\",\"symbols\":[\"RED\",\"BLUE\"]}}," \
-    "{\"name\":\"un\",\"type\":[\"null\",\"string\",\"long\"],\"default\":null},{\"name\":\"m\",\"type\":{\"type\":\"map\",\"values\":\"long\"}}," \
-    "{\"name\":\"a\",\"type\":{\"type\":\"array\",\"items\":\"string\"}},{\"name\":\"l\",\"type\":\"long\"},{\"name\":\"f\",\"type\":\"float\"}," \
+    "{\"name\":\"un\",\"type\":[\"null\",\"string\",\"long\"],\"default\":null},{\"name\":\"m\",\"type\":{\"type\":\"map\",\"values\":" \
+    "\"long\"}}," \
+    "{\"name\":\"a\",\"type\":{\"type\":\"array\",\"items\":\"string\"}},{\"name\":\"l\",\"type\":\"long\"},{\"name\":\"f\",\"type\":" \
+    "\"float\"}," \
     "{\"name\":\"dbl\",\"type\":\"double\"},{\"name\":\"name\",\"type\":\"string\"}]}"
 
-#define KINDS_DATA "\x04\x04\xd2" "\xff\xff\xff\xff\xff\xff\xff\xfb" "\xf6\xa9\xb6\xa0\xc4\x68" "\x80\xc9\xb7\xa8\x9d\xd5\xb0\x06" \
-    "\x80\xa8\xb6\xa0\xc4\x68" "\xe2\xc4\x02" "\xaa\xb2\x99\x2b" "\x48" "0f8fad5b-d9cb-469f-a165-70867728950e" \
-    "\x0f\x8f\xad\x5b\xd9\xcb\x46\x9f\xa1\x65\x70\x86\x77\x28\x95\x0e" "\x04\x00\xff" "\x00" "\x02\x02\x78" "\x02\x02\x6b\x0a\x00" \
-    "\x02\x02\x71\x00" "\x82\x80\x80\x80\x80\x80\x80\x20" "\xcd\xcc\x8c\x3f" "\x00\x00\x00\x00\x00\x00\xf8\x7f" "\x06" "Ada"
+#define KINDS_DATA \
+    "\x04\x04\xd2" \
+    "\xff\xff\xff\xff\xff\xff\xff\xfb" \
+    "\xf6\xa9\xb6\xa0\xc4\x68" \
+    "\x80\xc9\xb7\xa8\x9d\xd5\xb0\x06" \
+    "\x80\xa8\xb6\xa0\xc4\x68" \
+    "\xe2\xc4\x02" \
+    "\xaa\xb2\x99\x2b" \
+    "\x48" \
+    "0f8fad5b-d9cb-469f-a165-70867728950e" \
+    "\x0f\x8f\xad\x5b\xd9\xcb\x46\x9f\xa1\x65\x70\x86\x77\x28\x95\x0e" \
+    "\x04\x00\xff" \
+    "\x00" \
+    "\x02\x02\x78" \
+    "\x02\x02\x6b\x0a\x00" \
+    "\x02\x02\x71\x00" \
+    "\x82\x80\x80\x80\x80\x80\x80\x20" \
+    "\xcd\xcc\x8c\x3f" \
+    "\x00\x00\x00\x00\x00\x00\xf8\x7f" \
+    "\x06" \
+    "Ada"
 
 Test(avro, every_kind_and_logical_type_is_read)
 {
@@ -124,7 +145,10 @@ Test(avro, an_envelope_is_a_record)
 {
     expect("{\"type\":\"record\",\"name\":\"Made\",\"fields\":[{\"name\":\"name\",\"type\":\"string\"},{\"name\":\"data\",\"type\":"
            "{\"type\":\"record\",\"name\":\"Order\",\"fields\":[{\"name\":\"n\",\"type\":\"int\"}]}}]}",
-           BYTES("\x14" "order/made" "\x02"), "{\"name\":\"order/made\",\"data\":{\"n\":1}}");
+           BYTES("\x14"
+                 "order/made"
+                 "\x02"),
+           "{\"name\":\"order/made\",\"data\":{\"n\":1}}");
 }
 
 /* A registry sorts the keys: fields stand before the name that they are in the namespace of. */
@@ -132,13 +156,19 @@ Test(avro, fields_may_stand_before_the_name_and_its_namespace)
 {
     expect("{\"fields\":[{\"name\":\"n\",\"type\":\"int\"},{\"name\":\"next\",\"type\":[\"null\",\"Node\",\"string\"]},"
            "{\"name\":\"other\",\"type\":[\"null\",\"shop.Node\"]}],\"name\":\"Node\",\"namespace\":\"shop\",\"type\":\"record\"}",
-           BYTES("\x02" "\x02" "\x04" "\0\0" "\0"), "{\"n\":1,\"next\":{\"n\":2,\"next\":null,\"other\":null},\"other\":null}");
+           BYTES("\x02"
+                 "\x02"
+                 "\x04"
+                 "\0\0"
+                 "\0"),
+           "{\"n\":1,\"next\":{\"n\":2,\"next\":null,\"other\":null},\"other\":null}");
 }
 
 Test(avro, a_type_that_stands_in_another_schema_is_found_by_its_full_name)
 {
     const struct bytes texts[] = {
-        BYTES("{\"type\":\"record\",\"name\":\"Address\",\"namespace\":\"shop\",\"aliases\":[\"Place\"],\"fields\":[{\"name\":\"city\",\"type\":\"string\"}]}"),
+        BYTES("{\"type\":\"record\",\"name\":\"Address\",\"namespace\":\"shop\",\"aliases\":[\"Place\"],\"fields\":[{\"name\":\"city\","
+              "\"type\":\"string\"}]}"),
         BYTES("{\"type\":\"record\",\"name\":\"Customer\",\"namespace\":\"crm\",\"fields\":[{\"name\":\"home\",\"type\":\"shop.Address\"},"
               "{\"name\":\"work\",\"type\":[\"null\",\"shop.Place\"]}]}"),
     };
@@ -153,14 +183,21 @@ Test(avro, a_type_that_stands_in_another_schema_is_found_by_its_full_name)
 
 Test(avro, schemas_that_libavro_refuses_are_read)
 {
-    expect("{\"type\":{\"type\":{\"type\":\"string\"}}}", BYTES("\x02" "a"), "\"a\"");
-    expect("{\"type\":\"error\",\"name\":\"E$1\",\"fields\":[{\"name\":\"gr\u00f6\u00dfe\",\"type\":\"int\",\"default\":7,\"aliases\":[\"size\"]}]}",
+    expect("{\"type\":{\"type\":{\"type\":\"string\"}}}",
+           BYTES("\x02"
+                 "a"),
+           "\"a\"");
+    expect("{\"type\":\"error\",\"name\":\"E$1\",\"fields\":[{\"name\":\"gr\u00f6\u00dfe\",\"type\":\"int\",\"default\":7,\"aliases\":["
+           "\"size\"]}]}",
            BYTES("\x02"), "{\"gr\u00f6\u00dfe\":1}");
 }
 
 Test(avro, a_logical_type_that_does_not_fit_its_kind_counts_for_nothing)
 {
-    expect("{\"type\":\"string\",\"logicalType\":\"timestamp-millis\"}", BYTES("\x02" "a"), "\"a\"");
+    expect("{\"type\":\"string\",\"logicalType\":\"timestamp-millis\"}",
+           BYTES("\x02"
+                 "a"),
+           "\"a\"");
     expect("{\"type\":\"bytes\",\"logicalType\":\"decimal\",\"precision\":2,\"scale\":3}", BYTES("\x02\x05"), "\"BQ==\"");
     expect("{\"type\":\"fixed\",\"name\":\"F\",\"size\":1,\"logicalType\":\"uuid\"}", BYTES("\x05"), "\"BQ==\"");
     expect("{\"type\":\"int\",\"logicalType\":\"nobody-knows\"}", BYTES("\x02"), "1");
@@ -182,7 +219,8 @@ Test(avro, decimals_are_text_of_any_size)
 Test(avro, times_that_no_calendar_has_stay_numbers)
 {
     expect("{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}", BYTES("\x01"), "\"1969-12-31T23:59:59.999Z\"");
-    expect("{\"type\":\"long\",\"logicalType\":\"timestamp-micros\"}", BYTES("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), "-9223372036854775808");
+    expect("{\"type\":\"long\",\"logicalType\":\"timestamp-micros\"}", BYTES("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
+           "-9223372036854775808");
     expect("{\"type\":\"int\",\"logicalType\":\"date\"}", BYTES("\xff\xff\xff\xff\x0f"), "-2147483648");
     expect("{\"type\":\"int\",\"logicalType\":\"time-millis\"}", BYTES("\x01"), "-1");
     expect("{\"type\":\"long\",\"logicalType\":\"time-micros\"}", BYTES("\x02"), "\"00:00:00.000001\"");
@@ -190,7 +228,10 @@ Test(avro, times_that_no_calendar_has_stay_numbers)
 
 Test(avro, a_text_holds_nul_and_infinities_are_null)
 {
-    expect("\"string\"", BYTES("\x06" "a\0b"), "\"a\\u0000b\"");
+    expect("\"string\"",
+           BYTES("\x06"
+                 "a\0b"),
+           "\"a\\u0000b\"");
     expect("\"float\"", BYTES("\0\0\x80\x7f"), "null");
     expect("\"double\"", BYTES("\0\0\0\0\0\0\xf0\xff"), "null");
     expect("\"boolean\"", BYTES("\x02"), "true");
@@ -198,7 +239,11 @@ Test(avro, a_text_holds_nul_and_infinities_are_null)
 
 Test(avro, blocks_of_either_kind_are_one_list)
 {
-    expect("{\"type\":\"array\",\"items\":\"int\"}", BYTES("\x02\x02" "\x03\x04\x04\x06" "\0"), "[1,2,3]");
+    expect("{\"type\":\"array\",\"items\":\"int\"}",
+           BYTES("\x02\x02"
+                 "\x03\x04\x04\x06"
+                 "\0"),
+           "[1,2,3]");
     expect("{\"type\":\"map\",\"values\":\"null\"}", BYTES("\0"), "{}");
 }
 
@@ -230,9 +275,20 @@ Test(avro, what_a_message_makes_of_itself_is_bounded)
 Test(avro, schemas_that_are_none_are_refused)
 {
     static const char *const none[] = {
-        "", "{", "7", "null", "[7]", "{}", "\"nobody\"", "{\"type\":\"record\"}", "{\"type\":\"record\",\"name\":\"R\"}",
-        "{\"type\":\"record\",\"name\":\"R\",\"fields\":[7]}", "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"f\"}]}",
-        "{\"type\":\"array\"}", "{\"type\":\"map\",\"values\":7}", "{\"type\":\"fixed\",\"name\":\"F\",\"size\":-1}",
+        "",
+        "{",
+        "7",
+        "null",
+        "[7]",
+        "{}",
+        "\"nobody\"",
+        "{\"type\":\"record\"}",
+        "{\"type\":\"record\",\"name\":\"R\"}",
+        "{\"type\":\"record\",\"name\":\"R\",\"fields\":[7]}",
+        "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"f\"}]}",
+        "{\"type\":\"array\"}",
+        "{\"type\":\"map\",\"values\":7}",
+        "{\"type\":\"fixed\",\"name\":\"F\",\"size\":-1}",
         "{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[7]}",
     };
 
@@ -247,8 +303,10 @@ Test(avro, schemas_that_are_none_are_refused)
 
 /* ---- beside libavro ------------------------------------------------------------------------------- */
 
-#define SHARED "{\"type\":\"record\",\"name\":\"S\",\"fields\":[{\"name\":\"i\",\"type\":\"int\"},{\"name\":\"l\",\"type\":\"long\"}," \
-    "{\"name\":\"s\",\"type\":\"string\"},{\"name\":\"a\",\"type\":{\"type\":\"array\",\"items\":\"long\"}},{\"name\":\"u\",\"type\":[\"null\",\"long\"]}]}"
+#define SHARED \
+    "{\"type\":\"record\",\"name\":\"S\",\"fields\":[{\"name\":\"i\",\"type\":\"int\"},{\"name\":\"l\",\"type\":\"long\"}," \
+    "{\"name\":\"s\",\"type\":\"string\"},{\"name\":\"a\",\"type\":{\"type\":\"array\",\"items\":\"long\"}},{\"name\":\"u\",\"type\":[" \
+    "\"null\",\"long\"]}]}"
 
 static void set_long(avro_value_t *record, const char *name, int64_t number)
 {
@@ -289,7 +347,8 @@ static char *text_of(uint64_t seed)
         used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%lld", i > 0 ? "," : "", (long long)-(int64_t)(seed >> i));
     if (seed % 2 == 1)
         (void)snprintf(other, sizeof(other), "%lld", (long long)seed);
-    return xasprintf("{\"i\":%d,\"l\":%lld,\"s\":\"a text\",\"a\":[%s],\"u\":%s}", (int)(int32_t)seed, (long long)(int64_t)(seed * seed), list, other);
+    return xasprintf("{\"i\":%d,\"l\":%lld,\"s\":\"a text\",\"a\":[%s],\"u\":%s}", (int)(int32_t)seed, (long long)(int64_t)(seed * seed),
+                     list, other);
 }
 
 Test(avro, what_libavro_writes_is_read)

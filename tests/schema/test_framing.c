@@ -18,7 +18,9 @@ Test(framing, a_zero_byte_and_an_id_stand_before_a_value)
 {
     struct schema_key key;
 
-    cr_assert(framing_of_value(BYTES("\0\0\0\0\x09" "abc"), &key));
+    cr_assert(framing_of_value(BYTES("\0\0\0\0\x09"
+                                     "abc"),
+                               &key));
     cr_assert_eq(key.form, SCHEMA_BY_ID);
     cr_assert_eq(key.frame_size, FRAME_SIZE);
     expect_text(&key, "9");

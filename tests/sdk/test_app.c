@@ -65,7 +65,8 @@ Test(app, that_says_nothing_of_retries_has_four)
 
 Test(app, has_a_function_for_each_trigger)
 {
-    cr_assert_eq(create(STEPS("") ",\"triggers\":[{\"event\":\"a\"},{\"event\":\"b/*\",\"expression\":\"event.data.x == 'y'\"}]"), 0, "%s", error);
+    cr_assert_eq(create(STEPS("") ",\"triggers\":[{\"event\":\"a\"},{\"event\":\"b/*\",\"expression\":\"event.data.x == 'y'\"}]"), 0, "%s",
+                 error);
     cr_assert_eq(app->count, 2);
     cr_assert_str_eq(app->functions[1]->id, "shop-f:2");
     cr_assert_str_eq(app->functions[1]->slug, "shop-f");
@@ -110,8 +111,15 @@ Test(app, may_name_a_feature_it_does_not_use)
 Test(app, of_no_sense_is_refused_whatever_it_is)
 {
     static const char *const bodies[] = {
-        "", "{", "[]", "{}", "{\"appName\":\"\"}", "{\"appName\":\"a\"}", "{\"appName\":\"a\",\"functions\":{}}",
-        "{\"appName\":\"a\",\"functions\":[5]}", "{\"appName\":\"a\",\"functions\":[{\"id\":\"no steps\"}]}",
+        "",
+        "{",
+        "[]",
+        "{}",
+        "{\"appName\":\"\"}",
+        "{\"appName\":\"a\"}",
+        "{\"appName\":\"a\",\"functions\":{}}",
+        "{\"appName\":\"a\",\"functions\":[5]}",
+        "{\"appName\":\"a\",\"functions\":[{\"id\":\"no steps\"}]}",
     };
 
     for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
@@ -124,7 +132,9 @@ Test(app, of_no_sense_is_refused_whatever_it_is)
 
 /* ---- as Go's SDK registers ------------------------------------------------------------------------- */
 
-#define GO_STEPS(retries) "\"steps\":{\"step\":{\"id\":\"step\",\"name\":\"f\",\"runtime\":{\"url\":\"http://a/api?fnId=f&step=step\"},\"retries\":" retries "}}"
+#define GO_STEPS(retries) \
+    "\"steps\":{\"step\":{\"id\":\"step\",\"name\":\"f\",\"runtime\":{\"url\":\"http://a/api?fnId=f&step=step\"},\"retries\":" retries "}" \
+    "}"
 
 Test(app, of_go_s_sdk_is_taken_with_its_retries_and_address)
 {
@@ -168,7 +178,7 @@ Test(app, that_asks_for_nothing_under_whatever_name_is_taken)
 Test(app, may_write_out_what_its_concurrency_and_trigger_mean_anyway)
 {
     const struct function *function = created(STEPS("") ",\"concurrency\":[{\"limit\":3,\"key\":null,\"scope\":\"fn\"}],"
-                                              "\"triggers\":[{\"event\":\"made\",\"expression\":\"\",\"cron\":null}]");
+                                                        "\"triggers\":[{\"event\":\"made\",\"expression\":\"\",\"cron\":null}]");
 
     cr_assert_eq(function->concurrency, 3);
     cr_assert_null(app->functions[0]->expression);
@@ -189,7 +199,8 @@ static int create_named(const char *app_name, const char *id)
 
 Test(app, and_its_functions_may_have_ids_with_blanks_and_letters_beyond_ascii)
 {
-    const char *const ids[] = { "My App-Send Email", "\xc3\xbcn\xc3\xaf", "\xe6\x97\xa5\xe6\x9c\xac", "\xf0\x9f\x93\xa7", "a&b=c?#%25", "it's" };
+    const char *const ids[] = { "My App-Send Email", "\xc3\xbcn\xc3\xaf", "\xe6\x97\xa5\xe6\x9c\xac",
+                                "\xf0\x9f\x93\xa7",  "a&b=c?#%25",        "it's" };
 
     for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
         cr_assert_eq(create_named(ids[i], ids[i]), 0, "%s", error);

@@ -70,7 +70,8 @@ Test(ops, tell_how_long_a_step_sleeps)
 
 Test(ops, come_in_the_order_in_which_the_app_lists_them)
 {
-    struct ops ops = read("[{\"op\":\"StepPlanned\",\"id\":\"x\",\"displayName\":\"p\"},{\"op\":\"RunComplete\",\"id\":\"y\",\"data\":[1]}]");
+    struct ops ops =
+        read("[{\"op\":\"StepPlanned\",\"id\":\"x\",\"displayName\":\"p\"},{\"op\":\"RunComplete\",\"id\":\"y\",\"data\":[1]}]");
 
     cr_assert_eq(ops.count, 2);
     cr_assert_eq(ops.items[0].kind, OP_PLANNED);
@@ -119,7 +120,8 @@ Test(ops, of_a_sleep_tell_the_duration_in_its_options_before_its_name)
 
 Test(ops, keep_what_a_step_gave_beside_its_error)
 {
-    struct op op = read_one("[{\"op\":\"StepFailed\",\"id\":\"" A "\",\"error\":{\"name\":\"Step failed\",\"message\":\"no\",\"data\":{\"n\":1}}}]");
+    struct op op =
+        read_one("[{\"op\":\"StepFailed\",\"id\":\"" A "\",\"error\":{\"name\":\"Step failed\",\"message\":\"no\",\"data\":{\"n\":1}}}]");
 
     cr_assert_not_null(op.error.data);
     cr_assert_eq(op.error.data->type, MSGPACK_OBJECT_MAP);

@@ -73,7 +73,8 @@ TestSuite(registry, .init = setup, .fini = teardown);
 static char *function_text(const char *id)
 {
     return xasprintf("{\"id\":\"%s\",\"triggers\":[{\"event\":\"%s\"}],"
-                     "\"steps\":{\"step\":{\"runtime\":{\"url\":\"http://a/?fnId=f&stepId=step\"}}}}", id, id);
+                     "\"steps\":{\"step\":{\"runtime\":{\"url\":\"http://a/?fnId=f&stepId=step\"}}}}",
+                     id, id);
 }
 
 /* An app with one function or two. */
@@ -81,7 +82,8 @@ static int put(const char *app, const char *first, const char *second, bool *ret
 {
     AUTO_FREE char *one = function_text(first);
     AUTO_FREE char *two = second != NULL ? function_text(second) : NULL;
-    AUTO_FREE char *body = xasprintf("{\"appName\":\"%s\",\"functions\":[%s%s%s]}", app, one, two != NULL ? "," : "", two != NULL ? two : "");
+    AUTO_FREE char *body =
+        xasprintf("{\"appName\":\"%s\",\"functions\":[%s%s%s]}", app, one, two != NULL ? "," : "", two != NULL ? two : "");
     AUTO_FREE char *error = NULL;
 
     return registry_register(registry, (struct bytes){ body, strlen(body) }, ret_is_new, &error);

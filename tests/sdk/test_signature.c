@@ -65,7 +65,8 @@ static void assert_canonical(const char *text, const char *expected)
 
 Test(signature, is_of_members_in_order_and_numbers_at_their_shortest)
 {
-    assert_canonical("{\"b\": [ {\"z\":1, \"a\":null} ], \"a\": true, \"aa\": \"x\"}", "{\"a\":true,\"aa\":\"x\",\"b\":[{\"a\":null,\"z\":1}]}");
+    assert_canonical("{\"b\": [ {\"z\":1, \"a\":null} ], \"a\": true, \"aa\": \"x\"}",
+                     "{\"a\":true,\"aa\":\"x\",\"b\":[{\"a\":null,\"z\":1}]}");
     assert_canonical("[2.0, -3.0, 1.5, 0.0]", "[2,-3,1.5,0]");
     assert_canonical("{}", "{}");
 }

@@ -20,8 +20,7 @@ void manager_start(void)
     int length = snprintf(name, sizeof(name), "@stepd-notify-%d", (int)getpid());
     (void)snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1, "%s", name + 1);
     sock = socket(AF_UNIX, SOCK_DGRAM, 0);
-    cr_assert_eq(bind(sock, (struct sockaddr *)&address,
-                      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + (size_t)length)), 0);
+    cr_assert_eq(bind(sock, (struct sockaddr *)&address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + (size_t)length)), 0);
     (void)setenv("NOTIFY_SOCKET", name, 1);
 }
 

@@ -79,8 +79,9 @@ static void setup(void)
 {
     struct error error = { 0 };
 
-    const struct http_settings settings = { .listen = "127.0.0.1:0", .write_metrics = write_metrics, .is_ready = is_ready, .routes = routes,
-                                            .route_count = 2 };
+    const struct http_settings settings = {
+        .listen = "127.0.0.1:0", .write_metrics = write_metrics, .is_ready = is_ready, .routes = routes, .route_count = 2
+    };
     cr_assert_eq(http_start(&settings, &http, &error), 0, "%s", error.text);
 }
 
@@ -167,7 +168,8 @@ Test(http, refuses_a_port_in_use)
 
 Test(http, hands_a_route_path_body_header_and_query)
 {
-    const char *answer = ask("POST /echo/it?page=2 HTTP/1.1\r\nHost: x\r\nX-Name: Ann\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc");
+    const char *answer =
+        ask("POST /echo/it?page=2 HTTP/1.1\r\nHost: x\r\nX-Name: Ann\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc");
 
     cr_assert_eq(strncmp(answer, "HTTP/1.1 201", 12), 0, "%s", answer);
     cr_assert_not_null(strstr(answer, "{\"path\":\"/echo/it\",\"body\":\"abc\",\"name\":\"Ann\",\"page\":\"2\"}"), "%s", answer);

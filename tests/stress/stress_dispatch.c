@@ -76,7 +76,10 @@ static int publish(struct publisher *publisher, const struct outgoing *message)
 }
 
 static const struct store_ops store_ops = {
-    .advance = advance, .queue_behind = queue_behind, .remember = remember, .now_ms = now_ms,
+    .advance = advance,
+    .queue_behind = queue_behind,
+    .remember = remember,
+    .now_ms = now_ms,
 };
 static const struct publisher_ops publisher_ops = { .publish = publish };
 
@@ -171,18 +174,31 @@ static struct batch *new_batch(struct assignment *assignment, int64_t offset, co
 int main(void)
 {
     static const char *const events[] = {
-        "{\"name\":\"app/quick\"}", "{\"name\":\"app/ordered\"}", "{\"name\":\"app/gated\"}", "{\"name\":\"nobody/wants\"}",
+        "{\"name\":\"app/quick\"}",
+        "{\"name\":\"app/ordered\"}",
+        "{\"name\":\"app/gated\"}",
+        "{\"name\":\"nobody/wants\"}",
     };
     const struct function *const list[] = { &functions[0], &functions[1], &functions[2], &functions[3] };
     static const char *const topics[] = { "topic", NULL };
-    struct assignment assignment = { .topic = (char *)(uintptr_t)"topic", .parked_keys = key_set_create() };
+    struct assignment assignment = { .topic = (char *)(uintptr_t) "topic", .parked_keys = key_set_create() };
     struct routes *routes = routes_create(list, 4);
     struct store store = { &store_ops };
     struct publisher publisher = { &publisher_ops };
     const struct dispatch_settings settings = {
-        .threads = THREADS, .queue = BATCH * 8, .max_stuck = BATCH, .event_bytes = 1000, .steps = 10, .result_bytes = 1000,
-        .dead_letter_topic = "%t.dead", .topics = topics, .store = &store, .publisher = &publisher, .routes = routes,
-        .function_count = 4, .fatal = fatal,
+        .threads = THREADS,
+        .queue = BATCH * 8,
+        .max_stuck = BATCH,
+        .event_bytes = 1000,
+        .steps = 10,
+        .result_bytes = 1000,
+        .dead_letter_topic = "%t.dead",
+        .topics = topics,
+        .store = &store,
+        .publisher = &publisher,
+        .routes = routes,
+        .function_count = 4,
+        .fatal = fatal,
     };
     struct dispatch *dispatch = dispatch_create(&settings);
     struct batch_taker *taker = dispatch_batch_taker(dispatch);

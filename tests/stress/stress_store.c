@@ -79,7 +79,12 @@ static void cancel(struct run_taker *taker, const char *run_id)
 }
 
 static const struct run_taker_ops RUN_TAKER_OPS = {
-    .free_workers = room, .take_run = take_run, .reserve = reserve, .give_back = give_back, .see_line = see_line, .cancel = cancel,
+    .free_workers = room,
+    .take_run = take_run,
+    .reserve = reserve,
+    .give_back = give_back,
+    .see_line = see_line,
+    .cancel = cancel,
 };
 static struct run_taker taker = { &RUN_TAKER_OPS };
 
@@ -146,8 +151,9 @@ static void say(redisContext *redis, const char *command)
 
 static int park(int64_t offset, int64_t delay_ms)
 {
-    struct event event = { .view = { .id = "e", .name = "app/x", .topic = "events", .offset = offset,
-                                     .raw = "{\"name\":\"app/x\"}", .raw_len = 16 } };
+    struct event event = {
+        .view = { .id = "e", .name = "app/x", .topic = "events", .offset = offset, .raw = "{\"name\":\"app/x\"}", .raw_len = 16 }
+    };
     struct run run = { .function = &function, .event = &event, .created_ms = 1, .first_epoch = 1 };
     const struct transition change = { .kind = TRANSITION_PARK, .status = RUN_DELAYED, .delay_ms = delay_ms };
     struct store *port = store_port(store);
@@ -250,11 +256,18 @@ int main(void)
 
     redisFree(connect_server());
     AUTO_FREE char *url = xasprintf("unix://%s", address);
-    store = store_create(&(struct store_settings){ .url = url, .prefix = "stress", .shards = SHARDS, .history_age_ms = 86400000,
-                                                   .history_count = 1000, .state_bytes = 1 << 20, .lease_ms = 1000, .timeout_ms = 2000 });
+    store = store_create(&(struct store_settings){ .url = url,
+                                                   .prefix = "stress",
+                                                   .shards = SHARDS,
+                                                   .history_age_ms = 86400000,
+                                                   .history_count = 1000,
+                                                   .state_bytes = 1 << 20,
+                                                   .lease_ms = 1000,
+                                                   .timeout_ms = 2000 });
     if (store_start(store, &error) != 0)
         fail(error.text);
-    struct timers *timers = timers_create(&(struct timers_settings){ .store = store, .runs = &taker, .find_function = find_function, .count = count });
+    struct timers *timers =
+        timers_create(&(struct timers_settings){ .store = store, .runs = &taker, .find_function = find_function, .count = count });
     if (timers_start(timers, &error) != 0)
         fail(error.text);
     park_and_wait();

@@ -113,8 +113,8 @@ static enum stepd_status hang_in_step(struct stepd_ctx *ctx, const void *arg)
 
 static enum stepd_status hangs_in_step(struct stepd_ctx *ctx)
 {
-    return stepd_step_run_with(ctx, &(struct stepd_policy){ .retries = 1, .backoff = STEPD_BACKOFF(700), .timeout_ms = 20 },
-                               "hang", hang_in_step, NULL, NULL);
+    return stepd_step_run_with(ctx, &(struct stepd_policy){ .retries = 1, .backoff = STEPD_BACKOFF(700), .timeout_ms = 20 }, "hang",
+                               hang_in_step, NULL, NULL);
 }
 
 static enum stepd_status ordered(struct stepd_ctx *ctx)
@@ -138,33 +138,29 @@ static enum stepd_status measure(struct stepd_ctx *ctx)
     return STEPD_OK;
 }
 
-STEPD_MODULE(
-    .name = "sample",
-    .init = init,
-    .thread_init = thread_init,
-    .thread_exit = thread_exit,
-    .options = STEPD_OPTIONS(
-        STEPD_OPTION(.name = "times", .type = STEPD_INT, .offset = offsetof(struct options, times), .default_text = "2"),
-        STEPD_OPTION(.name = "word", .type = STEPD_STRING, .offset = offsetof(struct options, word), .default_text = "count")),
-    .options_size = sizeof(struct options),
-    .functions = STEPD_FUNCTIONS(
-        STEPD_FUNCTION(.id = "greet", .event = "user/came", .run = greet, .dedupe_ms = 60000,
-                       .options = STEPD_OPTIONS(STEPD_OPTION(.name = "greeting", .type = STEPD_STRING, .default_text = "hello",
-                                                             .offset = offsetof(struct greet_options, greeting))),
-                       .options_size = sizeof(struct greet_options)),
-        STEPD_FUNCTION(.id = "stepwise", .event = "user/*", .run = stepwise),
-        STEPD_FUNCTION(.id = "once", .event = "once", .run = once),
-        STEPD_FUNCTION(.id = "doomed", .event = "doomed", .run = doomed, .retries = 2),
-        STEPD_FUNCTION(.id = "doomed-once", .event = "doomed/once", .run = doomed, .retries = 1, .dedupe_ms = 60000),
-        STEPD_FUNCTION(.id = "seen-once", .event = "seen/once", .run = measure, .dedupe_ms = 60000),
-        STEPD_FUNCTION(.id = "doomed-too", .event = "stepd/*", .run = doomed, .retries = 0),
-        STEPD_FUNCTION(.id = "fragile", .event = "fragile", .run = fragile),
-        STEPD_FUNCTION(.id = "hangs", .event = "hangs", .run = hangs, .timeout_ms = 20),
-        STEPD_FUNCTION(.id = "hangs-in-step", .event = "hangs-in-step", .run = hangs_in_step),
-        STEPD_FUNCTION(.id = "ordered", .event = "ordered", .run = ordered, .ordering = STEPD_BY_KEY),
-        STEPD_FUNCTION(.id = "sleeps-until", .event = "sleeps-until", .run = sleeps_until),
-        STEPD_FUNCTION(.id = "tell", .event = "tell", .run = tell),
-        STEPD_FUNCTION(.id = "measure", .topic = "raw", .run = measure)));
+STEPD_MODULE(.name = "sample", .init = init, .thread_init = thread_init, .thread_exit = thread_exit,
+             .options = STEPD_OPTIONS(
+                 STEPD_OPTION(.name = "times", .type = STEPD_INT, .offset = offsetof(struct options, times), .default_text = "2"),
+                 STEPD_OPTION(.name = "word", .type = STEPD_STRING, .offset = offsetof(struct options, word), .default_text = "count")),
+             .options_size = sizeof(struct options),
+             .functions = STEPD_FUNCTIONS(
+                 STEPD_FUNCTION(.id = "greet", .event = "user/came", .run = greet, .dedupe_ms = 60000,
+                                .options = STEPD_OPTIONS(STEPD_OPTION(.name = "greeting", .type = STEPD_STRING, .default_text = "hello",
+                                                                      .offset = offsetof(struct greet_options, greeting))),
+                                .options_size = sizeof(struct greet_options)),
+                 STEPD_FUNCTION(.id = "stepwise", .event = "user/*", .run = stepwise),
+                 STEPD_FUNCTION(.id = "once", .event = "once", .run = once),
+                 STEPD_FUNCTION(.id = "doomed", .event = "doomed", .run = doomed, .retries = 2),
+                 STEPD_FUNCTION(.id = "doomed-once", .event = "doomed/once", .run = doomed, .retries = 1, .dedupe_ms = 60000),
+                 STEPD_FUNCTION(.id = "seen-once", .event = "seen/once", .run = measure, .dedupe_ms = 60000),
+                 STEPD_FUNCTION(.id = "doomed-too", .event = "stepd/*", .run = doomed, .retries = 0),
+                 STEPD_FUNCTION(.id = "fragile", .event = "fragile", .run = fragile),
+                 STEPD_FUNCTION(.id = "hangs", .event = "hangs", .run = hangs, .timeout_ms = 20),
+                 STEPD_FUNCTION(.id = "hangs-in-step", .event = "hangs-in-step", .run = hangs_in_step),
+                 STEPD_FUNCTION(.id = "ordered", .event = "ordered", .run = ordered, .ordering = STEPD_BY_KEY),
+                 STEPD_FUNCTION(.id = "sleeps-until", .event = "sleeps-until", .run = sleeps_until),
+                 STEPD_FUNCTION(.id = "tell", .event = "tell", .run = tell),
+                 STEPD_FUNCTION(.id = "measure", .topic = "raw", .run = measure)));
 
 static struct stepd_test *test;
 
@@ -414,8 +410,11 @@ Test(testing, what_is_no_event_is_a_dead_letter)
 
 Test(testing, what_is_sent_is_of_the_trace_of_its_event)
 {
-    static const char *const headers[] = { "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate", "congo=t61 v",
-                                           "baggage", "user=ada", "tenant", "acme", NULL };
+    static const char *const headers[] = { "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+                                           "tracestate",  "congo=t61 v",
+                                           "baggage",     "user=ada",
+                                           "tenant",      "acme",
+                                           NULL };
 
     stepd_test_finish(stepd_test_start(test, "tell", STEPD_TEST_EVENT(.headers = headers)));
     const struct stepd_test_event *sent = stepd_test_sent_at(test, 0);

@@ -55,9 +55,9 @@ static void enter(struct stepd_ctx *ctx, const char *what, const char *step, int
 {
     const struct stepd_event *event = stepd_event(ctx);
     char line[256];
-    int length = snprintf(line, sizeof(line), "%" PRId64 " %d %s %s %" PRId64 " %d %" PRId64 " %s %d %s %" PRId64 "\n",
-                          now_ns() / 1000000, (int)getpid(), what, stepd_function_id(ctx), number_of(ctx), (int)event->partition,
-                          event->offset, stepd_run_id(ctx), stepd_attempt(ctx), step, value);
+    int length = snprintf(line, sizeof(line), "%" PRId64 " %d %s %s %" PRId64 " %d %" PRId64 " %s %d %s %" PRId64 "\n", now_ns() / 1000000,
+                          (int)getpid(), what, stepd_function_id(ctx), number_of(ctx), (int)event->partition, event->offset,
+                          stepd_run_id(ctx), stepd_attempt(ctx), step, value);
 
     if (write(book, line, (size_t)length) != length)
         stepd_log(ctx, STEPD_LOG_ERROR, "the book is lost");
@@ -189,26 +189,24 @@ static enum stepd_status hang(struct stepd_ctx *ctx)
 
 #define SOON STEPD_BACKOFF(100, 300, 1000)
 
-STEPD_MODULE(
-    .name = "books",
-    .init = open_book,
-    .options = STEPD_OPTIONS(STEPD_OPTION(.name = "file", .type = STEPD_STRING, .offset = offsetof(struct options, file),
-                                          .help = "the book")),
-    .options_size = sizeof(struct options),
-    .functions = STEPD_FUNCTIONS(
-        STEPD_FUNCTION(.id = "plain", .event = "torture/plain", .run = plain),
-        STEPD_FUNCTION(.id = "slow", .event = "torture/slow", .run = slow),
-        STEPD_FUNCTION(.id = "left", .event = "torture/both", .run = plain),
-        STEPD_FUNCTION(.id = "right", .event = "torture/both", .run = flaky, .backoff = SOON, .jitter_ms = 200),
-        STEPD_FUNCTION(.id = "flaky", .event = "torture/flaky", .run = flaky, .backoff = SOON, .jitter_ms = 200),
-        STEPD_FUNCTION(.id = "doomed", .event = "torture/doomed", .run = doomed, .on_failure = done, .retries = 2, .backoff = SOON,
-                       .jitter_ms = 0),
-        STEPD_FUNCTION(.id = "steps", .event = "torture/steps", .run = steps, .backoff = SOON, .jitter_ms = 200),
-        STEPD_FUNCTION(.id = "sleepy", .event = "torture/sleepy", .run = sleepy, .backoff = SOON, .jitter_ms = 0),
-        STEPD_FUNCTION(.id = "ordered", .event = "torture/ordered", .run = ordered, .ordering = STEPD_BY_KEY, .retries = 2,
-                       .backoff = SOON, .jitter_ms = 0),
-        STEPD_FUNCTION(.id = "relay", .event = "torture/relay", .run = relay, .backoff = SOON, .jitter_ms = 0),
-        STEPD_FUNCTION(.id = "child", .event = "torture/child", .run = plain, .backoff = SOON, .jitter_ms = 0),
-        STEPD_FUNCTION(.id = "crash", .event = "torture/crash", .run = crash, .backoff = SOON, .jitter_ms = 0),
-        STEPD_FUNCTION(.id = "hang", .event = "torture/hang", .run = hang, .backoff = SOON, .jitter_ms = 0,
-                       .timeout_ms = HANG_TIMEOUT_MS)));
+STEPD_MODULE(.name = "books", .init = open_book,
+             .options = STEPD_OPTIONS(STEPD_OPTION(.name = "file", .type = STEPD_STRING, .offset = offsetof(struct options, file),
+                                                   .help = "the book")),
+             .options_size = sizeof(struct options),
+             .functions =
+                 STEPD_FUNCTIONS(STEPD_FUNCTION(.id = "plain", .event = "torture/plain", .run = plain),
+                                 STEPD_FUNCTION(.id = "slow", .event = "torture/slow", .run = slow),
+                                 STEPD_FUNCTION(.id = "left", .event = "torture/both", .run = plain),
+                                 STEPD_FUNCTION(.id = "right", .event = "torture/both", .run = flaky, .backoff = SOON, .jitter_ms = 200),
+                                 STEPD_FUNCTION(.id = "flaky", .event = "torture/flaky", .run = flaky, .backoff = SOON, .jitter_ms = 200),
+                                 STEPD_FUNCTION(.id = "doomed", .event = "torture/doomed", .run = doomed, .on_failure = done, .retries = 2,
+                                                .backoff = SOON, .jitter_ms = 0),
+                                 STEPD_FUNCTION(.id = "steps", .event = "torture/steps", .run = steps, .backoff = SOON, .jitter_ms = 200),
+                                 STEPD_FUNCTION(.id = "sleepy", .event = "torture/sleepy", .run = sleepy, .backoff = SOON, .jitter_ms = 0),
+                                 STEPD_FUNCTION(.id = "ordered", .event = "torture/ordered", .run = ordered, .ordering = STEPD_BY_KEY,
+                                                .retries = 2, .backoff = SOON, .jitter_ms = 0),
+                                 STEPD_FUNCTION(.id = "relay", .event = "torture/relay", .run = relay, .backoff = SOON, .jitter_ms = 0),
+                                 STEPD_FUNCTION(.id = "child", .event = "torture/child", .run = plain, .backoff = SOON, .jitter_ms = 0),
+                                 STEPD_FUNCTION(.id = "crash", .event = "torture/crash", .run = crash, .backoff = SOON, .jitter_ms = 0),
+                                 STEPD_FUNCTION(.id = "hang", .event = "torture/hang", .run = hang, .backoff = SOON, .jitter_ms = 0,
+                                                .timeout_ms = HANG_TIMEOUT_MS)));

@@ -18,7 +18,9 @@ static void teardown(void)
 
 TestSuite(json_out, .init = setup, .fini = teardown);
 
-#define IS(text) cr_assert(out.buffer.size == sizeof(text) - 1 && memcmp(out.buffer.data, text, sizeof(text) - 1) == 0, "%.*s", (int)out.buffer.size, out.buffer.data)
+#define IS(text) \
+    cr_assert(out.buffer.size == sizeof(text) - 1 && memcmp(out.buffer.data, text, sizeof(text) - 1) == 0, "%.*s", (int)out.buffer.size, \
+              out.buffer.data)
 
 Test(json_out, commas_come_by_themselves)
 {
@@ -47,8 +49,12 @@ Test(json_out, texts_stay_texts)
 
 Test(json_out, what_is_no_utf8_is_replaced)
 {
-    json_out_bytes(&out, NULL, (struct bytes){ "a\xff" "b", 3 });
-    IS("\"a\xef\xbf\xbd" "b\"");
+    json_out_bytes(&out, NULL,
+                   (struct bytes){ "a\xff"
+                                   "b",
+                                   3 });
+    IS("\"a\xef\xbf\xbd"
+       "b\"");
 }
 
 Test(json_out, packed_that_is_damaged_is_null)

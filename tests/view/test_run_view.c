@@ -19,8 +19,15 @@ static void setup(void)
 
     run = (struct loaded_run){
         .id = ID,
-        .record = { .status = RUN_SLEEPING, .attempt = 2, .created_ms = 1000, .changed_ms = 9000, .function = "f", .topic = "events", .partition = 3,
-                    .offset = 7, .value = { value, sizeof(value) - 1 } },
+        .record = { .status = RUN_SLEEPING,
+                    .attempt = 2,
+                    .created_ms = 1000,
+                    .changed_ms = 9000,
+                    .function = "f",
+                    .topic = "events",
+                    .partition = 3,
+                    .offset = 7,
+                    .value = { value, sizeof(value) - 1 } },
         .checkpoints = checkpoints,
     };
     msgpack_sbuffer_init(&tail);
@@ -46,7 +53,8 @@ static void add_failure(const char *name, const char *step)
     (void)snprintf(failure.step_id, sizeof(failure.step_id), "%s", step);
     msgpack_sbuffer_init(&next);
     attempt_log_pack(&next, (struct bytes){ tail.data, tail.size },
-                  &(struct attempt_entry){ .started_ms = 2000, .duration_ms = 5, .due_ms = 9000, .failure = &failure, .attempt = 1 }, (struct bytes){ 0 }, (struct bytes){ 0 });
+                     &(struct attempt_entry){ .started_ms = 2000, .duration_ms = 5, .due_ms = 9000, .failure = &failure, .attempt = 1 },
+                     (struct bytes){ 0 }, (struct bytes){ 0 });
     msgpack_sbuffer_destroy(&tail);
     tail = next;
     run.record.tail = (struct bytes){ tail.data, tail.size };
@@ -98,7 +106,8 @@ Test(run_view, tells_run_and_event)
 Test(run_view, tells_steps_in_order_with_what_became_of_them)
 {
     struct failure failure = { .name = "Refused", .message = "not today" };
-    add_checkpoint(&(struct checkpoint){ .id = "charge", .kind = CHECKPOINT_COMPLETED, .value = { "\x2a", 1 }, .executions = 3, .started_ms = 1100, .ended_ms = 1200 });
+    add_checkpoint(&(struct checkpoint){
+        .id = "charge", .kind = CHECKPOINT_COMPLETED, .value = { "\x2a", 1 }, .executions = 3, .started_ms = 1100, .ended_ms = 1200 });
     add_checkpoint(&(struct checkpoint){ .id = "ship", .kind = CHECKPOINT_FAILED, .failure = &failure, .executions = 1 });
     add_checkpoint(&(struct checkpoint){ .id = "nap", .kind = CHECKPOINT_SLEEP, .until_ms = 9000 });
     json_t *json = told(5000);

@@ -34,8 +34,8 @@
 extern "C" {
 #endif
 
-struct stepd_test;      /* a module under test: its settings, the clock, all its runs */
-struct stepd_test_run;  /* one function on one event; belongs to its test */
+struct stepd_test;     /* a module under test: its settings, the clock, all its runs */
+struct stepd_test_run; /* one function on one event; belongs to its test */
 
 /* The module that is linked to the program. */
 STEPD_EXPORT extern const struct stepd_module stepd_module;
@@ -71,29 +71,29 @@ STEPD_EXPORT void stepd_test_catch_crashes(struct stepd_test *test);
 
 /* An event as it is given, or as one was sent. What is left out is as in a message that lacks it. */
 struct stepd_test_event {
-    const char *name;            /* NULL: the function's .event, or the topic's name */
-    const char *data;            /* a text as above; NULL: nil */
-    const char *user;            /* likewise */
-    const char *id;              /* NULL: "<topic>-<partition>-<offset>" */
-    int64_t ts_ms;               /* 0: now */
-    const char *topic;           /* NULL: the function's .topic, or the first that is configured ("events") */
-    const char *key;             /* the message's key; NULL: none */
-    const void *raw;             /* the message's value, in place of one made of name, data, user, id, ts */
+    const char *name;  /* NULL: the function's .event, or the topic's name */
+    const char *data;  /* a text as above; NULL: nil */
+    const char *user;  /* likewise */
+    const char *id;    /* NULL: "<topic>-<partition>-<offset>" */
+    int64_t ts_ms;     /* 0: now */
+    const char *topic; /* NULL: the function's .topic, or the first that is configured ("events") */
+    const char *key;   /* the message's key; NULL: none */
+    const void *raw;   /* the message's value, in place of one made of name, data, user, id, ts */
     size_t raw_len;
-    const char *const *headers;  /* the message's: name, value, name, value, …, NULL; NULL: none */
+    const char *const *headers; /* the message's: name, value, name, value, …, NULL; NULL: none */
 };
 #define STEPD_TEST_EVENT(...) (&(const struct stepd_test_event){ __VA_ARGS__ })
 
 /* What a run is at. */
 enum stepd_test_status {
-    STEPD_TEST_READY,      /* its next attempt can be made now */
-    STEPD_TEST_DELAYED,    /* waits for a retry */
-    STEPD_TEST_SLEEPING,   /* in stepd_sleep() */
-    STEPD_TEST_BEHIND,     /* ordered: an earlier run of its key has not ended */
+    STEPD_TEST_READY,    /* its next attempt can be made now */
+    STEPD_TEST_DELAYED,  /* waits for a retry */
+    STEPD_TEST_SLEEPING, /* in stepd_sleep() */
+    STEPD_TEST_BEHIND,   /* ordered: an earlier run of its key has not ended */
     STEPD_TEST_COMPLETED,
-    STEPD_TEST_FAILED,     /* for good; on_failure is over too */
+    STEPD_TEST_FAILED, /* for good; on_failure is over too */
     STEPD_TEST_CANCELLED,
-    STEPD_TEST_DUPLICATE,  /* started nothing: the function has seen the event's id within .dedupe_ms */
+    STEPD_TEST_DUPLICATE, /* started nothing: the function has seen the event's id within .dedupe_ms */
 };
 
 /* A run of that function on an event, whatever the function's trigger says. Nothing runs yet. `event`
@@ -122,8 +122,8 @@ STEPD_EXPORT bool stepd_test_retry(struct stepd_test_run *run);
 
 /* When the daemon dies. */
 enum stepd_test_moment {
-    STEPD_TEST_BEFORE,  /* what was to be recorded is done, and nobody knows */
-    STEPD_TEST_AFTER,   /* recorded, and nothing more */
+    STEPD_TEST_BEFORE, /* what was to be recorded is done, and nobody knows */
+    STEPD_TEST_AFTER,  /* recorded, and nothing more */
 };
 /* Lets the daemon that holds the run die when the outcome of step `step_id` is being recorded, once;
  * `step_id` NULL: at whatever is recorded next. What was not recorded is forgotten, and the run goes on
@@ -144,11 +144,11 @@ STEPD_EXPORT int stepd_test_takeovers(const struct stepd_test_run *run);
 
 /* One time that the function, or its on_failure, was entered. */
 struct stepd_test_attempt {
-    int attempt;                      /* what stepd_attempt() said on entry */
+    int attempt; /* what stepd_attempt() said on entry */
     bool is_on_failure;
-    int64_t at_ms;                    /* the clock then */
-    int64_t delay_ms;                 /* since the attempt before, or since the run was started */
-    const struct stepd_error *error;  /* of a failed attempt; NULL: it succeeded, slept, or was cut short */
+    int64_t at_ms;                   /* the clock then */
+    int64_t delay_ms;                /* since the attempt before, or since the run was started */
+    const struct stepd_error *error; /* of a failed attempt; NULL: it succeeded, slept, or was cut short */
 };
 STEPD_EXPORT size_t stepd_test_attempt_count(const struct stepd_test_run *run);
 STEPD_EXPORT const struct stepd_test_attempt *stepd_test_attempt_at(const struct stepd_test_run *run, size_t index); /* NULL past the end */
@@ -157,11 +157,11 @@ STEPD_EXPORT const struct stepd_test_attempt *stepd_test_attempt_at(const struct
 struct stepd_test_step {
     const char *id;
     enum stepd_step_status status;
-    int executions;                   /* how often it was recorded to have run */
-    const msgpack_object *value;      /* its result; NULL when it failed */
-    const char *json;                 /* the same as a text; NULL when it failed */
-    const struct stepd_error *error;  /* NULL when it completed */
-    bool is_on_failure;               /* a step of on_failure */
+    int executions;                  /* how often it was recorded to have run */
+    const msgpack_object *value;     /* its result; NULL when it failed */
+    const char *json;                /* the same as a text; NULL when it failed */
+    const struct stepd_error *error; /* NULL when it completed */
+    bool is_on_failure;              /* a step of on_failure */
 };
 STEPD_EXPORT size_t stepd_test_step_count(const struct stepd_test_run *run);
 STEPD_EXPORT const struct stepd_test_step *stepd_test_step_at(const struct stepd_test_run *run, size_t index); /* NULL past the end */

@@ -51,8 +51,7 @@ struct log_fields assigned_log_fields(const struct partition *partition, int64_t
 
 void assigned_forward(struct consumer *consumer, const struct partition *partition)
 {
-    rd_kafka_queue_t *queue =
-        rd_kafka_queue_get_partition(consumer->handle, partition->assignment.topic, partition->assignment.partition);
+    rd_kafka_queue_t *queue = rd_kafka_queue_get_partition(consumer->handle, partition->assignment.topic, partition->assignment.partition);
 
     assert(queue != NULL);
     rd_kafka_queue_forward(queue, consumer->messages);
@@ -61,8 +60,7 @@ void assigned_forward(struct consumer *consumer, const struct partition *partiti
 
 void assigned_take_off(struct consumer *consumer, const struct partition *partition)
 {
-    rd_kafka_queue_t *queue =
-        rd_kafka_queue_get_partition(consumer->handle, partition->assignment.topic, partition->assignment.partition);
+    rd_kafka_queue_t *queue = rd_kafka_queue_get_partition(consumer->handle, partition->assignment.topic, partition->assignment.partition);
 
     assert(queue != NULL);
     rd_kafka_queue_forward(queue, NULL);

@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 
-#define METADATA_LEAST 64  /* below that none is sent */
+#define METADATA_LEAST 64 /* below that none is sent */
 
 /* One partition of one commit. */
 struct part {
@@ -26,7 +26,7 @@ struct commits {
     rd_kafka_t *handle;
     const struct consumer_settings *settings;
     rd_kafka_queue_t *answers;
-    struct parts under_way;          /* count 0: none is */
+    struct parts under_way; /* count 0: none is */
     struct commits_counts counts;
 };
 
@@ -153,7 +153,7 @@ static void answered(struct commits *commits, struct parts *parts, rd_kafka_even
 
 /* False: nothing to tell, or librdkafka does not take it. */
 static bool send_commit(struct commits *commits, struct partition *const *partitions, size_t count, rd_kafka_queue_t *answers,
-                 struct parts *ret_parts)
+                        struct parts *ret_parts)
 {
     rd_kafka_topic_partition_list_t *list = gather_all(partitions, count, ret_parts);
     rd_kafka_resp_err_t refused = RD_KAFKA_RESP_ERR_NO_ERROR;

@@ -22,9 +22,9 @@
 #include "kafka/handle.h"
 
 #define DESTROY_MS 3000
-#define IDLE_WAIT_MS 50          /* for a message, when nothing is in flight: how late a rebalance is seen */
-#define OPEN_WAIT_MS 5           /* … when something is: how late its end is seen */
-#define IDLE_COMMIT_MS 100       /* nothing came for that long: what is done is committed */
+#define IDLE_WAIT_MS 50    /* for a message, when nothing is in flight: how late a rebalance is seen */
+#define OPEN_WAIT_MS 5     /* … when something is: how late its end is seen */
+#define IDLE_COMMIT_MS 100 /* nothing came for that long: what is done is committed */
 #define MEMORY_MIN ((size_t)64 << 20)
 #define BACKOFF_MIN_US 50
 #define BACKOFF_MAX_US 2000
@@ -38,9 +38,10 @@ void consumer_end_if_dead(struct consumer *consumer)
 
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
         return;
-    AUTO_FREE char *why = error == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID
-                              ? xasprintf("Kafka: another member of the group took our group.instance.id (%s): each daemon needs one of its own", text)
-                              : xasprintf("Kafka: the consumer can't go on: %s", text);
+    AUTO_FREE char *why =
+        error == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID
+            ? xasprintf("Kafka: another member of the group took our group.instance.id (%s): each daemon needs one of its own", text)
+            : xasprintf("Kafka: the consumer can't go on: %s", text);
     consumer->settings.fatal(why);
 }
 
@@ -54,7 +55,8 @@ static void on_error(rd_kafka_t *handle, int code, const char *reason, void *opa
         consumer_end_if_dead(consumer);
     } else if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
         if (!consumer->is_down)
-            log_warn("Kafka can't be reached (%s): tried until it can", conf_text(consumer->settings.kafka, "bootstrap.servers", "no bootstrap.servers"));
+            log_warn("Kafka can't be reached (%s): tried until it can",
+                     conf_text(consumer->settings.kafka, "bootstrap.servers", "no bootstrap.servers"));
         consumer->is_down = true;
         consumer->down_ms = clock_monotonic_ms();
     } else if (code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__RESOLVE) {

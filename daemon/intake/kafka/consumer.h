@@ -36,11 +36,11 @@ void consumer_destroy(struct consumer *consumer);
 
 struct consumer_counts {
     uint64_t events_consumed, commits, commits_failed, rebalances, metadata_unread;
-    size_t partitions;     /* assigned */
-    size_t stalled;        /* assigned, with lag, and not moving */
+    size_t partitions; /* assigned */
+    size_t stalled;    /* assigned, with lag, and not moving */
     size_t in_flight;
-    size_t awaiting;       /* assigned, whose next message names a schema that is not known yet */
-    bool has_joined;       /* the group has given us an assignment, even an empty one */
+    size_t awaiting; /* assigned, whose next message names a schema that is not known yet */
+    bool has_joined; /* the group has given us an assignment, even an empty one */
 };
 /* Any thread. */
 void consumer_counts(struct consumer *consumer, struct consumer_counts *ret_counts);
@@ -48,9 +48,9 @@ void consumer_counts(struct consumer *consumer, struct consumer_counts *ret_coun
 struct partition_view {
     char topic[250];
     int32_t partition;
-    int64_t committed;     /* -1: nothing yet */
-    int64_t end;           /* high watermark; -1: not known */
-    int64_t lag;           /* events between the two, or since reading began; -1: not known */
+    int64_t committed; /* -1: nothing yet */
+    int64_t end;       /* high watermark; -1: not known */
+    int64_t lag;       /* events between the two, or since reading began; -1: not known */
     size_t in_flight;
     bool is_stalled;
 };

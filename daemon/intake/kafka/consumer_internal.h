@@ -21,8 +21,8 @@
 #include "intake/kafka/consumer.h"
 #include "intake/kafka/group.h"
 #include "intake/kafka/loads.h"
-#include "intake/kafka/partition.h"
 #include "intake/kafka/lookups.h"
+#include "intake/kafka/partition.h"
 #include "intake/kafka/takings.h"
 
 #define ASK_TIMEOUT_MS 5000 /* of the brokers, on the consumer's thread */
@@ -37,61 +37,61 @@ enum reset { RESET_EARLIEST, RESET_LATEST, RESET_REFUSED };
 
 struct consumer {
     struct consumer_settings settings;
-    enum reset reset;                /* where no offset is committed, or it is gone */
+    enum reset reset; /* where no offset is committed, or it is gone */
     rd_kafka_t *handle;
-    rd_kafka_queue_t *messages;      /* of all partitions */
+    rd_kafka_queue_t *messages; /* of all partitions */
     struct group_watch group;
     struct scout *scout;
     struct thread thread;
     bool is_subscribed;
-    bool is_left_behind;             /* a thread hangs in librdkafka: everything stays */
+    bool is_left_behind; /* a thread hangs in librdkafka: everything stays */
 
-    atomic_bool must_rewind;         /* any thread sets */
-    atomic_bool must_pause;          /* any thread sets */
-    atomic_bool must_stop;           /* any thread sets */
-    _Atomic(int64_t) stop_until_ms;  /* monotonic */
+    atomic_bool must_rewind;        /* any thread sets */
+    atomic_bool must_pause;         /* any thread sets */
+    atomic_bool must_stop;          /* any thread sets */
+    _Atomic(int64_t) stop_until_ms; /* monotonic */
 
     /* Consumer thread only. */
     struct commits *commits;
     struct loads loads;
-    struct load *open;               /* oldest first: what the taker has */
+    struct load *open; /* oldest first: what the taker has */
     struct load **open_last;
-    struct load *filling;            /* NULL: none */
-    size_t in_flight;                /* at the last sweep, and what was pushed since */
-    bool is_full;                    /* by either of these two */
-    size_t memory;                   /* of open loads */
+    struct load *filling; /* NULL: none */
+    size_t in_flight;     /* at the last sweep, and what was pushed since */
+    bool is_full;         /* by either of these two */
+    size_t memory;        /* of open loads */
     size_t memory_max;
-    size_t round;                    /* messages of this round */
+    size_t round; /* messages of this round */
     bool is_burst;
     struct partition_list assigned;
-    struct partition *revoked;       /* those that something still names */
+    struct partition *revoked; /* those that something still names */
     struct takings takings;
-    size_t awaiting;                 /* assigned ones that wait for a schema */
-    size_t loading;                  /* assigned ones that the scout has not ended with */
+    size_t awaiting; /* assigned ones that wait for a schema */
+    size_t loading;  /* assigned ones that the scout has not ended with */
     bool must_count_loading;
-    int64_t asked_ms;                /* the scout, for ends */
-    size_t most_queued;              /* since the scout was last asked: librdkafka may sleep since then */
-    struct {                         /* the partition of the last message */
+    int64_t asked_ms;   /* the scout, for ends */
+    size_t most_queued; /* since the scout was last asked: librdkafka may sleep since then */
+    struct {            /* the partition of the last message */
         const rd_kafka_topic_t *topic;
         int32_t id;
         struct partition *partition;
     } last;
-    int64_t now_ms;                  /* monotonic, of this round */
+    int64_t now_ms; /* monotonic, of this round */
     int64_t committed_ms;
-    int64_t came_ms;                 /* a message came */
+    int64_t came_ms; /* a message came */
     int64_t watched_ms;
-    uint64_t given_back_at;          /* events_consumed then */
+    uint64_t given_back_at; /* events_consumed then */
     int trims_left;
     int64_t backoff_us;
     bool must_tend;
     int64_t tended_ms;
-    bool is_down;                    /* no broker answers; said once */
+    bool is_down; /* no broker answers; said once */
     int64_t down_ms;
-    bool is_joined;                  /* an assignment has come, if only of nothing */
+    bool is_joined; /* an assignment has come, if only of nothing */
     bool is_closed;
     struct consumer_counts counts;
 
-    struct lock lock;                /* guards what follows */
+    struct lock lock; /* guards what follows */
     struct consumer_counts published;
     struct partition_view *views;
     size_t view_count;

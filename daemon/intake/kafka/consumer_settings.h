@@ -12,14 +12,14 @@
 #include "run/taker.h"
 
 struct consumer_settings {
-    const struct setting *kafka;   /* a map of scalars, for librdkafka */
-    const char *const *topics;     /* NULL-ended; each once */
+    const struct setting *kafka; /* a map of scalars, for librdkafka */
+    const char *const *topics;   /* NULL-ended; each once */
     struct batch_taker *batches;
-    int queue;                     /* messages in flight at most */
+    int queue; /* messages in flight at most */
     int64_t commit_interval_ms;
-    int64_t durability_lag_ms;     /* a TAKEN message is committed that much later */
+    int64_t durability_lag_ms; /* a TAKEN message is committed that much later */
     struct schema_port schemas;
-    int64_t drain_timeout_ms;      /* on revoke: how long running attempts may take to end */
+    int64_t drain_timeout_ms; /* on revoke: how long running attempts may take to end */
     /* A thread of the consumer's own, on assignment; may take any time. Runs of the partition that the store knows, and
      * into `keys` the ordered keys that have a run there. 0, or negative errno. */
     int (*load_partition)(void *context, const char *topic, int32_t partition, struct key_set *keys, struct known_runs *ret_known);

@@ -4,11 +4,11 @@
 #include "base/clock.h"
 
 #define NAME "stepd"
-#define JOIN_GROUP 11   /* numbers of Kafka's protocol */
+#define JOIN_GROUP 11 /* numbers of Kafka's protocol */
 #define SYNC_GROUP 14
 
-static rd_kafka_resp_err_t on_request(rd_kafka_t *handle, int socket, const char *broker, int32_t broker_id, int16_t api,
-                                      int16_t version, int32_t correlation_id, size_t size, void *opaque)
+static rd_kafka_resp_err_t on_request(rd_kafka_t *handle, int socket, const char *broker, int32_t broker_id, int16_t api, int16_t version,
+                                      int32_t correlation_id, size_t size, void *opaque)
 {
     struct group_watch *watch = opaque;
 
@@ -19,14 +19,12 @@ static rd_kafka_resp_err_t on_request(rd_kafka_t *handle, int socket, const char
 }
 
 /* A join that fails has no sync; the next one begins with a JoinGroup again. */
-static rd_kafka_resp_err_t on_response(rd_kafka_t *handle, int socket, const char *broker, int32_t broker_id, int16_t api,
-                                       int16_t version, int32_t correlation_id, size_t size, int64_t round_trip_us,
-                                       rd_kafka_resp_err_t error, void *opaque)
+static rd_kafka_resp_err_t on_response(rd_kafka_t *handle, int socket, const char *broker, int32_t broker_id, int16_t api, int16_t version,
+                                       int32_t correlation_id, size_t size, int64_t round_trip_us, rd_kafka_resp_err_t error, void *opaque)
 {
     struct group_watch *watch = opaque;
 
-    (void)handle, (void)socket, (void)broker, (void)broker_id, (void)version, (void)correlation_id, (void)size,
-        (void)round_trip_us;
+    (void)handle, (void)socket, (void)broker, (void)broker_id, (void)version, (void)correlation_id, (void)size, (void)round_trip_us;
     if (api == SYNC_GROUP)
         atomic_store(&watch->is_joining, false);
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR)

@@ -15,7 +15,7 @@
 /* librdkafka's threads write, any reads. */
 struct group_watch {
     atomic_bool is_joining;
-    _Atomic(int64_t) answered_ms;  /* monotonic: a broker's last answer; 0: none yet */
+    _Atomic(int64_t) answered_ms; /* monotonic: a broker's last answer; 0: none yet */
 };
 
 /* Before rd_kafka_new(). `watch` must outlive the handle. */

@@ -2,10 +2,10 @@
 /* What comes is handed over in loads; what has ended comes back out of them. */
 #include "intake/kafka/consumer_internal.h"
 
-#define DROPPED_MS 2000          /* until what was dropped is read again */
-#define ROUND_MESSAGES 4096      /* served before anything else is looked at */
-#define BURST_MESSAGES 32        /* as many wait: large loads */
-#define SLEEP_MESSAGES 1000      /* with fewer no queue is full */
+#define DROPPED_MS 2000     /* until what was dropped is read again */
+#define ROUND_MESSAGES 4096 /* served before anything else is looked at */
+#define BURST_MESSAGES 32   /* as many wait: large loads */
+#define SLEEP_MESSAGES 1000 /* with fewer no queue is full */
 
 /* ---- what has ended --------------------------------------------------------------------------- */
 

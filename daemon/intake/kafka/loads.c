@@ -216,12 +216,12 @@ void load_add(struct load *load, struct partition *partition, const rd_kafka_mes
     const struct event_header *copies = count > 0 ? headers_in(load, headers, header_count, schema) : NULL;
     struct bytes key = bytes_in(load, message->key, message->key_len);
     struct bytes value = bytes_in(load, message->payload, message->len);
-    size_t rest = (size_t)-(intptr_t)load->bytes & 7;
+    size_t rest = (size_t) - (intptr_t)load->bytes & 7;
     load->bytes += rest;
     load->bytes_left -= rest;
 
-    event_init(&to->event, partition->assignment.topic, message->partition, message->offset, rd_kafka_message_timestamp(message, &type), key,
-               value, copies, count);
+    event_init(&to->event, partition->assignment.topic, message->partition, message->offset, rd_kafka_message_timestamp(message, &type),
+               key, value, copies, count);
     if (schema != NULL)
         event_set_schema(&to->event, schema);
     message_init(to, &partition->assignment, &load->batch);

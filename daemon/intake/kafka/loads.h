@@ -27,10 +27,10 @@ struct span {
 
 struct load {
     struct load *next;
-    unsigned room;           /* messages */
-    size_t size;             /* of the allocation */
+    unsigned room; /* messages */
+    size_t size;   /* of the allocation */
     size_t bytes_left;
-    char *bytes;             /* what is free of it */
+    char *bytes; /* what is free of it */
     struct span *spans;
     unsigned span_count;
     struct batch batch;
@@ -40,7 +40,7 @@ struct load {
 struct load_pool {
     struct load *first;
     unsigned count;
-    unsigned least;          /* there were never fewer since the last trim */
+    unsigned least; /* there were never fewer since the last trim */
 };
 
 /* Zeroed: empty. */

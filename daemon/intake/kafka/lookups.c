@@ -23,7 +23,7 @@ struct scout {
     const struct consumer_settings *settings;
     struct thread thread;
     atomic_bool is_stopping;
-    struct lock lock;          /* guards what follows */
+    struct lock lock; /* guards what follows */
     struct condition wake;
     struct errand *loads;
     struct errand *ended;
@@ -67,8 +67,8 @@ static int load(struct scout *scout, struct partition *partition)
 
     if (scout->settings->load_partition == NULL || atomic_load(&assignment->is_revoked))
         return 0;
-    return scout->settings->load_partition(scout->settings->context, assignment->topic, assignment->partition,
-                                           assignment->parked_keys, &assignment->known);
+    return scout->settings->load_partition(scout->settings->context, assignment->topic, assignment->partition, assignment->parked_keys,
+                                           &assignment->known);
 }
 
 static void run_load(struct scout *scout, struct partition *partition)

@@ -14,42 +14,42 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "intake/offsets.h"
 #include "run/message.h"
 #include "schema/framing.h"
-#include "intake/offsets.h"
 
 #define METADATA_MAX 4000 /* brokers take 4,096 by default */
 
 struct partition {
     struct assignment assignment;
     struct offsets *offsets;
-    struct partition *next;       /* of those that are revoked, and still named */
-    unsigned holders;             /* that name it */
-    int64_t start;                /* where reading begins; a logical offset where nobody could say */
-    int64_t committed;            /* acknowledged by the broker; OFFSETS_UNKNOWN: nothing is */
-    uint64_t committed_told;      /* hash of the metadata that went with it */
-    size_t metadata_max;          /* less, once the broker found it too large */
-    int64_t again_ms;             /* a message of it was dropped while it is ours: read again then; 0: none */
-    bool is_framed;               /* its values may name schemas */
-    bool is_awaiting;             /* the schema that its next message names is not known yet; then is_seeking is set, too */
+    struct partition *next;  /* of those that are revoked, and still named */
+    unsigned holders;        /* that name it */
+    int64_t start;           /* where reading begins; a logical offset where nobody could say */
+    int64_t committed;       /* acknowledged by the broker; OFFSETS_UNKNOWN: nothing is */
+    uint64_t committed_told; /* hash of the metadata that went with it */
+    size_t metadata_max;     /* less, once the broker found it too large */
+    int64_t again_ms;        /* a message of it was dropped while it is ours: read again then; 0: none */
+    bool is_framed;          /* its values may name schemas */
+    bool is_awaiting;        /* the schema that its next message names is not known yet; then is_seeking is set, too */
     bool is_waiting_said;
     struct schema_key awaited;
     int64_t awaits_since_ms;
-    bool is_seeking;              /* librdkafka still reads elsewhere: what comes is not for it */
-    int64_t seek_to;              /* where it is to read then; `start` at first */
-    int64_t forward_until_ms;     /* its queue may come loose until then; 0: no */
-    atomic_bool is_loaded;        /* scout: what the store had taken over is known */
-    int64_t end;                  /* the high watermark; OFFSETS_UNKNOWN */
-    int64_t watched_next;         /* the stall watch: what was next when it last moved */
-    int64_t moved_ms;             /* and when; monotonic */
+    bool is_seeking;          /* librdkafka still reads elsewhere: what comes is not for it */
+    int64_t seek_to;          /* where it is to read then; `start` at first */
+    int64_t forward_until_ms; /* its queue may come loose until then; 0: no */
+    atomic_bool is_loaded;    /* scout: what the store had taken over is known */
+    int64_t end;              /* the high watermark; OFFSETS_UNKNOWN */
+    int64_t watched_next;     /* the stall watch: what was next when it last moved */
+    int64_t moved_ms;         /* and when; monotonic */
     bool is_stalled;
 };
 
 /* What a commit found in the group says: its offset, and what was done above it. */
 struct partition_begin {
-    int64_t start;                /* an offset, or a logical one */
-    struct bytes metadata;        /* size 0: none */
-    int64_t end;                  /* OFFSETS_UNKNOWN: not known, and metadata is not believed */
+    int64_t start;         /* an offset, or a logical one */
+    struct bytes metadata; /* size 0: none */
+    int64_t end;           /* OFFSETS_UNKNOWN: not known, and metadata is not believed */
 };
 
 /* `ret_is_unread`: there was metadata that could not be read. */

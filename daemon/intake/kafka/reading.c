@@ -8,11 +8,11 @@
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "kafka/conf.h"
 #include "intake/kafka/ends.h"
+#include "kafka/conf.h"
 
 #define TEND_MS 20
-#define FORWARD_MS 10000         /* a partition's stop is over by then */
+#define FORWARD_MS 10000 /* a partition's stop is over by then */
 
 enum reset reading_reset_of(const struct setting *kafka)
 {
@@ -167,9 +167,10 @@ static void on_out_of_range(struct consumer *consumer, struct partition *old)
     begin.end = place_find(places.ends, topic, id);
     reading_places_done(&places);
     rd_kafka_topic_partition_list_destroy(list);
-    log_event(LOG_LEVEL_WARN, &fields,
-              "the offset to read next is not there any more (deleted by retention, or the topic was made anew): going on at the %s, %" PRId64,
-              consumer->reset == RESET_LATEST ? "end" : "beginning", begin.start);
+    log_event(
+        LOG_LEVEL_WARN, &fields,
+        "the offset to read next is not there any more (deleted by retention, or the topic was made anew): going on at the %s, %" PRId64,
+        consumer->reset == RESET_LATEST ? "end" : "beginning", begin.start);
     struct partition *partition = partition_create(topic, id, &begin, &is_unread);
     assigned_let_go(consumer, old);
     assigned_take_up(consumer, partition);

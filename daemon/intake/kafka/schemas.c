@@ -18,8 +18,9 @@ static bool key_of(const rd_kafka_message_t *message, const rd_kafka_headers_t *
 
     if (message->payload == NULL || message->len == 0)
         return false;
-    for (size_t i = 0; headers != NULL && rd_kafka_header_get_all(headers, i, &name, (const void **)&value.data, &value.size) ==
-                                              RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
+    for (size_t i = 0; headers != NULL &&
+                       rd_kafka_header_get_all(headers, i, &name, (const void **)&value.data, &value.size) == RD_KAFKA_RESP_ERR_NO_ERROR;
+         i++) {
         if (framing_of_header(name, value, ret_key))
             is_framed = true;
     }

@@ -10,10 +10,10 @@
 #include "base/memory.h"
 
 #define WATCH_MS 1000
-#define ASK_MS 5000              /* where partitions end */
-#define STALLED_MS 30000         /* lag, nothing in flight, and no move for that long */
-#define BURST_EVENTS 10000       /* so many leave enough free memory behind to give it back, */
-#define TRIMS 5                  /* at this many looks: runs that the store has go a little later than their events */
+#define ASK_MS 5000        /* where partitions end */
+#define STALLED_MS 30000   /* lag, nothing in flight, and no move for that long */
+#define BURST_EVENTS 10000 /* so many leave enough free memory behind to give it back, */
+#define TRIMS 5            /* at this many looks: runs that the store has go a little later than their events */
 
 /* Until it does, its position is one of before. */
 static bool reads_as_told(const struct consumer *consumer, const struct partition *partition)
@@ -42,9 +42,11 @@ static void watch_partition(struct consumer *consumer, struct partition *partiti
     int64_t high;
 
     if (rd_kafka_get_watermark_offsets(consumer->handle, partition->assignment.topic, partition->assignment.partition, &low, &high) ==
-            RD_KAFKA_RESP_ERR_NO_ERROR && high > partition->end)
+            RD_KAFKA_RESP_ERR_NO_ERROR &&
+        high > partition->end)
         partition->end = high;
-    bool has_moved = next != partition->watched_next || offsets_in_flight(partition->offsets) > 0 || partition->end <= next || intake_is_held_back(consumer);
+    bool has_moved = next != partition->watched_next || offsets_in_flight(partition->offsets) > 0 || partition->end <= next ||
+                     intake_is_held_back(consumer);
     partition->watched_next = next;
     if (has_moved) {
         partition->moved_ms = consumer->now_ms;
@@ -57,7 +59,8 @@ static void watch_partition(struct consumer *consumer, struct partition *partiti
     if (partition->is_awaiting)
         return; /* said as what it is */
     struct log_fields fields = assigned_log_fields(partition, next);
-    log_event(LOG_LEVEL_WARN, &fields, "%" PRId64 " events wait in this partition, and none came for %d s", partition->end - next, STALLED_MS / 1000);
+    log_event(LOG_LEVEL_WARN, &fields, "%" PRId64 " events wait in this partition, and none came for %d s", partition->end - next,
+              STALLED_MS / 1000);
 }
 
 static int64_t lag_of(const struct partition *partition)

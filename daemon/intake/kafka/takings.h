@@ -12,10 +12,10 @@
 #include "intake/kafka/partition.h"
 
 struct takings {
-    struct taking *items;        /* a ring, oldest first */
+    struct taking *items; /* a ring, oldest first */
     size_t first;
     size_t count;
-    size_t room;                 /* a power of two */
+    size_t room; /* a power of two */
 };
 
 /* `seen_ms`, monotonic and never less than before: when the message was seen to be taken. */

@@ -111,8 +111,7 @@ static void release_next(struct memory_store *store, const struct memory_record 
 
     for (size_t i = 0; ended->strand != NULL && i < store->count; i++) {
         struct memory_record *record = store->records[i];
-        if (record->status == RUN_BEHIND && strcmp(record->strand, ended->strand) == 0 &&
-            (next == NULL || record->offset < next->offset))
+        if (record->status == RUN_BEHIND && strcmp(record->strand, ended->strand) == 0 && (next == NULL || record->offset < next->offset))
             next = record;
     }
     if (next != NULL)
@@ -220,8 +219,8 @@ static bool is_outcome_of(const struct transition *change, const char *step_id)
         return false;
     if (!msgpack_zone_init(&zone, 512))
         abort();
-    bool is_outcome = checkpoint_decode(change->checkpoint, &zone, &checkpoint, NULL) == 0 &&
-                      checkpoint.kind != CHECKPOINT_STARTED && strcmp(checkpoint.id, step_id) == 0;
+    bool is_outcome = checkpoint_decode(change->checkpoint, &zone, &checkpoint, NULL) == 0 && checkpoint.kind != CHECKPOINT_STARTED &&
+                      strcmp(checkpoint.id, step_id) == 0;
     msgpack_zone_destroy(&zone);
     return is_outcome;
 }

@@ -24,13 +24,13 @@ struct memory_record {
     uint32_t epoch;
     struct incarnation owner;
     int64_t created_ms;
-    int64_t changed_ms;          /* due, or ended, or owned since */
+    int64_t changed_ms; /* due, or ended, or owned since */
     bool is_cancel_asked;
-    struct bytes tail;           /* its own; data NULL: none yet */
-    struct bytes *checkpoints;   /* each its own */
+    struct bytes tail;         /* its own; data NULL: none yet */
+    struct bytes *checkpoints; /* each its own */
     size_t checkpoint_count;
     size_t state_bytes;
-    char *strand;                /* ordered: what it waits in, else NULL */
+    char *strand; /* ordered: what it waits in, else NULL */
     int64_t offset;
 };
 
@@ -38,24 +38,24 @@ struct memory_record {
 struct memory_seen {
     struct memory_seen *next;
     struct dedupe_id id;
-    struct run_id run;           /* that it started */
+    struct run_id run; /* that it started */
     int64_t until_ms;
 };
 
 /* When the daemon is to die. */
 struct memory_death {
     bool is_planned;
-    bool is_after;               /* what is recorded at that moment still is */
+    bool is_after; /* what is recorded at that moment still is */
     struct run_id run;
-    char step_id[STEP_ID_SIZE];  /* empty: at whatever it records next */
+    char step_id[STEP_ID_SIZE]; /* empty: at whatever it records next */
 };
 
 struct memory_store {
-    struct store port;           /* its first member: what core calls */
+    struct store port; /* its first member: what core calls */
     int64_t now_ms;
-    size_t state_bytes_max;      /* of a run's checkpoints */
-    struct incarnation self;     /* the daemon that asks */
-    bool is_out_of_reach;        /* that daemon is dead */
+    size_t state_bytes_max;  /* of a run's checkpoints */
+    struct incarnation self; /* the daemon that asks */
+    bool is_out_of_reach;    /* that daemon is dead */
     struct memory_death death;
     struct memory_record **records;
     size_t count;

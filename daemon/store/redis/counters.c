@@ -12,7 +12,10 @@ void counters_tell(struct counters *counters, const struct incarnation *self, co
         counters->counted_as = *self;
     }
     const struct worker_counts *base = &counters->base;
-    const struct { const char *name; uint64_t value; } COUNTS[] = {
+    const struct {
+        const char *name;
+        uint64_t value;
+    } COUNTS[] = {
         { "events_consumed", now->events_consumed - base->events_consumed },
         { "runs_started", now->runs_started - base->runs_started },
         { "runs_completed", now->runs_completed - base->runs_completed },

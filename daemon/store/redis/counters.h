@@ -13,8 +13,8 @@
 #include "store/runs.h"
 
 struct counters {
-    struct worker_counts base;      /* counted under earlier incarnations */
-    struct worker_counts told;      /* as last told to the store */
+    struct worker_counts base; /* counted under earlier incarnations */
+    struct worker_counts told; /* as last told to the store */
     struct incarnation counted_as;
 };
 

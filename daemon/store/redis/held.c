@@ -11,12 +11,12 @@
 
 /* A claimed run with all that it points into. */
 struct held {
-    struct claimed claimed;       /* first */
+    struct claimed claimed; /* first */
     struct event event;
     struct failure last;
     struct record record;
     msgpack_zone zone;
-    char *data;                   /* the record's bytes */
+    char *data; /* the record's bytes */
 };
 
 static void release(struct claimed *claimed)

@@ -14,16 +14,16 @@
 #include "base/thread.h"
 #include "store/redis/topology.h"
 
-#define LOOK_AGAIN_MS 250        /* for where shards live, while it is not known */
-#define LOOK_LEAST_MS 50         /* between two looks */
-#define SENTINEL_EVERY_MS 1000   /* a master that was replaced may not know it */
-#define CLUSTER_EVERY_MS 10000   /* its nodes say by themselves what moved */
+#define LOOK_AGAIN_MS 250      /* for where shards live, while it is not known */
+#define LOOK_LEAST_MS 50       /* between two looks */
+#define SENTINEL_EVERY_MS 1000 /* a master that was replaced may not know it */
+#define CLUSTER_EVERY_MS 10000 /* its nodes say by themselves what moved */
 
 /* A lane, and how connecting it ended. */
 struct route {
     struct lane *lane;
-    struct redis_place place;              /* where it leads; "": nowhere */
-    bool must_lead;                        /* the lane is to be told so */
+    struct redis_place place; /* where it leads; "": nowhere */
+    bool must_lead;           /* the lane is to be told so */
     bool was_tried;
     int status;
     struct error error;
@@ -31,19 +31,19 @@ struct route {
 
 struct homes {
     struct homes_settings settings;
-    _Atomic(struct lane *) *lanes;         /* by shard; written under the lock. NULL: not known where it lives */
-    struct thread scout;                   /* of a server alone there is none */
+    _Atomic(struct lane *) *lanes; /* by shard; written under the lock. NULL: not known where it lives */
+    struct thread scout;           /* of a server alone there is none */
 
     struct lock lock;
-    struct condition changed;                /* must_look, is_stopping, a route was tried, the scout has looked */
-    struct route **routes;                 /* lock; each stays until the end */
-    size_t route_count;                    /* lock */
-    struct request_list homeless;          /* lock */
-    bool must_look;                        /* lock; for where the shards live */
-    bool has_looked;                       /* lock */
-    struct error look_error;               /* lock */
-    int look_status;                       /* lock; of the scout's latest look */
-    bool is_stopping;                      /* lock */
+    struct condition changed;     /* must_look, is_stopping, a route was tried, the scout has looked */
+    struct route **routes;        /* lock; each stays until the end */
+    size_t route_count;           /* lock */
+    struct request_list homeless; /* lock */
+    bool must_look;               /* lock; for where the shards live */
+    bool has_looked;              /* lock */
+    struct error look_error;      /* lock */
+    int look_status;              /* lock; of the scout's latest look */
+    bool is_stopping;             /* lock */
 };
 
 struct homes *homes_create(const struct homes_settings *settings)
@@ -126,8 +126,8 @@ static struct route *add_route(struct homes *homes)
 {
     struct route *route = xcalloc(1, sizeof(*route));
 
-    route->lane = lane_create(&(struct lane_settings){
-        .url = homes->settings.url, .timeout_ms = homes->settings.timeout_ms, .host = homes->settings.host });
+    route->lane = lane_create(
+        &(struct lane_settings){ .url = homes->settings.url, .timeout_ms = homes->settings.timeout_ms, .host = homes->settings.host });
     int status = lane_start(route->lane);
     if (status != 0) {
         log_error("can't start a thread for Redis: %s", strerror(-status));

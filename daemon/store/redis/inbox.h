@@ -15,14 +15,14 @@
 #include "store/redis/url.h"
 
 struct inbox {
-    int wake_fd;                   /* readable: whoever sleeps is to wake up */
+    int wake_fd; /* readable: whoever sleeps is to wake up */
     struct lock lock;
-    struct request_list waiting;   /* lock */
-    size_t count;                  /* lock; of them */
-    struct redis_place place;      /* lock; where the lane leads; name "": nowhere */
-    unsigned turn;                 /* lock; how often it was told so */
-    bool is_asleep;                /* lock; whoever adds to `waiting` must wake it */
-    bool is_stopping;              /* lock */
+    struct request_list waiting; /* lock */
+    size_t count;                /* lock; of them */
+    struct redis_place place;    /* lock; where the lane leads; name "": nowhere */
+    unsigned turn;               /* lock; how often it was told so */
+    bool is_asleep;              /* lock; whoever adds to `waiting` must wake it */
+    bool is_stopping;            /* lock */
 };
 
 void inbox_init(struct inbox *inbox);

@@ -19,11 +19,11 @@
 #include "store/redis/pipeline.h"
 #include "store/redis/refusal.h"
 
-#define READ_SIZE (16 * 1024)             /* hiredis's own */
-#define BACKOFF_MIN_MS 10                 /* before connecting again */
+#define READ_SIZE (16 * 1024) /* hiredis's own */
+#define BACKOFF_MIN_MS 10     /* before connecting again */
 #define BACKOFF_MAX_MS 250
-#define UNADMITTED_MS 10                  /* before the host is asked again */
-#define QUICK_TRIES 4                     /* before a request is put off */
+#define UNADMITTED_MS 10 /* before the host is asked again */
+#define QUICK_TRIES 4    /* before a request is put off */
 
 struct lane {
     struct lane_settings settings;
@@ -31,16 +31,16 @@ struct lane {
     atomic_bool is_up;
     struct inbox inbox;
 
-    struct redis_place linked_to;         /* lane thread only, from here on */
-    unsigned turn;                        /* of the inbox, in which it leads there */
+    struct redis_place linked_to; /* lane thread only, from here on */
+    unsigned turn;                /* of the inbox, in which it leads there */
     struct link link;
-    struct link last_link;                /* the one before: what was sent over it must not run later */
+    struct link last_link; /* the one before: what was sent over it must not run later */
     bool is_linked;
-    bool must_leave;                      /* this server can't be written to: look where the name leads */
-    bool is_away;                         /* said so; not back yet */
+    bool must_leave; /* this server can't be written to: look where the name leads */
+    bool is_away;    /* said so; not back yet */
     int64_t away_since_ms;
     int64_t backoff_ms;
-    struct library library;               /* of the server linked to */
+    struct library library; /* of the server linked to */
     struct pipeline pipeline;
 };
 

@@ -19,17 +19,17 @@
 #include "base/histogram.h"
 #include "base/memory.h"
 #include "store/redis/link.h"
-#include "store/store.h"
 #include "store/redis/request.h"
 #include "store/redis/script.h"
 #include "store/redis/url.h"
+#include "store/store.h"
 
 struct lane;
 
 enum lane_admission {
     LANE_SENDS,
     LANE_PUTS_OFF,
-    LANE_LOSES,     /* it is another lane's by now */
+    LANE_LOSES, /* it is another lane's by now */
 };
 
 /* What a lane asks of its host, always on its own thread and under no lock. */
@@ -52,8 +52,8 @@ struct lane_host {
 };
 
 struct lane_settings {
-    const struct redis_url *url;  /* how to log in */
-    int64_t timeout_ms;           /* connecting, and a link without a byte while a reply is due */
+    const struct redis_url *url; /* how to log in */
+    int64_t timeout_ms;          /* connecting, and a link without a byte while a reply is due */
     struct lane_host host;
 };
 

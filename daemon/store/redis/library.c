@@ -34,7 +34,7 @@ void library_sign(const struct library *library, struct request *request)
 }
 
 struct reload {
-    struct request request;  /* first */
+    struct request request; /* first */
     struct library *library;
 };
 

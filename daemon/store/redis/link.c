@@ -20,9 +20,8 @@ static bool begins(const char *text, const char *with)
 /* An answer that a person must act on, not one that time heals. */
 static bool is_refusal(const char *text)
 {
-    return begins(text, "NOAUTH") || begins(text, "WRONGPASS") || begins(text, "NOPERM") ||
-           strstr(text, "invalid password") != NULL || strstr(text, "DB index") != NULL ||
-           strstr(text, "without any password configured") != NULL;
+    return begins(text, "NOAUTH") || begins(text, "WRONGPASS") || begins(text, "NOPERM") || strstr(text, "invalid password") != NULL ||
+           strstr(text, "DB index") != NULL || strstr(text, "without any password configured") != NULL;
 }
 
 static int check_reply(struct link *link, redisReply *reply, redisReply **ret_reply, struct error *ret_error)
@@ -69,8 +68,8 @@ static int reach(struct link *link, const struct redis_url *url, const struct re
     struct timeval timeout = timeval_of(timeout_ms);
     char where[PLACE_TEXT_SIZE];
 
-    link->redis = place->port == 0 ? redisConnectUnixWithTimeout(place->name, timeout)
-                                   : redisConnectWithTimeout(place->name, place->port, timeout);
+    link->redis =
+        place->port == 0 ? redisConnectUnixWithTimeout(place->name, timeout) : redisConnectWithTimeout(place->name, place->port, timeout);
     if (link->redis == NULL)
         abort();
     if (link->redis->err != 0)
@@ -162,8 +161,7 @@ static int select_database(struct link *link, const struct redis_url *url, struc
     return url->database == 0 ? 0 : link_ask(link, &reply, ret_error, "SELECT %d", url->database);
 }
 
-int link_open(struct link *link, const struct redis_url *url, const struct redis_place *place, int64_t timeout_ms,
-              struct error *ret_error)
+int link_open(struct link *link, const struct redis_url *url, const struct redis_place *place, int64_t timeout_ms, struct error *ret_error)
 {
     int status = link_connect(link, url, place, timeout_ms, ret_error);
     if (status != 0)

@@ -22,14 +22,14 @@ static inline void link_free_reply(redisReply **reply)
 
 struct link {
     redisContext *redis;
-    char run_id[48];     /* of the server's process */
-    uint64_t lineage;    /* of its data: that process, and its history as a replica. Another one may have lost
+    char run_id[48];   /* of the server's process */
+    uint64_t lineage;  /* of its data: that process, and its history as a replica. Another one may have lost
                             the last writes. Never 0 */
-    int64_t client_id;   /* of this connection, on that process */
+    int64_t client_id; /* of this connection, on that process */
     bool is_replica;
     bool is_cluster_node;
     bool is_append_only;
-    bool evicts;         /* it may drop keys when its memory is full */
+    bool evicts;          /* it may drop keys when its memory is full */
     bool trusts_replicas; /* it has some, and acknowledges what none of them has */
 };
 

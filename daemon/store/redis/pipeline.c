@@ -3,10 +3,10 @@
 
 #include "base/clock.h"
 
-#define WINDOW_REQUESTS 1024      /* sent and not answered, at most */
+#define WINDOW_REQUESTS 1024 /* sent and not answered, at most */
 #define WINDOW_BYTES ((size_t)4 << 20)
 #define QUICK_REPLY_NS INT64_C(5000000)
-#define DELAY_MIN_MS 10           /* before what was put off is tried again, doubled each time */
+#define DELAY_MIN_MS 10 /* before what was put off is tried again, doubled each time */
 #define DELAY_MAX_MS 250
 #define DOUBLINGS_MAX 5
 

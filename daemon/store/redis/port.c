@@ -99,7 +99,8 @@ static struct bytes pack_change(const struct redis_store *store, const struct ru
     return (struct bytes){ ret_bytes, CHANGE_FIXED + (size_t)digits };
 }
 
-static struct transition_reply read_answer(struct redis_store *store, const struct run *run, const struct script_call *call, const redisReply *reply)
+static struct transition_reply read_answer(struct redis_store *store, const struct run *run, const struct script_call *call,
+                                           const redisReply *reply)
 {
     if (reply->type == REDIS_REPLY_INTEGER) /* the short way of a checkpoint */
         return (struct transition_reply){ .answer = STORE_OK, .owner = call->owner, .now_ms = store_now_ms(store), .epoch = run->epoch };

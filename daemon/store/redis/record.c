@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "run/failure.h"
 #include "codec/packed.h"
+#include "run/failure.h"
 
 #define BODY_FIELDS 8
 #define HEADERS_MAX 100000
@@ -183,8 +183,8 @@ static bool read_body(struct bytes body, msgpack_zone *zone, struct record *reco
     const msgpack_object *field = object.via.array.ptr;
     if (!read_text(&field[0], zone, &record->function) || !read_text(&field[1], zone, &record->topic) ||
         !read_integer(&field[2], 0, INT32_MAX, &partition) || !read_integer(&field[3], 0, INT64_MAX, &record->offset) ||
-        !read_integer(&field[4], INT64_MIN, INT64_MAX, &record->timestamp_ms) ||
-        !read_bytes(&field[5], &record->key) || !read_bytes(&field[6], &record->value))
+        !read_integer(&field[4], INT64_MIN, INT64_MAX, &record->timestamp_ms) || !read_bytes(&field[5], &record->key) ||
+        !read_bytes(&field[6], &record->value))
         return false;
     record->partition = (int32_t)partition;
     set_no_place(record);

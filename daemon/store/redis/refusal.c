@@ -9,7 +9,7 @@
 
 static const struct {
     const char *text;
-    bool is_anywhere;  /* inside a script the same errors come wrapped; else the text begins so */
+    bool is_anywhere; /* inside a script the same errors come wrapped; else the text begins so */
     enum refusal refusal;
 } REFUSALS[] = {
     { "NOSCRIPT", false, REFUSAL_NO_SCRIPT },

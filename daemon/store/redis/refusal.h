@@ -4,13 +4,13 @@
 #define STEPD_STORE_REDIS_REFUSAL_H
 
 enum refusal {
-    REFUSAL_FINAL,       /* it will be refused again */
-    REFUSAL_PASSING,     /* time heals it: loading, busy, out of memory, … */
-    REFUSAL_RIGHTS,      /* Redis's access rules forbid it to our user, until a person changes them */
-    REFUSAL_READ_ONLY,   /* this server is a replica by now */
-    REFUSAL_NO_SCRIPT,   /* load it */
-    REFUSAL_MOVED,       /* "MOVED SLOT HOST:PORT": ask there */
-    REFUSAL_SLOT,        /* its slot is on its way, or nobody serves it: wait, and look where it is */
+    REFUSAL_FINAL,     /* it will be refused again */
+    REFUSAL_PASSING,   /* time heals it: loading, busy, out of memory, … */
+    REFUSAL_RIGHTS,    /* Redis's access rules forbid it to our user, until a person changes them */
+    REFUSAL_READ_ONLY, /* this server is a replica by now */
+    REFUSAL_NO_SCRIPT, /* load it */
+    REFUSAL_MOVED,     /* "MOVED SLOT HOST:PORT": ask there */
+    REFUSAL_SLOT,      /* its slot is on its way, or nobody serves it: wait, and look where it is */
 };
 
 enum refusal refusal_of(const char *text);

@@ -13,15 +13,15 @@
 struct request {
     struct request *next;
     int shard;
-    int script;                /* whose digest goes to sha_at; -1: a plain command */
-    struct script_call *call;  /* script >= 0 */
-    char *command;             /* as it goes over the wire */
+    int script;               /* whose digest goes to sha_at; -1: a plain command */
+    struct script_call *call; /* script >= 0 */
+    char *command;            /* as it goes over the wire */
     size_t size;
     size_t sha_at;
-    int tries;                 /* times it was put off, or was asked of the wrong server */
-    int64_t not_before_ms;     /* monotonic; put off until then */
-    bool is_troubled;          /* put off, and not answered since */
-    int64_t sent_ns;           /* monotonic; not after it went out */
+    int tries;             /* times it was put off, or was asked of the wrong server */
+    int64_t not_before_ms; /* monotonic; put off until then */
+    bool is_troubled;      /* put off, and not answered since */
+    int64_t sent_ns;       /* monotonic; not after it went out */
     redisReply *reply;
     int status;
     /* Any lane's thread, or whoever stops the store: status and reply are set. The request is gone after. */

@@ -8,7 +8,7 @@
 
 #include "base/array.h"
 
-#define TOLD_MOST 110  /* bytes of what is missing that an error has room for */
+#define TOLD_MOST 110 /* bytes of what is missing that an error has room for */
 
 enum needed_by { NEEDED, NEEDED_IN_CLUSTER, NEEDED_FOR_DATABASE };
 
@@ -16,7 +16,7 @@ enum needed_by { NEEDED, NEEDED_IN_CLUSTER, NEEDED_FOR_DATABASE };
  * whatever words) as it takes. */
 static const struct right {
     const char *command;
-    const char *subcommand;  /* NULL: none */
+    const char *subcommand; /* NULL: none */
     int words;
     enum needed_by needed_by;
 } RIGHTS[] = {
@@ -189,8 +189,8 @@ int rights_check(struct link *link, const struct redis_url *url, const char *pre
     if (missing[0] == '\0')
         return 0;
     int length = told_length(missing);
-    return error_set(ret_error, EACCES, "Redis's access rules lack what stepd needs: ACL SETUSER %.30s %.*s%s", url->user != NULL ? url->user : "default",
-                     length, missing, missing[length] != '\0' ? " … (docs/security.md)" : "");
+    return error_set(ret_error, EACCES, "Redis's access rules lack what stepd needs: ACL SETUSER %.30s %.*s%s",
+                     url->user != NULL ? url->user : "default", length, missing, missing[length] != '\0' ? " … (docs/security.md)" : "");
 }
 
 int rights_check_at(const struct redis_place *place, const struct redis_url *url, const char *prefix, int64_t timeout_ms,

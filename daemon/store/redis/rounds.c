@@ -10,11 +10,12 @@
 #include "base/clock.h"
 #include "store/redis/rounds_internal.h"
 
-#define REFUSED_MS 1000           /* before asking again what Redis refused */
-#define PROMISE_MS 250            /* how long workers are kept free for a claim that is not answered */
+#define REFUSED_MS 1000 /* before asking again what Redis refused */
+#define PROMISE_MS 250  /* how long workers are kept free for a claim that is not answered */
 
 static const struct errand *const ERRANDS[] = {
-    &ERRAND_BEAT, &ERRAND_LEAVE, &ERRAND_CONDEMN, &ERRAND_REAP, &ERRAND_TICK, &ERRAND_CLAIM, &ERRAND_TRIM, &ERRAND_FORGET, &ERRAND_REJOIN, &ERRAND_SWEEP,
+    &ERRAND_BEAT,  &ERRAND_LEAVE, &ERRAND_CONDEMN, &ERRAND_REAP,   &ERRAND_TICK,
+    &ERRAND_CLAIM, &ERRAND_TRIM,  &ERRAND_FORGET,  &ERRAND_REJOIN, &ERRAND_SWEEP,
 };
 
 struct rounds *rounds_create(struct rounds_common *common, int shard)

@@ -25,7 +25,7 @@ struct rounds;
 struct lines_due {
     const struct function *functions[LINES_DUE_MOST];
     size_t count;
-    int64_t due_ms;  /* the store's time, when count > 0 */
+    int64_t due_ms; /* the store's time, when count > 0 */
 };
 
 /* Whether that was news. */
@@ -38,19 +38,19 @@ struct rounds_common {
     const struct function *(*find_function)(void *context, const char *id);
     void (*count)(void *context, struct worker_counts *ret_counts);
     bool (*may_take_over)(void *context);
-    void *context;                      /* of all three */
+    void *context;                           /* of all three */
     const struct function *const *scheduled; /* functions with a schedule */
     size_t scheduled_count;
-    const char *tick_topic;             /* of their ticks' events */
+    const char *tick_topic; /* of their ticks' events */
     /* Any thread: the answer to what was asked is here; rounds_hear() it. */
     void (*answered)(void *context, struct rounds *rounds);
     void *answered_context;
     struct counters counters;
-    size_t promised;                    /* free workers that claims under way may fill */
-    bool is_paused;                     /* claims nothing more */
-    bool is_leaving;                    /* says the last counters, gives back what is owned, and is over */
+    size_t promised; /* free workers that claims under way may fill */
+    bool is_paused;  /* claims nothing more */
+    bool is_leaving; /* says the last counters, gives back what is owned, and is over */
     _Atomic(uint64_t) takeovers;
-    struct histogram lateness;          /* µs; timer thread adds */
+    struct histogram lateness; /* µs; timer thread adds */
 };
 
 struct rounds *rounds_create(struct rounds_common *common, int shard);

@@ -8,9 +8,9 @@
 #include "store/redis/held.h"
 #include "store/redis/record.h"
 
-#define CLAIM_AT_ONCE 10          /* a claim of 100 holds Redis up for 1.7 ms, one of 10 for 0.18 */
-#define CLAIM_POLL_MS 250         /* for what other daemons park earlier than what we know of */
-#define CLAIM_STARVED_MS 3        /* due, but no worker free */
+#define CLAIM_AT_ONCE 10   /* a claim of 100 holds Redis up for 1.7 ms, one of 10 for 0.18 */
+#define CLAIM_POLL_MS 250  /* for what other daemons park earlier than what we know of */
+#define CLAIM_STARVED_MS 3 /* due, but no worker free */
 
 /* ---- runs that can't be read --------------------------------------------------------------------- */
 
@@ -47,7 +47,11 @@ static void condemn_give_up(struct rounds *rounds)
 }
 
 const struct errand ERRAND_CONDEMN = {
-    .script = "condemn", .when = condemn_when, .ask = condemn_ask, .hear = condemn_hear, .give_up = condemn_give_up,
+    .script = "condemn",
+    .when = condemn_when,
+    .ask = condemn_ask,
+    .hear = condemn_hear,
+    .give_up = condemn_give_up,
 };
 
 static void condemn(struct rounds *rounds, const char *id, const char *why)

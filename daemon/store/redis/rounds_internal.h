@@ -16,8 +16,8 @@
 #include "store/redis/trims.h"
 
 #define NEVER INT64_MAX
-#define LINES_MOST 1000           /* functions whose lines are known at a time */
-#define PLACES_MOST 8             /* functions out of whose lines one claim takes */
+#define LINES_MOST 1000 /* functions whose lines are known at a time */
+#define PLACES_MOST 8   /* functions out of whose lines one claim takes */
 
 /* Places of a function that are kept for a claim. */
 struct place {
@@ -28,7 +28,7 @@ struct place {
 /* A function with runs in line. */
 struct line {
     const struct function *function;
-    int64_t due_ms;                   /* the store's time, when it is to be tried; of flow control alone, else 0 */
+    int64_t due_ms; /* the store's time, when it is to be tried; of flow control alone, else 0 */
 };
 
 /* How many runs of a function wait in line. */
@@ -61,7 +61,7 @@ struct rounds {
     _Atomic(uint64_t) delayed, owned, dead; /* as of the last heartbeat; any thread reads */
     bool is_over;
 
-    const struct errand *errand;      /* under way; NULL: none is. From here on to `place`: the errand's */
+    const struct errand *errand; /* under way; NULL: none is. From here on to `place`: the errand's */
     struct script_call call;
     struct request request;
     int64_t asked_ms;
@@ -69,24 +69,24 @@ struct rounds {
     struct place places[PLACES_MOST]; /* … and reserved for runs out of their functions' lines */
     size_t place_count;
     msgpack_sbuffer rules[PLACES_MOST]; /* … and what was asked with each: arguments */
-    struct incarnation meant;         /* BEAT: the name it was written for */
-    char *place;                      /* TRIM: an argument */
+    struct incarnation meant;           /* BEAT: the name it was written for */
+    char *place;                        /* TRIM: an argument */
 
     struct lock queued_lock;
-    struct queued *queued;            /* queued_lock; as of the last heartbeat */
-    size_t queued_count;              /* queued_lock */
+    struct queued *queued; /* queued_lock; as of the last heartbeat */
+    size_t queued_count;   /* queued_lock */
 
-    bool is_known;                    /* the server has heard this worker … */
-    struct incarnation known_as;      /* … under this name */
+    bool is_known;               /* the server has heard this worker … */
+    struct incarnation known_as; /* … under this name */
     bool has_left;
-    bool has_said_last;               /* leaving: its counters */
-    int64_t not_before_ms;            /* anything; monotonic, as the next four */
+    bool has_said_last;    /* leaving: its counters */
+    int64_t not_before_ms; /* anything; monotonic, as the next four */
     int64_t next_beat_ms, next_reap_ms, next_forget_ms, next_claim_ms;
-    int64_t due_ms;                   /* when to claim, the store's time */
-    struct line lines[LINES_MOST];    /* functions with runs in line here, as of the last heartbeat */
+    int64_t due_ms;                /* when to claim, the store's time */
+    struct line lines[LINES_MOST]; /* functions with runs in line here, as of the last heartbeat */
     size_t line_count;
-    size_t next_line;                 /* the first to be given places: each in its turn */
-    uint64_t serial;                  /* numbers this worker's claims here */
+    size_t next_line; /* the first to be given places: each in its turn */
+    uint64_t serial;  /* numbers this worker's claims here */
     struct condemned *condemned;
     struct trim *trims;
     struct sweep sweep;

@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define BEAT_EVERY_MS 250         /* how old stepctl's counts may be; a fifth of a shorter lease */
+#define BEAT_EVERY_MS 250 /* how old stepctl's counts may be; a fifth of a shorter lease */
 
 static bool is_same(const struct incarnation *a, const struct incarnation *b)
 {

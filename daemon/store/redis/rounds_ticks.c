@@ -9,9 +9,9 @@
 #include "store/redis/record.h"
 #include "store/redis/rounds_internal.h"
 
-#define MISSED_AFTER_MS 10000   /* a tick that nobody could record for so long was missed */
-#define PATIENCE_MS 2000        /* before a tick is said to be missed: another daemon may be about to record it */
-#define EARLY_MS 20             /* until it is asked again, where the clocks differ */
+#define MISSED_AFTER_MS 10000 /* a tick that nobody could record for so long was missed */
+#define PATIENCE_MS 2000      /* before a tick is said to be missed: another daemon may be about to record it */
+#define EARLY_MS 20           /* until it is asked again, where the clocks differ */
 
 enum tick_answer { TICK_RECORDED, TICK_KNOWN, TICK_EARLY };
 
@@ -27,8 +27,8 @@ struct scheduled {
 struct ticks {
     struct scheduled *items;
     size_t count;
-    int64_t since_ms;                /* the store's time from which on this daemon looks; 0: it does not yet */
-    int64_t next_ms;                 /* monotonic: when to ask */
+    int64_t since_ms; /* the store's time from which on this daemon looks; 0: it does not yet */
+    int64_t next_ms;  /* monotonic: when to ask */
     /* Of what is asked: */
     struct scheduled *asked;
     bool runs;
@@ -155,8 +155,8 @@ static void write_body(const struct rounds *rounds, const struct scheduled *sche
 
     msgpack_sbuffer_init(&value);
     schedule_write_event(&value, ticks->id.text, tick);
-    event_init(&event, rounds->common->tick_topic, -1, -1, tick->at_ms, (struct bytes){ 0 }, (struct bytes){ value.data, value.size },
-               NULL, 0);
+    event_init(&event, rounds->common->tick_topic, -1, -1, tick->at_ms, (struct bytes){ 0 }, (struct bytes){ value.data, value.size }, NULL,
+               0);
     const struct run run = { .function = scheduled->function, .event = &event };
     msgpack_sbuffer_clear(&ticks->body);
     msgpack_packer_init(&packer, &ticks->body, msgpack_sbuffer_write);

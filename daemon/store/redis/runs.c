@@ -36,8 +36,8 @@ static int read_run(struct redis_store *store, const char *id, struct loaded_run
 
     /* One script, so that both are of one moment. */
     redisReply *reply = NULL;
-    int status = store_commandf(store, shard, &reply,
-        "EVAL %s 2 %s %s", "return {redis.call('GET', KEYS[1]), redis.call('ZRANGE', KEYS[2], 0, -1)}", record, steps);
+    int status = store_commandf(store, shard, &reply, "EVAL %s 2 %s %s",
+                                "return {redis.call('GET', KEYS[1]), redis.call('ZRANGE', KEYS[2], 0, -1)}", record, steps);
     if (status != 0)
         return error_set(ret_error, -status, "Redis: %s", strerror(-status));
     run->reply = reply;
@@ -207,8 +207,8 @@ static const struct sorted {
     [RUNS_NEWEST] = { "newest", "ZREVRANGE", "ZREVRANGEBYSCORE" },
 };
 
-int runs_list(struct redis_store *store, enum runs_list list, int shard, size_t first, size_t limit,
-              struct run_id **ret_ids, size_t *ret_count)
+int runs_list(struct redis_store *store, enum runs_list list, int shard, size_t first, size_t limit, struct run_id **ret_ids,
+              size_t *ret_count)
 {
     struct ids ids = { .skip = first, .limit = limit };
     int status = 0;
@@ -251,7 +251,7 @@ struct page {
     size_t count;
     int64_t from_ms;
     int64_t last_ms;
-    size_t limit;           /* of each list */
+    size_t limit; /* of each list */
 };
 
 static int add_page(struct redis_store *store, int shard, const char *name, const char *command, struct page *page)
@@ -312,8 +312,8 @@ static void cut_page(struct page *page, struct runs_place place, size_t limit)
     }
 }
 
-int runs_list_on(struct redis_store *store, enum runs_list list, int shard, struct runs_place place, int64_t last_ms,
-                 size_t limit, struct listed_run **ret_runs, size_t *ret_count)
+int runs_list_on(struct redis_store *store, enum runs_list list, int shard, struct runs_place place, int64_t last_ms, size_t limit,
+                 struct listed_run **ret_runs, size_t *ret_count)
 {
     struct page page = { .from_ms = place.at_ms, .last_ms = last_ms, .limit = place.skip + limit };
 
@@ -453,9 +453,12 @@ int runs_retry(struct redis_store *store, const char *id, enum runs_change *ret_
 
 static void add_counts(struct worker_counts *counts, const redisReply *hash)
 {
-    const struct { const char *name; uint64_t *value; } FIELDS[] = {
-        { "events_consumed", &counts->events_consumed }, { "runs_started", &counts->runs_started },
-        { "runs_completed", &counts->runs_completed },   { "runs_failed", &counts->runs_failed },
+    const struct {
+        const char *name;
+        uint64_t *value;
+    } FIELDS[] = {
+        { "events_consumed", &counts->events_consumed },     { "runs_started", &counts->runs_started },
+        { "runs_completed", &counts->runs_completed },       { "runs_failed", &counts->runs_failed },
         { "retries_scheduled", &counts->retries_scheduled }, { "dead_letters", &counts->dead_letters },
     };
 

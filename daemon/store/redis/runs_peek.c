@@ -7,19 +7,18 @@
 #include <string.h>
 
 #include "store/redis/keys.h"
-#include "store/redis/store_internal.h"
 #include "store/redis/record.h"
+#include "store/redis/store_internal.h"
 
-#define HEAD_LAST "511"      /* the last byte of a head: header, function, and most of what comes before the value */
+#define HEAD_LAST "511" /* the last byte of a head: header, function, and most of what comes before the value */
 
 static int read_records(struct redis_store *store, int shard, const struct run_id *ids, size_t count, const struct runs_peek *peek,
                         redisReply **ret_reply)
 {
-    static const char SCRIPT[] =
-        "local r, call, status, most = {}, redis.call, ARGV[1], tonumber(ARGV[2]) for i, k in ipairs(KEYS) do "
-        "if status ~= '' and call('GETRANGE', k, 1, 1) ~= status then r[i] = false "
-        "elseif call('STRLEN', k) <= most then r[i] = call('GET', k) "
-        "else r[i] = call('GETRANGE', k, 0, " HEAD_LAST ") end end return r";
+    static const char SCRIPT[] = "local r, call, status, most = {}, redis.call, ARGV[1], tonumber(ARGV[2]) for i, k in ipairs(KEYS) do "
+                                 "if status ~= '' and call('GETRANGE', k, 1, 1) ~= status then r[i] = false "
+                                 "elseif call('STRLEN', k) <= most then r[i] = call('GET', k) "
+                                 "else r[i] = call('GETRANGE', k, 0, " HEAD_LAST ") end end return r";
     const char status_letter = (char)peek->status;
     struct bytes words[RUNS_PEEK_MOST + 5];
     char *keys[RUNS_PEEK_MOST];

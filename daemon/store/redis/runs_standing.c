@@ -161,7 +161,8 @@ static int find_blocking(struct redis_store *store, int shard, const char *funct
     return status;
 }
 
-static int find_place(struct redis_store *store, int shard, const struct loaded_run *run, struct bytes line_name, struct runs_standing *standing)
+static int find_place(struct redis_store *store, int shard, const struct loaded_run *run, struct bytes line_name,
+                      struct runs_standing *standing)
 {
     struct bytes name = blocked_name(run->record.function, line_name);
     struct bytes line = key_with(store, shard, "line:", name);

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "store/redis/keys.h"
 #include "scripts.h"
+#include "store/redis/keys.h"
 
 /* A script is loaded as its parts, one after another. */
 #define PARTS 7

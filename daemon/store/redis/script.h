@@ -25,7 +25,7 @@ struct script_call {
     /* The arguments at owner_at and owner_at + 1 are this worker's incarnation, raw and as hex
      * digits; should it change while the call waits, what is sent changes too. -1: none are. */
     int owner_at;
-    struct incarnation owner;               /* as sent; read it after the call */
+    struct incarnation owner; /* as sent; read it after the call */
     char owner_hex[33];
 };
 

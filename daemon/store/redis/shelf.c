@@ -36,7 +36,8 @@ int shelf_remove(struct redis_store *store, const char *shelf, const char *name,
     return status;
 }
 
-int shelf_load(struct redis_store *store, const char *shelf, void (*each)(void *context, const char *name, struct bytes thing), void *context)
+int shelf_load(struct redis_store *store, const char *shelf, void (*each)(void *context, const char *name, struct bytes thing),
+               void *context)
 {
     AUTO_REPLY reply = NULL;
     AUTO_FREE char *key = xasprintf("%s%s", store_prefix(store, 0), shelf);

@@ -20,28 +20,28 @@
 
 struct shard {
     char *prefix;
-    _Atomic(uint64_t) lineage;             /* of the data behind it; 0: none was seen. Under renew_lock */
-    _Atomic(int64_t) clock_offset_ms;      /* its server's time less our monotonic one */
-    atomic_bool is_clock_new;              /* another server's: believe what it says next */
-    _Atomic(int64_t) seen_ms;              /* when the latest request that was answered went out; monotonic */
+    _Atomic(uint64_t) lineage;        /* of the data behind it; 0: none was seen. Under renew_lock */
+    _Atomic(int64_t) clock_offset_ms; /* its server's time less our monotonic one */
+    atomic_bool is_clock_new;         /* another server's: believe what it says next */
+    _Atomic(int64_t) seen_ms;         /* when the latest request that was answered went out; monotonic */
 };
 
 struct redis_store {
-    struct store port;                     /* first */
+    struct store port; /* first */
     struct store_settings settings;
     struct redis_url url;
     struct homes *homes;
     struct shard *shards;
-    atomic_bool is_running;                /* it started well */
-    atomic_bool is_agreed;                 /* Redis knows the same number of shards */
+    atomic_bool is_running; /* it started well */
+    atomic_bool is_agreed;  /* Redis knows the same number of shards */
 
-    struct lock renew_lock;            /* before `lock` */
+    struct lock renew_lock; /* before `lock` */
 
     struct lock lock;
-    struct incarnation incarnation;        /* lock */
+    struct incarnation incarnation; /* lock */
     /* lock; called under it */
     void (*on_due)(void *context, int shard, const struct function *line_of, int64_t due_ms);
-    void *on_due_context;                  /* lock */
+    void *on_due_context; /* lock */
 };
 
 static struct lane_host host_of(struct redis_store *store);
@@ -210,8 +210,8 @@ const struct store_settings *store_settings(const struct redis_store *store)
     return &store->settings;
 }
 
-void store_on_due(struct redis_store *store,
-                  void (*on_due)(void *context, int shard, const struct function *line_of, int64_t due_ms), void *context)
+void store_on_due(struct redis_store *store, void (*on_due)(void *context, int shard, const struct function *line_of, int64_t due_ms),
+                  void *context)
 {
     lock_take(&store->lock);
     store->on_due = on_due;
@@ -241,8 +241,10 @@ static int check_shards(struct redis_store *store, struct link *link, struct err
     int shards = stands->type == REDIS_REPLY_STRING ? atoi(stands->str) : store->settings.shards;
     if (shards == store->settings.shards)
         return 0;
-    return error_set(ret_error, EINVAL, "redis.shards is %d, but the runs under '%s' in this Redis are spread over %d: "
-                     "set it to %d, or use another redis.prefix", store->settings.shards, store->settings.prefix, shards, shards);
+    return error_set(ret_error, EINVAL,
+                     "redis.shards is %d, but the runs under '%s' in this Redis are spread over %d: "
+                     "set it to %d, or use another redis.prefix",
+                     store->settings.shards, store->settings.prefix, shards, shards);
 }
 
 static int set_clock(struct redis_store *store, struct lane *lane, struct link *link, struct error *ret_error)
@@ -408,8 +410,14 @@ static void on_heard(void *context, const struct request *request, const redisRe
 
 static struct lane_host host_of(struct redis_store *store)
 {
-    return (struct lane_host){ .linked = on_linked, .forbidden = on_forbidden, .tried = on_tried, .admit = on_admit, .route = on_route,
-                               .astray = on_astray, .heard = on_heard, .context = store };
+    return (struct lane_host){ .linked = on_linked,
+                               .forbidden = on_forbidden,
+                               .tried = on_tried,
+                               .admit = on_admit,
+                               .route = on_route,
+                               .astray = on_astray,
+                               .heard = on_heard,
+                               .context = store };
 }
 
 int store_start(struct redis_store *store, struct error *ret_error)

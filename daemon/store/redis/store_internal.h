@@ -35,8 +35,8 @@ const char *store_prefix(const struct redis_store *store, int shard);
 const struct store_settings *store_settings(const struct redis_store *store);
 /* `on_due` is called by any thread after it made a run of `shard` due at due_ms (the store's time);
  * must not call the store. NULL: nobody is; when this returns it runs no more. */
-void store_on_due(struct redis_store *store,
-                  void (*on_due)(void *context, int shard, const struct function *line_of, int64_t due_ms), void *context);
+void store_on_due(struct redis_store *store, void (*on_due)(void *context, int shard, const struct function *line_of, int64_t due_ms),
+                  void *context);
 
 /* One command on the node of `shard`; waits. 0, -ESHUTDOWN, or -EIO when Redis refused it for good
  * (logged). The reply is never an error. */

@@ -10,16 +10,16 @@
 #include "store/redis/record.h"
 
 #define PAGE_EVERY_MS 100
-#define REST_MS 5000              /* from the end of a walk to the next; while another worker does it */
+#define REST_MS 5000 /* from the end of a walk to the next; while another worker does it */
 
 struct stray {
     struct stray *next;
     struct run_id id;
-    char *record;                 /* its first bytes, up to its key */
-    char *place;                  /* topic:partition */
-    const char *function;         /* into zone */
+    char *record;         /* its first bytes, up to its key */
+    char *place;          /* topic:partition */
+    const char *function; /* into zone */
     int64_t offset;
-    struct bytes key;             /* into record */
+    struct bytes key; /* into record */
     msgpack_zone zone;
 };
 

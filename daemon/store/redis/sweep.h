@@ -17,10 +17,10 @@
 struct stray;
 
 struct sweep {
-    int64_t next_ms;          /* of the next page; monotonic */
+    int64_t next_ms; /* of the next page; monotonic */
     char cursor[24];
-    uint64_t lineage;         /* of the server that gave it */
-    struct stray *strays;     /* of the latest page: they wait behind another, or should */
+    uint64_t lineage;     /* of the server that gave it */
+    struct stray *strays; /* of the latest page: they wait behind another, or should */
 };
 
 void sweep_init(struct sweep *sweep);

@@ -14,13 +14,13 @@
 #include "store/redis/rounds.h"
 #include "store/redis/trims.h"
 
-#define LOOK_EVERY_MS 250         /* at shards that were away */
-#define LEAVE_MS 3000             /* to give runs back at the end */
+#define LOOK_EVERY_MS 250 /* at shards that were away */
+#define LEAVE_MS 3000     /* to give runs back at the end */
 
 /* What the timer thread is to tell a shard's rounds. */
 struct news {
     bool is_answered;
-    int64_t due_ms;               /* of a run that was made due; INT64_MAX: none was */
+    int64_t due_ms; /* of a run that was made due; INT64_MAX: none was */
     struct lines_due lines;
 };
 
@@ -28,17 +28,17 @@ struct timers {
     struct timers_settings settings;
     struct thread timer;
 
-    struct rounds **rounds;       /* by shard */
+    struct rounds **rounds; /* by shard */
     size_t count;
-    struct rounds_common common;  /* timer thread, but for its counts */
+    struct rounds_common common; /* timer thread, but for its counts */
 
     struct lock lock;
     struct condition changed;
-    struct news *news;            /* lock; by shard */
-    bool has_news;                /* lock */
-    struct trim *trims;           /* lock */
-    bool is_paused;               /* lock */
-    bool is_stopping;             /* lock */
+    struct news *news;  /* lock; by shard */
+    bool has_news;      /* lock */
+    struct trim *trims; /* lock */
+    bool is_paused;     /* lock */
+    bool is_stopping;   /* lock */
 };
 
 /* ---- the life of it ---------------------------------------------------------------------------- */

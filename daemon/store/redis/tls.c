@@ -68,7 +68,8 @@ int tls_begin(redisContext *redis, const char *host, struct error *ret_error)
     long verified = SSL_get_verify_result(ssl);
     SSL_free(ssl);
     if (verified != X509_V_OK)
-        return error_set(ret_error, EAGAIN, "TLS: the certificate of %.60s can't be trusted: %s", host, X509_verify_cert_error_string(verified));
+        return error_set(ret_error, EAGAIN, "TLS: the certificate of %.60s can't be trusted: %s", host,
+                         X509_verify_cert_error_string(verified));
     return error_set(ret_error, EAGAIN, "TLS with %.60s: %.100s", host, redis->errstr);
 }
 

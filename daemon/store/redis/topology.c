@@ -115,7 +115,8 @@ static int ask(const struct redis_url *url, const struct redis_place *place, int
 
     pulse_beat_here();
     memset(homes, 0, (size_t)shards * sizeof(*homes));
-    int status = is_cluster ? link_connect(&link, url, place, timeout_ms, ret_error) : reach_sentinel(&link, url, place, timeout_ms, ret_error);
+    int status =
+        is_cluster ? link_connect(&link, url, place, timeout_ms, ret_error) : reach_sentinel(&link, url, place, timeout_ms, ret_error);
     if (status != 0)
         return status;
     status = is_cluster ? ask_node(&link, place, shards, homes, ret_error) : ask_sentinel(&link, url->master, shards, homes, ret_error);

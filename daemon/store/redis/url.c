@@ -199,8 +199,9 @@ static int parse_sentinel(const char *at, struct redis_url *url, struct error *r
         return status;
     size_t size = rest != NULL ? strcspn(rest, "/") : 0;
     if (size == 0)
-        return error_set(ret_error, EINVAL, "redis.url: redis+sentinel:// wants the master's name behind the hosts, as in "
-                                            "redis+sentinel://host,host/mymaster");
+        return error_set(ret_error, EINVAL,
+                         "redis.url: redis+sentinel:// wants the master's name behind the hosts, as in "
+                         "redis+sentinel://host,host/mymaster");
     url->master = url_part(rest, size);
     return rest[size] == '/' && rest[size + 1] != '\0' ? parse_database(rest + size + 1, url, ret_error) : 0;
 }
@@ -220,8 +221,9 @@ static int parse_tls(const char *at, struct redis_url *url, struct error *ret_er
 {
     url->has_tls = true;
     if (!tls_is_built_in())
-        return error_set(ret_error, ENOTSUP, "redis.url: TLS (rediss://) needs a stepd built with hiredis_ssl (hiredis 1.0 or later): "
-                                             "use redis:// through a TLS tunnel on this machine, such as stunnel");
+        return error_set(ret_error, ENOTSUP,
+                         "redis.url: TLS (rediss://) needs a stepd built with hiredis_ssl (hiredis 1.0 or later): "
+                         "use redis:// through a TLS tunnel on this machine, such as stunnel");
     return parse_server(at, url, ret_error);
 }
 
@@ -231,8 +233,11 @@ int url_parse(const char *text, struct redis_url *ret_url, struct error *ret_err
         const char *scheme;
         int (*parse)(const char *at, struct redis_url *url, struct error *ret_error);
     } SCHEMES[] = {
-        { "redis://", parse_server }, { "rediss://", parse_tls }, { "unix://", parse_unix },
-        { "redis+sentinel://", parse_sentinel }, { "redis+cluster://", parse_cluster },
+        { "redis://", parse_server },
+        { "rediss://", parse_tls },
+        { "unix://", parse_unix },
+        { "redis+sentinel://", parse_sentinel },
+        { "redis+cluster://", parse_cluster },
     };
     struct redis_url url = { .kind = URL_SERVER };
     int status = -ENOENT;
@@ -243,7 +248,8 @@ int url_parse(const char *text, struct redis_url *ret_url, struct error *ret_err
             status = SCHEMES[i].parse(at, &url, ret_error);
     }
     if (status == -ENOENT)
-        status = error_set(ret_error, EINVAL, "redis.url begins with none of redis:// rediss:// unix:// redis+sentinel:// redis+cluster://");
+        status =
+            error_set(ret_error, EINVAL, "redis.url begins with none of redis:// rediss:// unix:// redis+sentinel:// redis+cluster://");
     if (status != 0) {
         url_done(&url);
         return status;

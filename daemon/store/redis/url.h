@@ -20,7 +20,7 @@
 
 /* Where a server listens. */
 struct redis_place {
-    char name[PLACE_NAME_SIZE];  /* a host; with port 0 the path of a Unix socket; empty: nowhere */
+    char name[PLACE_NAME_SIZE]; /* a host; with port 0 the path of a Unix socket; empty: nowhere */
     int port;
 };
 
@@ -36,11 +36,11 @@ enum url_kind { URL_SERVER, URL_SENTINEL, URL_CLUSTER };
 struct redis_url {
     enum url_kind kind;
     bool has_tls;
-    struct redis_place *places;  /* the server, the sentinels, some nodes */
+    struct redis_place *places; /* the server, the sentinels, some nodes */
     size_t count;
-    char *user;                  /* NULL: Redis's default user */
-    char *password;              /* NULL: none */
-    char *master;                /* URL_SENTINEL: its name */
+    char *user;     /* NULL: Redis's default user */
+    char *password; /* NULL: none */
+    char *master;   /* URL_SENTINEL: its name */
     int database;
 };
 

@@ -40,7 +40,8 @@ static void set(rd_kafka_conf_t *conf, const char *key, const char *value)
 static void make_event(char *event, const char *name, long number)
 {
     char head[EVENT_SIZE];
-    int size = snprintf(head, sizeof(head), "{\"name\":\"%s\",\"data\":{\"number\":%ld,\"sent\":%lld,\"text\":\"", name, number, (long long)now_ns());
+    int size = snprintf(head, sizeof(head), "{\"name\":\"%s\",\"data\":{\"number\":%ld,\"sent\":%lld,\"text\":\"", name, number,
+                        (long long)now_ns());
 
     memset(event, 'x', EVENT_SIZE);
     memcpy(event, head, (size_t)size);

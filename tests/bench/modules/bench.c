@@ -148,19 +148,15 @@ static enum stepd_status late(struct stepd_ctx *ctx)
     return STEPD_OK;
 }
 
-STEPD_MODULE(
-    .name = "bench",
-    .init = open_book,
-    .thread_init = take_slot,
-    .options = STEPD_OPTIONS(STEPD_OPTION(.name = "file", .type = STEPD_STRING, .offset = offsetof(struct options, file),
-                                          .help = "where what was seen is counted")),
-    .options_size = sizeof(struct options),
-    .functions = STEPD_FUNCTIONS(
-        STEPD_FUNCTION(.id = "noop", .event = "bench/event", .run = noop),
-        STEPD_FUNCTION(.id = "by-key", .event = "bench/event", .run = noop, .ordering = STEPD_BY_KEY),
-        STEPD_FUNCTION(.id = "burn", .event = "bench/event", .run = burn),
-        STEPD_FUNCTION(.id = "nap", .event = "bench/event", .run = nap),
-        STEPD_FUNCTION(.id = "steps", .event = "bench/event", .run = steps),
-        STEPD_FUNCTION(.id = "latency", .event = "bench/timed", .run = latency),
-        STEPD_FUNCTION(.id = "waits", .event = "bench/event", .run = waits),
-        STEPD_FUNCTION(.id = "late", .event = "bench/timed", .run = late)));
+STEPD_MODULE(.name = "bench", .init = open_book, .thread_init = take_slot,
+             .options = STEPD_OPTIONS(STEPD_OPTION(.name = "file", .type = STEPD_STRING, .offset = offsetof(struct options, file),
+                                                   .help = "where what was seen is counted")),
+             .options_size = sizeof(struct options),
+             .functions = STEPD_FUNCTIONS(STEPD_FUNCTION(.id = "noop", .event = "bench/event", .run = noop),
+                                          STEPD_FUNCTION(.id = "by-key", .event = "bench/event", .run = noop, .ordering = STEPD_BY_KEY),
+                                          STEPD_FUNCTION(.id = "burn", .event = "bench/event", .run = burn),
+                                          STEPD_FUNCTION(.id = "nap", .event = "bench/event", .run = nap),
+                                          STEPD_FUNCTION(.id = "steps", .event = "bench/event", .run = steps),
+                                          STEPD_FUNCTION(.id = "latency", .event = "bench/timed", .run = latency),
+                                          STEPD_FUNCTION(.id = "waits", .event = "bench/event", .run = waits),
+                                          STEPD_FUNCTION(.id = "late", .event = "bench/timed", .run = late)));

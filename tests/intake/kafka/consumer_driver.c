@@ -28,8 +28,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "run/taker.h"
 #include "intake/kafka/consumer.h"
+#include "run/taker.h"
 
 #define PARTITIONS_MAX 64
 #define SETTINGS_MAX 32
@@ -44,17 +44,17 @@ struct held {
 struct ledger {
     unsigned char *ended;
     size_t room;
-    int64_t first;           /* -1: none */
+    int64_t first; /* -1: none */
 };
 
 struct dispatch {
     struct batch_taker taker; /* first */
-    pthread_mutex_t lock;    /* guards all of it */
+    pthread_mutex_t lock;     /* guards all of it */
     pthread_cond_t wake;
     struct held *held;
     struct held **last;
     struct ledger ledgers[PARTITIONS_MAX];
-    struct batch *waiting;   /* auto: in order */
+    struct batch *waiting; /* auto: in order */
     struct batch **waiting_last;
 };
 
@@ -260,7 +260,8 @@ static void print_ledger(void)
         }
         if (ended == 0)
             continue;
-        (void)printf("%s\"%d\": {\"ended\": %zu, \"twice\": %zu, \"missing\": %zu, \"top\": %zu}", comma, i, ended, twice, top - ended, top);
+        (void)printf("%s\"%d\": {\"ended\": %zu, \"twice\": %zu, \"missing\": %zu, \"top\": %zu}", comma, i, ended, twice, top - ended,
+                     top);
         comma = ", ";
     }
     (void)printf("}\n");
@@ -409,9 +410,17 @@ int main(int argc, char **argv)
     struct setting kafka = { .kind = SETTING_MAP, .items = items };
     const char *topics[16] = { NULL };
     struct consumer_settings settings = {
-        .kafka = &kafka, .topics = topics, .batches = &the_dispatch.taker, .queue = 4096, .commit_interval_ms = 200,
-        .durability_lag_ms = 500, .drain_timeout_ms = 5000, .load_partition = load_partition, .store_seen_ms = store_seen_ms,
-        .committed = on_committed, .fatal = on_fatal,
+        .kafka = &kafka,
+        .topics = topics,
+        .batches = &the_dispatch.taker,
+        .queue = 4096,
+        .commit_interval_ms = 200,
+        .durability_lag_ms = 500,
+        .drain_timeout_ms = 5000,
+        .load_partition = load_partition,
+        .store_seen_ms = store_seen_ms,
+        .committed = on_committed,
+        .fatal = on_fatal,
     };
     struct consumer *consumer;
     struct error error;

@@ -14,18 +14,26 @@ static bool may_have_headers(const char *batch, size_t at, size_t size)
 
 Test(record, a_value_without_headers_behind_it_is_not_asked_about)
 {
-    cr_assert_not(may_have_headers("\x06" "abc\0", 1, 3));
+    cr_assert_not(may_have_headers("\x06"
+                                   "abc\0",
+                                   1, 3));
 }
 
 Test(record, a_value_with_headers_behind_it_is_asked_about)
 {
-    cr_assert(may_have_headers("\x06" "abc\x02", 1, 3));
+    cr_assert(may_have_headers("\x06"
+                               "abc\x02",
+                               1, 3));
 }
 
 Test(record, a_value_without_its_length_before_it_is_asked_about)
 {
-    cr_assert(may_have_headers("\0\0\0\x03" "abc", 4, 3));
-    cr_assert(may_have_headers("\x08" "abc\0", 1, 3));
+    cr_assert(may_have_headers("\0\0\0\x03"
+                               "abc",
+                               4, 3));
+    cr_assert(may_have_headers("\x08"
+                               "abc\0",
+                               1, 3));
 }
 
 Test(record, nothing_is_read_around_a_value_that_is_empty_or_not_there)

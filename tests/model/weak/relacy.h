@@ -45,8 +45,8 @@ struct site {
     const char *operation;
     const char *object;
     rl::memory_order order;
-    bool is_named;   /* else it is C's default */
-    bool is_met;     /* since it was last set to false */
+    bool is_named; /* else it is C's default */
+    bool is_met;   /* since it was last set to false */
     site *next;
 
     site(const char *in, const char *done, const char *with, rl::memory_order order_in_source, bool is_named_there)
@@ -64,14 +64,32 @@ struct site {
 
 template <typename T> struct atomic : rl::atomic<T> {
     /* A plain use in an expression is sequentially consistent, as C has it. */
-    operator T() const { return this->load(rl::mo_seq_cst, $); }
+    operator T() const
+    {
+        return this->load(rl::mo_seq_cst, $);
+    }
 };
 
-template <typename T> T load(const atomic<T> *object, const site &at) { return object->load(at.order, $); }
-template <typename T, typename V> void store(atomic<T> *object, V value, const site &at) { object->store(static_cast<T>(value), at.order, $); }
-template <typename T, typename V> T add(atomic<T> *object, V value, const site &at) { return object->fetch_add(static_cast<T>(value), at.order, $); }
-template <typename T, typename V> T sub(atomic<T> *object, V value, const site &at) { return object->fetch_sub(static_cast<T>(value), at.order, $); }
-template <typename T, typename V> T bit_or(atomic<T> *object, V value, const site &at) { return object->fetch_or(static_cast<T>(value), at.order, $); }
+template <typename T> T load(const atomic<T> *object, const site &at)
+{
+    return object->load(at.order, $);
+}
+template <typename T, typename V> void store(atomic<T> *object, V value, const site &at)
+{
+    object->store(static_cast<T>(value), at.order, $);
+}
+template <typename T, typename V> T add(atomic<T> *object, V value, const site &at)
+{
+    return object->fetch_add(static_cast<T>(value), at.order, $);
+}
+template <typename T, typename V> T sub(atomic<T> *object, V value, const site &at)
+{
+    return object->fetch_sub(static_cast<T>(value), at.order, $);
+}
+template <typename T, typename V> T bit_or(atomic<T> *object, V value, const site &at)
+{
+    return object->fetch_or(static_cast<T>(value), at.order, $);
+}
 
 template <typename T, typename V> bool exchange_weak(atomic<T> *object, T *expected, V wanted, const site &won, const site &lost)
 {

@@ -2,8 +2,8 @@
 /* Handlers that take the daemon with them, each until its attempt 1, and one that never stops doing so. */
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <stepd/stepd.h>
+#include <string.h>
 
 static enum stepd_status crash_once(struct stepd_ctx *ctx)
 {
@@ -54,11 +54,9 @@ static enum stepd_status wait_for_it(struct stepd_ctx *ctx)
     return STEPD_OK;
 }
 
-STEPD_MODULE(
-    .name = "crashing",
-    .functions = STEPD_FUNCTIONS(
-        STEPD_FUNCTION(.id = "crash-once", .event = "crash/once", .run = crash_once),
-        STEPD_FUNCTION(.id = "crash-always", .event = "crash/always", .run = crash_always, .retries = 1),
-        STEPD_FUNCTION(.id = "step-exits", .event = "crash/step", .run = step_exits, .retries = 1),
-        STEPD_FUNCTION(.id = "once-only", .event = "crash/once-only", .run = once_only),
-        STEPD_FUNCTION(.id = "bystander", .event = "crash/bystander", .run = wait_for_it)));
+STEPD_MODULE(.name = "crashing",
+             .functions = STEPD_FUNCTIONS(STEPD_FUNCTION(.id = "crash-once", .event = "crash/once", .run = crash_once),
+                                          STEPD_FUNCTION(.id = "crash-always", .event = "crash/always", .run = crash_always, .retries = 1),
+                                          STEPD_FUNCTION(.id = "step-exits", .event = "crash/step", .run = step_exits, .retries = 1),
+                                          STEPD_FUNCTION(.id = "once-only", .event = "crash/once-only", .run = once_only),
+                                          STEPD_FUNCTION(.id = "bystander", .event = "crash/bystander", .run = wait_for_it)));

@@ -39,11 +39,9 @@ static enum stepd_status doomed(struct stepd_ctx *ctx)
     return stepd_error(ctx, "Doomed", "attempt %d", stepd_attempt(ctx));
 }
 
-STEPD_MODULE(
-    .name = "five",
-    .functions = STEPD_FUNCTIONS(
-        STEPD_FUNCTION(.id = "greet", .event = "user/came", .run = greet),
-        STEPD_FUNCTION(.id = "audit", .event = "user/*", .run = audit),
-        STEPD_FUNCTION(.id = "measure", .topic = "raw", .run = measure),
-        STEPD_FUNCTION(.id = "flaky", .event = "job/flaky", .run = flaky, .retries = 3),
-        STEPD_FUNCTION(.id = "doomed", .event = "job/doomed", .run = doomed, .retries = 2)));
+STEPD_MODULE(.name = "five",
+             .functions = STEPD_FUNCTIONS(STEPD_FUNCTION(.id = "greet", .event = "user/came", .run = greet),
+                                          STEPD_FUNCTION(.id = "audit", .event = "user/*", .run = audit),
+                                          STEPD_FUNCTION(.id = "measure", .topic = "raw", .run = measure),
+                                          STEPD_FUNCTION(.id = "flaky", .event = "job/flaky", .run = flaky, .retries = 3),
+                                          STEPD_FUNCTION(.id = "doomed", .event = "job/doomed", .run = doomed, .retries = 2)));

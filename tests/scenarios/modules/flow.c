@@ -54,11 +54,9 @@ static enum stepd_status work(struct stepd_ctx *ctx)
     return STEPD_OK;
 }
 
-STEPD_MODULE(
-    .name = "flow",
-    .init = open_book,
-    .options = STEPD_OPTIONS(STEPD_OPTION(.name = "file", .type = STEPD_STRING, .offset = offsetof(struct options, file),
-                                          .help = "where attempts are booked")),
-    .options_size = sizeof(struct options),
-    .functions = STEPD_FUNCTIONS(STEPD_FUNCTION(.id = "work", .event = "work/go", .run = work),
-                                 STEPD_FUNCTION(.id = "other", .event = "other/go", .run = work)));
+STEPD_MODULE(.name = "flow", .init = open_book,
+             .options = STEPD_OPTIONS(STEPD_OPTION(.name = "file", .type = STEPD_STRING, .offset = offsetof(struct options, file),
+                                                   .help = "where attempts are booked")),
+             .options_size = sizeof(struct options),
+             .functions = STEPD_FUNCTIONS(STEPD_FUNCTION(.id = "work", .event = "work/go", .run = work),
+                                          STEPD_FUNCTION(.id = "other", .event = "other/go", .run = work)));

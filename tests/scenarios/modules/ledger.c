@@ -57,13 +57,9 @@ static enum stepd_status post(struct stepd_ctx *ctx)
     return STEPD_OK;
 }
 
-STEPD_MODULE(
-    .name = "ledger",
-    .init = open_book,
-    .exit = close_book,
-    .options = STEPD_OPTIONS(STEPD_OPTION(.name = "file", .type = STEPD_STRING, .offset = offsetof(struct options, file),
-                                          .help = "where attempts are booked")),
-    .options_size = sizeof(struct options),
-    .functions = STEPD_FUNCTIONS(
-        STEPD_FUNCTION(.id = "ledger", .event = "ledger/post", .run = post, .retries = 2,
-                       .backoff = STEPD_BACKOFF(100, 300), .jitter_ms = 0)));
+STEPD_MODULE(.name = "ledger", .init = open_book, .exit = close_book,
+             .options = STEPD_OPTIONS(STEPD_OPTION(.name = "file", .type = STEPD_STRING, .offset = offsetof(struct options, file),
+                                                   .help = "where attempts are booked")),
+             .options_size = sizeof(struct options),
+             .functions = STEPD_FUNCTIONS(STEPD_FUNCTION(.id = "ledger", .event = "ledger/post", .run = post, .retries = 2,
+                                                         .backoff = STEPD_BACKOFF(100, 300), .jitter_ms = 0)));

@@ -57,13 +57,11 @@ static enum stepd_status be_quick(struct stepd_ctx *ctx)
     return STEPD_OK;
 }
 
-STEPD_MODULE(
-    .name = "limited",
-    .init = open_book,
-    .options = STEPD_OPTIONS(STEPD_OPTION(.name = "file", .type = STEPD_STRING, .offset = offsetof(struct options, file),
-                                          .help = "where runs are booked")),
-    .options_size = sizeof(struct options),
-    .functions = STEPD_FUNCTIONS(
-        STEPD_FUNCTION(.id = "limited", .event = "limited/go", .run = take_time),
-        STEPD_FUNCTION(.id = "ordered", .event = "ordered/go", .run = take_time, .ordering = STEPD_BY_KEY),
-        STEPD_FUNCTION(.id = "free", .event = "free/go", .run = be_quick)));
+STEPD_MODULE(.name = "limited", .init = open_book,
+             .options = STEPD_OPTIONS(STEPD_OPTION(.name = "file", .type = STEPD_STRING, .offset = offsetof(struct options, file),
+                                                   .help = "where runs are booked")),
+             .options_size = sizeof(struct options),
+             .functions = STEPD_FUNCTIONS(STEPD_FUNCTION(.id = "limited", .event = "limited/go", .run = take_time),
+                                          STEPD_FUNCTION(.id = "ordered", .event = "ordered/go", .run = take_time,
+                                                         .ordering = STEPD_BY_KEY),
+                                          STEPD_FUNCTION(.id = "free", .event = "free/go", .run = be_quick)));

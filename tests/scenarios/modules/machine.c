@@ -26,10 +26,7 @@ static enum stepd_status crash(struct stepd_ctx *ctx)
     abort();
 }
 
-STEPD_MODULE(
-    .name = "machine",
-    .functions = STEPD_FUNCTIONS(
-        STEPD_FUNCTION(.id = "greet", .event = "user/came", .run = greet),
-        STEPD_FUNCTION(.id = "slow", .event = "job/slow", .run = slow),
-        STEPD_FUNCTION(.id = "crash", .event = "job/crash", .run = crash, .retries = 1, .backoff = STEPD_BACKOFF(500),
-                       .jitter_ms = 0)));
+STEPD_MODULE(.name = "machine", .functions = STEPD_FUNCTIONS(STEPD_FUNCTION(.id = "greet", .event = "user/came", .run = greet),
+                                                             STEPD_FUNCTION(.id = "slow", .event = "job/slow", .run = slow),
+                                                             STEPD_FUNCTION(.id = "crash", .event = "job/crash", .run = crash, .retries = 1,
+                                                                            .backoff = STEPD_BACKOFF(500), .jitter_ms = 0)));

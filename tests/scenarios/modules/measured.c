@@ -44,10 +44,9 @@ static enum stepd_status stuck(struct stepd_ctx *ctx)
     return STEPD_OK;
 }
 
-STEPD_MODULE(
-    .name = "measured",
-    .functions = STEPD_FUNCTIONS(
-        STEPD_FUNCTION(.id = "steady", .event = "measured/steady", .run = steady),
-        STEPD_FUNCTION(.id = "flaky", .event = "measured/flaky", .run = flaky, .backoff = STEPD_BACKOFF(100), .jitter_ms = 0),
-        STEPD_FUNCTION(.id = "doomed", .event = "measured/doomed", .run = doomed),
-        STEPD_FUNCTION(.id = "stuck", .event = "measured/stuck", .run = stuck, .timeout_ms = 300, .retries = 0)));
+STEPD_MODULE(.name = "measured", .functions = STEPD_FUNCTIONS(STEPD_FUNCTION(.id = "steady", .event = "measured/steady", .run = steady),
+                                                              STEPD_FUNCTION(.id = "flaky", .event = "measured/flaky", .run = flaky,
+                                                                             .backoff = STEPD_BACKOFF(100), .jitter_ms = 0),
+                                                              STEPD_FUNCTION(.id = "doomed", .event = "measured/doomed", .run = doomed),
+                                                              STEPD_FUNCTION(.id = "stuck", .event = "measured/stuck", .run = stuck,
+                                                                             .timeout_ms = 300, .retries = 0)));

@@ -58,14 +58,11 @@ static enum stepd_status fail_first(struct stepd_ctx *ctx)
     return step(ctx, "only");
 }
 
-STEPD_MODULE(
-    .name = "mixed",
-    .init = open_book,
-    .options = STEPD_OPTIONS(STEPD_OPTION(.name = "file", .type = STEPD_STRING, .offset = offsetof(struct options, file),
-                                          .help = "where steps are booked")),
-    .options_size = sizeof(struct options),
-    .functions = STEPD_FUNCTIONS(
-        STEPD_FUNCTION(.id = "steps", .event = "mixed/go", .run = go),
-        STEPD_FUNCTION(.id = "retried", .event = "mixed/go", .run = fail_first),
-        STEPD_FUNCTION(.id = "keyed", .event = "mixed/go", .run = go, .ordering = STEPD_BY_KEY),
-        STEPD_FUNCTION(.id = "once", .event = "mixed/*", .run = go, .dedupe_ms = 3600000)));
+STEPD_MODULE(.name = "mixed", .init = open_book,
+             .options = STEPD_OPTIONS(STEPD_OPTION(.name = "file", .type = STEPD_STRING, .offset = offsetof(struct options, file),
+                                                   .help = "where steps are booked")),
+             .options_size = sizeof(struct options),
+             .functions = STEPD_FUNCTIONS(STEPD_FUNCTION(.id = "steps", .event = "mixed/go", .run = go),
+                                          STEPD_FUNCTION(.id = "retried", .event = "mixed/go", .run = fail_first),
+                                          STEPD_FUNCTION(.id = "keyed", .event = "mixed/go", .run = go, .ordering = STEPD_BY_KEY),
+                                          STEPD_FUNCTION(.id = "once", .event = "mixed/*", .run = go, .dedupe_ms = 3600000)));

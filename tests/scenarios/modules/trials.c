@@ -28,9 +28,9 @@ static void enter(struct stepd_ctx *ctx, const char *outcome)
 {
     const struct stepd_event *event = stepd_event(ctx);
     char line[200];
-    int length = snprintf(line, sizeof(line), "%s %lld %.*s %d %s\n", stepd_function_id(ctx),
-                          (long long)stepd_get_int(ctx, event->data, "n", -1), (int)event->key_len, (const char *)event->key,
-                          stepd_attempt(ctx), outcome);
+    int length =
+        snprintf(line, sizeof(line), "%s %lld %.*s %d %s\n", stepd_function_id(ctx), (long long)stepd_get_int(ctx, event->data, "n", -1),
+                 (int)event->key_len, (const char *)event->key, stepd_attempt(ctx), outcome);
 
     if (write(book, line, (size_t)length) != length)
         stepd_log(ctx, STEPD_LOG_ERROR, "the book is lost");
@@ -52,14 +52,11 @@ static enum stepd_status stand_trial(struct stepd_ctx *ctx)
 
 #define TRIAL(...) STEPD_FUNCTION(.run = stand_trial, .backoff = STEPD_BACKOFF(500), .jitter_ms = 0, __VA_ARGS__)
 
-STEPD_MODULE(
-    .name = "trials",
-    .init = open_book,
-    .options = STEPD_OPTIONS(STEPD_OPTION(.name = "file", .type = STEPD_STRING, .offset = offsetof(struct options, file),
-                                          .help = "where attempts are booked")),
-    .options_size = sizeof(struct options),
-    .functions = STEPD_FUNCTIONS(
-        TRIAL(.id = "any-order", .event = "trial/any-order", .retries = 2),
-        TRIAL(.id = "by-key", .event = "trial/by-key", .retries = 2, .ordering = STEPD_BY_KEY),
-        TRIAL(.id = "stubborn", .event = "trial/stubborn", .retries = 1000, .ordering = STEPD_BY_KEY),
-        TRIAL(.id = "patient", .event = "trial/patient", .timeout_ms = 60000)));
+STEPD_MODULE(.name = "trials", .init = open_book,
+             .options = STEPD_OPTIONS(STEPD_OPTION(.name = "file", .type = STEPD_STRING, .offset = offsetof(struct options, file),
+                                                   .help = "where attempts are booked")),
+             .options_size = sizeof(struct options),
+             .functions = STEPD_FUNCTIONS(TRIAL(.id = "any-order", .event = "trial/any-order", .retries = 2),
+                                          TRIAL(.id = "by-key", .event = "trial/by-key", .retries = 2, .ordering = STEPD_BY_KEY),
+                                          TRIAL(.id = "stubborn", .event = "trial/stubborn", .retries = 1000, .ordering = STEPD_BY_KEY),
+                                          TRIAL(.id = "patient", .event = "trial/patient", .timeout_ms = 60000)));

@@ -55,13 +55,11 @@ static enum stepd_status trip(struct stepd_ctx *ctx)
     return STEPD_OK;
 }
 
-STEPD_MODULE(
-    .name = "trip",
-    .init = open_book,
-    .options = STEPD_OPTIONS(STEPD_OPTION(.name = "file", .type = STEPD_STRING, .offset = offsetof(struct options, file),
-                                          .help = "where steps are booked")),
-    .options_size = sizeof(struct options),
-    .functions = STEPD_FUNCTIONS(
-        STEPD_FUNCTION(.id = "trip", .event = "trip/begin", .run = trip, .backoff = STEPD_BACKOFF(200), .jitter_ms = 0),
-        STEPD_FUNCTION(.id = "trip-in-order", .event = "trip/begin-in-order", .run = trip, .ordering = STEPD_BY_KEY,
-                       .backoff = STEPD_BACKOFF(200), .jitter_ms = 0)));
+STEPD_MODULE(.name = "trip", .init = open_book,
+             .options = STEPD_OPTIONS(STEPD_OPTION(.name = "file", .type = STEPD_STRING, .offset = offsetof(struct options, file),
+                                                   .help = "where steps are booked")),
+             .options_size = sizeof(struct options),
+             .functions = STEPD_FUNCTIONS(STEPD_FUNCTION(.id = "trip", .event = "trip/begin", .run = trip, .backoff = STEPD_BACKOFF(200),
+                                                         .jitter_ms = 0),
+                                          STEPD_FUNCTION(.id = "trip-in-order", .event = "trip/begin-in-order", .run = trip,
+                                                         .ordering = STEPD_BY_KEY, .backoff = STEPD_BACKOFF(200), .jitter_ms = 0)));

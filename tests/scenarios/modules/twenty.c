@@ -49,10 +49,8 @@ static enum stepd_status twenty(struct stepd_ctx *ctx)
     return STEPD_OK;
 }
 
-STEPD_MODULE(
-    .name = "twenty",
-    .init = open_book,
-    .options = STEPD_OPTIONS(STEPD_OPTION(.name = "file", .type = STEPD_STRING, .offset = offsetof(struct options, file),
-                                          .help = "where steps are booked")),
-    .options_size = sizeof(struct options),
-    .functions = STEPD_FUNCTIONS(STEPD_FUNCTION(.id = "twenty", .event = "twenty/go", .run = twenty)));
+STEPD_MODULE(.name = "twenty", .init = open_book,
+             .options = STEPD_OPTIONS(STEPD_OPTION(.name = "file", .type = STEPD_STRING, .offset = offsetof(struct options, file),
+                                                   .help = "where steps are booked")),
+             .options_size = sizeof(struct options),
+             .functions = STEPD_FUNCTIONS(STEPD_FUNCTION(.id = "twenty", .event = "twenty/go", .run = twenty)));

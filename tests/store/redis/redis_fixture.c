@@ -18,9 +18,8 @@ static void launch(struct redis_fixture *fixture)
     cr_assert(fixture->server >= 0);
     if (fixture->server == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", fixture->socket, "--dir", fixture->folder,
-               "--save", "", "--appendonly", "yes", "--appendfsync", "always", "--loglevel", "warning",
-               "--logfile", "redis.log", (char *)NULL);
+        execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", fixture->socket, "--dir", fixture->folder, "--save", "",
+               "--appendonly", "yes", "--appendfsync", "always", "--loglevel", "warning", "--logfile", "redis.log", (char *)NULL);
         _exit(127);
     }
     for (int i = 0; i < 6000; i++) {

@@ -17,7 +17,7 @@ struct redis_fixture {
     char socket[96];
     char url[128];
     pid_t server;
-    struct redis_store *store;    /* NULL until store_open */
+    struct redis_store *store; /* NULL until store_open */
     int new_incarnations;
     int rollbacks;
 };

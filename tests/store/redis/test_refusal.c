@@ -20,12 +20,16 @@ Test(refusal, tells_what_an_error_means)
 /* As servers before 7.0 report what a script met. */
 Test(refusal, knows_errors_that_come_out_of_scripts)
 {
-    cr_assert_eq(refusal_of("ERR Error running script (call to f_1): @user_script:1: -OOM command not allowed when used memory > 'maxmemory'."),
+    cr_assert_eq(
+        refusal_of("ERR Error running script (call to f_1): @user_script:1: -OOM command not allowed when used memory > 'maxmemory'."),
+        REFUSAL_PASSING);
+    cr_assert_eq(
+        refusal_of("ERR Error running script (call to f_1): @user_script:1: -READONLY You can't write against a read only replica."),
+        REFUSAL_READ_ONLY);
+    cr_assert_eq(refusal_of("ERR Error running script (call to f_1): @user_script:1: -MISCONF Redis is configured to save"),
                  REFUSAL_PASSING);
-    cr_assert_eq(refusal_of("ERR Error running script (call to f_1): @user_script:1: -READONLY You can't write against a read only replica."),
-                 REFUSAL_READ_ONLY);
-    cr_assert_eq(refusal_of("ERR Error running script (call to f_1): @user_script:1: -MISCONF Redis is configured to save"), REFUSAL_PASSING);
-    cr_assert_eq(refusal_of("ERR Error running script (call to f_1): @user_script:1: Script killed by user with SCRIPT KILL..."), REFUSAL_PASSING);
+    cr_assert_eq(refusal_of("ERR Error running script (call to f_1): @user_script:1: Script killed by user with SCRIPT KILL..."),
+                 REFUSAL_PASSING);
 }
 
 /* As Redis 7.0 reports it, and 7.2 and later. */
@@ -33,7 +37,9 @@ Test(refusal, knows_what_access_rules_forbid)
 {
     cr_assert_eq(refusal_of("NOPERM this user has no permissions to run the 'hset' command"), REFUSAL_RIGHTS);
     cr_assert_eq(refusal_of("NOPERM No permissions to access a key"), REFUSAL_RIGHTS);
-    cr_assert_eq(refusal_of("ERR The user executing the script can't run this command or subcommand script: 08be, on @user_script:1."), REFUSAL_RIGHTS);
-    cr_assert_eq(refusal_of("ERR The user executing the script can't access at least one of the keys mentioned in the command arguments"), REFUSAL_RIGHTS);
+    cr_assert_eq(refusal_of("ERR The user executing the script can't run this command or subcommand script: 08be, on @user_script:1."),
+                 REFUSAL_RIGHTS);
+    cr_assert_eq(refusal_of("ERR The user executing the script can't access at least one of the keys mentioned in the command arguments"),
+                 REFUSAL_RIGHTS);
     cr_assert_eq(refusal_of("ERR ACL failure in script: User u has no permissions to run the 'hset' command script: 08be"), REFUSAL_RIGHTS);
 }

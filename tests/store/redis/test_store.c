@@ -12,10 +12,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "redis_fixture.h"
 #include "store/redis/keys.h"
 #include "store/redis/record.h"
 #include "store/runs.h"
-#include "redis_fixture.h"
 
 static struct redis_fixture redis;
 
@@ -33,8 +33,9 @@ static void teardown(void)
 TestSuite(store, .init = setup, .fini = teardown, .timeout = 180);
 
 #define BYTES(text) ((struct bytes){ text, sizeof(text) - 1 })
-static const struct transition PARK = { .kind = TRANSITION_PARK, .status = RUN_DELAYED, .attempt = 1, .delay_ms = 15000,
-                                        .tail = { "TAIL", 4 } };
+static const struct transition PARK = {
+    .kind = TRANSITION_PARK, .status = RUN_DELAYED, .attempt = 1, .delay_ms = 15000, .tail = { "TAIL", 4 }
+};
 static const struct transition FINISH = { .kind = TRANSITION_FINISH, .tail = { "DONE", 4 } };
 static const struct transition BURY = { .kind = TRANSITION_BURY, .phase = RUN_FAILING };
 static const struct transition FAILING = { .kind = TRANSITION_PHASE, .phase = RUN_FAILING, .tail = { "WHY", 3 } };
@@ -724,7 +725,8 @@ static const char *newest_on(struct runs_place *place, size_t limit)
     text[0] = '\0';
     for (size_t i = 0; i < count; i++) {
         *place = runs[i].after;
-        length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%lld", i > 0 ? " " : "", (long long)(place->at_ms - 1700000000000));
+        length +=
+            (size_t)snprintf(text + length, sizeof(text) - length, "%s%lld", i > 0 ? " " : "", (long long)(place->at_ms - 1700000000000));
     }
     return text;
 }

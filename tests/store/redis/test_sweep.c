@@ -5,8 +5,8 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "store/redis/keys.h"
 #include "redis_fixture.h"
+#include "store/redis/keys.h"
 
 static struct redis_fixture redis;
 static struct sweep sweep;

@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "store/redis/keys.h"
 #include "redis_fixture.h"
+#include "store/redis/keys.h"
 
 #define PUSHED_MAX 64
 
@@ -91,7 +91,12 @@ static void cancel(struct run_taker *taker, const char *run_id)
 }
 
 static const struct run_taker_ops RUN_TAKER_OPS = {
-    .free_workers = room, .take_run = take_run, .reserve = reserve, .give_back = give_back, .see_line = see_line, .cancel = cancel,
+    .free_workers = room,
+    .take_run = take_run,
+    .reserve = reserve,
+    .give_back = give_back,
+    .see_line = see_line,
+    .cancel = cancel,
 };
 static struct run_taker taker = { &RUN_TAKER_OPS };
 

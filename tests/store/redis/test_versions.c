@@ -25,24 +25,12 @@ struct known {
 /* Version 1 is that of d0da6af, whose scripts did not name theirs. The row of a version that was released never changes: add
  * one. Until then its digest follows the script, whose writes are weighed by docs/recipes.md each time. */
 static const struct known SCRIPTS[] = {
-    { "take", 2, "4d7726ed3bdde094" },
-    { "advance", 2, "4b328d715cc333ab" },
-    { "queue_behind", 2, "1ad354e43544ae52" },
-    { "admit", 2, "3d3eeac8a7705716" },
-    { "remember", 2, "353054196104d3aa" },
-    { "claim", 2, "bc99590f1348f5b9" },
-    { "condemn", 2, "a40a467be5a7ccaa" },
-    { "heartbeat", 2, "2f896dc56eba89ab" },
-    { "reap", 2, "d5aa7064e143c33c" },
-    { "leave", 2, "bd59f9fcf92e2ab1" },
-    { "sweep", 2, "c2cf1b51f5a37d9c" },
-    { "rejoin", 2, "3772ccce14d4ae43" },
-    { "trim_taken", 2, "91d0b72df7d202b8" },
-    { "forget", 2, "7b75140c897e95b0" },
-    { "cancel", 2, "caa6d33d23e4958a" },
-    { "retry", 2, "994fd2c6bd9a47dc" },
-    { "tick", 1, "4e3ef4247c28184a" },
-    { "want", 1, "a5798def41ca0145" },
+    { "take", 2, "4d7726ed3bdde094" },       { "advance", 2, "4b328d715cc333ab" },   { "queue_behind", 2, "1ad354e43544ae52" },
+    { "admit", 2, "3d3eeac8a7705716" },      { "remember", 2, "353054196104d3aa" },  { "claim", 2, "bc99590f1348f5b9" },
+    { "condemn", 2, "a40a467be5a7ccaa" },    { "heartbeat", 2, "2f896dc56eba89ab" }, { "reap", 2, "d5aa7064e143c33c" },
+    { "leave", 2, "bd59f9fcf92e2ab1" },      { "sweep", 2, "c2cf1b51f5a37d9c" },     { "rejoin", 2, "3772ccce14d4ae43" },
+    { "trim_taken", 2, "91d0b72df7d202b8" }, { "forget", 2, "7b75140c897e95b0" },    { "cancel", 2, "caa6d33d23e4958a" },
+    { "retry", 2, "994fd2c6bd9a47dc" },      { "tick", 1, "4e3ef4247c28184a" },      { "want", 1, "a5798def41ca0145" },
 };
 
 /* XXH3, in hex digits. */
@@ -101,9 +89,18 @@ Test(versions, a_checkpoint_is_packed_as_records_of_this_version_have_it)
 {
     static const struct failure failure = { .name = "Boom", .message = "it broke", .step_id = "charge", .attempt = 2, .executions = 3 };
     const struct checkpoint checkpoints[] = {
-        { .id = "charge", .kind = CHECKPOINT_COMPLETED, .executions = 1, .started_ms = 1700000000000, .ended_ms = 1700000000009,
+        { .id = "charge",
+          .kind = CHECKPOINT_COMPLETED,
+          .executions = 1,
+          .started_ms = 1700000000000,
+          .ended_ms = 1700000000009,
           .value = { "\x01", 1 } },
-        { .id = "charge", .kind = CHECKPOINT_FAILED, .phase = RUN_IN_ON_FAILURE, .executions = 3, .started_ms = 5, .ended_ms = 6,
+        { .id = "charge",
+          .kind = CHECKPOINT_FAILED,
+          .phase = RUN_IN_ON_FAILURE,
+          .executions = 3,
+          .started_ms = 5,
+          .ended_ms = 6,
           .failure = &failure },
         { .id = "nap", .kind = CHECKPOINT_SLEEP, .executions = 1, .started_ms = 5, .ended_ms = 6, .until_ms = 1700000000000 },
         { .id = "once", .kind = CHECKPOINT_STARTED, .executions = 1, .started_ms = 5, .ended_ms = 6 },
@@ -173,8 +170,9 @@ Test(versions, a_record_stands_in_redis_as_its_version_says, .init = setup, .fin
 {
     static const struct event_header headers[] = { { "a", { "1", 1 } }, { "none", { NULL, 0 } } };
     const struct transition took = { .kind = TRANSITION_CHECKPOINT, .attempt = 0, .checkpoint = { "CHECKPOINT", 10 } };
-    const struct transition parked = { .kind = TRANSITION_PARK, .status = RUN_SLEEPING, .attempt = 2, .due_ms = 1800000000000,
-                                       .tail = { "TAIL", 4 } };
+    const struct transition parked = {
+        .kind = TRANSITION_PARK, .status = RUN_SLEEPING, .attempt = 2, .due_ms = 1800000000000, .tail = { "TAIL", 4 }
+    };
     struct sample sample;
 
     sample_init_ordered(&sample, 7, "key");

@@ -8,7 +8,10 @@
 struct model_memory {
     size_t count;
 
-    template <typename T> operator T *() const { return new T[count]; }
+    template <typename T> operator T *() const
+    {
+        return new T[count];
+    }
 };
 
 static inline model_memory xcalloc(size_t count, size_t)
