@@ -342,9 +342,36 @@ def test_the_python_steps_of_the_exec_readme(folder):
         service.stop()
 
 
+# What the programs of README.md leave to their reader, and how the module of each is found.
+PROGRAMS = {
+    "python": ("media.py", "def fetch(url):\n    return f'bytes of {url}'\n\n\ndef store(image):\n    return len(image)\n\n\n", "python3",
+               {"PYTHONPATH": f"{ROOT}/clients/python"}),
+    "js": ("media.mjs", "const fetchImage = async (url) => `bytes of ${url}`;\nconst store = async (image) => image.length;\n", "node", {}),
+}
+
+
+@pytest.mark.parametrize("language", PROGRAMS)
+def test_the_programs_of_the_readme(language, folder, monkeypatch):
+    (piece,) = [piece for piece in snippets.fenced(ROOT, "README.md") if piece.language == language]
+    file, prelude, interpreter, variables = PROGRAMS[language]
+    (folder / file).write_text(prelude + piece.text.replace('"5s"', '"100ms"'))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    if language == "js":
+        (folder / "node_modules").mkdir()
+        (folder / "node_modules/stepd").symlink_to(ROOT / "clients/node")
+    service = Dev(folder / "dev", [], "--program", f"{interpreter} {folder / file}").start()
+    try:
+        service.kafka.send("image/uploaded", {"url": "https://example/cat"})
+        (ended,) = service.wait_for("resize", "completed")
+        assert service.show(ended["id"])["output"] == len("bytes of https://example/cat")
+    finally:
+        service.stop()
+
+
 def test_no_code_is_left_out():
     """What is fenced is of a kind that is tried above."""
-    known = {GUIDE: {"c", "sh", "yaml", "cmake"}, "README.md": {"c", "yaml"}, "docs/producing.md": {"sh", "python", "js", "go", "c"},
+    known = {GUIDE: {"c", "sh", "yaml", "cmake"}, "README.md": {"c", "yaml", "python", "js"}, "docs/producing.md": {"sh", "python", "js", "go", "c"},
              "handlers/exec/README.md": {"python"}}
     for document, languages in known.items():
         assert {piece.language for piece in snippets.fenced(ROOT, document)} == languages, document

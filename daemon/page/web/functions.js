@@ -4,7 +4,7 @@ import { element, say, table } from "./dom.js";
 import { duration } from "./time.js";
 
 const NUMBER = new Intl.NumberFormat(undefined, { maximumFractionDigits: 2 });
-const HEADS = ["Function", "Started by", ...["A second", "Failures", "p50", "p99"].map((text) => ({ text, class: "amount" })), { text: "Settings", class: "faint" }, { text: "Module", class: "faint" }, ""];
+const HEADS = ["Function", "Started by", ...["A second", "Failures", "p50", "p99"].map((text) => ({ text, class: "amount" })), { text: "Settings", class: "faint" }, { text: "Module", class: "faint" }, "Pause"];
 
 async function change(one) {
   try {
