@@ -175,7 +175,7 @@ def test_it_runs_in_its_box(service):
     assert re.search(r"^Uid:\t(?!0\t)", status, re.M)
     assert re.search(r"^CapEff:\t0+$", status, re.M) and re.search(r"^NoNewPrivs:\t1$", status, re.M)
     assert re.search(r"^Seccomp:\t2$", status, re.M)
-    assert list((machine.root / "var/lib/private/stepd").glob("journal-stepd-*"))
+    assert list((machine.root / "var/lib/private/stepd").glob("journal-machine-*"))
 
 
 def test_no_secret_gets_out(service):
