@@ -79,6 +79,13 @@ class Cluster:
                 return next(node for node in self.nodes if node.port == port), node_id
         raise AssertionError(f"nobody serves slot {slot}")
 
+    def serves(self, slot):
+        """Whether a master that is not said to fail serves the slot: none does while a replica is chosen."""
+        try:
+            return self.owner(slot) is not None
+        except AssertionError:
+            return False
+
     def slot(self, shard):
         return int(self.nodes[0].cli("cluster", "keyslot", f"{{{shard}}}"))
 

@@ -82,7 +82,7 @@ def test_a_master_of_the_cluster_dies(cluster, travel):
         master.kill()
         before = trips.back()
         eventually(lambda: trips.back() > before + 20)
-        eventually(lambda: cluster.owner(slot)[0] is not master)
+        eventually(lambda: cluster.serves(slot) and cluster.owner(slot)[0] is not master)
         time.sleep(0.5)
     trips.all_end()
     master.start()
