@@ -267,16 +267,31 @@ void process_blame(struct process *process, const char *format, ...)
 
 /* ---- its standard output and error -------------------------------------------------------------- */
 
+static size_t without_blanks_at_end(const char *line, size_t size)
+{
+    while (size > 0 && (unsigned char)line[size - 1] <= ' ')
+        size--;
+    return size;
+}
+
+/* Blank lines and what a line is indented by tell where a trace begins and ends. */
+static void hear_last_words(struct process *process, const char *line, size_t size)
+{
+    char text[LAST_WORDS_SIZE];
+
+    text_copy(line, without_blanks_at_end(line, size), text, sizeof(text));
+    last_words_hear(&process->last_words, text);
+}
+
 static void log_line_of(struct process *process, const char *line, size_t size, bool is_error)
 {
     char text[LOGGED_LINE_MOST];
 
-    text_to_line(line, size, text, sizeof(text));
-    if (text[0] == '\0')
-        return;
-    log_event(LOG_LEVEL_INFO, NULL, "program %s (%d): %s", process->program->name, (int)process->pid, text);
     if (is_error)
-        last_words_hear(&process->last_words, text);
+        hear_last_words(process, line, size);
+    text_to_line(line, size, text, sizeof(text));
+    if (text[0] != '\0')
+        log_event(LOG_LEVEL_INFO, NULL, "program %s (%d): %s", process->program->name, (int)process->pid, text);
 }
 
 /* Whole lines, and what is too long for one. */
@@ -324,17 +339,24 @@ void process_log_rest(struct process *process)
     log_rest(process, &process->error_fd, &process->errors, true);
 }
 
+/* Caller frees. */
+static char *end_of(const struct process *process, int wait_status)
+{
+    if (process->fault != NULL)
+        return xstrdup(process->fault);
+    if (!WIFSIGNALED(wait_status))
+        return xasprintf("exit status %d", WEXITSTATUS(wait_status));
+    const char *name = sigabbrev_np(WTERMSIG(wait_status)); /* a signal of real time has none */
+    return name != NULL ? xasprintf("killed by signal %d (SIG%s)", WTERMSIG(wait_status), name)
+                        : xasprintf("killed by signal %d", WTERMSIG(wait_status));
+}
+
 char *process_obituary(const struct process *process, int wait_status)
 {
-    const char *words = process->last_words.words;
-    AUTO_FREE char *end = NULL;
+    AUTO_FREE char *end = end_of(process, wait_status);
+    char words[LAST_WORDS_SIZE];
 
-    if (process->fault != NULL)
-        end = xstrdup(process->fault);
-    else if (WIFSIGNALED(wait_status))
-        end = xasprintf("killed by signal %d (SIG%s)", WTERMSIG(wait_status), sigabbrev_np(WTERMSIG(wait_status)));
-    else
-        end = xasprintf("exit status %d", WEXITSTATUS(wait_status));
+    text_to_line(process->last_words.words, strlen(process->last_words.words), words, sizeof(words));
     return xasprintf("program %s (process %d): %s%s%s", process->program->name, (int)process->pid, end, words[0] != '\0' ? ": " : "",
                      words);
 }

@@ -250,3 +250,12 @@ def test_events_wait_for_a_program_that_can_not_start(serve, folder, notes):
     time.sleep(1)
     path.write_text(text)
     ended(service, "later")
+
+
+def test_of_a_trace_the_error_is_said(serve):
+    service = serve("""
+        def read_settings():
+            raise ValueError("no such settings")
+        read_settings()
+    """)
+    eventually(lambda: re.search(r"program media \(process \d+\): [^:]*: ValueError: no such settings; it is started again", service.log()))

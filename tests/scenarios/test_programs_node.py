@@ -248,3 +248,10 @@ def test_runs_survive_processes_that_are_killed(serve, folder):
         killed += 1
     done = eventually(lambda: len(found := service.runs(function="sum", status="completed", limit="1000")) == 300 and found, 90)
     assert sorted(each["output"] for each in done) == [3 * i for i in range(300)]
+
+
+def test_of_a_trace_the_error_is_said(serve):
+    service = serve("""
+        function readSettings() { throw new TypeError("no such settings"); }
+        readSettings();""")
+    eventually(lambda: re.search(r"program \S+ \(process \d+\): [^:]*: TypeError: no such settings; it is started again", service.log()))
