@@ -447,8 +447,12 @@ static void fault_unknown(const struct builder *builder, const struct place *pla
             names[count++] = builder->declarations[i].function.id;
     }
     const char *meant = config_suggest(name, names, count);
-    config_faults_add(builder->faults, place, "no module has a %s '%s'%s%s%s", what, name, meant != NULL ? ", did you mean '" : "",
-                      meant != NULL ? meant : "", meant != NULL ? "'?" : "");
+    if (meant != NULL)
+        config_faults_add(builder->faults, place, "no module has a %s '%s', did you mean '%s'?", what, name, meant);
+    else
+        config_faults_add(builder->faults, place, "no module has a %s '%s': %s", what, name,
+                          is_template ? "'exec' and 'http' come with stepd, others with their modules"
+                                      : "load its module, or let `use` name the template that it is made of");
 }
 
 static void template_use(struct builder *builder, const struct config_function *given, bool is_complete)

@@ -223,6 +223,18 @@ Test(loader, a_template_that_is_not_there_is_a_slip)
     check_fault("stepd.yaml", 9, "no module has a template 'hok', did you mean 'hook'?");
 }
 
+Test(loader, a_function_like_none_there_is_told_with_a_remedy)
+{
+    cr_assert_eq(load("good", GOOD_OPTIONS "functions:\n  resize: {event: e}\n"), -EINVAL);
+    check_fault("stepd.yaml", 7, "no module has a function 'resize': load its module, or let `use` name the template that it is made of");
+}
+
+Test(loader, a_template_like_none_there_is_told_with_a_remedy)
+{
+    cr_assert_eq(load("good", GOOD_OPTIONS "functions:\n  crm:\n    event: e\n    use: program\n"), -EINVAL);
+    check_fault("stepd.yaml", 9, "no module has a template 'program': 'exec' and 'http' come with stepd, others with their modules");
+}
+
 Test(loader, templates_and_functions_are_not_mixed_up)
 {
     cr_assert_eq(load("good", GOOD_OPTIONS "functions:\n  crm: {use: plain, event: e}\n  hook: {retries: 1}\n"
