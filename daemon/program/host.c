@@ -97,7 +97,8 @@ static void add_program(struct host *host, const struct config_program *settings
 {
     struct program **programs = xcalloc(host->program_count + 1, sizeof(struct program *));
 
-    memcpy(programs, host->programs, host->program_count * sizeof(struct program *));
+    for (size_t i = 0; i < host->program_count; i++)
+        programs[i] = host->programs[i];
     programs[host->program_count] = program_create(host, settings);
     lock_take(&host->lock);
     struct program **old = host->programs;
