@@ -21,6 +21,7 @@
 #define EVENTS_AT_ONCE 64
 #define READ_AT_ONCE ((size_t)262144)  /* of one process, before others get their turn */
 #define UNREAD_MOST ((size_t)32 << 20) /* of a program that no run has taken: it is not read from until less is */
+#define TOLD_MOST ((size_t)256 << 20)  /* that a process has not read: what it asks is not answered for ever */
 #define STOP_MS 3000                   /* programs have that long to end once the daemon stops */
 
 /* ---- orders -------------------------------------------------------------------------------------- */
@@ -75,13 +76,19 @@ void host_reload(struct host *host, const struct config *config)
 
 static void answer(struct held_call *held, const char *rest, size_t size)
 {
-    if (held->process == NULL || held->is_overdue)
+    struct process *process = held->process;
+
+    if (process == NULL || held->is_overdue || process->fault != NULL)
         return;
+    if (process->told.end - process->told.begin > TOLD_MOST) {
+        process_blame(process, "it has not read %zu MiB of descriptor 3", TOLD_MOST >> 20);
+        return;
+    }
     AUTO_FREE char *begin = xasprintf("{\"type\":\"answer\",\"call\":%llu,", (unsigned long long)held->number);
     size_t length = strlen(begin);
     begin = xrealloc(begin, length + size);
     memcpy(begin + length, rest, size);
-    process_tell(held->process, begin, length + size);
+    process_tell(process, begin, length + size);
 }
 
 static struct program *find_program(const struct host *host, const char *name)

@@ -165,6 +165,17 @@ EVIL = {
     "closes-4": "os.close(4); time.sleep(60)",
     "strange-calls": "os.write(4, b'{\"type\":\"output\",\"call\":99}\\n'); time.sleep(60)",
     "never-reads": "os.write(4, b'{\"type\":\"hello\",\"protocol\":1,\"functions\":[{\"id\":\"deaf\",\"event\":\"deaf\"}]}\\n'); time.sleep(600)",
+    "asks-and-never-reads": """
+    import json
+    os.write(4, b'{"type":"hello","protocol":1,"functions":[{"id":"greedy","event":"greedy","retries":0,"timeout":"10m"}]}\\n')
+    lines = os.fdopen(3, "rb")
+    calls = (json.loads(line) for line in lines)
+    call = next(line["call"] for line in calls if line["type"] == "call")
+    step = b'{"type":"step","call":%d,"id":"large","result":"%s"}\\n'
+    data = step % (call, b"x" * 500000)
+    while data: data = data[os.write(4, data):]
+    while True: os.write(4, step % (call, b""))
+    """,
     "forks": "os.fork(); os._exit(3)",
     "other-protocol": "os.write(4, b'{\"type\":\"hello\",\"protocol\":2}\\n'); time.sleep(60)",
 }
@@ -191,10 +202,13 @@ def test_others_go_on_beside_programs_that_mean_no_good(dev, folder, notes):
     for number in range(50):
         service.kafka.send("deaf", {"n": number})
         service.kafka.send("good")
+    service.kafka.send("greedy")
     ended(service, "good", count=50)
+    eventually(lambda: "asks-and-never-reads (process" in service.log(), 120)
     assert "the daemon was" not in service.log()
     log = service.log()
-    for fault in ("no JSON object", "closed descriptor 3", "closed descriptor 4", "a call that it does not have", "'protocol' is 2"):
+    for fault in ("no JSON object", "closed descriptor 3", "closed descriptor 4", "a call that it does not have", "'protocol' is 2",
+                  "it has not read 256 MiB of descriptor 3"):
         assert fault in log, fault
 
 
