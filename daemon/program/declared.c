@@ -76,6 +76,22 @@ static struct setting setting_of(const char *name, size_t name_size, const msgpa
     return setting;
 }
 
+/* Settings end at a NUL: what stands behind one would be lost. */
+static bool has_nul(const msgpack_object *object)
+{
+    bool has_one = object->type == MSGPACK_OBJECT_STR && memchr(object->via.str.ptr, '\0', object->via.str.size) != NULL;
+
+    if (object->type == MSGPACK_OBJECT_ARRAY) {
+        for (uint32_t i = 0; i < object->via.array.size && !has_one; i++)
+            has_one = has_nul(&object->via.array.ptr[i]);
+    }
+    if (object->type == MSGPACK_OBJECT_MAP) {
+        for (uint32_t i = 0; i < object->via.map.size && !has_one; i++)
+            has_one = has_nul(&object->via.map.ptr[i].key) || has_nul(&object->via.map.ptr[i].val);
+    }
+    return has_one;
+}
+
 /* ---- what it says -------------------------------------------------------------------------------- */
 
 static bool is_ours(const msgpack_object *key)
@@ -243,6 +259,8 @@ struct declared *declared_read(const msgpack_object *object, const struct config
         declared->id = xstrdup("");
         return refuse(declared, xstrdup("a function is an object with an 'id'"), ret_refusal);
     }
+    if (has_nul(object))
+        return refuse(declared, xstrdup("a text of its declaration has a NUL"), ret_refusal);
     read_given(declared, object);
     char *why = check_names(declared);
     if (why == NULL) {

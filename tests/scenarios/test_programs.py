@@ -227,6 +227,27 @@ def test_of_two_functions_with_one_id_the_later_is_refused(serve):
     assert re.search(r"function 'same' is declared twice: at \S*media.py:\d+ and at \S*media.py:\d+", service.log())
 
 
+def test_a_function_with_a_nul_in_its_declaration_is_refused(serve):
+    service = serve("""
+        @stepd.function(event="a", id="nul\\0s")
+        def first(event, step):
+            return 1
+        @stepd.function(event="b\\0c", id="second")
+        def second(event, step):
+            return 2
+        @stepd.function(event="a", id="whole")
+        def third(event, step):
+            return 3
+    """)
+    service.kafka.send("a")
+    service.kafka.send("b")
+    ended(service, "whole")
+    assert {run["function"] for run in service.runs()} == {"whole"}
+    for function in ("nul", "second"):
+        assert re.search(rf"function '{function}', declared at \S*media.py:\d+ is refused: a text of its declaration has a NUL",
+                         service.log()), service.log()
+
+
 def test_a_changed_program_is_replaced_and_what_runs_is_drained(serve, folder, notes):
     service = serve("""
         @stepd.function(event="slow")
