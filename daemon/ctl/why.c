@@ -34,6 +34,25 @@ static void give(struct reason *reason, const char *code, const char *format, ..
     (void)snprintf(reason->code, sizeof(reason->code), "%s", code);
 }
 
+/* Who paused its function; NULL: nobody. Caller frees. */
+static int find_pauser(struct redis_store *store, const struct run_view *view, char **ret_who)
+{
+    struct bytes paused;
+
+    int status = shelf_find(store, PAUSED_SHELF, view->run->record.function, &paused);
+    if (status != 0)
+        return status;
+    *ret_who = paused.data != NULL ? xstrndup(paused.data, paused.size) : NULL;
+    free((void *)(uintptr_t)paused.data);
+    return 0;
+}
+
+static void give_pause(struct reason *reason, const struct run_view *view, const char *who, const char *since)
+{
+    give(reason, "pause", "function %s is paused, by %s: it waits in line since %s, until `stepctl resume %s`", view->run->record.function,
+         who, since, view->run->record.function);
+}
+
 static int why_waiting(struct redis_store *store, const struct run_view *view, const struct runs_standing *standing, struct reason *reason)
 {
     AUTO_FREE char *when = text_when(view->due_ms, view->now_ms);
@@ -42,15 +61,12 @@ static int why_waiting(struct redis_store *store, const struct run_view *view, c
     int status = store_workers_alive(store, store_shard_of(store, view->run->id), &alive);
     if (status != 0)
         return status;
-    struct bytes paused;
-    status = shelf_find(store, PAUSED_SHELF, view->run->record.function, &paused);
+    AUTO_FREE char *who = NULL;
+    status = find_pauser(store, view, &who);
     if (status != 0)
         return status;
-    AUTO_FREE char *who = paused.data != NULL ? xstrndup(paused.data, paused.size) : NULL;
-    free((void *)(uintptr_t)paused.data);
     if (standing->is_in_line && who != NULL)
-        give(reason, "pause", "function %s is paused, by %s: it waits in line since %s, until `stepctl resume %s`",
-             view->run->record.function, who, when, view->run->record.function);
+        give_pause(reason, view, who, when);
     else if (standing->is_in_line)
         give(reason, "concurrency",
              "it has waited in line since %s: as many runs of %s are under way as its concurrency lets begin (%" PRId64 " daemon%s alive)",
@@ -110,22 +126,30 @@ static void why_behind(struct redis_store *store, const struct run_view *view, c
 }
 
 /* The next one in line is 1. */
-static void why_queued(const struct run_view *view, const struct runs_standing *standing, struct reason *reason)
+static int why_queued(struct redis_store *store, const struct run_view *view, const struct runs_standing *standing, struct reason *reason)
 {
+    AUTO_FREE char *who = NULL;
+    AUTO_FREE char *since = text_when(view->run->record.changed_ms, view->now_ms);
     AUTO_FREE char *key = standing->has_key ? xasprintf(" of key '%s'", standing->key) : xstrdup("");
     AUTO_FREE char *when = text_when(standing->due_ms, view->now_ms);
 
+    int status = find_pauser(store, view, &who);
+    if (status != 0)
+        return status;
     reason->place = standing->before + 1;
     if (standing->has_key)
         (void)snprintf(reason->key, sizeof(reason->key), "%s", standing->key);
     reason->has_key = standing->has_key;
     if (standing->before < 0)
         give(reason, "lost", "it is marked as waiting for its turn, but stands in no line; a daemon's sweep puts it back");
+    else if (who != NULL)
+        give_pause(reason, view, who, since);
     else if (standing->is_blocked)
         give(reason, "concurrency", "it is number %" PRId64 " in the line%s: as many attempts execute as a concurrency limit of %s lets",
              reason->place, key, view->run->record.function);
     else
         give(reason, "throttle", "it is number %" PRId64 " in the line%s, whose next may begin %s", reason->place, key, when);
+    return 0;
 }
 
 static int find_reason(struct redis_store *store, const struct run_view *view, struct reason *reason)
@@ -148,8 +172,7 @@ static int find_reason(struct redis_store *store, const struct run_view *view, s
         why_behind(store, view, &standing, reason);
         return 0;
     case RUN_QUEUED:
-        why_queued(view, &standing, reason);
-        return 0;
+        return why_queued(store, view, &standing, reason);
     case RUN_COMPLETED:
         give(reason, "ended", "it completed %s", when);
         return 0;

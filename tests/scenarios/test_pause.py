@@ -43,7 +43,12 @@ def is_paused(service):
     return 'stepd_function_paused{function="charge"} 1' in service.get("/metrics")[1]
 
 
-@pytest.mark.parametrize("settings", [{}, {"concurrency": 2}, {"ordering": "by_key"}], ids=["plain", "concurrency", "ordered"])
+THROTTLE = {"throttle": {"limit": 1000, "period": "1s"}}
+LIMITS = {"concurrency_limits": [{"limit": 2}]}
+
+
+@pytest.mark.parametrize("settings", [{}, {"concurrency": 2}, {"ordering": "by_key"}, THROTTLE, LIMITS],
+                         ids=["plain", "concurrency", "ordered", "throttle", "limits"])
 def test_a_paused_functions_runs_wait_and_others_go_on(kafka, redis, serve, topic, folder, settings):
     first, second = serve(**settings), serve(**settings)
     assert first.ctl("pause", "charge") == {"function": "charge", "paused": True}
