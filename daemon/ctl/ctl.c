@@ -147,8 +147,10 @@ int ctl_try_store(struct ctl *ctl, struct error *ret_error)
 enum ctl_exit ctl_open_store(struct ctl *ctl)
 {
     struct error error = { 0 };
-    enum ctl_exit status = ctl_load_config(ctl);
 
+    if (ctl->store != NULL)
+        return CTL_OK;
+    enum ctl_exit status = ctl->config != NULL ? CTL_OK : ctl_load_config(ctl);
     if (status != CTL_OK)
         return status;
     if (ctl_try_store(ctl, &error) != 0)

@@ -78,7 +78,7 @@ static enum ctl_exit check_name(struct ctl *ctl)
 
 static enum ctl_exit run_pause(struct ctl *ctl)
 {
-    if (ctl->word_count != 2)
+    if (ctl->word_count != 2 || ctl->words[1][0] == '\0')
         return ctl_misused(ctl, "which function?");
     enum ctl_exit status = check_name(ctl);
     if (status == CTL_OK && ctl->store == NULL)

@@ -577,3 +577,27 @@ Test(stepctl, doctor_says_what_is_set_up_wrong)
     cr_assert_not_null(strstr(said, lost.run.id.text), "%s", said);
     json_decref(parsed());
 }
+
+static void configure_a_program_and_an_app(void)
+{
+    FILE *file = fopen(config, "a");
+
+    cr_assert_not_null(file);
+    fprintf(file, "programs: {media: {command: [/bin/true]}}\n"
+                  "http: {listen: \"127.0.0.1:0\"}\ninngest: {apps: [\"http://127.0.0.1:1/api/inngest\"]}\n");
+    cr_assert_eq(fclose(file), 0);
+}
+
+Test(stepctl, what_apps_and_programs_declared_is_read_from_one_store_by_one_config)
+{
+    configure_a_program_and_an_app();
+    cr_assert_eq(stepctl("functions"), 0, "%s", said); /* and under a sanitizer nothing is left behind */
+    cr_assert_not_null(strstr(said, "No functions"), "%s", said);
+}
+
+Test(stepctl, a_function_without_a_name_is_not_paused)
+{
+    configure_a_program_and_an_app();
+    cr_assert_eq(stepctl("pause ''"), 2, "%s", said);
+    cr_assert_not_null(strstr(said, "which function?"), "%s", said);
+}
