@@ -14,6 +14,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/array.h"
+
 /* What version 1.0 had: later minors only append. */
 #define FIRST_MODULE_SIZE (offsetof(struct stepd_module, options_size) + sizeof(size_t))
 #define FIRST_FUNCTION_SIZE (offsetof(struct stepd_function, template) + sizeof(bool))
@@ -120,6 +122,21 @@ static bool abi_fits(const struct stepd_module *declared, const struct place *pl
     return true;
 }
 
+/* What to do about what dlerror() says. */
+static const char *remedy_of(const char *text)
+{
+    static const char *const OTHER_FILES[] = { "invalid ELF header", "file too short", "only ET_DYN and ET_EXEC can be loaded",
+                                               "cannot dynamically load" };
+
+    if (strstr(text, "undefined symbol: stepd_") != NULL)
+        return ": this daemon has no such call: update stepd";
+    for (size_t i = 0; i < COUNT_OF(OTHER_FILES); i++) {
+        if (strstr(text, OTHER_FILES[i]) != NULL)
+            return ": a module is a shared object, as cc -shared -fPIC makes it";
+    }
+    return "";
+}
+
 /* dlerror()'s text begins with the path, as the fault does. */
 static void fault_of_dlopen(const char *path, const struct place *place, struct config_faults *faults)
 {
@@ -130,8 +147,7 @@ static void fault_of_dlopen(const char *path, const struct place *place, struct 
         text = "can't be loaded";
     if (strncmp(text, path, length) == 0 && strncmp(text + length, ": ", 2) == 0)
         text += length + 2;
-    bool is_ours = strstr(text, "undefined symbol: stepd_") != NULL;
-    config_faults_add(faults, place, "%s%s", text, is_ours ? ": this daemon has no such call: update stepd" : "");
+    config_faults_add(faults, place, "%s%s", text, remedy_of(text));
 }
 
 struct module *module_open(const char *path, struct config_faults *faults)

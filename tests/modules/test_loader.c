@@ -333,7 +333,15 @@ Test(loader, what_is_no_shared_object_is_refused)
     AUTO_FREE char *path = xasprintf("%s/text.so", folder);
     run_shell("echo hello > '%s'", path);
     cr_assert_eq(load(path, ""), -EINVAL);
-    check_fault("/text.so", 0, "file too short");
+    check_fault("/text.so", 0, "file too short: a module is a shared object, as cc -shared -fPIC makes it");
+}
+
+Test(loader, a_source_is_no_module)
+{
+    AUTO_FREE char *path = xasprintf("%s/greeter.c", folder);
+    run_shell("head -c 4096 /dev/zero > '%s'; chmod 644 '%s'", path, path);
+    cr_assert_eq(load(path, ""), -EINVAL);
+    check_fault("/greeter.c", 0, "invalid ELF header: a module is a shared object, as cc -shared -fPIC makes it");
 }
 
 Test(loader, a_folder_gives_its_modules_in_order_of_name)
