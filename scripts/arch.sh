@@ -14,7 +14,7 @@ machine_of() {
 make_root() {
     [ -e "$2/usr/include/stdio.h" ] && return
     step "Making a root of $1 in $2"
-    libraries=$(echo "$PACKAGES_TO_BUILD libcriterion-dev" | tr -s ' \n' '\n\n' | grep -E '^lib.*-dev$' | paste -sd ' ')
+    libraries=$(echo "$PACKAGES_TO_BUILD $PACKAGES_FOR_UNITS" | tr -s ' \n' '\n\n' | grep -E '^lib.*-dev$' | paste -sd ' ')
     compiler=$("$(machine_of "$1")-linux-gnu-gcc" -dumpversion)
     suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
     mmdebstrap --quiet --variant=extract --architectures="$1" --include="$libraries libgcc-${compiler%%.*}-dev" "$suite" "$2" || return 1
