@@ -116,7 +116,8 @@ static bool end(struct branch_task *task, struct stepd_ctx *ctx, enum stepd_stat
         return false;
     task->status = status;
     task->raised = ctx->step_raised;
-    msgpack_sbuffer_write(&task->output, ctx->step_output.data, ctx->step_output.size);
+    if (ctx->step_output.size > 0)
+        msgpack_sbuffer_write(&task->output, ctx->step_output.data, ctx->step_output.size);
     task->state = BRANCH_TASK_ENDED;
     condition_wake_all(&task->group->news);
     return true;

@@ -352,7 +352,8 @@ static enum stepd_status take_outcome(struct together *together, struct branch_t
     if (task->state == BRANCH_TASK_ENDED) {
         ctx->step_raised = task->raised;
         msgpack_sbuffer_clear(&ctx->step_output);
-        msgpack_sbuffer_write(&ctx->step_output, task->output.data, task->output.size);
+        if (task->output.size > 0)
+            msgpack_sbuffer_write(&ctx->step_output, task->output.data, task->output.size);
         return task->status;
     }
     ctx->step.is_running = true; /* the error is the step's */
