@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from support import eventually
+from support import Dev, eventually
 
 SEES = """
 import json, os, sys
@@ -95,3 +95,17 @@ def test_a_replay_goes_from_a_time_to_a_time(kafka, redis, serve, topic, folder)
     assert service.ctl_run("replay", "--function", "gone", "--topic", topic, "--from", "-1h", "--to", "-0s").returncode == 3
     assert service.ctl_run("replay", "--function", "charge", "--topic", "gone", "--from", "-1h", "--to", "-0s").returncode == 3
     assert service.ctl_run("replay", "--function", "charge", "--topic", topic, "--from", "-2h", "--to", "-1h").stdout == "none\n"
+
+
+def test_a_broker_that_knows_no_times_is_said(tmp_path):
+    """The one of `stepd dev`: an empty answer would look as if nothing were there."""
+    config = tmp_path / "user.yaml"
+    config.write_text('topics: [events]\nfunctions: {charge: {use: exec, event: "order/paid", command: ["true"]}}\n')
+    service = Dev(tmp_path / "dev", [], "--config", config).start()
+    try:
+        service.kafka.send("order/paid", {"n": 1})
+        service.wait_for("charge", "completed")
+        done = service.ctl_run("replay", "--function", "charge", "--topic", "events", "--from", "-1h", "--to", "-0s")
+        assert done.returncode != 0 and "knows no offsets by time" in done.stderr, done
+    finally:
+        service.stop()
