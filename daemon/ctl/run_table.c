@@ -13,9 +13,11 @@ static bool is_asked_for(const struct ctl *ctl, const struct run_view *view)
 }
 
 int run_views_each(struct ctl *ctl, const struct find_filter *filter, const struct finds *finds,
-                   void (*take)(void *context, const struct run_view *view), void *context)
+                   bool (*take)(void *context, const struct run_view *view), void *context)
 {
-    for (size_t i = 0; i < finds->count; i++) {
+    bool goes_on = true;
+
+    for (size_t i = 0; i < finds->count && goes_on; i++) {
         struct loaded_run run;
         struct run_view view;
         int status = runs_load(ctl->store, finds->all[i].id.text, &run, NULL);
@@ -27,7 +29,7 @@ int run_views_each(struct ctl *ctl, const struct find_filter *filter, const stru
         view.redact = ctl->config->redact;
         status = run_view_see_line(&view, ctl->store);
         if (find_takes(filter->selection, &view) && is_asked_for(ctl, &view))
-            take(context, &view);
+            goes_on = take(context, &view);
         run_view_done(&view);
         loaded_run_done(&run);
         if (status != 0)

@@ -7,10 +7,10 @@
 #include "ctl/text.h"
 #include "view/run_view.h"
 
-/* Gives each that was found to `take`, if it still passes. 0, or as runs_load(); a run that is gone or
- * damaged by now is left out. */
+/* Gives each that was found to `take`, if it still passes, until that wants no more (false). 0, or as runs_load(); a run
+ * that is gone or damaged by now is left out. */
 int run_views_each(struct ctl *ctl, const struct find_filter *filter, const struct finds *finds,
-                   void (*take)(void *context, const struct run_view *view), void *context) MUST_CHECK;
+                   bool (*take)(void *context, const struct run_view *view), void *context) MUST_CHECK;
 
 /* With its head. */
 struct table *run_table_begin(void);

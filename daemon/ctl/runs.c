@@ -8,6 +8,7 @@
 #include "ctl/find.h"
 #include "ctl/run_table.h"
 
+#define SPARE 1000         /* runs found beyond those that are shown: some end before they are read */
 #define QUEUED_AMONG 20000 /* delayed runs that are looked at for those that stand in a line */
 
 struct listing {
@@ -17,25 +18,22 @@ struct listing {
     size_t limit;
 };
 
-static void take_row(void *context, const struct run_view *view)
+static bool take_row(void *context, const struct run_view *view)
 {
     struct listing *listing = context;
 
-    if (listing->count == listing->limit)
-        return;
     run_table_add(listing->table, view);
-    listing->count++;
+    return ++listing->count < listing->limit;
 }
 
-static void take_json(void *context, const struct run_view *view)
+static bool take_json(void *context, const struct run_view *view)
 {
     struct listing *listing = context;
 
-    if (listing->count == listing->limit)
-        return;
     (void)fputs(listing->count++ == 0 ? "\n" : ",\n", stdout);
     run_view_json(view, &listing->out);
     json_out_flush(&listing->out);
+    return listing->count < listing->limit;
 }
 
 static int print_json(struct ctl *ctl, const struct find_filter *filter, const struct finds *finds)
@@ -74,7 +72,7 @@ static int print_table(struct ctl *ctl, const struct find_filter *filter, const 
 static enum ctl_exit list(struct ctl *ctl, const struct selection *selection)
 {
     const bool is_queued = ctl->status != NULL && strcmp(ctl->status, "queued") == 0;
-    const struct find_filter filter = { .selection = selection, .limit = is_queued ? ctl->limit + QUEUED_AMONG : ctl->limit };
+    const struct find_filter filter = { .selection = selection, .limit = ctl->limit + (is_queued ? QUEUED_AMONG : SPARE) };
     struct finds finds = { 0 };
 
     int status = find_runs(ctl->store, &filter, &finds);

@@ -184,9 +184,10 @@ static void print_head(const struct top *top)
                  due, latest->stats.owned, latest->stats.dead, latest->stats.history);
 }
 
-static void take_row(void *context, const struct run_view *view)
+static bool take_row(void *context, const struct run_view *view)
 {
     run_table_add(context, view);
+    return true;
 }
 
 static int print_runs(const struct top *top, size_t most)
