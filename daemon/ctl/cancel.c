@@ -51,34 +51,30 @@ static enum ctl_exit cancel_one(struct ctl *ctl, const char *text)
     enum runs_change change = RUNS_IN_VAIN;
     struct error error = { 0 };
     struct loaded_run run;
-    struct run_id whole;
+    struct run_id id;
 
-    enum ctl_exit named = find_run(ctl, text, &whole);
-    if (named != CTL_OK)
-        return named;
-    int loaded = runs_load(ctl->store, whole.text, &run, &error);
-    if (loaded == -ENOENT)
-        return ask_daemons(ctl, whole.text);
-    if (loaded == 0)
-        loaded_run_done(&run);
-    enum ctl_exit found = find_and_load(ctl, text, &run);
+    enum ctl_exit found = find_run(ctl, text, &id);
     if (found != CTL_OK)
         return found;
-    AUTO_FREE char *id = xstrdup(run.id);
+    int loaded = runs_load(ctl->store, id.text, &run, &error);
+    if (loaded == -ENOENT)
+        return ask_daemons(ctl, id.text);
+    if (loaded != 0)
+        return find_failed(ctl, id.text, loaded, &error);
     const char *word = run_status_word(run.record.status);
     const bool has_ended = run_status_is_end(run.record.status);
     loaded_run_done(&run);
     if (ctl->is_dry_run && !has_ended)
         return print_dry(ctl);
-    int status = ctl->is_dry_run ? 0 : runs_cancel(ctl->store, id, &change, &error);
+    int status = ctl->is_dry_run ? 0 : runs_cancel(ctl->store, id.text, &change, &error);
     if (status == -ENOENT || status == -EBADMSG)
         return ctl_fail(CTL_FAILED, "%s", error.text);
     if (status != 0)
         return ctl_store_failed(ctl, status);
     if (change == RUNS_IN_VAIN)
-        return ctl_fail(CTL_FAILED, "run %s has ended already: it is %s", id, word);
-    deed_tell(ctl, "1 run cancelled (%s)", id);
-    print_one(ctl, id, change);
+        return ctl_fail(CTL_FAILED, "run %s has ended already: it is %s", id.text, word);
+    deed_tell(ctl, "1 run cancelled (%s)", id.text);
+    print_one(ctl, id.text, change);
     return CTL_OK;
 }
 

@@ -62,6 +62,15 @@ enum ctl_exit find_run(struct ctl *ctl, const char *text, struct run_id *ret_id)
     return CTL_OK;
 }
 
+enum ctl_exit find_failed(struct ctl *ctl, const char *id, int status, const struct error *error)
+{
+    if (status == -ENOENT)
+        return ctl_fail(CTL_NOT_FOUND, "%s; `stepctl runs` lists those there are (finished ones as `history` says)", error->text);
+    if (status == -EBADMSG)
+        return ctl_fail(CTL_FAILED, "run %s: %s", id, error->text);
+    return ctl_store_failed(ctl, status);
+}
+
 enum ctl_exit find_and_load(struct ctl *ctl, const char *text, struct loaded_run *ret_run)
 {
     struct error error = { 0 };
@@ -71,11 +80,7 @@ enum ctl_exit find_and_load(struct ctl *ctl, const char *text, struct loaded_run
     if (found != CTL_OK)
         return found;
     int status = runs_load(ctl->store, id.text, ret_run, &error);
-    if (status == -ENOENT)
-        return ctl_fail(CTL_NOT_FOUND, "%s; `stepctl runs` lists those there are (finished ones as `history` says)", error.text);
-    if (status == -EBADMSG)
-        return ctl_fail(CTL_FAILED, "run %s: %s", id.text, error.text);
-    return status != 0 ? ctl_store_failed(ctl, status) : CTL_OK;
+    return status == 0 ? CTL_OK : find_failed(ctl, id.text, status, &error);
 }
 
 /* ---- lists -------------------------------------------------------------------------------------- */

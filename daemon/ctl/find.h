@@ -18,6 +18,8 @@
 enum ctl_exit find_run(struct ctl *ctl, const char *text, struct run_id *ret_id) MUST_CHECK;
 /* The same, with all that the store holds of it; the caller gives it to loaded_run_done(). */
 enum ctl_exit find_and_load(struct ctl *ctl, const char *text, struct loaded_run *ret_run) MUST_CHECK;
+/* Says why runs_load() of that id gave no run. */
+enum ctl_exit find_failed(struct ctl *ctl, const char *id, int status, const struct error *error);
 
 struct found {
     struct run_id id;
