@@ -49,14 +49,22 @@ static bool has_failed(const struct evaluation *evaluation, const struct value *
     return true;
 }
 
+/* Begins an evaluation, which the caller ends with evaluation_done(). False, with the reason: it has no value. */
+static bool evaluate_whole(struct evaluation *evaluation, const struct expression *expression, const struct expression_scope *scope,
+                           struct value *ret_value, struct error *ret_error)
+{
+    evaluation_init(evaluation, scope);
+    *ret_value = evaluate(evaluation, expression->root);
+    return !has_failed(evaluation, ret_value, ret_error);
+}
+
 int expression_holds(const struct expression *expression, const struct expression_scope *scope, struct error *ret_error)
 {
     struct evaluation evaluation;
-
-    evaluation_init(&evaluation, scope);
-    struct value value = evaluate(&evaluation, expression->root);
+    struct value value;
     int status = -EINVAL;
-    if (!has_failed(&evaluation, &value, ret_error))
+
+    if (evaluate_whole(&evaluation, expression, scope, &value, ret_error))
         status = value.kind == VALUE_BOOL ? value.boolean
                                           : error_set(ret_error, EINVAL, "its value is no bool, but a %s", value_type_name(&value));
     evaluation_done(&evaluation);
@@ -67,11 +75,10 @@ int expression_key(const struct expression *expression, const struct expression_
                    struct error *ret_error)
 {
     struct evaluation evaluation;
+    struct value value;
     int status = 0;
 
-    evaluation_init(&evaluation, scope);
-    struct value value = evaluate(&evaluation, expression->root);
-    if (has_failed(&evaluation, &value, ret_error))
+    if (!evaluate_whole(&evaluation, expression, scope, &value, ret_error))
         status = -EINVAL;
     else if (value.kind == VALUE_NULL)
         status = error_set(ret_error, ENOENT, "its value is null");
@@ -85,11 +92,10 @@ int expression_number(const struct expression *expression, const struct expressi
                       struct error *ret_error)
 {
     struct evaluation evaluation;
+    struct value value;
     int status = 0;
 
-    evaluation_init(&evaluation, scope);
-    struct value value = evaluate(&evaluation, expression->root);
-    if (has_failed(&evaluation, &value, ret_error))
+    if (!evaluate_whole(&evaluation, expression, scope, &value, ret_error))
         status = -EINVAL;
     else if (!value_is_number(&value) || isnan(number_to_double(&value)))
         status = error_set(ret_error, EINVAL, "its value is no number, but %s", value_is_number(&value) ? "NaN" : value_type_name(&value));
@@ -103,16 +109,15 @@ int expression_write(const struct expression *expression, const struct expressio
                      const char **ret_type, struct error *ret_error)
 {
     struct evaluation evaluation;
+    struct value value;
+    bool has_value = evaluate_whole(&evaluation, expression, scope, &value, ret_error);
 
-    evaluation_init(&evaluation, scope);
-    struct value value = evaluate(&evaluation, expression->root);
-    bool is_fault = has_failed(&evaluation, &value, ret_error);
-    if (!is_fault) {
+    if (has_value) {
         *ret_type = value_type_name(&value);
         value_write_json(&value, json);
     }
     evaluation_done(&evaluation);
-    return is_fault ? -EINVAL : 0;
+    return has_value ? 0 : -EINVAL;
 }
 
 /* ---- equalities ------------------------------------------------------------------------------------------ */
