@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "codec/expression_functions.h"
+#include "codec/expression_internal.h"
 #include "codec/expression_lexer.h"
 #include "codec/expression_number.h"
-#include "codec/expression_parts.h"
 #include "codec/expression_text.h"
 
 int expression_compile(struct bytes text, struct expression **ret_expression, struct error *ret_error)

@@ -3,7 +3,7 @@
 #ifndef STEPD_CODEC_EXPRESSION_FUNCTIONS_H
 #define STEPD_CODEC_EXPRESSION_FUNCTIONS_H
 
-#include "codec/expression_parts.h"
+#include "codec/expression_internal.h"
 
 #define FUNCTION_MOST_ARGUMENTS 2
 

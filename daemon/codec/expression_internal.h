@@ -3,8 +3,8 @@
  * What an expression is compiled to, for the files of expression_*.c alone: a tree without long spines, so that an
  * evaluation is as deep as the text's brackets. `a + b - c` is one node, `a && b && c` is, and so is `a.b[c].d()`.
  */
-#ifndef STEPD_CODEC_EXPRESSION_PARTS_H
-#define STEPD_CODEC_EXPRESSION_PARTS_H
+#ifndef STEPD_CODEC_EXPRESSION_INTERNAL_H
+#define STEPD_CODEC_EXPRESSION_INTERNAL_H
 
 #include "codec/expression_regex.h"
 #include "codec/expression_scope.h"
@@ -88,5 +88,14 @@ int expression_parse(struct expression *expression, struct bytes text, struct er
 void evaluation_init(struct evaluation *evaluation, const struct expression_scope *scope);
 void evaluation_done(struct evaluation *evaluation);
 struct value evaluate(struct evaluation *evaluation, const struct node *node);
+
+/* The error of an evaluation that is over: too many steps, or too much built. */
+struct value evaluation_over(const struct evaluation *evaluation);
+
+/* By kinds of nodes: `event`, `event.data`, has(); a macro over `container`, which is no error. */
+struct value evaluate_event(struct evaluation *evaluation, const struct node *node);
+struct value evaluate_field(struct evaluation *evaluation, const struct node *node);
+struct value evaluate_has(struct evaluation *evaluation, const struct node *node);
+struct value evaluate_macro(struct evaluation *evaluation, const struct node *macro, const struct value *container);
 
 #endif
