@@ -67,8 +67,8 @@ static bool check_call(struct parser *parser, const struct token *name, const st
     }
     if ((function->styles & style) == 0) {
         (void)parser_refuse(parser, name->at,
-                     style == CALLED_ALONE ? "%s() is called on a value: VALUE.%s(…)" : "%s() is not called on a value: %s(…)",
-                     function->name, function->name);
+                            style == CALLED_ALONE ? "%s() is called on a value: VALUE.%s(…)" : "%s() is not called on a value: %s(…)",
+                            function->name, function->name);
         return false;
     }
     size_t own = style == CALLED_ON_A_VALUE;
@@ -76,10 +76,10 @@ static bool check_call(struct parser *parser, const struct token *name, const st
         return true;
     if (function->least == function->most)
         (void)parser_refuse(parser, name->at, "%s() takes %zu argument%s, not %zu", function->name, function->least - own,
-                     function->least - own == 1 ? "" : "s", given - own);
+                            function->least - own == 1 ? "" : "s", given - own);
     else
         (void)parser_refuse(parser, name->at, "%s() takes %zu to %zu arguments, not %zu", function->name, function->least - own,
-                     function->most - own, given - own);
+                            function->most - own, given - own);
     return false;
 }
 
@@ -131,7 +131,7 @@ static bool take_variable(struct parser *parser, struct bytes macro)
         }
     }
     (void)parser_refuse(parser, name.at, "not a variable: %.*s() takes a name first, which stands for each element", (int)macro.size,
-                 (const char *)macro.data);
+                        (const char *)macro.data);
     return false;
 }
 
@@ -142,7 +142,7 @@ static struct node *parse_macro(struct parser *parser, const struct token *name,
 
     if (count != 2 && !(macro == MACRO_MAP && count == 3))
         return parser_refuse(parser, name->at, "%.*s() takes a variable and a %s", (int)name->text.size, (const char *)name->text.data,
-                      macro == MACRO_MAP ? "transformation, or a condition between them" : "condition");
+                             macro == MACRO_MAP ? "transformation, or a condition between them" : "condition");
     if (parser->variable_count == COUNT_OF(parser->variables))
         return parser_refuse(parser, name->at, "it is nested deeper than %d", EXPRESSION_MOST_DEPTH);
     if (!take_variable(parser, name->text))

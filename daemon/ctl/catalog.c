@@ -62,9 +62,9 @@ static void add_declared(struct catalog *catalog, const msgpack_object *object, 
 {
     static const struct stepd_module of_program = { .name = "program" };
     static const struct module of_programs = { .declared = &of_program, .path = "" };
-    const struct declarations_settings settings = { .run = run_nothing, .on_failure = run_nothing };
+    const struct declared_code code = { .run = run_nothing, .on_failure = run_nothing };
     struct refusal refusal = { 0 };
-    struct declared *declared = declared_read(object, config, &settings, &refusal);
+    struct declared *declared = declared_read(object, config, &code, &refusal);
 
     free(refusal.id);
     free(refusal.place);

@@ -31,7 +31,7 @@ struct stay {
 static struct held_call *hold(struct stay *stay)
 {
     struct stepd_ctx *ctx = stay->ctx;
-    struct held_call *held = held_call_create(program_host(stay->function->program), stay->function->program);
+    struct held_call *held = host_hold(stay->function->program);
 
     (void)snprintf(held->function_id, sizeof(held->function_id), "%s", stepd_function_id(ctx));
     memcpy(held->run_id, ctx->run->id.text, sizeof(held->run_id));

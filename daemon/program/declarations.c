@@ -219,7 +219,7 @@ static struct declared **read_all(struct declarations *declarations, const msgpa
     for (uint32_t i = 0; i < list->via.array.size; i++) {
         struct refusal refusal;
         struct declared *declared =
-            declared_read(&list->via.array.ptr[i], declarations->settings.config, &declarations->settings, &refusal);
+            declared_read(&list->via.array.ptr[i], declarations->settings.config, &declarations->settings.code, &refusal);
         if (declared == NULL) {
             add_refusal(answer, refusal);
             continue;

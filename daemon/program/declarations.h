@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "base/memory.h"
 #include "config/config.h"
+#include "program/declared.h"
 #include "run/function.h"
 #include "run/routes.h"
 
@@ -28,10 +29,6 @@ struct program_function {
     bool is_gone; /* its program no longer declares it: what waits fails */
 };
 
-struct refusal {
-    char *id, *place, *reason;
-};
-
 /* What became of a hello. */
 struct hello_answer {
     char **taken; /* ids */
@@ -45,9 +42,8 @@ void hello_answer_done(struct hello_answer *answer);
 struct declarations_settings {
     const struct config *config;
     struct routes *routes;
-    size_t first_index; /* of its functions in the daemon's list */
-    stepd_run_fn run;   /* of all functions */
-    stepd_run_fn on_failure;
+    size_t first_index;        /* of its functions in the daemon's list */
+    struct declared_code code; /* of all functions */
     /* Whether a function that is no program's has the id. */
     bool (*is_others)(void *context, const char *id);
     void *context;

@@ -174,13 +174,13 @@ static void merge(struct declared *declared, const struct config *config)
 
 /* ---- as a function ------------------------------------------------------------------------------- */
 
-static void fill_module(struct declared *declared, const struct declarations_settings *settings)
+static void fill_module(struct declared *declared, const struct declared_code *code)
 {
     declared->function = (struct stepd_function){
         .id = TEMPLATE,
         .template = true,
-        .run = settings->run,
-        .on_failure = declared->has_on_failure ? settings->on_failure : NULL,
+        .run = code->run,
+        .on_failure = declared->has_on_failure ? code->on_failure : NULL,
         .retries = STEPD_DEFAULT_RETRIES,
         .jitter_ms = STEPD_DEFAULT_JITTER_MS,
         .timeout_ms = DEFAULT_TIMEOUT_MS,
@@ -211,7 +211,7 @@ static char *join_faults(const struct config_faults *faults)
 }
 
 /* NULL: it is one; else why not. */
-static char *build(struct declared *declared, const struct config *config, const struct declarations_settings *settings)
+static char *build(struct declared *declared, const struct config *config, const struct declared_code *code)
 {
     struct config_faults faults = { 0 };
     struct config own = *config;
@@ -219,7 +219,7 @@ static char *build(struct declared *declared, const struct config *config, const
     config_function_read(&declared->merged, &declared->settings, &faults);
     declared->settings.use = TEMPLATE;
     if (faults.count == 0) {
-        fill_module(declared, settings);
+        fill_module(declared, code);
         own.functions = &declared->settings;
         own.function_count = 1;
         functions_build(&own, declared->modules, 1, false, &declared->made, &faults);
@@ -244,7 +244,7 @@ static struct declared *refuse(struct declared *declared, char *reason, struct r
     return NULL;
 }
 
-struct declared *declared_read(const msgpack_object *object, const struct config *config, const struct declarations_settings *settings,
+struct declared *declared_read(const msgpack_object *object, const struct config *config, const struct declared_code *code,
                                struct refusal *ret_refusal)
 {
     struct declared *declared = xcalloc(1, sizeof(*declared));
@@ -265,7 +265,7 @@ struct declared *declared_read(const msgpack_object *object, const struct config
     char *why = check_names(declared);
     if (why == NULL) {
         merge(declared, config);
-        why = has_trigger(declared) ? build(declared, config, settings) : xstrdup("it has no 'event', 'topic' or 'cron': what starts it?");
+        why = has_trigger(declared) ? build(declared, config, code) : xstrdup("it has no 'event', 'topic' or 'cron': what starts it?");
     }
     return why != NULL ? refuse(declared, why, ret_refusal) : declared;
 }

@@ -5,8 +5,18 @@
 
 #include <msgpack.h>
 
+#include "config/config.h"
 #include "modules/functions.h"
-#include "program/declarations.h"
+
+/* What the engine calls for all of them. */
+struct declared_code {
+    stepd_run_fn run, on_failure;
+};
+
+/* Why a function is not taken; owned. */
+struct refusal {
+    char *id, *place, *reason;
+};
 
 /* What a function is made of; lives as long as it. */
 struct declared {
@@ -24,7 +34,7 @@ struct declared {
 };
 
 /* Reads one. NULL: *ret_refusal says why not, which the caller frees. */
-struct declared *declared_read(const msgpack_object *object, const struct config *config, const struct declarations_settings *settings,
+struct declared *declared_read(const msgpack_object *object, const struct config *config, const struct declared_code *code,
                                struct refusal *ret_refusal);
 void declared_destroy(struct declared *declared);
 

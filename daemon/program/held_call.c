@@ -5,15 +5,15 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "program/host_inside.h"
 
-struct held_call *held_call_create(struct host *host, struct program *program)
+struct held_call *held_call_create(struct program *program, atomic_size_t *unread, void (*let_go)(struct held_call *held, bool is_told))
 {
     struct held_call *held = xcalloc(1, sizeof(*held));
 
     atomic_init(&held->holders, 1);
-    held->host = host;
     held->program = program;
+    held->unread = unread;
+    held->let_go = let_go;
     held->end = &held->first;
     lock_init(&held->lock);
     return held;
@@ -27,7 +27,7 @@ void held_call_release(struct held_call *held)
         next = said->next;
         free(said);
     }
-    atomic_fetch_sub(&held->program->unread, held->bytes);
+    atomic_fetch_sub(held->unread, held->bytes);
     free(held->line);
     lock_done(&held->lock);
     free(held);
@@ -57,7 +57,7 @@ void held_call_tell(struct held_call *held, enum said_kind kind, const char *tex
         *held->end = said;
         held->end = &said->next;
         held->bytes += size;
-        atomic_fetch_add(&held->program->unread, size);
+        atomic_fetch_add(held->unread, size);
         home = call_home(held);
     }
     void (*come_back)(void *home) = held->come_back;
@@ -80,7 +80,7 @@ struct said *held_call_take(struct held_call *held)
     if (held->first == NULL)
         held->end = &held->first;
     held->bytes -= said->size;
-    atomic_fetch_sub(&held->program->unread, said->size);
+    atomic_fetch_sub(held->unread, said->size);
     return said;
 }
 
@@ -130,7 +130,7 @@ static void destroy(struct errand *base)
         held->is_over = true;
         held->home = NULL;
         lock_give(&held->lock);
-        host_let_go(held, !errand->is_answered_later);
+        held->let_go(held, !errand->is_answered_later);
         held_call_release(held);
     }
     branches_done(&errand->branches);

@@ -18,7 +18,6 @@
 #include "run/errand.h"
 #include "run/run.h"
 
-struct host;
 struct process;
 struct program;
 
@@ -37,8 +36,9 @@ struct said {
 
 struct held_call {
     atomic_int holders;
-    struct host *host;
     struct program *program;
+    atomic_size_t *unread; /* of the program: bytes that no run has taken */
+    void (*let_go)(struct held_call *held, bool is_told);
     char function_id[201];
     char run_id[RUN_ID_LENGTH + 1];
     int attempt;
@@ -77,8 +77,9 @@ struct program_errand {
 struct program_errand *program_errand_create(void);
 struct program_errand *program_errand_of(struct errand *errand);
 
-/* One holder. */
-struct held_call *held_call_create(struct host *host, struct program *program);
+/* One holder. `unread` outlives it. Whoever holds the run calls `let_go` once nobody wants the outcome; with `is_told` the program
+ * hears of that. */
+struct held_call *held_call_create(struct program *program, atomic_size_t *unread, void (*let_go)(struct held_call *held, bool is_told));
 void held_call_release(struct held_call *held);
 /* Any thread: something has come. Wakes the run. */
 void held_call_tell(struct held_call *held, enum said_kind kind, const char *text, size_t size);

@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "base/pulse.h"
 #include "program/declarations.h"
-#include "program/host_inside.h"
+#include "program/host_internal.h"
 
 #define LOOK_EVERY_MS 50
 #define EVENTS_AT_ONCE 64
@@ -46,7 +46,12 @@ static void give_about(struct held_call *held, enum order_kind kind, char *line,
     const struct order order = { .kind = kind, .held = held, .line = line, .size = size };
 
     atomic_fetch_add(&held->holders, 1);
-    give(held->host, &order);
+    give(held->program->host, &order);
+}
+
+struct held_call *host_hold(struct program *program)
+{
+    return held_call_create(program, &program->unread, host_let_go);
 }
 
 void host_call(struct held_call *held, char *line, size_t size)
@@ -425,11 +430,6 @@ struct program *host_program(struct host *host, const char *name)
 {
     LOCK_GUARD(&host->lock);
     return find_program(host, name);
-}
-
-struct host *program_host(const struct program *program)
-{
-    return program->host;
 }
 
 bool host_has_spoken(struct host *host, const char *name)

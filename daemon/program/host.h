@@ -16,6 +16,7 @@
 struct declarations;
 struct held_call;
 struct host;
+struct program;
 
 struct host_settings {
     const struct config *config;
@@ -34,7 +35,9 @@ void host_destroy(struct host *host);
 /* Any thread. `config` lives as long as the host. */
 void host_reload(struct host *host, const struct config *config);
 
-/* All below: any thread. The call of a run: waits until its program has room. Takes `line`, what stands in it behind the
+/* All below: any thread. What will be the call of a run of that program; one holder, the run's. */
+struct held_call *host_hold(struct program *program);
+/* The call of a run: waits until its program has room. Takes `line`, what stands in it behind the
  * call's number. */
 void host_call(struct held_call *held, char *line, size_t size);
 /* Takes `line`, likewise. */
@@ -46,7 +49,6 @@ void host_blame(struct held_call *held, char *why);
 
 /* The program of that name; NULL: there is none. As long as the host. */
 struct program *host_program(struct host *host, const char *name);
-struct host *program_host(const struct program *program);
 /* Whether it has said hello, taken or refused. */
 bool host_has_spoken(struct host *host, const char *name);
 /* Why it does not serve; empty: it does. */

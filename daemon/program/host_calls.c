@@ -10,7 +10,7 @@
 #include "codec/json.h"
 #include "common/text.h"
 #include "program/declarations.h"
-#include "program/host_inside.h"
+#include "program/host_internal.h"
 #include "program/line.h"
 #include "sdk/object.h"
 

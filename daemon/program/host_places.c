@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "program/host_inside.h"
+#include "program/host_internal.h"
 
 #define FIRST_DELAY_MS 1000
 #define LAST_DELAY_MS 30000

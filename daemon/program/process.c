@@ -16,8 +16,6 @@
 #include "common/environment.h"
 #include "common/spawn.h"
 #include "common/text.h"
-#include "program/host.h"
-#include "program/host_inside.h"
 
 #define READ_SIZE ((size_t)65536)
 #define LOGGED_LINE_MOST 900
@@ -121,6 +119,7 @@ int process_start(struct program *program, const struct config_program *settings
                          settings->directory, strerror(-status));
     struct process *process = xcalloc(1, sizeof(*process));
     process->program = program;
+    process->name = settings->name;
     process->place = place;
     process->started_ms = clock_monotonic_ms();
     take_pipes(process, &spawned);
@@ -291,7 +290,7 @@ static void log_line_of(struct process *process, const char *line, size_t size, 
         hear_last_words(process, line, size);
     text_to_line(line, size, text, sizeof(text));
     if (text[0] != '\0')
-        log_event(LOG_LEVEL_INFO, NULL, "program %s (%d): %s", process->program->name, (int)process->pid, text);
+        log_event(LOG_LEVEL_INFO, NULL, "program %s (%d): %s", process->name, (int)process->pid, text);
 }
 
 /* Whole lines, and what is too long for one. */
@@ -357,6 +356,5 @@ char *process_obituary(const struct process *process, int wait_status)
     char words[LAST_WORDS_SIZE];
 
     text_to_line(process->last_words.words, strlen(process->last_words.words), words, sizeof(words));
-    return xasprintf("program %s (process %d): %s%s%s", process->program->name, (int)process->pid, end, words[0] != '\0' ? ": " : "",
-                     words);
+    return xasprintf("program %s (process %d): %s%s%s", process->name, (int)process->pid, end, words[0] != '\0' ? ": " : "", words);
 }

@@ -34,6 +34,7 @@ struct stretch {
 
 struct process {
     struct program *program;
+    const char *name;     /* the program's, in what is logged; outlives it */
     struct process *next; /* of its program's */
     int place;            /* which of the program's processes it is */
     enum process_state state;

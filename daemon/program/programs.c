@@ -165,8 +165,7 @@ struct programs *programs_create(const struct programs_settings *settings)
         .config = settings->config,
         .routes = settings->routes,
         .first_index = settings->first_index,
-        .run = attend_run,
-        .on_failure = attend_run,
+        .code = { .run = attend_run, .on_failure = attend_run },
         .is_others = settings->is_others,
         .context = settings->context,
     };

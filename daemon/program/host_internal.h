@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the host's own files share. All of it is the host's thread's but what says otherwise. */
-#ifndef STEPD_PROGRAM_HOST_INSIDE_H
-#define STEPD_PROGRAM_HOST_INSIDE_H
+#ifndef STEPD_PROGRAM_HOST_INTERNAL_H
+#define STEPD_PROGRAM_HOST_INTERNAL_H
 
 #include <stdatomic.h>
 
