@@ -43,7 +43,7 @@ _stepctl() {
     case $before in
     --config) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     --status)
-        mapfile -t COMPREPLY < <(compgen -W 'running delayed queued sleeping completed failed cancelled' -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W 'running delayed queued sleeping waiting completed failed cancelled' -- "$current")
         return
         ;;
     --function)

@@ -254,8 +254,9 @@ struct glyph {
 static const struct glyph *glyph_of(const struct log_fields *fields, enum log_level level)
 {
     static const struct glyph outcomes[] = {
-        { "started", "▸", CYAN },  { "completed", "✔", GREEN }, { "retry", "↻", YELLOW },     { "delayed", "↻", YELLOW },
-        { "sleeping", "◷", CYAN }, { "failed", "✘", RED },      { "cancelled", "⊘", YELLOW }, { "behind", "⋯", DIM },
+        { "started", "▸", CYAN },     { "completed", "✔", GREEN }, { "retry", "↻", YELLOW },
+        { "delayed", "↻", YELLOW },   { "sleeping", "◷", CYAN },   { "failed", "✘", RED },
+        { "cancelled", "⊘", YELLOW }, { "behind", "⋯", DIM },      { "waiting", "◷", CYAN },
     };
     static const struct glyph levels[] = { { NULL, "✘", RED }, { NULL, "!", YELLOW }, { NULL, "·", DIM }, { NULL, "·", DIM } };
 

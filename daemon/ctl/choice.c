@@ -11,8 +11,8 @@ static const struct {
     const char *word;
     const char *letters; /* of enum run_status */
 } STATUSES[] = {
-    { "running", "o" },   { "delayed", "db" }, { "queued", "dbq" },  { "sleeping", "s" },
-    { "completed", "c" }, { "failed", "f" },   { "cancelled", "x" },
+    { "running", "o" }, { "delayed", "db" },  { "queued", "dbq" }, { "sleeping", "s" },
+    { "waiting", "w" }, { "completed", "c" }, { "failed", "f" },   { "cancelled", "x" },
 };
 
 bool choice_is_given(const struct ctl *ctl)
@@ -32,7 +32,7 @@ static enum ctl_exit read_status(const struct ctl *ctl, const char *otherwise, c
             return CTL_OK;
         }
     }
-    return ctl_misused(ctl, "'%s' is no status: running delayed queued sleeping completed failed cancelled", ctl->status);
+    return ctl_misused(ctl, "'%s' is no status: running delayed queued sleeping waiting completed failed cancelled", ctl->status);
 }
 
 static enum ctl_exit read_times(const struct ctl *ctl, struct selection *selection)

@@ -7,7 +7,7 @@
 #include "view/selection.h"
 
 /* Letters of enum run_status. */
-#define CHOICE_UNENDED "dsobq"
+#define CHOICE_UNENDED "dsobqw"
 #define CHOICE_ENDED "cfx"
 #define CHOICE_UNDONE "fx" /* can be retried */
 

@@ -189,7 +189,7 @@ static int look_through_whole(struct search *search, enum runs_list list, int sh
 /* At most `most` that pass, a page at a time. What has ended did so no earlier than it was created. */
 static int look_through(struct search *search, enum runs_list list, int shard, size_t most)
 {
-    const bool goes_up = list == RUNS_DELAYED;
+    const bool goes_up = runs_list_goes_up(list);
     const int64_t last_ms = goes_up ? INT64_MAX : search->filter->selection->since_ms;
     struct runs_place place = { .at_ms = goes_up ? 0 : INT64_MAX };
     const size_t before = search->finds.count;
@@ -207,7 +207,7 @@ static int look_through(struct search *search, enum runs_list list, int shard, s
             return status;
         place = runs[count - 1].after;
         if (search->finds.count - before >= most) {
-            search->finds.is_cut |= list == RUNS_DELAYED;
+            search->finds.is_cut |= goes_up;
             return 0;
         }
     }
@@ -217,7 +217,8 @@ static int look_through(struct search *search, enum runs_list list, int shard, s
 static bool is_in(enum runs_list list, const char *statuses)
 {
     static const char *const LETTERS[] = {
-        [RUNS_OWNED] = "o", [RUNS_BEHIND] = "bs", [RUNS_DELAYED] = "dbsq", [RUNS_QUEUED] = "qds", [RUNS_DEAD] = "f", [RUNS_HISTORY] = "cx",
+        [RUNS_OWNED] = "o",   [RUNS_BEHIND] = "bs", [RUNS_DELAYED] = "dbsq", [RUNS_QUEUED] = "qds",
+        [RUNS_WAITING] = "w", [RUNS_DEAD] = "f",    [RUNS_HISTORY] = "cx",
     };
 
     return statuses == NULL || strpbrk(statuses, LETTERS[list]) != NULL;
@@ -253,14 +254,15 @@ static int look_through_shard(struct search *search, enum runs_list list, int sh
 
     if (list == RUNS_OWNED || list == RUNS_BEHIND || list == RUNS_QUEUED)
         return look_through_whole(search, list, shard);
-    return look_through(search, list, shard, list == RUNS_DELAYED && limit < DELAYED_MOST ? DELAYED_MOST : limit);
+    return look_through(search, list, shard, runs_list_goes_up(list) && limit < DELAYED_MOST ? DELAYED_MOST : limit);
 }
 
 int find_runs(struct redis_store *store, const struct find_filter *filter, struct finds *ret_finds)
 {
     /* In the order in which a run goes through them, with a second look at where it may go back to:
      * what moves meanwhile is seen at least once. */
-    static const enum runs_list LISTS[] = { RUNS_OWNED, RUNS_BEHIND, RUNS_DELAYED, RUNS_QUEUED, RUNS_OWNED, RUNS_DEAD, RUNS_HISTORY };
+    static const enum runs_list LISTS[] = { RUNS_OWNED, RUNS_WAITING, RUNS_BEHIND, RUNS_DELAYED, RUNS_QUEUED,
+                                            RUNS_OWNED, RUNS_WAITING, RUNS_DEAD,   RUNS_HISTORY };
     struct search search = { .store = store, .filter = filter };
     int status = 0;
 

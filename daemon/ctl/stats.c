@@ -71,6 +71,7 @@ static enum ctl_exit run(struct ctl *ctl)
         { "dead_letters", stats.counts.dead_letters, "messages sent to dead letter topics" },
         { "delayed", stats.delayed, "runs that wait for their time now" },
         { "queued", stats.queued, "runs that wait for their turns now" },
+        { "waiting", stats.waiting, "runs that wait for what comes from elsewhere now" },
         { "owned", stats.owned, "runs that a worker holds now, of those Redis knows" },
         { "dead", stats.dead, "failed runs kept, to look at and retry" },
         { "history", stats.history, "finished runs kept" },

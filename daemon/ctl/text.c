@@ -36,6 +36,7 @@ enum colour text_status_colour(enum run_status status)
     case RUN_BEHIND:
     case RUN_QUEUED:
     case RUN_SLEEPING:
+    case RUN_WAITING:
         return COLOUR_YELLOW;
     case RUN_OWNED:
         return COLOUR_BLUE;

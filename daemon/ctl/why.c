@@ -16,7 +16,7 @@
 #include "view/run_view.h"
 
 struct reason {
-    char code[16]; /* for programs: ended due sleeping late owned expired order throttle concurrency lost */
+    char code[16]; /* for programs: ended due sleeping waiting late owned expired order throttle concurrency lost */
     char *text;
     int64_t place; /* in line, the next is 1; 0: it is in none */
     bool has_key;
@@ -84,6 +84,19 @@ static int why_waiting(struct redis_store *store, const struct run_view *view, c
         give(reason, "late", "it was due %s; %" PRId64 " daemon%s alive, with no worker free for it yet", when, alive,
              alive == 1 ? " is" : "s are");
     return 0;
+}
+
+/* For what comes from elsewhere. */
+static void why_for_others(const struct run_view *view, const struct runs_standing *standing, struct reason *reason)
+{
+    AUTO_FREE char *when = text_when(view->due_ms, view->now_ms);
+
+    if (standing->due_ms < 0)
+        give(reason, "lost", "it waits, but stands in no list; a daemon's sweep puts it back (`stepctl doctor` looks for more like it)");
+    else if (view->due_ms > 0)
+        give(reason, "waiting", "it waits for what comes from elsewhere; its time is over %s", when);
+    else
+        give(reason, "waiting", "it waits for what comes from elsewhere");
 }
 
 static void why_owned(const struct run_view *view, const struct runs_standing *standing, struct reason *reason)
@@ -165,6 +178,9 @@ static int find_reason(struct redis_store *store, const struct run_view *view, s
     case RUN_DELAYED:
     case RUN_SLEEPING:
         return why_waiting(store, view, &standing, reason);
+    case RUN_WAITING:
+        why_for_others(view, &standing, reason);
+        return 0;
     case RUN_OWNED:
         why_owned(view, &standing, reason);
         return 0;

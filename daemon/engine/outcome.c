@@ -15,6 +15,8 @@ static const char *outcome_of(const struct attempt_report *report)
         return "retry";
     case ATTEMPT_SLEEPING:
         return "sleeping";
+    case ATTEMPT_WAITING:
+        return "waiting";
     case ATTEMPT_FAILED:
         return "failed";
     case ATTEMPT_CANCELLED:

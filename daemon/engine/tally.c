@@ -20,6 +20,7 @@ void tally_end(struct function_tally *tally, const struct attempt_report *report
         tally_add(&tally->fenced);
         break;
     case ATTEMPT_SLEEPING:
+    case ATTEMPT_WAITING:
     case ATTEMPT_PASSED_ON:
     case ATTEMPT_CANCELLED:
     case ATTEMPT_STOPPED:

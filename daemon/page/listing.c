@@ -12,7 +12,7 @@
 
 #define LOOK_MOST 5000  /* at runs of one list, for one page */
 #define WHOLE_MOST 1000 /* of a list that is put in order as a whole */
-#define LISTS_MOST 3
+#define LISTS_MOST 4
 
 /* ---- kinds --------------------------------------------------------------------------------------- */
 
@@ -26,10 +26,11 @@ struct kind {
 };
 
 static const struct kind kinds[] = {
-    { "", 0, false, { RUNS_DELAYED, RUNS_DEAD, RUNS_HISTORY }, 3 },
+    { "", 0, false, { RUNS_DELAYED, RUNS_WAITING, RUNS_DEAD, RUNS_HISTORY }, 4 },
     { "running", RUN_OWNED, false, { RUNS_OWNED }, 1 },
     { "delayed", RUN_DELAYED, false, { RUNS_DELAYED }, 1 },
     { "sleeping", RUN_SLEEPING, false, { RUNS_DELAYED }, 1 },
+    { "waiting", RUN_WAITING, false, { RUNS_WAITING }, 1 },
     { "behind", RUN_BEHIND, false, { RUNS_BEHIND }, 1 },
     { "queued", RUN_QUEUED, false, { RUNS_QUEUED }, 1 },
     { "failed", RUN_FAILED, true, { RUNS_DEAD }, 1 },

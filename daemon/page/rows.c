@@ -38,7 +38,7 @@ static bool look_at(void *context, size_t index, const struct loaded_run *run, b
 
 void walk_init(struct walk *walk, enum runs_list list, int shard)
 {
-    bool goes_up = list == RUNS_DELAYED;
+    bool goes_up = runs_list_goes_up(list);
 
     *walk = (struct walk){
         .list = list,

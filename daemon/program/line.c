@@ -190,7 +190,7 @@ static bool is_told(const struct checkpoint *checkpoint, enum run_phase phase, i
 {
     bool is_over = checkpoint->kind != CHECKPOINT_SLEEP || checkpoint->until_ms <= now_ms;
 
-    return checkpoint->kind != CHECKPOINT_STARTED && checkpoint->phase == phase && is_over;
+    return !checkpoint_is_begun(checkpoint) && checkpoint->phase == phase && is_over;
 }
 
 static void add_step(msgpack_sbuffer *line, const struct checkpoint *checkpoint)

@@ -86,7 +86,14 @@ static int64_t due_of(const struct stepd_ctx *ctx, const struct transition *park
     return park->due_ms != 0 ? park->due_ms : context_now_ms(ctx) + park->delay_ms;
 }
 
-/* `failure` NULL: it sleeps. In on_failure the tail keeps what the run failed of. False: its checkpoint would take more
+static enum attempt_end end_of_park(enum run_status status)
+{
+    if (status == RUN_WAITING)
+        return ATTEMPT_WAITING;
+    return status == RUN_SLEEPING ? ATTEMPT_SLEEPING : ATTEMPT_RETRY;
+}
+
+/* `failure` NULL: it sleeps or waits. In on_failure the tail keeps what the run failed of. False: its checkpoint would take more
  * room than the run's state has; ctx->raised says so, and nothing was recorded. */
 static bool park(struct stepd_ctx *ctx, struct transition *change, const struct failure *failure, struct attempt_report *report)
 {
@@ -97,7 +104,7 @@ static bool park(struct stepd_ctx *ctx, struct transition *change, const struct 
     else if (ctx->run->phase == RUN_IN_ON_FAILURE && ctx->branches.size > 0)
         change->tail = tail_of_branches(ctx);
     if (context_advance(ctx, change))
-        end_as(report, change->status == RUN_SLEEPING ? ATTEMPT_SLEEPING : ATTEMPT_RETRY, failure);
+        end_as(report, end_of_park(change->status), failure);
     else if (ctx->verdict.kind == VERDICT_LIMIT)
         return false;
     else

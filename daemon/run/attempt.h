@@ -16,6 +16,7 @@ enum attempt_end {
     ATTEMPT_COMPLETED,
     ATTEMPT_RETRY,     /* parked until due_ms; `failure` says why */
     ATTEMPT_SLEEPING,  /* parked until due_ms */
+    ATTEMPT_WAITING,   /* parked until what it waits for is there, or due_ms */
     ATTEMPT_PASSED_ON, /* failed for good; another attempt, due now, brings the run to its end */
     ATTEMPT_FAILED,    /* the run failed for good; `failure` */
     ATTEMPT_MOVED,     /* another worker has the run, or its record is gone */

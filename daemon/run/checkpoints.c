@@ -125,8 +125,8 @@ const struct checkpoint *checkpoints_find(const struct checkpoints *steps, enum 
             continue;
         found = checkpoint;
         *ret_position = position;
-        if (checkpoint->kind != CHECKPOINT_STARTED)
-            break; /* of a branch that was only begun, what became of it stands further on */
+        if (!checkpoint_is_begun(checkpoint))
+            break; /* of a step that was only begun, what became of it stands further on */
     }
     if (found != NULL)
         ((struct checkpoints *)(uintptr_t)steps)->expected = *ret_position + 1; /* a hint; `steps` has one owner */
@@ -134,6 +134,23 @@ const struct checkpoint *checkpoints_find(const struct checkpoints *steps, enum 
 }
 
 /* ---- as it stands in the store ------------------------------------------------------------------ */
+
+static void pack_wait(msgpack_packer *packer, const struct checkpoint *checkpoint)
+{
+    msgpack_sbuffer wait;
+    msgpack_packer inner;
+
+    msgpack_sbuffer_init(&wait);
+    msgpack_packer_init(&inner, &wait, msgpack_sbuffer_write);
+    msgpack_pack_array(&inner, 2);
+    msgpack_pack_int64(&inner, checkpoint->until_ms);
+    if (checkpoint->value.size > 0)
+        msgpack_sbuffer_write(&wait, checkpoint->value.data, checkpoint->value.size);
+    else
+        msgpack_pack_nil(&inner);
+    msgpack_pack_bin_with_body(packer, wait.data, wait.size);
+    msgpack_sbuffer_destroy(&wait);
+}
 
 static void pack_outcome(msgpack_packer *packer, msgpack_sbuffer *buffer, const struct checkpoint *checkpoint)
 {
@@ -158,6 +175,9 @@ static void pack_outcome(msgpack_packer *packer, msgpack_sbuffer *buffer, const 
     case CHECKPOINT_STARTED:
         msgpack_pack_nil(packer);
         return;
+    case CHECKPOINT_WAITING:
+        pack_wait(packer, checkpoint);
+        return;
     }
     abort(); /* a kind that there is not */
 }
@@ -169,7 +189,7 @@ void checkpoint_pack(msgpack_sbuffer *buffer, const struct checkpoint *checkpoin
     msgpack_packer_init(&packer, buffer, msgpack_sbuffer_write);
     msgpack_pack_array(&packer, CHECKPOINT_FIELDS);
     failure_pack_text(&packer, checkpoint->id);
-    msgpack_pack_int(&packer, (int)checkpoint->kind);
+    msgpack_pack_int(&packer, (int)(checkpoint->kind == CHECKPOINT_WAITING ? CHECKPOINT_STARTED : checkpoint->kind));
     msgpack_pack_int(&packer, (int)checkpoint->phase);
     msgpack_pack_int(&packer, checkpoint->executions);
     msgpack_pack_int64(&packer, checkpoint->started_ms);
@@ -202,6 +222,22 @@ static bool read_failure(struct bytes value, msgpack_zone *zone, struct checkpoi
     return !fields.is_damaged && (checkpoint->value.size == 0 || is_packed(checkpoint->value));
 }
 
+/* Of a step that was only begun, or that waits. */
+static bool read_begun(struct fields *fields, struct checkpoint *checkpoint)
+{
+    struct bytes value = fields_take(fields, 0);
+    const unsigned char *at = value.data;
+
+    if (fields->is_damaged || value.size == 1 || at[0] < 0xc4 || at[0] > 0xc6)
+        return !fields->is_damaged;
+    size_t head = at[0] == 0xc4 ? 2 : at[0] == 0xc5 ? 3 : 5;
+    struct fields wait = fields_open((struct bytes){ at + head, value.size - head });
+    checkpoint->kind = CHECKPOINT_WAITING;
+    checkpoint->until_ms = fields_take_integer(&wait, INT64_MIN, INT64_MAX);
+    checkpoint->value = fields_take(&wait, DATA_MAX_DEPTH);
+    return !wait.is_damaged && wait.left.size == 0;
+}
+
 static bool read_outcome(struct fields *fields, msgpack_zone *zone, struct checkpoint *checkpoint)
 {
     switch (checkpoint->kind) {
@@ -214,8 +250,9 @@ static bool read_outcome(struct fields *fields, msgpack_zone *zone, struct check
         checkpoint->until_ms = fields_take_integer(fields, INT64_MIN, INT64_MAX);
         return !fields->is_damaged;
     case CHECKPOINT_STARTED:
-        (void)fields_take(fields, 0);
-        return !fields->is_damaged;
+        return read_begun(fields, checkpoint);
+    case CHECKPOINT_WAITING:
+        break; /* is read as one that was begun */
     }
     return false;
 }

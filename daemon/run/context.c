@@ -220,7 +220,7 @@ enum stepd_status context_park(struct stepd_ctx *ctx, const struct transition *p
     return decide(ctx, (struct verdict){
                            .kind = VERDICT_PARK,
                            .park = *park,
-                           .failure = park->status == RUN_SLEEPING ? NULL : &ctx->step_raised.failure,
+                           .failure = park->status == RUN_DELAYED ? &ctx->step_raised.failure : NULL,
                        });
 }
 

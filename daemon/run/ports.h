@@ -30,7 +30,7 @@ enum store_answer {
 
 enum transition_kind {
     TRANSITION_CHECKPOINT, /* stays owned: add `checkpoint` at `position`; attempt is then `attempt` */
-    TRANSITION_PARK,       /* owned -> delayed or sleeping (`status`), due at due_ms or after delay_ms */
+    TRANSITION_PARK,       /* owned -> delayed, sleeping or waiting (`status`), due at due_ms or after delay_ms */
     TRANSITION_PHASE,      /* stays owned: `phase` and `attempt` change, `tail` is replaced */
     TRANSITION_FINISH,     /* owned -> completed; kept or dropped as `history` says */
     TRANSITION_BURY,       /* owned -> failed; into :dead */
@@ -43,7 +43,7 @@ enum transition_kind {
  */
 struct transition {
     enum transition_kind kind;
-    enum run_status status; /* PARK: RUN_DELAYED or RUN_SLEEPING */
+    enum run_status status; /* PARK: RUN_DELAYED, RUN_SLEEPING or RUN_WAITING */
     enum run_phase phase;
     int attempt;
     int64_t delay_ms;        /* PARK: due that long after the store's now … */

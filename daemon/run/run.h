@@ -47,8 +47,9 @@ enum run_status {
     RUN_DELAYED = 'd',
     RUN_SLEEPING = 's',
     RUN_OWNED = 'o',
-    RUN_BEHIND = 'b', /* ordered; waits for the run of its key that is before it */
-    RUN_QUEUED = 'q', /* in its function's line, until its turn comes */
+    RUN_BEHIND = 'b',  /* ordered; waits for the run of its key that is before it */
+    RUN_QUEUED = 'q',  /* in its function's line, until its turn comes */
+    RUN_WAITING = 'w', /* for what comes from elsewhere: an event, a run that it invoked; or until its time is over */
     RUN_COMPLETED = 'c',
     RUN_FAILED = 'f',
     RUN_CANCELLED = 'x',
@@ -67,11 +68,15 @@ enum checkpoint_kind {
     CHECKPOINT_FAILED = 1,
     CHECKPOINT_SLEEP = 2,   /* until_ms; over once the store's time is there */
     CHECKPOINT_STARTED = 3, /* at_most_once: outcome unknown unless another takes its place */
+    CHECKPOINT_WAITING = 4, /* its outcome comes from elsewhere, as a checkpoint further on, or its time is over at until_ms */
 };
+
+#define WAIT_FOREVER_MS INT64_C(253402300799999) /* until_ms of a wait without an end */
 
 /* A finished (or begun) step as it stands in the store: msgpack array
  * [id, kind, phase, executions, started_ms, ended_ms, value or [name, message, attempt, bin] or
- * until_ms]. The bin, where there is one, is msgpack that the step gave beside its error.
+ * until_ms]. The bin, where there is one, is msgpack that the step gave beside its error. A step that waits stands there as
+ * one that was started, which is how earlier versions read it, with a bin in the value's place: [until_ms, value].
  * Encoded and decoded by run/steps. */
 struct checkpoint {
     const char *id;
@@ -80,10 +85,16 @@ struct checkpoint {
     int executions;
     int64_t started_ms;
     int64_t ended_ms;
-    struct bytes value; /* msgpack, CHECKPOINT_COMPLETED; CHECKPOINT_FAILED: beside the error; empty: nothing */
+    struct bytes value; /* msgpack, CHECKPOINT_COMPLETED; CHECKPOINT_FAILED: beside the error; WAITING: for what; empty: nothing */
     const struct failure *failure;
-    int64_t until_ms; /* CHECKPOINT_SLEEP */
+    int64_t until_ms; /* CHECKPOINT_SLEEP, CHECKPOINT_WAITING */
 };
+
+/* Its outcome stands nowhere yet, or in another checkpoint. */
+static inline bool checkpoint_is_begun(const struct checkpoint *checkpoint)
+{
+    return checkpoint->kind == CHECKPOINT_STARTED || checkpoint->kind == CHECKPOINT_WAITING;
+}
 
 struct checkpoints; /* run/checkpoints.h: the checkpoints of a run */
 struct errand;      /* run/errand.h */

@@ -276,6 +276,7 @@ static enum stepd_status answer(struct stepd_ctx *ctx, const struct checkpoint *
         ctx->step.position = position + 1;
         return park_to_sleep(ctx, checkpoint->until_ms, (struct bytes){ 0 });
     case CHECKPOINT_STARTED:
+    case CHECKPOINT_WAITING: /* its code was a wait, and is another step now */
         return step_answer_unknown(ctx, checkpoint, position);
     }
     return STEPD_FAILED;
@@ -544,7 +545,7 @@ enum stepd_status stepd_send_event(struct stepd_ctx *ctx, const char *id, const 
 /* on_failure sees the function's steps too, before its own: it may be there to undo them. */
 static bool is_finished(const struct stepd_ctx *ctx, const struct checkpoint *checkpoint)
 {
-    return checkpoint->kind != CHECKPOINT_STARTED && checkpoint->phase <= ctx->run->phase;
+    return !checkpoint_is_begun(checkpoint) && checkpoint->phase <= ctx->run->phase;
 }
 
 size_t stepd_step_count(struct stepd_ctx *ctx)

@@ -115,7 +115,7 @@ static bool is_told(const struct checkpoint *checkpoint, enum run_phase phase, i
 {
     bool is_over = checkpoint->kind != CHECKPOINT_SLEEP || checkpoint->until_ms <= now_ms;
 
-    return checkpoint->kind != CHECKPOINT_STARTED && checkpoint->phase == phase && is_over;
+    return !checkpoint_is_begun(checkpoint) && checkpoint->phase == phase && is_over;
 }
 
 /* In the order in which they ended: sleeps are on record since they began. */

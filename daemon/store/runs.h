@@ -35,9 +35,16 @@ enum runs_list {
     RUNS_BEHIND,
     RUNS_DEAD,
     RUNS_HISTORY,
-    RUNS_QUEUED, /* in line for their turns, each function's first of all */
-    RUNS_NEWEST, /* those of all states that began last, at least 10,000 a shard: no more are listed so */
+    RUNS_QUEUED,  /* in line for their turns, each function's first of all */
+    RUNS_WAITING, /* for what comes from elsewhere, by when their time is over */
+    RUNS_NEWEST,  /* those of all states that began last, at least 10,000 a shard: no more are listed so */
 };
+
+/* Whether the first of a list is the next that is due: it goes on in time, others go back. */
+static inline bool runs_list_goes_up(enum runs_list list)
+{
+    return list == RUNS_DELAYED || list == RUNS_WAITING;
+}
 
 /* Ids of at most `limit` runs of a shard's list, latest first (delayed: due next first), from
  * position `first` on. RUNS_OWNED and RUNS_BEHIND: over all workers and keys. */
@@ -64,10 +71,10 @@ int runs_find(struct redis_store *store, const char *digits, size_t most, struct
 
 /* Where a run that has not ended stands in the lists by which it goes on. Only what its status asks for is filled. */
 struct runs_standing {
-    int64_t due_ms;                                  /* delayed, sleeping: -1: it is in no list, or: queued: when its line is tried next */
-    bool is_in_line;                                 /* delayed: it waits for room under its function's concurrency */
-    int64_t lease_until_ms;                          /* owned: its worker's; -1: nobody knows that worker */
-    bool is_owned;                                   /* owned: it is in its worker's list */
+    int64_t due_ms;         /* delayed, sleeping, waiting: -1: it is in no list, or: queued: when its line is tried next */
+    bool is_in_line;        /* delayed: it waits for room under its function's concurrency */
+    int64_t lease_until_ms; /* owned: its worker's; -1: nobody knows that worker */
+    bool is_owned;          /* owned: it is in its worker's list */
     char worker[2 * sizeof(struct incarnation) + 1]; /* owned: its name in hex digits */
     struct run_id first;                             /* behind: the run of its key that is first; empty: none */
     int64_t before;                                  /* behind, queued: so many more wait before it; -1: it is in no line */
@@ -82,7 +89,7 @@ int runs_count(struct redis_store *store, enum runs_list list, int shard, uint64
 
 /* Between two calls lists grow and shrink at both ends; this place stays where it is. */
 struct runs_place {
-    int64_t at_ms; /* INT64_MAX: the start of a list that goes back in time; RUNS_DELAYED begins at 0 */
+    int64_t at_ms; /* INT64_MAX: the start of a list that goes back in time; RUNS_DELAYED and RUNS_WAITING begin at 0 */
     size_t skip;   /* so many of that very time are behind us */
 };
 
@@ -113,7 +120,7 @@ struct worker_counts {
 
 struct runs_stats {
     struct worker_counts counts; /* all workers, dead ones too */
-    uint64_t delayed, queued, owned, dead, history, workers;
+    uint64_t delayed, queued, waiting, owned, dead, history, workers;
     int64_t next_due_ms; /* 0: none */
 };
 int runs_stats(struct redis_store *store, struct runs_stats *ret_stats) MUST_CHECK;

@@ -21,7 +21,7 @@ static const struct memory_record *record_of(const struct stepd_test_run *run)
 
 bool status_is_end(enum stepd_test_status status)
 {
-    return status >= STEPD_TEST_COMPLETED;
+    return status >= STEPD_TEST_COMPLETED && status != STEPD_TEST_WAITING;
 }
 
 static enum stepd_test_status status_of(const struct memory_record *record, int64_t now_ms)
@@ -33,6 +33,8 @@ static enum stepd_test_status status_of(const struct memory_record *record, int6
         return is_due ? STEPD_TEST_READY : STEPD_TEST_DELAYED;
     case RUN_SLEEPING:
         return is_due ? STEPD_TEST_READY : STEPD_TEST_SLEEPING;
+    case RUN_WAITING:
+        return is_due ? STEPD_TEST_READY : STEPD_TEST_WAITING;
     case RUN_OWNED:
         return STEPD_TEST_READY;
     case RUN_QUEUED:
@@ -63,7 +65,7 @@ const char *stepd_test_status_name(enum stepd_test_status status)
     static const char *const NAMES[] = {
         [STEPD_TEST_READY] = "ready",         [STEPD_TEST_DELAYED] = "delayed",     [STEPD_TEST_SLEEPING] = "sleeping",
         [STEPD_TEST_BEHIND] = "behind",       [STEPD_TEST_COMPLETED] = "completed", [STEPD_TEST_FAILED] = "failed",
-        [STEPD_TEST_CANCELLED] = "cancelled", [STEPD_TEST_DUPLICATE] = "duplicate",
+        [STEPD_TEST_CANCELLED] = "cancelled", [STEPD_TEST_DUPLICATE] = "duplicate", [STEPD_TEST_WAITING] = "waiting",
     };
 
     return NAMES[status];
@@ -150,7 +152,7 @@ const struct stepd_test_attempt *stepd_test_attempt_at(const struct stepd_test_r
 
 static bool is_recorded(const struct checkpoint *checkpoint, int64_t now_ms)
 {
-    return checkpoint->kind != CHECKPOINT_STARTED && (checkpoint->kind != CHECKPOINT_SLEEP || checkpoint->until_ms <= now_ms);
+    return !checkpoint_is_begun(checkpoint) && (checkpoint->kind != CHECKPOINT_SLEEP || checkpoint->until_ms <= now_ms);
 }
 
 static struct stepd_test_step step_of(const struct stepd_test_run *run, const struct checkpoint *checkpoint)

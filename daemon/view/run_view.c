@@ -20,6 +20,8 @@ const char *run_status_word(enum run_status status)
         return "queued";
     case RUN_SLEEPING:
         return "sleeping";
+    case RUN_WAITING:
+        return "waiting";
     case RUN_OWNED:
         return "running";
     case RUN_COMPLETED:
@@ -48,6 +50,8 @@ const char *checkpoint_word(const struct run_view *view, const struct checkpoint
         return view->run->record.status == RUN_SLEEPING && checkpoint->until_ms > view->now_ms ? "sleeping" : "completed";
     case CHECKPOINT_STARTED:
         return "running";
+    case CHECKPOINT_WAITING:
+        return "waiting";
     }
     return "unknown";
 }
@@ -57,7 +61,8 @@ void run_view_open(struct run_view *view, const struct loaded_run *run, int64_t 
     const struct record *record = &run->record;
 
     *view = (struct run_view){ .run = run, .now_ms = now_ms, .status = run_status_word(record->status), .steps = checkpoints_create() };
-    if (record->status == RUN_DELAYED || record->status == RUN_SLEEPING)
+    bool has_time = record->status == RUN_WAITING && record->changed_ms < WAIT_FOREVER_MS;
+    if (record->status == RUN_DELAYED || record->status == RUN_SLEEPING || has_time)
         view->due_ms = record->changed_ms;
     record_init_event(record, &view->event);
     view->has_event = event_decode(&view->event, NULL) == 0;

@@ -13,7 +13,7 @@
 /* Opened in place and not moved. Lives no longer than its loaded run. */
 struct run_view {
     const struct loaded_run *run;
-    const char *status; /* running delayed sleeping completed failed cancelled */
+    const char *status; /* running delayed queued sleeping waiting completed failed cancelled */
     int64_t now_ms;
     int64_t due_ms; /* of the next attempt; 0: none */
     struct event event;
@@ -34,7 +34,8 @@ void run_view_done(struct run_view *view);
 const char *run_status_word(enum run_status status);
 /* completed, failed, cancelled. */
 bool run_status_is_end(enum run_status status);
-/* "completed", "failed"; "sleeping" while its time has not come; "running": begun, not finished. */
+/* "completed", "failed"; "sleeping" while its time has not come; "running": begun, not finished; "waiting": for
+ * what comes from elsewhere. */
 const char *checkpoint_word(const struct run_view *view, const struct checkpoint *checkpoint);
 
 void run_view_json(const struct run_view *view, struct json_out *out);

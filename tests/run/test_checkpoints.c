@@ -92,6 +92,27 @@ Test(steps, keep_a_sleep_and_a_start)
     checkpoints_destroy(steps);
 }
 
+Test(steps, keep_what_a_step_waits_for_until_it_ends_further_on)
+{
+    struct checkpoints *steps = checkpoints_create();
+    struct checkpoint waits = {
+        .id = "ask", .kind = CHECKPOINT_WAITING, .until_ms = INT64_C(1785000000123), .value = { "\x92\x01\xa1x", 4 }
+    };
+    struct checkpoint answered = completed("ask", (struct bytes){ "\x07", 1 });
+    size_t position = 9;
+
+    cr_assert_eq(load(steps, 0, &waits), 0);
+    const struct checkpoint *kept = checkpoints_find(steps, RUN_IN_FUNCTION, "ask", &position);
+    cr_assert_eq(kept->kind, CHECKPOINT_WAITING);
+    cr_assert_eq(kept->until_ms, INT64_C(1785000000123));
+    cr_assert_eq(kept->value.size, 4);
+    cr_assert_arr_eq(kept->value.data, waits.value.data, 4);
+    cr_assert_eq(load(steps, 1, &answered), 0);
+    cr_assert_eq(checkpoints_find(steps, RUN_IN_FUNCTION, "ask", &position)->kind, CHECKPOINT_COMPLETED);
+    cr_assert_eq(position, 1);
+    checkpoints_destroy(steps);
+}
+
 Test(steps, are_found_by_id_and_phase)
 {
     struct checkpoints *steps = checkpoints_create();

@@ -94,6 +94,7 @@ enum stepd_test_status {
     STEPD_TEST_FAILED, /* for good; on_failure is over too */
     STEPD_TEST_CANCELLED,
     STEPD_TEST_DUPLICATE, /* started nothing: the function has seen the event's id within .dedupe_ms */
+    STEPD_TEST_WAITING,   /* for what comes from elsewhere, or until its time is over */
 };
 
 /* A run of that function on an event, whatever the function's trigger says. Nothing runs yet. `event`

@@ -3,7 +3,7 @@ import { get } from "./api.js";
 import { element } from "./dom.js";
 import { list } from "./list.js";
 
-const STATUSES = [["", "any"], ["running", "running"], ["delayed", "delayed"], ["sleeping", "sleeping"], ["behind", "in line for its key"],
+const STATUSES = [["", "any"], ["running", "running"], ["delayed", "delayed"], ["sleeping", "sleeping"], ["waiting", "waiting"], ["behind", "in line for its key"],
   ["failed", "failed"], ["completed", "completed"], ["cancelled", "cancelled"]];
 const AGES = [["", "any time"], ["900000", "15 minutes"], ["3600000", "an hour"], ["86400000", "a day"]];
 const TRIES = 20; // pages in which nothing was found, before a person is asked

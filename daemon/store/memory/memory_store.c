@@ -219,7 +219,7 @@ static bool is_outcome_of(const struct transition *change, const char *step_id)
         return false;
     if (!msgpack_zone_init(&zone, 512))
         abort();
-    bool is_outcome = checkpoint_decode(change->checkpoint, &zone, &checkpoint, NULL) == 0 && checkpoint.kind != CHECKPOINT_STARTED &&
+    bool is_outcome = checkpoint_decode(change->checkpoint, &zone, &checkpoint, NULL) == 0 && !checkpoint_is_begun(&checkpoint) &&
                       strcmp(checkpoint.id, step_id) == 0;
     msgpack_zone_destroy(&zone);
     return is_outcome;

@@ -17,6 +17,7 @@
  *   busy:<topic>:<partition>  hash    function NUL key -> the ordered run that is first of its key
  *   behind:<topic>:<partition>:<function>:<key>  zset  ordered runs that wait for it, by offset
  *   dead, history             zset    ended runs by time: failed; completed and cancelled
+ *   waiting                   zset    runs that wait for what comes from elsewhere, by when their time is over, ms
  *   newest                    zset    the 10,000 newest runs there are, or some more, by when they began: for lists
  *   seen:<28 hex digits>      string  an event's key (dedupe_id_of()) within its dedupe window; the message whose run it started
  *   flow:<id>                 string  what a run with limits of all daemons waits for (scripts/flow.lua); beside its record

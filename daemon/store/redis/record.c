@@ -193,7 +193,7 @@ static bool read_body(struct bytes body, msgpack_zone *zone, struct record *reco
 
 static bool is_status(unsigned char letter)
 {
-    return letter != '\0' && strchr("dsobqcfx", letter) != NULL;
+    return letter != '\0' && strchr("dsobqwcfx", letter) != NULL;
 }
 
 static int read_header(struct bytes data, struct record *record, struct error *ret_error)

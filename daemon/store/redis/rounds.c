@@ -14,7 +14,7 @@
 #define PROMISE_MS 250  /* how long workers are kept free for a claim that is not answered */
 
 static const struct errand *const ERRANDS[] = {
-    &ERRAND_BEAT,  &ERRAND_LEAVE, &ERRAND_CONDEMN, &ERRAND_REAP,   &ERRAND_TICK,
+    &ERRAND_BEAT,  &ERRAND_LEAVE, &ERRAND_CONDEMN, &ERRAND_REAP,   &ERRAND_TICK,  &ERRAND_OVERDUE,
     &ERRAND_CLAIM, &ERRAND_TRIM,  &ERRAND_FORGET,  &ERRAND_REJOIN, &ERRAND_SWEEP,
 };
 

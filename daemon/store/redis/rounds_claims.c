@@ -8,8 +8,9 @@
 #include "store/redis/held.h"
 #include "store/redis/record.h"
 
-#define CLAIM_AT_ONCE 10   /* a claim of 100 holds Redis up for 1.7 ms, one of 10 for 0.18 */
-#define CLAIM_POLL_MS 250  /* for what other daemons park earlier than what we know of */
+#define CLAIM_AT_ONCE 10  /* a claim of 100 holds Redis up for 1.7 ms, one of 10 for 0.18 */
+#define CLAIM_POLL_MS 250 /* for what other daemons park earlier than what we know of */
+#define OVERDUE_POLL_MS 250
 #define CLAIM_STARVED_MS 3 /* due, but no worker free */
 
 /* ---- runs that can't be read --------------------------------------------------------------------- */
@@ -336,6 +337,33 @@ static void claim_hear(struct rounds *rounds, const redisReply *reply)
 }
 
 const struct errand ERRAND_CLAIM = { .script = "claim", .when = claim_when, .ask = claim_ask, .hear = claim_hear };
+
+/* ---- what has waited for long enough -------------------------------------------------------------- */
+
+static int64_t overdue_when(struct rounds *rounds, int64_t now_ms)
+{
+    (void)now_ms;
+    return rounds->common->is_paused || rounds->common->is_leaving || !rounds->is_known ? NEVER : rounds->next_overdue_ms;
+}
+
+static void overdue_ask(struct rounds *rounds, struct script_call *call)
+{
+    (void)rounds;
+    (void)call;
+}
+
+static void overdue_hear(struct rounds *rounds, const redisReply *reply)
+{
+    int64_t now_ms = reply->element[1]->integer;
+    int64_t next_ms = reply->element[2]->integer;
+    bool is_soon = next_ms >= 0 && next_ms < now_ms + OVERDUE_POLL_MS;
+
+    if (reply->element[0]->integer > 0)
+        rounds_expect(rounds, now_ms);
+    rounds->next_overdue_ms = clock_monotonic_ms() + (!is_soon ? OVERDUE_POLL_MS : next_ms > now_ms ? next_ms - now_ms : 0);
+}
+
+const struct errand ERRAND_OVERDUE = { .script = "overdue", .when = overdue_when, .ask = overdue_ask, .hear = overdue_hear };
 
 void rounds_expect(struct rounds *rounds, int64_t due_ms)
 {

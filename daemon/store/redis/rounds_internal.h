@@ -82,6 +82,7 @@ struct rounds {
     bool has_said_last;    /* leaving: its counters */
     int64_t not_before_ms; /* anything; monotonic, as the next four */
     int64_t next_beat_ms, next_reap_ms, next_forget_ms, next_claim_ms;
+    int64_t next_overdue_ms;       /* monotonic */
     int64_t due_ms;                /* when to claim, the store's time */
     struct line lines[LINES_MOST]; /* functions with runs in line here, as of the last heartbeat */
     size_t line_count;
@@ -115,7 +116,7 @@ struct ticks *ticks_create(const struct rounds *rounds);
 void ticks_destroy(struct ticks *ticks);
 
 extern const struct errand ERRAND_BEAT, ERRAND_LEAVE;
-extern const struct errand ERRAND_CONDEMN, ERRAND_CLAIM;
+extern const struct errand ERRAND_CONDEMN, ERRAND_CLAIM, ERRAND_OVERDUE;
 extern const struct errand ERRAND_REAP, ERRAND_TRIM, ERRAND_FORGET, ERRAND_REJOIN, ERRAND_SWEEP, ERRAND_TICK;
 
 #endif

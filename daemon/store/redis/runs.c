@@ -201,9 +201,8 @@ static const struct sorted {
     const char *by_place;
     const char *by_score;
 } SORTED[] = {
-    [RUNS_DELAYED] = { "delayed", "ZRANGE", "ZRANGEBYSCORE" },
-    [RUNS_DEAD] = { "dead", "ZREVRANGE", "ZREVRANGEBYSCORE" },
-    [RUNS_HISTORY] = { "history", "ZREVRANGE", "ZREVRANGEBYSCORE" },
+    [RUNS_DELAYED] = { "delayed", "ZRANGE", "ZRANGEBYSCORE" },     [RUNS_WAITING] = { "waiting", "ZRANGE", "ZRANGEBYSCORE" },
+    [RUNS_DEAD] = { "dead", "ZREVRANGE", "ZREVRANGEBYSCORE" },     [RUNS_HISTORY] = { "history", "ZREVRANGE", "ZREVRANGEBYSCORE" },
     [RUNS_NEWEST] = { "newest", "ZREVRANGE", "ZREVRANGEBYSCORE" },
 };
 
@@ -543,6 +542,8 @@ static int add_shard(struct redis_store *store, int shard, struct runs_stats *st
         status = count_lines(store, shard, "line", &stats->delayed);
     if (status == 0)
         status = count_lines(store, shard, "queue", &stats->queued);
+    if (status == 0)
+        status = count_key(store, shard, "waiting", &stats->waiting);
     if (status == 0)
         status = count_key(store, shard, "dead", &stats->dead);
     if (status == 0)

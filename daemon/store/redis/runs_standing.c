@@ -213,6 +213,8 @@ int runs_standing(struct redis_store *store, const struct loaded_run *run, struc
     case RUN_DELAYED:
     case RUN_SLEEPING:
         return stand_waiting(store, shard, run, ret_standing);
+    case RUN_WAITING:
+        return read_score(store, shard, "waiting", run->id, &ret_standing->due_ms);
     case RUN_OWNED:
         return stand_owned(store, shard, run, ret_standing);
     case RUN_BEHIND:

@@ -39,6 +39,7 @@ static const struct script SCRIPTS[SCRIPT_COUNT] = {
     { "retry", 2, { script_common, script_order, script_retry } },
     { "tick", 1, { script_common, script_tick } },
     { "want", 1, { script_common, script_want } },
+    { "overdue", 1, { script_common, script_overdue } },
 };
 
 static int script_index(const char *name)

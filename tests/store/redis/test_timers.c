@@ -286,6 +286,24 @@ Test(timers, what_is_due_fires_soon_and_not_too_soon)
     }
 }
 
+Test(timers, what_waits_is_due_once_its_time_is_over_and_no_sooner)
+{
+    struct store *port = store_port(redis.store);
+    struct transition park = { .kind = TRANSITION_PARK, .status = RUN_WAITING, .due_ms = WAIT_FOREVER_MS };
+    struct transition_reply reply;
+    struct sample forever, sample;
+
+    sample_init(&forever, 1);
+    cr_assert_eq(port->ops->advance(port, &forever.run, &park, &reply), 0);
+    sample_init(&sample, 2);
+    park.due_ms = store_now_ms(redis.store) + 600;
+    cr_assert_eq(port->ops->advance(port, &sample.run, &park, &reply), 0);
+    cr_assert(becomes(&pushed_count, 1));
+    cr_assert_str_eq(pushed[0].id, sample.run.id.text);
+    cr_assert_geq(pushed[0].at_ms, park.due_ms - 1);
+    cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:waiting"), "1");
+}
+
 Test(timers, what_another_daemon_makes_due_is_found)
 {
     struct sample sample;

@@ -13,6 +13,7 @@ if h.status == 'o' then
     return { 1, now, 0 }
 end
 call('ZREM', P .. 'delayed', id)
+call('ZREM', P .. 'waiting', id)
 call('ZREM', P .. 'line:' .. ARGV[2], id)
 if h.status == 'b' then order.leave_behind(id) end
 local woken = conclude(id, h, 'x', history)

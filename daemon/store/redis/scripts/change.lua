@@ -15,7 +15,7 @@ if due == 0 then due = now + delay end
 -- A parked run is due at its time, or waits in its function's line for room. Answers when something is due by it, 0: nothing.
 local function list_parked()
     if not in_line then
-        call('ZADD', P .. 'delayed', due, id)
+        call('ZADD', P .. (status == 'w' and 'waiting' or 'delayed'), due, id)
         return due
     end
     call('SADD', P .. 'lines', ARGV[7])
@@ -25,7 +25,7 @@ end
 
 -- What is no longer owned by us may be what this very call, sent before, made of it.
 local function answer_again(h)
-    if kind == 'P' and (h.status == 'd' or h.status == 's' or h.status == 'b' or h.status == 'q') then
+    if kind == 'P' and (h.status == 'd' or h.status == 's' or h.status == 'w' or h.status == 'b' or h.status == 'q') then
         return { OK, now, h.epoch, h.changed, 0 }
     end
     if h.status == 'x' then return { CANCELLED, now, h.epoch, 0, 0 } end

@@ -12,7 +12,7 @@ local function order_of(o)
         if not head then return nil end
         local h, newer = load(head)
         local status = h and h.status or newer
-        return (status == 'd' or status == 's' or status == 'o' or status == 'q') and head or nil
+        return (status == 'd' or status == 's' or status == 'o' or status == 'q' or status == 'w') and head or nil
     end
 
     -- Whether the run is first of its key now; it becomes so where none is.

@@ -41,6 +41,8 @@ local function look_at_run(id)
         end
     elseif h.status == 'd' or h.status == 's' then
         if h.changed > now or not is_in_line(id) then put_back('delayed', h.changed, id) end
+    elseif h.status == 'w' then
+        put_back('waiting', h.changed, id)
     elseif h.status == 'o' then
         local owner = hex(h.owner)
         put_back('owned:' .. owner, now, id)
