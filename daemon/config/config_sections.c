@@ -25,8 +25,8 @@ static const struct {
     { "auto.commit.interval.ms", "stepd commits by itself; `commit_interval` says how often" },
     { "enable.auto.offset.store", "stepd commits an offset only when all before it is done" },
     { "offset.store.method", "offsets are kept by the brokers, where another daemon finds them" },
-    { "partition.assignment.strategy", "it is cooperative-sticky: what happens when a partition is revoked is built on it" },
-    { "group.protocol", "what happens when a partition is revoked is built on the classic one" },
+    { "partition.assignment.strategy", "it is cooperative-sticky: what happens when a partition is revoked is built on it; with "
+                                       "group.protocol: consumer the brokers have it (group.remote.assignor)" },
     { "enable.partition.eof", "stepd asks for what it needs itself" },
     { "enable.idempotence", "it is always on, so that a dead letter is neither lost nor doubled by the producer" },
     { "acks", "a run ends only when all in-sync replicas have its dead letter" },

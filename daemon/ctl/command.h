@@ -27,6 +27,7 @@ enum {
     TAKES_AGAIN = 1 << 17,
     TAKES_LANGUAGE = 1 << 18,
     TAKES_SPAN = 1 << 19,
+    TAKES_GROUPS = 1 << 20,
     /* What chooses among runs. */
     TAKES_CHOICE = TAKES_STATUS | TAKES_FUNCTION | TAKES_ERROR | TAKES_EVENT_NAME | TAKES_TIMES | TAKES_WHERE,
 };
@@ -47,6 +48,7 @@ extern const struct command COMMAND_TOP;
 extern const struct command COMMAND_DOCTOR;
 extern const struct command COMMAND_EVAL;
 extern const struct command COMMAND_CRON;
+extern const struct command COMMAND_OFFSETS;
 extern const struct command COMMAND_NEW_MODULE;
 extern const struct command COMMAND_NEW_PROGRAM;
 

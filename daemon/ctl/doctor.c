@@ -12,8 +12,8 @@
 #include "crash/journal_place.h"
 #include "ctl/absent.h"
 #include "ctl/command.h"
+#include "ctl/doctor.h"
 #include "ctl/find.h"
-#include "ctl/kafka.h"
 #include "ctl/text.h"
 #include "program/programs.h"
 #include "registry/client.h"
@@ -26,24 +26,7 @@
 #include "view/json_out.h"
 #include "view/store_config.h"
 
-enum verdict { VERDICT_OK, VERDICT_WARNING, VERDICT_FAULT };
-
-struct finding {
-    enum verdict verdict;
-    const char *about;
-    char *text;
-    char *remedy; /* empty: none */
-};
-
-struct findings {
-    struct finding *items;
-    size_t count;
-    bool is_unreachable;
-};
-
-static void add(struct findings *findings, enum verdict verdict, const char *about, const char *remedy, const char *format, ...)
-    PRINTF_LIKE(5, 6);
-static void add(struct findings *findings, enum verdict verdict, const char *about, const char *remedy, const char *format, ...)
+void findings_add(struct findings *findings, enum verdict verdict, const char *about, const char *remedy, const char *format, ...)
 {
     va_list arguments;
 
@@ -54,66 +37,6 @@ static void add(struct findings *findings, enum verdict verdict, const char *abo
     findings->items[findings->count++] = (struct finding){ verdict, about, text, xstrdup(verdict == VERDICT_OK ? "" : remedy) };
 }
 
-/* ---- Kafka -------------------------------------------------------------------------------------- */
-
-static const struct rd_kafka_metadata_topic *find_topic(const struct rd_kafka_metadata *metadata, const char *name)
-{
-    for (int i = 0; i < metadata->topic_cnt; i++)
-        if (strcmp(metadata->topics[i].topic, name) == 0)
-            return &metadata->topics[i];
-    return NULL;
-}
-
-static char *dead_letter_topic(const char *pattern, const char *topic)
-{
-    const char *at = strstr(pattern, "%t");
-
-    if (at == NULL)
-        return xstrdup(pattern);
-    return xasprintf("%.*s%s%s", (int)(at - pattern), pattern, topic, at + 2);
-}
-
-static void check_topic(struct findings *findings, const struct config *config, const struct rd_kafka_metadata *metadata, const char *name)
-{
-    const struct rd_kafka_metadata_topic *topic = find_topic(metadata, name);
-    AUTO_FREE char *dead_name = dead_letter_topic(config->dead_letter_topic, name);
-
-    if (topic == NULL)
-        add(findings, VERDICT_WARNING, "kafka", "create it, or let the brokers (auto.create.topics.enable)", "topic %s is not there", name);
-    else if (topic->err != RD_KAFKA_RESP_ERR_NO_ERROR)
-        add(findings, VERDICT_FAULT, "kafka", "see the brokers' log and their ACLs", "topic %s: %s", name, rd_kafka_err2str(topic->err));
-    else
-        add(findings, VERDICT_OK, "kafka", "", "topic %s has %d partition%s", name, topic->partition_cnt,
-            topic->partition_cnt == 1 ? "" : "s");
-    if (find_topic(metadata, dead_name) == NULL)
-        add(findings, VERDICT_WARNING, "kafka", "create it, unless the brokers make topics by themselves",
-            "topic %s, for dead letters, is not there yet", dead_name);
-}
-
-static void check_kafka(struct findings *findings, const struct config *config)
-{
-    const struct rd_kafka_metadata *metadata = NULL;
-    struct error error = { 0 };
-    struct kafka kafka;
-
-    if (kafka_open(&kafka, config, &error) != 0) {
-        add(findings, VERDICT_FAULT, "kafka", "mend that setting", "%s", error.text);
-        return;
-    }
-    if (kafka_look(&kafka, &metadata, &error) != 0) {
-        const char *servers = config_kafka(config, "bootstrap.servers");
-        AUTO_FREE char *remedy = xasprintf("is a broker up at %s (kafka.bootstrap.servers)?", servers != NULL ? servers : "(none)");
-        add(findings, VERDICT_FAULT, "kafka", remedy, "%s", error.text);
-        findings->is_unreachable = true;
-    } else {
-        add(findings, VERDICT_OK, "kafka", "", "%d broker%s", metadata->broker_cnt, metadata->broker_cnt == 1 ? " answers" : "s answer");
-        for (size_t i = 0; config->topics[i] != NULL; i++)
-            check_topic(findings, config, metadata, config->topics[i]);
-        rd_kafka_metadata_destroy(metadata);
-    }
-    kafka_close(&kafka);
-}
-
 /* ---- the schema registry ------------------------------------------------------------------------ */
 
 static void say_registry(struct findings *findings, const struct config *config, long status)
@@ -121,15 +44,15 @@ static void say_registry(struct findings *findings, const struct config *config,
     const char *user = config->schema_registry.user != NULL ? config->schema_registry.user : "(none)";
 
     if (status == 200)
-        add(findings, VERDICT_OK, "schema_registry", "", "%s answers user %s", config->schema_registry.url, user);
+        findings_add(findings, VERDICT_OK, "schema_registry", "", "%s answers user %s", config->schema_registry.url, user);
     else if (status == 401 || status == 403)
-        add(findings, VERDICT_FAULT, "schema_registry",
-            "set schema_registry.user and .password to one that may read: what needs a schema waits until then", "%s refuses user %s (%ld)",
-            config->schema_registry.url, user, status);
+        findings_add(findings, VERDICT_FAULT, "schema_registry",
+                     "set schema_registry.user and .password to one that may read: what needs a schema waits until then",
+                     "%s refuses user %s (%ld)", config->schema_registry.url, user, status);
     else
-        add(findings, VERDICT_FAULT, "schema_registry",
-            "schema_registry.url is where /subjects and /schemas/ids/ are; Apicurio has them under /apis/ccompat/v7",
-            "%s answers %ld when it is asked for its subjects", config->schema_registry.url, status);
+        findings_add(findings, VERDICT_FAULT, "schema_registry",
+                     "schema_registry.url is where /subjects and /schemas/ids/ are; Apicurio has them under /apis/ccompat/v7",
+                     "%s answers %ld when it is asked for its subjects", config->schema_registry.url, status);
 }
 
 static void check_registry(struct findings *findings, const struct config *config)
@@ -144,9 +67,9 @@ static void check_registry(struct findings *findings, const struct config *confi
     if (registry_client_get(client, "/subjects", &reply, &error) == 0)
         say_registry(findings, config, reply.status);
     else
-        add(findings, VERDICT_FAULT, "schema_registry",
-            "is it up, and is schema_registry.url right? Partitions whose schemas are not known wait until then", "%s can't be reached: %s",
-            config->schema_registry.url, error.text);
+        findings_add(findings, VERDICT_FAULT, "schema_registry",
+                     "is it up, and is schema_registry.url right? Partitions whose schemas are not known wait until then",
+                     "%s can't be reached: %s", config->schema_registry.url, error.text);
     registry_client_destroy(client);
 }
 
@@ -155,22 +78,22 @@ static void check_registry(struct findings *findings, const struct config *confi
 static void check_persistence(struct findings *findings, const struct store_health *health)
 {
     if (health->has_append_only_file)
-        add(findings, VERDICT_OK, "redis", "", "append-only file: on");
+        findings_add(findings, VERDICT_OK, "redis", "", "append-only file: on");
     else
-        add(findings, VERDICT_FAULT, "redis", "set `appendonly yes` (stepd's own redis.conf does)",
-            "append-only file: off; a restart of Redis forgets every waiting run whose offset is committed");
+        findings_add(findings, VERDICT_FAULT, "redis", "set `appendonly yes` (stepd's own redis.conf does)",
+                     "append-only file: off; a restart of Redis forgets every waiting run whose offset is committed");
     if (health->append_status[0] != '\0' && strcmp(health->append_status, "ok") != 0)
-        add(findings, VERDICT_FAULT, "redis", "see Redis's log, and its disk", "the append-only file can't be written: %s",
-            health->append_status);
+        findings_add(findings, VERDICT_FAULT, "redis", "see Redis's log, and its disk", "the append-only file can't be written: %s",
+                     health->append_status);
 }
 
 static void check_eviction(struct findings *findings, const struct store_health *health)
 {
     if (health->eviction[0] == '\0' || strcmp(health->eviction, "noeviction") == 0)
-        add(findings, VERDICT_OK, "redis", "", "eviction: none");
+        findings_add(findings, VERDICT_OK, "redis", "", "eviction: none");
     else
-        add(findings, VERDICT_FAULT, "redis", "set `maxmemory-policy noeviction`",
-            "eviction: %s; when memory is short Redis throws runs away", health->eviction);
+        findings_add(findings, VERDICT_FAULT, "redis", "set `maxmemory-policy noeviction`",
+                     "eviction: %s; when memory is short Redis throws runs away", health->eviction);
 }
 
 static void check_listpack(struct findings *findings, const char *name, long value)
@@ -178,10 +101,10 @@ static void check_listpack(struct findings *findings, const char *name, long val
     if (value < 0)
         return;
     if (value >= 512)
-        add(findings, VERDICT_OK, "redis", "", "%s: %ld", name, value);
+        findings_add(findings, VERDICT_OK, "redis", "", "%s: %ld", name, value);
     else {
         AUTO_FREE char *remedy = xasprintf("set `%s 512`", name);
-        add(findings, VERDICT_WARNING, "redis", remedy, "%s: %ld; a run with steps takes several times the memory", name, value);
+        findings_add(findings, VERDICT_WARNING, "redis", remedy, "%s: %ld; a run with steps takes several times the memory", name, value);
     }
 }
 
@@ -191,8 +114,8 @@ static void check_settings(struct findings *findings, struct redis_store *store)
 
     if (store_health(store, &health) != 0)
         return;
-    add(findings, VERDICT_OK, "redis", "", "%s %s answers", health.product,
-        health.version[0] != '\0' ? health.version : "(of unknown version)");
+    findings_add(findings, VERDICT_OK, "redis", "", "%s %s answers", health.product,
+                 health.version[0] != '\0' ? health.version : "(of unknown version)");
     check_persistence(findings, &health);
     check_eviction(findings, &health);
     check_listpack(findings, "zset-max-listpack-value", health.zset_listpack_value);
@@ -207,16 +130,16 @@ static void check_workers(struct findings *findings, struct redis_store *store)
     if (runs_stats(store, &stats) != 0 || store_workers_alive(store, 0, &alive) != 0)
         return;
     if (alive == 0)
-        add(findings, VERDICT_WARNING, "runs", "start stepd", "no daemon is alive; %" PRIu64 " run%s", stats.delayed,
-            stats.delayed == 1 ? " waits" : "s wait");
+        findings_add(findings, VERDICT_WARNING, "runs", "start stepd", "no daemon is alive; %" PRIu64 " run%s", stats.delayed,
+                     stats.delayed == 1 ? " waits" : "s wait");
     else
-        add(findings, VERDICT_OK, "runs", "", "%" PRId64 " daemon%s alive, %" PRIu64 " run%s", alive, alive == 1 ? " is" : "s are",
-            stats.delayed, stats.delayed == 1 ? " waits" : "s wait");
+        findings_add(findings, VERDICT_OK, "runs", "", "%" PRId64 " daemon%s alive, %" PRIu64 " run%s", alive, alive == 1 ? " is" : "s are",
+                     stats.delayed, stats.delayed == 1 ? " waits" : "s wait");
     int64_t late_ms = store_now_ms(store) - stats.next_due_ms;
     if (alive > 0 && stats.next_due_ms > 0 && late_ms > 10000) {
         AUTO_FREE char *late = text_duration(late_ms);
-        add(findings, VERDICT_WARNING, "runs", "more workers (worker.threads) or more daemons",
-            "the run that has waited longest past its time has done so for %s", late);
+        findings_add(findings, VERDICT_WARNING, "runs", "more workers (worker.threads) or more daemons",
+                     "the run that has waited longest past its time has done so for %s", late);
     }
 }
 
@@ -227,23 +150,24 @@ static void check_orphans(struct findings *findings, struct redis_store *store)
     if (orphans_find(store, &orphans) != 0)
         return;
     if (orphans.count == 0)
-        add(findings, VERDICT_OK, "runs", "", "%zu run%s looked at%s, none is in no list", orphans.looked_at,
-            orphans.looked_at == 1 ? "" : "s", orphans.is_whole ? "" : " (of more)");
+        findings_add(findings, VERDICT_OK, "runs", "", "%zu run%s looked at%s, none is in no list", orphans.looked_at,
+                     orphans.looked_at == 1 ? "" : "s", orphans.is_whole ? "" : " (of more)");
     else
-        add(findings, VERDICT_WARNING, "runs", "the daemon's sweep makes them due; if they are there again in an hour, report it",
-            "%zu of %zu runs stand in no list, the first is %s", orphans.count, orphans.looked_at, orphans.first.text);
+        findings_add(findings, VERDICT_WARNING, "runs", "the daemon's sweep makes them due; if they are there again in an hour, report it",
+                     "%zu of %zu runs stand in no list, the first is %s", orphans.count, orphans.looked_at, orphans.first.text);
 }
 
 static void add_absent(void *context, const char *url, const char *reason)
 {
-    add(context, VERDICT_WARNING, "apps", "a daemon asks it again every five seconds", "app %s does not register: %s", url, reason);
+    findings_add(context, VERDICT_WARNING, "apps", "a daemon asks it again every five seconds", "app %s does not register: %s", url,
+                 reason);
 }
 
 static void add_silent_program(void *context, const char *name, struct bytes why)
 {
     if (why.size > 0)
-        add(context, VERDICT_WARNING, "programs", "its events and due runs wait; the daemon starts it again",
-            "program %s does not serve: %.*s", name, (int)why.size, (const char *)why.data);
+        findings_add(context, VERDICT_WARNING, "programs", "its events and due runs wait; the daemon starts it again",
+                     "program %s does not serve: %.*s", name, (int)why.size, (const char *)why.data);
 }
 
 /* Why the store did not start: what access rules lack is said in full. */
@@ -254,10 +178,10 @@ static void add_no_redis(struct findings *findings, const struct config *config,
 
     if (missing[0] != '\0') {
         AUTO_FREE char *remedy = xasprintf("ACL SETUSER with the user of redis.url, and: %s", missing);
-        add(findings, VERDICT_FAULT, "redis", remedy, "its access rules keep from stepd's user what stepd needs");
+        findings_add(findings, VERDICT_FAULT, "redis", remedy, "its access rules keep from stepd's user what stepd needs");
     } else {
         AUTO_FREE char *remedy = xasprintf("is Redis up at redis.url of %s?", config->path);
-        add(findings, VERDICT_FAULT, "redis", remedy, "%s", why);
+        findings_add(findings, VERDICT_FAULT, "redis", remedy, "%s", why);
     }
 }
 
@@ -265,8 +189,8 @@ static void add_paused(void *context, const char *function, struct bytes who)
 {
     AUTO_FREE char *remedy = xasprintf("`stepctl resume %s` once it may go on", function);
 
-    add(context, VERDICT_WARNING, "functions", remedy, "function %s is paused, by %.*s: its runs wait", function, (int)who.size,
-        (const char *)who.data);
+    findings_add(context, VERDICT_WARNING, "functions", remedy, "function %s is paused, by %.*s: its runs wait", function, (int)who.size,
+                 (const char *)who.data);
 }
 
 static void check_redis(struct findings *findings, struct ctl *ctl)
@@ -297,11 +221,12 @@ static void check_journal(struct findings *findings, const struct config *config
     AUTO_FREE char *copy = xstrdup_or_null(path);
 
     if (path != NULL && access(dirname(copy), W_OK | X_OK) == 0)
-        add(findings, VERDICT_OK, "journal", "", "the crash journal is %s", path);
+        findings_add(findings, VERDICT_OK, "journal", "", "the crash journal is %s", path);
     else
-        add(findings, VERDICT_WARNING, "journal", "name a file that the daemon can write as worker.journal, or give it a $STATE_DIRECTORY",
-            "the crash journal %s%scan't be written by this user; for a daemon that runs so, " JOURNAL_MISSING, path != NULL ? path : "",
-            path != NULL ? " " : "");
+        findings_add(findings, VERDICT_WARNING, "journal",
+                     "name a file that the daemon can write as worker.journal, or give it a $STATE_DIRECTORY",
+                     "the crash journal %s%scan't be written by this user; for a daemon that runs so, " JOURNAL_MISSING,
+                     path != NULL ? path : "", path != NULL ? " " : "");
 }
 
 /* ---- all of it ---------------------------------------------------------------------------------- */
@@ -364,8 +289,8 @@ static enum ctl_exit run(struct ctl *ctl)
     if (status != CTL_OK)
         return status;
     proxy_spare_loopback();
-    add(&findings, VERDICT_OK, "config", "", "%s can be read", ctl->config->path);
-    check_kafka(&findings, ctl->config);
+    findings_add(&findings, VERDICT_OK, "config", "", "%s can be read", ctl->config->path);
+    doctor_check_kafka(&findings, ctl->config);
     check_registry(&findings, ctl->config);
     check_redis(&findings, ctl);
     check_journal(&findings, ctl->config);

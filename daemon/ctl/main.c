@@ -10,9 +10,9 @@
 #include "ctl/when.h"
 
 static const struct command *const COMMANDS[] = {
-    &COMMAND_SEND,   &COMMAND_FUNCTIONS, &COMMAND_RUNS,   &COMMAND_SHOW,  &COMMAND_WHY,        &COMMAND_RETRY,
-    &COMMAND_CANCEL, &COMMAND_REDRIVE,   &COMMAND_REPLAY, &COMMAND_PAUSE, &COMMAND_RESUME,     &COMMAND_STATS,
-    &COMMAND_TOP,    &COMMAND_DOCTOR,    &COMMAND_EVAL,   &COMMAND_CRON,  &COMMAND_NEW_MODULE, &COMMAND_NEW_PROGRAM,
+    &COMMAND_SEND,    &COMMAND_FUNCTIONS, &COMMAND_RUNS,    &COMMAND_SHOW,       &COMMAND_WHY,         &COMMAND_RETRY, &COMMAND_CANCEL,
+    &COMMAND_REDRIVE, &COMMAND_REPLAY,    &COMMAND_PAUSE,   &COMMAND_RESUME,     &COMMAND_STATS,       &COMMAND_TOP,   &COMMAND_DOCTOR,
+    &COMMAND_EVAL,    &COMMAND_CRON,      &COMMAND_OFFSETS, &COMMAND_NEW_MODULE, &COMMAND_NEW_PROGRAM,
 };
 #define COMMAND_COUNT COUNT_OF(COMMANDS)
 
@@ -47,6 +47,8 @@ static const struct option OPTIONS[] = {
     { "again", TAKES_AGAIN, offsetof(struct ctl, is_again), NULL, "all, whatever was sent before" },
     { "from", TAKES_SPAN, offsetof(struct ctl, from), "TIME", "the first event: " WHEN_FORMS },
     { "to", TAKES_SPAN, offsetof(struct ctl, to), "TIME", "the last event" },
+    { "from", TAKES_GROUPS, offsetof(struct ctl, from), "GROUP", "whose offsets" },
+    { "to", TAKES_GROUPS, offsetof(struct ctl, to), "GROUP", "for which group" },
     { "event", TAKES_EVENT, offsetof(struct ctl, event), "JSON", "the event: {\"data\": …, \"name\": …}" },
     { "async", TAKES_ASYNC, offsetof(struct ctl, async), "JSON", "the event that comes later" },
     { "from", TAKES_FROM, offsetof(struct ctl, from), "TIME", "only ticks after it, like 2026-03-28T23:00:00Z (default: now)" },

@@ -9,6 +9,7 @@
 
 #include "base/array.h"
 #include "base/log.h"
+#include "kafka/protocol.h"
 
 /*
  * Lost connections are said once, in plain words, by who notices that nothing works (FAIL and ERROR
@@ -91,8 +92,8 @@ void conf_check(const struct setting *kafka, struct config_faults *faults)
 
     for (size_t i = 0; i < kafka->count; i++) {
         const struct setting *setting = &kafka->items[i];
-        if (setting->kind != SETTING_SCALAR)
-            continue; /* the config's reader says so */
+        if (setting->kind != SETTING_SCALAR || protocol_has(setting->name))
+            continue; /* the config's reader says so; the protocol's check */
         rd_kafka_conf_res_t result = rd_kafka_conf_set(conf, setting->name, setting->text, NULL, 0);
         if (result == RD_KAFKA_CONF_UNKNOWN)
             fault_unknown(setting, faults);
@@ -101,6 +102,7 @@ void conf_check(const struct setting *kafka, struct config_faults *faults)
                               setting->name);
     }
     rd_kafka_conf_destroy(conf);
+    protocol_check(kafka, rd_kafka_version(), faults);
 }
 
 /* ---- what is right ------------------------------------------------------------------------------- */
@@ -110,7 +112,7 @@ int conf_create(const struct setting *kafka, rd_kafka_conf_t **ret_conf, struct 
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
 
     for (size_t i = 0; i < kafka->count; i++) {
-        int failed = set_one(conf, &kafka->items[i], ret_error);
+        int failed = protocol_has(kafka->items[i].name) ? 0 : set_one(conf, &kafka->items[i], ret_error);
         if (failed != 0) {
             rd_kafka_conf_destroy(conf);
             return failed;

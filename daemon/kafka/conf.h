@@ -11,7 +11,7 @@
 #include "config/setting.h"
 
 /* `kafka` is a map of scalars. 0, and a configuration that is the caller's; or -EINVAL with the setting
- * that librdkafka refuses. */
+ * that librdkafka refuses. Which protocol the group speaks is left to protocol_set(). */
 int conf_create(const struct setting *kafka, rd_kafka_conf_t **ret_conf, struct error *ret_error) MUST_CHECK;
 /* Adds to `faults` what librdkafka refuses of it, each with its place. */
 void conf_check(const struct setting *kafka, struct config_faults *faults);

@@ -59,7 +59,7 @@ def keys_of_the_page():
 def test_every_key_is_described_exactly_once():
     described = keys_of_the_page()
     assert len(described) == len(set(described))
-    free = {"kafka.bootstrap.servers", "kafka.group.id", "kafka.group.instance.id", "options.MODULE"}
+    free = {"kafka.bootstrap.servers", "kafka.group.id", "kafka.group.instance.id", "kafka.group.protocol", "options.MODULE"}
     assert set(described) - free == keys_of_the_code()
 
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kafka/handle.h"
+#include "kafka/protocol.h"
 
 static struct config_faults faults;
 
@@ -94,4 +95,62 @@ Test(conf, a_handle_is_tried_without_its_brokers)
     kafka.count = 1;
     cr_assert_eq(conf_create(&kafka, &conf, NULL), 0);
     cr_assert_eq(handle_try(RD_KAFKA_CONSUMER, conf, &error), 0);
+}
+
+/* ---- the group's protocol ------------------------------------------------------------------------- */
+
+#define TWELVE 0x020c00ff
+
+static const struct setting *protocol_of(struct setting *items, size_t count)
+{
+    static struct setting kafka;
+
+    kafka = (struct setting){ .kind = SETTING_MAP, .items = items, .count = count };
+    return &kafka;
+}
+
+Test(conf, the_consumer_protocol_wants_a_librdkafka_that_has_it)
+{
+    struct setting items[] = { text("group.protocol", "Consumer", 1) };
+
+    protocol_check(protocol_of(items, 1), TWELVE, &faults);
+    cr_assert_eq(faults.count, 0);
+    protocol_check(protocol_of(items, 1), 0x020b01ff, &faults);
+    cr_assert_eq(faults.count, 1);
+    cr_assert_not_null(strstr(faults.items[0].text, "wants librdkafka 2.12 or newer, and 2.11.1 was found"), "%s", faults.items[0].text);
+}
+
+Test(conf, what_is_no_setting_of_the_consumer_protocol_is_refused_with_it_alone)
+{
+    struct setting items[] = { text("group.protocol", "consumer", 1), text("session.timeout.ms", "6000", 2),
+                               text("group.instance.id", "a", 3), text("group.remote.assignor", "uniform", 4) };
+
+    protocol_check(protocol_of(items, 4), TWELVE, &faults);
+    cr_assert_eq(faults.count, 2);
+    cr_assert_eq(faults.items[0].place.line, 2);
+    cr_assert_eq(faults.items[1].place.line, 3);
+    protocol_check(protocol_of(items + 1, 3), TWELVE, &faults);
+    cr_assert_eq(faults.count, 3, "with the classic one the assignor alone");
+    cr_assert_str_eq(faults.items[2].text, "'group.remote.assignor' goes with 'group.protocol: consumer' alone");
+}
+
+Test(conf, there_are_two_protocols)
+{
+    struct setting items[] = { text("group.protocol", "share", 1) };
+
+    protocol_check(protocol_of(items, 1), TWELVE, &faults);
+    cr_assert_eq(faults.count, 1);
+    cr_assert_str_eq(faults.items[0].text, "'group.protocol' is classic or consumer, not 'share'");
+}
+
+Test(conf, the_classic_protocol_is_named_to_no_librdkafka)
+{
+    struct setting items[] = { text("group.protocol", "classic", 1) };
+    rd_kafka_conf_t *conf = NULL;
+
+    conf_check(protocol_of(items, 1), &faults);
+    cr_assert_eq(faults.count, 0);
+    cr_assert_eq(conf_create(protocol_of(items, 1), &conf, NULL), 0);
+    cr_assert_eq(protocol_set(protocol_of(items, 1), conf, NULL), 0);
+    rd_kafka_conf_destroy(conf);
 }

@@ -33,8 +33,14 @@ def folder(tmp_path, request):
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory):
     """One real Kafka for all; tests have topics of their own."""
-    with needs.kafka(tmp_path_factory.mktemp("kafka")) as server:
+    with needs.kafka(tmp_path_factory.mktemp("kafka"), *support.SHORT_SESSIONS) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def newest_librdkafka(tmp_path_factory):
+    """The environment of a daemon that finds it."""
+    return {"LD_LIBRARY_PATH": str(needs.newest_librdkafka(tmp_path_factory.mktemp("librdkafka")))}
 
 
 @pytest.fixture

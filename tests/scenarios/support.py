@@ -22,6 +22,9 @@ STEPCTL = BUILD / "bin/stepctl"
 IS_SANITIZED = "-fsanitize" in (BUILD / "build.ninja").read_text() if (BUILD / "build.ninja").exists() else False
 SLOWER = 10 if IS_SANITIZED else 3  # than an idle machine: no test fails because others work too
 KAFKA_CANT_BE_HAD = 75
+# Of groups of the consumer protocol, whose sessions brokers hold to 45 s at least unless they are told.
+SHORT_SESSIONS = [f"group.consumer.{name}.ms={ms}" for name, ms in {"min.session.timeout": 6000, "session.timeout": 6000,
+                                                                    "min.heartbeat.interval": 1000, "heartbeat.interval": 1000}.items()]
 
 
 def eventually(condition, seconds=20, what=None):

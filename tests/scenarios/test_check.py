@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`stepd --check` refuses what the start would refuse: Kafka's clients are made of the settings, and connect to nothing."""
 import json
+import os
 import subprocess
 
 import pytest
@@ -17,11 +18,12 @@ TOGETHER = {
 }
 
 
-def check(folder, kafka):
+def check(folder, kafka, env=None):
     config = folder / "stepd.yaml"
     lines = [f"  {name}: {json.dumps(value)}" for name, value in {"bootstrap.servers": "127.0.0.1:1", **kafka}.items()]
     config.write_text("\n".join(["kafka:", *lines, "topics: [events]", "functions: {f: {use: exec, event: a, command: [\"true\"]}}", ""]))
-    return subprocess.run([STEPD, "--check", "--config", config], capture_output=True, text=True, timeout=60)
+    return subprocess.run([STEPD, "--check", "--config", config], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, **(env or {})})
 
 
 @pytest.mark.parametrize("name", TOGETHER)

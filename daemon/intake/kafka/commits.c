@@ -91,9 +91,15 @@ static rd_kafka_topic_partition_list_t *gather_all(struct partition *const *part
     return list;
 }
 
+/* Of the consumer protocol; librdkafka's oldest headers have no names for them. */
+#define FENCED_MEMBER_EPOCH 110
+#define STALE_MEMBER_EPOCH 113
+
 /* The group is changing hands: what was not committed is, by whoever has the partition then. */
 static bool is_of_rebalance(rd_kafka_resp_err_t error)
 {
+    if ((int)error == FENCED_MEMBER_EPOCH || (int)error == STALE_MEMBER_EPOCH)
+        return true;
     return error == RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS || error == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION ||
            error == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID || error == RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST;
 }

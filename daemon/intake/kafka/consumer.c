@@ -166,6 +166,7 @@ static void round_of(struct consumer *consumer)
     consumer_round_begin(consumer);
     serve_control(consumer);
     consumer_end_if_dead(consumer);
+    joining_tend(consumer);
     assigned_hear_scout(consumer);
     assigned_hear_ends(consumer);
     intake_sweep(consumer);
@@ -221,23 +222,6 @@ static void *consumer_main(void *argument)
 
 /* ---- its life ------------------------------------------------------------------------------------- */
 
-static void set_values(const struct setting *kafka, rd_kafka_conf_t *conf)
-{
-    conf_default(conf, kafka, "group.id", "stepd");
-    conf_default(conf, kafka, "session.timeout.ms", "6000");
-    conf_default(conf, kafka, "heartbeat.interval.ms", "2000");
-    conf_default(conf, kafka, "topic.metadata.refresh.interval.ms", "10000");
-    conf_default(conf, kafka, "queued.min.messages", "1000000");
-    conf_default(conf, kafka, "queued.max.messages.kbytes", "131072");
-    conf_default(conf, kafka, "fetch.queue.backoff.ms", "5");
-    conf_default(conf, kafka, "fetch.wait.max.ms", "100");
-    conf_force(conf, "enable.auto.commit", "false");
-    conf_force(conf, "enable.auto.offset.store", "false");
-    conf_force(conf, "enable.partition.eof", "false");
-    conf_force(conf, "partition.assignment.strategy", "cooperative-sticky");
-    conf_force(conf, "auto.offset.reset", "error"); /* told to us: a new assignment begins then */
-}
-
 int consumer_check(const struct setting *kafka, struct error *ret_error)
 {
     rd_kafka_conf_t *conf;
@@ -245,7 +229,11 @@ int consumer_check(const struct setting *kafka, struct error *ret_error)
 
     if (failed != 0)
         return failed;
-    set_values(kafka, conf);
+    failed = joining_set_values(kafka, conf, ret_error);
+    if (failed != 0) {
+        rd_kafka_conf_destroy(conf);
+        return failed;
+    }
     return handle_try(RD_KAFKA_CONSUMER, conf, ret_error);
 }
 
@@ -265,7 +253,11 @@ static int open_handle(struct consumer *consumer, struct error *ret_error)
 
     if (failed != 0)
         return failed;
-    set_values(consumer->settings.kafka, conf);
+    failed = joining_set_values(consumer->settings.kafka, conf, ret_error);
+    if (failed != 0) {
+        rd_kafka_conf_destroy(conf);
+        return failed;
+    }
     set_callbacks(consumer, conf);
     consumer->handle = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof(why));
     if (consumer->handle == NULL) {
@@ -299,23 +291,9 @@ int consumer_create(const struct consumer_settings *settings, struct consumer **
     return 0;
 }
 
-static int subscribe(struct consumer *consumer, struct error *ret_error)
-{
-    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(4);
-
-    for (const char *const *topic = consumer->settings.topics; *topic != NULL; topic++)
-        rd_kafka_topic_partition_list_add(topics, *topic, RD_KAFKA_PARTITION_UA);
-    rd_kafka_resp_err_t failed = rd_kafka_subscribe(consumer->handle, topics);
-    rd_kafka_topic_partition_list_destroy(topics);
-    if (failed != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return error_set(ret_error, EINVAL, "topics: %s", rd_kafka_err2str(failed));
-    consumer->is_subscribed = true;
-    return 0;
-}
-
 int consumer_start(struct consumer *consumer, struct error *ret_error)
 {
-    int failed = subscribe(consumer, ret_error);
+    int failed = joining_begin(consumer, ret_error);
 
     if (failed == 0)
         failed = lookups_start(consumer->scout, ret_error);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The inside of the consumer, which is one thread's: what its files share. consumer.c has its life and its rounds;
- * assigned.c the partitions that are ours, intake.c messages on their way to the workers and back, reading.c where
- * reading begins, rebalance.c partitions that come and go, stalls.c those that do not move.
+ * assigned.c the partitions that are ours, intake.c messages on their way to the workers and back, joining.c how the group
+ * is joined, reading.c where reading begins, rebalance.c partitions that come and go, stalls.c those that do not move.
  */
 #ifndef STEPD_INTAKE_KAFKA_CONSUMER_INTERNAL_H
 #define STEPD_INTAKE_KAFKA_CONSUMER_INTERNAL_H
@@ -44,6 +44,8 @@ struct consumer {
     struct scout *scout;
     struct thread thread;
     bool is_subscribed;
+    bool is_refused;     /* the group can't be joined: the process ends */
+    int64_t looked_ms;   /* at a group that is not joined yet */
     bool is_left_behind; /* a thread hangs in librdkafka: everything stays */
 
     atomic_bool must_rewind;        /* any thread sets */
@@ -111,6 +113,13 @@ void partition_list_add(struct partition_list *list, struct partition *partition
 struct partition *partition_list_find(const struct partition_list *list, const char *topic, int32_t id);
 /* As librdkafka wants them; the caller destroys. */
 rd_kafka_topic_partition_list_t *partition_list_names(const struct partition_list *partitions);
+
+/* What stepd has of its own in the consumer's settings. -EINVAL: librdkafka does not have the protocol that is asked for. */
+int joining_set_values(const struct setting *kafka, rd_kafka_conf_t *conf, struct error *ret_error) MUST_CHECK;
+/* Before the thread starts: joins, or leaves it to the thread to find out whether it may. */
+int joining_begin(struct consumer *consumer, struct error *ret_error) MUST_CHECK;
+/* Runs on: consumer thread, each round. Joins a group that is not joined yet, once it may. Waits for the brokers, a second at most. */
+void joining_tend(struct consumer *consumer);
 
 /* NULL: not ours, or not any more. */
 struct partition *assigned_partition_of(struct consumer *consumer, const rd_kafka_message_t *message);

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The consumer and the producer alone, driven against a real Kafka."""
+"""
+The consumer and the producer alone, driven against a real Kafka. STEPD_GROUP_PROTOCOL=consumer has all of them in groups of that
+protocol, with a librdkafka that LD_LIBRARY_PATH finds (CONTRIBUTING.md has the command).
+"""
 import json
 import os
 import signal
@@ -16,6 +19,8 @@ import needs  # noqa: E402
 import support  # noqa: E402
 
 TESTS = support.BUILD / "tests"
+PROTOCOL = os.environ.get("STEPD_GROUP_PROTOCOL") or "classic"
+CLASSIC_ONLY = pytest.mark.skipif(PROTOCOL != "classic", reason="it is about the classic protocol")
 
 
 class Driver:
@@ -25,6 +30,8 @@ class Driver:
         self.got, self.answers, self.changed = [], [], threading.Condition()
         self.log_path = folder / f"{group}-{os.urandom(2).hex()}.log"
         words = [TESTS / "consumer_driver", *options, address, group, topics]
+        if PROTOCOL != "classic":
+            settings = {"group_protocol": PROTOCOL, **{name: value for name, value in settings.items() if name != "session_timeout_ms"}}
         words += [f"{name.replace('_', '.')}={value}" for name, value in settings.items()]
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen([str(word) for word in words], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -99,7 +106,9 @@ class Driver:
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory):
-    properties = "log.cleaner.backoff.ms=200", "auto.create.topics.enable=false"
+    properties = ["log.cleaner.backoff.ms=200", "auto.create.topics.enable=false"]
+    if PROTOCOL != "classic":
+        properties += support.SHORT_SESSIONS
     with needs.kafka(tmp_path_factory.mktemp("kafka"), *properties) as server:
         yield server
 
