@@ -16,7 +16,7 @@
 #include "view/run_view.h"
 
 struct reason {
-    char code[16]; /* for programs: ended due sleeping waiting late owned expired order throttle concurrency lost */
+    char code[16]; /* for programs: ended due sleeping waiting late owned expired order throttle concurrency breaker pause lost */
     char *text;
     int64_t place; /* in line, the next is 1; 0: it is in none */
     bool has_key;
@@ -157,6 +157,10 @@ static int why_queued(struct redis_store *store, const struct run_view *view, co
         give(reason, "lost", "it is marked as waiting for its turn, but stands in no line; a daemon's sweep puts it back");
     else if (who != NULL)
         give_pause(reason, view, who, since);
+    else if (standing->is_held)
+        give(reason, "breaker",
+             "it is number %" PRId64 " in the line%s: too many attempts of %s failed of late, and its breaker lets one try again %s",
+             reason->place, key, view->run->record.function, when);
     else if (standing->is_blocked)
         give(reason, "concurrency", "it is number %" PRId64 " in the line%s: as many attempts execute as a concurrency limit of %s lets",
              reason->place, key, view->run->record.function);

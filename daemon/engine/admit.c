@@ -2,22 +2,12 @@
 #include "engine/admit.h"
 
 #include "base/clock.h"
-#include "base/log.h"
+#include "engine/breaker.h"
 #include "engine/finish.h"
+#include "engine/troubles.h"
 #include "event/event_again.h"
 #include "flow/key_set.h"
 #include "run/flow_ask.h"
-
-/* Said once for each function, and counted. */
-static void note_troubles(struct worker *worker, const struct function *function, const struct flow_troubles *troubles)
-{
-    for (unsigned i = 0; i < troubles->count; i++)
-        tally_add(&worker_tally(worker, function)->expression_errors);
-    if (troubles->count > 0 && !atomic_exchange(function->flow->has_told, true))
-        log_warn(
-            "%s of function %s can't be worked out for an event: %s; events like it count as having no such value, and this is said once",
-            troubles->setting, function->id, troubles->error.text);
-}
 
 /* The run of a function with a dedupe window is also known by the name that daemons whose records are of version 1
  * give it, which several events may share. */
@@ -48,7 +38,7 @@ static bool may_pass_flow(struct worker *worker, const struct known_runs *known,
     if (!run->function->flow->is_lined && known_runs_find(known, KNOWN_ADMITTED, &run->id) != NULL)
         return true;
     flow_ask_init(&ask, run->function, run->event, context_now_ms(&worker->ctx));
-    note_troubles(worker, run->function, &ask.troubles);
+    troubles_note(worker, run->function, &ask.troubles);
     int status = store->ops->admit(store, run, &ask, &answer);
     flow_ask_done(&ask);
     worker_look_at_clock(worker);
@@ -76,7 +66,7 @@ static bool may_pass_dedupe(struct worker *worker, const struct known_runs *know
     if (run->function->dedupe_ms == 0 || event_is_again(run->event) || known_runs_find(known, KNOWN_ADMITTED, &run->id) != NULL)
         return true;
     bool applies = flow_dedupe_id(run->function, run->event, context_now_ms(&worker->ctx), &id, &troubles);
-    note_troubles(worker, run->function, &troubles);
+    troubles_note(worker, run->function, &troubles);
     if (!applies)
         return true;
     *ret_state = MESSAGE_DROPPED;
@@ -117,6 +107,13 @@ static bool may_start(struct worker *worker, const struct job *job, struct run *
             return false;
         key_set_remove(parked, run->function->id, key);
     }
+    int status;
+    if (breaker_holds_message(worker, &status)) {
+        *ret_state = status == 0 ? finish_in_store(job, run) : MESSAGE_DROPPED;
+        if (status == 0)
+            tally_add(&worker_tally(worker, run->function)->started);
+        return false;
+    }
     return true;
 }
 
@@ -143,7 +140,7 @@ static bool is_wanted(struct worker *worker, const struct run *run)
     struct error error;
 
     if (function->flow != NULL && !flow_wants(function, run->event, context_now_ms(&worker->ctx), &troubles)) {
-        note_troubles(worker, function, &troubles);
+        troubles_note(worker, function, &troubles);
         return false;
     }
     return function->wants == NULL || event_decode(run->event, &error) != 0 || function->wants(function, &run->event->view);

@@ -201,15 +201,26 @@ static void end_first(struct run_taker *taker, const char *run_id)
     away_cancel_first(&dispatch->away, run_id);
 }
 
+static void see_breakers(struct run_taker *taker, int shard, const struct bytes *names, size_t count, bool has_more)
+{
+    breakers_hear(&of_runs(taker)->breakers, shard, names, count, has_more);
+}
+
 static const struct run_taker_ops RUN_TAKER_OPS = {
     .free_workers = free_workers,
     .take_run = take_run,
     .reserve = reserve,
     .give_back = give_back,
     .see_line = see_line,
+    .see_breakers = see_breakers,
     .cancel = cancel,
     .end_first = end_first,
 };
+
+bool dispatch_breaker_is_open(struct dispatch *dispatch, const struct function *function)
+{
+    return function_has_breaker(function_newest(function)) && breakers_touch(&dispatch->breakers, function->id);
+}
 
 /* ---- the life of it ------------------------------------------------------------------------------ */
 
@@ -264,6 +275,7 @@ struct dispatch *dispatch_create(const struct dispatch_settings *settings)
     dispatch->crew = crew_create(dispatch);
     dispatch->attempts.crew = dispatch->crew;
     unwanted_init(&dispatch->unwanted);
+    breakers_init(&dispatch->breakers);
     dispatch->attempts.unwanted = &dispatch->unwanted;
     away_list_init(&dispatch->away, take_back, dispatch);
     dispatch->pool = create_pool(dispatch);
@@ -318,6 +330,7 @@ bool dispatch_destroy(struct dispatch *dispatch)
     free(dispatch->matches);
     strands_destroy(dispatch->strands);
     unwanted_done(&dispatch->unwanted);
+    breakers_done(&dispatch->breakers);
     free(dispatch);
     return true;
 }

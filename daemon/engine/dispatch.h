@@ -34,6 +34,8 @@ void dispatch_release(struct dispatch *dispatch);
 void dispatch_pause(struct dispatch *dispatch, const struct function *function);
 void dispatch_resume(struct dispatch *dispatch, const struct function *function);
 bool dispatch_is_paused(const struct dispatch *dispatch, const struct function *function);
+/* Any thread: whether a breaker of the function may be open, of any key. */
+bool dispatch_breaker_is_open(struct dispatch *dispatch, const struct function *function);
 /* Owned runs whose ids are given were taken from us (reaped, cancelled): their attempts see
  * stepd_is_cancelled(). NULL: all that the store had given to this incarnation. */
 void dispatch_cancel(struct dispatch *dispatch, const char *run_id);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "engine/breaker.h"
 #include "engine/outcome.h"
 #include "flow/key_set.h"
 #include "run/checkpoints.h"
@@ -37,6 +38,7 @@ static void end_attempt(struct worker *worker, struct run *run, struct attempt_r
 {
     if (report->end == ATTEMPT_REFUSED)
         settle_refusal(worker, run, report);
+    breaker_hear(worker, run, report);
     worker->thread.now_ns = report->ended_ns;
     tally_end(worker_tally(worker, run->function), report);
     outcome_log(run, report, worker->dispatch->attempts.keeps_all);

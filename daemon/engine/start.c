@@ -9,6 +9,7 @@
 #include "base/pulse.h"
 #include "crash/crashes.h"
 #include "engine/admit.h"
+#include "engine/breaker.h"
 #include "engine/finish.h"
 #include "engine/nobodys.h"
 
@@ -214,6 +215,19 @@ static bool learn_function(struct worker *worker, struct claimed *claimed)
     return claimed->run.function != NULL;
 }
 
+/* Whether a breaker holds it: then it is the store's again, and released. */
+static bool leave_to_breaker(struct worker *worker, struct claimed *claimed)
+{
+    int status;
+
+    if (!breaker_holds_claimed(worker, &status))
+        return false;
+    if (status == -EIO)
+        finish_condemned(worker, &claimed->run);
+    claimed->release(claimed);
+    return true;
+}
+
 /* What has not begun when the daemon stops stays ours, and is given back at the end. */
 static enum start start_claimed(struct worker *worker, enum gate_answer gate)
 {
@@ -224,8 +238,11 @@ static enum start start_claimed(struct worker *worker, enum gate_answer gate)
         return START_ATTEMPT;
     if (!worker_is_draining(worker) && claimed->run.function == NULL && learn_function(worker, claimed))
         return START_NOTHING; /* it is queued anew */
-    if (!worker_is_draining(worker) && claimed->run.function != NULL && gate == GATE_OPEN)
-        return claimed->run.unclean >= CRASHES_ENOUGH ? START_CRASHED : START_ATTEMPT;
+    if (!worker_is_draining(worker) && claimed->run.function != NULL && gate == GATE_OPEN) {
+        if (claimed->run.unclean >= CRASHES_ENOUGH)
+            return START_CRASHED;
+        return leave_to_breaker(worker, claimed) ? START_OVER : START_ATTEMPT;
+    }
     if (!worker_is_draining(worker) && claimed->run.function == NULL)
         put_off(worker, claimed);
     else if (!worker_is_draining(worker) && line_up(worker, &claimed->run) == -EIO)

@@ -12,6 +12,7 @@
 #include "engine/counts.h"
 #include "engine/settings.h"
 #include "engine/tally.h"
+#include "flow/breakers.h"
 #include "flow/gate.h"
 #include "flow/strands.h"
 #include "pool/pool.h"
@@ -50,6 +51,7 @@ struct dispatch {
     struct away_list away;
     struct crew *crew;
     struct unwanted unwanted;
+    struct breakers breakers;
     atomic_bool is_draining;
     atomic_bool is_held;                       /* nothing begins */
     struct dispatch_counts retired;            /* pool's lock; of threads that are gone */

@@ -160,6 +160,16 @@ static void put_queued(struct daemon *daemon, struct metrics_page *page, const s
     }
 }
 
+static void put_breakers(struct daemon *daemon, struct metrics_page *page, const struct function_rows *rows)
+{
+    metrics_family(page, METRIC_GAUGE, "breaker_open", "1 while the function's breaker holds its runs, of some key at least.");
+    for (size_t i = 0; i < rows->count; i++) {
+        const struct metric_label labels[] = { { "function", rows->items[i].id }, { 0 } };
+        if (function_has_breaker(function_newest(rows->items[i].function)))
+            metrics_put(page, labels, dispatch_breaker_is_open(daemon->dispatch, rows->items[i].function) ? 1 : 0);
+    }
+}
+
 static const struct histogram_counts *attempts_of(const struct function_row *row)
 {
     return &row->counts.durations;
@@ -196,6 +206,7 @@ static void write_metrics(struct daemon *daemon, struct metrics_page *page)
     put_skipped(page, &rows);
     if (daemon->timers != NULL)
         put_queued(daemon, page, &rows);
+    put_breakers(daemon, page, &rows);
     put_by_function(page, &rows, &letters);
     metrics_put(page, NULL, (double)counts.letters_without_function);
     put_durations(page, &rows, "attempt_duration_seconds", "How long attempts took, whatever they ended in.", attempts_of);

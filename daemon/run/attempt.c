@@ -97,6 +97,7 @@ static enum attempt_end end_of_park(enum run_status status)
  * room than the run's state has; ctx->raised says so, and nothing was recorded. */
 static bool park(struct stepd_ctx *ctx, struct transition *change, const struct failure *failure, struct attempt_report *report)
 {
+    report->is_setback = report->is_setback || (failure != NULL && ctx->run->phase == RUN_IN_FUNCTION);
     report->due_ms = due_of(ctx, change);
     report->due_in_ms = report->due_ms - context_now_ms(ctx);
     if (ctx->run->phase == RUN_IN_FUNCTION)
@@ -276,6 +277,7 @@ static bool handler_call(struct stepd_ctx *ctx, stepd_run_fn code, int64_t now_n
     }
     if (ctx->verdict.kind == VERDICT_AWAY) {
         end_as(report, ATTEMPT_AWAY, ctx->verdict.failure);
+        report->is_setback = ctx->verdict.failure != NULL && ctx->run->phase == RUN_IN_FUNCTION;
         report->due_in_ms = ctx->verdict.due_ms - context_now_ms(ctx);
         return false;
     }
@@ -315,6 +317,14 @@ static bool may_retry(const struct stepd_ctx *ctx)
     return ctx->run->attempt < flow_retries(function, ctx->raised.failure.name, function->retries);
 }
 
+/* Whether what it failed of may be over another time: said of the error itself, or by the step that failed of it. */
+static bool is_setback(const struct stepd_ctx *ctx)
+{
+    if (ctx->raised.kind == RAISED_BY_STEP)
+        return ctx->step_raised.kind == RAISED_RETRIABLE;
+    return ctx->raised.kind != RAISED_NON_RETRIABLE;
+}
+
 /* Its code has returned `status`. */
 static void settle_function(struct stepd_ctx *ctx, enum stepd_status status, struct attempt_report *report)
 {
@@ -330,6 +340,7 @@ static void settle_function(struct stepd_ctx *ctx, enum stepd_status status, str
         complete(ctx, report);
         return;
     }
+    report->is_setback = is_setback(ctx);
     settle_error(ctx);
     if (ctx->raised.kind == RAISED_RETRIABLE && may_retry(ctx))
         retry(ctx, report);

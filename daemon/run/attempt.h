@@ -34,6 +34,7 @@ struct attempt_report {
     int64_t due_in_ms;  /* from the store's now */
     int64_t started_ns; /* monotonic */
     int64_t ended_ns;
+    bool is_setback;               /* its function, or a step of it, failed of an error that is not said to be for good */
     const struct failure *failure; /* NULL: none; lives until the context's next attempt */
 };
 

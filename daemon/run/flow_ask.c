@@ -103,6 +103,18 @@ static int64_t priority_of(struct asking *asking, const struct expression *expre
     return (int64_t)(fmin(fmax(seconds, -PRIORITY_MOST_S), PRIORITY_MOST_S) * 1000);
 }
 
+/* Of what only delays. */
+static void add_waits(struct asking *asking, const struct flow_settings *flow)
+{
+    struct flow_ask *ask = asking->ask;
+
+    (void)add_key(asking, flow->throttle_key, "throttle.key", &ask->throttle);
+    for (size_t i = 0; i < flow->given.concurrency_limits.count; i++)
+        (void)add_key(asking, flow->limit_keys[i], "concurrency_limits.key", &ask->limits[i]);
+    (void)add_key(asking, flow->breaker_key, "breaker.key", &ask->breaker);
+    ask->priority_ms = priority_of(asking, flow->priority);
+}
+
 void flow_ask_init(struct flow_ask *ask, const struct function *function, struct event *event, int64_t now_ms)
 {
     const struct flow_settings *flow = function->flow;
@@ -117,10 +129,18 @@ void flow_ask_init(struct flow_ask *ask, const struct function *function, struct
         ask->has_rate_limit = add_key(&asking, flow->rate_limit_key, "rate_limit.key", &ask->rate_limit);
     if (flow->given.singleton.mode != STEPD_SINGLETON_NONE)
         ask->has_singleton = add_key(&asking, flow->singleton_key, "singleton.key", &ask->singleton);
-    (void)add_key(&asking, flow->throttle_key, "throttle.key", &ask->throttle);
-    for (size_t i = 0; i < flow->given.concurrency_limits.count; i++)
-        (void)add_key(&asking, flow->limit_keys[i], "concurrency_limits.key", &ask->limits[i]);
-    ask->priority_ms = priority_of(&asking, flow->priority);
+    add_waits(&asking, flow);
+}
+
+void flow_ask_init_again(struct flow_ask *ask, const struct function *function, struct event *event, int64_t now_ms)
+{
+    struct event_fields fields;
+
+    *ask = (struct flow_ask){ .has_dedupe = false };
+    msgpack_sbuffer_init(&ask->texts);
+    fields_of(function, event, &fields);
+    struct asking asking = { ask, { .event = &fields.base, .now_ms = now_ms } };
+    add_waits(&asking, function->flow);
 }
 
 void flow_ask_done(struct flow_ask *ask)

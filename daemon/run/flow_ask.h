@@ -37,8 +37,10 @@ struct flow_ask {
     struct flow_key rate_limit;
     struct flow_key singleton;
     struct flow_key throttle;
+    struct flow_key breaker;
     struct flow_key limits[FLOW_LIMITS_MOST];
     int64_t priority_ms; /* ahead of others */
+    bool is_held;        /* its breaker is open: the run waits in line, whatever else its function asks */
     struct flow_troubles troubles;
 };
 
@@ -46,6 +48,8 @@ struct flow_ask {
 bool flow_wants(const struct function *function, struct event *event, int64_t now_ms, struct flow_troubles *troubles);
 /* flow_ask_done() it, whatever its troubles. */
 void flow_ask_init(struct flow_ask *ask, const struct function *function, struct event *event, int64_t now_ms);
+/* The same for a run that was let in already: what drops events does not apply to it. */
+void flow_ask_init_again(struct flow_ask *ask, const struct function *function, struct event *event, int64_t now_ms);
 void flow_ask_done(struct flow_ask *ask);
 struct bytes flow_ask_key(const struct flow_ask *ask, const struct flow_key *key);
 /* What a dedupe window of the function remembers the event by; false: it does not apply to this one. */

@@ -11,6 +11,7 @@
 
 #define YEAR_MS INT64_C(31536000000)
 #define COUNT_MOST INT64_C(1000000000)
+#define FAILURES_MOST INT64_C(100000) /* of a breaker, each of which is kept for its window */
 
 /* What is being checked, and who hears of it. */
 struct check {
@@ -85,6 +86,17 @@ static void check_singleton(struct check *check)
         refuse(check, "singleton", "'singleton' needs 'mode': skip or cancel");
 }
 
+static void check_breaker(struct check *check)
+{
+    const struct stepd_breaker *given = &check->function->breaker;
+
+    if (given->failures == 0 && given->window_ms == 0 && given->pause_ms == 0 && given->key == NULL)
+        return;
+    check_within(check, "breaker", "failures", given->failures, 1, FAILURES_MOST);
+    check_within(check, "breaker", "window", given->window_ms, 1, YEAR_MS);
+    check_within(check, "breaker", "pause", given->pause_ms, 1, YEAR_MS);
+}
+
 static bool is_backoff(const struct stepd_backoff *backoff)
 {
     if (backoff->count > 0 && (backoff->delays_ms == NULL || backoff->count > 1000))
@@ -147,7 +159,6 @@ static void check_not_built(struct check *check)
         { function->cancel_on.count > 0, "cancel_on", "cancel_on" },
         { function->start_timeout_ms != 0, "start_timeout", "start_timeout" },
         { function->finish_timeout_ms != 0, "finish_timeout", "finish_timeout" },
-        { function->breaker.failures != 0 || function->breaker.key != NULL, "breaker", "breaker" },
         { function->expects.count > 0, "expects", "expects" },
     };
 
@@ -192,6 +203,7 @@ static void compile_all(struct check *check, struct flow_settings *flow)
     flow->rate_limit_key = compile(check, "rate_limit", ".key", function->rate_limit.key);
     flow->throttle_key = compile(check, "throttle", ".key", function->throttle.key);
     flow->singleton_key = compile(check, "singleton", ".key", function->singleton.key);
+    flow->breaker_key = compile(check, "breaker", ".key", function->breaker.key);
     flow->priority = compile(check, "priority", "", function->priority);
     for (size_t i = 0; i < limits->count && i < FLOW_LIMITS_MOST; i++)
         flow->limit_keys[i] = compile(check, "concurrency_limits", ".key", limits->items[i].key);
@@ -216,6 +228,7 @@ bool flow_settings_make(const struct stepd_function *function, const struct flow
     check_throttle(&check);
     check_limits(&check);
     check_singleton(&check);
+    check_breaker(&check);
     check_on_error(&check);
     check_not_built(&check);
     check_together(&check);
@@ -223,11 +236,12 @@ bool flow_settings_make(const struct stepd_function *function, const struct flow
     flow->given = *function;
     flow->is_lined = is_lined(function);
     flow->asks = flow->is_lined || function->rate_limit.limit > 0;
+    flow->shares_shard = flow->asks || flow_has_breaker(flow);
     for (size_t i = 0; i < function->concurrency_limits.count; i++)
         flow->has_scope = flow->has_scope || function->concurrency_limits.items[i].scope != NULL;
     flow->has_told = xcalloc(1, sizeof(*flow->has_told));
-    bool is_needed =
-        flow->asks || function->when != NULL || function->dedupe_key != NULL || function->on_error.count > 0 || function->cron.count > 0;
+    bool is_needed = flow->shares_shard || function->when != NULL || function->dedupe_key != NULL || function->on_error.count > 0 ||
+                     function->cron.count > 0;
     if (check.is_sound && is_needed)
         *ret_flow = flow;
     else
@@ -239,8 +253,8 @@ void flow_settings_destroy(struct flow_settings *flow)
 {
     if (flow == NULL)
         return;
-    struct expression *const expressions[] = { flow->when,         flow->dedupe_key,    flow->rate_limit_key,
-                                               flow->throttle_key, flow->singleton_key, flow->priority };
+    struct expression *const expressions[] = { flow->when,          flow->dedupe_key, flow->rate_limit_key, flow->throttle_key,
+                                               flow->singleton_key, flow->priority,   flow->breaker_key };
     for (size_t i = 0; i < COUNT_OF(expressions); i++)
         expression_destroy(expressions[i]);
     for (size_t i = 0; i < FLOW_LIMITS_MOST; i++)

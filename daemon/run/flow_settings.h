@@ -25,12 +25,14 @@ struct flow_settings {
     struct expression *rate_limit_key;
     struct expression *throttle_key;
     struct expression *singleton_key;
+    struct expression *breaker_key;
     struct expression *priority;
     struct expression *limit_keys[FLOW_LIMITS_MOST];
     struct schedule *schedule; /* of `cron`; NULL: none */
     bool asks;                 /* the store is asked of each event: one of the settings that are of all daemons */
     bool is_lined;             /* its runs wait for their turns in the store */
     bool has_scope;            /* of its limits */
+    bool shares_shard;         /* all of its runs live in one shard, where what they count is */
     atomic_bool *has_told;     /* an expression's error was said */
 };
 
@@ -50,6 +52,11 @@ void flow_settings_destroy(struct flow_settings *flow);
 static inline bool flow_has_rate_limit(const struct flow_settings *flow)
 {
     return flow->given.rate_limit.limit > 0;
+}
+
+static inline bool flow_has_breaker(const struct flow_settings *flow)
+{
+    return flow->given.breaker.failures > 0;
 }
 
 static inline bool flow_has_throttle(const struct flow_settings *flow)

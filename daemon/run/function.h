@@ -66,6 +66,17 @@ static inline bool function_asks(const struct function *function)
     return function->flow != NULL && function->flow->asks;
 }
 
+/* All its runs live in one shard. */
+static inline bool function_shares_shard(const struct function *function)
+{
+    return function->flow != NULL && function->flow->shares_shard;
+}
+
+static inline bool function_has_breaker(const struct function *function)
+{
+    return function->flow != NULL && flow_has_breaker(function->flow);
+}
+
 /* Its runs wait in the store for their turns. */
 static inline bool function_is_lined(const struct function *function)
 {

@@ -51,8 +51,9 @@ struct transition {
     size_t position;         /* of `checkpoint`, 0 for the first; what stands there or behind is replaced */
     struct bytes checkpoint; /* PARK, CHECKPOINT; size 0: none. PARK also clears a STARTED at `position` */
     bool clears_started;
-    bool waits_in_line; /* PARK, DELAYED, due now: until its function has room for it somewhere */
-    struct bytes tail;  /* replaces the record's; data NULL: stays */
+    bool waits_in_line;             /* PARK, DELAYED, due now: until its function has room for it somewhere */
+    const struct flow_ask *held_by; /* waits_in_line: until a breaker lets it begin; NULL: none holds it */
+    struct bytes tail;              /* replaces the record's; data NULL: stays */
 };
 
 struct transition_reply {
@@ -70,6 +71,13 @@ enum dedupe_answer { DEDUPE_FIRST, DEDUPE_DUPLICATE };
 /* What flow control makes of an event. */
 enum flow_answer { FLOW_BEGINS, FLOW_IN_LINE, FLOW_DUPLICATE, FLOW_OVER_RATE, FLOW_NOT_ALONE };
 
+/* An attempt of a function with a breaker, of whose key it was. */
+struct breaker_news {
+    struct bytes key; /* flow_ask_key() of it */
+    bool has_failed;  /* of an error that counts; else it is over */
+    int attempt;
+};
+
 struct store {
     const struct store_ops *ops;
 };
@@ -85,6 +93,8 @@ struct store_ops {
     /* A function whose flow control asks: its run begins, is the store's and waits in line, or was refused: then nothing
      * is kept of it. May be sent twice: same answer, but for a refusal, which is asked anew. */
     int (*admit)(struct store *store, const struct run *run, const struct flow_ask *ask, enum flow_answer *ret_answer);
+    /* What an attempt came to, where it failed, or its run was let begin alone: its breaker may open or close by it. */
+    int (*tell_breaker)(struct store *store, const struct run *run, const struct breaker_news *news);
     /* A run of ours, of which the store refuses all else for good, goes no further: it ends among the dead, with
      * nothing said of why. */
     int (*condemn)(struct store *store, const struct run *run);

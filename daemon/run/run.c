@@ -96,7 +96,7 @@ static unsigned own_placement(const struct function *function, const struct even
 
 static unsigned placement_of(const struct function *function, const struct event *event, XXH128_hash_t hash)
 {
-    return function_asks(function) ? shared_placement(function) : own_placement(function, event, hash);
+    return function_shares_shard(function) ? shared_placement(function) : own_placement(function, event, hash);
 }
 
 /* Eight digits at once: every four bits get a byte of their own, the first ones the highest. */
@@ -178,10 +178,10 @@ struct run_id run_id_of_tick(const char *function_id, int64_t at_ms)
 
 struct run_id run_id_of_other_placement(const struct function *function, const struct event *event)
 {
-    static const struct flow_settings by_function = { .asks = true };
+    static const struct flow_settings by_function = { .shares_shard = true };
     XXH128_hash_t hash = hash_of(function, event);
 
-    if (function_asks(function))
+    if (function_shares_shard(function))
         return written(own_placement(function, event, hash), hash);
     const struct function other = { .id = function->id, .flow = &by_function };
     return written(shared_placement(&other), hash);

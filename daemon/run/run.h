@@ -96,6 +96,13 @@ static inline bool checkpoint_is_begun(const struct checkpoint *checkpoint)
     return checkpoint->kind == CHECKPOINT_STARTED || checkpoint->kind == CHECKPOINT_WAITING;
 }
 
+/* How a run was let begin; as turns.lua has it. */
+enum run_turn {
+    RUN_TURN_NONE = 0,  /* nobody looked at its turn */
+    RUN_TURN_HAD = 1,   /* whatever holds up its function has let it pass */
+    RUN_TURN_ALONE = 2, /* its breaker is open: it alone is to try */
+};
+
 struct checkpoints; /* run/checkpoints.h: the checkpoints of a run */
 struct errand;      /* run/errand.h */
 
@@ -117,6 +124,7 @@ struct run {
     struct failure *last;      /* the previous attempt's, or what the run failed of; NULL none */
     struct errand *errand;     /* what its attempt waits for, or has come back from; NULL: none */
     int64_t begun_ns;          /* monotonic, of the attempt that has one */
+    enum run_turn turn;        /* that the store gave it with its claim */
 };
 
 /* What its function sees of the event; whether data and user are built is another matter. */

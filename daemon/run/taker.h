@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 
+#include "base/bytes.h"
 #include "run/claimed.h"
 #include "run/function.h"
 #include "run/message.h"
@@ -28,6 +29,8 @@ struct run_taker_ops {
     void (*give_back)(struct run_taker *taker, const struct function *function, size_t count);
     /* The store has a line of the function's runs: what comes joins it. */
     void (*see_line)(struct run_taker *taker, const struct function *function);
+    /* Breakers that are open in the shard, each a function's id, NUL and a key; `has_more`: these are not all. */
+    void (*see_breakers)(struct run_taker *taker, int shard, const struct bytes *names, size_t count, bool has_more);
     /* Any thread. Owned runs whose ids are given were taken from us (reaped, cancelled): their attempts see
      * stepd_is_cancelled(). NULL: all that the store had given to this incarnation. */
     void (*cancel)(struct run_taker *taker, const char *run_id);

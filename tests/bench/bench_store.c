@@ -244,6 +244,7 @@ static void measure_claims(redisContext *redis, struct redis_store *store)
     script_add_self(store, &call);
     script_add_text(&call, "1");
     script_add_number(&call, 60000);
+    script_add_text(&call, "");
     script_add_text(&call, "runs_started");
     script_add_number(&call, 0);
     redisReply *reply = NULL;

@@ -514,9 +514,10 @@ Test(loader, what_is_wrong_in_flow_control_is_refused_by_name)
     cr_assert(has_fault("[function unknown] 'priority' is no expression that can be read: 1:"));
     cr_assert(has_fault("[function no-window] 'dedupe_key' needs 'dedupe'"));
     cr_assert(has_fault("[function no-mode] 'singleton' needs 'mode'"));
+    cr_assert(has_fault("[function no-pause] 'breaker' needs 'pause'"));
     cr_assert(has_fault("[function star] 'on_error' has 'In*lid'"));
     cr_assert(has_fault("[function two-kinds] has both 'events' and 'topic'"));
-    cr_assert_eq(faults.count, 10, "the tenth: its topic is not read");
+    cr_assert_eq(faults.count, 11, "the eleventh: its topic is not read");
 }
 
 Test(loader, a_setting_of_flow_control_that_is_wrong_in_the_config_is_named_with_its_place)

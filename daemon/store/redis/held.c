@@ -99,6 +99,8 @@ int held_create(const redisReply *claimed, int64_t now_ms, struct claimed **ret_
         return -EBADMSG;
     }
     fill_run(held, claimed->element[0]->str, now_ms);
+    if (claimed->elements > 4)
+        held->claimed.run.turn = (enum run_turn)claimed->element[4]->integer;
     *ret_claimed = &held->claimed;
     return 0;
 }

@@ -26,7 +26,9 @@
  *   rate:, turn:<function> NUL <key> string when its turns are used up until, µs, of rate_limit and of throttle; they expire
  *   lock:<function> NUL <key> string  the living run of a singleton
  *   places:<name>             zset    runs that execute under a concurrency limit; <name>: function NUL number NUL key, or @scope NUL NUL key
- *   blocked:<name>            zset    lines (function NUL line) that found no place there
+ *   blocked:<name>            zset    lines (function NUL line) that found no place there; <name> !<breaker>: that it holds
+ *   breakers                  zset    open ones, <breaker>: function NUL key, by until when; breakers_at changes with it
+ *   faults:<breaker>          zset    its latest failed attempts; probe:<breaker>: the run that it lets begin alone; they expire
  *   stats, stats:<worker>     hash    counters of dead workers, of a living one
  *   asked:<worker>            set     runs of it that a person has cancelled
  *   claim:<worker>            string  its latest claim, so that a lost reply can be given again

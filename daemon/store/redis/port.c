@@ -137,49 +137,6 @@ static void add_message(struct script_call *call, const struct run *run, const s
     script_add(call, (struct bytes){ event->key, event->key != NULL ? event->key_len : 0 });
 }
 
-static int advance(struct store *port, const struct run *run, const struct transition *change, struct transition_reply *ret_reply)
-{
-    struct redis_store *store = store_of(port);
-    char packed[CHANGE_SIZE];
-    AUTO_FREE char *place = NULL;
-    AUTO_REPLY reply = NULL;
-    struct script_call call;
-    msgpack_sbuffer body;
-    struct run_id older_id;
-
-    assert(run->epoch > 0 || run->first_epoch > 0);
-    if (run->epoch == 0 && change->kind == TRANSITION_FINISH && store_settings(store)->history != HISTORY_ALL) {
-        *ret_reply = (struct transition_reply){ .answer = STORE_OK, .now_ms = store_now_ms(store) };
-        return 0;
-    }
-    msgpack_sbuffer_init(&body);
-    script_begin(&call, run->epoch == 0 ? "take" : "advance", store_shard_of(store, run->id.text));
-    script_add_text(&call, run->id.text);
-    script_add(&call, pack_change(store, run, change, packed));
-    if (run->epoch == 0)
-        script_add_self(store, &call);
-    else
-        script_add_owner(&call, &run->owner);
-    script_add(&call, change->checkpoint);
-    if (run->epoch == 0 || run_is_ordered(run) || change->waits_in_line || change->tail.data != NULL)
-        script_add(&call, change->tail);
-    add_message(&call, run, change, &place);
-    if (run->epoch == 0) {
-        add_body(&call, run, &body);
-        add_older_id(&call, run, &older_id);
-    }
-
-    int status = store_call(store, &call, &reply);
-    msgpack_sbuffer_destroy(&body);
-    if (status != 0)
-        return status;
-    *ret_reply = read_answer(store, run, &call, reply);
-    int64_t wake_ms = reply->type == REDIS_REPLY_ARRAY ? reply->element[4]->integer : 0;
-    if (wake_ms != 0)
-        store_made_due_in_line(store, call.shard, function_is_lined(run->function) ? run->function : NULL, wake_ms);
-    return 0;
-}
-
 static int queue_behind(struct store *port, const struct run *run, enum order_answer *ret_answer)
 {
     struct redis_store *store = store_of(port);
@@ -314,6 +271,8 @@ static void pack_line(msgpack_packer *packer, const struct run *run, const struc
     add_part(&text, flow_ask_key(ask, &ask->throttle));
     for (size_t i = 0; i < count; i++)
         add_part(&text, flow_ask_key(ask, &ask->limits[i]));
+    if (function_has_breaker(run->function))
+        add_part(&text, flow_ask_key(ask, &ask->breaker));
     pack_text(packer, "line", (struct bytes){ text.data, text.size });
     msgpack_sbuffer_destroy(&text);
 }
@@ -323,8 +282,9 @@ static void pack_flow(msgpack_packer *packer, const struct run *run, const struc
     const struct flow_settings *flow = run->function->flow;
     size_t count = flow->given.concurrency_limits.count;
 
-    pack_name(packer, "flow");
-    msgpack_pack_map(packer, 3);
+    msgpack_pack_map(packer, flow_has_breaker(flow) ? 4 : 3);
+    if (flow_has_breaker(flow))
+        pack_key(packer, "breaker", run, flow_ask_key(ask, &ask->breaker));
     pack_line(packer, run, ask);
     pack_key(packer, "turn", run, flow_ask_key(ask, &ask->throttle));
     pack_name(packer, "places");
@@ -333,10 +293,20 @@ static void pack_flow(msgpack_packer *packer, const struct run *run, const struc
         pack_place(packer, run, ask, i);
 }
 
+/* As advance.lua reads it. */
+static void add_flow(struct script_call *call, const struct run *run, const struct flow_ask *ask, msgpack_sbuffer *flow)
+{
+    msgpack_packer packer;
+
+    msgpack_packer_init(&packer, flow, msgpack_sbuffer_write);
+    pack_flow(&packer, run, ask);
+    script_add(call, (struct bytes){ flow->data, flow->size });
+}
+
 static void pack_ask(msgpack_packer *packer, const struct run *run, const struct flow_ask *ask, const struct run_id *older_id)
 {
     const struct stepd_rate_limit *rate = &run->function->flow->given.rate_limit;
-    bool is_lined = function_is_lined(run->function);
+    bool is_lined = function_is_lined(run->function) || ask->is_held;
     int64_t interval_us = ask->has_rate_limit ? rate->period_ms * 1000 / rate->limit : 0;
     size_t members = (ask->has_dedupe ? 3U : 0U) + (ask->has_rate_limit ? 3U : 0U) + (ask->has_singleton ? 1U : 0U) + (is_lined ? 2U : 0U) +
                      (older_id->text[0] != 0 ? 1U : 0U);
@@ -356,6 +326,7 @@ static void pack_ask(msgpack_packer *packer, const struct run *run, const struct
     if (ask->has_singleton)
         pack_key(packer, "lock", run, flow_ask_key(ask, &ask->singleton));
     if (is_lined) {
+        pack_name(packer, "flow");
         pack_flow(packer, run, ask);
         pack_number(packer, "ahead", ask->priority_ms * 1000);
     }
@@ -384,7 +355,7 @@ static int admit(struct store *port, const struct run *run, const struct flow_as
     add_order(&call, run, &place);
     script_add_number(&call, run->first_epoch);
     script_add_number(&call, run->created_ms);
-    if (function_is_lined(run->function))
+    if (function_is_lined(run->function) || ask->is_held)
         add_body(&call, run, &body);
     else
         script_add_text(&call, "");
@@ -400,6 +371,82 @@ static int admit(struct store *port, const struct run *run, const struct flow_as
     if (reply->element[2]->integer != 0)
         store_made_due_in_line(store, call.shard, run->function, reply->element[2]->integer);
     return 0;
+}
+
+static int advance(struct store *port, const struct run *run, const struct transition *change, struct transition_reply *ret_reply)
+{
+    struct redis_store *store = store_of(port);
+    char packed[CHANGE_SIZE];
+    AUTO_FREE char *place = NULL;
+    AUTO_REPLY reply = NULL;
+    struct script_call call;
+    msgpack_sbuffer body, flow;
+    struct run_id older_id;
+
+    assert(run->epoch > 0 || run->first_epoch > 0);
+    if (run->epoch == 0 && change->kind == TRANSITION_FINISH && store_settings(store)->history != HISTORY_ALL) {
+        *ret_reply = (struct transition_reply){ .answer = STORE_OK, .now_ms = store_now_ms(store) };
+        return 0;
+    }
+    msgpack_sbuffer_init(&body);
+    msgpack_sbuffer_init(&flow);
+    script_begin(&call, run->epoch == 0 ? "take" : "advance", store_shard_of(store, run->id.text));
+    script_add_text(&call, run->id.text);
+    script_add(&call, pack_change(store, run, change, packed));
+    if (run->epoch == 0)
+        script_add_self(store, &call);
+    else
+        script_add_owner(&call, &run->owner);
+    script_add(&call, change->checkpoint);
+    if (run->epoch == 0 || run_is_ordered(run) || change->waits_in_line || change->tail.data != NULL)
+        script_add(&call, change->tail);
+    add_message(&call, run, change, &place);
+    if (run->epoch == 0) {
+        add_body(&call, run, &body);
+        add_older_id(&call, run, &older_id);
+    } else if (change->held_by != NULL) {
+        add_flow(&call, run, change->held_by, &flow);
+    }
+
+    int status = store_call(store, &call, &reply);
+    msgpack_sbuffer_destroy(&body);
+    msgpack_sbuffer_destroy(&flow);
+    if (status != 0)
+        return status;
+    *ret_reply = read_answer(store, run, &call, reply);
+    int64_t wake_ms = reply->type == REDIS_REPLY_ARRAY ? reply->element[4]->integer : 0;
+    if (wake_ms != 0)
+        store_made_due_in_line(store, call.shard, function_is_lined(run->function) || change->held_by != NULL ? run->function : NULL,
+                               wake_ms);
+    return 0;
+}
+
+static int tell_breaker(struct store *port, const struct run *run, const struct breaker_news *news)
+{
+    const struct stepd_breaker *breaker = &run->function->flow->given.breaker;
+    struct redis_store *store = store_of(port);
+    AUTO_FREE char *attempt =
+        xasprintf("%s:%u:%d", run->id.text, (unsigned)(run->epoch > 0 ? run->epoch : run->first_epoch), news->attempt);
+    AUTO_REPLY reply = NULL;
+    struct script_call call;
+    msgpack_sbuffer name;
+
+    msgpack_sbuffer_init(&name);
+    add_part(&name, bytes_of(run->function->id));
+    add_part(&name, news->key);
+    script_begin(&call, "breaker", store_shard_of(store, run->id.text));
+    script_add_text(&call, run->id.text);
+    script_add(&call, (struct bytes){ name.data, name.size });
+    script_add_text(&call, news->has_failed ? "f" : "s");
+    script_add_text(&call, attempt);
+    script_add_number(&call, breaker->failures);
+    script_add_number(&call, breaker->window_ms);
+    script_add_number(&call, breaker->pause_ms);
+    int status = store_call(store, &call, &reply);
+    msgpack_sbuffer_destroy(&name);
+    if (status == 0 && reply->element[2]->integer != 0)
+        store_made_due_in_line(store, call.shard, run->function, reply->element[2]->integer);
+    return status;
 }
 
 static int condemn(struct store *port, const struct run *run)
@@ -424,6 +471,7 @@ const struct store_ops STORE_PORT_OPS = {
     .queue_behind = queue_behind,
     .remember = remember,
     .admit = admit,
+    .tell_breaker = tell_breaker,
     .condemn = condemn,
     .now_ms = port_now_ms,
 };

@@ -227,7 +227,9 @@ static void pack_rules(const struct function *function, msgpack_sbuffer *rules)
 
     msgpack_sbuffer_clear(rules);
     msgpack_packer_init(&packer, rules, msgpack_sbuffer_write);
-    msgpack_pack_map(&packer, throttle->limit > 0 ? 3 : 1);
+    msgpack_pack_map(&packer, throttle->limit > 0 ? 4 : 2);
+    msgpack_pack_str_with_body(&packer, "breaker", 7);
+    given->breaker.failures > 0 ? msgpack_pack_true(&packer) : msgpack_pack_false(&packer);
     if (throttle->limit > 0) {
         msgpack_pack_str_with_body(&packer, "interval", 8);
         msgpack_pack_int64(&packer, interval_us > 0 ? interval_us : 1);

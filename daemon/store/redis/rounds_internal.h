@@ -70,6 +70,7 @@ struct rounds {
     size_t place_count;
     msgpack_sbuffer rules[PLACES_MOST]; /* … and what was asked with each: arguments */
     struct incarnation meant;           /* BEAT: the name it was written for */
+    char breakers_at[24];               /* BEAT: by what the open breakers are known of which we heard */
     char *place;                        /* TRIM: an argument */
 
     struct lock queued_lock;

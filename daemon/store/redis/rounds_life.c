@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/redis/rounds_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,6 +55,7 @@ static void beat_ask(struct rounds *rounds, struct script_call *call)
     rounds->meant = call->owner;
     script_add_text(call, rounds->is_known && is_same(&rounds->known_as, &rounds->meant) ? "0" : "1");
     script_add_number(call, rounds_lease_ms(rounds));
+    script_add_text(call, rounds->breakers_at);
     add_counts(rounds, call);
 }
 
@@ -80,7 +82,7 @@ void rounds_say_lost(const char *id, const char *why)
 }
 
 /* Those that no module here has wait for a daemon that does. */
-static void hear_lines(struct rounds *rounds, const redisReply *lines)
+static void hear_lines(struct rounds *rounds, const redisReply *lines, const redisReply *plain)
 {
     const struct rounds_common *common = rounds->common;
 
@@ -90,7 +92,7 @@ static void hear_lines(struct rounds *rounds, const redisReply *lines)
             continue;
         if (!rounds_knows_line(rounds, function))
             rounds_see_line(rounds, function, 0);
-        if (!function_is_lined(function))
+        if (!function_is_lined(function) && i < plain->elements && plain->element[i]->integer > 0)
             common->runs->ops->see_line(common->runs, function);
     }
 }
@@ -111,6 +113,30 @@ static void hear_lengths(struct rounds *rounds, const redisReply *lines, const r
     rounds->queued = queued;
     rounds->queued_count = count;
     lock_give(&rounds->queued_lock);
+}
+
+/* What one that has closed held is tried now. */
+static void try_held_lines(struct rounds *rounds)
+{
+    for (size_t i = 0; i < rounds->line_count; i++) {
+        if (function_has_breaker(function_newest(rounds->lines[i].function)))
+            rounds_see_line(rounds, rounds->lines[i].function, 0);
+    }
+}
+
+static void hear_breakers(struct rounds *rounds, const redisReply *at, const redisReply *names, size_t open_count)
+{
+    struct run_taker *runs = rounds->common->runs;
+    AUTO_FREE struct bytes *open = NULL;
+
+    if (at->type != REDIS_REPLY_STRING || strcmp(at->str, rounds->breakers_at) == 0)
+        return;
+    (void)snprintf(rounds->breakers_at, sizeof(rounds->breakers_at), "%s", at->str);
+    open = xcalloc(names->elements + 1, sizeof(*open));
+    for (size_t i = 0; i < names->elements; i++)
+        open[i] = (struct bytes){ names->element[i]->str, (size_t)names->element[i]->len };
+    runs->ops->see_breakers(runs, rounds->shard, open, names->elements, open_count > names->elements);
+    try_held_lines(rounds);
 }
 
 static void beat_hear(struct rounds *rounds, const redisReply *reply)
@@ -140,11 +166,12 @@ static void beat_hear(struct rounds *rounds, const redisReply *reply)
     const redisReply *lost = reply->element[6];
     for (size_t i = 0; i < lost->elements; i++)
         rounds_say_lost(lost->element[i]->str, "is lost: it goes no further");
-    hear_lines(rounds, reply->element[7]);
+    hear_lines(rounds, reply->element[7], reply->element[10]);
     const redisReply *unwanted = reply->element[8];
     for (size_t i = 0; i < unwanted->elements; i++)
         rounds->common->runs->ops->end_first(rounds->common->runs, unwanted->element[i]->str);
     hear_lengths(rounds, reply->element[7], reply->element[9]);
+    hear_breakers(rounds, reply->element[11], reply->element[12], (size_t)reply->element[13]->integer);
 }
 
 const struct errand ERRAND_BEAT = { .script = "heartbeat", .when = beat_when, .ask = beat_ask, .hear = beat_hear };

@@ -122,6 +122,7 @@ static void keep_key(struct bytes name, struct runs_standing *standing)
     const char *last = name.size > 0 ? memrchr(name.data, '\0', name.size) : NULL;
     const char *key = last != NULL ? last + 1 : name.data;
 
+    standing->key[0] = '\0';
     if (name.size > 0 && key[0] == '=')
         (void)snprintf(standing->key, sizeof(standing->key), "%.*s", (int)((const char *)name.data + name.size - key - 1), key + 1);
     standing->has_key = name.size > 0 && key[0] == '=';
@@ -184,6 +185,23 @@ static int find_place(struct redis_store *store, int shard, const struct loaded_
     return status;
 }
 
+/* Whether its breaker is open. */
+static int find_breaker(struct redis_store *store, int shard, const msgpack_object *flow, struct runs_standing *standing)
+{
+    struct bytes breaker = text_of(member_of(flow, "breaker"));
+    struct bytes key = key_with(store, shard, "breakers", (struct bytes){ 0 });
+    AUTO_REPLY reply = NULL;
+    int status = breaker.size > 0 ? ask_of(store, shard, "ZSCORE", key, breaker, &reply) : 0;
+
+    free((void *)(uintptr_t)key.data);
+    if (status == 0 && reply != NULL && reply->type == REDIS_REPLY_STRING) {
+        standing->is_held = true;
+        standing->due_ms = (int64_t)strtod(reply->str, NULL);
+        keep_key(breaker, standing);
+    }
+    return status;
+}
+
 static int stand_queued(struct redis_store *store, int shard, const struct loaded_run *run, struct runs_standing *standing)
 {
     AUTO_FREE char *key = keys_format(store_prefix(store, shard), "flow:%s", run->id);
@@ -199,6 +217,8 @@ static int stand_queued(struct redis_store *store, int shard, const struct loade
         status = find_place(store, shard, run, text_of(member_of(&flow.data, "line")), standing);
         if (status == 0)
             status = find_blocking(store, shard, run->record.function, &flow.data, standing);
+        if (status == 0)
+            status = find_breaker(store, shard, &flow.data, standing);
     }
     msgpack_unpacked_destroy(&flow);
     return status;

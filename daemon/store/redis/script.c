@@ -38,6 +38,7 @@ static const struct script SCRIPTS[SCRIPT_COUNT] = {
     { "cancel", 2, { script_common, script_order, script_flow, script_ending, script_worker, script_cancel } },
     { "retry", 2, { script_common, script_order, script_retry } },
     { "tick", 1, { script_common, script_tick } },
+    { "breaker", 1, { script_common, script_flow, script_breaker } },
     { "want", 1, { script_common, script_want } },
     { "overdue", 1, { script_common, script_overdue } },
 };

@@ -2,7 +2,8 @@
 /*
  * Functions that book when each of their attempts begins and ends, one write a line: "FUNCTION NUMBER PID begin MS" and
  * "… end MS". What limits them the config says. An event's data: `n` its number, `ms` how long an attempt takes, `error`
- * the name of the error that each attempt but the last `fails` fails with, `sleep_ms` a sleep before the end.
+ * the name of the error that each attempt but the last `fails` fails with, `sleep_ms` a sleep before the end, `down` a file: while it is there, each attempt fails, where
+ * `for_good` is set with an error that is no use to try again.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <fcntl.h>
@@ -47,6 +48,12 @@ static enum stepd_status work(struct stepd_ctx *ctx)
     note(ctx, "begin");
     (void)nanosleep(&pause, NULL);
     note(ctx, "end");
+    const char *down = stepd_get_str(ctx, data, "down", NULL);
+    if (down != NULL && access(down, F_OK) == 0) {
+        const char *error = stepd_get_str(ctx, data, "error", "Down");
+        return stepd_get_int(ctx, data, "for_good", 0) != 0 ? stepd_non_retriable(ctx, error, "it is down")
+                                                            : stepd_error(ctx, error, "it is down");
+    }
     if (stepd_attempt(ctx) < stepd_get_int(ctx, data, "fails", 0))
         return stepd_error(ctx, stepd_get_str(ctx, data, "error", "Failed"), "as it was told");
     if (stepd_get_int(ctx, data, "sleep_ms", 0) > 0)

@@ -95,6 +95,7 @@ static int beat(struct redis_store *store, bool is_first, int64_t lease_ms, int6
     script_add_self(store, &call);
     script_add_text(&call, is_first ? "1" : "0");
     script_add_number(&call, lease_ms);
+    script_add_text(&call, "");
     script_add_text(&call, "runs_started");
     script_add_number(&call, started);
     cr_assert_eq(store_call(store, &call, &reply), 0);
@@ -1144,4 +1145,65 @@ Test(store, a_wrong_password_refuses_to_start)
     struct redis_store *store = store_create(&settings);
     cr_assert_eq(store_start(store, &error), -EACCES, "%s", error.text);
     store_destroy(store);
+}
+
+/* ---- breakers ----------------------------------------------------------------------------------------- */
+
+static const struct flow_settings flow_with_breaker = {
+    .given = { .breaker = { .failures = 2, .window_ms = 60000, .pause_ms = 60000 } },
+    .shares_shard = true,
+};
+
+static void tell_breaker(const struct run *run, bool has_failed, int attempt)
+{
+    const struct breaker_news news = { .key = BYTES("=a"), .has_failed = has_failed, .attempt = attempt };
+
+    struct store *port = store_port(redis.store);
+
+    cr_assert_eq(port->ops->tell_breaker(port, run, &news), 0);
+}
+
+Test(store, a_failed_attempt_that_is_told_twice_counts_once_for_its_breaker)
+{
+    struct sample sample;
+
+    sample_init(&sample, 1);
+    sample.function.flow = &flow_with_breaker;
+    tell_breaker(&sample.run, true, 0);
+    tell_breaker(&sample.run, true, 0);
+    cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:breakers"), "0");
+    tell_breaker(&sample.run, true, 1);
+    cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:breakers"), "1");
+}
+
+Test(store, an_open_breaker_closes_by_nothing_that_began_before_it_opened)
+{
+    struct sample sample;
+
+    sample_init(&sample, 1);
+    sample.function.flow = &flow_with_breaker;
+    tell_breaker(&sample.run, true, 0);
+    tell_breaker(&sample.run, true, 1);
+    tell_breaker(&sample.run, false, 2);
+    cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:breakers"), "1");
+}
+
+Test(store, a_run_that_an_open_breaker_holds_is_claimed_by_nobody_before_its_pause_is_over)
+{
+    struct store *port = store_port(redis.store);
+    struct flow_ask ask;
+    struct sample sample;
+    enum flow_answer answer;
+
+    sample_init(&sample, 1);
+    sample.function.flow = &flow_with_breaker;
+    tell_breaker(&sample.run, true, 0);
+    tell_breaker(&sample.run, true, 1);
+    flow_ask_init_again(&ask, &sample.function, sample.run.event, 0);
+    ask.is_held = true;
+    cr_assert_eq(port->ops->admit(port, &sample.run, &ask, &answer), 0);
+    flow_ask_done(&ask);
+    cr_assert_eq(answer, FLOW_IN_LINE);
+    cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:queue:f"), "1");
+    cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:delayed"), "0");
 }

@@ -230,6 +230,7 @@ Test(sweep, a_lost_record_of_a_dead_worker_is_told)
     script_add_owner(&call, &self);
     script_add_text(&call, "1");
     script_add_number(&call, 5000);
+    script_add_text(&call, "");
     script_add_text(&call, "runs_started");
     script_add_number(&call, 0);
     cr_assert_eq(store_call(redis.store, &call, &told), 0);

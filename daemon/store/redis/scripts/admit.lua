@@ -3,7 +3,7 @@
 -- waits in line for its turn. All is decided first and written last: what a later rule refuses the earlier ones do not
 -- remember. An event that comes again goes on without being asked, as long as its offset is not committed. `ask`, msgpack:
 -- seen, window, origin (of dedupe); rate, interval, tolerance (µs); lock; flow (as flow.lua has it, where it waits in line:
--- `ahead` µs before others); older_id. false where there is none.
+-- `ahead` µs before others); older_id. What is not asked is left out.
 -- Answers: 0 it begins, 1 it is in line, 2 a duplicate, 3 over the rate limit, 4 another of its key lives; now; when it
 -- is due, 0: not in line.
 local id, owner, fn, place, offset, key = ARGV[1], ARGV[2], ARGV[4], ARGV[5], ARGV[6], ARGV[7]

@@ -1,6 +1,14 @@
 -- SPDX-License-Identifier: Apache-2.0
--- A further change of a run by its owner. Answers as take.lua does.
+-- A further change of a run by its owner; with ARGV[10], what it is to wait for in line (flow.lua). Answers as take.lua does.
 local h = load(id)
+
+-- A breaker holds the run: what for is kept, beside what it waited for before.
+local function hold(held, f, by)
+    f.fn, f.begun, f.lock, f.score, f.breaker = ARGV[7], true, f.lock or false, f.score or now_us, by.breaker
+    f.line = by.line
+    call('SET', P .. 'flow:' .. held, cmsgpack.pack(f))
+end
+
 -- Lost, or finished by this call before: then all is said and done.
 if not h then return { kind == 'F' and OK or GONE, now, 0, 0, 0 } end
 if h.epoch ~= epoch or h.owner ~= owner then return { MOVED, now, h.epoch, 0, 0 } end
@@ -51,9 +59,11 @@ if not is_head then
     order.wait_behind(id)
     return { OK, now, h.epoch, due, woken }
 end
-local f = in_line and has(h.flags, FLOW) and flow_of(id)
+local f = in_line and (has(h.flags, FLOW) and flow_of(id) or ARGV[10] and cmsgpack.unpack(ARGV[10]))
 if f then
-    call('SETRANGE', run, 1, 'q')
+    if ARGV[10] then hold(id, f, cmsgpack.unpack(ARGV[10])) end
+    h.status, h.flags = 'q', has(h.flags, FLOW) and h.flags or h.flags + FLOW
+    save(id, h)
     enter_line(id, f)
     return { OK, now, h.epoch, due, now }
 end

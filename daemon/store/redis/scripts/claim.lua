@@ -3,7 +3,7 @@
 -- claims: the same number again is the same claim, whose reply was lost. From ARGV[5] on: functions with runs
 -- that wait in their lines, how many of each the worker has room for, and the rules of its turns; these go first.
 -- Answers: 1 when this worker's lease ran out, else 0; now; when the next is due, -1 never; the runs, each
--- [id, header, record with the header of before, [checkpoint, …]], or [id] where its record is lost; when those functions'
+-- [id, header, record with the header of before, [checkpoint, …], has_turn of turns.lua, 0: none], or [id] where its record is lost; when those functions'
 -- lines are to be tried next, -1 never; functions whose lines others have joined by this claim.
 local owner, worker, serial, max = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local delayed, claim = P .. 'delayed', P .. 'claim:' .. worker
@@ -111,7 +111,7 @@ for _, id in ipairs(ids) do
         claimed[#claimed + 1] = id
         listed[#listed + 1] = now_text
         listed[#listed + 1] = id
-        runs[#runs + 1] = { id, header, raw, checkpoints }
+        runs[#runs + 1] = { id, header, raw, checkpoints, has_turn[id] or 0 }
     end
 end
 if #claimed > 0 then

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Turns and places of runs with the flag FLOW. What such a run waits for stands in `flow:<id>`, msgpack: fn; line, the values
 -- that its turn hangs on; turn, the key of its throttle, or false; places, by limit; lock, of its singleton, or false; score,
--- its place in line by arrival and priority; begun, whether it has had its turn. Runs of one line are served one after the
+-- its place in line by arrival and priority; begun, whether it has had its turn; breaker, of its function and key, or nil. Runs of one line are served one after the
 -- other, by score; `heads:<fn>` says when each line may be tried next. A place is taken in `places:<name>` by the run that
 -- executes; a line for which there was none stands in `blocked:<name>`, and is tried again once one is given back.
 local now_us = tonumber(time[1]) * 1000000 + tonumber(time[2])
@@ -67,4 +67,14 @@ local function end_flow(id, h, status)
     if f.lock and call('GET', P .. 'lock:' .. f.lock) == id then call('UNLINK', P .. 'lock:' .. f.lock) end
     if status == 'c' then call('UNLINK', P .. 'flow:' .. id) end
     return release_places(id, f)
+end
+
+-- Lines that an open breaker holds are blocked under this name.
+local function held_by(breaker)
+    return '!' .. breaker
+end
+
+-- Other breakers are open than before: heartbeats tell all of them.
+local function note_breakers()
+    call('SET', P .. 'breakers_at', string.format('%.0f', now_us))
 end

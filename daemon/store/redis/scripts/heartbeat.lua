@@ -3,12 +3,15 @@
 -- Answers: 1 when its lease ran out meanwhile (and nothing was done), else 0; now; runs of it that a
 -- person has cancelled; how many runs wait, are its own, are dead; runs
 -- whose records are lost; the functions with runs that wait in line; runs without a record that a person has cancelled; how
--- many each of those functions has.
+-- many each of those functions has; how many of these know no more than their function's concurrency; by what the open
+-- breakers of now are known, and, unless that is ARGV[5], which: the first of them, and how many there are.
+local BREAKERS_MOST = 1000
 local worker, is_first, lease = ARGV[2], ARGV[3] == '1', tonumber(ARGV[4])
 local stats = P .. 'stats:' .. worker
 if not is_first and call('EXISTS', stats) == 0 then return { 1, now, {} } end
 call('ZADD', P .. 'workers', now + lease, worker)
 local waiting, lines, lengths = call('ZCARD', P .. 'delayed'), {}, {}
+local plain = {}
 for _, fn in ipairs(call('SMEMBERS', P .. 'lines')) do
     local length, queued = call('ZCARD', P .. 'line:' .. fn), call('ZCARD', P .. 'queue:' .. fn)
     if length + queued == 0 then
@@ -16,10 +19,14 @@ for _, fn in ipairs(call('SMEMBERS', P .. 'lines')) do
     else
         lines[#lines + 1] = fn
         lengths[#lengths + 1] = length + queued
+        plain[#plain + 1] = length
     end
     waiting = waiting + length
 end
-call('HSET', stats, unpack(ARGV, 5))
+call('HSET', stats, unpack(ARGV, 6))
+local at = call('GET', P .. 'breakers_at') or ''
+local are_new = at ~= ARGV[5]
 return { 0, now, call('SRANDMEMBER', P .. 'asked:' .. worker, 100), waiting,
          call('ZCARD', P .. 'owned:' .. worker), call('ZCARD', P .. 'dead'), call('SPOP', P .. 'lost', 100), lines,
-         call('ZRANGEBYSCORE', P .. 'unwanted', now, '+inf', 'LIMIT', 0, 100), lengths }
+         call('ZRANGEBYSCORE', P .. 'unwanted', now, '+inf', 'LIMIT', 0, 100), lengths, plain,
+         at, are_new and call('ZRANGE', P .. 'breakers', 0, BREAKERS_MOST - 1) or {}, are_new and call('ZCARD', P .. 'breakers') or 0 }

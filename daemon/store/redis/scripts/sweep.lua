@@ -12,6 +12,9 @@ local sweeper = call('GET', P .. 'sweeper')
 if sweeper and sweeper ~= worker then return { 0, now, '0', {} } end
 call('SET', P .. 'sweeper', worker, 'PX', 10000)
 
+-- Of a breaker that was open, nothing came for a day: it is forgotten.
+if cursor == '0' and call('ZREMRANGEBYSCORE', P .. 'breakers', '-inf', now - 86400000) > 0 then note_breakers() end
+
 local function put_back(list, score, id)
     found = found + call('ZADD', P .. list, 'NX', score, id)
 end

@@ -1,9 +1,11 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Who of a function's runs in line may begin. `rules` are the function's numbers of today, msgpack: interval and tolerance,
--- µs, of its throttle (nil: none); limits, one for each of a run's places.
+-- µs, of its throttle (nil: none); limits, one for each of a run's places; breaker, whether it has one.
 local TRIES = 20 -- lines that are looked at in vain for one function, in one call
 
-local has_turn = {} -- by id: it is to be claimed now
+local PROBE_MS = 86400000 -- the run that a breaker lets begin alone is known as long
+
+local has_turn = {} -- by id: it is to be claimed now: 1, or 2: an open breaker lets it begin alone
 
 -- Places of runs that do not execute any more: a fault of Redis, or an older daemon, may leave some.
 local function drop_stale(place)
@@ -47,8 +49,20 @@ local function take_places(id, f, rules)
     end
 end
 
+-- When the run's breaker lets it begin, 0: now; whether it does so though it is open, to try.
+local function after_breaker(id, h, f, rules)
+    local till = h.phase == 0 and rules.breaker and f.breaker and call('ZSCORE', P .. 'breakers', f.breaker)
+    if not till then return 0, false end
+    if tonumber(till) > now then return tonumber(till), false end
+    local probe = call('GET', P .. 'probe:' .. f.breaker)
+    if not probe or probe == id then return 0, true end
+    local other = load(probe)
+    if has_turn[probe] or other and other.status == 'o' then return now + TRY_AGAIN_MS, false end
+    return 0, true
+end
+
 -- Whether the run may begin; else when its line is to be tried again, ms.
-local function grant(id, f, rules)
+local function grant(id, h, f, rules)
     local at = turn_at(f, rules)
     if at > 0 then return false, math.ceil(at / 1000) end
     for i, place in ipairs(f.places) do
@@ -58,8 +72,16 @@ local function grant(id, f, rules)
             return false, now + TRY_AGAIN_MS
         end
     end
+    local again, is_probe = after_breaker(id, h, f, rules)
+    if again > 0 then
+        call('ZADD', P .. 'blocked:' .. held_by(f.breaker), 'NX', now_us, f.fn .. '\0' .. f.line)
+        for _, place in ipairs(f.places) do wake_blocked(place) end
+        return false, again
+    end
+    if is_probe then call('SET', P .. 'probe:' .. f.breaker, id, 'PX', PROBE_MS) end
     take_turn(f, rules)
     take_places(id, f, rules)
+    has_turn[id] = is_probe and 2 or 1
     return true
 end
 
@@ -75,7 +97,7 @@ local function serve_line(fn, line, rules, room, ids)
         end
         local h, f = load(id), flow_of(id)
         if h and h.status == 'q' and f then
-            local may, again = grant(id, f, rules)
+            local may, again = grant(id, h, f, rules)
             if not may then
                 call('ZADD', heads, again, line)
                 return served
@@ -83,7 +105,6 @@ local function serve_line(fn, line, rules, room, ids)
             f.begun = true
             call('SET', P .. 'flow:' .. id, cmsgpack.pack(f))
             ids[#ids + 1] = id
-            has_turn[id] = true
             served = served + 1
         end
         call('ZREM', key, id)
