@@ -25,3 +25,8 @@ int64_t clock_wall_ms(void)
 {
     return clock_read_ns(CLOCK_REALTIME) / 1000000;
 }
+
+int64_t clock_wall_ns(void)
+{
+    return clock_read_ns(CLOCK_REALTIME);
+}

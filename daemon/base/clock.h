@@ -7,5 +7,6 @@
 int64_t clock_monotonic_ms(void);
 int64_t clock_monotonic_ns(void);
 int64_t clock_wall_ms(void); /* since 1970, UTC */
+int64_t clock_wall_ns(void);
 
 #endif

@@ -10,7 +10,7 @@
 #define POWER_BIAS 1023
 #define FRACTION_OF_SQRT_2 UINT64_C(0x6a09e667f3bcd)
 
-static size_t bucket_of(double value)
+size_t histogram_bucket(double value)
 {
     uint64_t bits;
 
@@ -27,7 +27,7 @@ static size_t bucket_of(double value)
 /* One thread writes: no need of an atomic add. */
 void histogram_add(struct histogram *histogram, double value)
 {
-    _Atomic(uint64_t) *bucket = &histogram->buckets[bucket_of(value)];
+    _Atomic(uint64_t) *bucket = &histogram->buckets[histogram_bucket(value)];
     double sum = atomic_load_explicit(&histogram->sum, memory_order_relaxed);
 
     atomic_store_explicit(bucket, atomic_load_explicit(bucket, memory_order_relaxed) + 1, memory_order_relaxed);

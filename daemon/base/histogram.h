@@ -6,6 +6,7 @@
 #ifndef STEPD_BASE_HISTOGRAM_H
 #define STEPD_BASE_HISTOGRAM_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define HISTOGRAM_BUCKETS 64
@@ -22,6 +23,8 @@ struct histogram_counts {
     double sum;
 };
 
+/* Which one a value is of. */
+size_t histogram_bucket(double value);
 /* The histogram's own thread. What is below 0 counts as 0. */
 void histogram_add(struct histogram *histogram, double value);
 /* Any thread: adds what it holds to `counts`. */

@@ -72,6 +72,10 @@ static const struct config_key schema_registry_keys[] = {
     { "private_key", KEY_STRING, AT(schema_registry.private_key), NOT_TOLD, 1, 0, NULL },
     { "verify", KEY_BOOL, AT(schema_registry.verifies), NOT_TOLD, 0, 0, NULL },
 };
+static const struct config_key tracing_keys[] = {
+    { "otlp", KEY_STRING, AT(tracing.otlp), NOT_TOLD, 1, 0, NULL },
+    { "sample", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
+};
 static const struct config_key log_keys[] = {
     { "level", KEY_NAME, AT(log.level), NOT_TOLD, 0, 0, LOG_LEVEL_NAMES },
     { "format", KEY_NAME, AT(log.format), NOT_TOLD, 0, 0, LOG_FORMAT_NAMES },
@@ -93,6 +97,7 @@ static const struct config_key top_keys[] = {
     { "http", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
     { "inngest", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
     { "schema_registry", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
+    { "tracing", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
     { "log", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
     { "programs", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
     { "redact", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
@@ -142,7 +147,7 @@ const struct config_section CONFIG_SECTIONS[] = {
     { "retry", KEYS(retry_keys) },     { "dead_letter", KEYS(dead_letter_keys) },
     { "limits", KEYS(limits_keys) },   { "http", KEYS(http_keys) },
     { "inngest", KEYS(inngest_keys) }, { "schema_registry", KEYS(schema_registry_keys) },
-    { "log", KEYS(log_keys) },
+    { "tracing", KEYS(tracing_keys) }, { "log", KEYS(log_keys) },
 };
 const size_t CONFIG_SECTION_COUNT = COUNT_OF(CONFIG_SECTIONS);
 
@@ -174,6 +179,7 @@ void config_set_defaults(struct config *config)
     config->limits.steps = 1000;
     config->http_listen = "127.0.0.1:8288";
     config->http_token = "";
+    config->tracing.sample = 0.1;
     config->log.level = LOG_LEVEL_INFO;
     config->log.format = LOG_FORMAT_AUTO;
 }

@@ -231,7 +231,7 @@ static void registry_topics_read(struct config *config, const struct setting *to
     }
 }
 
-static bool is_registry_url(const char *url)
+static bool is_web_url(const char *url)
 {
     const char *host = strncmp(url, "http://", 7) == 0 ? url + 7 : strncmp(url, "https://", 8) == 0 ? url + 8 : "";
 
@@ -261,7 +261,7 @@ static void registry_read(struct config *config, struct config_faults *faults)
         config_faults_add(faults, &registry->place, "schema_registry has no 'url': where is it?");
     if (config->schema_registry.url == NULL)
         return;
-    if (!is_registry_url(config->schema_registry.url))
+    if (!is_web_url(config->schema_registry.url))
         config_faults_add(faults, &url->value_place,
                           "'url' must be one such as https://registry:8081; 'user' and 'password' are keys of their own");
     config->schema_registry.owned[3] = xstrdup(config->schema_registry.url);
@@ -423,6 +423,39 @@ static void options_read(struct config *config, struct config_faults *faults)
         (void)config_is_map(&options->items[i], faults);
 }
 
+/* ---- tracing ------------------------------------------------------------------------------------- */
+
+static void sample_read(struct config *config, const struct setting *sample, struct config_faults *faults)
+{
+    const char *text = config_text(sample, "a share, such as 0.1", faults);
+    char *end = NULL;
+
+    if (text == NULL)
+        return;
+    double share = strtod(text, &end);
+    if (end == text || *end != '\0' || strspn(text, "0123456789.e-") != strlen(text) || !(share >= 0 && share <= 1))
+        config_faults_add(faults, &sample->value_place, "'sample' must be between 0 and 1, not '%s'", text);
+    else
+        config->tracing.sample = share;
+}
+
+static void tracing_read(struct config *config, struct config_faults *faults)
+{
+    const struct setting *tracing = setting_find(&config->root, "tracing");
+    const struct setting *otlp, *sample;
+
+    if (tracing == NULL || tracing->kind != SETTING_MAP)
+        return;
+    otlp = setting_find(tracing, "otlp");
+    sample = setting_find(tracing, "sample");
+    if (otlp == NULL || otlp->kind == SETTING_NULL)
+        config_faults_add(faults, &tracing->place, "tracing has no 'otlp': where is the collector?");
+    else if (config->tracing.otlp != NULL && !is_web_url(config->tracing.otlp))
+        config_faults_add(faults, &otlp->value_place, "'otlp' must be an URL such as http://collector:4318");
+    if (sample != NULL && sample->kind != SETTING_NULL)
+        sample_read(config, sample, faults);
+}
+
 /* ---- what one key alone can't tell ------------------------------------------------------------ */
 
 /* Events that come in over HTTP must come back from Kafka. */
@@ -475,6 +508,7 @@ void config_read_by_hand(struct config *config, struct config_faults *faults)
     topics_read(config, faults);
     inngest_read(config, faults);
     registry_read(config, faults);
+    tracing_read(config, faults);
     modules_read(config, faults);
     functions_read(config, faults);
     programs_read(config, faults);

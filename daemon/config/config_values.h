@@ -125,6 +125,10 @@ struct config {
         char *owned[4];      /* what of these is not the settings' */
     } schema_registry;
     struct {
+        const char *otlp; /* a collector's URL; NULL: nothing is traced */
+        double sample;    /* of runs of which no producer has decided: 0 to 1 */
+    } tracing;
+    struct {
         enum log_level level;
         enum log_format format;
     } log;

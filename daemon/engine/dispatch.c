@@ -270,6 +270,7 @@ struct dispatch *dispatch_create(const struct dispatch_settings *settings)
         .dead_letter_topic = settings->dead_letter_topic,
         .topics = settings->topics,
         .routes = settings->routes,
+        .tracer = settings->tracer,
         .is_draining = &dispatch->is_draining,
     };
     dispatch->crew = crew_create(dispatch);

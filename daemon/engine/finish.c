@@ -9,6 +9,7 @@
 #include "engine/outcome.h"
 #include "flow/key_set.h"
 #include "run/checkpoints.h"
+#include "run/trace.h"
 
 static const char refused_text[] = "the store refuses to keep what became of the attempt; the log says why";
 
@@ -42,6 +43,8 @@ static void end_attempt(struct worker *worker, struct run *run, struct attempt_r
     worker->thread.now_ns = report->ended_ns;
     tally_end(worker_tally(worker, run->function), report);
     outcome_log(run, report, worker->dispatch->attempts.keeps_all);
+    if (run->span != 0 && report->end != ATTEMPT_AWAY)
+        worker->dispatch->settings.tracer->ops->end(worker->dispatch->settings.tracer, run, report);
 }
 
 /* Known before the strand goes on. */
@@ -118,6 +121,10 @@ void finish_takeover(struct worker *worker, const struct job *job, struct run *r
         histogram_add(&tally->steps, (double)timeout_ms * 1000); /* as far as anyone knows */
     attempt_fail(&worker->ctx, run, step, "HandlerTimeout", text, &report);
     tally_duration(tally, started_ns, report.ended_ns);
+    report.started_ns = started_ns;
+    if (step != NULL && run->span != 0)
+        worker->ctx.settings->tracer->ops->step(worker->ctx.settings->tracer, run, step, report.ended_ns - timeout_ms * 1000000,
+                                                report.failure);
     end_attempt(worker, run, &report);
     if (job->message != NULL)
         message_end_run(job->message, state_after(job, run, &report));

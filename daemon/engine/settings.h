@@ -30,6 +30,7 @@ struct dispatch_settings {
     struct module *const *modules; /* for thread_init and thread_exit */
     size_t module_count;
     const struct routes *routes;
+    struct tracer *tracer;   /* run/trace.h; NULL: nothing is traced */
     struct journal *journal; /* NULL: crashes are not noted */
     struct crashes *crashes; /* crash/crashes.h; NULL: none are known */
     /* A worker thread: the crash of this run, which the store did not know, was counted. NULL is fine. */

@@ -12,6 +12,7 @@
 #include "engine/breaker.h"
 #include "engine/finish.h"
 #include "engine/nobodys.h"
+#include "run/trace.h"
 
 #define HELD_US 10000
 #define UNKNOWN_DELAY_MS 60000 /* until a run whose function is not here is looked at again */
@@ -156,6 +157,15 @@ enum start {
 };
 
 /* A run that a crash ended is no longer for its module's code: what became of it is settled at once. */
+/* One that has been away goes on. */
+static void trace_begin(struct worker *worker)
+{
+    struct tracer *tracer = worker->dispatch->settings.tracer;
+
+    if (tracer != NULL && worker->job.away == NULL)
+        tracer->ops->begin(tracer, worker->run);
+}
+
 static enum start start_message(struct worker *worker, enum gate_answer gate)
 {
     const struct job *job = &worker->job;
@@ -256,6 +266,7 @@ static void fail_crashed(struct worker *worker)
     struct attempt_report report;
 
     tally_add(&worker_tally(worker, worker->run->function)->crashed);
+    trace_begin(worker);
     attempt_fail(&worker->ctx, worker->run, NULL, "HandlerCrashed", crash_text, &report);
     finish_crash(worker, &report);
 }
@@ -294,6 +305,7 @@ struct task *run_start(struct worker *worker)
         break;
     case START_ATTEMPT:
         worker->ctx.step_durations = &worker_tally(worker, worker->run->function)->steps;
+        trace_begin(worker);
         attempt_make(&worker->ctx, worker->run, worker->thread.now_ns, &report);
         is_over = finish_attempt(worker, &report);
         break;

@@ -13,6 +13,7 @@
 #include "publish/producer.h"
 #include "store/crash_counts.h"
 #include "store/redis/timers.h"
+#include "trace/traces.h"
 
 static void on_crash_counted(void *context, const struct run *run)
 {
@@ -40,6 +41,7 @@ static int start(struct daemon *daemon, struct error *ret_error)
         .modules = daemon->loaded->modules,
         .module_count = daemon->loaded->module_count,
         .routes = daemon->routes,
+        .tracer = daemon->traces != NULL ? traces_port(daemon->traces) : NULL,
         .journal = daemon->journal,
         .crashes = daemon->crashes,
         .crash_counted = on_crash_counted,
@@ -180,13 +182,17 @@ static const struct histogram_counts *steps_of(const struct function_row *row)
     return &row->counts.steps;
 }
 
+/* `traces` NULL: without exemplars. */
 static void put_durations(struct metrics_page *page, const struct function_rows *rows, const char *name, const char *help,
-                          const struct histogram_counts *(*counts_of)(const struct function_row *row))
+                          const struct histogram_counts *(*counts_of)(const struct function_row *row), struct traces *traces)
 {
+    struct metric_exemplar exemplars[METRIC_EXEMPLARS];
+
     metrics_family(page, METRIC_HISTOGRAM, name, help);
     for (size_t i = 0; i < rows->count; i++) {
         const struct metric_label labels[] = { { "function", rows->items[i].id }, { 0 } };
-        metrics_put_histogram(page, labels, counts_of(&rows->items[i]), &families_durations);
+        bool has_exemplars = traces != NULL && page->is_open && traces_exemplars(traces, rows->items[i].function, exemplars);
+        metrics_put_traced_histogram(page, labels, counts_of(&rows->items[i]), &families_durations, has_exemplars ? exemplars : NULL);
     }
 }
 
@@ -209,8 +215,8 @@ static void write_metrics(struct daemon *daemon, struct metrics_page *page)
     put_breakers(daemon, page, &rows);
     put_by_function(page, &rows, &letters);
     metrics_put(page, NULL, (double)counts.letters_without_function);
-    put_durations(page, &rows, "attempt_duration_seconds", "How long attempts took, whatever they ended in.", attempts_of);
-    put_durations(page, &rows, "step_duration_seconds", "How long the code of steps took, without their checkpoints.", steps_of);
+    put_durations(page, &rows, "attempt_duration_seconds", "How long attempts took, whatever they ended in.", attempts_of, daemon->traces);
+    put_durations(page, &rows, "step_duration_seconds", "How long the code of steps took, without their checkpoints.", steps_of, NULL);
     free(rows.items);
 }
 

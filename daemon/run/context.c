@@ -306,6 +306,8 @@ enum stepd_status context_leave_for(struct stepd_ctx *ctx, struct errand *errand
 {
     ctx->run->errand = errand;
     ctx->run->begun_ns = ctx->started_ns;
+    if (ctx->run->span != 0)
+        ctx->run->left_ns = clock_monotonic_ns();
     return decide(ctx, (struct verdict){
                            .kind = VERDICT_AWAY,
                            .failure = ctx->noted_due_ms != 0 ? &ctx->step_raised.failure : NULL,

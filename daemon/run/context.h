@@ -24,6 +24,8 @@
 #include "run/step_ids.h"
 #include "run/unwanted.h"
 
+struct tracer; /* run/trace.h */
+
 /* What all attempts of a daemon share. Constant. */
 struct attempt_settings {
     int steps;                      /* limits: of a run, */
@@ -33,6 +35,7 @@ struct attempt_settings {
     const char *const *topics;      /* configured; NULL-ended, one at least: where emitted events may go */
     const struct routes *routes;    /* NULL: no topic is taken whole */
     struct unwanted *unwanted;      /* runs that a person has cancelled while the store did not know them; NULL: none */
+    struct tracer *tracer;          /* run/trace.h; NULL: nothing is traced */
     struct crew *crew;              /* threads for branches; NULL: there are none, a run tries them one after the other */
     const atomic_bool *is_draining; /* the daemon stops: nothing new begins; NULL: never does */
 };

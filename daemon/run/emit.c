@@ -13,6 +13,7 @@
 #include "codec/number.h"
 #include "codec/packed.h"
 #include "run/failure.h"
+#include "run/trace.h"
 
 #define EVENT_NAME_MAX 1000
 #define ENVELOPED_MAX_DEPTH (DATA_MAX_DEPTH - 2) /* what stands inside an envelope can still be read */
@@ -201,9 +202,11 @@ static const char *encode_envelope(msgpack_sbuffer *packed, msgpack_sbuffer *ret
 }
 
 /* What belongs to the trace that the event is part of. Returns how many. */
-static size_t trace_headers_of(const struct event *event, struct event_header headers[static TRACE_HEADERS])
+static size_t trace_headers_of(const struct stepd_ctx *ctx, char room[static TRACE_PARENT_SIZE],
+                               struct event_header headers[static TRACE_HEADERS])
 {
-    const char *parent = event->view.traceparent;
+    const struct event *event = ctx->run->event;
+    const char *parent = trace_parent_text(ctx, room) ? room : event->view.traceparent;
     const char *state = event->tracestate;
     size_t count = 0;
 
@@ -220,6 +223,7 @@ static int publish_event(struct stepd_ctx *ctx, const char *id, const char *name
 {
     const struct event *event = ctx->run->event;
     struct event_header headers[1 + TRACE_HEADERS];
+    char trace[TRACE_PARENT_SIZE];
     msgpack_sbuffer packed, value;
 
     msgpack_sbuffer_init(&packed);
@@ -232,7 +236,7 @@ static int publish_event(struct stepd_ctx *ctx, const char *id, const char *name
         .key = { event->view.key, event->view.key_len },
         .value = { value.data, value.size },
         .headers = headers,
-        .header_count = 1 + trace_headers_of(event, &headers[1]),
+        .header_count = 1 + trace_headers_of(ctx, trace, &headers[1]),
     };
     int status = publish(ctx->publisher, &message);
     msgpack_sbuffer_destroy(&packed);

@@ -123,7 +123,9 @@ struct run {
     struct checkpoints *steps; /* NULL until there is one */
     struct failure *last;      /* the previous attempt's, or what the run failed of; NULL none */
     struct errand *errand;     /* what its attempt waits for, or has come back from; NULL: none */
-    int64_t begun_ns;          /* monotonic, of the attempt that has one */
+    int64_t begun_ns;          /* monotonic, of the attempt that has one, … */
+    int64_t left_ns;           /* … and when it left for it; of one that is traced */
+    uint64_t span;             /* the attempt's, in the run's trace (run/trace.h); 0: it is not traced */
     enum run_turn turn;        /* that the store gave it with its claim */
 };
 

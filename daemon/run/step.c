@@ -20,6 +20,7 @@
 #include "run/flow_ask.h"
 #include "run/journal.h"
 #include "run/step_internal.h"
+#include "run/trace.h"
 
 #define STEP_ID_MAX 200
 
@@ -376,6 +377,7 @@ bool step_run_body(struct stepd_ctx *ctx, stepd_step_fn fn, const void *arg, enu
         ctx->step_raised.kind = RAISED_NON_RETRIABLE;
         *ret_status = STEPD_FAILED;
     }
+    trace_step(ctx, begun_ns, *ret_status != STEPD_OK ? &ctx->step_raised.failure : NULL);
     return true;
 }
 
@@ -517,6 +519,7 @@ static enum stepd_status send_anew(struct stepd_ctx *ctx, const char *name, cons
 
     step_set_up(ctx, NULL);
     ctx->step.is_running = true; /* errors are the step's */
+    int64_t begun_ns = ctx->run->span != 0 ? clock_monotonic_ns() : 0;
     int status = emit_event(ctx, name, packed_data, &error);
     if (status != 0)
         context_raise(ctx, status == -EIO ? RAISED_RETRIABLE : RAISED_NON_RETRIABLE, status == -EIO ? "SendRefused" : "InvalidEvent", "%s",
@@ -524,6 +527,7 @@ static enum stepd_status send_anew(struct stepd_ctx *ctx, const char *name, cons
     ctx->step.is_running = false;
     if (status == -ESHUTDOWN)
         return context_give_up(ctx);
+    trace_step(ctx, begun_ns, status != 0 ? &ctx->step_raised.failure : NULL);
     msgpack_sbuffer_clear(&ctx->step_output);
     return status == 0 ? step_keep_result(ctx, NULL) : step_settle_failure(ctx);
 }

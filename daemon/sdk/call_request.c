@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "run/trace.h"
 #include "sdk/calls_settings.h"
 #include "sdk/signature.h"
 #include "sdk/step_name.h"
@@ -28,7 +29,8 @@ static void add_header(struct call *call, const char *name, const char *value)
 
 static void add_headers(struct stepd_ctx *ctx, struct call *call, const char *step_id, const struct request *request)
 {
-    const char *trace = stepd_event(ctx)->traceparent;
+    char room[TRACE_PARENT_SIZE];
+    const char *trace = trace_parent_text(ctx, room) ? room : stepd_event(ctx)->traceparent;
     AUTO_FREE char *version = xasprintf("%d", request->version > 0 ? request->version : -1);
     AUTO_FREE char *generation = xasprintf("%d", request->attempt + 1);
 

@@ -90,19 +90,31 @@ static int socket_port(int sock)
 
 /* ---- pages ------------------------------------------------------------------------------------ */
 
-static struct answer page_metrics(const struct http *http)
+#define PLAIN_METRICS "text/plain; version=0.0.4; charset=utf-8"
+#define OPEN_METRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+/* Whoever can read OpenMetrics says so, and prefers it. */
+static bool wants_open_metrics(struct MHD_Connection *connection)
+{
+    const char *accepted = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
+
+    return accepted != NULL && strstr(accepted, "application/openmetrics-text") != NULL;
+}
+
+static struct answer page_metrics(const struct http *http, struct MHD_Connection *connection)
 {
     char *body = NULL;
     size_t size;
-    struct metrics_page page = { .out = open_memstream(&body, &size) };
+    struct metrics_page page = { .out = open_memstream(&body, &size), .is_open = wants_open_metrics(connection) };
 
     if (page.out == NULL)
         abort();
     if (http->settings.write_metrics != NULL)
         http->settings.write_metrics(http->settings.context, &page);
+    metrics_end(&page);
     if (fclose(page.out) != 0)
         abort();
-    return (struct answer){ .status = MHD_HTTP_OK, .type = "text/plain; version=0.0.4; charset=utf-8", .body = body, .size = size };
+    return (struct answer){ .status = MHD_HTTP_OK, .type = page.is_open ? OPEN_METRICS : PLAIN_METRICS, .body = body, .size = size };
 }
 
 /* `body` is taken. */
@@ -111,15 +123,17 @@ static struct answer plain(unsigned status, char *body)
     return (struct answer){ .status = status, .type = "text/plain; charset=utf-8", .body = body, .size = strlen(body) };
 }
 
-static struct answer page_health(const struct http *http)
+static struct answer page_health(const struct http *http, struct MHD_Connection *connection)
 {
     (void)http;
+    (void)connection;
     return plain(MHD_HTTP_OK, xstrdup("ok\n"));
 }
 
-static struct answer page_ready(const struct http *http)
+static struct answer page_ready(const struct http *http, struct MHD_Connection *connection)
 {
     char reason[REASON_SIZE] = "ready";
+    (void)connection;
     bool is_ready = http->settings.is_ready == NULL || http->settings.is_ready(http->settings.context, reason, sizeof(reason));
 
     return plain(is_ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, xasprintf("%s\n", reason));
@@ -127,7 +141,7 @@ static struct answer page_ready(const struct http *http)
 
 static const struct page {
     const char *path;
-    struct answer (*answer)(const struct http *http);
+    struct answer (*answer)(const struct http *http, struct MHD_Connection *connection);
 } pages[] = {
     { "/metrics", page_metrics },
     { "/healthz", page_health },
@@ -264,13 +278,13 @@ static bool is_read_only(const char *method)
     return strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
 }
 
-static struct answer page_answer(const struct http *http, const char *method, const char *url)
+static struct answer page_answer(const struct http *http, struct MHD_Connection *connection, const char *method, const char *url)
 {
     if (!is_read_only(method))
         return plain(MHD_HTTP_METHOD_NOT_ALLOWED, xstrdup("GET only\n"));
     for (size_t i = 0; i < COUNT_OF(pages); i++) {
         if (strcmp(url, pages[i].path) == 0)
-            return pages[i].answer(http);
+            return pages[i].answer(http, connection);
     }
     return plain(MHD_HTTP_NOT_FOUND, xstrdup("here are /metrics, /healthz and /readyz\n"));
 }
@@ -286,15 +300,16 @@ static enum MHD_Result request_answer(void *context, struct MHD_Connection *conn
         exchange = xcalloc(1, sizeof(*exchange));
         exchange->route = route_find(http, method, url);
         *request = exchange;
-        return exchange->route == NULL && !is_read_only(method) ? answer_send(connection, page_answer(http, method, url)) : MHD_YES;
+        return exchange->route == NULL && !is_read_only(method) ? answer_send(connection, page_answer(http, connection, method, url))
+                                                                : MHD_YES;
     }
     if (*upload_data_size > 0) {
         exchange_add(exchange, upload_data, *upload_data_size);
         *upload_data_size = 0;
         return MHD_YES;
     }
-    return answer_send(connection,
-                       exchange->route != NULL ? route_answer(exchange, connection, method, url) : page_answer(http, method, url));
+    return answer_send(connection, exchange->route != NULL ? route_answer(exchange, connection, method, url)
+                                                           : page_answer(http, connection, method, url));
 }
 
 static void request_done(void *context, struct MHD_Connection *connection, void **request, enum MHD_RequestTerminationCode code)

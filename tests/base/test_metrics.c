@@ -79,3 +79,26 @@ Test(metrics, a_histogram_is_cumulative_and_in_the_metrics_own_unit)
                                     "stepd_attempt_seconds_sum{function=\"mail\"} 3600.000179\n"
                                     "stepd_attempt_seconds_count{function=\"mail\"} 4\n"));
 }
+
+Test(metrics, in_openmetrics_histograms_lead_to_traces_and_the_page_has_an_end)
+{
+    const struct metric_scale scale = { .unit = 1, .first = 0, .last = 2 };
+    struct metric_exemplar exemplars[METRIC_EXEMPLARS] = { { .value = 0 } };
+    struct histogram_counts counts = { .buckets = { [4] = 1, [9] = 1 }, .sum = 27 };
+
+    exemplars[metric_exemplar_of(4)] = (struct metric_exemplar){ "ab", "cd", 4, 1500 };
+    exemplars[metric_exemplar_of(23)] = (struct metric_exemplar){ "ef", "01", 23, 2500 };
+    page.is_open = true;
+    metrics_family(&page, METRIC_COUNTER, "runs_total", "Runs.");
+    metrics_put(&page, NULL, 1);
+    metrics_family(&page, METRIC_HISTOGRAM, "took", "How long.");
+    metrics_put_traced_histogram(&page, NULL, &counts, &scale, exemplars);
+    metrics_end(&page);
+    page.is_open = false;
+    cr_assert_str_eq(written(), "# HELP stepd_runs Runs.\n# TYPE stepd_runs counter\nstepd_runs_total 1\n"
+                                "# HELP stepd_took How long.\n# TYPE stepd_took histogram\n"
+                                "stepd_took_bucket{le=\"1.0\"} 0\nstepd_took_bucket{le=\"2.0\"} 0\n"
+                                "stepd_took_bucket{le=\"4.0\"} 1 # {trace_id=\"ab\",span_id=\"cd\"} 4 1.500\n"
+                                "stepd_took_bucket{le=\"+Inf\"} 2 # {trace_id=\"ef\",span_id=\"01\"} 23 2.500\n"
+                                "stepd_took_sum 27\nstepd_took_count 2\n# EOF\n");
+}

@@ -23,6 +23,7 @@ SERIES = {
     'stepd_redis_round_trip_seconds_bucket{instance="a",le="0.524288"}': ("0+10x60", "0+10x60"),
     'stepd_redis_round_trip_seconds_bucket{instance="a",le="+Inf"}': ("0+10x60", "0+10x60"),
     'stepd_producer_up{instance="a"}': ("1x60", "0x60"),
+    'stepd_trace_spans_dropped_total{instance="a"}': ("0x60", "0+10x60"),
     'stepd_partition_lag{instance="a",topic="events",partition="0"}': ("100x60", "20000+1000x60"),
     'stepd_partitions_stalled{instance="a"}': ("0x60", "1x60"),
     'stepd_partitions_awaiting_schema{instance="a"}': ("0x60", "1x60"),

@@ -17,6 +17,7 @@ MAY_INCLUDE = {
     "pool": {"base"},
     "run": {"pool", "event", "codec", "base"},
     "flow": {"run", "base"},
+    "trace": {"run", "event", "codec", "base"},
     "crash": {"store", "run", "event", "base"},
     "engine": {"crash", "pool", "flow", "run", "event", "config", "codec", "base"},
     "store": {"flow", "run", "event", "config", "base"},
@@ -35,7 +36,7 @@ MAY_INCLUDE = {
     "view": {"store", "run", "event", "config", "codec", "base"},
     "page": {"view", "store", "intake/kafka", "publish", "modules", "engine", "service", "run", "config", "codec", "base"},
     "parts": {"page", "view", "store", "store/redis", "intake/kafka", "publish", "modules", "program", "sdk", "engine", "crash", "service", "run",
-              "registry", "event", "schema", "config", "codec", "base"},
+              "registry", "trace", "event", "schema", "config", "codec", "base"},
     "ctl": {"program", "registry", "view", "store", "crash", "kafka", "modules", "service", "sdk", "run", "event", "config", "codec", "base"},
 }
 

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Protocol Buffers, written: fields appended to a buffer in the order of the calls. A message within another is what
+ * stands between protobuf_open() and protobuf_close().
+ */
+#ifndef STEPD_CODEC_PROTOBUF_H
+#define STEPD_CODEC_PROTOBUF_H
+
+#include <msgpack.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+/* `field` is the number that the message's definition gives it, below 2^28. */
+void protobuf_unsigned(msgpack_sbuffer *buffer, unsigned field, uint64_t value); /* uint32, uint64, enum, bool; int64 as two's complement */
+void protobuf_fixed64(msgpack_sbuffer *buffer, unsigned field, uint64_t value);
+void protobuf_fixed32(msgpack_sbuffer *buffer, unsigned field, uint32_t value);
+void protobuf_bytes(msgpack_sbuffer *buffer, unsigned field, struct bytes value); /* bytes; a string, where it is UTF-8 */
+void protobuf_text(msgpack_sbuffer *buffer, unsigned field, const char *text);    /* a string; what is no UTF-8 in it becomes U+FFFD */
+/* What it answers is for protobuf_close(); up to 256 MiB may follow. */
+size_t protobuf_open(msgpack_sbuffer *buffer, unsigned field);
+void protobuf_close(msgpack_sbuffer *buffer, size_t opened);
+
+#endif

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/trace.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "base/clock.h"
+
+#define RUN_SEED 1     /* of the run's span, … */
+#define LOTTERY_SEED 2 /* … and of whether it is one of those that are kept */
+#define SAMPLED 1      /* a flag */
+#define PARENT_LENGTH 55
+
+/* -1: no digit of the only case that is allowed. */
+static int digit_of(char letter)
+{
+    if (letter >= '0' && letter <= '9')
+        return letter - '0';
+    return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
+}
+
+/* False: something else stands there, or nothing but zeros. */
+static bool read_hex(const char *text, uint8_t *ret_bytes, size_t count)
+{
+    unsigned sum = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        int high = digit_of(text[2 * i]);
+        int low = high >= 0 ? digit_of(text[2 * i + 1]) : -1;
+        if (low < 0)
+            return false;
+        ret_bytes[i] = (uint8_t)(high << 4 | low);
+        sum += ret_bytes[i];
+    }
+    return sum > 0;
+}
+
+static uint64_t number_of(const uint8_t bytes[static 8])
+{
+    uint64_t number = 0;
+
+    for (size_t i = 0; i < 8; i++)
+        number = number << 8 | bytes[i];
+    return number;
+}
+
+/* Later versions may say more behind what the first one says. */
+static bool read_parent(const char *text, struct trace_place *place)
+{
+    uint8_t version, parent[8], flags;
+    size_t length = strnlen(text, PARENT_LENGTH + 1);
+
+    if (length < PARENT_LENGTH || text[2] != '-' || text[35] != '-' || text[52] != '-')
+        return false;
+    bool is_first = memcmp(text, "00", 2) == 0;
+    if (!is_first && (!read_hex(text, &version, 1) || version == 0xff || (length > PARENT_LENGTH && text[PARENT_LENGTH] != '-')))
+        return false;
+    if ((is_first && length != PARENT_LENGTH) || !read_hex(&text[3], place->id, sizeof(place->id)) || !read_hex(&text[36], parent, 8))
+        return false;
+    if (!read_hex(&text[53], &flags, 1)) {
+        if (memcmp(&text[53], "00", 2) != 0)
+            return false;
+        flags = 0;
+    }
+    place->parent = number_of(parent);
+    place->is_sampled = flags & SAMPLED;
+    return true;
+}
+
+struct trace_place trace_place_of(const struct run *run)
+{
+    const char *parent = run->event->view.traceparent;
+    struct trace_place place = {
+        .run = XXH3_64bits_withSeed(run->id.text, RUN_ID_LENGTH, RUN_SEED) | 1,
+        .lottery = XXH3_64bits_withSeed(run->id.text, RUN_ID_LENGTH, LOTTERY_SEED),
+    };
+
+    if (parent != NULL && read_parent(parent, &place))
+        return place;
+    place.parent = 0;
+    place.is_sampled = false;
+    if (!read_hex(run->id.text, place.id, sizeof(place.id)))
+        place.id[0] = 1; /* a trace's id is not zero */
+    return place;
+}
+
+bool trace_parent_text(const struct stepd_ctx *ctx, char ret_text[static TRACE_PARENT_SIZE])
+{
+    const struct run *run = ctx->run;
+
+    if (ctx->settings->tracer == NULL)
+        return false;
+    const struct trace_place place = trace_place_of(run);
+    if (run->span == 0 && place.parent != 0)
+        return false; /* who does not keep it passes on what it was given */
+    char *at = ret_text + snprintf(ret_text, TRACE_PARENT_SIZE, "00-");
+    for (size_t i = 0; i < TRACE_ID_SIZE; i++)
+        at += snprintf(at, 3, "%02x", place.id[i]);
+    (void)snprintf(at, TRACE_PARENT_SIZE - 35, "-%016" PRIx64 "-%s", run->span != 0 ? run->span : place.run, run->span != 0 ? "01" : "00");
+    return true;
+}
+
+void trace_step_of(struct stepd_ctx *ctx, int64_t begun_ns, const struct failure *failure)
+{
+    struct tracer *tracer = ctx->settings->tracer;
+    bool ran_elsewhere = ctx->entered_with != NULL && ctx->run->left_ns != 0;
+
+    tracer->ops->step(tracer, ctx->run, &ctx->step, ran_elsewhere ? ctx->run->left_ns : begun_ns, failure);
+    if (ran_elsewhere)
+        ctx->run->left_ns = clock_monotonic_ns();
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "trace/traces.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "run/attempt.h"
+#include "run/attempt_log.h"
+#include "run/checkpoints.h"
+#include "trace/exemplars.h"
+#include "trace/outbox.h"
+#include "trace/sender.h"
+#include "trace/span.h"
+
+#define SPANS_MOST ((size_t)8192) /* that wait for the collector, … */
+#define BYTES_MOST ((size_t)16 << 20)
+#define HOST_SIZE 256
+#define NS_PER_MS INT64_C(1000000)
+
+struct traces {
+    struct tracer port; /* first */
+    struct traces_settings settings;
+    uint64_t threshold;       /* a run whose lottery is below it is kept */
+    _Atomic(uint64_t) latest; /* of the ids of attempts and steps */
+    char host[HOST_SIZE];
+    char *instance;
+    struct outbox outbox;
+    struct exemplars exemplars;
+    struct sender *sender;
+};
+
+static struct traces *of(struct tracer *tracer)
+{
+    return (struct traces *)tracer;
+}
+
+/* Each a new one, and no other daemon's: a walk through all numbers from a place that chance chose, mixed. */
+static uint64_t new_id(struct traces *traces)
+{
+    uint64_t id = atomic_fetch_add_explicit(&traces->latest, UINT64_C(0x9e3779b97f4a7c15), memory_order_relaxed);
+
+    id = (id ^ id >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    id = (id ^ id >> 27) * UINT64_C(0x94d049bb133111eb);
+    return (id ^ id >> 31) | 1;
+}
+
+static int64_t wall_ns(int64_t monotonic_ns)
+{
+    return clock_wall_ns() - (clock_monotonic_ns() - monotonic_ns);
+}
+
+static void put(struct traces *traces, const struct span *span)
+{
+    msgpack_sbuffer buffer;
+
+    msgpack_sbuffer_init(&buffer);
+    span_write(&buffer, span);
+    outbox_put(&traces->outbox, (struct bytes){ buffer.data, buffer.size });
+    msgpack_sbuffer_destroy(&buffer);
+}
+
+/* ---- waits ------------------------------------------------------------------------------------------ */
+
+/* What ended last of the run before, and why it waited since; false: it has only just begun. */
+static bool waited_since(const struct run *run, int64_t *ret_since_ms, const char **ret_of)
+{
+    size_t count = attempt_log_count(run->tail);
+    struct attempt_entry entry;
+    struct failure failure;
+
+    *ret_of = "turn";
+    *ret_since_ms = run->created_ms;
+    if (run->now_ms == 0)
+        return false;
+    if (count == 0)
+        return true;
+    attempt_log_at(run->tail, count - 1, &entry, &failure);
+    *ret_since_ms = entry.started_ms + entry.duration_ms;
+    *ret_of = "retry";
+    size_t steps = run->steps != NULL ? checkpoints_count(run->steps) : 0;
+    if (entry.failure == NULL && steps > 0)
+        *ret_of = checkpoints_at(run->steps, steps - 1)->id;
+    return true;
+}
+
+static void put_wait(struct traces *traces, const struct run *run, const struct trace_place *place)
+{
+    const int64_t now_ms = clock_wall_ms();
+    const char *waited_for;
+    int64_t since_ms;
+
+    if (!waited_since(run, &since_ms, &waited_for))
+        return;
+    const struct span span = {
+        .place = place,
+        .run = run,
+        .kind = SPAN_INTERNAL,
+        .id = new_id(traces),
+        .parent = place->run,
+        .verb = "wait",
+        .of = waited_for,
+        .begun_ns = since_ms * NS_PER_MS,
+        .ended_ns = now_ms * NS_PER_MS,
+        .attempt = run->attempt,
+    };
+    put(traces, &span);
+}
+
+/* ---- attempts --------------------------------------------------------------------------------------- */
+
+static void begin(struct tracer *tracer, struct run *run)
+{
+    struct traces *traces = of(tracer);
+    const struct trace_place place = trace_place_of(run);
+
+    run->span = 0;
+    if (place.parent != 0 ? !place.is_sampled : place.lottery >= traces->threshold)
+        return;
+    run->span = new_id(traces);
+    put_wait(traces, run, &place);
+}
+
+static const char *outcome_of(enum attempt_end end)
+{
+    switch (end) {
+    case ATTEMPT_COMPLETED:
+        return "completed";
+    case ATTEMPT_RETRY:
+        return "retry";
+    case ATTEMPT_SLEEPING:
+        return "sleeping";
+    case ATTEMPT_PASSED_ON:
+    case ATTEMPT_FAILED:
+        return "failed";
+    case ATTEMPT_CANCELLED:
+        return "cancelled";
+    case ATTEMPT_MOVED:
+        return "moved";
+    case ATTEMPT_STOPPED:
+    case ATTEMPT_REFUSED:
+    case ATTEMPT_AWAY:
+    case ATTEMPT_ABANDONED:
+        break;
+    }
+    return "stopped";
+}
+
+static bool ends_run(enum attempt_end end)
+{
+    return end == ATTEMPT_COMPLETED || end == ATTEMPT_FAILED || end == ATTEMPT_CANCELLED;
+}
+
+/* When its first attempt began, as far as that is on record. */
+static int64_t run_begun_ns(const struct run *run, int64_t attempt_begun_ns)
+{
+    size_t count = attempt_log_count(run->tail);
+    struct attempt_entry entry;
+    struct failure failure;
+
+    if (run->now_ms == 0)
+        return attempt_begun_ns;
+    if (count == 0 || count == ATTEMPT_LOG_KEPT)
+        return run->created_ms * NS_PER_MS;
+    attempt_log_at(run->tail, 0, &entry, &failure);
+    return entry.started_ms * NS_PER_MS;
+}
+
+static void keep_exemplar(struct traces *traces, const struct run *run, const struct span *span)
+{
+    struct metric_exemplar exemplar = { .value = (double)(span->ended_ns - span->begun_ns) / 1000, .at_ms = span->ended_ns / NS_PER_MS };
+
+    for (size_t i = 0; i < TRACE_ID_SIZE; i++)
+        (void)snprintf(&exemplar.trace_id[2 * i], 3, "%02x", span->place->id[i]);
+    (void)snprintf(exemplar.span_id, sizeof(exemplar.span_id), "%016" PRIx64, span->id);
+    exemplars_keep(&traces->exemplars, run->function->index, &exemplar);
+}
+
+static void put_run(struct traces *traces, const struct span *attempt)
+{
+    struct span span = *attempt;
+
+    span.kind = SPAN_CONSUMER;
+    span.id = span.place->run;
+    span.parent = span.place->parent;
+    span.is_parent_remote = span.parent != 0;
+    span.verb = "process";
+    span.of = span.run->event->view.name;
+    span.begun_ns = run_begun_ns(span.run, span.begun_ns);
+    span.group = traces->settings.group;
+    put(traces, &span);
+}
+
+static void end(struct tracer *tracer, const struct run *run, const struct attempt_report *report)
+{
+    struct traces *traces = of(tracer);
+    const struct trace_place place = trace_place_of(run);
+    const struct span span = {
+        .place = &place,
+        .run = run,
+        .kind = SPAN_INTERNAL,
+        .id = run->span,
+        .parent = place.run,
+        .verb = "attempt",
+        .of = run->function->id,
+        .begun_ns = wall_ns(run->begun_ns != 0 ? run->begun_ns : report->started_ns),
+        .ended_ns = wall_ns(report->ended_ns),
+        .attempt = report->failure != NULL ? report->failure->attempt : run->attempt,
+        .outcome = outcome_of(report->end),
+        .failure = report->failure,
+    };
+
+    put(traces, &span);
+    keep_exemplar(traces, run, &span);
+    if (ends_run(report->end))
+        put_run(traces, &span);
+}
+
+static void step(struct tracer *tracer, const struct run *run, const struct step_call *step, int64_t begun_ns, const struct failure *failure)
+{
+    struct traces *traces = of(tracer);
+    const struct trace_place place = trace_place_of(run);
+    const struct span span = {
+        .place = &place,
+        .run = run,
+        .kind = SPAN_INTERNAL,
+        .id = new_id(traces),
+        .parent = run->span,
+        .verb = "step",
+        .of = step->id,
+        .begun_ns = wall_ns(begun_ns),
+        .ended_ns = wall_ns(clock_monotonic_ns()),
+        .attempt = step->is_beside ? step->attempt : run->attempt,
+        .step = step->id,
+        .failure = failure,
+    };
+
+    put(traces, &span);
+}
+
+static const struct tracer_ops OPS = { .begin = begin, .step = step, .end = end };
+
+/* ---- its life --------------------------------------------------------------------------------------- */
+
+/* All of 64 bits, and none for 0. */
+static uint64_t threshold_of(double sample)
+{
+    return sample >= 1 ? UINT64_MAX : sample > 0 ? (uint64_t)(sample * 18446744073709551616.0) : 0;
+}
+
+struct traces *traces_create(const struct traces_settings *settings)
+{
+    struct traces *traces = xcalloc(1, sizeof(*traces));
+
+    traces->port.ops = &OPS;
+    traces->settings = *settings;
+    traces->threshold = threshold_of(settings->sample);
+    if (gethostname(traces->host, sizeof(traces->host) - 1) != 0)
+        (void)snprintf(traces->host, sizeof(traces->host), "unknown");
+    traces->instance = xasprintf("%s-%ld-%" PRId64, traces->host, (long)getpid(), clock_wall_ms());
+    atomic_init(&traces->latest, (uint64_t)clock_monotonic_ns() ^ (uint64_t)getpid() << 40 ^ (uint64_t)clock_wall_ms() << 20);
+    outbox_init(&traces->outbox, SPANS_MOST, BYTES_MOST);
+    exemplars_init(&traces->exemplars, settings->function_count);
+    const struct span_sender who = { .version = settings->version, .instance = traces->instance, .host = traces->host };
+    traces->sender = sender_create(settings->url, &who, &traces->outbox);
+    return traces;
+}
+
+int traces_start(struct traces *traces, struct error *ret_error)
+{
+    return sender_start(traces->sender, ret_error);
+}
+
+void traces_destroy(struct traces *traces)
+{
+    if (traces == NULL)
+        return;
+    outbox_close(&traces->outbox);
+    sender_destroy(traces->sender);
+    outbox_done(&traces->outbox);
+    exemplars_done(&traces->exemplars);
+    free(traces->instance);
+    free(traces);
+}
+
+struct tracer *traces_port(struct traces *traces)
+{
+    return &traces->port;
+}
+
+void traces_counts(struct traces *traces, struct traces_counts *ret_counts)
+{
+    ret_counts->sent = sender_sent(traces->sender);
+    ret_counts->dropped = outbox_dropped(&traces->outbox);
+}
+
+bool traces_exemplars(struct traces *traces, const struct function *function, struct metric_exemplar ret_row[static METRIC_EXEMPLARS])
+{
+    return exemplars_read(&traces->exemplars, function->index, ret_row);
+}
