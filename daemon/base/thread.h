@@ -49,4 +49,27 @@ static inline bool thread_is_current(const struct thread *thread)
 /* The caller must be this thread. */
 #define assert_thread(thread) assert(thread_is_current(thread))
 
+/* Of what is one thread's, whichever that is: the first to ask owns it, until it hands it over. All zero: nobody does. */
+struct thread_owner {
+    _Atomic(uintptr_t) identity;
+};
+
+static inline bool thread_owner_is_current(struct thread_owner *owner)
+{
+    uintptr_t identity = atomic_load_explicit(&owner->identity, memory_order_relaxed);
+
+    if (identity == 0)
+        atomic_store_explicit(&owner->identity, thread_identity(), memory_order_relaxed);
+    return identity == 0 || identity == thread_identity();
+}
+
+/* Nobody's: the next to ask owns it. */
+static inline void thread_owner_hand_over(struct thread_owner *owner)
+{
+    atomic_store_explicit(&owner->identity, 0, memory_order_relaxed);
+}
+
+/* The caller must be the owner's thread, or becomes it. */
+#define assert_owner(owner) assert(thread_owner_is_current(owner))
+
 #endif

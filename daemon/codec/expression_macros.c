@@ -2,6 +2,8 @@
 /* exists(), all(), exists_one(), filter(), map(): over the elements of a list, the keys of a map. */
 #include "codec/expression_internal.h"
 
+#include <assert.h>
+
 static struct value element(const struct value *container, size_t index)
 {
     return container->kind == VALUE_LIST ? value_item(container, index) : value_key_at(container, index);
@@ -10,6 +12,7 @@ static struct value element(const struct value *container, size_t index)
 /* The condition for the element at `index`: true, false, or an error. */
 static struct value ask(struct evaluation *evaluation, const struct node *macro, const struct value *container, size_t index)
 {
+    assert(macro->over.slot < EXPRESSION_MOST_DEPTH && index < value_count(container));
     evaluation->locals[macro->over.slot] = element(container, index);
     struct value answer = evaluate(evaluation, macro->children);
     if (answer.kind == VALUE_BOOL || answer.kind == VALUE_ERROR)
@@ -75,6 +78,7 @@ static struct value collect(struct evaluation *evaluation, const struct node *ma
 
 struct value evaluate_macro(struct evaluation *evaluation, const struct node *macro, const struct value *container)
 {
+    assert(container->kind != VALUE_ERROR);
     if (container->kind != VALUE_LIST && container->kind != VALUE_MAP)
         return value_error_format(&evaluation->budget, "expected iterable type, got %s", value_type_name(container));
     switch (macro->over.macro) {

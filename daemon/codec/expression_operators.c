@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/expression_operators.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "codec/expression_functions.h"
@@ -154,6 +155,7 @@ static struct value is_in(struct budget *budget, const struct value *value, cons
 
 struct value operate(struct budget *budget, int operation, const struct value *a, const struct value *b)
 {
+    assert(a->kind != VALUE_ERROR && b->kind != VALUE_ERROR);
     switch (operation) {
     case OPERATION_EQUAL:
         return value_bool(value_equals(budget, a, b));

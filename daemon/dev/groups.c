@@ -4,12 +4,14 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "base/thread.h"
 #include "dev/group.h"
 
 struct groups {
     groups_reply_fn *reply;
     struct group *all;
     unsigned members_ever; /* makes member ids unique */
+    struct thread_owner owner;
 };
 
 struct groups *groups_create(groups_reply_fn *reply)
@@ -308,6 +310,7 @@ static void handle_describe(struct groups *groups, const struct group_request *r
 
 bool groups_handle(struct groups *groups, const struct group_request *request, struct wire_reader body)
 {
+    assert_owner(&groups->owner);
     switch (request->api_key) {
     case API_JOIN_GROUP:
         handle_join(groups, request, &body);
@@ -336,12 +339,14 @@ bool groups_handle(struct groups *groups, const struct group_request *request, s
 
 void groups_client_closed(struct groups *groups, const void *client, int64_t now_ms)
 {
+    assert_owner(&groups->owner);
     for (struct group *group = groups->all; group != NULL; group = group->next)
         group_drop_client(group, client, now_ms);
 }
 
 void groups_tick(struct groups *groups, int64_t now_ms)
 {
+    assert_owner(&groups->owner);
     for (struct group *group = groups->all; group != NULL; group = group->next)
         group_drop_lost(group, now_ms);
 }

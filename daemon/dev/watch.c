@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 #include "base/memory.h"
+#include "base/thread.h"
 
 /* Which files there are, and when they were written. */
 struct sight {
@@ -20,6 +21,7 @@ struct watch {
     char *const *paths;
     XXH64_hash_t known; /* what runs */
     struct sight last;
+    struct thread_owner owner;
 };
 
 static bool is_module(const char *name)
@@ -89,6 +91,7 @@ bool watch_look(struct watch *watch)
     const struct sight now = see(watch->paths);
     bool is_still = now.is_whole && now.hash == watch->last.hash;
 
+    assert_owner(&watch->owner);
     watch->last = now;
     if (!is_still || now.hash == watch->known)
         return false;

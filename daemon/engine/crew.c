@@ -43,6 +43,7 @@ static struct engine_crew *of(struct crew *crew)
 /* Lock held. NULL: the end. A thread that was left behind and came back is one too many where another took its place. */
 static struct crew_task *take(struct engine_crew *crew)
 {
+    assert_held(&crew->lock);
     crew->idle++;
     pulse_rest_here();
     while (crew->first == NULL && !crew->is_over && crew->count - crew->left <= crew->dispatch->settings.threads)
@@ -99,6 +100,7 @@ static void add_hand(struct engine_crew *crew)
     struct hand *hand = xcalloc(1, sizeof(*hand));
     struct error error = { 0 };
 
+    assert_held(&crew->lock);
     hand->crew = crew;
     hand->worker = worker_create(crew->dispatch);
     if (thread_start(&hand->thread, "branch", PULSE_LIMIT_MS, hand_main, hand, &error) != 0) {
@@ -114,6 +116,7 @@ static void add_hand(struct engine_crew *crew)
 /* Lock held. Those whose thread has ended. */
 static void bury_finished(struct engine_crew *crew)
 {
+    assert_held(&crew->lock);
     for (struct hand **link = &crew->hands; *link != NULL;) {
         struct hand *hand = *link;
         if (!hand->is_finished) {
@@ -214,6 +217,7 @@ static bool leave_running(struct engine_crew *crew)
 {
     bool is_left = false;
 
+    assert_held(&crew->lock);
     for (struct hand **link = &crew->hands; *link != NULL;) {
         struct hand *hand = *link;
         if (!hand->is_running) {

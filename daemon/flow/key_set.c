@@ -64,6 +64,7 @@ static struct entry **find(struct key_set *set, uint64_t hash, const char *funct
     size_t function_size = strlen(function) + 1;
     struct entry **link = &set->chains[hash & (set->size - 1)];
 
+    assert_held(&set->lock);
     for (; *link != NULL; link = &(*link)->next) {
         const struct entry *entry = *link;
         if (entry->hash == hash && entry->function_size == function_size && entry->key_size == key.size &&
@@ -79,6 +80,7 @@ static void grow(struct key_set *set)
     size_t size = set->size * 2;
     struct entry **chains = xcalloc(size, sizeof(struct entry *));
 
+    assert_held(&set->lock);
     for (size_t i = 0; i < set->size; i++) {
         while (set->chains[i] != NULL) {
             struct entry *entry = set->chains[i];
@@ -121,6 +123,7 @@ void key_set_remove(struct key_set *set, const char *function, struct bytes key)
     struct entry **link = find(set, hash, function, key);
     struct entry *entry = *link;
     if (entry != NULL) {
+        assert(set->count > 0);
         *link = entry->next;
         free(entry);
         set->count--;

@@ -58,6 +58,7 @@ static struct strand **find(struct shard *shard, uint64_t hash, const struct job
     const struct stepd_event *event = &job->message->event.view;
     struct strand **link = &shard->chains[hash & (CHAINS - 1)];
 
+    assert_held(&shard->lock);
     for (; *link != NULL; link = &(*link)->next) {
         const struct strand *strand = *link;
         if (strand->hash == hash && strand->function == job->function->index && strand->assignment == job->message->assignment &&
@@ -107,8 +108,10 @@ struct job *strands_leave(struct strands *strands, struct strand *strand)
     struct job *next = jobs_take(&strand->waiting);
     if (next == NULL) {
         struct strand **link = &shard->chains[strand->hash & (CHAINS - 1)];
-        while (*link != strand)
+        while (*link != strand) {
+            assert(*link != NULL);
             link = &(*link)->next;
+        }
         *link = strand->next;
         free(strand);
     }

@@ -193,6 +193,7 @@ static void block_finish(struct offsets *offsets, struct block *block, int64_t f
         finished += (unsigned)__builtin_popcountll(block->in_flight[word] & mask);
         block->in_flight[word] &= ~mask;
     }
+    assert(finished <= block->count && finished <= offsets->in_flight);
     block->count -= finished;
     offsets->in_flight -= finished;
 }
@@ -201,6 +202,7 @@ void offsets_finish_range(struct offsets *offsets, int64_t first, int64_t last)
 {
     size_t at = find_block(offsets, first);
 
+    assert(first <= last);
     while (at < offsets->count && offsets->blocks[at]->first <= last) {
         block_finish(offsets, offsets->blocks[at], first, last);
         if (offsets->blocks[at]->count == 0)
@@ -395,6 +397,7 @@ size_t offsets_encode(const struct offsets *offsets, char *text, size_t max_size
         memcpy(text, MAGIC, MAGIC_SIZE);
         base64_encode((struct bytes){ bytes, sizeof(told) + bitmap_size }, text + MAGIC_SIZE);
         size = text_size(bitmap_size);
+        assert(size <= max_size);
     }
     free(picture.open);
     return size;

@@ -104,6 +104,7 @@ static size_t place_of(const struct declarations *declarations, const char *id)
 {
     size_t i = 0;
 
+    assert_held(&declarations->lock);
     while (i < declarations->made_count && strcmp(declarations->made[i]->id, id) != 0)
         i++;
     return i;
@@ -198,6 +199,7 @@ static char *check_id(const struct declarations *declarations, const struct decl
     const struct declarations_settings *settings = &declarations->settings;
     size_t place = place_of(declarations, declared->id);
 
+    assert_held(&declarations->lock);
     if (settings->is_others != NULL && settings->is_others(settings->context, declared->id))
         return xasprintf("function '%s' (%s) has the id of another function of the daemon", declared->id, declared->place);
     if (place == declarations->made_count)
@@ -302,6 +304,7 @@ static void take(struct declarations *declarations, const char *name, const msgp
     size_t count;
     struct declared **all = read_all(declarations, object_find(hello, "functions"), program, &count, answer);
 
+    assert_held(&declarations->lock);
     for (size_t i = 0; i < count; i++)
         put_declared(declarations, all[i], program, answer);
     free(all);

@@ -38,6 +38,7 @@ static void *call_home(struct held_call *held)
 {
     void *home = held->home;
 
+    assert_held(&held->lock);
     held->home = NULL;
     held->has_news = home == NULL;
     return home;

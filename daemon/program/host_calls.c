@@ -36,6 +36,7 @@ void calls_take(struct held_call *held, int64_t now_ms)
 {
     struct program *program = held->program;
 
+    assert_thread(&held->program->host->thread);
     held->since_ms = now_ms;
     held->next = NULL;
     *program->waiting_end = held;
@@ -87,6 +88,7 @@ static void begin(struct process *process, struct held_call *held, int64_t now_m
 
 void calls_begin(struct program *program, int64_t now_ms)
 {
+    assert_thread(&program->host->thread);
     while (program->waiting != NULL) {
         struct process *process = find_room(program);
         if (process == NULL)
@@ -112,6 +114,7 @@ static void end(struct held_call *held)
 
 void calls_fail(struct process *process, const char *text)
 {
+    assert_thread(&process->program->host->thread);
     while (process->calls != NULL) {
         if (!process->calls->is_let_go && !process->calls->is_overdue)
             held_call_tell(process->calls, SAID_DIED, text, strlen(text));
@@ -142,6 +145,7 @@ static void tell_cancel(struct held_call *held, const char *reason)
 
 void calls_let_go(struct held_call *held, bool is_told)
 {
+    assert_thread(&held->program->host->thread);
     if (held->line != NULL) {
         remove_waiting(held);
         return;
@@ -188,6 +192,7 @@ static void look_at_waiting(struct program *program, int64_t now_ms)
 
 void calls_look(struct program *program, int64_t now_ms)
 {
+    assert_thread(&program->host->thread);
     for (struct process *process = program->processes; process != NULL; process = process->next) {
         for (struct held_call *held = process->calls; held != NULL; held = held->next)
             look_at_call(held, now_ms);
@@ -308,6 +313,7 @@ void calls_hear(struct process *process, const char *text, size_t size)
 {
     struct spoken spoken;
 
+    assert_thread(&process->program->host->thread);
     if (!line_hear(text, size, &spoken)) {
         process_blame(process, "it wrote to descriptor 4 what is no JSON object with a type: %.*s", (int)(size < 100 ? size : 100), text);
         return;

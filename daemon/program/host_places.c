@@ -148,6 +148,7 @@ void program_serves(struct process *process)
     struct program *program = process->program;
     struct program_place *place = &program->places[process->place];
 
+    assert_thread(&process->program->host->thread);
     process->state = PROCESS_SERVING;
     atomic_fetch_add(&program->serving_count, 1);
     log_info("program %s: process %d serves", program->name, (int)process->pid);
@@ -170,6 +171,7 @@ static void stop_serving(struct process *process, enum process_state state)
 
 void program_drain_process(struct process *process, int64_t now_ms)
 {
+    assert_thread(&process->program->host->thread);
     if (process->state == PROCESS_DRAINING || process->state == PROCESS_KILLED)
         return;
     stop_serving(process, PROCESS_DRAINING);
@@ -238,6 +240,7 @@ void program_bury(struct process *process)
     bool was_to_end = process->state == PROCESS_DRAINING || (process->state == PROCESS_KILLED && process->fault == NULL);
     int status = 0;
 
+    assert_thread(&process->program->host->thread);
     process_signal(process, SIGKILL);
     (void)waitpid(process->pid, &status, 0);
     process_log_rest(process);
@@ -254,6 +257,7 @@ void program_bury(struct process *process)
 
 void program_look(struct program *program, int64_t now_ms)
 {
+    assert_thread(&program->host->thread);
     for (struct process *process = program->processes; process != NULL; process = process->next)
         look_at_end(process, now_ms);
     for (int i = 0; i < program->place_count && !program->host->is_stopping; i++)
@@ -300,6 +304,7 @@ void program_reload(struct program *program, const struct config_program *settin
     uint64_t files = look_at_files(settings);
     bool has_changed = program->is_refused || files != program->files || !is_same(program->settings, settings);
 
+    assert_thread(&program->host->thread);
     program->settings = settings;
     if (!has_changed)
         return;

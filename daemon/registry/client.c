@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/thread.h"
 #include "config/config.h"
 
 #define BODY_MAX ((size_t)16 << 20) /* no schema is that large */
@@ -20,6 +21,7 @@ struct registry_client {
     struct curl_slist *headers;
     char why[CURL_ERROR_SIZE];
     msgpack_sbuffer body;
+    struct thread_owner owner;
 };
 
 struct registry_address registry_address_of(const struct config *config)
@@ -131,6 +133,7 @@ int registry_client_get(struct registry_client *client, const char *path, struct
 {
     AUTO_FREE char *url = xasprintf("%s%s", client->address.url, path);
 
+    assert_owner(&client->owner);
     msgpack_sbuffer_clear(&client->body);
     client->why[0] = '\0';
     (void)curl_easy_setopt(client->curl, CURLOPT_URL, url);

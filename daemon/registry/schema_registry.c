@@ -61,6 +61,7 @@ static struct entry *entry_find(struct schema_registry *registry, const struct s
 {
     size_t at = 0;
 
+    assert_held(&registry->lock);
     while (at < registry->count && !schema_key_equals(&registry->entries[at].key, key))
         at++;
     if (at == registry->count)
@@ -76,6 +77,7 @@ static struct entry *entry_oldest(const struct schema_registry *registry)
 {
     struct entry *oldest = NULL;
 
+    assert_held(&registry->lock);
     for (size_t i = 0; i < registry->count; i++) {
         struct entry *entry = &registry->entries[i];
         if (entry->schema != NULL && (oldest == NULL || entry->used_ms < oldest->used_ms))
@@ -87,6 +89,7 @@ static struct entry *entry_oldest(const struct schema_registry *registry)
 /* Lock held. */
 static struct entry *entry_place(struct schema_registry *registry)
 {
+    assert_held(&registry->lock);
     if (registry->count < registry->settings.room)
         return &registry->entries[registry->count++];
     struct entry *entry = entry_oldest(registry);
@@ -100,6 +103,7 @@ static void ask_for(struct schema_registry *registry, const struct schema_key *k
 {
     struct entry *entry = entry_place(registry);
 
+    assert_held(&registry->lock);
     if (entry == NULL)
         return; /* its turn comes with the next look */
     *entry = (struct entry){ .key = *key, .used_ms = now_ms };
@@ -270,6 +274,7 @@ static void believe_unknown(struct schema_registry *registry, struct entry *entr
     char id[SCHEMA_TEXT_SIZE];
     AUTO_FREE char *who = who_asks(registry);
 
+    assert_held(&registry->lock);
     schema_key_text(&entry->key, id);
     AUTO_FREE char *reason = xasprintf("the schema registry, asked %s, does not know schema %s (%s)", who, id, words);
     entry->schema = schema_create_unreadable(&entry->key, reason);
@@ -285,6 +290,7 @@ static void say_trouble(struct schema_registry *registry, const struct answer *a
     AUTO_FREE char *who = who_asks(registry);
     const char *url = registry->settings.address.url;
 
+    assert_held(&registry->lock);
     if (answer->verdict == ANSWER_REFUSED)
         (void)snprintf(text, sizeof(text), "the schema registry %s refuses who asks %s (%s)", url, who, answer->words);
     else
@@ -298,6 +304,7 @@ static void say_trouble(struct schema_registry *registry, const struct answer *a
 /* Lock held. */
 static void say_back(struct schema_registry *registry)
 {
+    assert_held(&registry->lock);
     if (registry->is_away)
         log_info("the schema registry %s answers again", registry->settings.address.url);
     registry->is_away = false;
@@ -309,6 +316,7 @@ static void note_unknown(struct schema_registry *registry, struct entry *entry, 
 {
     AUTO_FREE char *who = who_asks(registry);
 
+    assert_held(&registry->lock);
     if (entry->unknown_since_ms == 0)
         entry->unknown_since_ms = now_ms;
     if (entry->is_unknown || now_ms - entry->unknown_since_ms >= UNKNOWN_MS) {
@@ -348,6 +356,7 @@ static const struct entry *next_due(const struct schema_registry *registry)
 {
     const struct entry *next = NULL;
 
+    assert_held(&registry->lock);
     for (size_t i = 0; i < registry->count; i++) {
         const struct entry *entry = &registry->entries[i];
         if (entry->schema == NULL && (next == NULL || entry->due_ms < next->due_ms))

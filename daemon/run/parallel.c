@@ -297,6 +297,7 @@ static bool try_due(struct together *together)
 /* Its task has ended, or has run out of time; NULL: none. Lock held. */
 static struct part *find_news(struct together *together, int64_t now_ns)
 {
+    assert_held(&together->group->lock);
     for (size_t i = 0; i < together->count; i++) {
         struct part *part = &together->parts[i];
         if (part->state != PART_UNDER_WAY)
@@ -316,6 +317,7 @@ static bool is_cancelled(const struct together *together)
 /* Lock held. */
 static void cancel_all(struct together *together)
 {
+    assert_held(&together->group->lock);
     for (size_t i = 0; i < together->count; i++) {
         if (together->parts[i].state == PART_UNDER_WAY)
             branch_task_cancel(together->parts[i].task);

@@ -41,6 +41,7 @@ static size_t find(const struct unwanted *unwanted, const char *run_id)
     size_t count = atomic_load_explicit(&unwanted->count, memory_order_relaxed);
     size_t at = 0;
 
+    assert_held(&unwanted->list->lock);
     while (at < count && strcmp(unwanted->list->entries[at].id.text, run_id) != 0)
         at++;
     return at;
@@ -52,6 +53,7 @@ static void remove_at(struct unwanted *unwanted, size_t at)
     struct entry *entries = unwanted->list->entries;
     size_t count = atomic_load_explicit(&unwanted->count, memory_order_relaxed);
 
+    assert_held(&unwanted->list->lock);
     memmove(&entries[at], &entries[at + 1], (count - at - 1) * sizeof(*entries));
     atomic_store_explicit(&unwanted->count, count - 1, memory_order_relaxed);
 }
@@ -59,6 +61,7 @@ static void remove_at(struct unwanted *unwanted, size_t at)
 /* Lock held. */
 static void forget_old(struct unwanted *unwanted, int64_t now_ms)
 {
+    assert_held(&unwanted->list->lock);
     while (atomic_load_explicit(&unwanted->count, memory_order_relaxed) > 0 && unwanted->list->entries[0].until_ms <= now_ms)
         remove_at(unwanted, 0);
 }

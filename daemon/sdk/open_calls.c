@@ -89,6 +89,7 @@ void open_calls_remove(struct open_calls *calls, struct open_call *call)
 /* NULL: there is none; *ret_is_ours: but the run is called by us, or that call was. Lock held. */
 static struct open_call *find(struct open_calls *calls, const struct run_id *run, const char *token, bool *ret_is_ours)
 {
+    assert_held(&calls->lock);
     *ret_is_ours = strncmp(token, calls->process, sizeof(calls->process) - 1) == 0;
     for (struct open_call *call = *bucket_of(calls, run); call != NULL; call = call->next) {
         if (strcmp(call->run.text, run->text) != 0)
@@ -105,6 +106,7 @@ static void forget(struct open_calls *calls, const struct report *report)
 {
     struct report **link = &calls->waiting;
 
+    assert_held(&calls->lock);
     while (*link != report)
         link = &(*link)->waiting_next;
     *link = report->waiting_next;

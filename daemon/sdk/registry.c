@@ -85,6 +85,7 @@ static size_t place_of(const struct registry *registry, const char *id)
 {
     size_t i = 0;
 
+    assert_held(&registry->lock);
     while (i < registry->function_count && strcmp(registry->functions[i]->id, id) != 0)
         i++;
     return i;

@@ -36,6 +36,7 @@ static void *call_home(struct sdk_inside *inside)
 {
     void *home = inside->home;
 
+    assert_held(&inside->lock);
     inside->home = NULL;
     inside->has_arrived = home == NULL;
     return home;

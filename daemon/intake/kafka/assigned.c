@@ -62,6 +62,7 @@ void assigned_take_off(struct consumer *consumer, const struct partition *partit
 {
     rd_kafka_queue_t *queue = rd_kafka_queue_get_partition(consumer->handle, partition->assignment.topic, partition->assignment.partition);
 
+    assert_thread(&consumer->thread);
     assert(queue != NULL);
     rd_kafka_queue_forward(queue, NULL);
     rd_kafka_queue_destroy(queue);
@@ -76,6 +77,7 @@ static bool is_framed(const struct consumer *consumer, const struct partition *p
 
 void assigned_take_up(struct consumer *consumer, struct partition *partition)
 {
+    assert_thread(&consumer->thread);
     partition->is_framed = is_framed(consumer, partition);
     partition_list_add(&consumer->assigned, partition);
     consumer->last.topic = NULL;
@@ -86,6 +88,7 @@ void assigned_take_up(struct consumer *consumer, struct partition *partition)
 
 void assigned_let_go(struct consumer *consumer, struct partition *partition)
 {
+    assert_thread(&consumer->thread);
     for (size_t i = 0; i < consumer->assigned.count; i++) {
         if (consumer->assigned.items[i] != partition)
             continue;
@@ -102,6 +105,7 @@ void assigned_let_go(struct consumer *consumer, struct partition *partition)
 
 void assigned_free_unnamed(struct consumer *consumer)
 {
+    assert_thread(&consumer->thread);
     for (struct partition **at = &consumer->revoked; *at != NULL;) {
         struct partition *partition = *at;
         if (partition->holders > 0) {
@@ -117,6 +121,7 @@ void assigned_hear_scout(struct consumer *consumer)
 {
     struct partition *partition;
 
+    assert_thread(&consumer->thread);
     while ((partition = lookups_take_back(consumer->scout)) != NULL) {
         partition->holders--;
         consumer->must_count_loading = true;
@@ -142,6 +147,7 @@ void assigned_ask_ends(struct consumer *consumer)
 {
     rd_kafka_topic_partition_list_t *list = partition_list_names(&consumer->assigned);
 
+    assert_thread(&consumer->thread);
     lookups_ask_ends(consumer->scout, &list);
     consumer->asked_ms = consumer->now_ms;
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "intake/kafka/commits.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <xxhash.h>
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/thread.h"
 
 #define METADATA_LEAST 64 /* below that none is sent */
 
@@ -27,6 +29,7 @@ struct commits {
     const struct consumer_settings *settings;
     rd_kafka_queue_t *answers;
     struct parts under_way; /* count 0: none is */
+    struct thread_owner owner;
     struct commits_counts counts;
 };
 
@@ -42,8 +45,10 @@ struct commits *commits_create(rd_kafka_t *handle, const struct consumer_setting
 
 static void parts_done(struct parts *parts)
 {
-    for (size_t i = 0; i < parts->count; i++)
+    for (size_t i = 0; i < parts->count; i++) {
+        assert(parts->items[i].partition->holders > 0);
         parts->items[i].partition->holders--;
+    }
     free(parts->items);
     *parts = (struct parts){ 0 };
 }
@@ -176,6 +181,7 @@ static bool send_commit(struct commits *commits, struct partition *const *partit
 
 void commits_begin(struct commits *commits, struct partition *const *partitions, size_t count)
 {
+    assert_owner(&commits->owner);
     if (!commits_are_under_way(commits))
         (void)send_commit(commits, partitions, count, commits->answers, &commits->under_way);
 }
@@ -189,6 +195,7 @@ void commits_poll(struct commits *commits)
 {
     rd_kafka_event_t *event = rd_kafka_queue_poll(commits->answers, 0);
 
+    assert_owner(&commits->owner);
     if (event == NULL)
         return;
     if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_OFFSET_COMMIT)
@@ -201,6 +208,7 @@ void commits_now(struct commits *commits, struct partition *const *partitions, s
     rd_kafka_queue_t *answers = rd_kafka_queue_new(commits->handle);
     struct parts parts;
 
+    assert_owner(&commits->owner);
     if (send_commit(commits, partitions, count, answers, &parts)) {
         rd_kafka_event_t *event = rd_kafka_queue_poll(answers, (int)timeout_ms);
         if (event != NULL && rd_kafka_event_type(event) == RD_KAFKA_EVENT_OFFSET_COMMIT) {

@@ -118,6 +118,7 @@ static void serve_control(struct consumer *consumer)
 
 void consumer_round_begin(struct consumer *consumer)
 {
+    assert_thread(&consumer->thread);
     consumer->now_ms = clock_monotonic_ms();
     pulse_beat_here();
 }
@@ -142,6 +143,7 @@ static void commit_if_due(struct consumer *consumer)
     int64_t since_ms = consumer->now_ms - consumer->committed_ms;
     bool is_idle = consumer->open == NULL && consumer->now_ms - consumer->came_ms >= IDLE_COMMIT_MS && since_ms >= IDLE_COMMIT_MS;
 
+    assert_thread(&consumer->thread);
     if (since_ms < consumer->settings.commit_interval_ms && !is_idle)
         return;
     if (commits_are_under_way(consumer->commits) || atomic_load(&consumer->group.is_joining) || atomic_load(&consumer->must_rewind))

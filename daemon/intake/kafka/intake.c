@@ -91,6 +91,7 @@ void intake_sweep(struct consumer *consumer)
     size_t in_flight = 0;
     struct load **at = &consumer->open;
 
+    assert_thread(&consumer->thread);
     while (*at != NULL) {
         struct load *load = *at;
         unsigned open = batch_open_count(&load->batch);
@@ -109,6 +110,8 @@ void intake_sweep(struct consumer *consumer)
 
 void intake_settle_open(struct consumer *consumer)
 {
+    assert_thread(&consumer->thread);
+
     intake_sweep(consumer);
     for (struct load *load = consumer->open; load != NULL; load = load->next)
         settle_all(consumer, load);
@@ -121,6 +124,7 @@ void intake_push(struct consumer *consumer)
 {
     struct load *load = consumer->filling;
 
+    assert_thread(&consumer->thread);
     if (load == NULL)
         return;
     consumer->filling = NULL;
@@ -184,6 +188,7 @@ void intake_serve(struct consumer *consumer, int wait_ms)
 {
     size_t queued = rd_kafka_queue_length(consumer->messages);
 
+    assert_thread(&consumer->thread);
     consumer->round = 0;
     consumer->is_burst = queued >= BURST_MESSAGES && consumer->memory < consumer->memory_max / 2;
     keep_awake(consumer, queued);

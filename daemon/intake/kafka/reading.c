@@ -66,6 +66,8 @@ static int64_t reset_offset(const struct consumer *consumer, const struct places
 
 struct partition *reading_begin(struct consumer *consumer, const rd_kafka_topic_partition_t *committed, const struct places *places)
 {
+    assert_thread(&consumer->thread);
+
     struct partition_begin begin = {
         .start = committed->offset,
         .metadata = { committed->metadata, committed->metadata_size },
@@ -136,6 +138,7 @@ static void restart(struct consumer *consumer, struct partition *partition)
 
 void reading_tend(struct consumer *consumer)
 {
+    assert_thread(&consumer->thread);
     if (!consumer->must_tend || consumer->now_ms - consumer->tended_ms < TEND_MS)
         return;
     consumer->must_tend = false;
@@ -252,6 +255,7 @@ static void read_dropped_again(struct consumer *consumer)
 
 void reading_go_back(struct consumer *consumer)
 {
+    assert_thread(&consumer->thread);
     if (commits_are_under_way(consumer->commits) || atomic_load(&consumer->must_pause))
         return;
     if (atomic_load(&consumer->must_rewind))

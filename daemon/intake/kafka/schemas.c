@@ -57,6 +57,7 @@ bool schemas_may_take(struct consumer *consumer, struct partition *partition, co
 
 void schemas_let_go(struct consumer *consumer, struct partition *partition)
 {
+    assert_thread(&consumer->thread);
     consumer->awaiting -= partition->is_awaiting;
     partition->is_awaiting = false;
 }
@@ -91,6 +92,7 @@ void schemas_tend(struct consumer *consumer)
 {
     const struct schema_port *port = &consumer->settings.schemas;
 
+    assert_thread(&consumer->thread);
     for (size_t i = 0; consumer->awaiting > 0 && i < consumer->assigned.count; i++) {
         struct partition *partition = consumer->assigned.items[i];
         if (!partition->is_awaiting)

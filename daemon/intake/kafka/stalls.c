@@ -25,6 +25,7 @@ void stalls_reach_positions(struct consumer *consumer)
 {
     rd_kafka_topic_partition_list_t *list = partition_list_names(&consumer->assigned);
 
+    assert_thread(&consumer->thread);
     if (rd_kafka_position(consumer->handle, list) == RD_KAFKA_RESP_ERR_NO_ERROR) {
         for (size_t i = 0; i < consumer->assigned.count; i++) {
             const struct partition *partition = consumer->assigned.items[i];
@@ -116,6 +117,7 @@ static void give_back_memory(struct consumer *consumer)
 
 void stalls_watch(struct consumer *consumer)
 {
+    assert_thread(&consumer->thread);
     if (consumer->now_ms - consumer->watched_ms < WATCH_MS)
         return;
     consumer->watched_ms = consumer->now_ms;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "intake/kafka/takings.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
@@ -32,6 +33,7 @@ static void grow(struct takings *takings)
 
 void takings_add(struct takings *takings, struct partition *partition, int64_t offset, int64_t seen_ms)
 {
+    assert(takings->count == 0 || at(takings, takings->count - 1)->seen_ms <= seen_ms);
     if (takings->count == takings->room)
         grow(takings);
     *at(takings, takings->count++) = (struct taking){ .partition = partition, .offset = offset, .seen_ms = seen_ms };
@@ -40,6 +42,7 @@ void takings_add(struct takings *takings, struct partition *partition, int64_t o
 
 static void leave_first(struct takings *takings)
 {
+    assert(takings->count > 0 && at(takings, 0)->partition->holders > 0);
     at(takings, 0)->partition->holders--;
     takings->first = (takings->first + 1) & (takings->room - 1);
     takings->count--;

@@ -126,6 +126,7 @@ static struct route *add_route(struct homes *homes)
 {
     struct route *route = xcalloc(1, sizeof(*route));
 
+    assert_held(&homes->lock);
     route->lane = lane_create(
         &(struct lane_settings){ .url = homes->settings.url, .timeout_ms = homes->settings.timeout_ms, .host = homes->settings.host });
     int status = lane_start(route->lane);
@@ -154,6 +155,7 @@ static struct route *route_to(struct homes *homes, const struct redis_place *pla
 {
     struct route *unused = NULL;
 
+    assert_held(&homes->lock);
     for (size_t i = 0; i < homes->route_count; i++) {
         if (place_is_same(&homes->routes[i]->place, place))
             return homes->routes[i];
@@ -173,6 +175,7 @@ static void set_home(struct homes *homes, int shard, const struct redis_place *p
 {
     struct route *route = place->name[0] != '\0' ? route_to(homes, place) : NULL;
 
+    assert_held(&homes->lock);
     if (route == NULL || homes->lanes[shard] == route->lane)
         return;
     homes->lanes[shard] = route->lane;
@@ -183,6 +186,7 @@ static void set_home(struct homes *homes, int shard, const struct redis_place *p
 /* Under the lock: all lanes go where they lead by now; those that no shard needs rest. */
 static void lead_routes(struct homes *homes)
 {
+    assert_held(&homes->lock);
     for (size_t i = 0; i < homes->route_count; i++) {
         struct route *route = homes->routes[i];
         if (route->place.name[0] != '\0' && !is_used(homes, route)) {

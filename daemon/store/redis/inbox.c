@@ -68,6 +68,7 @@ bool inbox_push(struct inbox *inbox, struct request *request)
 /* Under the lock. */
 static void take_all(struct inbox *inbox, struct request_list *ret_taken)
 {
+    assert_held(&inbox->lock);
     request_list_init(ret_taken);
     request_list_move(&inbox->waiting, ret_taken);
     inbox->count = 0;

@@ -184,6 +184,7 @@ static int64_t go_round(struct timers *timers, size_t first)
 {
     int64_t until_ms = clock_monotonic_ms() + LOOK_EVERY_MS;
 
+    assert_thread(&timers->timer);
     for (size_t i = 0; i < timers->count; i++) {
         int64_t next_ms = rounds_go(timers->rounds[(first + i) % timers->count]);
         until_ms = next_ms < until_ms ? next_ms : until_ms;
