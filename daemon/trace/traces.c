@@ -134,6 +134,8 @@ static const char *outcome_of(enum attempt_end end)
         return "retry";
     case ATTEMPT_SLEEPING:
         return "sleeping";
+    case ATTEMPT_WAITING:
+        return "waiting";
     case ATTEMPT_PASSED_ON:
     case ATTEMPT_FAILED:
         return "failed";
