@@ -2,16 +2,49 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "ctl/bulk.h"
 #include "ctl/command.h"
 #include "ctl/deed.h"
 #include "ctl/find.h"
 #include "view/run_view.h"
 
-static void print_one(const struct ctl *ctl, const char *id, enum runs_change change)
+#define ENDED_WITHIN_MS 3000
+#define LOOK_EVERY_MS 20
+
+/* A run that waited counts as ended once a daemon has brought its stepd/function.cancelled out. */
+static bool has_ended(struct ctl *ctl, const char *id)
 {
-    if (ctl->is_json)
+    struct loaded_run run;
+    bool is_ending = false;
+
+    if (runs_load(ctl->store, id, &run, NULL) == 0) {
+        is_ending = run.record.status == RUN_ENDING;
+        loaded_run_done(&run);
+    }
+    return !is_ending;
+}
+
+static bool wait_for_end(struct ctl *ctl, const char *id)
+{
+    int64_t until_ms = clock_monotonic_ms() + ENDED_WITHIN_MS;
+    int64_t alive = 0;
+
+    while (!has_ended(ctl, id)) {
+        if (clock_monotonic_ms() >= until_ms || store_workers_alive(ctl->store, store_shard_of(ctl->store, id), &alive) != 0 || alive == 0)
+            return false;
+        (void)usleep(LOOK_EVERY_MS * 1000);
+    }
+    return true;
+}
+
+static void print_one(struct ctl *ctl, const char *id, enum runs_change change)
+{
+    if (change == RUNS_CHANGED && !wait_for_end(ctl, id) && !ctl->is_json)
+        (void)printf("%s is cancelled: it counts as ended once a daemon has brought its stepd/function.cancelled out.\n", id);
+    else if (ctl->is_json)
         (void)printf("{\"id\":\"%s\",\"cancelled\":%s}\n", id, change == RUNS_CHANGED ? "true" : "false");
     else if (change == RUNS_CHANGED)
         (void)printf("%s is cancelled.\n", id);
@@ -62,9 +95,9 @@ static enum ctl_exit cancel_one(struct ctl *ctl, const char *text)
     if (loaded != 0)
         return find_failed(ctl, id.text, loaded, &error);
     const char *word = run_status_word(run.record.status);
-    const bool has_ended = run_status_is_end(run.record.status);
+    const bool is_over = run_status_is_end(run.record.status);
     loaded_run_done(&run);
-    if (ctl->is_dry_run && !has_ended)
+    if (ctl->is_dry_run && !is_over)
         return print_dry(ctl);
     int status = ctl->is_dry_run ? 0 : runs_cancel(ctl->store, id.text, &change, &error);
     if (status == -ENOENT || status == -EBADMSG)
@@ -111,7 +144,7 @@ const struct command COMMAND_CANCEL = {
     .summary = "a run goes no further",
     .help = "A run that waits ends now. One that a worker is in ends with its attempt, or at its next step; its handler\n"
             "can see that (stepd_is_cancelled). So does a first attempt, of which Redis knows nothing yet: give its whole id.\n"
-            "Nothing is undone, and on_failure does not run. Filters choose\n"
+            "Nothing is undone, and on_failure does not run: stepd/function.cancelled goes out. Filters choose\n"
             "many, of all that have not ended. Ctrl-C stops between two runs: the same command goes on with the rest.\n\n"
             "  stepctl cancel 8c1f03aa5d2e\n"
             "  stepctl cancel --function user-weekly-digest --status sleeping --since 14:30 --until 15:00 --dry-run",

@@ -56,6 +56,10 @@ static enum ctl_exit retry_one(struct ctl *ctl, const char *text)
     return CTL_OK;
 }
 
+/* Letters of enum run_status. */
+#define CANCELLED "x"
+#define CANCELLED_OR_ENDING "xe"
+
 static enum ctl_exit retry_many(struct ctl *ctl)
 {
     static const struct bulk bulk = { "retried", "begins anew", "begin anew", "would begin anew", runs_retry };
@@ -64,6 +68,8 @@ static enum ctl_exit retry_many(struct ctl *ctl)
     enum ctl_exit status = choice_read(ctl, "f", &choice);
     if (status == CTL_OK && strspn(choice.selection.statuses, CHOICE_UNDONE) != strlen(choice.selection.statuses))
         status = ctl_misused(ctl, "only what failed or was cancelled can be retried, not what is %s", ctl->status);
+    if (status == CTL_OK && strcmp(choice.selection.statuses, CANCELLED) == 0)
+        choice.selection.statuses = CANCELLED_OR_ENDING;
     if (status == CTL_OK)
         status = ctl_open_store(ctl);
     if (status == CTL_OK)

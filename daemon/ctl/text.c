@@ -39,6 +39,7 @@ enum colour text_status_colour(enum run_status status)
     case RUN_WAITING:
         return COLOUR_YELLOW;
     case RUN_OWNED:
+    case RUN_ENDING:
         return COLOUR_BLUE;
     case RUN_COMPLETED:
         return COLOUR_GREEN;

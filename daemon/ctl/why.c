@@ -200,7 +200,10 @@ static int find_reason(struct redis_store *store, const struct run_view *view, s
         give(reason, "ended", "it failed for good %s; `stepctl retry` begins it anew", when);
         return 0;
     case RUN_CANCELLED:
-        give(reason, "ended", "a person cancelled it %s; `stepctl retry` begins it anew", when);
+        give(reason, "ended", "it was cancelled %s; `stepctl retry` begins it anew", when);
+        return 0;
+    case RUN_ENDING:
+        give(reason, "ending", "it was cancelled %s, and counts as ended once a daemon has brought its stepd/function.cancelled out", when);
         return 0;
     }
     give(reason, "unknown", "its status is unknown to this version");

@@ -12,6 +12,7 @@
 #include "engine/breaker.h"
 #include "engine/finish.h"
 #include "engine/nobodys.h"
+#include "engine/outcome.h"
 #include "run/trace.h"
 
 #define HELD_US 10000
@@ -103,6 +104,8 @@ static enum gate_answer ask_gate(struct worker *worker, struct job *job)
 
     if (job->is_over)
         return GATE_FULL;
+    if (job->claimed != NULL && job->claimed->run.is_cancelled)
+        return GATE_OPEN; /* no code of its runs */
     if (job->claimed == NULL && job->function != NULL && function_is_lined(function_newest(job->function)))
         return GATE_OPEN; /* its run goes into the store's line, where places are kept for it */
     if (job->function == NULL || job->is_gated || job->away != NULL)
@@ -238,6 +241,22 @@ static bool leave_to_breaker(struct worker *worker, struct claimed *claimed)
     return true;
 }
 
+/* Whether its function is here or not. */
+static void tell_cancelled(struct worker *worker, struct claimed *claimed)
+{
+    const struct function stand_in = { .id = claimed->function_id };
+    const struct attempt_report report = { .end = ATTEMPT_CANCELLED };
+    bool is_known = claimed->run.function != NULL;
+
+    if (!is_known)
+        claimed->run.function = &stand_in;
+    if (attempt_tell_cancelled(&worker->ctx, &claimed->run))
+        outcome_log(&claimed->run, &report, worker->dispatch->attempts.keeps_all);
+    worker_look_at_clock(worker);
+    if (!is_known)
+        claimed->run.function = NULL;
+}
+
 /* What has not begun when the daemon stops stays ours, and is given back at the end. */
 static enum start start_claimed(struct worker *worker, enum gate_answer gate)
 {
@@ -248,6 +267,12 @@ static enum start start_claimed(struct worker *worker, enum gate_answer gate)
         return START_ATTEMPT;
     if (!worker_is_draining(worker) && claimed->run.function == NULL && learn_function(worker, claimed))
         return START_NOTHING; /* it is queued anew */
+    if (claimed->run.is_cancelled) {
+        if (!worker_is_draining(worker))
+            tell_cancelled(worker, claimed);
+        claimed->release(claimed);
+        return START_OVER;
+    }
     if (!worker_is_draining(worker) && claimed->run.function != NULL && gate == GATE_OPEN) {
         if (claimed->run.unclean >= CRASHES_ENOUGH)
             return START_CRASHED;

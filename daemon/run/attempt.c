@@ -23,8 +23,31 @@ static void end_as(struct attempt_report *report, enum attempt_end end, const st
     report->failure = failure;
 }
 
+/* 0 once its event is out, and the store knows that. */
+static int tell_cancelled(struct stepd_ctx *ctx)
+{
+    struct error error = { 0 };
+    const struct run *run = ctx->run;
+    int status = emit_cancelled_event(ctx, &error);
+
+    if (status == 0)
+        return run->epoch > 0 ? ctx->store->ops->told(ctx->store, run) : 0;
+    if (status != -ESHUTDOWN)
+        log_error("run %s of %s was cancelled, but %s", run->id.text, run->function->id, error.text);
+    return status;
+}
+
+/* The run was cancelled. Where its event can't go out now, others are given it; of a first attempt, of which the store knows
+ * nothing, nobody else could be. */
+static void end_cancelled(struct stepd_ctx *ctx, struct attempt_report *report)
+{
+    bool is_stopped = tell_cancelled(ctx) == -ESHUTDOWN;
+
+    end_as(report, is_stopped && ctx->run->epoch == 0 ? ATTEMPT_STOPPED : ATTEMPT_CANCELLED, NULL);
+}
+
 /* The store had the last word. */
-static void end_by_store(const struct stepd_ctx *ctx, struct attempt_report *report)
+static void end_by_store(struct stepd_ctx *ctx, struct attempt_report *report)
 {
     switch (ctx->verdict.kind) {
     case VERDICT_REFUSED:
@@ -34,7 +57,7 @@ static void end_by_store(const struct stepd_ctx *ctx, struct attempt_report *rep
         end_as(report, ATTEMPT_STOPPED, NULL);
         return;
     case VERDICT_CANCELLED:
-        end_as(report, ATTEMPT_CANCELLED, NULL);
+        end_cancelled(ctx, report);
         return;
     case VERDICT_MOVED:
         end_as(report, ATTEMPT_MOVED, NULL);
@@ -156,7 +179,10 @@ static void complete(struct stepd_ctx *ctx, struct attempt_report *report)
             return;
         }
     }
-    end_as(report, context_is_unwanted(ctx) ? ATTEMPT_CANCELLED : ATTEMPT_COMPLETED, NULL);
+    if (context_is_unwanted(ctx))
+        end_cancelled(ctx, report);
+    else
+        end_as(report, ATTEMPT_COMPLETED, NULL);
 }
 
 static void bury(struct stepd_ctx *ctx, const struct failure *failure, struct attempt_report *report)
@@ -348,25 +374,35 @@ static void settle_function(struct stepd_ctx *ctx, enum stepd_status status, str
         fail(ctx, &ctx->raised.failure, report);
 }
 
-void attempt_make(struct stepd_ctx *ctx, struct run *run, int64_t started_ns, struct attempt_report *ret_report)
+static void make(struct stepd_ctx *ctx, struct attempt_report *report)
 {
+    const struct run *run = ctx->run;
     enum stepd_status status;
 
+    if (run->is_to_end && !context_may_go_on(ctx)) {
+        end_by_store(ctx, report);
+        return;
+    }
+    switch (run->phase) {
+    case RUN_IN_FUNCTION:
+        if (handler_call(ctx, run->function->run, ctx->entered_ns, &status, report))
+            settle_function(ctx, status, report);
+        break;
+    case RUN_FAILING:
+        bring_out(ctx, report);
+        break;
+    case RUN_IN_ON_FAILURE:
+        run_on_failure(ctx, report);
+        break;
+    }
+}
+
+void attempt_make(struct stepd_ctx *ctx, struct run *run, int64_t started_ns, struct attempt_report *ret_report)
+{
     context_begin(ctx, run, started_ns);
     journal_begin(ctx->journal, run);
     *ret_report = (struct attempt_report){ .started_ns = started_ns };
-    switch (run->phase) {
-    case RUN_IN_FUNCTION:
-        if (handler_call(ctx, run->function->run, ctx->entered_ns, &status, ret_report))
-            settle_function(ctx, status, ret_report);
-        break;
-    case RUN_FAILING:
-        bring_out(ctx, ret_report);
-        break;
-    case RUN_IN_ON_FAILURE:
-        run_on_failure(ctx, ret_report);
-        break;
-    }
+    make(ctx, ret_report);
     if (ret_report->end == ATTEMPT_ABANDONED)
         return;
     journal_end(ctx->journal);
@@ -377,6 +413,14 @@ void attempt_make(struct stepd_ctx *ctx, struct run *run, int64_t started_ns, st
     ret_report->ended_ns = clock_monotonic_ns();
     ret_report->is_stored = run->epoch > 0;
     context_end(ctx);
+}
+
+bool attempt_tell_cancelled(struct stepd_ctx *ctx, struct run *run)
+{
+    context_begin(ctx, run, clock_monotonic_ns());
+    int status = tell_cancelled(ctx);
+    context_end(ctx);
+    return status == 0;
 }
 
 bool attempt_note_off_clock(struct stepd_ctx *ctx, int attempt, int64_t due_ms)

@@ -44,6 +44,10 @@ struct attempt_report {
  * but ATTEMPT_AWAY, the errand is destroyed. */
 void attempt_make(struct stepd_ctx *ctx, struct run *run, int64_t started_ns, struct attempt_report *ret_report);
 
+/* A run that was cancelled while nobody executed it: its stepd/function.cancelled goes out, and it counts as ended. False: it
+ * is not known to be out, which was said; the store gives the run to another later. */
+bool attempt_tell_cancelled(struct stepd_ctx *ctx, struct run *run);
+
 /* A part of the attempt failed, of ctx->step_raised, and is to be tried again by itself at due_ms, while the
  * rest goes on: durable from here on, with ctx->branches; the run's counter is then `attempt`. False: there is a
  * verdict. The second is for callers that have the function off the clock. */

@@ -18,6 +18,7 @@
 #define EVENT_NAME_MAX 1000
 #define ENVELOPED_MAX_DEPTH (DATA_MAX_DEPTH - 2) /* what stands inside an envelope can still be read */
 #define FAILED_EVENT "stepd/function.failed"
+#define CANCELLED_EVENT "stepd/function.cancelled"
 #define OWN_HEADERS 9
 #define TRACE_HEADERS 3
 #define OWN_HEADER_PREFIX "stepd-"
@@ -271,22 +272,25 @@ static void pack_event(msgpack_packer *packer, const struct stepd_event *event, 
     msgpack_pack_int64(packer, event->ts_ms);
 }
 
-static void pack_failed_data(msgpack_sbuffer *data, const struct run *run, const struct failure *failure, const msgpack_object *event_data)
+/* `failure` NULL: it was cancelled. */
+static void pack_ended_data(msgpack_sbuffer *data, const struct run *run, const struct failure *failure, const msgpack_object *event_data)
 {
     msgpack_packer packer;
 
     msgpack_packer_init(&packer, data, msgpack_sbuffer_write);
-    msgpack_pack_map(&packer, 4);
+    msgpack_pack_map(&packer, failure != NULL ? 4 : 3);
     pack_key(&packer, "function_id");
     failure_pack_text(&packer, run->function->id);
     pack_key(&packer, "run_id");
     failure_pack_text(&packer, run->id.text);
-    pack_key(&packer, "error");
-    msgpack_pack_map(&packer, 2);
-    pack_key(&packer, "name");
-    failure_pack_text(&packer, failure->name);
-    pack_key(&packer, "message");
-    failure_pack_text(&packer, failure->message);
+    if (failure != NULL) {
+        pack_key(&packer, "error");
+        msgpack_pack_map(&packer, 2);
+        pack_key(&packer, "name");
+        failure_pack_text(&packer, failure->name);
+        pack_key(&packer, "message");
+        failure_pack_text(&packer, failure->message);
+    }
     pack_key(&packer, "event");
     pack_event(&packer, run_event(run), event_data);
 }
@@ -298,23 +302,34 @@ static bool is_too_deep(const msgpack_sbuffer *data)
     return packed_measure((struct bytes){ data->data, data->size }, ENVELOPED_MAX_DEPTH, &size, NULL) != 0;
 }
 
-int emit_failed_event(struct stepd_ctx *ctx, const struct failure *failure, struct error *ret_error)
+/* What stepd tells of a run's end, once: `word` is part of the event's id. */
+static int emit_end(struct stepd_ctx *ctx, const char *name, const char *word, const struct failure *failure, struct error *ret_error)
 {
     const msgpack_object nil = { .type = MSGPACK_OBJECT_NIL };
     const struct stepd_event *event = stepd_event(ctx);
     msgpack_sbuffer data;
 
-    /* Who takes these too, and fails of them, would never come to an end. */
-    if (strcmp(event->name, FAILED_EVENT) == 0)
+    /* Who takes these too, and comes to the same end, would never come to one. */
+    if (strcmp(event->name, name) == 0)
         return 0;
-    AUTO_FREE char *id = xasprintf("%s-failed", ctx->run->id.text);
+    AUTO_FREE char *id = xasprintf("%s-%s", ctx->run->id.text, word);
     msgpack_sbuffer_init(&data);
-    pack_failed_data(&data, ctx->run, failure, event->data);
+    pack_ended_data(&data, ctx->run, failure, event->data);
     if (is_too_deep(&data)) {
         msgpack_sbuffer_clear(&data);
-        pack_failed_data(&data, ctx->run, failure, &nil);
+        pack_ended_data(&data, ctx->run, failure, &nil);
     }
-    int status = publish_event(ctx, id, FAILED_EVENT, (struct bytes){ data.data, data.size });
+    int status = publish_event(ctx, id, name, (struct bytes){ data.data, data.size });
     msgpack_sbuffer_destroy(&data);
-    return explain(status, FAILED_EVENT, ret_error);
+    return explain(status, name, ret_error);
+}
+
+int emit_failed_event(struct stepd_ctx *ctx, const struct failure *failure, struct error *ret_error)
+{
+    return emit_end(ctx, FAILED_EVENT, "failed", failure, ret_error);
+}
+
+int emit_cancelled_event(struct stepd_ctx *ctx, struct error *ret_error)
+{
+    return emit_end(ctx, CANCELLED_EVENT, "cancelled", NULL, ret_error);
 }

@@ -15,6 +15,9 @@ int emit_event(struct stepd_ctx *ctx, const char *name, struct bytes data, struc
 int emit_dead_letter(struct stepd_ctx *ctx, const struct failure *failure, struct error *ret_error) MUST_CHECK;
 int emit_failed_event(struct stepd_ctx *ctx, const struct failure *failure, struct error *ret_error) MUST_CHECK;
 
+/* What is to be out before a cancelled run counts as ended. */
+int emit_cancelled_event(struct stepd_ctx *ctx, struct error *ret_error) MUST_CHECK;
+
 /* The dead letter of a message; `function` and `run_id` NULL where no run was made of it. */
 struct dead_letter {
     const char *topic; /* "%t.dead": %t is the message's */

@@ -98,6 +98,8 @@ struct store_ops {
     /* A run of ours, of which the store refuses all else for good, goes no further: it ends among the dead, with
      * nothing said of why. */
     int (*condemn)(struct store *store, const struct run *run);
+    /* stepd/function.cancelled of a run that the store holds is out: the run counts as ended. */
+    int (*told)(struct store *store, const struct run *run);
     /* The store's time in ms, as well as it is known here without asking. */
     int64_t (*now_ms)(struct store *store);
 };

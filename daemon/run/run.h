@@ -53,6 +53,7 @@ enum run_status {
     RUN_COMPLETED = 'c',
     RUN_FAILED = 'f',
     RUN_CANCELLED = 'x',
+    RUN_ENDING = 'e', /* cancelled, as a record that is read back says it: its stepd/function.cancelled is not known to be out */
 };
 
 struct failure {
@@ -117,6 +118,8 @@ struct run {
     struct incarnation owner; /* under which it is held, when epoch > 0 */
     int takeovers;
     int unclean;               /* daemons that died holding it, in a row */
+    bool is_to_end;            /* it was cancelled before it came to be ours */
+    bool is_cancelled;         /* it has ended so; what is left to do is its stepd/function.cancelled */
     int64_t created_ms;        /* store's or message's time */
     int64_t now_ms;            /* the store's time when it was claimed; 0: never was */
     struct bytes tail;         /* of the record, as it was when claimed; see run/attempt_log.h */

@@ -10,7 +10,12 @@
 #include "event/event.h"
 #include "run/run.h"
 
-enum record_flag { RECORD_ORDERED = 1, RECORD_CANCEL = 2 };
+enum record_flag {
+    RECORD_ORDERED = 1,
+    RECORD_CANCEL = 2, /* owned: its worker is asked to end it */
+    RECORD_FLOW = 4,
+    RECORD_TELL = 8, /* it was cancelled, and its stepd/function.cancelled is not known to be out */
+};
 
 /* A record read back. Views point into the bytes that were decoded and live as long as they. */
 struct record {

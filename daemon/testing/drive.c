@@ -175,17 +175,23 @@ struct held {
     void *tail;
 };
 
-static void hold(struct stepd_test_run *run, struct held *held)
+/* As its message came. */
+static void view(struct stepd_test_run *run, struct held *held)
 {
-    struct memory_store *store = &run->test->store;
-    struct memory_record *record = memory_store_find(store, run->id.text);
-
     *held = (struct held){ .run = {
                                .function = &run->observed->function,
                                .event = &run->event,
                                .id = run->id,
                                .created_ms = run->started_ms,
                            } };
+}
+
+static void hold(struct stepd_test_run *run, struct held *held)
+{
+    struct memory_store *store = &run->test->store;
+    struct memory_record *record = memory_store_find(store, run->id.text);
+
+    view(run, held);
     if (record == NULL)
         return;
     if (record->changed_ms > store->now_ms)
@@ -275,7 +281,15 @@ enum stepd_test_status stepd_test_finish(struct stepd_test_run *run)
 
 bool stepd_test_cancel(struct stepd_test_run *run)
 {
-    return memory_store_cancel(&run->test->store, run->id.text);
+    struct held held;
+
+    if (!memory_store_cancel(&run->test->store, run->id.text))
+        return false;
+    if (stepd_test_status(run) == STEPD_TEST_CANCELLED) {
+        view(run, &held);
+        (void)attempt_tell_cancelled(&run->test->ctx, &held.run);
+    }
+    return true;
 }
 
 bool stepd_test_retry(struct stepd_test_run *run)

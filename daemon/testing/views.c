@@ -45,6 +45,7 @@ static enum stepd_test_status status_of(const struct memory_record *record, int6
     case RUN_FAILED:
         return STEPD_TEST_FAILED;
     case RUN_CANCELLED:
+    case RUN_ENDING:
         return STEPD_TEST_CANCELLED;
     }
     abort(); /* a status that there is not */

@@ -23,6 +23,7 @@ const char *run_status_word(enum run_status status)
     case RUN_WAITING:
         return "waiting";
     case RUN_OWNED:
+    case RUN_ENDING:
         return "running";
     case RUN_COMPLETED:
         return "completed";

@@ -399,6 +399,8 @@ Test(stepctl, cancels_what_waits)
     add_step(&owned, 0, &(struct checkpoint){ .id = "a", .value = { "\x01", 1 } });
 
     cr_assert_eq(stepctl("cancel %s", parked.run.id.text), 0, "%s", said);
+    cr_assert_not_null(strstr(said, "once a daemon has brought its stepd/function.cancelled out"), "%s", said);
+    cr_assert_eq(store_port(redis.store)->ops->told(store_port(redis.store), &parked.run), 0);
     cr_assert_eq(stepctl("--json runs --status cancelled"), 0);
     json_t *runs = parsed();
     cr_assert_eq(json_array_size(runs), 1);

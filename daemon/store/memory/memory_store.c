@@ -341,6 +341,13 @@ static int condemn(struct store *port, const struct run *run)
     return 0;
 }
 
+/* Who cancels a run that waits tells of it at once: nothing is left undone here. */
+static int told(struct store *port, const struct run *run)
+{
+    (void)run;
+    return store_of(port)->is_out_of_reach ? -ESHUTDOWN : 0;
+}
+
 static int64_t port_now_ms(struct store *port)
 {
     return store_of(port)->now_ms;
@@ -352,6 +359,7 @@ static const struct store_ops MEMORY_STORE_OPS = {
     .remember = remember,
     .admit = admit,
     .condemn = condemn,
+    .told = told,
     .now_ms = port_now_ms,
 };
 

@@ -16,6 +16,7 @@
  *   crashed:<topic>:<partition> hash  run -> crashes while it had no record; forgotten after a week (recovery.c)
  *   busy:<topic>:<partition>  hash    function NUL key -> the ordered run that is first of its key
  *   behind:<topic>:<partition>:<function>:<key>  zset  ordered runs that wait for it, by offset
+ *   untold                    zset    runs that were cancelled, until their stepd/function.cancelled is out, by when it is to be brought out (ms)
  *   dead, history             zset    ended runs by time: failed; completed and cancelled
  *   waiting                   zset    runs that wait for what comes from elsewhere, by when their time is over, ms
  *   newest                    zset    the 10,000 newest runs there are, or some more, by when they began: for lists

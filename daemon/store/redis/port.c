@@ -461,6 +461,17 @@ static int condemn(struct store *port, const struct run *run)
     return store_call(store, &call, &reply);
 }
 
+static int told(struct store *port, const struct run *run)
+{
+    struct redis_store *store = store_of(port);
+    AUTO_REPLY reply = NULL;
+    struct script_call call;
+
+    script_begin(&call, "told", store_shard_of(store, run->id.text));
+    script_add_text(&call, run->id.text);
+    return store_call(store, &call, &reply);
+}
+
 static int64_t port_now_ms(struct store *port)
 {
     return store_now_ms(store_of(port));
@@ -473,6 +484,7 @@ const struct store_ops STORE_PORT_OPS = {
     .admit = admit,
     .tell_breaker = tell_breaker,
     .condemn = condemn,
+    .told = told,
     .now_ms = port_now_ms,
 };
 

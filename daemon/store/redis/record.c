@@ -209,6 +209,8 @@ static int read_header(struct bytes data, struct record *record, struct error *r
     record->status = (enum run_status)at[1];
     record->phase = (enum run_phase)at[2];
     record->flags = at[3];
+    if (record->status == RUN_CANCELLED && (record->flags & RECORD_TELL) != 0)
+        record->status = RUN_ENDING;
     record->attempt = read_16(at + 4);
     record->takeovers = read_16(at + 6);
     record->epoch = read_32(at + 8);

@@ -8,7 +8,7 @@
  *    0   1    version, 1                                 24   8   changed_ms: due, or ended, or owned since
  *    1   1    status, a letter of enum run_status        32   4   body size
  *    2   1    phase                                      36   4   tail size
- *    3   1    flags: RECORD_ORDERED, RECORD_CANCEL       40   4   state bytes: of its checkpoints
+ *    3   1    flags: enum record_flag       40   4   state bytes: of its checkpoints
  *    4   2    attempt                                    44   2   unclean: daemons that died holding it, in a row
  *    6   2    takeovers                                  46   2   unused, 0
  *    8   4    epoch                                      48  16   owner (the last one, when not owned)

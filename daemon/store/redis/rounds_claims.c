@@ -55,7 +55,7 @@ const struct errand ERRAND_CONDEMN = {
     .give_up = condemn_give_up,
 };
 
-static void condemn(struct rounds *rounds, const char *id, const char *why)
+void rounds_condemn(struct rounds *rounds, const char *id, const char *why)
 {
     struct condemned *condemned = xcalloc(1, sizeof(*condemned));
     AUTO_FREE char *text = xasprintf("can't be read (%s): it goes no further", why);
@@ -68,12 +68,18 @@ static void condemn(struct rounds *rounds, const char *id, const char *why)
 
 /* ---- what is due -------------------------------------------------------------------------------- */
 
-static size_t free_workers(const struct rounds *rounds)
+size_t rounds_free_workers(const struct rounds *rounds)
 {
     struct run_taker *runs = rounds->common->runs;
     size_t free_count = runs->ops->free_workers(runs);
 
     return free_count > rounds->common->promised ? free_count - rounds->common->promised : 0;
+}
+
+void rounds_promise(struct rounds *rounds, size_t count)
+{
+    rounds->promised = count;
+    rounds->common->promised += count;
 }
 
 void rounds_give_places_back(struct rounds *rounds)
@@ -184,7 +190,7 @@ static size_t least(size_t a, size_t b)
 /* Where others are due, half of the room is theirs; of a single place every second one. */
 static size_t share_of_lines(const struct rounds *rounds)
 {
-    size_t room = least(free_workers(rounds), CLAIM_AT_ONCE);
+    size_t room = least(rounds_free_workers(rounds), CLAIM_AT_ONCE);
     bool is_due = rounds->due_ms <= store_shard_now_ms(rounds_store(rounds), rounds->shard);
 
     return is_due ? (room + (rounds->serial & 1)) / 2 : room;
@@ -213,7 +219,7 @@ static int64_t claim_when(struct rounds *rounds, int64_t now_ms)
         return now_ms + CLAIM_STARVED_MS; /* for a place */
     if (line_ms > now_ms && line_ms < when_ms)
         when_ms = line_ms;
-    return when_ms <= now_ms && free_workers(rounds) == 0 ? now_ms + CLAIM_STARVED_MS : when_ms;
+    return when_ms <= now_ms && rounds_free_workers(rounds) == 0 ? now_ms + CLAIM_STARVED_MS : when_ms;
 }
 
 /* As turns.lua reads them. */
@@ -244,10 +250,9 @@ static void pack_rules(const struct function *function, msgpack_sbuffer *rules)
 
 static void claim_ask(struct rounds *rounds, struct script_call *call)
 {
-    size_t room = free_workers(rounds);
+    size_t room = rounds_free_workers(rounds);
 
-    rounds->promised = least(room, CLAIM_AT_ONCE);
-    rounds->common->promised += rounds->promised;
+    rounds_promise(rounds, least(room, CLAIM_AT_ONCE));
     rounds->due_ms = NEVER; /* rounds_expect() may know better meanwhile */
     script_add_self(rounds_store(rounds), call);
     script_add_number(call, (int64_t)++rounds->serial);
@@ -307,7 +312,7 @@ static void give(struct rounds *rounds, const redisReply *run, int64_t now_ms)
     struct error error = { 0 };
 
     if (held_create(run, now_ms, &claimed, &error) != 0) {
-        condemn(rounds, run->element[0]->str, error.text);
+        rounds_condemn(rounds, run->element[0]->str, error.text);
         return;
     }
     int64_t due_ms = record_changed_ms(run->element[2]->str); /* as it was before the claim */

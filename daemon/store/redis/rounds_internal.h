@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The inside of rounds: what its files share. rounds.c has one errand run after another, rounds_life.c says
- * that this worker lives, rounds_claims.c claims what is due, rounds_upkeep.c sees to what others left and
+ * that this worker lives, rounds_claims.c claims what is due, rounds_untold.c what was cancelled, rounds_upkeep.c sees to what others left and
  * what is no longer kept, rounds_ticks.c starts what goes by a schedule.
  */
 #ifndef STEPD_STORE_REDIS_ROUNDS_INTERNAL_H
@@ -65,7 +65,7 @@ struct rounds {
     struct script_call call;
     struct request request;
     int64_t asked_ms;
-    size_t promised;                  /* CLAIM: of common->promised, … */
+    size_t promised;                  /* CLAIM, UNTOLD: of common->promised, … */
     struct place places[PLACES_MOST]; /* … and reserved for runs out of their functions' lines */
     size_t place_count;
     msgpack_sbuffer rules[PLACES_MOST]; /* … and what was asked with each: arguments */
@@ -90,6 +90,7 @@ struct rounds {
     size_t next_line; /* the first to be given places: each in its turn */
     uint64_t serial;  /* numbers this worker's claims here */
     struct condemned *condemned;
+    bool has_untold; /* runs were cancelled, and nobody was given them to tell of it */
     struct trim *trims;
     struct sweep sweep;
     struct ticks *ticks;
@@ -111,13 +112,19 @@ void rounds_say_lost(const char *id, const char *why);
 /* Redis was away for so long that others' leases may have run out, too: they get time to say so. */
 void rounds_spare_others(struct rounds *rounds, int64_t now_ms);
 void rounds_drop_condemned(struct rounds *rounds);
+/* Its record can't be read: it is to go no further, which is said. */
+void rounds_condemn(struct rounds *rounds, const char *id, const char *why);
+/* Workers that nothing under way is meant for. */
+size_t rounds_free_workers(const struct rounds *rounds);
+/* What is asked for now may fill so many of them. */
+void rounds_promise(struct rounds *rounds, size_t count);
 
 /* rounds_ticks.c */
 struct ticks *ticks_create(const struct rounds *rounds);
 void ticks_destroy(struct ticks *ticks);
 
 extern const struct errand ERRAND_BEAT, ERRAND_LEAVE;
-extern const struct errand ERRAND_CONDEMN, ERRAND_CLAIM, ERRAND_OVERDUE;
+extern const struct errand ERRAND_CONDEMN, ERRAND_CLAIM, ERRAND_OVERDUE, ERRAND_UNTOLD;
 extern const struct errand ERRAND_REAP, ERRAND_TRIM, ERRAND_FORGET, ERRAND_REJOIN, ERRAND_SWEEP, ERRAND_TICK;
 
 #endif

@@ -244,6 +244,7 @@ int runs_standing(struct redis_store *store, const struct loaded_run *run, struc
     case RUN_COMPLETED:
     case RUN_FAILED:
     case RUN_CANCELLED:
+    case RUN_ENDING:
         break;
     }
     return 0;

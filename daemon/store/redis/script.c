@@ -41,6 +41,8 @@ static const struct script SCRIPTS[SCRIPT_COUNT] = {
     { "breaker", 1, { script_common, script_flow, script_breaker } },
     { "want", 1, { script_common, script_want } },
     { "overdue", 1, { script_common, script_overdue } },
+    { "untold", 1, { script_common, script_untold } },
+    { "told", 1, { script_common, script_told } },
 };
 
 static int script_index(const char *name)

@@ -905,9 +905,28 @@ Test(store, cancel_ends_what_waits_and_asks_for_what_runs)
     cr_assert_eq(advance(&runs.run, PARK), STORE_CANCELLED);
     cr_assert_eq(advance(&runs.run, PARK), STORE_CANCELLED, "sent twice");
     struct loaded_run loaded = load(&runs.run);
-    cr_assert_eq(loaded.record.status, RUN_CANCELLED);
+    cr_assert_eq(loaded.record.status, RUN_ENDING);
     loaded_run_done(&loaded);
     cr_assert_str_eq(redis_says(redis.store, "KEYS t{0}:asked:*"), "");
+}
+
+Test(store, a_cancelled_run_counts_as_ended_once_that_is_out)
+{
+    const struct store_ops *ops = store_port(redis.store)->ops;
+    struct sample sample;
+    enum runs_change change;
+    struct error error;
+
+    sample_init(&sample, 1);
+    cr_assert_eq(advance(&sample.run, PARK), STORE_OK);
+    cr_assert_eq(runs_cancel(redis.store, sample.run.id.text, &change, &error), 0);
+    cr_assert_str_eq(list_of("untold"), sample.run.id.text);
+    cr_assert_eq(ops->told(store_port(redis.store), &sample.run), 0);
+    cr_assert_eq(ops->told(store_port(redis.store), &sample.run), 0, "sent twice");
+    cr_assert_str_eq(list_of("untold"), "");
+    struct loaded_run loaded = load(&sample.run);
+    cr_assert_eq(loaded.record.status, RUN_CANCELLED);
+    loaded_run_done(&loaded);
 }
 
 Test(store, retry_begins_anew_with_a_clean_counter)

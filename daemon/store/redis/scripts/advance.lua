@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- A further change of a run by its owner; with ARGV[10], what it is to wait for in line (flow.lua). Answers as take.lua does.
+local TELLS_MS = 10000 -- the owner of a run that was cancelled brings that out itself
 local h = load(id)
 
 -- A breaker holds the run: what for is kept, beside what it waited for before.
@@ -16,7 +17,7 @@ if h.status ~= 'o' then return answer_again(h) end
 if has(h.flags, CANCEL) then
     call('ZREM', owned, id)
     call('SREM', P .. 'asked:' .. worker, id)
-    local woken = conclude(id, h, 'x', history)
+    local woken = conclude(id, h, 'x', history, TELLS_MS)
     return { CANCELLED, now, h.epoch, 0, math.max(woken, ordered and order.release(id) or 0) }
 end
 

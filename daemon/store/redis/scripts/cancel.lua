@@ -16,5 +16,5 @@ call('ZREM', P .. 'delayed', id)
 call('ZREM', P .. 'waiting', id)
 call('ZREM', P .. 'line:' .. ARGV[2], id)
 if h.status == 'b' then order.leave_behind(id) end
-local woken = conclude(id, h, 'x', history)
+local woken = conclude(id, h, 'x', history, 0)
 return { 0, now, math.max(woken, has(h.flags, ORDERED) and order.release(id) or 0) }

@@ -4,7 +4,7 @@
 local P, call = KEYS[1], redis.call
 local OK, MOVED, CANCELLED, GONE, LIMIT = 0, 1, 2, 3, 4
 local HEADER_SIZE, HEADER = 64, '<Bc1BBHHI4I4i8i8I4I4I4HHc16'
-local VERSION, VERSION_MAX, ORDERED, CANCEL, FLOW = 1, 31, 1, 2, 4
+local VERSION, VERSION_MAX, ORDERED, CANCEL, FLOW, TELL = 1, 31, 1, 2, 4, 8
 
 local time = call('TIME')
 local now_text = time[1] .. ('00000' .. time[2]):sub(-6, -4) -- a number costs Redis a printf

@@ -9,7 +9,7 @@ call('ZREM', P .. 'delayed', id)
 if call('EXISTS', P .. 'run:' .. id) == 0 then return { 0, now } end
 if h then
     end_flow(id, h, 'f')
-    h.status, h.changed = 'f', now
+    h.status, h.changed, h.flags = 'f', now, without(h.flags, TELL)
     save(id, h)
 end
 call('ZADD', P .. 'dead', now_text, id)

@@ -1,14 +1,21 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- The run has ended as `status`. Answers when something became due by it, 0: nothing. history: what is kept of those that have, 'n' (failures only), 'f' or 'a'.
-local function conclude(id, h, status, history)
+-- One that was cancelled keeps the flag TELL, and stands in `untold`, until its stepd/function.cancelled is out: whoever ended
+-- it has `patience` ms to bring it out (told.lua), then others are given it (untold.lua).
+local function conclude(id, h, status, history, patience)
     local woken = end_flow(id, h, status)
     h.status, h.changed, h.flags = status, now, without(h.flags, CANCEL)
-    if history == 'n' and status ~= 'f' then
+    if status == 'x' then
+        if not has(h.flags, TELL) then h.flags = h.flags + TELL end
+        call('ZADD', P .. 'untold', now + patience, id)
+    end
+    if history == 'n' and status == 'c' then
         call('UNLINK', P .. 'run:' .. id, P .. 'steps:' .. id, P .. 'flow:' .. id)
         call('ZREM', P .. 'newest', id)
         return woken
     end
     save(id, h)
+    if history == 'n' and status == 'x' then return woken end
     call('ZADD', P .. (status == 'f' and 'dead' or 'history'), now_text, id)
     return woken
 end

@@ -15,13 +15,15 @@ for _, name in ipairs({ 'history', 'dead' }) do
     if #old > 0 then
         local keys = {}
         for _, id in ipairs(old) do
-            keys[#keys + 1] = P .. 'run:' .. id
-            keys[#keys + 1] = P .. 'steps:' .. id
-            keys[#keys + 1] = P .. 'flow:' .. id
+            if not call('ZSCORE', P .. 'untold', id) then -- else told.lua does it
+                keys[#keys + 1] = P .. 'run:' .. id
+                keys[#keys + 1] = P .. 'steps:' .. id
+                keys[#keys + 1] = P .. 'flow:' .. id
+            end
         end
         call('ZREM', list, unpack(old))
         call('ZREM', newest, unpack(old))
-        call('UNLINK', unpack(keys))
+        if #keys > 0 then call('UNLINK', unpack(keys)) end
         forgotten = math.max(forgotten, #old)
     end
 end

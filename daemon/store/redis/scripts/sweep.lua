@@ -57,6 +57,8 @@ local function look_at_run(id)
         waiting[#waiting + 1] = head
     elseif h.status == 'f' then
         call('ZADD', P .. 'dead', 'NX', h.changed, id)
+    elseif h.status == 'x' and has(h.flags, TELL) then
+        put_back('untold', now, id)
     elseif h.status == 'c' or h.status == 'x' then
         call('ZADD', P .. 'history', 'NX', h.changed, id)
     end
