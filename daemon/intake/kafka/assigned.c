@@ -81,6 +81,7 @@ void assigned_take_up(struct consumer *consumer, struct partition *partition)
     partition->is_framed = is_framed(consumer, partition);
     partition_list_add(&consumer->assigned, partition);
     consumer->last.topic = NULL;
+    consumer->asked_all_ms = 0; /* soon: whether it is made anew shows by what it was at first */
     consumer->loading++;
     partition->holders++;
     lookups_load(consumer->scout, partition);
@@ -143,25 +144,45 @@ rd_kafka_topic_partition_list_t *partition_list_names(const struct partition_lis
     return list;
 }
 
+static struct look *look_of(struct consumer *consumer)
+{
+    return look_create(partition_list_names(&consumer->assigned), consumer->now_ms);
+}
+
 void assigned_ask_ends(struct consumer *consumer)
 {
-    rd_kafka_topic_partition_list_t *list = partition_list_names(&consumer->assigned);
+    struct look *look = look_of(consumer);
 
     assert_thread(&consumer->thread);
-    lookups_ask_ends(consumer->scout, &list);
+    (void)lookups_ask(consumer->scout, &look);
     consumer->asked_ms = consumer->now_ms;
 }
 
-void assigned_hear_ends(struct consumer *consumer)
+void assigned_ask_all(struct consumer *consumer)
 {
-    rd_kafka_topic_partition_list_t *list = lookups_take_ends(consumer->scout);
+    struct look *look = look_of(consumer);
 
-    if (list == NULL)
+    assert_thread(&consumer->thread);
+    anew_prepare(consumer, look);
+    if (!lookups_ask(consumer->scout, &look))
+        return; /* at the next watch */
+    anew_asked(consumer);
+    consumer->asked_ms = consumer->asked_all_ms = consumer->now_ms;
+}
+
+void assigned_hear_answer(struct consumer *consumer)
+{
+    struct look *look = lookups_take_answer(consumer->scout);
+
+    assert_thread(&consumer->thread);
+    if (look == NULL)
         return;
-    for (int i = 0; i < list->cnt; i++) {
-        struct partition *partition = partition_list_find(&consumer->assigned, list->elems[i].topic, list->elems[i].partition);
-        if (partition != NULL && list->elems[i].offset > partition->end)
-            partition->end = list->elems[i].offset;
+    for (int i = 0; i < look->ends->cnt; i++) {
+        const rd_kafka_topic_partition_t *entry = &look->ends->elems[i];
+        struct partition *partition = partition_list_find(&consumer->assigned, entry->topic, entry->partition);
+        if (partition != NULL && entry->offset > partition->end)
+            partition->end = entry->offset;
     }
-    rd_kafka_topic_partition_list_destroy(list);
+    anew_hear(consumer, look);
+    look_destroy(look);
 }

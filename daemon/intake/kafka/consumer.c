@@ -170,7 +170,7 @@ static void round_of(struct consumer *consumer)
     consumer_end_if_dead(consumer);
     joining_tend(consumer);
     assigned_hear_scout(consumer);
-    assigned_hear_ends(consumer);
+    assigned_hear_answer(consumer);
     intake_sweep(consumer);
     if (consumer->open != NULL)
         consumer->settings.batches->ops->nudge(consumer->settings.batches);
@@ -273,6 +273,15 @@ static int open_handle(struct consumer *consumer, struct error *ret_error)
     return 0;
 }
 
+static size_t topics_count(const char *const *topics)
+{
+    size_t count = 0;
+
+    while (topics[count] != NULL)
+        count++;
+    return count;
+}
+
 int consumer_create(const struct consumer_settings *settings, struct consumer **ret_consumer, struct error *ret_error)
 {
     struct consumer *consumer = xcalloc(1, sizeof(*consumer));
@@ -283,6 +292,7 @@ int consumer_create(const struct consumer_settings *settings, struct consumer **
     consumer->memory_max = (size_t)settings->queue * 4 * sizeof(struct message);
     if (consumer->memory_max < MEMORY_MIN)
         consumer->memory_max = MEMORY_MIN;
+    consumer->looks_missing = xcalloc(topics_count(settings->topics) + 1, sizeof(consumer->looks_missing[0]));
     lock_init(&consumer->lock);
     int failed = open_handle(consumer, ret_error);
     if (failed != 0) {
@@ -369,6 +379,7 @@ void consumer_destroy(struct consumer *consumer)
     }
     free(consumer->assigned.items);
     free(consumer->views);
+    free(consumer->looks_missing);
     lock_done(&consumer->lock);
     free(consumer);
 }

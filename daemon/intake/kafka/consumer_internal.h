@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The inside of the consumer, which is one thread's: what its files share. consumer.c has its life and its rounds;
- * assigned.c the partitions that are ours, intake.c messages on their way to the workers and back, joining.c how the group
+ * anew.c has topics that were made anew, assigned.c the partitions that are ours, intake.c messages on their way to the workers and back, joining.c how the group
  * is joined, reading.c where reading begins, rebalance.c partitions that come and go, stalls.c those that do not move.
  */
 #ifndef STEPD_INTAKE_KAFKA_CONSUMER_INTERNAL_H
@@ -71,9 +71,11 @@ struct consumer {
     size_t awaiting; /* assigned ones that wait for a schema */
     size_t loading;  /* assigned ones that the scout has not ended with */
     bool must_count_loading;
-    int64_t asked_ms;   /* the scout, for ends */
-    size_t most_queued; /* since the scout was last asked: librdkafka may sleep since then */
-    struct {            /* the partition of the last message */
+    int64_t asked_ms;        /* the scout, for ends */
+    int64_t asked_all_ms;    /* and for topics, too */
+    unsigned *looks_missing; /* of each topic: so many looks in a row it was not there */
+    size_t most_queued;      /* since the scout was last asked: librdkafka may sleep since then */
+    struct {                 /* the partition of the last message */
         const rd_kafka_topic_t *topic;
         int32_t id;
         struct partition *partition;
@@ -135,9 +137,15 @@ void assigned_let_go(struct consumer *consumer, struct partition *partition);
 void assigned_free_unnamed(struct consumer *consumer);
 /* What the scout has found out: of the store … */
 void assigned_hear_scout(struct consumer *consumer);
-/* … and where partitions end. */
+/* … and of the brokers: where partitions end, and with it whether their topics are still the same. */
 void assigned_ask_ends(struct consumer *consumer);
-void assigned_hear_ends(struct consumer *consumer);
+void assigned_ask_all(struct consumer *consumer);
+void assigned_hear_answer(struct consumer *consumer);
+
+/* What a look is to find out of topics that were made anew; once it is on its way; what it has found. */
+void anew_prepare(struct consumer *consumer, struct look *look);
+void anew_asked(struct consumer *consumer);
+void anew_hear(struct consumer *consumer, const struct look *look);
 
 /* Whether the message may be taken: then with the schema that its value names, a reference, or NULL. Else its partition
  * waits for that from here on. `headers` NULL: none. */
@@ -171,6 +179,8 @@ void reading_places_done(struct places *places);
 enum reset reading_reset_of(const struct setting *kafka);
 /* A partition at its committed offset. */
 struct partition *reading_begin(struct consumer *consumer, const rd_kafka_topic_partition_t *committed, const struct places *places);
+/* The partition's topic was deleted and made anew: it is read from its beginning. */
+void reading_begin_anew(struct consumer *consumer, struct partition *old);
 /* Runs on: consumer thread. A message that is an error. */
 void reading_on_error(struct consumer *consumer, const rd_kafka_message_t *message);
 /* A message that came on librdkafka's own queue, which is served whatever is in flight: its partition's queue came

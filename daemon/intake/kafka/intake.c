@@ -138,6 +138,16 @@ void intake_push(struct consumer *consumer)
     consumer->settings.batches->ops->take_batch(consumer->settings.batches, &load->batch);
 }
 
+/* Of those that are not taken, too: they have been read. */
+static void note_time(struct partition *partition, const rd_kafka_message_t *message)
+{
+    rd_kafka_timestamp_type_t type;
+    int64_t time_ms = rd_kafka_message_timestamp(message, &type);
+
+    if (time_ms > partition->youngest_ms)
+        partition->youngest_ms = time_ms;
+}
+
 void intake_on_message(rd_kafka_message_t *message, void *opaque)
 {
     struct consumer *consumer = opaque;
@@ -149,6 +159,7 @@ void intake_on_message(rd_kafka_message_t *message, void *opaque)
     struct partition *partition = assigned_partition_of(consumer, message);
     if (partition == NULL || partition->is_seeking)
         return; /* no longer ours, or comes again */
+    note_time(partition, message);
     rd_kafka_headers_t *headers;
     struct schema *schema;
     size_t bytes = load_bytes_of(message, &headers);

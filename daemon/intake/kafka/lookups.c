@@ -8,7 +8,6 @@
 #include "base/log.h"
 #include "base/pulse.h"
 #include "base/thread.h"
-#include "intake/kafka/ends.h"
 
 #define ASK_TIMEOUT_MS 5000
 #define RETRY_MS 1000
@@ -27,8 +26,8 @@ struct scout {
     struct condition wake;
     struct errand *loads;
     struct errand *ended;
-    rd_kafka_topic_partition_list_t *question; /* NULL: none */
-    rd_kafka_topic_partition_list_t *answer;
+    struct look *question; /* NULL: none */
+    struct look *answer;
     bool is_asking;
 };
 
@@ -100,18 +99,17 @@ static void run_errand(struct scout *scout)
 
 static void run_question(struct scout *scout)
 {
-    rd_kafka_topic_partition_list_t *list = scout->question;
+    struct look *look = scout->question;
 
     assert_held(&scout->lock);
     scout->question = NULL;
     scout->is_asking = true;
     lock_give(&scout->lock);
-    ends_ask(scout->handle, list, RD_KAFKA_OFFSET_END, ASK_TIMEOUT_MS);
+    look_run(look, scout->handle, scout->settings->topics, ASK_TIMEOUT_MS);
     lock_take(&scout->lock);
     scout->is_asking = false;
-    if (scout->answer != NULL)
-        rd_kafka_topic_partition_list_destroy(scout->answer);
-    scout->answer = list;
+    look_destroy(scout->answer);
+    scout->answer = look;
 }
 
 /* What a new partition waits for goes before. */
@@ -149,11 +147,11 @@ void lookups_load(struct scout *scout, struct partition *partition)
     condition_wake_one(&scout->wake);
 }
 
-void lookups_ask_ends(struct scout *scout, rd_kafka_topic_partition_list_t **list)
+bool lookups_ask(struct scout *scout, struct look **look)
 {
-    rd_kafka_topic_partition_list_t *unused = *list;
+    struct look *unused = *look;
 
-    *list = NULL;
+    *look = NULL;
     lock_take(&scout->lock);
     if (scout->question == NULL && !scout->is_asking) {
         scout->question = unused;
@@ -161,14 +159,14 @@ void lookups_ask_ends(struct scout *scout, rd_kafka_topic_partition_list_t **lis
         condition_wake_one(&scout->wake);
     }
     lock_give(&scout->lock);
-    if (unused != NULL)
-        rd_kafka_topic_partition_list_destroy(unused);
+    look_destroy(unused);
+    return unused == NULL;
 }
 
-rd_kafka_topic_partition_list_t *lookups_take_ends(struct scout *scout)
+struct look *lookups_take_answer(struct scout *scout)
 {
     LOCK_GUARD(&scout->lock);
-    rd_kafka_topic_partition_list_t *answer = scout->answer;
+    struct look *answer = scout->answer;
     scout->answer = NULL;
     return answer;
 }
@@ -214,10 +212,8 @@ void lookups_destroy(struct scout *scout)
         return;
     errands_free(scout->loads);
     errands_free(scout->ended);
-    if (scout->question != NULL)
-        rd_kafka_topic_partition_list_destroy(scout->question);
-    if (scout->answer != NULL)
-        rd_kafka_topic_partition_list_destroy(scout->answer);
+    look_destroy(scout->question);
+    look_destroy(scout->answer);
     lock_done(&scout->lock);
     condition_done(&scout->wake);
     free(scout);

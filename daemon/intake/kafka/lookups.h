@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The consumer's second thread, for what may take long: asks Redis what it has taken over of a new
- * partition (Redis may be away for an hour, and rebalances go on meanwhile), and the brokers where
- * partitions end.
+ * partition (Redis may be away for an hour, and rebalances go on meanwhile), and the brokers what a
+ * look has questions for.
  */
 #ifndef STEPD_INTAKE_KAFKA_LOOKUPS_H
 #define STEPD_INTAKE_KAFKA_LOOKUPS_H
@@ -10,6 +10,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "intake/kafka/consumer_settings.h"
+#include "intake/kafka/look.h"
 #include "intake/kafka/partition.h"
 
 struct scout;
@@ -23,11 +24,11 @@ int lookups_start(struct scout *scout, struct error *ret_error) MUST_CHECK;
 void lookups_load(struct scout *scout, struct partition *partition);
 /* Consumer thread: one that the scout has ended with, or NULL. */
 struct partition *lookups_take_back(struct scout *scout);
-/* Consumer thread: asks where these end, unless it is asking already. Takes the list. The question also
+/* Consumer thread: asks that, unless it is asking already (false). Takes the look. The question also
  * wakes librdkafka's threads of the leaders. */
-void lookups_ask_ends(struct scout *scout, rd_kafka_topic_partition_list_t **list);
-/* Consumer thread: an answer (see ends_ask()), which is the caller's then, or NULL. */
-rd_kafka_topic_partition_list_t *lookups_take_ends(struct scout *scout);
+bool lookups_ask(struct scout *scout, struct look **look);
+/* Consumer thread: one that is answered, which is the caller's then, or NULL. */
+struct look *lookups_take_answer(struct scout *scout);
 /* True: its thread has ended. False: it hangs in a call, and everything it uses must stay. */
 bool lookups_stop(struct scout *scout, int64_t timeout_ms);
 void lookups_destroy(struct scout *scout);

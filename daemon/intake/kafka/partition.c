@@ -24,6 +24,9 @@ static struct partition *partition_new(const char *topic, int32_t id, int64_t st
     partition->end = OFFSETS_UNKNOWN;
     partition->watched_next = OFFSETS_UNKNOWN;
     partition->moved_ms = clock_monotonic_ms();
+    partition->began_ms = partition->moved_ms;
+    partition->youngest_ms = -1;
+    partition->read = partition->read_before = (struct read_so_far){ OFFSETS_UNKNOWN, -1 };
     return partition;
 }
 
@@ -63,6 +66,11 @@ struct partition *partition_renew(const struct partition *old)
     partition->committed_told = old->committed_told;
     partition->metadata_max = old->metadata_max;
     partition->end = old->end;
+    partition->topic_id = old->topic_id;
+    partition->youngest_ms = old->youngest_ms;
+    partition->read = old->read;
+    partition->read_before = old->read_before;
+    partition->was_older = old->was_older;
     if (size > 0 && offsets_decode(partition->offsets, (struct bytes){ told, size }, INT64_MAX, &error) != 0)
         refuse_metadata(partition, error.text);
     return partition;

@@ -15,10 +15,17 @@
 #include <stdint.h>
 
 #include "intake/offsets.h"
+#include "kafka/topic_ids.h"
 #include "run/message.h"
 #include "schema/framing.h"
 
 #define METADATA_MAX 4000 /* brokers take 4,096 by default */
+
+/* All records below `next` are as old as youngest_ms, or older; but for those below where reading began. */
+struct read_so_far {
+    int64_t next;        /* OFFSETS_UNKNOWN, or 0: nothing is */
+    int64_t youngest_ms; /* by their timestamps; -1: none had one */
+};
 
 struct partition {
     struct assignment assignment;
@@ -43,6 +50,12 @@ struct partition {
     int64_t watched_next;     /* the stall watch: what was next when it last moved */
     int64_t moved_ms;         /* and when; monotonic */
     bool is_stalled;
+    int64_t began_ms;               /* monotonic */
+    struct topic_id topic_id;       /* of the topic that it is of */
+    int64_t youngest_ms;            /* timestamp of the youngest record that came; -1: none had one */
+    struct read_so_far read;        /* when the brokers were last asked about it … */
+    struct read_so_far read_before; /* and the time before that, which is what they were asked by */
+    bool was_older;                 /* its first record was not younger than what had been read */
 };
 
 /* What a commit found in the group says: its offset, and what was done above it. */

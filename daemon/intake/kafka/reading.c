@@ -154,30 +154,61 @@ void reading_tend(struct consumer *consumer)
     }
 }
 
+/* Nothing that is known of the old one holds. */
+static void begin_again(struct consumer *consumer, struct partition *old, const struct partition_begin *begin)
+{
+    bool is_unread;
+    struct partition *partition = partition_create(old->assignment.topic, old->assignment.partition, begin, &is_unread);
+
+    assigned_let_go(consumer, old);
+    assigned_take_up(consumer, partition);
+    restart(consumer, partition);
+}
+
+static struct places ask_places(struct consumer *consumer, const struct partition *partition)
+{
+    rd_kafka_topic_partition_list_t *list = list_of(partition);
+    struct places places = reading_places_ask(consumer, list);
+
+    rd_kafka_topic_partition_list_destroy(list);
+    return places;
+}
+
 static void on_out_of_range(struct consumer *consumer, struct partition *old)
 {
     const char *topic = old->assignment.topic;
     int32_t id = old->assignment.partition;
-    struct partition_begin begin = { .end = OFFSETS_UNKNOWN };
     struct log_fields fields = assigned_log_fields(old, offsets_next(old->offsets));
-    bool is_unread;
 
     if (consumer->reset == RESET_REFUSED)
         refuse_reset(consumer, topic, id, "the offset to read next is not there any more");
-    rd_kafka_topic_partition_list_t *list = list_of(old);
-    struct places places = reading_places_ask(consumer, list);
-    begin.start = reset_offset(consumer, &places, topic, id);
-    begin.end = place_find(places.ends, topic, id);
+    struct places places = ask_places(consumer, old);
+    const struct partition_begin begin = {
+        .start = reset_offset(consumer, &places, topic, id),
+        .end = place_find(places.ends, topic, id),
+    };
     reading_places_done(&places);
-    rd_kafka_topic_partition_list_destroy(list);
     log_event(
         LOG_LEVEL_WARN, &fields,
         "the offset to read next is not there any more (deleted by retention, or the topic was made anew): going on at the %s, %" PRId64,
         consumer->reset == RESET_LATEST ? "end" : "beginning", begin.start);
-    struct partition *partition = partition_create(topic, id, &begin, &is_unread);
-    assigned_let_go(consumer, old);
-    assigned_take_up(consumer, partition);
-    restart(consumer, partition);
+    begin_again(consumer, old, &begin);
+}
+
+void reading_begin_anew(struct consumer *consumer, struct partition *old)
+{
+    struct places places = ask_places(consumer, old);
+    struct log_fields fields = assigned_log_fields(old, offsets_next(old->offsets));
+    const int64_t beginning = place_find(places.beginnings, old->assignment.topic, old->assignment.partition);
+    const struct partition_begin begin = {
+        .start = beginning >= 0 ? beginning : RD_KAFKA_OFFSET_BEGINNING,
+        .end = place_find(places.ends, old->assignment.topic, old->assignment.partition),
+    };
+
+    reading_places_done(&places);
+    log_event(LOG_LEVEL_WARN, &fields, "the topic was deleted and made anew while it was read: going on at its beginning, %" PRId64,
+              begin.start);
+    begin_again(consumer, old, &begin);
 }
 
 void reading_bring_back(struct consumer *consumer, const rd_kafka_message_t *message)

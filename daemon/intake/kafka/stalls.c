@@ -10,7 +10,7 @@
 #include "base/memory.h"
 
 #define WATCH_MS 1000
-#define ASK_MS 5000        /* where partitions end */
+#define ASK_MS 5000        /* where partitions end, and of what topics they are */
 #define STALLED_MS 30000   /* lag, nothing in flight, and no move for that long */
 #define BURST_EVENTS 10000 /* so many leave enough free memory behind to give it back, */
 #define TRIMS 5            /* at this many looks: runs that the store has go a little later than their events */
@@ -122,8 +122,8 @@ void stalls_watch(struct consumer *consumer)
         return;
     consumer->watched_ms = consumer->now_ms;
     consumer_look_whether_back(consumer);
-    if (consumer->now_ms - consumer->asked_ms >= ASK_MS && consumer->assigned.count > 0)
-        assigned_ask_ends(consumer);
+    if (consumer->now_ms - consumer->asked_all_ms >= ASK_MS)
+        assigned_ask_all(consumer);
     for (size_t i = 0; i < consumer->assigned.count; i++)
         watch_partition(consumer, consumer->assigned.items[i]);
     publish_views(consumer);

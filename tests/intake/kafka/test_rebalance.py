@@ -2,7 +2,7 @@
 """What happens to messages and offsets when partitions change hands."""
 import time
 
-from conftest import settle, wait_committed
+from conftest import CLASSIC_ONLY, settle, wait_committed
 from silent_leader import SilentLeader
 from support import SLOWER, eventually
 
@@ -184,6 +184,7 @@ def test_rebalances_under_load_lose_nothing_and_lose_no_assignment(tool, topic, 
     assert ended <= 8 * 40000  # each once, the rest by those that have gone
 
 
+@CLASSIC_ONLY
 def test_static_members_come_back_to_their_partitions_without_a_rebalance(tool, topic, group, consumer):
     tool.create(topic, 4)
     first = consumer("--auto", group_instance_id="a", session_timeout_ms=20000)
@@ -234,6 +235,7 @@ def test_stop_leaves_the_group_at_once(tool, topic, group, consumer):
     assert time.monotonic() - began < 10 * SLOWER
 
 
+@CLASSIC_ONLY
 def test_stop_before_the_first_assignment(kafka, tool, topic, group, consumer):
     tool.create(topic, 1)
     tool.offsets(group, topic)  # the coordinator is there
