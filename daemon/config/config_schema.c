@@ -54,6 +54,7 @@ static const struct config_key http_keys[] = {
     { "listen", KEY_STRING, AT(http_listen), NOT_TOLD, 0, 0, NULL },
     { "token", KEY_STRING, AT(http_token), NOT_TOLD, 0, 0, NULL },
     { "without_token", KEY_BOOL, AT(http_without_token), NOT_TOLD, 0, 0, NULL },
+    { "in_flight", KEY_INT, AT(http_in_flight), NOT_TOLD, 1, 1000000, NULL },
 };
 static const struct config_key inngest_keys[] = {
     { "apps", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
@@ -179,6 +180,7 @@ void config_set_defaults(struct config *config)
     config->limits.steps = 1000;
     config->http_listen = "127.0.0.1:8288";
     config->http_token = "";
+    config->http_in_flight = 10000;
     config->tracing.sample = 0.1;
     config->log.level = LOG_LEVEL_INFO;
     config->log.format = LOG_FORMAT_AUTO;

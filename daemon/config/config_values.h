@@ -104,6 +104,7 @@ struct config {
     const char *http_listen; /* "host:port"; empty: no HTTP */
     const char *http_token;  /* that the page asks of who changes something; empty: nobody may */
     bool http_without_token; /* anyone may who reaches the address */
+    int http_in_flight;      /* requests of functions of `http` under way at once */
     struct {
         bool is_on;              /* there is such a section */
         const char **apps;       /* NULL-ended; URLs that are asked to register */

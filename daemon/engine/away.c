@@ -9,10 +9,11 @@
 #include "run/checkpoints.h"
 #include "run/errand.h"
 
-void away_list_init(struct away_list *list, void (*come_back)(void *context, struct away *away), void *context)
+void away_list_init(struct away_list *list, int places, void (*come_back)(void *context, struct away *away), void *context)
 {
     lock_init(&list->lock);
     list->first = NULL;
+    list->places = places;
     atomic_init(&list->count, 0);
     list->come_back = come_back;
     list->context = context;
@@ -33,9 +34,30 @@ void away_list_done(struct away_list *list)
     lock_done(&list->lock);
 }
 
+/* A message's run that has a place of its own counts among those, until it is back. */
+static void take_place(struct away_list *list, struct away *away)
+{
+    assert_held(&list->lock);
+    away->has_place = away->job.message != NULL && away->run->errand->has_place && list->places > 0;
+    if (!away->has_place)
+        return;
+    list->places--;
+    message_run_leaves(away->job.message);
+}
+
+static void give_place(struct away_list *list, struct away *away)
+{
+    assert_held(&list->lock);
+    if (!away->has_place)
+        return;
+    list->places++;
+    message_run_returns(away->job.message);
+}
+
 static void add(struct away_list *list, struct away *away)
 {
     LOCK_GUARD(&list->lock);
+    take_place(list, away);
     away->next = list->first;
     away->link = &list->first;
     if (away->next != NULL)
@@ -72,6 +94,7 @@ void away_return(struct away *away)
     struct away_list *list = away->list;
 
     LOCK_GUARD(&list->lock);
+    give_place(list, away);
     *away->link = away->next;
     if (away->next != NULL)
         away->next->link = away->link;

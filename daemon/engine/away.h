@@ -23,17 +23,20 @@ struct away {
     struct job job;
     struct run *run;    /* the claimed one's, or: */
     struct run own_run; /* of a message */
+    bool has_place;     /* list's lock; of those of calls */
 };
 
 struct away_list {
     struct lock lock;
     struct away *first; /* lock */
     atomic_size_t count;
+    int places;                                          /* lock; of calls, that are free */
     void (*come_back)(void *context, struct away *away); /* any thread; the away is the callee's */
     void *context;
 };
 
-void away_list_init(struct away_list *list, void (*come_back)(void *context, struct away *away), void *context);
+/* Up to `places` messages' runs are away without counting among what is in flight (run/errand.h, has_place). */
+void away_list_init(struct away_list *list, int places, void (*come_back)(void *context, struct away *away), void *context);
 /* Those that are still away never come back. */
 void away_list_done(struct away_list *list);
 /* Takes the job and its run, which has an errand. They may be back before this returns. */

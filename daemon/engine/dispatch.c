@@ -75,7 +75,7 @@ static bool order(struct dispatch *dispatch, struct message *message, uint64_t *
         return false;
     bool is_malformed = event_find_name(&message->event, &error) != 0;
     if (message->event.parts != NULL) {
-        message->runs = (int)jobs_of_parts(dispatch->settings.routes, message, matches, dispatch->settings.function_count, &jobs);
+        message->runs = jobs_of_parts(dispatch->settings.routes, message, matches, dispatch->settings.function_count, &jobs);
         put_jobs(dispatch, &jobs, at);
         return message->event.parts->count > 0;
     }
@@ -83,7 +83,7 @@ static bool order(struct dispatch *dispatch, struct message *message, uint64_t *
                                 matches, dispatch->settings.function_count);
     if (!has_ordered(matches, count, &message->event.view))
         return false;
-    message->runs = (int)count;
+    message->runs = count;
     jobs_of_event(message, &message->event, matches, count, &jobs);
     put_jobs(dispatch, &jobs, at);
     return true;
@@ -271,6 +271,7 @@ struct dispatch *dispatch_create(const struct dispatch_settings *settings)
         .topics = settings->topics,
         .routes = settings->routes,
         .tracer = settings->tracer,
+        .caller = settings->caller,
         .is_draining = &dispatch->is_draining,
     };
     dispatch->crew = crew_create(dispatch);
@@ -278,7 +279,7 @@ struct dispatch *dispatch_create(const struct dispatch_settings *settings)
     unwanted_init(&dispatch->unwanted);
     breakers_init(&dispatch->breakers);
     dispatch->attempts.unwanted = &dispatch->unwanted;
-    away_list_init(&dispatch->away, take_back, dispatch);
+    away_list_init(&dispatch->away, settings->max_calls, take_back, dispatch);
     dispatch->pool = create_pool(dispatch);
     dispatch->strands = strands_create();
     dispatch->matches = xcalloc(settings->function_count + 1, sizeof(*dispatch->matches));

@@ -11,7 +11,7 @@
 /* All its functions but the first become jobs of their own. */
 static void spread(struct dispatch *dispatch, struct message *message, const struct function *const *functions, size_t count)
 {
-    atomic_store(&message->runs, (int)count);
+    atomic_store(&message->runs, count);
     for (size_t i = 1; i < count; i++) {
         struct job *job = xmalloc(sizeof(*job));
         *job = (struct job){ .function = functions[i], .message = message, .event = &message->event };
@@ -30,7 +30,7 @@ static void spread_parts(struct worker *worker, struct message *message)
         message_end(message, MESSAGE_DONE);
         return;
     }
-    atomic_store(&message->runs, (int)count);
+    atomic_store(&message->runs, count);
     for (struct job *job = jobs_take(&jobs); job != NULL; job = jobs_take(&jobs))
         start_later(dispatch, job);
 }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "config/history_kept.h"
+#include "run/caller.h"
 #include "run/function.h"
 #include "run/ports.h"
 #include "run/routes.h"
@@ -16,8 +17,10 @@ struct crashes; /* crash/crashes.h */
 
 struct dispatch_settings {
     int threads;
-    int queue;          /* messages in flight at most: the consumer keeps to it */
-    int max_away;       /* runs claimed while so many attempts are away: none */
+    int queue;     /* messages in flight at most: the consumer keeps to it */
+    int max_away;  /* runs claimed while so many attempts are away: none */
+    int max_calls; /* of those, that take no place in the queue */
+    struct caller caller;
     int max_stuck;      /* threads stuck past their timeout before the daemon stops */
     size_t event_bytes; /* a larger message is a dead letter */
     int steps;          /* limits of a run: steps, … */

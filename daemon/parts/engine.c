@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "engine/dispatch.h"
+#include "http/http_pool.h"
 #include "modules/loader.h"
 #include "parts/families.h"
 #include "parts/part.h"
@@ -22,13 +23,25 @@ static void on_crash_counted(void *context, const struct run *run)
     crash_counts_forget(daemon->store, run);
 }
 
+static void call(void *http_pool, struct http_call *http_call)
+{
+    http_pool_send(http_pool, http_call);
+}
+
+static void break_off(void *http_pool, struct http_call *http_call)
+{
+    http_pool_break_off(http_pool, http_call);
+}
+
 static int start(struct daemon *daemon, struct error *ret_error)
 {
     const struct config *config = daemon->config;
     const struct dispatch_settings settings = {
         .threads = config->worker.threads,
         .queue = config->worker.queue,
-        .max_away = config->inngest.calls + (config->program_count > 0 ? config->worker.queue : 0),
+        .max_away = config->inngest.calls + config->http_in_flight + (config->program_count > 0 ? config->worker.queue : 0),
+        .max_calls = config->http_in_flight,
+        .caller = { call, break_off, daemon->http_pool },
         .max_stuck = config->worker.max_stuck,
         .event_bytes = (size_t)config->limits.event_bytes,
         .steps = config->limits.steps,
@@ -78,7 +91,7 @@ static const struct family dispatch_families[] = {
     GAUGE("threads", "Worker threads.", dispatch_counts, threads),
     GAUGE("threads_busy", "Worker threads that run an attempt.", dispatch_counts, threads_busy),
     GAUGE("threads_stuck", "Threads left behind in a handler past its timeout.", dispatch_counts, threads_stuck),
-    GAUGE("attempts_away", "Attempts that wait for an app's answer, without a thread.", dispatch_counts, away),
+    GAUGE("attempts_away", "Attempts that wait for a server's, an app's or a program's answer, without a thread.", dispatch_counts, away),
     GAUGE("queue_depth", "Events and runs that wait for a worker thread.", dispatch_counts, queued),
 };
 

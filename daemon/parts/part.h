@@ -21,6 +21,7 @@ struct consumer;
 struct crashes;
 struct dispatch;
 struct http;
+struct http_pool;
 struct inngest;
 struct journal;
 struct loaded;
@@ -51,6 +52,7 @@ struct daemon {
     struct journal *journal;
     struct crashes *crashes;
     struct recovery *recovery;
+    struct http_pool *http_pool;
     struct traces *traces; /* NULL: the config names no collector */
     struct dispatch *dispatch;
     struct timers *timers;
@@ -81,8 +83,8 @@ struct part {
 
 /* All, NULL-ended. */
 extern const struct part *const PARTS[];
-extern const struct part PART_CRASH, PART_PROCESS, PART_STORE, PART_PUBLISH, PART_SDK, PART_PROGRAMS, PART_MESSAGES, PART_TRACES,
-    PART_ENGINE, PART_RECOVERY, PART_DUE, PART_HTTP, PART_SDK_CALLS, PART_SCHEMAS, PART_INTAKE, PART_OPERATIONS;
+extern const struct part PART_CRASH, PART_PROCESS, PART_STORE, PART_PUBLISH, PART_CALLS, PART_CALLS_OUT, PART_SDK, PART_PROGRAMS,
+    PART_MESSAGES, PART_TRACES, PART_ENGINE, PART_RECOVERY, PART_DUE, PART_HTTP, PART_SDK_CALLS, PART_SCHEMAS, PART_INTAKE, PART_OPERATIONS;
 
 /* Any thread. The process can't go on: ends it with a clear last line. Nothing is left to be tidy about: what is not
  * committed or in the store comes again. */

@@ -99,7 +99,7 @@ static int create(struct daemon *daemon, struct error *ret_error)
         .apps = config->inngest.apps,
         .event_key = config->inngest.event_key,
         .signing_key = config->inngest.signing_key,
-        .calls = config->inngest.calls,
+        .http_pool = daemon->http_pool,
         .topic = config->inngest.topic,
         .event_bytes = (size_t)config->limits.event_bytes,
         .backoff = backoff_of(config),

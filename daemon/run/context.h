@@ -15,6 +15,7 @@
 
 #include "base/histogram.h"
 #include "pool/slot.h"
+#include "run/caller.h"
 #include "run/crew.h"
 #include "run/hold.h"
 #include "run/ports.h"
@@ -37,6 +38,7 @@ struct attempt_settings {
     struct unwanted *unwanted;      /* runs that a person has cancelled while the store did not know them; NULL: none */
     struct tracer *tracer;          /* run/trace.h; NULL: nothing is traced */
     struct crew *crew;              /* threads for branches; NULL: there are none, a run tries them one after the other */
+    struct caller caller;           /* sends requests over HTTP */
     const atomic_bool *is_draining; /* the daemon stops: nothing new begins; NULL: never does */
 };
 

@@ -10,6 +10,8 @@
 #ifndef STEPD_RUN_ERRAND_H
 #define STEPD_RUN_ERRAND_H
 
+#include <stdbool.h>
+
 struct errand;
 
 struct errand_ops {
@@ -23,6 +25,7 @@ struct errand_ops {
 
 struct errand {
     const struct errand_ops *ops;
+    bool has_place; /* while it is away its run takes one of the places of calls, as far as there are any, and none of the queue's */
 };
 
 /* NULL is fine. */

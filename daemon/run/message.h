@@ -42,15 +42,18 @@ struct message {
     struct batch *batch;
     bool is_settled; /* the consumer's own: it has seen how this one ended */
     _Atomic(enum message_state) state;
-    atomic_int runs;  /* of it that have not ended; dispatch's own */
-    atomic_uint ends; /* their states, a bit each, where there are several */
+    _Atomic(uint64_t) runs; /* of it that have not ended, and RUN_IS_AWAY for each of them that is away; dispatch's own */
+    atomic_uint ends;       /* their states, a bit each, where there are several */
 };
+
+#define RUN_IS_AWAY (UINT64_C(1) << 32)
 
 /* `open` counts messages that are not yet done, taken or dropped, and handlers that were given up on
  * but may still read theirs. At 0 (acquire) the batch is the consumer's again. */
 struct batch {
     struct batch *next; /* of whoever holds it */
     atomic_uint open;
+    atomic_int away;      /* of those that are open: all their runs are away, in places of their own */
     atomic_bool is_mixed; /* some ended as taken or dropped */
     unsigned count;
     struct message messages[];
@@ -108,6 +111,7 @@ static inline bool message_is_running(const struct message *message)
 static inline void batch_begin(struct batch *batch)
 {
     atomic_store_explicit(&batch->open, batch->count, memory_order_relaxed);
+    atomic_store_explicit(&batch->away, 0, memory_order_relaxed);
 }
 
 /* Consumer. At 0 the batch is its own again. */
@@ -116,10 +120,56 @@ static inline unsigned batch_open_count(const struct batch *batch)
     return atomic_load_explicit(&batch->open, memory_order_acquire);
 }
 
+/* Consumer: of those that are open, how many take no place among what is in flight. A count, and nothing hangs on it. */
+static inline unsigned batch_away_count(const struct batch *batch)
+{
+    int away = atomic_load_explicit(&batch->away, memory_order_relaxed);
+
+    return away > 0 ? (unsigned)away : 0; /* one may be back before it is counted as gone */
+}
+
 /* Consumer, once none is open. */
 static inline bool batch_is_mixed(const struct batch *batch)
 {
     return atomic_load_explicit(&batch->is_mixed, memory_order_relaxed);
+}
+
+static inline bool message_all_are_away(uint64_t runs)
+{
+    return runs != 0 && runs / RUN_IS_AWAY == runs % RUN_IS_AWAY;
+}
+
+/* One of its runs is away from here on, in a place of its own. The run is the caller's still. */
+static inline void message_run_leaves(struct message *message)
+{
+    uint64_t before = atomic_fetch_add(&message->runs, RUN_IS_AWAY);
+
+    if (message_all_are_away(before + RUN_IS_AWAY))
+        (void)atomic_fetch_add(&message->batch->away, 1);
+}
+
+/* It is the caller's again. */
+static inline void message_run_returns(struct message *message)
+{
+    if (message_all_are_away(atomic_fetch_sub(&message->runs, RUN_IS_AWAY)))
+        (void)atomic_fetch_sub(&message->batch->away, 1);
+}
+
+/* One of its runs has ended; whether it was the last. Where the others are all away the batch knows that before: once this
+ * one is taken off they may come back, end, and give the batch to the consumer. */
+static inline bool message_take_run_off(struct message *message)
+{
+    uint64_t runs = atomic_load(&message->runs);
+
+    for (;;) {
+        bool are_away = message_all_are_away(runs - 1);
+        if (are_away)
+            (void)atomic_fetch_add(&message->batch->away, 1);
+        if (atomic_compare_exchange_strong(&message->runs, &runs, runs - 1))
+            return runs == 1;
+        if (are_away)
+            (void)atomic_fetch_sub(&message->batch->away, 1);
+    }
 }
 
 /* Worker, once for each of the message's runs: the last of them ends it, as what most is left to do for. */
@@ -130,7 +180,7 @@ static inline void message_end_run(struct message *message, enum message_state s
         return;
     }
     unsigned ends = atomic_fetch_or(&message->ends, 1U << state) | 1U << state;
-    if (atomic_fetch_sub(&message->runs, 1) != 1)
+    if (!message_take_run_off(message))
         return;
     ends |= atomic_load(&message->ends);
     message_end(message, ends & 1U << MESSAGE_DROPPED ? MESSAGE_DROPPED : ends & 1U << MESSAGE_TAKEN ? MESSAGE_TAKEN : MESSAGE_DONE);

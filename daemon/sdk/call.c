@@ -2,14 +2,85 @@
 #include "sdk/call.h"
 
 #include <curl/curl.h>
+#include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
 
-struct call *call_create(void (*done)(struct call *call), void *context)
+#define REPLY_MAX ((size_t)64 << 20) /* a run's own limits are lower */
+#define CONNECT_TIMEOUT_MS 10000L
+
+static const char *const header_names[CALL_HEADERS] = { "X-Inngest-No-Retry", "Retry-After", "X-Inngest-Req-Version" };
+
+/* ---- on the http_pool's thread ---------------------------------------------------------------------- */
+
+static size_t take_reply(char *data, size_t size, size_t count, void *context)
+{
+    struct call *call = context;
+
+    if (call->reply.size + size * count > REPLY_MAX || msgpack_sbuffer_write(&call->reply, data, size * count) != 0)
+        return 0;
+    return size * count;
+}
+
+static void prepare(struct http_call *base, void *curl)
+{
+    struct call *call = (struct call *)base;
+
+    (void)curl_easy_setopt(curl, CURLOPT_URL, call->url);
+    (void)curl_easy_setopt(curl, CURLOPT_POST, 1L);
+    (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, call->body.data);
+    (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.size);
+    (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, call->headers);
+    (void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
+    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)call->timeout_ms);
+    (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_reply);
+    (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, call);
+}
+
+static void read_headers(struct call *call, CURL *curl)
+{
+    struct curl_header *header = NULL;
+
+    for (size_t i = 0; i < CALL_HEADERS; i++) {
+        if (curl_easy_header(curl, header_names[i], 0, CURLH_HEADER, -1, &header) == CURLHE_OK)
+            call->values[i] = xstrdup(header->value);
+    }
+}
+
+static void finish(struct http_call *base, void *curl, int code)
+{
+    struct call *call = (struct call *)base;
+    long status = 0;
+
+    if (code != CURLE_OK) {
+        (void)error_set(&call->error, code == CURLE_OPERATION_TIMEDOUT ? ETIMEDOUT : EIO, "%s", curl_easy_strerror((CURLcode)code));
+        return;
+    }
+    (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    read_headers(call, curl);
+    call->status = (int)status;
+}
+
+static void done(struct http_call *base)
+{
+    struct call *call = (struct call *)base;
+
+    if (base->is_broken_off && call->status == 0 && call->error.code == 0)
+        (void)error_set(&call->error, ECANCELED, "the call was broken off");
+    call->done(call);
+}
+
+static const struct http_call_ops OPS = { prepare, finish, done };
+
+/* ---- its life --------------------------------------------------------------------------------------- */
+
+struct call *call_create(void (*done_fn)(struct call *call), void *context)
 {
     struct call *call = xcalloc(1, sizeof(*call));
 
-    call->done = done;
+    call->base.ops = &OPS;
+    call->base.share = HTTP_OF_APPS;
+    call->done = done_fn;
     call->context = context;
     msgpack_sbuffer_init(&call->body);
     msgpack_sbuffer_init(&call->reply);
@@ -27,57 +98,4 @@ void call_destroy(struct call *call)
     msgpack_sbuffer_destroy(&call->reply);
     free(call->url);
     free(call);
-}
-
-/* ---- lists ------------------------------------------------------------------------------------------ */
-
-/* Behind `before`; NULL: it is the first. */
-static void insert(struct call_list *list, struct call *before, struct call *call)
-{
-    struct call **link = before == NULL ? &list->first : &before->next;
-
-    call->next = *link;
-    *link = call;
-    if (call->next == NULL)
-        list->last = call;
-}
-
-void call_list_add(struct call_list *list, struct call *call)
-{
-    insert(list, list->first == NULL ? NULL : list->last, call);
-}
-
-void call_list_add_due(struct call_list *list, struct call *call)
-{
-    struct call *before = NULL;
-
-    for (struct call *item = list->first; item != NULL && item->due_ns <= call->due_ns; item = item->next)
-        before = item;
-    insert(list, before, call);
-}
-
-struct call *call_list_take(struct call_list *list)
-{
-    struct call *call = list->first;
-
-    if (call != NULL)
-        list->first = call->next;
-    return call;
-}
-
-void call_list_remove(struct call_list *list, struct call *call)
-{
-    struct call *before = NULL;
-
-    for (struct call *item = list->first; item != NULL && item != call; item = item->next)
-        before = item;
-    struct call *item = before == NULL ? list->first : before->next;
-    if (item != call)
-        return;
-    if (before == NULL)
-        list->first = call->next;
-    else
-        before->next = call->next;
-    if (list->last == call)
-        list->last = before;
 }

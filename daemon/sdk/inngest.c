@@ -19,7 +19,6 @@
 #include "sdk/checkpoint.h"
 #include "sdk/client.h"
 #include "sdk/events.h"
-#include "sdk/http_pool.h"
 #include "sdk/open_calls.h"
 #include "sdk/registry.h"
 #include "sdk/signature.h"
@@ -46,7 +45,6 @@ struct address {
 struct inngest {
     struct inngest_settings settings;
     struct registry *registry;
-    struct http_pool *http_pool;
     struct open_calls *open_calls;
     struct calls_settings calls;
     struct web_route routes[ROUTE_COUNT];
@@ -285,10 +283,9 @@ struct inngest *inngest_create(const struct inngest_settings *settings)
     while (settings->apps[count] != NULL)
         count++;
     inngest->asked = xcalloc(count + 1, sizeof(*inngest->asked));
-    inngest->http_pool = http_pool_create(settings->calls);
     inngest->open_calls = open_calls_create();
     inngest->calls = (struct calls_settings){
-        .http_pool = inngest->http_pool,
+        .http_pool = settings->http_pool,
         .open_calls = inngest->open_calls,
         .signing_key = settings->signing_key,
     };
@@ -305,9 +302,6 @@ int inngest_start(struct inngest *inngest, struct error *ret_error)
 
     if (key != NULL && !signing_key_is_valid(key))
         return error_set(ret_error, EINVAL, "inngest.signing_key is none: it has hex digits behind 'signkey-ENV-'");
-    int status = http_pool_start(inngest->http_pool, ret_error);
-    if (status != 0)
-        return status;
     return thread_start(&inngest->thread, "apps", 0, look_around, inngest, ret_error);
 }
 
@@ -327,7 +321,6 @@ void inngest_destroy(struct inngest *inngest)
         return;
     inngest_stop(inngest);
     thread_join(&inngest->thread);
-    http_pool_destroy(inngest->http_pool);
     open_calls_destroy(inngest->open_calls);
     registry_destroy(inngest->registry);
     condition_done(&inngest->woken);

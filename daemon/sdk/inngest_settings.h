@@ -33,13 +33,15 @@ struct run_reader {
     void *context;
 };
 
+struct http_pool;
+
 struct inngest_settings {
-    const char *const *apps; /* URLs that are asked to register; NULL-ended */
-    const char *event_key;   /* NULL: any will do */
-    const char *signing_key; /* NULL: nothing is signed, and anybody may register */
-    int calls;               /* at once */
-    const char *topic;       /* of events that come in */
-    size_t event_bytes;      /* one event */
+    const char *const *apps;     /* URLs that are asked to register; NULL-ended */
+    const char *event_key;       /* NULL: any will do */
+    const char *signing_key;     /* NULL: nothing is signed, and anybody may register */
+    struct http_pool *http_pool; /* holds its calls; outlives it */
+    const char *topic;           /* of events that come in */
+    size_t event_bytes;          /* one event */
     struct backoff backoff;
     const struct function *const *functions; /* the daemon's own, first in its list */
     size_t function_count;

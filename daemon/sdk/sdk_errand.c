@@ -155,7 +155,7 @@ void sdk_errand_send(struct sdk_errand *errand, struct sdk_call *call)
     inside->out_count++;
     if (call->call->url != NULL)
         inside->call_count++;
-    http_pool_send(inside->http_pool, call->call);
+    http_pool_send(inside->http_pool, &call->call->base);
 }
 
 void sdk_errand_wake(struct sdk_errand *errand, int64_t delay_ms)
@@ -171,7 +171,8 @@ void sdk_errand_wake(struct sdk_errand *errand, int64_t delay_ms)
     if (!is_soonest)
         return;
     struct sdk_call *call = sdk_call_create(errand, "");
-    call->call->due_ns = due_ns;
+    call->call->base.is_time = true;
+    call->call->base.due_ns = due_ns;
     sdk_errand_send(errand, call);
 }
 
@@ -263,7 +264,7 @@ static void destroy(struct errand *base)
     inside->is_over = true;
     inside->home = NULL;
     for (struct sdk_call *call = inside->out; call != NULL; call = call->next)
-        http_pool_break_off(inside->http_pool, call->call);
+        http_pool_break_off(inside->http_pool, &call->call->base);
     bool is_last = inside->out_count == 0;
     lock_give(&inside->lock);
     if (is_last)

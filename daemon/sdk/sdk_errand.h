@@ -11,10 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "http/http_pool.h"
 #include "run/branches.h"
 #include "run/errand.h"
 #include "run/run.h"
-#include "sdk/http_pool.h"
+#include "sdk/call.h"
 #include "sdk/open_calls.h"
 
 struct sdk_inside;

@@ -19,11 +19,11 @@ struct sealed_span {
 
 struct outbox {
     struct lock lock;
-    struct condition news;      /* there is much, or it is closed */
-    struct sealed_span *first;  /* lock, as all below */
-    struct sealed_span **last;  /* where the next one goes */
-    size_t count, most;         /* spans */
-    size_t size, size_most;     /* bytes of them */
+    struct condition news;        /* there is much, or it is closed */
+    struct sealed_span *first;    /* lock, as all below */
+    struct sealed_span **last;    /* where the next one goes */
+    size_t count, most;           /* spans */
+    size_t size, size_most;       /* bytes of them */
     size_t fetched, fetched_size; /* of those that the sender has, until it says so: they count, too */
     uint64_t dropped;
     bool is_closed;

@@ -222,7 +222,8 @@ static void end(struct tracer *tracer, const struct run *run, const struct attem
         put_run(traces, &span);
 }
 
-static void step(struct tracer *tracer, const struct run *run, const struct step_call *step, int64_t begun_ns, const struct failure *failure)
+static void step(struct tracer *tracer, const struct run *run, const struct step_call *step, int64_t begun_ns,
+                 const struct failure *failure)
 {
     struct traces *traces = of(tracer);
     const struct trace_place place = trace_place_of(run);

@@ -15,9 +15,10 @@
 
 #include <stepd/stepd.h>
 
-#include "client.h"
 #include "common/payload.h"
 #include "common/text.h"
+#include "exchange.h"
+#include "run/ask.h"
 #include "signature.h"
 #include "statuses.h"
 
@@ -49,19 +50,6 @@ static void at_exit(void *shared)
 {
     (void)shared;
     curl_global_cleanup();
-}
-
-static int thread_init(void *shared, void **ret_local)
-{
-    (void)shared;
-    *ret_local = client_create();
-    return *ret_local != NULL ? 0 : -ENOMEM;
-}
-
-static void thread_exit(void *shared, void *local)
-{
-    (void)shared;
-    client_destroy(local);
 }
 
 /* ---- options ---------------------------------------------------------------------------------- */
@@ -345,8 +333,6 @@ static enum stepd_status judge(struct stepd_ctx *ctx, const struct answer *answe
     switch (answer->end) {
     case ANSWER_TIMED_OUT:
         return stepd_error(ctx, "HandlerTimeout", "%s", answer->problem);
-    case ANSWER_CANCELLED:
-        return stepd_error(ctx, "Cancelled", "the request was given up");
     case ANSWER_NONE:
         return stepd_error(ctx, "Unreachable", "%s", answer->problem);
     case ANSWER_WHOLE:
@@ -357,12 +343,7 @@ static enum stepd_status judge(struct stepd_ctx *ctx, const struct answer *answe
 
 /* ---- the function ----------------------------------------------------------------------------- */
 
-static bool is_cancelled(void *context)
-{
-    return stepd_is_cancelled(context);
-}
-
-/* 0: no limit. A hanging server must not cost the worker thread: we give up before the daemon does. */
+/* 0: no limit. Less than the attempt has, as the limit of a function that waits on its thread has to be. */
 static int64_t timeout_of(struct stepd_ctx *ctx)
 {
     int64_t left_ms = stepd_time_left_ms(ctx);
@@ -373,22 +354,16 @@ static int64_t timeout_of(struct stepd_ctx *ctx)
     return left_ms - reserve_ms > 0 ? left_ms - reserve_ms : 1;
 }
 
-static enum stepd_status hand_on(struct stepd_ctx *ctx)
+/* With a body of its own: what the payload points to ends with this stay of the run. NULL: out of memory. */
+static struct exchange *exchange_make(struct stepd_ctx *ctx, const struct payload *payload)
 {
     const struct options *options = stepd_options(ctx);
-    enum payload_form form = PAYLOAD_CLOUDEVENT;
-
-    (void)payload_form_parse(options->body, &form);
-    const struct payload payload = payload_make(ctx, form);
-    struct curl_slist *headers = headers_make(ctx, &payload);
-    if (headers == NULL)
-        return stepd_error(ctx, "OutOfMemory", "no memory for the request");
-    const struct request request = {
+    struct request request = {
         .method = options->method,
         .url = options->url,
-        .headers = headers,
-        .body = payload.bytes,
-        .body_size = payload.size,
+        .headers = headers_make(ctx, payload),
+        .body = malloc(payload->size + 1),
+        .body_size = payload->size,
         .timeout_ms = timeout_of(ctx),
         .connect_timeout_ms = options->connect_timeout_ms,
         .response_most = (size_t)options->response_most,
@@ -396,19 +371,62 @@ static enum stepd_status hand_on(struct stepd_ctx *ctx)
         .certificate = options->certificate,
         .private_key = options->private_key,
         .skips_verification = !options->verifies,
-        .is_cancelled = is_cancelled,
-        .context = ctx,
     };
-    const struct answer answer = client_ask(stepd_local(ctx), &request);
-    enum stepd_status status = judge(ctx, &answer);
-    curl_slist_free_all(headers);
-    return status;
+    struct exchange *exchange = request.headers != NULL && request.body != NULL ? exchange_create(&request) : NULL;
+
+    if (exchange == NULL) {
+        curl_slist_free_all(request.headers);
+        free(request.body);
+        return NULL;
+    }
+    memcpy(request.body, payload->bytes, payload->size);
+    return exchange;
+}
+
+static void asked_prepare(void *asked, void *curl)
+{
+    exchange_prepare(asked, curl);
+}
+
+static void asked_finish(void *asked, void *curl, int code)
+{
+    exchange_finish(asked, curl, (CURLcode)code);
+}
+
+static void asked_destroy(void *asked)
+{
+    exchange_destroy(asked);
+}
+
+static const struct asked_ops ASKED_OPS = { asked_prepare, asked_finish, asked_destroy };
+
+static enum stepd_status ask(struct stepd_ctx *ctx)
+{
+    const struct options *options = stepd_options(ctx);
+    enum payload_form form = PAYLOAD_CLOUDEVENT;
+
+    (void)payload_form_parse(options->body, &form);
+    const struct payload payload = payload_make(ctx, form);
+    struct exchange *exchange = exchange_make(ctx, &payload);
+    if (exchange == NULL)
+        return stepd_error(ctx, "OutOfMemory", "no memory for the request");
+    return stepd_ask(ctx, options->url, &ASKED_OPS, exchange);
+}
+
+/* Entered to ask, and again once there is an answer, or somebody wants the run back. */
+static enum stepd_status hand_on(struct stepd_ctx *ctx)
+{
+    struct exchange *answered = stepd_ask_answered(ctx);
+
+    if (answered != NULL)
+        return judge(ctx, exchange_answer(answered));
+    return stepd_ask_is_open(ctx) ? stepd_ask(ctx, NULL, NULL, NULL) : ask(ctx);
 }
 
 #define OPTION(text, kind, field, ...) STEPD_OPTION(.name = (text), .type = (kind), .offset = offsetof(struct options, field), __VA_ARGS__)
 
 STEPD_MODULE(
-        .name = "http", .init = init, .exit = at_exit, .thread_init = thread_init, .thread_exit = thread_exit,
+        .name = "http", .init = init, .exit = at_exit,
         .functions = STEPD_FUNCTIONS(STEPD_FUNCTION(
                 .id = "http", .template = true, .run = hand_on, .timeout_ms = DEFAULT_TIMEOUT_MS, .check = check,
                 .options = STEPD_OPTIONS(

@@ -45,6 +45,10 @@ Test(protobuf, a_string_is_utf8)
 
     msgpack_sbuffer_init(&buffer);
     protobuf_text(&buffer, 1, "a\xff");
-    cr_assert_eq(memcmp(buffer.data, "\x0a\x84\x80\x80\x00" "a\xef\xbf\xbd", 9), 0);
+    cr_assert_eq(memcmp(buffer.data,
+                        "\x0a\x84\x80\x80\x00"
+                        "a\xef\xbf\xbd",
+                        9),
+                 0);
     msgpack_sbuffer_destroy(&buffer);
 }

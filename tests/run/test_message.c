@@ -12,7 +12,7 @@ static void begin(int runs)
 {
     atomic_store(&batch.open, 1);
     message_init(&message, &assignment, &batch);
-    atomic_store(&message.runs, runs);
+    atomic_store(&message.runs, (uint64_t)runs);
     cr_assert(message_begin(&message));
 }
 
@@ -60,4 +60,24 @@ Test(message, knows_nothing_of_who_had_its_place_before)
     begin(1);
     message_end_run(&message, MESSAGE_DONE);
     cr_assert_eq(message.state, MESSAGE_DONE);
+}
+
+Test(message, takes_no_place_while_all_its_runs_are_away)
+{
+    begin(3);
+    atomic_store(&batch.away, 0);
+    message_run_leaves(&message);
+    message_run_leaves(&message);
+    cr_assert_eq(batch_away_count(&batch), 0);
+    message_end_run(&message, MESSAGE_DONE);
+    cr_assert_eq(batch_away_count(&batch), 1);
+    message_run_returns(&message);
+    cr_assert_eq(batch_away_count(&batch), 0);
+    message_end_run(&message, MESSAGE_DONE);
+    cr_assert_eq(batch_away_count(&batch), 1);
+    message_run_returns(&message);
+    message_end_run(&message, MESSAGE_TAKEN);
+    cr_assert_eq(batch_away_count(&batch), 0);
+    cr_assert_eq(batch.open, 0u);
+    cr_assert_eq(message.state, MESSAGE_TAKEN);
 }

@@ -39,9 +39,16 @@ Test(trace, later_versions_may_say_more)
 
 Test(trace, what_is_no_traceparent_counts_as_none)
 {
-    static const char *const none[] = { "", "00", "nonsense", PARENT "-more", "ff-" TRACE "-" SPAN "-01",
-                                        "00-00000000000000000000000000000000-" SPAN "-01", "00-" TRACE "-0000000000000000-01",
-                                        "00-0AF7651916CD43DD8448EB211C80319C-" SPAN "-01", "00-" TRACE "_" SPAN "-01", "00-" TRACE "-" SPAN "-0x" };
+    static const char *const none[] = { "",
+                                        "00",
+                                        "nonsense",
+                                        PARENT "-more",
+                                        "ff-" TRACE "-" SPAN "-01",
+                                        "00-00000000000000000000000000000000-" SPAN "-01",
+                                        "00-" TRACE "-0000000000000000-01",
+                                        "00-0AF7651916CD43DD8448EB211C80319C-" SPAN "-01",
+                                        "00-" TRACE "_" SPAN "-01",
+                                        "00-" TRACE "-" SPAN "-0x" };
 
     for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
         struct trace_place place = place_with(none[i]);

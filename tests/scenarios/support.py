@@ -289,9 +289,9 @@ class Daemon(Service):
             "redis": {"url": redis.url},
             "modules": [str(module) for module in modules],
             "worker": {"threads": 8},
-            "http": {"listen": self.http},
             "log": {"level": "info", "format": "text"},
             **(settings or {}),
+            "http": {"listen": self.http, **(settings or {}).get("http", {})},
         }
         config = folder / "stepd.yaml"
         super().__init__(folder, [STEPD, "--config", config], config, env)

@@ -131,7 +131,7 @@ void consumer_publish_counts(struct consumer *consumer)
     counts->commits = commits.done;
     counts->commits_failed = commits.failed;
     counts->partitions = consumer->assigned.count;
-    counts->in_flight = consumer->in_flight;
+    counts->in_flight = consumer->in_flight + consumer->away;
     counts->awaiting = consumer->awaiting;
     counts->has_joined = consumer->is_joined;
     LOCK_GUARD(&consumer->lock);

@@ -59,8 +59,9 @@ struct consumer {
     struct load *open; /* oldest first: what the taker has */
     struct load **open_last;
     struct load *filling; /* NULL: none */
-    size_t in_flight;     /* at the last sweep, and what was pushed since */
-    bool is_full;         /* by either of these two */
+    size_t in_flight;     /* at the last sweep, and what was pushed since; without: */
+    size_t away;          /* at the last sweep: messages whose runs are away in places of their own */
+    bool is_full;         /* by what is in flight, or the memory */
     size_t memory;        /* of open loads */
     size_t memory_max;
     size_t round; /* messages of this round */

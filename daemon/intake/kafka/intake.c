@@ -88,7 +88,7 @@ bool intake_is_held_back(const struct consumer *consumer)
 
 void intake_sweep(struct consumer *consumer)
 {
-    size_t in_flight = 0;
+    size_t in_flight = 0, away = 0;
     struct load **at = &consumer->open;
 
     assert_thread(&consumer->thread);
@@ -96,7 +96,10 @@ void intake_sweep(struct consumer *consumer)
         struct load *load = *at;
         unsigned open = batch_open_count(&load->batch);
         if (open > 0) {
-            in_flight += open;
+            unsigned gone = batch_away_count(&load->batch);
+            gone = gone < open ? gone : open;
+            in_flight += open - gone;
+            away += gone;
             at = &load->next;
             continue;
         }
@@ -105,6 +108,7 @@ void intake_sweep(struct consumer *consumer)
     }
     consumer->open_last = at;
     consumer->in_flight = in_flight;
+    consumer->away = away;
     look_whether_full(consumer);
 }
 

@@ -103,7 +103,7 @@ static void publish_views(struct consumer *consumer)
 static void give_back_memory(struct consumer *consumer)
 {
     loads_trim(&consumer->loads);
-    if (consumer->in_flight > 0)
+    if (consumer->in_flight + consumer->away > 0)
         return;
     if (consumer->counts.events_consumed - consumer->given_back_at >= BURST_EVENTS) {
         consumer->given_back_at = consumer->counts.events_consumed;

@@ -45,12 +45,14 @@ public:
     lone_batch()
     {
         ::new (&at()->open) model::atomic<unsigned>;
+        ::new (&at()->away) model::atomic<int>;
         ::new (&at()->is_mixed) model::atomic<bool>;
     }
 
     ~lone_batch()
     {
         std::destroy_at(&at()->open);
+        std::destroy_at(&at()->away);
         std::destroy_at(&at()->is_mixed);
     }
 
@@ -202,6 +204,36 @@ struct message_of_two_runs_ends_once : rl::test_suite<message_of_two_runs_ends_o
 };
 
 /* ---- a partition that is revoked ----------------------------------------------------------------- */
+
+/* One run of a message is away and comes back, while another ends: however they meet, the batch is left with none away. */
+struct message_with_a_run_away : rl::test_suite<message_with_a_run_away, 2> {
+    struct message message;
+    lone_batch batch;
+
+    void before()
+    {
+        message_init(&message, nullptr, batch.at());
+        atomic_init(&message.runs, 2);
+        batch.begin(1);
+    }
+
+    void thread(unsigned index)
+    {
+        if (index == 0) {
+            message_run_leaves(&message);
+            message_run_returns(&message);
+        }
+        message_end_run(&message, MESSAGE_DONE);
+        if (batch_open_count(batch.at()) == 0)
+            assert(batch_away_count(batch.at()) == 0);
+    }
+
+    void after()
+    {
+        assert(batch_open_count(batch.at()) == 0);
+        assert(atomic_load_explicit(&batch.at()->away, memory_order_relaxed) == 0);
+    }
+};
 
 /* The consumer gives the partition away once nobody is at its message: nobody may begin after that. */
 struct revoked_begins_no_more : rl::test_suite<revoked_begins_no_more, 2> {
@@ -434,6 +466,7 @@ int main()
         handover_of<ring_hands_over>("ring_hands_over"),
         handover_of<batch_comes_back>("batch_comes_back"),
         handover_of<message_of_two_runs_ends_once>("message_of_two_runs_ends_once"),
+        handover_of<message_with_a_run_away>("message_with_a_run_away"),
         handover_of<revoked_begins_no_more>("revoked_begins_no_more"),
         handover_of<slot_settles_who_goes_on>("slot_settles_who_goes_on"),
         handover_of<none_sleeps_through_what_comes>("none_sleeps_through_what_comes"),

@@ -129,6 +129,7 @@ template <typename T, typename V> bool exchange_strong(atomic<T> *object, T *exp
 
 #define atomic_load(object) model::load(object, DEFAULT("load", object))
 #define atomic_store(object, value) model::store(object, value, DEFAULT("store", object))
+#define atomic_fetch_add(object, value) model::add(object, value, DEFAULT("add", object))
 #define atomic_fetch_sub(object, value) model::sub(object, value, DEFAULT("sub", object))
 #define atomic_fetch_or(object, value) model::bit_or(object, value, DEFAULT("or", object))
 #define atomic_compare_exchange_strong(object, expected, wanted) \

@@ -42,7 +42,6 @@ static enum stepd_status doomed(struct stepd_ctx *ctx)
     return stepd_non_retriable(ctx, "Doomed", "no way");
 }
 
-STEPD_MODULE(.name = "traced",
-             .functions = STEPD_FUNCTIONS(STEPD_FUNCTION(.id = "trip", .event = "trip/begun", .run = trip, .retries = 2),
-                                          STEPD_FUNCTION(.id = "over", .event = "trip/over", .run = over),
-                                          STEPD_FUNCTION(.id = "doomed", .event = "trip/doomed", .run = doomed)));
+STEPD_MODULE(.name = "traced", .functions = STEPD_FUNCTIONS(STEPD_FUNCTION(.id = "trip", .event = "trip/begun", .run = trip, .retries = 2),
+                                                            STEPD_FUNCTION(.id = "over", .event = "trip/over", .run = over),
+                                                            STEPD_FUNCTION(.id = "doomed", .event = "trip/doomed", .run = doomed)));

@@ -31,8 +31,7 @@ static const struct known SCRIPTS[] = {
     { "leave", 2, "98987221639b106b" },      { "sweep", 2, "678cecd69a925b3a" },     { "rejoin", 2, "986194293d4296e1" },
     { "trim_taken", 2, "69a7b75777b3e108" }, { "forget", 2, "79cec28e750f3864" },    { "cancel", 2, "5e8c7b723f00b04c" },
     { "retry", 2, "94ebfa58c1ef8df1" },      { "tick", 1, "d4f76bc517446f96" },      { "want", 1, "0b7ee7c534cd2e9d" },
-    { "breaker", 1, "562a98d6bb54b1b5" },    { "overdue", 1, "af61d515c5c8fb43" },
-    { "untold", 1, "2a6622126537e90c" },
+    { "breaker", 1, "562a98d6bb54b1b5" },    { "overdue", 1, "af61d515c5c8fb43" },   { "untold", 1, "2a6622126537e90c" },
     { "told", 1, "5666928cdd332635" },
 };
 

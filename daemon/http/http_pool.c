@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sdk/http_pool.h"
+#include "http/http_pool.h"
 
 #include <curl/curl.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,32 +14,37 @@
 #include "base/lock.h"
 #include "base/pulse.h"
 #include "base/thread.h"
+#include "http/http_host.h"
 
-#define REPLY_MAX ((size_t)64 << 20) /* a run's own limits are lower */
-#define CONNECT_TIMEOUT_MS 10000L
 #define ROUND_MS 1000 /* the longest without a look around */
 #define READY_AT_ONCE 64
 #define SPARE_HANDLES 256
+#define BUFFER_SIZE 4096L /* libcurl's own, of each that is under way; its 16 KiB are much where there are thousands */
 #define NEVER INT64_MAX
 
-static const char *const header_names[CALL_HEADERS] = { "X-Inngest-No-Retry", "Retry-After", "X-Inngest-Req-Version" };
+/* Those of one share of what may be under way. */
+struct share {
+    int limit;
+    int under_way;
+    struct http_call_list waiting; /* for a place; those that have a host wait there */
+};
 
 struct http_pool {
     struct thread thread;
     int wake_fd; /* constant, as is: */
     int epoll_fd;
     struct lock lock;
-    struct call_list sent; /* lock; what the thread has not seen */
-    struct call *broken;   /* lock; to be broken off */
+    struct http_call_list sent; /* lock; what the thread has not seen */
+    struct http_call *broken;   /* lock; to be broken off */
     atomic_bool is_stopping;
 
     /* The thread's alone. */
     CURLM *multi;
     int64_t curl_due_ns; /* when curl wants to be called without news */
-    int limit;
-    int under_way;
-    struct call_list waiting; /* for a place */
-    struct call_list timers;  /* the soonest first */
+    struct share shares[HTTP_SHARES];
+    struct http_host *hosts;
+    bool has_waiting;             /* calls of these */
+    struct http_call_list timers; /* the soonest first */
     CURL *spare[SPARE_HANDLES];
     int spare_count;
 };
@@ -48,150 +52,115 @@ struct http_pool {
 /* ---- the end of a call ------------------------------------------------------------------------------ */
 
 /* From here on nobody asks to break it off. */
-static void mark_done(struct http_pool *http_pool, struct call *call)
+static void mark_done(struct http_pool *http_pool, struct http_call *call)
 {
     LOCK_GUARD(&http_pool->lock);
     call->is_done = true;
-    struct call **link = &http_pool->broken;
+    struct http_call **link = &http_pool->broken;
     while (*link != NULL && *link != call)
         link = &(*link)->broken_next;
     if (*link != NULL)
         *link = call->broken_next;
 }
 
-static void give_back(struct http_pool *http_pool, struct call *call)
+static void give_back(struct http_pool *http_pool, struct http_call *call)
 {
     mark_done(http_pool, call);
-    call->done(call);
-}
-
-static void fail(struct http_pool *http_pool, struct call *call, int code, const char *why)
-{
-    call->status = 0;
-    (void)error_set(&call->error, code, "%s", why);
-    give_back(http_pool, call);
+    call->ops->done(call);
 }
 
 /* Its connection is kept, or closed where the reply is not through. */
-static void take_off(struct http_pool *http_pool, struct call *call)
+static void take_off(struct http_pool *http_pool, struct http_call *call)
 {
     (void)curl_multi_remove_handle(http_pool->multi, call->curl);
-    (void)curl_easy_setopt(call->curl, CURLOPT_HTTPHEADER, NULL);
+    curl_easy_reset(call->curl); /* what it points to is the call's */
     if (http_pool->spare_count < SPARE_HANDLES)
         http_pool->spare[http_pool->spare_count++] = call->curl;
     else
         curl_easy_cleanup(call->curl);
     call->curl = NULL;
-    http_pool->under_way--;
+    http_pool->shares[call->share].under_way--;
+    if (call->host != NULL)
+        http_host_end(call->host, call->out_ns, clock_monotonic_ns());
 }
 
-static void read_headers(struct call *call)
+static void end_call(struct http_pool *http_pool, struct http_call *call, CURLcode code)
 {
-    struct curl_header *header = NULL;
-
-    for (size_t i = 0; i < CALL_HEADERS; i++) {
-        if (curl_easy_header(call->curl, header_names[i], 0, CURLH_HEADER, -1, &header) == CURLHE_OK)
-            call->values[i] = xstrdup(header->value);
-    }
-}
-
-static void end_call(struct http_pool *http_pool, struct call *call, CURLcode code)
-{
-    long status = 0;
-
-    if (code == CURLE_OK) {
-        (void)curl_easy_getinfo(call->curl, CURLINFO_RESPONSE_CODE, &status);
-        read_headers(call);
-    }
+    call->ops->finish(call, call->curl, code);
     take_off(http_pool, call);
-    if (code != CURLE_OK) {
-        fail(http_pool, call, code == CURLE_OPERATION_TIMEDOUT ? ETIMEDOUT : EIO, curl_easy_strerror(code));
-        return;
-    }
-    call->status = (int)status;
     give_back(http_pool, call);
 }
 
 /* ---- going out --------------------------------------------------------------------------------------- */
 
-static size_t take_reply(char *data, size_t size, size_t count, void *context)
-{
-    struct call *call = context;
-
-    if (call->reply.size + size * count > REPLY_MAX || msgpack_sbuffer_write(&call->reply, data, size * count) != 0)
-        return 0;
-    return size * count;
-}
-
 static CURL *take_handle(struct http_pool *http_pool)
 {
-    if (http_pool->spare_count == 0) {
-        CURL *curl = curl_easy_init();
-        if (curl == NULL)
-            abort();
-        return curl;
-    }
-    CURL *curl = http_pool->spare[--http_pool->spare_count];
-    curl_easy_reset(curl);
+    if (http_pool->spare_count > 0)
+        return http_pool->spare[--http_pool->spare_count];
+    CURL *curl = curl_easy_init();
+    if (curl == NULL)
+        abort();
     return curl;
 }
 
-static void go_out(struct http_pool *http_pool, struct call *call)
+static void go_out(struct http_pool *http_pool, struct http_call *call)
 {
     CURL *curl = take_handle(http_pool);
 
     (void)curl_easy_setopt(curl, CURLOPT_PRIVATE, call);
-    (void)curl_easy_setopt(curl, CURLOPT_URL, call->url);
     (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    (void)curl_easy_setopt(curl, CURLOPT_POST, 1L);
-    (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, call->body.data);
-    (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.size);
-    (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, call->headers);
     (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
-    (void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
-    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)call->timeout_ms);
-    (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_reply);
-    (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, call);
+    (void)curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, BUFFER_SIZE);
+    (void)curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L); /* a name that nobody tells holds up none of the others */
+    call->ops->prepare(call, curl);
     call->curl = curl;
-    http_pool->under_way++;
+    call->out_ns = clock_monotonic_ns();
+    http_pool->shares[call->share].under_way++;
     if (curl_multi_add_handle(http_pool->multi, curl) != CURLM_OK)
         abort();
+}
+
+static struct http_call_list *waiting_with(struct http_pool *http_pool, const struct http_call *call)
+{
+    return call->host != NULL ? &call->host->waiting : &http_pool->shares[call->share].waiting;
 }
 
 static void take_sent(struct http_pool *http_pool)
 {
     lock_take(&http_pool->lock);
-    struct call_list sent = http_pool->sent;
+    struct http_call_list sent = http_pool->sent;
     http_pool->sent.first = NULL;
     lock_give(&http_pool->lock);
-    for (struct call *call = call_list_take(&sent); call != NULL; call = call_list_take(&sent)) {
-        if (call->url == NULL)
-            call_list_add_due(&http_pool->timers, call);
+    for (struct http_call *call = http_call_list_take(&sent); call != NULL; call = http_call_list_take(&sent)) {
+        if (call->url != NULL)
+            call->host = http_host_find(&http_pool->hosts, call->url);
+        if (call->is_time)
+            http_call_list_add_due(&http_pool->timers, call);
         else
-            call_list_add(&http_pool->waiting, call);
+            http_call_list_add(waiting_with(http_pool, call), call);
     }
 }
 
-static struct call *take_broken(struct http_pool *http_pool)
+static struct http_call *take_broken(struct http_pool *http_pool)
 {
     LOCK_GUARD(&http_pool->lock);
-    struct call *call = http_pool->broken;
+    struct http_call *call = http_pool->broken;
     if (call != NULL)
         http_pool->broken = call->broken_next;
     return call;
 }
 
 /* Seen already: what was sent is taken before what is to be broken off. */
-static void break_off(struct http_pool *http_pool, struct call *call)
+static void break_off(struct http_pool *http_pool, struct http_call *call)
 {
     if (call->curl != NULL)
         take_off(http_pool, call);
-    else if (call->url == NULL)
-        call_list_remove(&http_pool->timers, call);
+    else if (call->is_time)
+        http_call_list_remove(&http_pool->timers, call);
     else
-        call_list_remove(&http_pool->waiting, call);
-    fail(http_pool, call, ECANCELED, "the call was broken off");
+        http_call_list_remove(waiting_with(http_pool, call), call);
+    give_back(http_pool, call);
 }
 
 static void end_timers(struct http_pool *http_pool)
@@ -199,19 +168,43 @@ static void end_timers(struct http_pool *http_pool)
     int64_t now_ns = clock_monotonic_ns();
 
     while (http_pool->timers.first != NULL && http_pool->timers.first->due_ns <= now_ns)
-        give_back(http_pool, call_list_take(&http_pool->timers));
+        give_back(http_pool, http_call_list_take(&http_pool->timers));
+}
+
+/* One call of each host in turn, as long as there is room. */
+static void serve_hosts(struct http_pool *http_pool)
+{
+    struct share *share = &http_pool->shares[HTTP_OF_FUNCTIONS];
+    int64_t now_ns = clock_monotonic_ns();
+    bool has_sent = true;
+
+    http_pool->has_waiting = false;
+    while (has_sent) {
+        has_sent = false;
+        for (struct http_host *host = http_pool->hosts; host != NULL; host = host->next) {
+            struct http_call *call = share->under_way < share->limit ? http_host_next(host, now_ns) : NULL;
+            if (call != NULL)
+                go_out(http_pool, call);
+            has_sent |= call != NULL;
+            http_pool->has_waiting |= host->waiting.first != NULL;
+        }
+    }
 }
 
 static void look_around(struct http_pool *http_pool)
 {
     take_sent(http_pool);
-    for (struct call *call = take_broken(http_pool); call != NULL; call = take_broken(http_pool)) {
+    for (struct http_call *call = take_broken(http_pool); call != NULL; call = take_broken(http_pool)) {
         take_sent(http_pool); /* it may have been sent since */
         break_off(http_pool, call);
     }
     end_timers(http_pool);
-    while (http_pool->under_way < http_pool->limit && http_pool->waiting.first != NULL)
-        go_out(http_pool, call_list_take(&http_pool->waiting));
+    for (size_t i = 0; i < HTTP_SHARES; i++) {
+        struct share *share = &http_pool->shares[i];
+        while (share->under_way < share->limit && share->waiting.first != NULL)
+            go_out(http_pool, http_call_list_take(&share->waiting));
+    }
+    serve_hosts(http_pool);
 }
 
 /* ---- curl's sockets ---------------------------------------------------------------------------------- */
@@ -252,7 +245,7 @@ static void read_ends(struct http_pool *http_pool)
         if (message->msg != CURLMSG_DONE)
             continue;
         (void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &call);
-        end_call(http_pool, (struct call *)(void *)call, code);
+        end_call(http_pool, (struct http_call *)(void *)call, code);
     }
 }
 
@@ -277,10 +270,11 @@ static int wait_ms(const struct http_pool *http_pool)
 
     if (http_pool->timers.first != NULL && http_pool->timers.first->due_ns < due_ns)
         due_ns = http_pool->timers.first->due_ns;
+    const int most_ms = http_pool->has_waiting ? HTTP_HOST_LOOK_NS / 1000000 : ROUND_MS;
     if (due_ns == NEVER)
-        return ROUND_MS;
+        return most_ms;
     int64_t left_ms = (due_ns - clock_monotonic_ns() + 999999) / 1000000;
-    return left_ms <= 0 ? 0 : left_ms < ROUND_MS ? (int)left_ms : ROUND_MS;
+    return left_ms <= 0 ? 0 : left_ms < most_ms ? (int)left_ms : most_ms;
 }
 
 static void take_news(struct http_pool *http_pool)
@@ -325,15 +319,17 @@ static void wake(struct http_pool *http_pool)
     (void)!write(http_pool->wake_fd, &one, sizeof(one));
 }
 
-void http_pool_send(struct http_pool *http_pool, struct call *call)
+void http_pool_send(struct http_pool *http_pool, struct http_call *call)
 {
     lock_take(&http_pool->lock);
-    call_list_add(&http_pool->sent, call);
+    bool is_woken = http_pool->sent.first != NULL; /* by who sent that */
+    http_call_list_add(&http_pool->sent, call);
     lock_give(&http_pool->lock);
-    wake(http_pool);
+    if (!is_woken)
+        wake(http_pool);
 }
 
-void http_pool_break_off(struct http_pool *http_pool, struct call *call)
+void http_pool_break_off(struct http_pool *http_pool, struct http_call *call)
 {
     lock_take(&http_pool->lock);
     if (!call->is_done && !call->is_broken_off) {
@@ -345,13 +341,17 @@ void http_pool_break_off(struct http_pool *http_pool, struct call *call)
     wake(http_pool);
 }
 
-struct http_pool *http_pool_create(int limit)
+struct http_pool *http_pool_create(const int limits[HTTP_SHARES])
 {
     struct http_pool *http_pool = xcalloc(1, sizeof(*http_pool));
 
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         abort();
-    http_pool->limit = limit;
+    long all = 0;
+    for (size_t i = 0; i < HTTP_SHARES; i++) {
+        http_pool->shares[i].limit = limits[i];
+        all += limits[i];
+    }
     http_pool->curl_due_ns = NEVER;
     http_pool->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     http_pool->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -362,7 +362,7 @@ struct http_pool *http_pool_create(int limit)
     (void)curl_multi_setopt(http_pool->multi, CURLMOPT_SOCKETDATA, http_pool);
     (void)curl_multi_setopt(http_pool->multi, CURLMOPT_TIMERFUNCTION, watch_time);
     (void)curl_multi_setopt(http_pool->multi, CURLMOPT_TIMERDATA, http_pool);
-    (void)curl_multi_setopt(http_pool->multi, CURLMOPT_MAXCONNECTS, (long)limit);
+    (void)curl_multi_setopt(http_pool->multi, CURLMOPT_MAXCONNECTS, all);
     lock_init(&http_pool->lock);
     return http_pool;
 }
@@ -372,7 +372,7 @@ int http_pool_start(struct http_pool *http_pool, struct error *ret_error)
     struct epoll_event event = { .events = EPOLLIN, .data.fd = http_pool->wake_fd };
 
     if (epoll_ctl(http_pool->epoll_fd, EPOLL_CTL_ADD, http_pool->wake_fd, &event) != 0)
-        return error_set(ret_error, errno, "calls to apps can't be watched: %s", strerror(errno));
+        return error_set(ret_error, errno, "requests over HTTP can't be watched: %s", strerror(errno));
     return thread_start(&http_pool->thread, "calls", PULSE_LIMIT_MS, run, http_pool, ret_error);
 }
 
@@ -386,6 +386,7 @@ void http_pool_destroy(struct http_pool *http_pool)
     while (http_pool->spare_count > 0)
         curl_easy_cleanup(http_pool->spare[--http_pool->spare_count]);
     (void)curl_multi_cleanup(http_pool->multi);
+    http_hosts_destroy(http_pool->hosts);
     if (http_pool->epoll_fd >= 0)
         (void)close(http_pool->epoll_fd);
     if (http_pool->wake_fd >= 0)
