@@ -8,7 +8,7 @@ case $(. /etc/os-release 2>/dev/null && echo "${VERSION_CODENAME:-}") in
 esac
 
 PACKAGES_TO_BUILD="gcc g++ libc6-dev cmake ninja-build pkg-config librdkafka-dev libhiredis-dev libmsgpack-dev libfyaml-dev
-    libjansson-dev libmicrohttpd-dev libsystemd-dev libxxhash-dev libyajl-dev libre2-dev libroaring-dev libsqlite3-dev
+    libjansson-dev libmicrohttpd-dev libsystemd-dev libxxhash-dev libyajl-dev libre2-dev libprotobuf-dev libprotoc-dev libroaring-dev libsqlite3-dev
     libcurl4-openssl-dev libssl-dev"
 PACKAGES_TO_RUN="redis-server redis-tools kcat curl python3 sqlite3 tzdata"
 PACKAGES_FOR_UNITS="libcriterion-dev libavro-dev binutils git python3-pytest procps openssl"

@@ -40,13 +40,13 @@ static void keep_unreadable(struct event *event, const char *reason)
     keep(event, KEPT_UNREADABLE, (struct bytes){ reason, strlen(reason) });
 }
 
-static void keep_avro(struct event *event, struct bytes data)
+static void keep_read(struct event *event, struct bytes data)
 {
     msgpack_sbuffer buffer;
     struct error error;
 
     msgpack_sbuffer_init(&buffer);
-    if (schema_read_avro(event->schema, data, &buffer, &error) < 0)
+    if (schema_read_data(event->schema, data, &buffer, &error) < 0)
         keep_unreadable(event, error.text);
     else
         keep(event, KEPT_MSGPACK, (struct bytes){ buffer.data, buffer.size });
@@ -62,7 +62,8 @@ static void read_by_schema(struct event *event)
         keep(event, KEPT_JSON, (struct bytes){ &skipped, 1 });
         break;
     case SCHEMA_AVRO:
-        keep_avro(event, schema_data_of(event->schema, event_value(event)));
+    case SCHEMA_READ_BY:
+        keep_read(event, schema_data_of(event->schema, event_value(event)));
         break;
     case SCHEMA_UNREADABLE:
         keep_unreadable(event, schema_reason(event->schema));

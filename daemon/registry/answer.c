@@ -48,7 +48,8 @@ static void read_references(const msgpack_object *body, struct answer *answer, m
         const char *subject = text_of(item, "subject", zone);
         const msgpack_object *version = find(item, "version", MSGPACK_OBJECT_POSITIVE_INTEGER);
         if (subject != NULL && version != NULL)
-            answer->references[answer->reference_count++] = (struct answer_reference){ subject, (int64_t)version->via.u64 };
+            answer->references[answer->reference_count++] =
+                (struct answer_reference){ text_of(item, "name", zone), subject, (int64_t)version->via.u64 };
     }
 }
 

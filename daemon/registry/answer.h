@@ -20,6 +20,7 @@ enum answer_verdict {
 
 /* A schema that another one refers to. */
 struct answer_reference {
+    const char *name; /* by which it is referred to; NULL: it says none */
     const char *subject;
     int64_t version;
 };

@@ -18,6 +18,8 @@
 #include "base/thread.h"
 #include "codec/packed.h"
 #include "registry/answer.h"
+#include "registry/client.h"
+#include "registry/protobuf.h"
 
 #define UNKNOWN_MS 5000        /* an id that is not known is asked for again so long: it may be on its way */
 #define UNKNOWN_FRESH_MS 60000 /* and believed to be unknown so long */
@@ -202,14 +204,15 @@ static struct answer ask(struct schema_registry *registry, const char *path, boo
     return answer;
 }
 
-/* The texts of a schema, those that it refers to first. */
+/* The texts of a schema, those that it refers to first, and by what names that is. */
 struct texts {
     struct bytes list[REFERENCES_MAX + 1];
+    const char *names[REFERENCES_MAX + 1]; /* NULL: none, as the last has */
     size_t count;
 };
 
 /* What a schema refers to, and what that refers to. The first answer that is no schema, or the last. */
-static struct answer gather(struct schema_registry *registry, const struct answer *of, struct texts *texts, int depth)
+static struct answer gather(struct schema_registry *registry, const struct answer *of, const char *name, struct texts *texts, int depth)
 {
     for (size_t i = 0; i < of->reference_count; i++) {
         AUTO_FREE char *subject = registry_client_escape(of->references[i].subject);
@@ -218,12 +221,40 @@ static struct answer gather(struct schema_registry *registry, const struct answe
         if (answer.verdict == ANSWER_SCHEMA && (depth >= REFERENCE_DEPTH_MAX || texts->count >= REFERENCES_MAX))
             return (struct answer){ .verdict = ANSWER_UNKNOWN, .words = "it refers to too many others" };
         if (answer.verdict == ANSWER_SCHEMA)
-            answer = gather(registry, &answer, texts, depth + 1);
+            answer = gather(registry, &answer, of->references[i].name, texts, depth + 1);
         if (answer.verdict != ANSWER_SCHEMA)
             return answer;
     }
+    texts->names[texts->count] = name;
     texts->list[texts->count++] = of->schema;
     return *of;
+}
+
+static int read_protobuf(const void *state, struct bytes data, msgpack_sbuffer *buffer, struct error *ret_error)
+{
+    return protobuf_to_msgpack(state, data, buffer, ret_error);
+}
+
+static void destroy_protobuf(void *state)
+{
+    protobuf_destroy(state);
+}
+
+static struct schema *create_protobuf(const struct schema_key *key, const struct texts *texts)
+{
+    static const struct schema_reader reader = { read_protobuf, destroy_protobuf };
+    struct protobuf_source sources[REFERENCES_MAX + 1];
+    struct protobuf *protobuf;
+    struct error error;
+    char text[SCHEMA_TEXT_SIZE];
+
+    for (size_t i = 0; i < texts->count; i++)
+        sources[i] = (struct protobuf_source){ texts->names[i], texts->list[i] };
+    if (protobuf_create(sources, texts->count, &protobuf, &error) == 0)
+        return schema_create_read_by(key, &reader, protobuf);
+    schema_key_text(key, text);
+    AUTO_FREE char *reason = xasprintf("schema %s: %s", text, error.text);
+    return schema_create_unreadable(key, reason);
 }
 
 static struct schema *create_schema(const struct schema_key *key, const struct answer *answer, const struct texts *texts)
@@ -234,6 +265,8 @@ static struct schema *create_schema(const struct schema_key *key, const struct a
         return schema_create_avro(key, texts->list, texts->count);
     if (strcasecmp(answer->type, "JSON") == 0)
         return schema_create_json(key);
+    if (strcasecmp(answer->type, "PROTOBUF") == 0)
+        return create_protobuf(key, texts);
     schema_key_text(key, text);
     AUTO_FREE char *reason = xasprintf("schema %s: stepd does not read %s", text, answer->type);
     log_warn("%s: functions by topic get such values as they are, for those by event they are dead letters", reason);
@@ -249,9 +282,8 @@ static struct answer ask_for_schema(struct schema_registry *registry, const stru
     struct answer answer = ask(registry, path, key->form == SCHEMA_BY_ID);
     if (answer.verdict != ANSWER_SCHEMA)
         return answer;
-    const bool is_avro = strcasecmp(answer.type, "AVRO") == 0;
-    if (is_avro)
-        answer = gather(registry, &answer, &texts, 0);
+    if (strcasecmp(answer.type, "JSON") != 0)
+        answer = gather(registry, &answer, NULL, &texts, 0);
     if (answer.verdict == ANSWER_SCHEMA)
         *ret_schema = create_schema(key, &answer, &texts);
     return answer;

@@ -17,6 +17,8 @@ struct schema {
     char *reason;                 /* of an unreadable one */
     const struct avro_type *avro; /* in the zone */
     msgpack_zone zone;
+    const struct schema_reader *reader; /* with its state */
+    void *state;
 };
 
 static struct schema *schema_new(const struct schema_key *key, enum schema_form form)
@@ -57,6 +59,15 @@ struct schema *schema_create_avro(const struct schema_key *key, const struct byt
     return schema;
 }
 
+struct schema *schema_create_read_by(const struct schema_key *key, const struct schema_reader *reader, void *state)
+{
+    struct schema *schema = schema_new(key, SCHEMA_READ_BY);
+
+    schema->reader = reader;
+    schema->state = state;
+    return schema;
+}
+
 struct schema *schema_hold(struct schema *schema)
 {
     atomic_fetch_add_explicit(&schema->holders, 1, memory_order_relaxed);
@@ -67,6 +78,8 @@ void schema_release(struct schema *schema)
 {
     if (schema == NULL || atomic_fetch_sub_explicit(&schema->holders, 1, memory_order_acq_rel) != 1)
         return;
+    if (schema->reader != NULL)
+        schema->reader->destroy(schema->state);
     msgpack_zone_destroy(&schema->zone);
     free(schema->reason);
     free(schema);
@@ -99,8 +112,10 @@ struct bytes schema_data_of(const struct schema *schema, struct bytes value)
     return (struct bytes){ (const char *)value.data + schema->key.frame_size, value.size - schema->key.frame_size };
 }
 
-int schema_read_avro(const struct schema *schema, struct bytes data, msgpack_sbuffer *buffer, struct error *ret_error)
+int schema_read_data(const struct schema *schema, struct bytes data, msgpack_sbuffer *buffer, struct error *ret_error)
 {
-    assert(schema->form == SCHEMA_AVRO);
+    assert(schema->form == SCHEMA_AVRO || schema->form == SCHEMA_READ_BY);
+    if (schema->form == SCHEMA_READ_BY)
+        return schema->reader->read(schema->state, data, buffer, ret_error);
     return avro_to_msgpack(schema->avro, data, buffer, ret_error);
 }

@@ -53,6 +53,12 @@ def registry():
     made.add(12, NAMED)
     made.add(13, 'syntax = "proto3"; message A { int32 n = 1; }', "PROTOBUF")
     made.add(14, {"type": "object"}, "JSON")
+    made.add(16, "struct A { 1: i32 n }", "THRIFT")
+    made.add(17, 'syntax = "proto3"; import "shop/money.proto"; message Bill { message Part { string name = 1; } shop.Money total = 1; }', "PROTOBUF",
+             references=[{"name": "shop/money.proto", "subject": "money", "version": 3}])
+    made.add_subject("money", 3, 3, None)
+    made.subjects[("money", "3")]["schema"] = 'syntax = "proto3"; package shop; message Money { int64 cents = 1; }'
+    made.add(18, 'syntax = "proto3"; message A { int32 = 1; }', "PROTOBUF")
     made.add(15, CUSTOMER, **REFERENCE)
     made.add_subject("addr-value", 1, 2, ADDRESS)
     made.add(GUID_TEXT, NAMED)
@@ -117,7 +123,12 @@ FRAMED = {
              {"name": "rows", "data": {"id": 7, "name": "Ada"}}),
     "cloudevent": ({"ce_type": "order.made", "ce_id": "1", "ce_source": "/shop", "content-type": "application/avro"}, b"\0\0\0\0\x0c\x0e\x06Ada", 12,
                    {"name": "order.made", "id": "1", "data": {"id": 7, "name": "Ada"}}, {"name": "order.made", "data": {"id": 7, "name": "Ada"}}),
-    "protobuf": ({}, bytes.fromhex("000000000d000807"), 13, "schema 13: stepd does not read PROTOBUF", None),
+    "protobuf": ({}, bytes.fromhex("000000000d000807"), 13, {"name": "rows", "data": {"n": 7}}, {"name": "rows", "data": {"n": 7}}),
+    "protobuf-reference": ({}, bytes.fromhex("0000000011000a02080c"), 17, {"name": "rows", "data": {"total": {"cents": 12}}},
+                           {"name": "rows", "data": {"total": {"cents": 12}}}),
+    "protobuf-nested": ({}, bytes.fromhex("0000000011040002"), 17, "it names no message of its schema", None),
+    "protobuf-broken": ({}, bytes.fromhex("0000000012000807"), 18, "schema 18: the schema is no Protobuf that can be read: 1:38: Expected field name.", None),
+    "thrift": ({}, bytes.fromhex("0000000010000807"), 16, "schema 16: stepd does not read THRIFT", None),
     "cut": ({}, KINDS_VALUE[:20], 9, "Avro that its schema does not fit: it ends in a number", None),
     "no-json": ({}, b"\0\0\0\0\x0e{", 14, "Confluent framing, schema 14", None),
     "long": ({}, bytes(7) + b"\x02", None, "8 bytes, a number", None),
@@ -162,7 +173,7 @@ def test_programs_see_what_the_schema_reads(service, registry):
             event = seen_by(stepd, "by-event", tag)
             assert is_seen(event, by_event, value), (tag, event)
             assert event.get("schema_id") == schema_id
-    assert stepd.log().count("stepd does not read PROTOBUF") >= 1
+    assert stepd.log().count("stepd does not read THRIFT") >= 1
     assert registry.asked.count("/schemas/ids/9") == 1, "schemas are kept"
 
 
