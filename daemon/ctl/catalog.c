@@ -22,14 +22,20 @@ static void add(struct catalog *catalog, const struct function *function)
     catalog->items[catalog->count++] = function;
 }
 
+struct hearing {
+    struct catalog *catalog;
+    const struct config *config;
+};
+
 static void add_app(void *context, const char *name, struct bytes registration)
 {
-    struct catalog *catalog = context;
+    const struct hearing *hearing = context;
+    struct catalog *catalog = hearing->catalog;
     AUTO_FREE char *error = NULL;
     struct app *app;
 
     (void)name;
-    if (app_create(registration, &app, &error) != 0)
+    if (app_create(registration, hearing->config, &app, &error) != 0)
         return;
     catalog->apps = xrealloc(catalog->apps, (catalog->app_count + 1) * sizeof(*catalog->apps));
     catalog->apps[catalog->app_count++] = app;
@@ -42,12 +48,14 @@ static void add_app(void *context, const char *name, struct bytes registration)
 /* What apps registered is known to Redis alone. */
 static enum ctl_exit add_apps(struct ctl *ctl, struct catalog *catalog)
 {
+    struct hearing hearing = { catalog, ctl->config };
+
     if (!ctl->config->inngest.is_on)
         return CTL_OK;
     enum ctl_exit status = ctl_open_store(ctl);
     if (status != CTL_OK)
         return status;
-    int failed = shelf_load(ctl->store, INNGEST_SHELF, add_app, catalog);
+    int failed = shelf_load(ctl->store, INNGEST_SHELF, add_app, &hearing);
     return failed == 0 ? CTL_OK : ctl_store_failed(ctl, failed);
 }
 
@@ -79,11 +87,6 @@ static void add_declared(struct catalog *catalog, const msgpack_object *object, 
     function->module = &of_programs;
     add(catalog, function);
 }
-
-struct hearing {
-    struct catalog *catalog;
-    const struct config *config;
-};
 
 static bool is_configured(const struct config *config, const char *program)
 {

@@ -20,6 +20,12 @@ static bool is_taken(const struct known_runs *known, const struct run *run)
     struct run_id placed = run_id_of_other_placement(run->function, run->event);
     if (known_runs_find(known, KNOWN_TAKEN, &placed) != NULL)
         return true;
+    for (size_t i = 0; i < run->function->older_ids.count; i++) {
+        const struct function named = { .id = run->function->older_ids.items[i] };
+        struct run_id older_name = run_id_of(&named, run->event);
+        if (known_runs_find(known, KNOWN_TAKEN, &older_name) != NULL)
+            return true;
+    }
     if (run->function->dedupe_ms == 0)
         return false;
     struct run_id older = run_id_of_event_id(run->function, run->event);

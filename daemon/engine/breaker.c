@@ -64,8 +64,8 @@ bool breaker_holds_claimed(struct worker *worker, int *ret_status)
 /* Else nothing came of it that says how its function fares. */
 static bool is_result(enum attempt_end end)
 {
-    return end == ATTEMPT_COMPLETED || end == ATTEMPT_RETRY || end == ATTEMPT_SLEEPING || end == ATTEMPT_PASSED_ON ||
-           end == ATTEMPT_FAILED || end == ATTEMPT_AWAY;
+    return end == ATTEMPT_COMPLETED || end == ATTEMPT_RETRY || end == ATTEMPT_SLEEPING || end == ATTEMPT_WAITING ||
+           end == ATTEMPT_PASSED_ON || end == ATTEMPT_FAILED || end == ATTEMPT_AWAY;
 }
 
 void breaker_hear(struct worker *worker, const struct run *run, const struct attempt_report *report)

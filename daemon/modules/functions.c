@@ -482,7 +482,8 @@ static void entry_check(const struct builder *builder, const struct config_funct
 {
     const struct declaration *declaration = declaration_find(builder, given->id);
 
-    if (declaration == NULL && is_complete && builder->config->program_count == 0) /* else it may be a program's */
+    if (declaration == NULL && is_complete && builder->config->program_count == 0 &&
+        !builder->config->inngest.is_on) /* else it may be a program's, or an app's */
         fault_unknown(builder, &given->place, "function", given->id, false);
     else if (declaration != NULL && declaration->function.template)
         config_faults_add(builder->faults, &given->place,

@@ -96,6 +96,7 @@ static int create(struct daemon *daemon, struct error *ret_error)
 {
     const struct config *config = daemon->config;
     const struct inngest_settings settings = {
+        .config = config,
         .apps = config->inngest.apps,
         .event_key = config->inngest.event_key,
         .signing_key = config->inngest.signing_key,

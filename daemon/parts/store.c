@@ -124,32 +124,16 @@ static bool may_take_over(void *context)
     return recovery_is_done(((struct daemon *)context)->recovery);
 }
 
-/* The caller frees. */
-static const struct function **functions_with_schedule(const struct daemon *daemon, size_t *ret_count)
-{
-    const struct functions *functions = &daemon->loaded->functions;
-    const struct function **scheduled = xcalloc(functions->count + 1, sizeof(*scheduled));
-
-    for (size_t i = 0; i < functions->count; i++) {
-        if (functions->items[i]->flow != NULL && functions->items[i]->flow->schedule != NULL)
-            scheduled[(*ret_count)++] = functions->items[i];
-    }
-    return scheduled;
-}
-
 static int start_timers(struct daemon *daemon, struct error *ret_error)
 {
-    size_t scheduled_count = 0;
-    AUTO_FREE const struct function **scheduled = functions_with_schedule(daemon, &scheduled_count);
     const struct timers_settings settings = {
         .store = daemon->store,
         .runs = dispatch_run_taker(daemon->dispatch),
         .find_function = part_find_function,
         .count = count,
         .may_take_over = may_take_over,
+        .each_function = part_each_function,
         .context = daemon,
-        .scheduled = scheduled,
-        .scheduled_count = scheduled_count,
         .tick_topic = daemon->config->topics[0],
     };
 

@@ -44,6 +44,7 @@ struct function {
     /* Whether it is to run on an event of its trigger at all; of others nothing is listed or counted. NULL: it is. Any thread. */
     bool (*wants)(const struct function *function, const struct stepd_event *event);
     const struct flow_settings *flow; /* NULL: none */
+    struct stepd_texts older_ids;     /* that it had for some of its events once */
     const void *options;
     const struct module *module;
     size_t index;                            /* position in the daemon's list of functions */

@@ -33,9 +33,11 @@ struct run_reader {
     void *context;
 };
 
+struct config;
 struct http_pool;
 
 struct inngest_settings {
+    const struct config *config; /* of settings that its functions' ids have there; NULL: none */
     const char *const *apps;     /* URLs that are asked to register; NULL-ended */
     const char *event_key;       /* NULL: any will do */
     const char *signing_key;     /* NULL: nothing is signed, and anybody may register */

@@ -129,6 +129,21 @@ static void retire(struct registry *registry, struct sdk_function *function)
     registry->replaced[registry->replaced_count++] = function;
 }
 
+static struct backoff backoff_of(const struct registry *registry, const struct sdk_function *function)
+{
+    struct backoff backoff = registry->settings.backoff;
+
+    if (function->retry == NULL)
+        return backoff;
+    if (function->retry->schedule_count > 0) {
+        backoff.delays_ms = function->retry->schedule_ms;
+        backoff.count = function->retry->schedule_count;
+    }
+    if (function->retry->has_jitter)
+        backoff.jitter_ms = function->retry->jitter_ms;
+    return backoff;
+}
+
 /* Takes it. */
 static void put_function(struct registry *registry, const char *app, struct sdk_function *function)
 {
@@ -137,7 +152,7 @@ static void put_function(struct registry *registry, const char *app, struct sdk_
     function->settings = registry->calls;
     function->base.run = calls_run;
     function->base.on_failure = calls_on_failure;
-    function->base.backoff = registry->settings.backoff;
+    function->base.backoff = backoff_of(registry, function);
     function->base.module = &module;
     function->base.index = registry->settings.function_count + place;
     if (place < registry->function_count) {
@@ -267,7 +282,7 @@ static void put_in_force(struct registry *registry, struct app *app, struct byte
 static int examine(struct registry *registry, struct bytes body, struct app **ret_app, char **ret_error)
 {
     struct app *app = NULL;
-    int status = app_create(body, &app, ret_error);
+    int status = app_create(body, registry->settings.config, &app, ret_error);
 
     *ret_app = NULL;
     if (status != 0)
@@ -371,10 +386,25 @@ int registry_refresh(struct registry *registry)
     return status == 0 ? settings->gone.load(settings->gone.context, take_gone, registry) : status;
 }
 
+/* A function with that id now, or once. */
+static size_t place_by_any_id(const struct registry *registry, const char *id)
+{
+    size_t place = place_of(registry, id);
+
+    for (size_t i = 0; place == registry->function_count && i < registry->function_count; i++) {
+        const struct stepd_texts *older = &registry->functions[i]->base.older_ids;
+        for (size_t k = 0; k < older->count; k++) {
+            if (strcmp(older->items[k], id) == 0)
+                return i;
+        }
+    }
+    return place;
+}
+
 const struct function *registry_find(struct registry *registry, const char *id)
 {
     LOCK_GUARD(&registry->lock);
-    size_t place = place_of(registry, id);
+    size_t place = place_by_any_id(registry, id);
     const struct function *function = place < registry->function_count ? &registry->functions[place]->base : NULL;
     return function;
 }

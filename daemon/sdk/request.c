@@ -5,12 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/memory.h"
 #include "codec/json.h"
 #include "codec/number.h"
 #include "run/checkpoints.h"
 #include "run/context.h"
+#include "run/schedule.h"
 #include "sdk/app.h"
 #include "sdk/object.h"
 #include "sdk/step_name.h"
@@ -29,8 +31,32 @@ static void add_string(msgpack_sbuffer *body, const char *text)
     json_write_string(body, (struct bytes){ text, strlen(text) });
 }
 
+#define TICK_OF_INNGEST "inngest/scheduled.timer"
+#define TIME_FORMAT "%Y-%m-%dT%H:%M:%SZ"
+
+/* A tick of a schedule, as Inngest's server tells it. */
+static void add_tick(msgpack_sbuffer *body, const struct stepd_event *event)
+{
+    AUTO_FREE char *cron = object_find_text(event->data, "cron");
+    time_t at = (time_t)(event->ts_ms / 1000);
+    struct tm utc;
+    char when[32];
+
+    (void)strftime(when, sizeof(when), TIME_FORMAT, gmtime_r(&at, &utc));
+    AUTO_FREE char *rest = xasprintf(",\"fireAt\":\"%s\",\"scheduledAt\":\"%s\"},\"id\":\"%s\",\"name\":\"" TICK_OF_INNGEST
+                                     "\",\"ts\":%" PRId64 ",\"user\":{}}",
+                                     when, when, when, event->ts_ms);
+    add(body, "{\"data\":{\"cron\":");
+    add_string(body, cron != NULL ? cron : "");
+    add(body, rest);
+}
+
 static void add_event(msgpack_sbuffer *body, const struct stepd_event *event)
 {
+    if (event->offset < 0 && strcmp(event->name, TICK_EVENT) == 0) {
+        add_tick(body, event);
+        return;
+    }
     AUTO_FREE char *ts = xasprintf(",\"ts\":%" PRId64 ",\"user\":", event->ts_ms);
 
     add(body, "{\"data\":");

@@ -27,7 +27,7 @@ static void try_registration(struct bytes body)
     struct app *app = NULL;
     char *why = NULL;
 
-    if (app_create(body, &app, &why) != 0) {
+    if (app_create(body, NULL, &app, &why) != 0) {
         require(why != NULL && why[0] != '\0');
         free(why);
         return;

@@ -264,9 +264,9 @@ def registration(name, **function):
 def test_what_stepd_does_not_have_is_refused_in_a_sentence(folder, dev):
     stepd = dev((), "--app", "http://127.0.0.1:1/none")
     http = f"http://{stepd.at['http']}"
-    for function, sentence in (({"triggers": [{"cron": "* * * * *"}]}, "cron"), ({"throttle": {"limit": 1}}, "throttle"),
-                               ({"batchEvents": {"maxSize": 2}}, "batchEvents"), ({"idempotency": "event.data.x"}, "idempotency"),
-                               ({"concurrency": [{"limit": 1, "key": "event.data.x"}]}, "concurrency"),
+    for function, sentence in (({"triggers": [{"cron": "* * * * * *"}]}, "cron"), ({"throttle": {"limit": 1}}, "throttle"),
+                               ({"batchEvents": {"maxSize": 2}}, "batchEvents"), ({"idempotency": "event.data.x +"}, "idempotency"),
+                               ({"concurrency": [{"limit": 1, "scope": "env"}]}, "concurrency"),
                                ({"triggers": [{"event": "made", "expression": "event.data.n >"}]}, "1:15: syntax")):
         status, answer = post(f"{http}/fn/register", registration("bad", **function))
         assert status == 400 and "'bad'" in answer["error"] and sentence in answer["error"], answer

@@ -27,7 +27,7 @@ struct rounds *rounds_create(struct rounds_common *common, int shard)
     rounds->answered_ms = clock_monotonic_ms();
     lock_init(&rounds->queued_lock);
     sweep_init(&rounds->sweep);
-    rounds->ticks = ticks_create(rounds);
+    rounds->ticks = ticks_create();
     for (size_t i = 0; i < PLACES_MOST; i++)
         msgpack_sbuffer_init(&rounds->rules[i]);
     return rounds;

@@ -38,10 +38,10 @@ struct rounds_common {
     const struct function *(*find_function)(void *context, const char *id);
     void (*count)(void *context, struct worker_counts *ret_counts);
     bool (*may_take_over)(void *context);
-    void *context;                           /* of all three */
-    const struct function *const *scheduled; /* functions with a schedule */
-    size_t scheduled_count;
-    const char *tick_topic; /* of their ticks' events */
+    /* Calls `each` for the functions that there are now. */
+    void (*each_function)(void *context, void (*each)(void *each_context, const struct function *function), void *each_context);
+    void *context;          /* of all four */
+    const char *tick_topic; /* of the events of their schedules' ticks */
     /* Any thread: the answer to what was asked is here; rounds_hear() it. */
     void (*answered)(void *context, struct rounds *rounds);
     void *answered_context;

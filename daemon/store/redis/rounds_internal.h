@@ -120,7 +120,7 @@ size_t rounds_free_workers(const struct rounds *rounds);
 void rounds_promise(struct rounds *rounds, size_t count);
 
 /* rounds_ticks.c */
-struct ticks *ticks_create(const struct rounds *rounds);
+struct ticks *ticks_create(void);
 void ticks_destroy(struct ticks *ticks);
 
 extern const struct errand ERRAND_BEAT, ERRAND_LEAVE;

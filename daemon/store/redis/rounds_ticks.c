@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The schedules of functions: each daemon asks at each tick, and the store records it once. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -11,14 +12,16 @@
 
 #define MISSED_AFTER_MS 10000 /* a tick that nobody could record for so long was missed */
 #define PATIENCE_MS 2000      /* before a tick is said to be missed: another daemon may be about to record it */
-#define EARLY_MS 20           /* until it is asked again, where the clocks differ */
+#define LOOK_EVERY_MS 1000
+#define EARLY_MS 20 /* until it is asked again, where the clocks differ */
 
 enum tick_answer { TICK_RECORDED, TICK_KNOWN, TICK_EARLY };
 
 /* A function with a schedule whose ticks are recorded in this shard. */
 struct scheduled {
-    const struct function *function; /* the first of its id */
-    bool is_known;                   /* what was recorded last is: */
+    const struct function *function;  /* any of its id */
+    const struct flow_settings *flow; /* by which `next` was worked out */
+    bool is_known;                    /* what was recorded last is: */
     int64_t last_ms;
     bool has_next;
     struct tick next;
@@ -28,7 +31,8 @@ struct ticks {
     struct scheduled *items;
     size_t count;
     int64_t since_ms; /* the store's time from which on this daemon looks; 0: it does not yet */
-    int64_t next_ms;  /* monotonic: when to ask */
+    int64_t next_ms;  /* monotonic: when to ask; NEVER: there is nothing to ask */
+    int64_t look_ms;  /* monotonic: when to see again which functions have a schedule: apps and programs come and go */
     /* Of what is asked: */
     struct scheduled *asked;
     bool runs;
@@ -48,16 +52,10 @@ static int shard_of(const struct rounds *rounds, const struct function *function
     return (int)(run_id_placement(id.text) % (unsigned)store_shards(rounds_store(rounds)));
 }
 
-struct ticks *ticks_create(const struct rounds *rounds)
+struct ticks *ticks_create(void)
 {
-    const struct rounds_common *common = rounds->common;
     struct ticks *ticks = xcalloc(1, sizeof(*ticks));
 
-    ticks->items = xcalloc(common->scheduled_count + 1, sizeof(*ticks->items));
-    for (size_t i = 0; i < common->scheduled_count; i++) {
-        if (shard_of(rounds, common->scheduled[i]) == rounds->shard)
-            ticks->items[ticks->count++].function = common->scheduled[i];
-    }
     msgpack_sbuffer_init(&ticks->body);
     return ticks;
 }
@@ -119,14 +117,69 @@ static void plan(struct rounds *rounds)
     ticks->next_ms = first_ms == INT64_MAX ? NEVER : clock_monotonic_ms() + (first_ms > store_ms ? first_ms - store_ms : 0);
 }
 
+/* Functions that are looked at, one after the other. */
+struct look {
+    const struct rounds *rounds;
+    struct scheduled *items;
+    size_t count;
+};
+
+static struct scheduled known_of(const struct ticks *ticks, const char *id)
+{
+    for (size_t i = 0; i < ticks->count; i++) {
+        if (strcmp(ticks->items[i].function->id, id) == 0)
+            return ticks->items[i];
+    }
+    return (struct scheduled){ .is_known = false };
+}
+
+static void look_at(void *context, const struct function *function)
+{
+    struct look *look = context;
+    const struct flow_settings *flow = function_newest(function)->flow;
+
+    if (flow == NULL || flow->schedule == NULL || shard_of(look->rounds, function) != look->rounds->shard)
+        return;
+    struct scheduled item = known_of(look->rounds->ticks, function->id);
+    item.function = function;
+    if (item.is_known && item.flow != flow)
+        item.has_next = schedule_next(flow->schedule, item.last_ms, &item.next);
+    item.flow = flow;
+    look->items = xrealloc(look->items, (look->count + 1) * sizeof(*look->items));
+    look->items[look->count++] = item;
+}
+
+static void look_again(struct rounds *rounds, int64_t now_ms)
+{
+    const struct rounds_common *common = rounds->common;
+    struct ticks *ticks = rounds->ticks;
+    struct look look = { .rounds = rounds };
+
+    ticks->look_ms = now_ms + LOOK_EVERY_MS;
+    if (common->each_function == NULL)
+        return;
+    common->each_function(common->context, look_at, &look);
+    free(ticks->items);
+    ticks->items = look.items;
+    ticks->count = look.count;
+    if (ticks->count > 0)
+        plan(rounds);
+    else
+        ticks->next_ms = NEVER;
+}
+
 static int64_t tick_when(struct rounds *rounds, int64_t now_ms)
 {
     const struct rounds_common *common = rounds->common;
+    struct ticks *ticks = rounds->ticks;
 
-    (void)now_ms;
-    if (rounds->ticks->count == 0 || common->is_leaving || common->is_paused || !rounds->is_known)
+    if (common->is_leaving || common->is_paused || !rounds->is_known)
         return NEVER;
-    return rounds->ticks->next_ms;
+    if (ticks->look_ms <= now_ms)
+        look_again(rounds, now_ms);
+    if (ticks->count == 0)
+        return ticks->look_ms;
+    return ticks->next_ms < ticks->look_ms ? ticks->next_ms : ticks->look_ms;
 }
 
 /* ---- asking --------------------------------------------------------------------------------------- */

@@ -26,11 +26,10 @@ struct timers_settings {
     void (*count)(void *context, struct worker_counts *ret_counts);
     /* Timer thread: whether runs of workers that died may go on here. NULL: always. */
     bool (*may_take_over)(void *context);
+    /* Timer thread, now and then: calls `each` for the functions that there are. NULL: none has a schedule. */
+    void (*each_function)(void *context, void (*each)(void *each_context, const struct function *function), void *each_context);
     void *context;
-    /* Functions with a schedule (run/schedule.h), and the topic of their ticks' events; borrowed. */
-    const struct function *const *scheduled;
-    size_t scheduled_count;
-    const char *tick_topic;
+    const char *tick_topic; /* of the events that schedules' ticks are (run/schedule.h); borrowed */
 };
 
 struct timers *timers_create(const struct timers_settings *settings);
