@@ -155,6 +155,8 @@ static int why_queued(struct redis_store *store, const struct run_view *view, co
     reason->has_key = standing->has_key;
     if (standing->before < 0)
         give(reason, "lost", "it is marked as waiting for its turn, but stands in no line; a daemon's sweep puts it back");
+    else if (standing->is_debounced)
+        give(reason, "debounce", "it waits for a later event%s, whose run it will be; it begins %s unless one comes", key, when);
     else if (who != NULL)
         give_pause(reason, view, who, since);
     else if (standing->is_held)

@@ -43,7 +43,7 @@ static bool may_pass_flow(struct worker *worker, const struct known_runs *known,
 
     if (!run->function->flow->is_lined && known_runs_find(known, KNOWN_ADMITTED, &run->id) != NULL)
         return true;
-    flow_ask_init(&ask, run->function, run->event, context_now_ms(&worker->ctx));
+    (event_is_again(run->event) ? flow_ask_init_again : flow_ask_init)(&ask, run->function, run->event, context_now_ms(&worker->ctx));
     troubles_note(worker, run->function, &ask.troubles);
     int status = store->ops->admit(store, run, &ask, &answer);
     flow_ask_done(&ask);
@@ -56,7 +56,8 @@ static bool may_pass_flow(struct worker *worker, const struct known_runs *known,
         tally_add(&tally->rate_limited);
     else if (answer == FLOW_NOT_ALONE)
         tally_add(&tally->singled);
-    *ret_state = status != 0 ? MESSAGE_DROPPED : answer == FLOW_IN_LINE ? finish_in_store(&worker->job, run) : MESSAGE_DONE;
+    bool is_taken = answer == FLOW_IN_LINE || answer == FLOW_REPLACES;
+    *ret_state = status != 0 ? MESSAGE_DROPPED : is_taken ? finish_in_store(&worker->job, run) : MESSAGE_DONE;
     return status == 0 && answer == FLOW_BEGINS;
 }
 

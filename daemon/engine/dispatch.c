@@ -206,6 +206,17 @@ static void see_breakers(struct run_taker *taker, int shard, const struct bytes 
     breakers_hear(&of_runs(taker)->breakers, shard, names, count, has_more);
 }
 
+static void refused(struct run_taker *taker, const struct function *function, enum flow_answer why)
+{
+    struct dispatch *dispatch = of_runs(taker);
+    struct function_counts *counts = &dispatch->retired_functions[function->index];
+
+    lock_take(pool_lock(dispatch->pool));
+    counts->rate_limited += why == FLOW_OVER_RATE;
+    counts->singled += why == FLOW_NOT_ALONE;
+    lock_give(pool_lock(dispatch->pool));
+}
+
 static const struct run_taker_ops RUN_TAKER_OPS = {
     .free_workers = free_workers,
     .take_run = take_run,
@@ -213,6 +224,7 @@ static const struct run_taker_ops RUN_TAKER_OPS = {
     .give_back = give_back,
     .see_line = see_line,
     .see_breakers = see_breakers,
+    .refused = refused,
     .cancel = cancel,
     .end_first = end_first,
 };

@@ -129,6 +129,8 @@ void flow_ask_init(struct flow_ask *ask, const struct function *function, struct
         ask->has_rate_limit = add_key(&asking, flow->rate_limit_key, "rate_limit.key", &ask->rate_limit);
     if (flow->given.singleton.mode != STEPD_SINGLETON_NONE)
         ask->has_singleton = add_key(&asking, flow->singleton_key, "singleton.key", &ask->singleton);
+    if (flow_has_debounce(flow))
+        ask->has_debounce = add_key(&asking, flow->debounce_key, "debounce.key", &ask->debounce);
     add_waits(&asking, flow);
 }
 

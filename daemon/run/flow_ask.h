@@ -32,10 +32,12 @@ struct flow_ask {
     msgpack_sbuffer texts; /* of the keys */
     bool has_dedupe;
     struct dedupe_id dedupe;
-    bool has_rate_limit; /* else it does not apply to this event, as the next */
+    bool has_rate_limit; /* else it does not apply to this event, as the next two */
     bool has_singleton;
+    bool has_debounce;
     struct flow_key rate_limit;
     struct flow_key singleton;
+    struct flow_key debounce;
     struct flow_key throttle;
     struct flow_key breaker;
     struct flow_key limits[FLOW_LIMITS_MOST];
@@ -48,7 +50,7 @@ struct flow_ask {
 bool flow_wants(const struct function *function, struct event *event, int64_t now_ms, struct flow_troubles *troubles);
 /* flow_ask_done() it, whatever its troubles. */
 void flow_ask_init(struct flow_ask *ask, const struct function *function, struct event *event, int64_t now_ms);
-/* The same for a run that was let in already: what drops events does not apply to it. */
+/* The same for a run that was let in already, or is a person's doing: what drops events does not apply to it. */
 void flow_ask_init_again(struct flow_ask *ask, const struct function *function, struct event *event, int64_t now_ms);
 void flow_ask_done(struct flow_ask *ask);
 struct bytes flow_ask_key(const struct flow_ask *ask, const struct flow_key *key);

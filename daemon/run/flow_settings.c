@@ -66,6 +66,21 @@ static void check_throttle(struct check *check)
     check_within(check, "throttle", "burst", given->burst, 0, COUNT_MOST);
 }
 
+static void check_debounce(struct check *check)
+{
+    const struct stepd_function *function = check->function;
+    const struct stepd_debounce *given = &function->debounce;
+
+    if (given->period_ms == 0 && given->timeout_ms == 0 && given->key == NULL)
+        return;
+    check_within(check, "debounce", "period", given->period_ms, 1, YEAR_MS);
+    check_within(check, "debounce", "timeout", given->timeout_ms, 0, YEAR_MS);
+    if (function->ordering == STEPD_BY_KEY)
+        refuse(check, "debounce", "'debounce' does not go with ordered keys: a run waits for later events, which would wait behind it");
+    if (function->batch.size != 0)
+        refuse(check, "debounce", "'debounce' does not go with 'batch': one drops all events but the latest, the other keeps all");
+}
+
 static void check_limits(struct check *check)
 {
     const struct stepd_limits *given = &check->function->concurrency_limits;
@@ -153,9 +168,7 @@ static void check_not_built(struct check *check)
         bool is_given;
         const char *setting, *shown;
     } missing[] = {
-        { function->debounce.period_ms != 0 || function->debounce.key != NULL, "debounce", "debounce" },
         { function->batch.size != 0 || function->batch.key != NULL, "batch", "batch" },
-        { function->singleton.mode == STEPD_SINGLETON_CANCEL, "singleton", "singleton: {mode: cancel}" },
         { function->cancel_on.count > 0, "cancel_on", "cancel_on" },
         { function->start_timeout_ms != 0, "start_timeout", "start_timeout" },
         { function->finish_timeout_ms != 0, "finish_timeout", "finish_timeout" },
@@ -201,6 +214,7 @@ static void compile_all(struct check *check, struct flow_settings *flow)
     flow->when = compile(check, "when", "", function->when);
     flow->dedupe_key = compile(check, "dedupe_key", "", function->dedupe_key);
     flow->rate_limit_key = compile(check, "rate_limit", ".key", function->rate_limit.key);
+    flow->debounce_key = compile(check, "debounce", ".key", function->debounce.key);
     flow->throttle_key = compile(check, "throttle", ".key", function->throttle.key);
     flow->singleton_key = compile(check, "singleton", ".key", function->singleton.key);
     flow->breaker_key = compile(check, "breaker", ".key", function->breaker.key);
@@ -214,7 +228,7 @@ static void compile_all(struct check *check, struct flow_settings *flow)
 static bool is_lined(const struct stepd_function *function)
 {
     return function->throttle.limit > 0 || function->concurrency_limits.count > 0 || function->priority != NULL ||
-           function->singleton.mode != STEPD_SINGLETON_NONE;
+           function->singleton.mode != STEPD_SINGLETON_NONE || function->debounce.period_ms > 0;
 }
 
 bool flow_settings_make(const struct stepd_function *function, const struct flow_refusal *refusal, struct flow_settings **ret_flow)
@@ -226,6 +240,7 @@ bool flow_settings_make(const struct stepd_function *function, const struct flow
     check_events(&check);
     check_rate_limit(&check);
     check_throttle(&check);
+    check_debounce(&check);
     check_limits(&check);
     check_singleton(&check);
     check_breaker(&check);
@@ -254,7 +269,7 @@ void flow_settings_destroy(struct flow_settings *flow)
     if (flow == NULL)
         return;
     struct expression *const expressions[] = { flow->when,          flow->dedupe_key, flow->rate_limit_key, flow->throttle_key,
-                                               flow->singleton_key, flow->priority,   flow->breaker_key };
+                                               flow->singleton_key, flow->priority,   flow->breaker_key,    flow->debounce_key };
     for (size_t i = 0; i < COUNT_OF(expressions); i++)
         expression_destroy(expressions[i]);
     for (size_t i = 0; i < FLOW_LIMITS_MOST; i++)

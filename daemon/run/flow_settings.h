@@ -25,6 +25,7 @@ struct flow_settings {
     struct expression *rate_limit_key;
     struct expression *throttle_key;
     struct expression *singleton_key;
+    struct expression *debounce_key;
     struct expression *breaker_key;
     struct expression *priority;
     struct expression *limit_keys[FLOW_LIMITS_MOST];
@@ -52,6 +53,11 @@ void flow_settings_destroy(struct flow_settings *flow);
 static inline bool flow_has_rate_limit(const struct flow_settings *flow)
 {
     return flow->given.rate_limit.limit > 0;
+}
+
+static inline bool flow_has_debounce(const struct flow_settings *flow)
+{
+    return flow->given.debounce.period_ms > 0;
 }
 
 static inline bool flow_has_breaker(const struct flow_settings *flow)

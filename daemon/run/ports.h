@@ -69,7 +69,14 @@ enum order_answer { ORDER_FREE, ORDER_QUEUED };
 enum dedupe_answer { DEDUPE_FIRST, DEDUPE_DUPLICATE };
 
 /* What flow control makes of an event. */
-enum flow_answer { FLOW_BEGINS, FLOW_IN_LINE, FLOW_DUPLICATE, FLOW_OVER_RATE, FLOW_NOT_ALONE };
+enum flow_answer {
+    FLOW_BEGINS,
+    FLOW_IN_LINE,
+    FLOW_DUPLICATE,
+    FLOW_OVER_RATE,
+    FLOW_NOT_ALONE,
+    FLOW_REPLACES, /* a run that waits in the store has the event, or had a later one already: the event is the store's */
+};
 
 /* An attempt of a function with a breaker, of whose key it was. */
 struct breaker_news {

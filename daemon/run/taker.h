@@ -12,6 +12,7 @@
 #include "run/claimed.h"
 #include "run/function.h"
 #include "run/message.h"
+#include "run/ports.h"
 
 struct run_taker {
     const struct run_taker_ops *ops;
@@ -31,6 +32,8 @@ struct run_taker_ops {
     void (*see_line)(struct run_taker *taker, const struct function *function);
     /* Breakers that are open in the shard, each a function's id, NUL and a key; `has_more`: these are not all. */
     void (*see_breakers)(struct run_taker *taker, int shard, const struct bytes *names, size_t count, bool has_more);
+    /* A run of the function that had waited for later events starts nothing. */
+    void (*refused)(struct run_taker *taker, const struct function *function, enum flow_answer why);
     /* Any thread. Owned runs whose ids are given were taken from us (reaped, cancelled): their attempts see
      * stepd_is_cancelled(). NULL: all that the store had given to this incarnation. */
     void (*cancel)(struct run_taker *taker, const char *run_id);

@@ -80,6 +80,7 @@ struct runs_standing {
     int64_t before;                                  /* behind, queued: so many more wait before it; -1: it is in no line */
     bool is_blocked;                                 /* queued: its line waits for a place under a concurrency limit; else for its turn */
     bool is_held;                                    /* queued: its breaker is open; before all else that it may wait for */
+    bool is_debounced;                               /* queued: it waits for a later event of its key, until due_ms */
     bool has_key;                                    /* queued: what it waits for is counted by `key` */
     char key[260];
 };

@@ -24,6 +24,8 @@
  *   flow:<id>                 string  what a run with limits of all daemons waits for (scripts/flow.lua); beside its record
  *   line:<function> NUL <keys> zset   such runs of one line, by arrival and priority; queue:<function> has those of all its lines
  *   heads:<function>          zset    its lines, by when each may be tried next, ms
+ *   debounce:<function> NUL <key> string the run that waits for a later event; expires when it is due
+ *   debounced                 zset    such runs by when they are due, ms
  *   rate:, turn:<function> NUL <key> string when its turns are used up until, µs, of rate_limit and of throttle; they expire
  *   lock:<function> NUL <key> string  the living run of a singleton
  *   places:<name>             zset    runs that execute under a concurrency limit; <name>: function NUL number NUL key, or @scope NUL NUL key

@@ -68,6 +68,14 @@ static void put_64(char *at, int64_t number)
     memcpy(at, &value, sizeof(value));
 }
 
+/* What is kept of runs that have ended, as ending.lua reads it. */
+static const char *history_letter(const struct redis_store *store)
+{
+    static const char *const LETTERS[] = { [HISTORY_NONE] = "n", [HISTORY_FAILURES] = "f", [HISTORY_ALL] = "a" };
+
+    return LETTERS[store_settings(store)->history];
+}
+
 /* Epoch and position stand where the record's header has epoch and number of checkpoints: record.h. */
 static struct bytes pack_change(const struct redis_store *store, const struct run *run, const struct transition *change,
                                 char ret_bytes[CHANGE_SIZE])
@@ -76,7 +84,6 @@ static struct bytes pack_change(const struct redis_store *store, const struct ru
         [TRANSITION_CHECKPOINT] = 'C', [TRANSITION_PARK] = 'P', [TRANSITION_PHASE] = 'H',
         [TRANSITION_FINISH] = 'F',     [TRANSITION_BURY] = 'B',
     };
-    static const char HISTORY[] = { [HISTORY_NONE] = 'n', [HISTORY_FAILURES] = 'f', [HISTORY_ALL] = 'a' };
     const struct store_settings *settings = store_settings(store);
 
     memset(ret_bytes, 0, CHANGE_SIZE);
@@ -94,7 +101,7 @@ static struct bytes pack_change(const struct redis_store *store, const struct ru
     put_64(ret_bytes + 40, run->created_ms);
     put_64(ret_bytes + 48, run->event->view.offset);
     put_64(ret_bytes + 56, settings->lease_ms);
-    ret_bytes[64] = HISTORY[settings->history];
+    ret_bytes[64] = *history_letter(store);
     int digits = snprintf(ret_bytes + CHANGE_FIXED, CHANGE_SIZE - CHANGE_FIXED, "%" PRIu32, (uint32_t)change->position);
     return (struct bytes){ ret_bytes, CHANGE_FIXED + (size_t)digits };
 }
@@ -303,35 +310,83 @@ static void add_flow(struct script_call *call, const struct run *run, const stru
     script_add(call, (struct bytes){ flow->data, flow->size });
 }
 
-static void pack_ask(msgpack_packer *packer, const struct run *run, const struct flow_ask *ask, const struct run_id *older_id)
-{
-    const struct stepd_rate_limit *rate = &run->function->flow->given.rate_limit;
-    bool is_lined = function_is_lined(run->function) || ask->is_held;
-    int64_t interval_us = ask->has_rate_limit ? rate->period_ms * 1000 / rate->limit : 0;
-    size_t members = (ask->has_dedupe ? 3U : 0U) + (ask->has_rate_limit ? 3U : 0U) + (ask->has_singleton ? 1U : 0U) + (is_lined ? 2U : 0U) +
-                     (older_id->text[0] != 0 ? 1U : 0U);
+/* A map whose members are counted as they come. */
+struct members {
+    msgpack_sbuffer bytes;
+    msgpack_packer packer;
+    uint32_t count;
+};
 
-    msgpack_pack_map(packer, members);
+static msgpack_packer *next_member(struct members *members)
+{
+    members->count++;
+    return &members->packer;
+}
+
+static void add_rules(struct members *members, const struct redis_store *store, const struct run *run, const struct flow_ask *ask)
+{
+    const struct stepd_function *given = &run->function->flow->given;
+    const struct stepd_rate_limit *rate = &given->rate_limit;
+    int64_t interval_us = ask->has_rate_limit ? rate->period_ms * 1000 / rate->limit : 0;
+
+    if (ask->has_rate_limit) {
+        pack_key(next_member(members), "rate", run, flow_ask_key(ask, &ask->rate_limit));
+        pack_number(next_member(members), "interval", interval_us > 0 ? interval_us : 1);
+        pack_number(next_member(members), "tolerance", rate->period_ms * 1000 - interval_us);
+    }
+    if (!ask->has_singleton)
+        return;
+    pack_key(next_member(members), "lock", run, flow_ask_key(ask, &ask->singleton));
+    if (given->singleton.mode == STEPD_SINGLETON_CANCEL) {
+        pack_name(next_member(members), "cancels");
+        msgpack_pack_true(&members->packer);
+        pack_text(next_member(members), "history", (struct bytes){ history_letter(store), 1 });
+    }
+}
+
+static void add_debounce(struct members *members, const struct run *run, const struct flow_ask *ask)
+{
+    const struct stepd_debounce *debounce = &run->function->flow->given.debounce;
+
+    pack_name(next_member(members), "debounce");
+    msgpack_pack_map(&members->packer, 3);
+    pack_key(&members->packer, "by", run, flow_ask_key(ask, &ask->debounce));
+    pack_number(&members->packer, "period", debounce->period_ms);
+    pack_number(&members->packer, "timeout", debounce->timeout_ms);
+}
+
+static void add_members(struct members *members, const struct redis_store *store, const struct run *run, const struct flow_ask *ask)
+{
     if (ask->has_dedupe) {
         AUTO_FREE char *origin = origin_of(run->event);
-        pack_text(packer, "seen", bytes_of(ask->dedupe.text));
-        pack_text(packer, "origin", bytes_of(origin));
-        pack_number(packer, "window", run->function->dedupe_ms);
+        pack_text(next_member(members), "seen", bytes_of(ask->dedupe.text));
+        pack_text(next_member(members), "origin", bytes_of(origin));
+        pack_number(next_member(members), "window", run->function->dedupe_ms);
     }
-    if (ask->has_rate_limit) {
-        pack_key(packer, "rate", run, flow_ask_key(ask, &ask->rate_limit));
-        pack_number(packer, "interval", interval_us > 0 ? interval_us : 1);
-        pack_number(packer, "tolerance", rate->period_ms * 1000 - interval_us);
+    add_rules(members, store, run, ask);
+    if (ask->has_debounce)
+        add_debounce(members, run, ask);
+    if (function_is_lined(run->function) || ask->is_held) {
+        pack_name(next_member(members), "flow");
+        pack_flow(&members->packer, run, ask);
+        pack_number(next_member(members), "ahead", ask->priority_ms * 1000);
+        pack_number(next_member(members), "part", run->event->part);
     }
-    if (ask->has_singleton)
-        pack_key(packer, "lock", run, flow_ask_key(ask, &ask->singleton));
-    if (is_lined) {
-        pack_name(packer, "flow");
-        pack_flow(packer, run, ask);
-        pack_number(packer, "ahead", ask->priority_ms * 1000);
-    }
+}
+
+static void pack_ask(msgpack_packer *packer, const struct redis_store *store, const struct run *run, const struct flow_ask *ask,
+                     const struct run_id *older_id)
+{
+    struct members members = { .count = 0 };
+
+    msgpack_sbuffer_init(&members.bytes);
+    msgpack_packer_init(&members.packer, &members.bytes, msgpack_sbuffer_write);
+    add_members(&members, store, run, ask);
     if (older_id->text[0] != '\0')
-        pack_text(packer, "older_id", bytes_of(older_id->text));
+        pack_text(next_member(&members), "older_id", bytes_of(older_id->text));
+    msgpack_pack_map(packer, members.count);
+    msgpack_pack_str_body(packer, members.bytes.data, members.bytes.size);
+    msgpack_sbuffer_destroy(&members.bytes);
 }
 
 static int admit(struct store *port, const struct run *run, const struct flow_ask *ask, enum flow_answer *ret_answer)
@@ -360,7 +415,7 @@ static int admit(struct store *port, const struct run *run, const struct flow_as
     else
         script_add_text(&call, "");
     script_add_text(&call, run_is_ordered(run) ? "1" : "0");
-    pack_ask(&packer, run, ask, &older_id);
+    pack_ask(&packer, store, run, ask, &older_id);
     script_add(&call, (struct bytes){ packed.data, packed.size });
     int status = store_call(store, &call, &reply);
     msgpack_sbuffer_destroy(&body);

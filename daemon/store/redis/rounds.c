@@ -14,8 +14,8 @@
 #define PROMISE_MS 250  /* how long workers are kept free for a claim that is not answered */
 
 static const struct errand *const ERRANDS[] = {
-    &ERRAND_BEAT,   &ERRAND_LEAVE, &ERRAND_CONDEMN, &ERRAND_REAP,   &ERRAND_TICK,   &ERRAND_OVERDUE,
-    &ERRAND_UNTOLD, &ERRAND_CLAIM, &ERRAND_TRIM,    &ERRAND_FORGET, &ERRAND_REJOIN, &ERRAND_SWEEP,
+    &ERRAND_BEAT,  &ERRAND_LEAVE, &ERRAND_CONDEMN, &ERRAND_REAP,   &ERRAND_TICK,   &ERRAND_OVERDUE, &ERRAND_UNTOLD,
+    &ERRAND_RIPEN, &ERRAND_CLAIM, &ERRAND_TRIM,    &ERRAND_FORGET, &ERRAND_REJOIN, &ERRAND_SWEEP,
 };
 
 struct rounds *rounds_create(struct rounds_common *common, int shard)
@@ -24,6 +24,7 @@ struct rounds *rounds_create(struct rounds_common *common, int shard)
 
     rounds->common = common;
     rounds->shard = shard;
+    rounds->ripe_ms = NEVER;
     rounds->answered_ms = clock_monotonic_ms();
     lock_init(&rounds->queued_lock);
     sweep_init(&rounds->sweep);

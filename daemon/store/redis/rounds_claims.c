@@ -138,8 +138,12 @@ bool lines_due_add(struct lines_due *lines, const struct function *function, int
 /* A place that one gives back may be what another's line waits for. */
 void rounds_expect_in_lines(struct rounds *rounds, const struct lines_due *due)
 {
-    for (size_t i = 0; i < due->count; i++)
-        rounds_see_line(rounds, due->functions[i], due->due_ms);
+    for (size_t i = 0; i < due->count; i++) {
+        const struct function *function = due->functions[i];
+        rounds_see_line(rounds, function, due->due_ms);
+        if (function->flow != NULL && flow_has_debounce(function->flow))
+            rounds_expect_ripe(rounds, due->due_ms);
+    }
     for (size_t i = 0; due->count > 0 && i < rounds->line_count; i++)
         rounds_see_line(rounds, rounds->lines[i].function, due->due_ms);
 }

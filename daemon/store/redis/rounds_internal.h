@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The inside of rounds: what its files share. rounds.c has one errand run after another, rounds_life.c says
- * that this worker lives, rounds_claims.c claims what is due, rounds_untold.c what was cancelled, rounds_upkeep.c sees to what others left and
+ * that this worker lives, rounds_claims.c claims what is due, rounds_untold.c what was cancelled,
+ * rounds_debounce.c lets on what waited for later events, rounds_upkeep.c sees to what others left and
  * what is no longer kept, rounds_ticks.c starts what goes by a schedule.
  */
 #ifndef STEPD_STORE_REDIS_ROUNDS_INTERNAL_H
@@ -90,6 +91,7 @@ struct rounds {
     size_t next_line; /* the first to be given places: each in its turn */
     uint64_t serial;  /* numbers this worker's claims here */
     struct condemned *condemned;
+    int64_t ripe_ms; /* when the first debounced run is due, the store's time; NEVER: none is known */
     bool has_untold; /* runs were cancelled, and nobody was given them to tell of it */
     struct trim *trims;
     struct sweep sweep;
@@ -118,13 +120,15 @@ void rounds_condemn(struct rounds *rounds, const char *id, const char *why);
 size_t rounds_free_workers(const struct rounds *rounds);
 /* What is asked for now may fill so many of them. */
 void rounds_promise(struct rounds *rounds, size_t count);
+/* A debounced run is due then, the store's time; -1: none is. */
+void rounds_expect_ripe(struct rounds *rounds, int64_t due_ms);
 
 /* rounds_ticks.c */
 struct ticks *ticks_create(void);
 void ticks_destroy(struct ticks *ticks);
 
 extern const struct errand ERRAND_BEAT, ERRAND_LEAVE;
-extern const struct errand ERRAND_CONDEMN, ERRAND_CLAIM, ERRAND_OVERDUE, ERRAND_UNTOLD;
+extern const struct errand ERRAND_CONDEMN, ERRAND_CLAIM, ERRAND_OVERDUE, ERRAND_UNTOLD, ERRAND_RIPEN;
 extern const struct errand ERRAND_REAP, ERRAND_TRIM, ERRAND_FORGET, ERRAND_REJOIN, ERRAND_SWEEP, ERRAND_TICK;
 
 #endif

@@ -202,6 +202,19 @@ static int find_breaker(struct redis_store *store, int shard, const msgpack_obje
     return status;
 }
 
+static void stand_debounced(const msgpack_object *held, struct runs_standing *standing)
+{
+    const msgpack_object *due = member_of(held, "due");
+
+    keep_key(text_of(member_of(held, "by")), standing);
+    standing->is_debounced = true;
+    standing->before = 0;
+    if (due != NULL && due->type == MSGPACK_OBJECT_POSITIVE_INTEGER)
+        standing->due_ms = (int64_t)due->via.u64;
+    else if (due != NULL && due->type == MSGPACK_OBJECT_FLOAT64)
+        standing->due_ms = (int64_t)due->via.f64;
+}
+
 static int stand_queued(struct redis_store *store, int shard, const struct loaded_run *run, struct runs_standing *standing)
 {
     AUTO_FREE char *key = keys_format(store_prefix(store, shard), "flow:%s", run->id);
@@ -214,8 +227,12 @@ static int stand_queued(struct redis_store *store, int shard, const struct loade
     msgpack_unpacked_init(&flow);
     if (msgpack_unpack_next(&flow, reply->str, (size_t)reply->len, NULL) == MSGPACK_UNPACK_SUCCESS) {
         keep_key(text_of(member_of(&flow.data, "turn")), standing);
-        status = find_place(store, shard, run, text_of(member_of(&flow.data, "line")), standing);
-        if (status == 0)
+        const msgpack_object *held = member_of(&flow.data, "held");
+        if (held != NULL)
+            stand_debounced(held, standing);
+        else
+            status = find_place(store, shard, run, text_of(member_of(&flow.data, "line")), standing);
+        if (status == 0 && held == NULL)
             status = find_blocking(store, shard, run->record.function, &flow.data, standing);
         if (status == 0)
             status = find_breaker(store, shard, &flow.data, standing);

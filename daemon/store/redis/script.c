@@ -13,7 +13,7 @@
 #include "store/redis/keys.h"
 
 /* A script is loaded as its parts, one after another. */
-#define PARTS 7
+#define PARTS 9
 struct script {
     const char *name;
     int version;
@@ -25,7 +25,9 @@ static const struct script SCRIPTS[SCRIPT_COUNT] = {
     { "advance", 2, { script_checkpoint, script_common, script_order, script_flow, script_ending, script_change, script_advance } },
     { "queue_behind", 2, { script_common, script_order, script_queue_behind } },
     { "remember", 2, { script_common, script_remember } },
-    { "admit", 2, { script_common, script_order, script_flow, script_admit } },
+    { "admit",
+      2,
+      { script_common, script_order, script_flow, script_ending, script_worker, script_cancelling, script_rules, script_admit } },
     { "claim", 2, { script_common, script_flow, script_turns, script_claim } },
     { "condemn", 2, { script_common, script_flow, script_condemn } },
     { "heartbeat", 2, { script_common, script_heartbeat } },
@@ -35,12 +37,15 @@ static const struct script SCRIPTS[SCRIPT_COUNT] = {
     { "rejoin", 2, { script_common, script_order, script_rejoin } },
     { "trim_taken", 2, { script_common, script_trim_taken } },
     { "forget", 2, { script_common, script_forget } },
-    { "cancel", 2, { script_common, script_order, script_flow, script_ending, script_worker, script_cancel } },
+    { "cancel", 2, { script_common, script_order, script_flow, script_ending, script_worker, script_cancelling, script_cancel } },
     { "retry", 2, { script_common, script_order, script_retry } },
     { "tick", 1, { script_common, script_tick } },
     { "breaker", 1, { script_common, script_flow, script_breaker } },
     { "want", 1, { script_common, script_want } },
     { "overdue", 1, { script_common, script_overdue } },
+    { "ripen",
+      1,
+      { script_common, script_order, script_flow, script_ending, script_worker, script_cancelling, script_rules, script_ripen } },
     { "untold", 1, { script_common, script_untold } },
     { "told", 1, { script_common, script_told } },
 };

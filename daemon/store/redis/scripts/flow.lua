@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Turns and places of runs with the flag FLOW. What such a run waits for stands in `flow:<id>`, msgpack: fn; line, the values
 -- that its turn hangs on; turn, the key of its throttle, or false; places, by limit; lock, of its singleton, or false; score,
--- its place in line by arrival and priority; begun, whether it has had its turn; breaker, of its function and key, or nil. Runs of one line are served one after the
--- other, by score; `heads:<fn>` says when each line may be tried next. A place is taken in `places:<name>` by the run that
+-- its place in line by arrival and priority, `ahead` µs before others; begun, whether it has had its turn; breaker, of its
+-- function and key, or nil; place, offset, key, of an ordered one's message; held, of a debounced one until its time (admit.lua).
+-- Runs of one line are served one after the other, by score; `heads:<fn>` says when each line may be tried next. A place is taken in `places:<name>` by the run that
 -- executes; a line for which there was none stands in `blocked:<name>`, and is tried again once one is given back.
 local now_us = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local BEGUN_FIRST = 4e15        -- µs: a run that has begun is before all that have not
@@ -18,11 +19,16 @@ local function line_of(f)
     return P .. 'line:' .. f.fn .. '\0' .. f.line
 end
 
--- Behind those that came before it; one that has begun before all that have not.
+-- Behind those that came before it; one that has begun before all that have not. A debounced one is in no line yet.
 local function enter_line(id, f)
     local score = f.begun and now_us - BEGUN_FIRST or f.score
-    call('ZADD', line_of(f), score, id)
     call('ZADD', P .. 'queue:' .. f.fn, score, id)
+    if f.held then
+        call('ZADD', P .. 'debounced', f.held.due, id)
+        call('SADD', P .. 'lines', f.fn)
+        return
+    end
+    call('ZADD', line_of(f), score, id)
     if f.begun then
         call('ZADD', P .. 'heads:' .. f.fn, now, f.line)
     else
@@ -34,6 +40,14 @@ end
 local function leave_line(id, f)
     call('ZREM', line_of(f), id)
     call('ZREM', P .. 'queue:' .. f.fn, id)
+    if not f.held then return end
+    call('ZREM', P .. 'debounced', id)
+    local debounce = P .. 'debounce:' .. f.held.by
+    if call('GET', debounce) == id then call('UNLINK', debounce) end
+end
+
+local function is_in_its_line(id, f)
+    return call('ZSCORE', f.held and P .. 'debounced' or line_of(f), id)
 end
 
 -- A line that found no place of that name is tried now. Whether there was one.
@@ -65,7 +79,12 @@ local function end_flow(id, h, status)
     if not f then return 0 end
     leave_line(id, f)
     if f.lock and call('GET', P .. 'lock:' .. f.lock) == id then call('UNLINK', P .. 'lock:' .. f.lock) end
-    if status == 'c' then call('UNLINK', P .. 'flow:' .. id) end
+    if status == 'c' then
+        call('UNLINK', P .. 'flow:' .. id)
+    elseif f.held then
+        f.held = nil
+        call('SET', P .. 'flow:' .. id, cmsgpack.pack(f))
+    end
     return release_places(id, f)
 end
 

@@ -5,8 +5,14 @@
 -- whose records are lost; the functions with runs that wait in line; runs without a record that a person has cancelled; how
 -- many each of those functions has; how many of these know no more than their function's concurrency; by what the open
 -- breakers of now are known, and, unless that is ARGV[5], which: the first of them, and how many there are;
--- how many runs were cancelled and that is not out (untold.lua).
+-- how many runs were cancelled and that is not out (untold.lua); when the first debounced
+-- run is due, -1: none is.
 local BREAKERS_MOST = 1000
+local function first_score(list)
+    local first = call('ZRANGE', P .. list, 0, 0, 'WITHSCORES')
+    return first[2] and tonumber(first[2]) or -1
+end
+
 local worker, is_first, lease = ARGV[2], ARGV[3] == '1', tonumber(ARGV[4])
 local stats = P .. 'stats:' .. worker
 if not is_first and call('EXISTS', stats) == 0 then return { 1, now, {} } end
@@ -31,4 +37,4 @@ return { 0, now, call('SRANDMEMBER', P .. 'asked:' .. worker, 100), waiting,
          call('ZCARD', P .. 'owned:' .. worker), call('ZCARD', P .. 'dead'), call('SPOP', P .. 'lost', 100), lines,
          call('ZRANGEBYSCORE', P .. 'unwanted', now, '+inf', 'LIMIT', 0, 100), lengths, plain,
          at, are_new and call('ZRANGE', P .. 'breakers', 0, BREAKERS_MOST - 1) or {}, are_new and call('ZCARD', P .. 'breakers') or 0,
-         call('ZCOUNT', P .. 'untold', '-inf', now) }
+         call('ZCOUNT', P .. 'untold', '-inf', now), first_score('debounced') }

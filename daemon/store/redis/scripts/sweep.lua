@@ -38,7 +38,7 @@ local function look_at_run(id)
             h.status = 'd'
             save(id, h)
             put_back('delayed', h.changed, id)
-        elseif not call('ZSCORE', line_of(f), id) then
+        elseif not is_in_its_line(id, f) then
             enter_line(id, f)
             found = found + 1
         end
