@@ -8,6 +8,7 @@
 #include "base/log.h"
 
 #define DAY_MS ((int64_t)86400 * 1000)
+#define QUEUED_MOST INT64_C(1000000000)
 #define ANY_MS (3650 * DAY_MS)
 
 _Static_assert(sizeof(enum history_kept) == sizeof(int) && sizeof(enum log_level) == sizeof(int) &&
@@ -73,6 +74,12 @@ static const struct config_key schema_registry_keys[] = {
     { "private_key", KEY_STRING, AT(schema_registry.private_key), NOT_TOLD, 1, 0, NULL },
     { "verify", KEY_BOOL, AT(schema_registry.verifies), NOT_TOLD, 0, 0, NULL },
 };
+static const struct config_key pause_keys[] = {
+    { "most", KEY_INT64, AT(pause_most), NOT_TOLD, 1, QUEUED_MOST, NULL },
+};
+static const struct config_key flow_keys[] = {
+    { "most", KEY_INT64, AT(flow_most), NOT_TOLD, 1, QUEUED_MOST, NULL },
+};
 static const struct config_key tracing_keys[] = {
     { "otlp", KEY_STRING, AT(tracing.otlp), NOT_TOLD, 1, 0, NULL },
     { "sample", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
@@ -98,6 +105,8 @@ static const struct config_key top_keys[] = {
     { "http", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
     { "inngest", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
     { "schema_registry", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
+    { "pause", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
+    { "flow", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
     { "tracing", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
     { "log", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
     { "programs", KEY_OTHER, 0, NOT_TOLD, 0, 0, NULL },
@@ -148,6 +157,7 @@ const struct config_section CONFIG_SECTIONS[] = {
     { "retry", KEYS(retry_keys) },     { "dead_letter", KEYS(dead_letter_keys) },
     { "limits", KEYS(limits_keys) },   { "http", KEYS(http_keys) },
     { "inngest", KEYS(inngest_keys) }, { "schema_registry", KEYS(schema_registry_keys) },
+    { "pause", KEYS(pause_keys) },     { "flow", KEYS(flow_keys) },
     { "tracing", KEYS(tracing_keys) }, { "log", KEYS(log_keys) },
 };
 const size_t CONFIG_SECTION_COUNT = COUNT_OF(CONFIG_SECTIONS);
@@ -181,6 +191,8 @@ void config_set_defaults(struct config *config)
     config->http_listen = "127.0.0.1:8288";
     config->http_token = "";
     config->http_in_flight = 10000;
+    config->pause_most = 1000000;
+    config->flow_most = 1000000;
     config->tracing.sample = 0.1;
     config->log.level = LOG_LEVEL_INFO;
     config->log.format = LOG_FORMAT_AUTO;

@@ -125,6 +125,8 @@ struct config {
         const char **topics; /* patterns, NULL-ended; NULL: of all topics values may be framed */
         char *owned[4];      /* what of these is not the settings' */
     } schema_registry;
+    int64_t pause_most; /* queued runs of a paused function; past it the partitions that bring more stop */
+    int64_t flow_most;  /* the same of any other function */
     struct {
         const char *otlp; /* a collector's URL; NULL: nothing is traced */
         double sample;    /* of runs of which no producer has decided: 0 to 1 */

@@ -193,6 +193,44 @@ static void add_paused(void *context, const char *function, struct bytes who)
                  (const char *)who.data);
 }
 
+/* What is paused, as far as it is asked for. */
+struct paused {
+    const char *function;
+    bool is_there;
+};
+
+static void look_for_pause(void *context, const char *function, struct bytes who)
+{
+    struct paused *paused = context;
+
+    (void)who;
+    paused->is_there |= strcmp(function, paused->function) == 0;
+}
+
+/* Functions with as many queued runs as they may have: their events' partitions stop. */
+static void check_queues(struct findings *findings, const struct ctl *ctl)
+{
+    struct queued_list queued;
+
+    if (runs_queued(ctl->store, NULL, &queued) != 0)
+        return;
+    for (size_t i = 0; i < queued.count; i++) {
+        const struct queued_runs *of = &queued.items[i];
+        struct paused paused = { .function = of->function };
+        (void)!shelf_load(ctl->store, PAUSED_SHELF, look_for_pause, &paused);
+        int64_t most = paused.is_there ? ctl->config->pause_most : ctl->config->flow_most;
+        if (of->count < (uint64_t)most)
+            continue;
+        AUTO_FREE char *remedy = paused.is_there ? xasprintf("`stepctl resume %s`, or a larger pause.most", of->function)
+                                                 : xasprintf("a wider limit or more daemons for %s, or a larger flow.most", of->function);
+        findings_add(findings, VERDICT_WARNING, "functions", remedy,
+                     "function %s has %" PRIu64 " runs queued, and %s is %" PRId64
+                     ": partitions that bring more stop, for all their functions",
+                     of->function, of->count, paused.is_there ? "pause.most" : "flow.most", most);
+    }
+    queued_list_done(&queued);
+}
+
 static void check_redis(struct findings *findings, struct ctl *ctl)
 {
     struct error error = { 0 };
@@ -210,6 +248,7 @@ static void check_redis(struct findings *findings, struct ctl *ctl)
         (void)!shelf_load(ctl->store, PROGRAMS_TROUBLE_SHELF, add_silent_program, findings);
     absent_each(ctl->store, ctl->config, add_absent, findings);
     (void)!shelf_load(ctl->store, PAUSED_SHELF, add_paused, findings);
+    check_queues(findings, ctl);
 }
 
 /* ---- this machine ------------------------------------------------------------------------------- */

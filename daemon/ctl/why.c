@@ -171,6 +171,26 @@ static int why_queued(struct redis_store *store, const struct run_view *view, co
     return 0;
 }
 
+/* Of a run in line: whether its function has all that it may have there. */
+static void add_crowd(struct ctl *ctl, const struct run_view *view, struct reason *reason)
+{
+    bool is_paused = strcmp(reason->code, "pause") == 0;
+    int64_t most = is_paused ? ctl->config->pause_most : ctl->config->flow_most;
+    struct queued_list queued;
+
+    if (!is_paused && reason->place == 0 && strcmp(reason->code, "concurrency") != 0)
+        return;
+    if (runs_queued(ctl->store, view->run->record.function, &queued) != 0)
+        return;
+    if (queued.count > 0 && queued.items[0].count >= (uint64_t)most) {
+        AUTO_FREE char *text = reason->text;
+        reason->text =
+            xasprintf("%s. %" PRIu64 " are queued, all that %s allows: partitions with more events of it stop, for all their functions",
+                      text, queued.items[0].count, is_paused ? "pause.most" : "flow.most");
+    }
+    queued_list_done(&queued);
+}
+
 static int find_reason(struct redis_store *store, const struct run_view *view, struct reason *reason)
 {
     const struct record *record = &view->run->record;
@@ -253,6 +273,8 @@ static enum ctl_exit run(struct ctl *ctl)
     run_view_open(&view, &loaded, store_now_ms(ctl->store));
     (void)!run_view_see_line(&view, ctl->store);
     int status = find_reason(ctl->store, &view, &reason);
+    if (status == 0)
+        add_crowd(ctl, &view, &reason);
     if (status == 0)
         print(ctl, &view, &reason);
     free(reason.text);

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "engine/crew.h"
 #include "engine/jobs.h"
+#include "engine/room.h"
 #include "engine/route.h"
 #include "engine/start.h"
 #include "engine/takeover.h"
@@ -45,6 +46,7 @@ static void put_jobs(struct dispatch *dispatch, struct job_list *jobs, uint64_t 
     bool has_place = true; /* one in the ring is this message's */
 
     for (struct job *job = jobs_take(jobs); job != NULL; job = jobs_take(jobs)) {
+        room_enter(dispatch, job);
         if (job->function != NULL && function_orders(job->function, &job->event->view) && !strands_enter(dispatch->strands, job))
             continue;
         if (has_place)
@@ -75,7 +77,13 @@ static bool order(struct dispatch *dispatch, struct message *message, uint64_t *
         return false;
     bool is_malformed = event_find_name(&message->event, &error) != 0;
     if (message->event.parts != NULL) {
-        message->runs = jobs_of_parts(dispatch->settings.routes, message, matches, dispatch->settings.function_count, &jobs);
+        size_t parts = jobs_of_parts(dispatch->settings.routes, message, matches, dispatch->settings.function_count, &jobs);
+        if (!room_has_for_jobs(dispatch, message, &jobs, clock_monotonic_ns())) {
+            jobs_free(&jobs);
+            message_end(message, MESSAGE_DROPPED);
+            return true;
+        }
+        message->runs = parts;
         put_jobs(dispatch, &jobs, at);
         return message->event.parts->count > 0;
     }
@@ -83,6 +91,10 @@ static bool order(struct dispatch *dispatch, struct message *message, uint64_t *
                                 matches, dispatch->settings.function_count);
     if (!has_ordered(matches, count, &message->event.view))
         return false;
+    if (!room_has(dispatch, message, matches, count, clock_monotonic_ns())) {
+        message_end(message, MESSAGE_DROPPED);
+        return true;
+    }
     message->runs = count;
     jobs_of_event(message, &message->event, matches, count, &jobs);
     put_jobs(dispatch, &jobs, at);
@@ -115,7 +127,12 @@ static void nudge(struct batch_taker *taker)
     pool_nudge(of_batches(taker)->pool);
 }
 
-static const struct batch_taker_ops BATCH_TAKER_OPS = { .take_batch = take_batch, .nudge = nudge };
+static bool has_room_again(struct batch_taker *taker, int lacks, struct room_lack *ret_lack)
+{
+    return room_is_back(of_batches(taker), lacks, ret_lack);
+}
+
+static const struct batch_taker_ops BATCH_TAKER_OPS = { .take_batch = take_batch, .nudge = nudge, .has_room = has_room_again };
 
 /* ---- claimed runs -------------------------------------------------------------------------------- */
 
@@ -151,6 +168,11 @@ static void give_back(struct run_taker *taker, const struct function *function, 
 static void see_line(struct run_taker *taker, const struct function *function)
 {
     gate_see_line(&of_runs(taker)->gates[function->index], clock_monotonic_ns());
+}
+
+static void see_queued(struct run_taker *taker, const struct function *function, int64_t change)
+{
+    gate_see_queued(&of_runs(taker)->gates[function->index], change, clock_monotonic_ns());
 }
 
 void dispatch_hold(struct dispatch *dispatch)
@@ -223,6 +245,7 @@ static const struct run_taker_ops RUN_TAKER_OPS = {
     .reserve = reserve,
     .give_back = give_back,
     .see_line = see_line,
+    .see_queued = see_queued,
     .see_breakers = see_breakers,
     .refused = refused,
     .cancel = cancel,

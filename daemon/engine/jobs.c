@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/jobs.h"
 
+#include <stdlib.h>
+
 #include "base/memory.h"
 #include "event/event.h"
 
@@ -10,6 +12,12 @@ static void add(struct message *message, struct event *event, const struct funct
 
     *job = (struct job){ .function = function, .message = message, .event = event };
     jobs_add(jobs, job);
+}
+
+void jobs_free(struct job_list *jobs)
+{
+    for (struct job *job = jobs_take(jobs); job != NULL; job = jobs_take(jobs))
+        free(job);
 }
 
 void jobs_of_event(struct message *message, struct event *event, const struct function *const *functions, size_t count,

@@ -8,6 +8,8 @@
 #include "run/job.h"
 #include "run/routes.h"
 
+/* Nobody wants them. */
+void jobs_free(struct job_list *jobs);
 /* A job for each function. */
 void jobs_of_event(struct message *message, struct event *event, const struct function *const *functions, size_t count,
                    struct job_list *jobs);

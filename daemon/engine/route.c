@@ -6,6 +6,7 @@
 
 #include "engine/jobs.h"
 #include "engine/nobodys.h"
+#include "engine/room.h"
 #include "engine/start.h"
 
 /* All its functions but the first become jobs of their own. */
@@ -15,6 +16,7 @@ static void spread(struct dispatch *dispatch, struct message *message, const str
     for (size_t i = 1; i < count; i++) {
         struct job *job = xmalloc(sizeof(*job));
         *job = (struct job){ .function = functions[i], .message = message, .event = &message->event };
+        room_enter(dispatch, job);
         start_later(dispatch, job);
     }
 }
@@ -30,9 +32,16 @@ static void spread_parts(struct worker *worker, struct message *message)
         message_end(message, MESSAGE_DONE);
         return;
     }
+    if (!room_has_for_jobs(dispatch, message, &jobs, worker->thread.now_ns)) {
+        jobs_free(&jobs);
+        message_end(message, MESSAGE_DROPPED);
+        return;
+    }
     atomic_store(&message->runs, count);
-    for (struct job *job = jobs_take(&jobs); job != NULL; job = jobs_take(&jobs))
+    for (struct job *job = jobs_take(&jobs); job != NULL; job = jobs_take(&jobs)) {
+        room_enter(dispatch, job);
         start_later(dispatch, job);
+    }
 }
 
 /* What becomes of the message where it is no job of a function; else worker->job is one. */
@@ -63,8 +72,13 @@ static bool route(struct worker *worker, struct message *message)
         message_end(message, nobodys_end(worker, message, event));
         return false;
     }
+    if (!room_has(dispatch, message, worker->matches, count, worker->thread.now_ns)) {
+        message_end(message, MESSAGE_DROPPED);
+        return false;
+    }
     spread(dispatch, message, worker->matches, count);
     worker->job = (struct job){ .function = worker->matches[0], .message = message, .event = event };
+    room_enter(dispatch, &worker->job);
     return true;
 }
 

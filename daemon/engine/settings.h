@@ -21,6 +21,8 @@ struct dispatch_settings {
     int max_away;  /* runs claimed while so many attempts are away: none */
     int max_calls; /* of those, that take no place in the queue */
     struct caller caller;
+    int64_t pause_most; /* queued runs of a paused function; past it what brings more stops */
+    int64_t flow_most;  /* the same of any other function */
     int max_stuck;      /* threads stuck past their timeout before the daemon stops */
     size_t event_bytes; /* a larger message is a dead letter */
     int steps;          /* limits of a run: steps, … */

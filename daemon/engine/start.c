@@ -13,6 +13,7 @@
 #include "engine/finish.h"
 #include "engine/nobodys.h"
 #include "engine/outcome.h"
+#include "engine/room.h"
 #include "run/trace.h"
 
 #define HELD_US 10000
@@ -320,7 +321,9 @@ struct task *run_start(struct worker *worker)
 
     if (gate == GATE_WAITS)
         return NULL;
-    switch (worker->job.claimed != NULL ? start_claimed(worker, gate) : start_message(worker, gate)) {
+    enum start started = worker->job.claimed != NULL ? start_claimed(worker, gate) : start_message(worker, gate);
+    room_leave(worker->dispatch, &worker->job, started == START_OVER);
+    switch (started) {
     case START_NOTHING:
         return NULL;
     case START_OVER:

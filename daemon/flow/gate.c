@@ -136,3 +136,34 @@ void gate_see_line(struct gate *gate, int64_t now_ns)
     LOCK_GUARD(&gate->lock);
     gate->line_seen_ns = now_ns;
 }
+
+/* ---- how many are queued --------------------------------------------------------------------------- */
+
+/* What has arrived counts until the store has had the time to say how many there are. */
+uint64_t gate_queued(struct gate *gate, int64_t now_ns)
+{
+    if (now_ns - atomic_load(&gate->heard_ns) >= LINE_NS && atomic_load(&gate->arrived) != 0) {
+        atomic_store(&gate->arrived, 0);
+        atomic_store(&gate->heard_ns, now_ns);
+    }
+    return (uint64_t)(atomic_load(&gate->queued) + atomic_load(&gate->arrived) + atomic_load(&gate->coming));
+}
+
+void gate_expect(struct gate *gate)
+{
+    atomic_fetch_add(&gate->coming, 1);
+}
+
+void gate_arrive(struct gate *gate, bool is_over)
+{
+    if (is_over)
+        atomic_fetch_add(&gate->arrived, 1);
+    atomic_fetch_sub(&gate->coming, 1);
+}
+
+void gate_see_queued(struct gate *gate, int64_t change, int64_t now_ns)
+{
+    atomic_fetch_add(&gate->queued, change);
+    atomic_store(&gate->arrived, 0);
+    atomic_store(&gate->heard_ns, now_ns);
+}

@@ -18,12 +18,17 @@
 
 struct gate {
     struct lock lock;
-    int running;             /* lock; places taken, reserved ones too */
-    struct job_list waiting; /* lock; messages' */
-    size_t waiting_count;    /* lock */
-    int leaving;             /* lock; jobs that are on their way from here into the line */
-    int64_t line_seen_ns;    /* lock; monotonic: the store had a line then; 0: never */
-    atomic_bool is_closed;   /* the function is paused: there is no place, and what comes goes into the line */
+    int running;                              /* lock; places taken, reserved ones too */
+    struct job_list waiting;                  /* lock; messages' */
+    size_t waiting_count;                     /* lock */
+    int leaving;                              /* lock; jobs that are on their way from here into the line */
+    int64_t line_seen_ns;                     /* lock; monotonic: the store had a line then; 0: never */
+    _Atomic(int64_t) queued;                  /* runs that the store has in line, as it said last */
+    _Atomic(int64_t) arrived;                 /* messages' jobs that have got there since … */
+    _Atomic(int64_t) heard_ns;                /* … this time; monotonic */
+    _Atomic(int64_t) coming;                  /* … and those that are on their way */
+    _Atomic(const struct function *) lacking; /* whose gate it is, once it was full */
+    atomic_bool is_closed;                    /* the function is paused: there is no place, and what comes goes into the line */
 };
 
 enum gate_answer {
@@ -53,6 +58,14 @@ void gate_close(struct gate *gate);
 /* Opens it again; then gate_next(). */
 void gate_open(struct gate *gate);
 bool gate_is_closed(const struct gate *gate);
+/* Any thread. How many runs of the function are queued, or on their way there; as well as it is known here: what other
+ * daemons queue is heard of a moment later. */
+uint64_t gate_queued(struct gate *gate, int64_t now_ns);
+/* Any thread. A message's job that is going to be queued; and that it is, or is no job any more. */
+void gate_expect(struct gate *gate);
+void gate_arrive(struct gate *gate, bool is_over);
+/* The store has so many more in line than it said before, or fewer. */
+void gate_see_queued(struct gate *gate, int64_t change, int64_t now_ns);
 /* The store has a line of the function's runs. */
 void gate_see_line(struct gate *gate, int64_t now_ns);
 

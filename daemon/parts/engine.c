@@ -43,6 +43,8 @@ static int start(struct daemon *daemon, struct error *ret_error)
         .max_calls = config->http_in_flight,
         .caller = { call, break_off, daemon->http_pool },
         .max_stuck = config->worker.max_stuck,
+        .pause_most = config->pause_most,
+        .flow_most = config->flow_most,
         .event_bytes = (size_t)config->limits.event_bytes,
         .steps = config->limits.steps,
         .result_bytes = (size_t)config->limits.result_bytes,

@@ -120,6 +120,7 @@ static const struct family consumer_families[] = {
     GAUGE("partitions_assigned", "Partitions that are this daemon's.", consumer_counts, partitions),
     GAUGE("partitions_stalled", "Partitions that have lag and do not move.", consumer_counts, stalled),
     GAUGE("partitions_awaiting_schema", "Partitions that wait for a schema of the registry.", consumer_counts, awaiting),
+    GAUGE("partitions_crowded", "Partitions that stop: they bring more runs of a function than may be queued.", consumer_counts, crowded),
     GAUGE("events_in_flight", "Events read and not yet done.", consumer_counts, in_flight),
 };
 

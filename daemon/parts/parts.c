@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -20,14 +21,34 @@ _Noreturn void part_fatal(const char *why)
     _exit(EXIT_FAILURE);
 }
 
+/* The first of those that stop since a function has as many queued runs as it may. */
+static void say_crowded(const struct daemon *daemon, char *ret_text, size_t size)
+{
+    struct consumer *consumer = atomic_load(&daemon->consumer);
+    size_t room = consumer_partitions(consumer, NULL, 0);
+    AUTO_FREE struct partition_view *views = xcalloc(room + 1, sizeof(*views));
+    size_t count = consumer_partitions(consumer, views, room);
+
+    for (size_t i = 0; i < count && i < room; i++) {
+        if (!views[i].is_crowded)
+            continue;
+        (void)snprintf(ret_text, size, "; %s [%d] and others like it stop: %s has %" PRIu64 " runs queued, all that %s allows",
+                       views[i].topic, (int)views[i].partition, views[i].lack.function, views[i].lack.most, views[i].lack.setting);
+        return;
+    }
+}
+
 static void say_ready(const struct daemon *daemon, char *ret_text, size_t size)
 {
     struct consumer_counts counts;
+    char crowded[700] = "";
 
     consumer_counts(atomic_load(&daemon->consumer), &counts);
-    (void)snprintf(ret_text, size, "ready: %zu partitions, %zu events in flight%s%s", counts.partitions, counts.in_flight,
+    if (counts.crowded > 0)
+        say_crowded(daemon, crowded, sizeof(crowded));
+    (void)snprintf(ret_text, size, "ready: %zu partitions, %zu events in flight%s%s%s", counts.partitions, counts.in_flight,
                    counts.awaiting > 0 ? "; some partitions wait for the schema registry" : "",
-                   counts.stalled > 0 ? "; some partitions have lag and do not move" : "");
+                   counts.stalled > 0 ? "; some partitions have lag and do not move" : "", crowded);
 }
 
 bool parts_are_ready(void *context, char *ret_reason, size_t size)

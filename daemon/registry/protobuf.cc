@@ -35,12 +35,14 @@ struct protobuf {
     }
 };
 
-namespace {
+namespace
+{
 
 /* ---- the text ------------------------------------------------------------------------------------- */
 
 /* Keeps the first thing that is wrong. */
-class Faults final : public pb::io::ErrorCollector, public pb::DescriptorPool::ErrorCollector {
+class Faults final : public pb::io::ErrorCollector, public pb::DescriptorPool::ErrorCollector
+{
   public:
     std::string first;
 
@@ -79,7 +81,8 @@ const pb::FileDescriptor *add_file(struct protobuf *protobuf, const struct proto
 /* ---- values --------------------------------------------------------------------------------------- */
 
 /* One value on its way to msgpack. */
-class Writer {
+class Writer
+{
   public:
     explicit Writer(msgpack_sbuffer *buffer) : buffer_(buffer), start_(buffer->size)
     {
@@ -165,7 +168,8 @@ void Writer::duration(const pb::Message &message)
     if (nanoseconds == 0)
         (void)snprintf(written, sizeof(written), "%llds", (long long)seconds);
     else
-        (void)snprintf(written, sizeof(written), "%s%llu.%09llus", sign, seconds < 0 ? 0 - (unsigned long long)seconds : (unsigned long long)seconds,
+        (void)snprintf(written, sizeof(written), "%s%llu.%09llus", sign,
+                       seconds < 0 ? 0 - (unsigned long long)seconds : (unsigned long long)seconds,
                        nanoseconds < 0 ? 0 - (unsigned long long)nanoseconds : (unsigned long long)nanoseconds);
     text(written);
 }
@@ -198,8 +202,8 @@ void Writer::any_value(const pb::Message &message)
 bool Writer::well_known(const pb::Message &message)
 {
     static const std::string package = "google.protobuf.";
-    static const char *const wrappers[] = { "DoubleValue", "FloatValue", "Int64Value", "UInt64Value", "Int32Value", "UInt32Value",
-                                            "BoolValue",   "StringValue", "BytesValue" };
+    static const char *const wrappers[] = { "DoubleValue", "FloatValue", "Int64Value",  "UInt64Value", "Int32Value",
+                                            "UInt32Value", "BoolValue",  "StringValue", "BytesValue" };
     const pb::Descriptor *type = message.GetDescriptor();
     const std::string &name = type->name();
 
@@ -376,7 +380,8 @@ void Writer::message(const pb::Message &message)
 /* ---- which message ---------------------------------------------------------------------------------- */
 
 /* What a value begins with: Confluent's indexes, in zigzag varints. */
-class Indexes {
+class Indexes
+{
   public:
     explicit Indexes(struct bytes data) : at_((const unsigned char *)data.data), end_(at_ + data.size)
     {
@@ -435,8 +440,8 @@ extern "C" int protobuf_create(const struct protobuf_source *sources, size_t cou
         if (protobuf->file != nullptr)
             continue;
         delete protobuf;
-        return error_set(ret_error, EBADMSG, "%s is no Protobuf that can be read: %s", sources[i].name != nullptr ? sources[i].name : OWN_NAME,
-                         faults.first.c_str());
+        return error_set(ret_error, EBADMSG, "%s is no Protobuf that can be read: %s",
+                         sources[i].name != nullptr ? sources[i].name : OWN_NAME, faults.first.c_str());
     }
     *ret_protobuf = protobuf;
     return 0;

@@ -31,7 +31,8 @@ struct protobuf_source {
 
 /* `sources`: those that it imports, directly or not, each before who imports it, then its own. google/protobuf/… are there
  * already. 0, or -EBADMSG with the reason. */
-int protobuf_create(const struct protobuf_source *sources, size_t count, struct protobuf **ret_protobuf, struct error *ret_error) MUST_CHECK;
+int protobuf_create(const struct protobuf_source *sources, size_t count, struct protobuf **ret_protobuf,
+                    struct error *ret_error) MUST_CHECK;
 /* NULL is fine. */
 void protobuf_destroy(struct protobuf *protobuf);
 /* Appends what `data` holds: Confluent's list of indexes, which says which message of the .proto it is, then that message. 0, or

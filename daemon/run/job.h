@@ -24,6 +24,7 @@ struct job {
     struct strand *strand;           /* that it holds or waits for; NULL: none */
     bool is_gated;                   /* it counts for its function's concurrency */
     bool is_over;                    /* over it: it is to wait in the store */
+    bool is_expected;                /* the gate counts it among those that are going to be queued */
     struct away *away;               /* it has come back from an errand; NULL: it begins */
 };
 

@@ -22,6 +22,7 @@ struct assignment {
     char *topic;
     int32_t partition;
     atomic_bool is_revoked;      /* consumer sets; what has not started is then dropped */
+    atomic_int lacks;            /* index of a function without room for more queued runs, plus 1: likewise; 0: none */
     struct known_runs known;     /* to the store, at assignment */
     struct key_set *parked_keys; /* flow/key_set.h: ordered keys with a run in the store; locks itself */
 };

@@ -30,6 +30,8 @@ struct run_taker_ops {
     void (*give_back)(struct run_taker *taker, const struct function *function, size_t count);
     /* The store has a line of the function's runs: what comes joins it. */
     void (*see_line)(struct run_taker *taker, const struct function *function);
+    /* So many runs of the function more than it said before, or fewer, the store has in line. */
+    void (*see_queued)(struct run_taker *taker, const struct function *function, int64_t change);
     /* Breakers that are open in the shard, each a function's id, NUL and a key; `has_more`: these are not all. */
     void (*see_breakers)(struct run_taker *taker, int shard, const struct bytes *names, size_t count, bool has_more);
     /* A run of the function that had waited for later events starts nothing. */
@@ -39,6 +41,13 @@ struct run_taker_ops {
     void (*cancel)(struct run_taker *taker, const char *run_id);
     /* The same of a run that the store does not know: should its first attempt be under way here, its result is dropped. */
     void (*end_first)(struct run_taker *taker, const char *run_id);
+};
+
+/* What a partition waits for that brings more of a function than may be queued. */
+struct room_lack {
+    const char *function;
+    const char *setting; /* which bound it is */
+    uint64_t most;
 };
 
 struct batch_taker {
@@ -52,6 +61,8 @@ struct batch_taker_ops {
     void (*take_batch)(struct batch_taker *taker, struct batch *batch);
     /* Now and then while batches are open: wakes a worker where all that are awake seem to be held up. */
     void (*nudge)(struct batch_taker *taker);
+    /* An assignment's `lacks`: whether there is room again; *ret_lack: of what, for the one who asks why it waits. */
+    bool (*has_room)(struct batch_taker *taker, int lacks, struct room_lack *ret_lack);
 };
 
 #endif

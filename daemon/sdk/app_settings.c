@@ -72,8 +72,8 @@ static void refuse(void *context, const char *setting, const char *text)
     static const struct {
         const char *ours, *theirs;
     } names[] = {
-        { "rate_limit", "rateLimit" },       { "batch", "batchEvents" },          { "concurrency_limits", "concurrency" },
-        { "cancel_on", "cancel" },           { "start_timeout", "timeouts" },     { "finish_timeout", "timeouts" },
+        { "rate_limit", "rateLimit" },   { "batch", "batchEvents" },      { "concurrency_limits", "concurrency" },
+        { "cancel_on", "cancel" },       { "start_timeout", "timeouts" }, { "finish_timeout", "timeouts" },
         { "dedupe_key", "idempotency" },
     };
     struct refused *refused = context;

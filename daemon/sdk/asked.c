@@ -346,7 +346,8 @@ static int read_limits(const struct reading *reading, const msgpack_object *list
     struct stepd_limits *limits = &asked->given.concurrency_limits;
 
     if (list->via.array.size > LIMITS_MOST)
-        return reading_refuse(reading, "asks for %u concurrency limits: up to %d are possible", (unsigned)list->via.array.size, LIMITS_MOST);
+        return reading_refuse(reading, "asks for %u concurrency limits: up to %d are possible", (unsigned)list->via.array.size,
+                              LIMITS_MOST);
     for (uint32_t i = 0; i < list->via.array.size; i++) {
         const struct part part = { reading, "concurrency", &list->via.array.ptr[i], asked };
         int status = read_limit(&part, limits);

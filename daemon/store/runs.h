@@ -127,4 +127,17 @@ struct runs_stats {
 };
 int runs_stats(struct redis_store *store, struct runs_stats *ret_stats) MUST_CHECK;
 
+/* Runs that wait in line for their turns, by function. */
+struct queued_runs {
+    char *function;
+    uint64_t count;
+};
+struct queued_list {
+    struct queued_runs *items;
+    size_t count;
+};
+/* Of that function `only`; NULL: of all. The caller gives it to queued_list_done(). */
+int runs_queued(struct redis_store *store, const char *only, struct queued_list *ret_list) MUST_CHECK;
+void queued_list_done(struct queued_list *list);
+
 #endif

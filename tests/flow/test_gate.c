@@ -114,3 +114,26 @@ Test(gate, a_limit_that_was_lowered_holds_once_enough_have_left)
     gate_leave(&gate);
     expect_next(1, true);
 }
+
+Test(gate, what_is_queued_is_what_the_store_said_and_what_went_there_since)
+{
+    struct gate gate;
+
+    gate_init(&gate);
+    gate_see_queued(&gate, 5, 0);
+    gate_expect(&gate);
+    gate_expect(&gate);
+    cr_assert_eq(gate_queued(&gate, 1), 7);
+    gate_arrive(&gate, true);
+    cr_assert_eq(gate_queued(&gate, 1), 7, "it has got there, or will within a moment");
+    gate_arrive(&gate, false);
+    cr_assert_eq(gate_queued(&gate, 1), 6, "one began instead");
+    gate_see_queued(&gate, 1, 2);
+    cr_assert_eq(gate_queued(&gate, 3), 6, "the store counts it now");
+    gate_see_queued(&gate, -6, 4);
+    cr_assert_eq(gate_queued(&gate, 5), 0);
+    gate_expect(&gate);
+    gate_arrive(&gate, true);
+    cr_assert_eq(gate_queued(&gate, INT64_C(3000000000)), 0, "the store would have said so");
+    gate_done(&gate);
+}

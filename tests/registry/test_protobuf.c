@@ -10,7 +10,13 @@
 
 #include "codec/json.h"
 
-#define SOURCE(NAME, TEXT) { NAME, { TEXT, sizeof(TEXT) - 1 } }
+#define SOURCE(NAME, TEXT) \
+    { \
+        NAME, \
+        { \
+            TEXT, sizeof(TEXT) - 1 \
+        } \
+    }
 
 static struct protobuf *made(const struct protobuf_source *sources, size_t count)
 {
@@ -66,8 +72,20 @@ Test(protobuf, a_message_is_a_map_by_the_names_of_its_fields)
 {
     struct protobuf *protobuf = made(order, 1);
 
-    EXPECT(protobuf, "\x00\x08\x07\x12\x03" "Ada" "\x1a\x05\x0a\x01" "a" "\x10\x02" "\x22\x05\x0a\x01" "z" "\x10\x01" "\x22\x05\x0a\x01" "b" "\x10\x05"
-           "\x28\x01\x30\x00\x3a\x01" "c",
+    EXPECT(protobuf,
+           "\x00\x08\x07\x12\x03"
+           "Ada"
+           "\x1a\x05\x0a\x01"
+           "a"
+           "\x10\x02"
+           "\x22\x05\x0a\x01"
+           "z"
+           "\x10\x01"
+           "\x22\x05\x0a\x01"
+           "b"
+           "\x10\x05"
+           "\x28\x01\x30\x00\x3a\x01"
+           "c",
            "{\"id\":7,\"customer_name\":\"Ada\",\"lines\":[{\"item\":\"a\",\"count\":2}],\"stock\":{\"b\":5,\"z\":1},\"state\":\"PAID\","
            "\"is_gift\":false,\"card\":\"c\"}");
     protobuf_destroy(protobuf);
@@ -86,7 +104,11 @@ Test(protobuf, indexes_say_which_message_it_is)
 {
     struct protobuf *protobuf = made(order, 1);
 
-    EXPECT(protobuf, "\x04\x00\x00\x0a\x01" "x" "\x10\x03", "{\"item\":\"x\",\"count\":3}");
+    EXPECT(protobuf,
+           "\x04\x00\x00\x0a\x01"
+           "x"
+           "\x10\x03",
+           "{\"item\":\"x\",\"count\":3}");
     EXPECT(protobuf, "\x02\x00\x08\x01", "{\"id\":1,\"customer_name\":\"\",\"lines\":[],\"stock\":{},\"state\":\"OPEN\"}");
     protobuf_destroy(protobuf);
 }
@@ -108,9 +130,16 @@ Test(protobuf, numbers_are_exact_and_times_are_text)
                                                                    "}\n") };
     struct protobuf *protobuf = made(sources, 1);
 
-    EXPECT(protobuf, "\x00\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"
-                     "\x1a\x06\x08\x80\x9e\xda\xca\x06" "\x22\x08\x08\x01\x10\x80\xca\xb5\xee\x01" "\x2a\x03\x0a\x01" "y"
-                     "\x32\x0b\x0a\x09\x0a\x01" "k" "\x12\x04\x1a\x02" "ok",
+    EXPECT(protobuf,
+           "\x00\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"
+           "\x1a\x06\x08\x80\x9e\xda\xca\x06"
+           "\x22\x08\x08\x01\x10\x80\xca\xb5\xee\x01"
+           "\x2a\x03\x0a\x01"
+           "y"
+           "\x32\x0b\x0a\x09\x0a\x01"
+           "k"
+           "\x12\x04\x1a\x02"
+           "ok",
            "{\"large\":18446744073709551615,\"least\":-9223372036854775808,\"at\":\"2026-01-01T15:13:04Z\",\"lasts\":\"1.500000000s\","
            "\"maybe\":\"y\",\"more\":{\"k\":\"ok\"}}");
     protobuf_destroy(protobuf);
@@ -132,7 +161,8 @@ Test(protobuf, what_it_imports_stands_before_it)
 Test(protobuf, a_schema_that_can_not_be_read_says_where)
 {
     static const struct protobuf_source broken = SOURCE(NULL, "syntax = \"proto3\";\nmessage M { int64 = 1; }\n");
-    static const struct protobuf_source without = SOURCE(NULL, "syntax = \"proto3\";\nimport \"gone.proto\";\nmessage M { gone.G g = 1; }\n");
+    static const struct protobuf_source without =
+        SOURCE(NULL, "syntax = \"proto3\";\nimport \"gone.proto\";\nmessage M { gone.G g = 1; }\n");
     struct protobuf *protobuf;
     struct error error = { 0 };
 
@@ -152,7 +182,12 @@ Test(protobuf, a_value_that_is_not_of_its_schema_is_refused)
     msgpack_sbuffer_init(&buffer);
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
         cr_expect_eq(protobuf_to_msgpack(protobuf, (struct bytes){ values[i], strlen(values[i]) }, &buffer, &error), -EBADMSG, "%zu", i);
-    cr_expect_eq(protobuf_to_msgpack(protobuf, (struct bytes){ "\x00\x12\x09" "Ada", 6 }, &buffer, &error), -EBADMSG);
+    cr_expect_eq(protobuf_to_msgpack(protobuf,
+                                     (struct bytes){ "\x00\x12\x09"
+                                                     "Ada",
+                                                     6 },
+                                     &buffer, &error),
+                 -EBADMSG);
     cr_expect_str_eq(error.text, "it is no shop.Order of its schema");
     cr_expect_eq(protobuf_to_msgpack(protobuf, (struct bytes){ "\x00\x12\x01\xff", 4 }, &buffer, &error), -EBADMSG, "no UTF-8");
     msgpack_sbuffer_destroy(&buffer);

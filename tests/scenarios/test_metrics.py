@@ -26,6 +26,7 @@ SERIES = {
     'stepd_trace_spans_dropped_total{instance="a"}': ("0x60", "0+10x60"),
     'stepd_partition_lag{instance="a",topic="events",partition="0"}': ("100x60", "20000+1000x60"),
     'stepd_partitions_stalled{instance="a"}': ("0x60", "1x60"),
+    'stepd_partitions_crowded{instance="a"}': ("0x60", "1x60"),
     'stepd_partitions_awaiting_schema{instance="a"}': ("0x60", "1x60"),
     'stepd_events_malformed_total{instance="a"}': ("3x60", "0+1x60"),
     'stepd_runs_failed_total{instance="a",function="f"}': ("0+1x60", "0+10x60"),

@@ -125,3 +125,68 @@ def test_the_page_pauses_and_resumes_a_function(kafka, redis, serve, topic, fold
     assert post("charge/resume") == (200, {"function": "charge", "paused": False})
     eventually(lambda: not is_paused(service))
     assert "pause of function charge by 127.0.0.1 over HTTP" in service.log()
+
+
+def queued(service):
+    return service.metrics().get("stepd_runs_queued", 0)
+
+
+@pytest.mark.parametrize("is_ordered", [False, True], ids=["plain", "ordered"])
+def test_past_pause_most_the_partitions_that_bring_more_stop_and_others_go_on(kafka, redis, serve, topic, folder, is_ordered):
+    service = serve(**({"ordering": "by_key"} if is_ordered else {}))
+    service.configure(pause={"most": 20})
+    assert service.stop() == 0
+    service.start()
+    service.ctl("pause", "charge")
+    eventually(lambda: is_paused(service))
+    numbers = list(range(400))
+    lines = [f"key-{n}\t" + json.dumps({"name": "order/paid", "id": f"id-{n}", "data": {"n": n}}) for n in numbers]
+    kafka.produce_lines(lines, topic)
+    eventually(lambda: service.metrics().get("stepd_partitions_crowded", 0) > 0, what=service.log)
+    eventually(lambda: queued(service) >= 20)
+    time.sleep(2)
+    assert 20 <= queued(service) < 100, "no more than what was on its way"
+    assert "pause.most" in service.get("/readyz")[1] and service.get("/readyz")[0] == 200
+    assert "charge has" in service.ctl_run("doctor").stdout and "pause.most is 20" in service.ctl_run("doctor").stdout
+    run = service.runs(function="charge", status="queued")[0]
+    assert "pause.most" in service.ctl("why", run["id"])["text"]
+    mailed = seen(folder, "mail")
+    assert len(mailed) < 200 and len(mailed) == len(set(mailed)), "what stops, stops for all its functions, and repeats nothing"
+
+    service.ctl("resume", "charge")
+    eventually(lambda: seen(folder, "charge") == numbers and seen(folder, "mail") == numbers, 120, what=service.log)
+    eventually(lambda: service.metrics()["stepd_partitions_crowded"] == 0)
+    assert "ready" in service.get("/readyz")[1] and "pause.most" not in service.get("/readyz")[1]
+
+
+def test_a_partition_that_stops_holds_up_no_other(kafka, redis, serve, topic, folder):
+    service = serve(concurrency=1)
+    service.configure(pause={"most": 5})
+    assert service.stop() == 0
+    service.start()
+    service.ctl("pause", "charge")
+    eventually(lambda: is_paused(service))
+    for n in range(30):
+        kafka.produce(json.dumps({"name": "order/paid", "id": f"id-{n}", "data": {"n": n}}), topic, partition=0)
+    eventually(lambda: service.metrics().get("stepd_partitions_crowded", 0) == 1, what=service.log)
+    kafka.produce(json.dumps({"name": "other", "id": "o", "data": {"n": 1}}), topic, partition=1)
+    eventually(lambda: service.metrics()["stepd_events_unhandled_total"] == 1)
+    assert service.stop() == 0
+    service.start()
+    eventually(lambda: service.metrics().get("stepd_partitions_crowded", 0) == 1, what=service.log)
+    service.ctl("resume", "charge")
+    eventually(lambda: seen(folder, "charge") == list(range(30)), 60, what=service.log)
+    assert sorted(set(seen(folder, "mail"))) == list(range(30))
+
+
+def test_flow_most_holds_what_any_limit_lines_up(kafka, redis, serve, topic, folder):
+    service = serve(throttle={"limit": 3, "period": "1s"})
+    service.configure(flow={"most": 10})
+    assert service.stop() == 0
+    service.start()
+    kafka.produce_lines(["k\t" + json.dumps({"name": "order/paid", "id": f"id-{n}", "data": {"n": n}}) for n in range(50)], topic)
+    eventually(lambda: service.metrics().get("stepd_partitions_crowded", 0) > 0, what=service.log)
+    eventually(lambda: "flow.most" in service.get("/readyz")[1])
+    assert queued(service) < 40
+    eventually(lambda: seen(folder, "charge") == list(range(50)), 60, what=service.log)
+    assert seen(folder, "mail") == list(range(50))

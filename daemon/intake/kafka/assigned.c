@@ -97,6 +97,7 @@ void assigned_let_go(struct consumer *consumer, struct partition *partition)
         break;
     }
     schemas_let_go(consumer, partition);
+    room_let_go(consumer, partition);
     assignment_revoke(&partition->assignment);
     partition->next = consumer->revoked;
     consumer->revoked = partition;

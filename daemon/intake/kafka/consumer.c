@@ -133,6 +133,7 @@ void consumer_publish_counts(struct consumer *consumer)
     counts->partitions = consumer->assigned.count;
     counts->in_flight = consumer->in_flight + consumer->away;
     counts->awaiting = consumer->awaiting;
+    counts->crowded = consumer->crowded;
     counts->has_joined = consumer->is_joined;
     LOCK_GUARD(&consumer->lock);
     consumer->published = *counts;
@@ -175,6 +176,7 @@ static void round_of(struct consumer *consumer)
     if (consumer->open != NULL)
         consumer->settings.batches->ops->nudge(consumer->settings.batches);
     commits_poll(consumer->commits);
+    room_tend(consumer);
     reading_go_back(consumer);
     schemas_tend(consumer);
     reading_tend(consumer);

@@ -40,6 +40,7 @@ struct consumer_counts {
     size_t stalled;    /* assigned, with lag, and not moving */
     size_t in_flight;
     size_t awaiting; /* assigned, whose next message names a schema that is not known yet */
+    size_t crowded;  /* assigned, that bring more runs of a function than may be queued */
     bool has_joined; /* the group has given us an assignment, even an empty one */
 };
 /* Any thread. */
@@ -53,6 +54,8 @@ struct partition_view {
     int64_t lag;       /* events between the two, or since reading began; -1: not known */
     size_t in_flight;
     bool is_stalled;
+    bool is_crowded;       /* it waits for room for queued runs: */
+    struct room_lack lack; /* of this function; its texts live as long as the daemon */
 };
 /* Any thread. The assigned partitions; up to `max`, returns how many there are. */
 size_t consumer_partitions(struct consumer *consumer, struct partition_view *out, size_t max);

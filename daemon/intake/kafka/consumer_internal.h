@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The inside of the consumer, which is one thread's: what its files share. consumer.c has its life and its rounds;
- * anew.c has topics that were made anew, assigned.c the partitions that are ours, intake.c messages on their way to the workers and back, joining.c how the group
- * is joined, reading.c where reading begins, rebalance.c partitions that come and go, stalls.c those that do not move.
+ * anew.c has topics that were made anew, assigned.c the partitions that are ours, intake.c messages on their way to the workers and
+ * back, joining.c how the group is joined, reading.c where reading begins, rebalance.c partitions that come and go, room.c those that
+ * bring too much, stalls.c those that do not move.
  */
 #ifndef STEPD_INTAKE_KAFKA_CONSUMER_INTERNAL_H
 #define STEPD_INTAKE_KAFKA_CONSUMER_INTERNAL_H
@@ -70,6 +71,7 @@ struct consumer {
     struct partition *revoked; /* those that something still names */
     struct takings takings;
     size_t awaiting; /* assigned ones that wait for a schema */
+    size_t crowded;  /* assigned ones that wait for room for queued runs */
     size_t loading;  /* assigned ones that the scout has not ended with */
     bool must_count_loading;
     int64_t asked_ms;        /* the scout, for ends */
@@ -156,6 +158,13 @@ bool schemas_may_take(struct consumer *consumer, struct partition *partition, co
 void schemas_let_go(struct consumer *consumer, struct partition *partition);
 /* Partitions whose schema has come go on. */
 void schemas_tend(struct consumer *consumer);
+
+/* Partitions that bring more than may be queued stop, and those for which there is room go on. */
+void room_tend(struct consumer *consumer);
+/* Of one that lacks room: whether there is some again, and of what. */
+bool room_ask(const struct consumer *consumer, const struct partition *partition, struct room_lack *ret_lack);
+/* The partition waits no more: it is not ours any longer, or begins anew. */
+void room_let_go(struct consumer *consumer, struct partition *partition);
 
 /* Hands on what is there, waiting up to wait_ms for the first. */
 void intake_serve(struct consumer *consumer, int wait_ms);

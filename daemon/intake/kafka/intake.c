@@ -30,7 +30,7 @@ static void finish_takings(struct consumer *consumer)
 
 static void note_dropped(const struct consumer *consumer, struct partition *partition)
 {
-    if (!atomic_load(&partition->assignment.is_revoked) && partition->again_ms == 0)
+    if (!atomic_load(&partition->assignment.is_revoked) && atomic_load(&partition->assignment.lacks) == 0 && partition->again_ms == 0)
         partition->again_ms = consumer->now_ms + DROPPED_MS;
 }
 

@@ -42,6 +42,8 @@ struct partition {
     bool is_waiting_said;
     struct schema_key awaited;
     int64_t awaits_since_ms;
+    bool is_crowded;          /* its next message would queue more runs than may be (`assignment.lacks`); then is_seeking is set, too */
+    int64_t looked_ms;        /* whether there is room */
     bool is_seeking;          /* librdkafka still reads elsewhere: what comes is not for it */
     int64_t seek_to;          /* where it is to read then; `start` at first */
     int64_t forward_until_ms; /* its queue may come loose until then; 0: no */

@@ -145,9 +145,11 @@ void reading_tend(struct consumer *consumer)
     consumer->tended_ms = consumer->now_ms;
     for (size_t i = 0; i < consumer->assigned.count; i++) {
         struct partition *partition = consumer->assigned.items[i];
-        if (partition->is_seeking && !partition->is_awaiting)
+        if (partition->is_awaiting || partition->is_crowded)
+            continue;
+        if (partition->is_seeking)
             seek(consumer, partition);
-        if (!partition->is_awaiting && partition->forward_until_ms > consumer->now_ms) {
+        if (partition->forward_until_ms > consumer->now_ms) {
             assigned_forward(consumer, partition);
             consumer->must_tend = true;
         }
@@ -246,7 +248,7 @@ static void renew(struct consumer *consumer, struct partition *old)
 
     partition->is_seeking = old->is_seeking;
     partition->forward_until_ms = old->forward_until_ms;
-    if (old->is_awaiting)
+    if (old->is_awaiting || old->is_crowded)
         assigned_forward(consumer, partition);
     assigned_let_go(consumer, old);
     assigned_take_up(consumer, partition);
@@ -278,7 +280,8 @@ static void read_dropped_again(struct consumer *consumer)
         if (partition->again_ms == 0 || partition->again_ms > consumer->now_ms)
             continue;
         struct log_fields fields = assigned_log_fields(partition, offsets_committable(partition->offsets));
-        log_event(LOG_LEVEL_WARN, &fields, "events of this partition could not be worked on: what is not done of it is read again");
+        if (!partition->is_crowded)
+            log_event(LOG_LEVEL_WARN, &fields, "events of this partition could not be worked on: what is not done of it is read again");
         renew(consumer, partition);
         return; /* the list has another order now */
     }

@@ -84,7 +84,8 @@ static void go_on(struct consumer *consumer, struct partition *partition)
     if (partition->is_waiting_said)
         log_event(LOG_LEVEL_INFO, &fields, "its schema is there: this partition goes on");
     schemas_let_go(consumer, partition);
-    assigned_forward(consumer, partition);
+    if (!partition->is_crowded)
+        assigned_forward(consumer, partition);
     consumer->must_tend = true;
 }
 

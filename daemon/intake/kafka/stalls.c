@@ -47,7 +47,7 @@ static void watch_partition(struct consumer *consumer, struct partition *partiti
         high > partition->end)
         partition->end = high;
     bool has_moved = next != partition->watched_next || offsets_in_flight(partition->offsets) > 0 || partition->end <= next ||
-                     intake_is_held_back(consumer);
+                     partition->is_crowded || intake_is_held_back(consumer);
     partition->watched_next = next;
     if (has_moved) {
         partition->moved_ms = consumer->now_ms;
@@ -72,7 +72,7 @@ static int64_t lag_of(const struct partition *partition)
     return from < 0 || end == OFFSETS_UNKNOWN ? -1 : end > from ? end - from : 0;
 }
 
-static void view_of(const struct partition *partition, struct partition_view *ret_view)
+static void view_of(const struct consumer *consumer, const struct partition *partition, struct partition_view *ret_view)
 {
     *ret_view = (struct partition_view){
         .partition = partition->assignment.partition,
@@ -81,7 +81,10 @@ static void view_of(const struct partition *partition, struct partition_view *re
         .lag = lag_of(partition),
         .in_flight = offsets_in_flight(partition->offsets),
         .is_stalled = partition->is_stalled,
+        .is_crowded = partition->is_crowded,
     };
+    if (partition->is_crowded)
+        (void)room_ask(consumer, partition, &ret_view->lack);
     (void)snprintf(ret_view->topic, sizeof(ret_view->topic), "%s", partition->assignment.topic);
 }
 
@@ -94,7 +97,7 @@ static void publish_views(struct consumer *consumer)
     consumer->views = xrealloc(consumer->views, (count + 1) * sizeof(consumer->views[0]));
     consumer->view_count = count;
     for (size_t i = 0; i < count; i++) {
-        view_of(consumer->assigned.items[i], &consumer->views[i]);
+        view_of(consumer, consumer->assigned.items[i], &consumer->views[i]);
         consumer->counts.stalled += consumer->assigned.items[i]->is_stalled;
     }
 }

@@ -56,6 +56,14 @@ void takings_finish(struct takings *takings, int64_t kept_ms)
     }
 }
 
+bool takings_have(const struct takings *takings, const struct partition *partition)
+{
+    for (size_t i = 0; i < takings->count; i++)
+        if (at(takings, i)->partition == partition)
+            return true;
+    return false;
+}
+
 void takings_drop(struct takings *takings)
 {
     while (takings->count > 0)

@@ -6,6 +6,7 @@
 #ifndef STEPD_INTAKE_KAFKA_TAKINGS_H
 #define STEPD_INTAKE_KAFKA_TAKINGS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,8 @@ struct takings {
 void takings_add(struct takings *takings, struct partition *partition, int64_t offset, int64_t seen_ms);
 /* The store has kept all that was seen by then. */
 void takings_finish(struct takings *takings, int64_t kept_ms);
+/* Whether some of the partition are not known to be kept. */
+bool takings_have(const struct takings *takings, const struct partition *partition);
 /* None of them is done. */
 void takings_drop(struct takings *takings);
 /* Once none is left. */

@@ -97,6 +97,32 @@ static void hear_lines(struct rounds *rounds, const redisReply *lines, const red
     }
 }
 
+/* Mostly it stands where it stood (`near`). */
+static uint64_t length_of(const struct queued *queued, size_t count, const struct function *function, size_t near)
+{
+    if (near < count && queued[near].function->index == function->index)
+        return queued[near].count;
+    for (size_t i = 0; i < count; i++)
+        if (queued[i].function->index == function->index)
+            return queued[i].count;
+    return 0;
+}
+
+/* Of lines that are there, and of those that were. */
+static void tell_changes(struct rounds *rounds, const struct queued *now, size_t count)
+{
+    struct run_taker *runs = rounds->common->runs;
+
+    for (size_t i = 0; i < count; i++)
+        runs->ops->see_queued(runs, now[i].function,
+                              (int64_t)now[i].count - (int64_t)length_of(rounds->queued, rounds->queued_count, now[i].function, i));
+    for (size_t i = 0; i < rounds->queued_count; i++) {
+        const struct queued *before = &rounds->queued[i];
+        if (length_of(now, count, before->function, i) == 0)
+            runs->ops->see_queued(runs, before->function, -(int64_t)before->count);
+    }
+}
+
 static void hear_lengths(struct rounds *rounds, const redisReply *lines, const redisReply *lengths)
 {
     const struct rounds_common *common = rounds->common;
@@ -108,6 +134,7 @@ static void hear_lengths(struct rounds *rounds, const redisReply *lines, const r
         if (function != NULL)
             queued[count++] = (struct queued){ function, (uint64_t)lengths->element[i]->integer };
     }
+    tell_changes(rounds, queued, count);
     lock_take(&rounds->queued_lock);
     free(rounds->queued);
     rounds->queued = queued;

@@ -90,12 +90,20 @@ static void cancel(struct run_taker *taker, const char *run_id)
     (void)pthread_mutex_unlock(&lock);
 }
 
+static void see_queued(struct run_taker *taker, const struct function *function, int64_t change)
+{
+    (void)taker;
+    (void)function;
+    (void)change;
+}
+
 static const struct run_taker_ops RUN_TAKER_OPS = {
     .free_workers = room,
     .take_run = take_run,
     .reserve = reserve,
     .give_back = give_back,
     .see_line = see_line,
+    .see_queued = see_queued,
     .cancel = cancel,
 };
 static struct run_taker taker = { &RUN_TAKER_OPS };

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/room.h"
+
+#include "base/clock.h"
+
+static uint64_t most_of(const struct dispatch *dispatch, const struct gate *gate)
+{
+    return (uint64_t)(gate_is_closed(gate) ? dispatch->settings.pause_most : dispatch->settings.flow_most);
+}
+
+static struct gate *gate_of(struct dispatch *dispatch, const struct function *function)
+{
+    return &dispatch->gates[function->index];
+}
+
+/* Whoever finds it full says which function it is, before the assignment says that one is. */
+static bool has_room(struct dispatch *dispatch, struct message *message, const struct function *function, int64_t now_ns)
+{
+    struct gate *gate = gate_of(dispatch, function);
+
+    if (gate_queued(gate, now_ns) < most_of(dispatch, gate))
+        return true;
+    atomic_store(&gate->lacking, function);
+    atomic_store(&message->assignment->lacks, (int)function->index + 1);
+    return false;
+}
+
+bool room_has(struct dispatch *dispatch, struct message *message, const struct function *const *functions, size_t count, int64_t now_ns)
+{
+    if (atomic_load(&message->assignment->lacks) != 0)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (!has_room(dispatch, message, functions[i], now_ns))
+            return false;
+    }
+    return true;
+}
+
+bool room_has_for_jobs(struct dispatch *dispatch, struct message *message, const struct job_list *jobs, int64_t now_ns)
+{
+    if (atomic_load(&message->assignment->lacks) != 0)
+        return false;
+    for (const struct job *job = jobs->first; job != NULL; job = job->next) {
+        if (job->function != NULL && !has_room(dispatch, message, job->function, now_ns))
+            return false;
+    }
+    return true;
+}
+
+/* All that comes of a function that is paused, or whose runs wait for their turns, goes into the store. */
+void room_enter(struct dispatch *dispatch, struct job *job)
+{
+    if (job->function == NULL)
+        return;
+    struct gate *gate = gate_of(dispatch, job->function);
+    job->is_expected = gate_is_closed(gate) || function_is_lined(function_newest(job->function));
+    if (job->is_expected)
+        gate_expect(gate);
+}
+
+void room_leave(struct dispatch *dispatch, struct job *job, bool is_over)
+{
+    if (job->is_expected)
+        gate_arrive(gate_of(dispatch, job->function), is_over);
+    job->is_expected = false;
+}
+
+/* A sixteenth of them has begun: a partition does not stop and go for each. */
+bool room_is_back(struct dispatch *dispatch, int lacks, struct room_lack *ret_lack)
+{
+    struct gate *gate = &dispatch->gates[lacks - 1];
+    const struct function *function = atomic_load(&gate->lacking);
+
+    *ret_lack = (struct room_lack){
+        .function = function != NULL ? function->id : "",
+        .setting = gate_is_closed(gate) ? "pause.most" : "flow.most",
+        .most = most_of(dispatch, gate),
+    };
+    return gate_queued(gate, clock_monotonic_ns()) < ret_lack->most - ret_lack->most / 16;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whether the store has room for another queued run of each function: `pause.most` of one that is paused, `flow.most` of
+ * any other. Asked before anything of a message begins, so that what is dropped then, and comes again, has done nothing.
+ */
+#ifndef STEPD_ENGINE_ROOM_H
+#define STEPD_ENGINE_ROOM_H
+
+#include "engine/worker.h"
+
+/* A message that starts these functions may go on. False: one has no room; the message's assignment says so from here on,
+ * and all of it that has not begun is to be dropped. */
+bool room_has(struct dispatch *dispatch, struct message *message, const struct function *const *functions, size_t count, int64_t now_ns);
+/* A job of such a message is made: it counts, where it is going to be queued, until room_leave(). */
+void room_enter(struct dispatch *dispatch, struct job *job);
+void room_leave(struct dispatch *dispatch, struct job *job, bool is_over);
+/* The same of jobs of one message, which stay the caller's. */
+bool room_has_for_jobs(struct dispatch *dispatch, struct message *message, const struct job_list *jobs, int64_t now_ns);
+/* Any thread. An assignment lacks room of the function with that index, plus 1: whether there is some again. */
+bool room_is_back(struct dispatch *dispatch, int lacks, struct room_lack *ret_lack);
+
+#endif
