@@ -265,6 +265,7 @@ bool context_advance(struct stepd_ctx *ctx, const struct transition *transition)
             hold_set(&ctx->hold, run->id.text);
         run->epoch = reply.epoch;
         run->owner = reply.owner;
+        run->notes = reply.notes;
         run->attempt = transition->attempt;
         run->phase = transition->phase;
         journal_follow(ctx->journal, run);

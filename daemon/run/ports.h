@@ -60,8 +60,9 @@ struct transition_reply {
     enum store_answer answer;
     uint32_t epoch; /* of the run now */
     struct incarnation owner;
-    int64_t now_ms; /* the store's */
-    int64_t due_ms; /* PARK */
+    int64_t now_ms;         /* the store's */
+    int64_t due_ms;         /* PARK */
+    struct run_notes notes; /* for the run to bring along with its next change */
 };
 
 /* Whether a run of a key may start. */

@@ -107,6 +107,14 @@ enum run_turn {
 struct checkpoints; /* run/checkpoints.h: the checkpoints of a run */
 struct errand;      /* run/errand.h */
 
+/* What the store keeps in mind of a run between its owner's changes: the list that he adds checkpoints to by himself. */
+struct run_notes {
+    uint32_t next;        /* the position of its next checkpoint */
+    uint32_t added;       /* how many of those before it are in the list; 0: there is none */
+    uint32_t in_a_row;    /* changes before this one that were the next checkpoint, without a list */
+    uint64_t state_bytes; /* of all checkpoints, at most */
+};
+
 struct run {
     const struct function *function;
     struct event *event;
@@ -116,6 +124,7 @@ struct run {
     uint32_t epoch;           /* 0: the store does not know it */
     uint32_t first_epoch;     /* what its record is to begin with; no other attempt's does */
     struct incarnation owner; /* under which it is held, when epoch > 0 */
+    struct run_notes notes;
     int takeovers;
     int unclean;               /* daemons that died holding it, in a row */
     bool is_to_end;            /* it was cancelled before it came to be ours */

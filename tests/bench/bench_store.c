@@ -137,6 +137,7 @@ static void advance(struct store *port, struct run *run, const struct transition
         abort();
     run->epoch = reply.epoch;
     run->owner = reply.owner;
+    run->notes = reply.notes;
 }
 
 struct worker {

@@ -90,6 +90,7 @@ static void advance(struct run *run, const struct transition *transition)
     cr_assert_eq(reply.answer, STORE_OK);
     run->epoch = reply.epoch;
     run->owner = reply.owner;
+    run->notes = reply.notes;
 }
 
 static void end_with(struct sample *sample, enum transition_kind kind, const char *failure_name, struct bytes output)

@@ -39,7 +39,13 @@ typedef Run {
     unsigned epoch : 4;          /* how often it has risen since, plus 1 */
     unsigned owner : 3;          /* an incarnation; the last one, when not owned */
     unsigned attempt : 1;
-    unsigned checkpoint : 3;     /* of its one step: 1 + the attempt whose result it is; 0: none yet */
+    unsigned checkpoint : 3;     /* of its first step: 1 + the attempt whose result it is; 0: none yet */
+    unsigned second : 3;         /* of its second, likewise */
+#ifdef WITHOUT_FOLD
+    bit is_left;                 /* a list of checkpoints that an owner of before may still push to: */
+    unsigned left_first : 3;     /* its name */
+    unsigned left_epoch : 4;
+#endif
     unsigned holder : 3;         /* for the search alone: 1 + the attempt that it was last given to */
 }
 
@@ -85,6 +91,7 @@ Daemon daemon[DAEMONS];
 #define ATTEMPT_CHECKPOINT 2     /* asks the store for a change, whose answer was lost once */
 #define ATTEMPT_PARK 3
 #define ATTEMPT_FINISH 4
+#define ATTEMPT_PUSH 5           /* asks for it by one command, which is asked once: what is not known of it a script finds out */
 
 #define OF_CLAIM 0
 #define OF_MESSAGE 1
@@ -99,6 +106,10 @@ typedef Attempt {
     unsigned owner : 3;
     unsigned attempt : 1;
     unsigned checkpoint : 3;
+    unsigned second : 3;
+#ifdef WITHOUT_CUT
+    bit is_late;                 /* its push is still on its way over a link that was lost */
+#endif
 }
 
 Attempt attempt[ATTEMPTS];
@@ -159,6 +170,7 @@ inline copy_store(from, to)
         to.run_of[i].first = from.run_of[i].first;
         to.run_of[i].attempt = from.run_of[i].attempt;
         to.run_of[i].checkpoint = from.run_of[i].checkpoint;
+        to.run_of[i].second = from.run_of[i].second;
         to.run_of[i].holder = from.run_of[i].holder
     }
     i = 0
@@ -172,6 +184,7 @@ inline clear_run(which)
     which.first = 0;
     which.attempt = 0;
     which.checkpoint = 0;
+    which.second = 0;
     which.holder = 0
 }
 
@@ -312,15 +325,45 @@ inline commit(d)
 
 #define STORE_OK 0
 #define STORE_MOVED 1            /* STORE_GONE too: of both the caller makes the same */
+#define STORE_UNKNOWN 2          /* of a push: a script is to be asked */
+
+/* Put at its position: what stands there is replaced, by the same where the call was sent before. */
+inline put_checkpoint(a)
+{
+    if
+    :: attempt[a].checkpoint == 0 ->
+        assert(RUN(a).checkpoint == 0 || RUN(a).checkpoint == a + 1);
+        RUN(a).checkpoint = a + 1
+    :: attempt[a].checkpoint != 0 ->
+#ifdef WITHOUT_POSITION
+        assert(RUN(a).second == 0);
+#endif
+        assert(RUN(a).checkpoint == attempt[a].checkpoint);
+        assert(RUN(a).second == 0 || RUN(a).second == a + 1);
+        RUN(a).second = a + 1
+    fi
+}
+
+/* Park, reap and the end of a run fold its owner's list into the record, and it is gone. */
+#ifdef WITHOUT_FOLD
+inline leave_list(which)
+{
+    which.is_left = true;
+    which.left_first = which.first;
+    which.left_epoch = which.epoch
+}
+#else
+#define leave_list(which) skip
+#endif
 
 inline write_change(a)
 {
     assert(RUN(a).holder == a + 1);
     if
     :: attempt[a].state == ATTEMPT_CHECKPOINT ->
-        assert(RUN(a).checkpoint == 0);
-        RUN(a).checkpoint = a + 1
+        put_checkpoint(a)
     :: attempt[a].state == ATTEMPT_PARK ->
+        leave_list(RUN(a));
         RUN(a).status = RUN_DELAYED;
         RUN(a).attempt = attempt[a].attempt + 1;
         RUN(a).holder = 0
@@ -362,6 +405,15 @@ inline take(a)
 #endif
 #endif
 
+inline hand_back(which)
+{
+    leave_list(which);
+    which.status = RUN_DELAYED;
+    which.epoch++;
+    which.owner = 0;
+    which.holder = 0
+}
+
 /* advance.lua */
 inline advance(a)
 {
@@ -371,10 +423,52 @@ inline advance(a)
     :: RUN(a).status == RUN_DELAYED && !IS_MOVED(a) -> answer = (attempt[a].state == ATTEMPT_PARK -> STORE_OK : STORE_MOVED)
     :: RUN(a).status == RUN_OWNED && !IS_MOVED(a) ->
         if
-        :: attempt[a].state == ATTEMPT_CHECKPOINT && RUN(a).checkpoint == a + 1 /* the same call again */
-        :: else -> write_change(a)
-        fi;
-        answer = STORE_OK
+        :: attempt[a].checkpoint != 0 && RUN(a).checkpoint == 0 -> /* lost with Redis's last second */
+            hand_back(RUN(a));
+            answer = STORE_MOVED
+        :: else ->
+            write_change(a);
+            answer = STORE_OK
+        fi
+    fi
+}
+
+/* RPUSHX: one command, which knows the list's name alone, and adds to its end. Each run that is owned has a list, named
+ * with the run's epoch: it is made with the first checkpoint of an attempt, which is not looked at here. */
+#ifdef WITHOUT_EPOCH_IN_NAME
+#define HAS_LIST(a) (RUN(a).status == RUN_OWNED)
+#else
+#ifdef WITHOUT_FOLD
+#define HAS_LIST(a) ((RUN(a).status == RUN_OWNED && RUN(a).first == attempt[a].first && RUN(a).epoch == attempt[a].epoch) || \
+                     (RUN(a).is_left && RUN(a).left_first == attempt[a].first && RUN(a).left_epoch == attempt[a].epoch))
+#else
+#define HAS_LIST(a) (RUN(a).status == RUN_OWNED && RUN(a).first == attempt[a].first && RUN(a).epoch == attempt[a].epoch)
+#endif
+#endif
+
+inline add_to_list(a)
+{
+    assert(RUN(a).holder == a + 1);
+    if
+    :: attempt[a].checkpoint == 0 ->
+        assert(RUN(a).checkpoint == 0);
+        RUN(a).checkpoint = a + 1
+    :: attempt[a].checkpoint != 0 ->
+        assert(RUN(a).checkpoint == attempt[a].checkpoint && RUN(a).second == 0);
+        RUN(a).second = a + 1
+    fi;
+    UNSAVED
+}
+
+inline push(a)
+{
+    if
+    :: HAS_LIST(a) -> add_to_list(a); answer = STORE_OK
+    :: !HAS_LIST(a) ->
+#ifdef WITHOUT_X
+        assert(RUN(a).holder == a + 1); /* RPUSH: it goes into a list that nobody looks at */
+#endif
+        answer = STORE_UNKNOWN
     fi
 }
 
@@ -393,7 +487,8 @@ inline claim(a, e)
     attempt[a].epoch = redis.run_of[e].epoch;
     attempt[a].owner = redis.run_of[e].owner;
     attempt[a].attempt = redis.run_of[e].attempt;
-    attempt[a].checkpoint = redis.run_of[e].checkpoint
+    attempt[a].checkpoint = redis.run_of[e].checkpoint;
+    attempt[a].second = redis.run_of[e].second
 }
 
 /* reap.lua, of one worker */
@@ -402,10 +497,7 @@ inline reap(n)
     for (i : 0 .. EVENTS - 1) {
         if
         :: redis.run_of[i].status == RUN_OWNED && redis.run_of[i].owner == n ->
-            redis.run_of[i].status = RUN_DELAYED;
-            redis.run_of[i].epoch++;
-            redis.run_of[i].owner = 0;
-            redis.run_of[i].holder = 0
+            hand_back(redis.run_of[i])
         :: else
         fi
     }
@@ -426,7 +518,11 @@ inline clear_attempt(a)
     attempt[a].epoch = 0;
     attempt[a].owner = 0;
     attempt[a].attempt = 0;
-    attempt[a].checkpoint = 0
+    attempt[a].checkpoint = 0;
+#ifdef WITHOUT_CUT
+    attempt[a].is_late = false;
+#endif
+    attempt[a].second = 0
 }
 
 inline end_attempt(a, ends_as)
@@ -441,7 +537,8 @@ inline end_attempt(a, ends_as)
 inline ask(a)
 {
     if
-    :: attempt[a].epoch > 0 -> advance(a)
+    :: attempt[a].state == ATTEMPT_PUSH -> push(a)
+    :: attempt[a].epoch > 0 && attempt[a].state != ATTEMPT_PUSH -> advance(a)
     :: attempt[a].epoch == 0 && attempt[a].state != ATTEMPT_FINISH -> take(a)
     :: else -> answer = STORE_OK /* the happy path: the store is not asked */
     fi
@@ -454,10 +551,12 @@ inline heed(a)
     :: answer == STORE_OK && attempt[a].state == ATTEMPT_FINISH ->
         has_ended[attempt[a].event] = true;
         end_attempt(a, MESSAGE_DONE)
-    :: answer == STORE_OK && attempt[a].state == ATTEMPT_CHECKPOINT ->
+    :: answer == STORE_UNKNOWN -> attempt[a].state = ATTEMPT_CHECKPOINT
+    :: answer == STORE_OK && (attempt[a].state == ATTEMPT_CHECKPOINT || attempt[a].state == ATTEMPT_PUSH) ->
         attempt[a].owner = (attempt[a].epoch == 0 -> DAEMON(a).incarnation : attempt[a].owner);
         attempt[a].epoch = (attempt[a].epoch == 0 -> 1 : attempt[a].epoch);
-        attempt[a].checkpoint = a + 1;
+        attempt[a].second = (attempt[a].checkpoint == 0 -> 0 : a + 1);
+        attempt[a].checkpoint = (attempt[a].checkpoint == 0 -> a + 1 : attempt[a].checkpoint);
         attempt[a].state = ATTEMPT_IN_CODE
     fi
 }
@@ -503,11 +602,25 @@ inline begin(a, e)
 
 #define IS_FREE(a) (attempt[a].state == ATTEMPT_NONE)
 #define MAY_CLAIM(a, e) (redis.run_of[e].status == RUN_DELAYED && CAN_ASK(a / THREADS) && (redis.stats & BIT(DAEMON(a).incarnation)))
-#define MAY_CHECKPOINT(a) (attempt[a].state == ATTEMPT_IN_CODE && attempt[a].checkpoint == 0 && CAN_ASK(a / THREADS))
+#define MAY_CHECKPOINT(a) (attempt[a].state == ATTEMPT_IN_CODE && attempt[a].second == 0 && CAN_ASK(a / THREADS))
+#ifdef WITHOUT_OWN_NAME
+#define MAY_PUSH(a) (MAY_CHECKPOINT(a) && attempt[a].epoch > 0)
+#else
+#define MAY_PUSH(a) (MAY_CHECKPOINT(a) && attempt[a].epoch > 0 && attempt[a].owner == DAEMON(a).incarnation)
+#endif
 #define MAY_PARK(a) (attempt[a].state == ATTEMPT_IN_CODE && attempt[a].attempt < RETRIES && CAN_ASK(a / THREADS))
 #define MAY_FINISH(a) (attempt[a].state == ATTEMPT_IN_CODE && (attempt[a].epoch == 0 || CAN_ASK(a / THREADS)))
 #define ANSWERED(a) ask(a); heed(a)
 #define UNHEARD(a) ask(a); spend_fault()
+/* The link is cut at the server before anything is asked again. */
+#define UNHEARD_PUSH(a) attempt[a].state = ATTEMPT_PUSH; ask(a); attempt[a].state = ATTEMPT_CHECKPOINT; spend_fault()
+#ifdef WITHOUT_CUT
+#define BE_LATE(a) \
+    :: d_step { faults > 0 && MAY_PUSH(a) -> attempt[a].state = ATTEMPT_CHECKPOINT; attempt[a].is_late = true; spend_fault() } \
+    :: d_step { attempt[a].is_late && HAS_LIST(a) -> attempt[a].is_late = false; assert(RUN(a).second == 0); add_to_list(a) }
+#else
+#define BE_LATE(a)
+#endif
 
 proctype Worker(byte a)
 {
@@ -521,11 +634,14 @@ end:
 #endif
     /* Its step has run; it fails, or sleeps; it has run to the end. */
     :: d_step { MAY_CHECKPOINT(a) -> attempt[a].state = ATTEMPT_CHECKPOINT; ANSWERED(a) }
+    :: d_step { MAY_PUSH(a) -> attempt[a].state = ATTEMPT_PUSH; ANSWERED(a) }
     :: d_step { MAY_PARK(a) -> attempt[a].state = ATTEMPT_PARK; ANSWERED(a) }
     :: d_step { MAY_FINISH(a) -> attempt[a].state = ATTEMPT_FINISH; ANSWERED(a) }
     BEGIN_TO_PARK(a)
     /* The same, and the answer is lost. */
     :: d_step { faults > 0 && MAY_CHECKPOINT(a) -> attempt[a].state = ATTEMPT_CHECKPOINT; UNHEARD(a) }
+    :: d_step { faults > 0 && MAY_PUSH(a) -> UNHEARD_PUSH(a) }
+    BE_LATE(a)
     :: d_step { faults > 0 && MAY_PARK(a) -> attempt[a].state = ATTEMPT_PARK; UNHEARD(a) }
     :: d_step { faults > 0 && MAY_FINISH(a) && attempt[a].epoch > 0 -> attempt[a].state = ATTEMPT_FINISH; UNHEARD(a) }
     :: d_step { IS_UNHEARD(a) && DAEMON(a).is_connected -> ANSWERED(a) }

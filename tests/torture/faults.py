@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Callable, NamedTuple
 
 # What stands in them can be read again from the runs' own records.
-INDEXES = ("delayed", "owned:*", "workers", "busy:*", "behind:*", "claim:*", "stats*", "asked:*")
+INDEXES = ("delayed", "owned:*", "held:*", "workers", "holders", "busy:*", "behind:*", "claim:*", "stats*", "asked:*")
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ class Fleet:
         lag = self.lag()
         if lag:
             return f"not committed, by partition: {lag}"
-        waiting = {kind: self.redis.count(kind) for kind in ("delayed", "owned:*", "behind:*")}
+        waiting = {kind: self.redis.count(kind) for kind in ("delayed", "owned:*", "held:*", "behind:*")}
         ended = self.redis.count("dead") + self.redis.count("history")
         waiting["lost sight of"] = len(self.redis.keys("run:*")) - ended - sum(waiting.values())
         return f"in Redis: {waiting}" if any(waiting.values()) else ""
@@ -217,7 +217,8 @@ class Redis(support.Redis):
         return self.cli("--scan", "--pattern", f"stepd{{*}}:{pattern}").split()
 
     def count(self, kind):
-        return sum(int(self.cli("zcard", key) or 0) for key in self.keys(kind))
+        how = "scard" if kind.startswith("held") else "zcard"
+        return sum(int(self.cli(how, key) or 0) for key in self.keys(kind))
 
 
 class Feed:

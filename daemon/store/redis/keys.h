@@ -8,9 +8,12 @@
  *   ticks                     hash    by function with a schedule: its last tick that is recorded, ms
  *   unwanted                  zset    runs without a record that a person has cancelled, by until when daemons are told
  *   owned:<worker>            zset    runs that a living worker holds, by time of take or claim
+ *   held:<worker>             set     the others that it holds: their records are of version 2
+ *   holders                   zset    worker by the deadline of its heartbeat, as long as it may hold such runs
  *   workers                   zset    worker by the deadline of its heartbeat
  *   run:<id>                  string  record.h
  *   steps:<id>                zset    checkpoint (run/checkpoints.h) by its position
+ *   added:<id>:<epoch>        list    those behind it, of an owner that adds them by himself (scripts/added.lua)
  *   taken:<topic>:<partition> zset    run by offset: the store has taken it over
  *   admitted:<topic>:<partition> zset run by offset: a dedupe window has let it in
  *   crashed:<topic>:<partition> hash  run -> crashes while it had no record; forgotten after a week (recovery.c)

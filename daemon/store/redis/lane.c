@@ -147,6 +147,13 @@ static void append(struct lane *lane, struct request *request)
     pipeline_send(&lane->pipeline, request);
 }
 
+/* What must not be asked twice: whoever asked finds out what became of it. */
+static void end_unknown(struct lane *lane, struct request *request)
+{
+    pipeline_leave(&lane->pipeline, request);
+    request_end(request, -EAGAIN, NULL);
+}
+
 static void put_off(struct lane *lane, struct request *request, const char *why)
 {
     pipeline_put_off(&lane->pipeline, request);
@@ -155,6 +162,10 @@ static void put_off(struct lane *lane, struct request *request, const char *why)
 
 static void give_back(struct lane *lane, struct request *request)
 {
+    if (request->only_as != NULL) {
+        end_unknown(lane, request);
+        return;
+    }
     pipeline_leave(&lane->pipeline, request);
     host(lane)->route(host(lane)->context, request);
 }
@@ -174,6 +185,9 @@ static void send_or_hold(struct lane *lane, struct request *request)
         return;
     case LANE_LOSES:
         give_back(lane, request);
+        return;
+    case LANE_ENDS:
+        end_unknown(lane, request);
         return;
     }
     abort(); /* an answer that there is not */
@@ -344,6 +358,10 @@ static void take_error(struct lane *lane, struct request *request, const char *t
 {
     if (library_is_reload(request)) {
         request_end(request, -EIO, NULL); /* who needs the script asks again */
+        return;
+    }
+    if (request->only_as != NULL) {
+        end_unknown(lane, request); /* the script that is asked next hears it, too */
         return;
     }
     enum refusal refusal = refusal_of(text);

@@ -30,6 +30,7 @@ enum lane_admission {
     LANE_SENDS,
     LANE_PUTS_OFF,
     LANE_LOSES, /* it is another lane's by now */
+    LANE_ENDS,  /* request.only_as: the worker has another name by now */
 };
 
 /* What a lane asks of its host, always on its own thread and under no lock. */

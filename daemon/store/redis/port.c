@@ -47,8 +47,23 @@ static void add_body(struct script_call *call, const struct run *run, msgpack_sb
 
 /* ---- a change, as change.lua reads it: one argument, since each costs Redis some 100 ns ----------- */
 
-#define CHANGE_FIXED 65
+#define CHANGE_NOW 65
+#define CHANGE_FIXED 78                 /* of which the last 13 are the store's time in digits */
 #define CHANGE_SIZE (CHANGE_FIXED + 11) /* and the position once more, in digits */
+
+/* The store's time as it is known here: what it asks of Redis is a microsecond's work. */
+struct change_times {
+    int64_t now_ms;
+    int64_t due_ms; /* PARK */
+};
+
+static struct change_times times_of(struct redis_store *store, const struct run *run, const struct transition *change)
+{
+    int64_t now_ms = store_shard_now_ms(store, store_shard_of(store, run->id.text));
+    int64_t delay_ms = change->delay_ms > 0 ? change->delay_ms : 0;
+
+    return (struct change_times){ .now_ms = now_ms, .due_ms = change->due_ms != 0 ? change->due_ms : now_ms + delay_ms };
+}
 
 static void put_16(char *at, uint64_t number)
 {
@@ -76,9 +91,74 @@ static const char *history_letter(const struct redis_store *store)
     return LETTERS[store_settings(store)->history];
 }
 
+/* ---- checkpoints that their owner adds by himself: scripts/added.lua ---------------------------------- */
+
+#define IN_A_ROW 1 /* checkpoints of a run without a list, before one is made: most runs that wake up make one, and sleep again */
+
+/* The next one, and nothing else with it. */
+static bool is_plain_checkpoint(const struct run *run, const struct transition *change)
+{
+    return change->kind == TRANSITION_CHECKPOINT && change->checkpoint.size > 0 && !change->clears_started && change->tail.data == NULL &&
+           change->position == run->notes.next && !run_is_ordered(run);
+}
+
+/* With its list, by the change that takes it over. */
+static bool takes_with_list(const struct run *run, const struct transition *change)
+{
+    return run->epoch == 0 && is_plain_checkpoint(run, change);
+}
+
+static bool begins_list(const struct run *run, const struct transition *change)
+{
+    return run->epoch > 0 && run->notes.added == 0 && run->notes.in_a_row >= IN_A_ROW && is_plain_checkpoint(run, change);
+}
+
+/* A push says neither attempt nor phase: attempt is 0 by it, and the phase is what it was. */
+static bool may_push(const struct redis_store *store, const struct run *run, const struct transition *change)
+{
+    const struct run_notes *notes = &run->notes;
+
+    return notes->added > 0 && is_plain_checkpoint(run, change) && change->attempt == 0 && change->phase == run->phase &&
+           notes->state_bytes + change->checkpoint.size <= store_settings(store)->state_bytes;
+}
+
+/* What is to be known of the run from now on; `added`: how many checkpoints are in the list that there is now. */
+static struct run_notes notes_after(const struct run *run, const struct transition *change, uint32_t added)
+{
+    bool is_next = is_plain_checkpoint(run, change);
+
+    return (struct run_notes){
+        .next = change->checkpoint.size > 0 ? (uint32_t)change->position + 1 : run->notes.next,
+        .added = added,
+        .in_a_row = is_next && added == 0 ? run->notes.in_a_row + 1 : 0,
+        .state_bytes = run->notes.state_bytes + change->checkpoint.size,
+    };
+}
+
+/* False: a script is to be asked. */
+static bool push(struct redis_store *store, const struct run *run, const struct transition *change, struct transition_reply *ret_reply,
+                 int *ret_status)
+{
+    int shard = store_shard_of(store, run->id.text);
+    char key[RUN_ID_LENGTH + 20];
+    int64_t length = 0;
+
+    (void)snprintf(key, sizeof(key), "added:%s:%" PRIu32, run->id.text, run->epoch);
+    *ret_status = store_push(store, shard, key, change->checkpoint, &run->owner, &length);
+    if (*ret_status == 0 && length == (int64_t)run->notes.added + 1) {
+        *ret_reply = (struct transition_reply){ .answer = STORE_OK,
+                                                .owner = run->owner,
+                                                .epoch = run->epoch,
+                                                .now_ms = store_shard_now_ms(store, shard),
+                                                .notes = notes_after(run, change, (uint32_t)length) };
+        return true;
+    }
+    return *ret_status == -ESHUTDOWN;
+}
+
 /* Epoch and position stand where the record's header has epoch and number of checkpoints: record.h. */
 static struct bytes pack_change(const struct redis_store *store, const struct run *run, const struct transition *change,
-                                char ret_bytes[CHANGE_SIZE])
+                                const struct change_times *times, char ret_bytes[CHANGE_SIZE])
 {
     static const char KINDS[] = {
         [TRANSITION_CHECKPOINT] = 'C', [TRANSITION_PARK] = 'P', [TRANSITION_PHASE] = 'H',
@@ -90,27 +170,58 @@ static struct bytes pack_change(const struct redis_store *store, const struct ru
     ret_bytes[0] = KINDS[change->kind];
     ret_bytes[1] = (char)change->phase;
     ret_bytes[2] = (char)((run_is_ordered(run) ? 1 : 0) | (change->clears_started ? 2 : 0) | (change->tail.data != NULL ? 4 : 0) |
-                          (change->waits_in_line ? 8 : 0));
+                          (change->waits_in_line ? 8 : 0) | (begins_list(run, change) ? 16 : 0));
     ret_bytes[3] = change->kind == TRANSITION_PARK ? (char)change->status : RUN_OWNED;
     put_16(ret_bytes + 4, (uint64_t)change->attempt);
     put_32(ret_bytes + 8, run->epoch > 0 ? run->epoch : run->first_epoch);
     put_32(ret_bytes + 12, change->position);
     put_32(ret_bytes + 16, settings->state_bytes);
-    put_64(ret_bytes + 24, change->delay_ms > 0 ? change->delay_ms : 0);
-    put_64(ret_bytes + 32, change->due_ms);
+    put_64(ret_bytes + 24, times->now_ms);
+    put_64(ret_bytes + 32, times->due_ms);
     put_64(ret_bytes + 40, run->created_ms);
     put_64(ret_bytes + 48, run->event->view.offset);
     put_64(ret_bytes + 56, settings->lease_ms);
     ret_bytes[64] = *history_letter(store);
-    int digits = snprintf(ret_bytes + CHANGE_FIXED, CHANGE_SIZE - CHANGE_FIXED, "%" PRIu32, (uint32_t)change->position);
-    return (struct bytes){ ret_bytes, CHANGE_FIXED + (size_t)digits };
+    int digits =
+        snprintf(ret_bytes + CHANGE_NOW, CHANGE_SIZE - CHANGE_NOW, "%013" PRId64 "%" PRIu32, times->now_ms, (uint32_t)change->position);
+    return (struct bytes){ ret_bytes, CHANGE_NOW + (size_t)digits };
 }
 
-static struct transition_reply read_answer(struct redis_store *store, const struct run *run, const struct script_call *call,
+/* The first bytes of a header, up to its owner, of the record that `change` makes. */
+#define HEAD_SIZE 48
+
+static struct bytes pack_head(const struct run *run, const struct transition *change, const struct change_times *times, size_t body_size,
+                              char ret_bytes[HEAD_SIZE])
+{
+    static const char STATUSES[] = { [TRANSITION_FINISH] = RUN_COMPLETED, [TRANSITION_BURY] = RUN_FAILED };
+    bool is_parked = change->kind == TRANSITION_PARK;
+    bool has_ended = change->kind == TRANSITION_FINISH || change->kind == TRANSITION_BURY;
+
+    memset(ret_bytes, 0, HEAD_SIZE);
+    ret_bytes[0] = takes_with_list(run, change) ? RECORD_VERSION_ADDED : RECORD_VERSION;
+    ret_bytes[1] = is_parked ? (char)change->status : has_ended ? STATUSES[change->kind] : (char)RUN_OWNED;
+    ret_bytes[2] = (char)change->phase;
+    ret_bytes[3] = run_is_ordered(run) ? RECORD_ORDERED : 0;
+    put_16(ret_bytes + 4, (uint64_t)change->attempt);
+    put_32(ret_bytes + 8, run->first_epoch);
+    put_32(ret_bytes + 12, change->checkpoint.size > 0);
+    put_64(ret_bytes + 16, run->created_ms);
+    put_64(ret_bytes + 24, is_parked ? times->due_ms : times->now_ms);
+    put_32(ret_bytes + 32, body_size);
+    put_32(ret_bytes + 36, change->tail.size);
+    put_32(ret_bytes + 40, change->checkpoint.size);
+    return (struct bytes){ ret_bytes, HEAD_SIZE };
+}
+
+static struct transition_reply read_answer(const struct run *run, const struct script_call *call, const struct change_times *times,
                                            const redisReply *reply)
 {
-    if (reply->type == REDIS_REPLY_INTEGER) /* the short way of a checkpoint */
-        return (struct transition_reply){ .answer = STORE_OK, .owner = call->owner, .now_ms = store_now_ms(store), .epoch = run->epoch };
+    if (reply->type == REDIS_REPLY_INTEGER) /* the short way */
+        return (struct transition_reply){ .answer = (enum store_answer)reply->integer,
+                                          .owner = call->owner,
+                                          .now_ms = times->now_ms,
+                                          .epoch = run->epoch > 0 ? run->epoch : run->first_epoch,
+                                          .due_ms = times->due_ms };
     assert(reply->type == REDIS_REPLY_ARRAY && reply->elements >= 5);
     return (struct transition_reply){
         .answer = (enum store_answer)reply->element[0]->integer,
@@ -119,6 +230,22 @@ static struct transition_reply read_answer(struct redis_store *store, const stru
         .epoch = (uint32_t)reply->element[2]->integer,
         .due_ms = reply->element[3]->integer,
     };
+}
+
+/* How many checkpoints are in the list that was made by it; 0: none was. */
+static uint32_t has_list(const struct run *run, const struct transition *change, const redisReply *reply)
+{
+    if (reply->type == REDIS_REPLY_INTEGER)
+        return takes_with_list(run, change) ? 1 : 0;
+    return reply->elements > 5 ? (uint32_t)reply->element[5]->integer : 0;
+}
+
+/* When a run became due by it; 0: none did. */
+static int64_t read_wake(const struct transition *change, const struct transition_reply *answer, const redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_INTEGER)
+        return reply->element[4]->integer;
+    return change->kind == TRANSITION_PARK && answer->answer == STORE_OK ? answer->due_ms : 0;
 }
 
 /* A daemon whose records are of version 1 finds the run of a function with a dedupe window among those that were taken
@@ -428,48 +555,78 @@ static int admit(struct store *port, const struct run *run, const struct flow_as
     return 0;
 }
 
+/* All of the record that `change` makes, in two arguments: its owner's name stands between them. */
+struct new_record {
+    char head[HEAD_SIZE];
+    msgpack_sbuffer rest; /* body and tail; or, of one that is held, its flow */
+    struct run_id older_id;
+};
+
+static void add_record(struct script_call *call, const struct run *run, const struct transition *change, const struct change_times *times,
+                       struct new_record *record, char **ret_place)
+{
+    msgpack_packer packer;
+
+    msgpack_packer_init(&packer, &record->rest, msgpack_sbuffer_write);
+    record_pack_body(&packer, run);
+    struct bytes head = pack_head(run, change, times, record->rest.size, record->head);
+    if (change->tail.size > 0)
+        msgpack_sbuffer_write(&record->rest, change->tail.data, change->tail.size);
+    script_add(call, (struct bytes){ record->rest.data, record->rest.size });
+    add_message(call, run, change, ret_place);
+    script_add(call, head);
+    add_older_id(call, run, &record->older_id);
+}
+
+static void add_change(struct script_call *call, const struct run *run, const struct transition *change, msgpack_sbuffer *flow,
+                       char **ret_place)
+{
+    if (run_is_ordered(run) || change->waits_in_line || change->tail.data != NULL)
+        script_add(call, change->tail);
+    add_message(call, run, change, ret_place);
+    if (change->held_by != NULL)
+        add_flow(call, run, change->held_by, flow);
+}
+
 static int advance(struct store *port, const struct run *run, const struct transition *change, struct transition_reply *ret_reply)
 {
     struct redis_store *store = store_of(port);
+    struct change_times times = times_of(store, run, change);
+    struct new_record record;
     char packed[CHANGE_SIZE];
     AUTO_FREE char *place = NULL;
     AUTO_REPLY reply = NULL;
     struct script_call call;
-    msgpack_sbuffer body, flow;
-    struct run_id older_id;
 
     assert(run->epoch > 0 || run->first_epoch > 0);
     if (run->epoch == 0 && change->kind == TRANSITION_FINISH && store_settings(store)->history != HISTORY_ALL) {
-        *ret_reply = (struct transition_reply){ .answer = STORE_OK, .now_ms = store_now_ms(store) };
+        *ret_reply = (struct transition_reply){ .answer = STORE_OK, .now_ms = times.now_ms };
         return 0;
     }
-    msgpack_sbuffer_init(&body);
-    msgpack_sbuffer_init(&flow);
+    int status = 0;
+    if (may_push(store, run, change) && push(store, run, change, ret_reply, &status))
+        return status;
+    msgpack_sbuffer_init(&record.rest);
     script_begin(&call, run->epoch == 0 ? "take" : "advance", store_shard_of(store, run->id.text));
     script_add_text(&call, run->id.text);
-    script_add(&call, pack_change(store, run, change, packed));
+    script_add(&call, pack_change(store, run, change, &times, packed));
     if (run->epoch == 0)
         script_add_self(store, &call);
     else
         script_add_owner(&call, &run->owner);
     script_add(&call, change->checkpoint);
-    if (run->epoch == 0 || run_is_ordered(run) || change->waits_in_line || change->tail.data != NULL)
-        script_add(&call, change->tail);
-    add_message(&call, run, change, &place);
-    if (run->epoch == 0) {
-        add_body(&call, run, &body);
-        add_older_id(&call, run, &older_id);
-    } else if (change->held_by != NULL) {
-        add_flow(&call, run, change->held_by, &flow);
-    }
+    if (run->epoch == 0)
+        add_record(&call, run, change, &times, &record, &place);
+    else
+        add_change(&call, run, change, &record.rest, &place);
 
-    int status = store_call(store, &call, &reply);
-    msgpack_sbuffer_destroy(&body);
-    msgpack_sbuffer_destroy(&flow);
+    status = store_call(store, &call, &reply);
+    msgpack_sbuffer_destroy(&record.rest);
     if (status != 0)
         return status;
-    *ret_reply = read_answer(store, run, &call, reply);
-    int64_t wake_ms = reply->type == REDIS_REPLY_ARRAY ? reply->element[4]->integer : 0;
+    *ret_reply = read_answer(run, &call, &times, reply);
+    ret_reply->notes = notes_after(run, change, has_list(run, change, reply));
+    int64_t wake_ms = read_wake(change, ret_reply, reply);
     if (wake_ms != 0)
         store_made_due_in_line(store, call.shard, function_is_lined(run->function) || change->held_by != NULL ? run->function : NULL,
                                wake_ms);

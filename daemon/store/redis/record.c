@@ -202,8 +202,8 @@ static int read_header(struct bytes data, struct record *record, struct error *r
 
     if (data.size < RECORD_HEADER_SIZE)
         return error_set(ret_error, EBADMSG, "a record of %zu bytes, shorter than its header", data.size);
-    if (at[0] != RECORD_VERSION)
-        return error_set(ret_error, EBADMSG, "a record of version %d, this daemon knows %d", at[0], RECORD_VERSION);
+    if (at[0] != RECORD_VERSION && at[0] != RECORD_VERSION_ADDED)
+        return error_set(ret_error, EBADMSG, "a record of version %d, this daemon knows %d", at[0], RECORD_VERSION_ADDED);
     if (!is_status(at[1]) || at[2] > RUN_IN_ON_FAILURE)
         return error_set(ret_error, EBADMSG, "a record with status %d, phase %d", at[1], at[2]);
     record->status = (enum run_status)at[1];

@@ -18,6 +18,9 @@ struct request {
     char *command;            /* as it goes over the wire */
     size_t size;
     size_t sha_at;
+    /* Asked once at most, and only as long as this is the worker's name: whatever comes between ends it with -EAGAIN, and whether
+     * it was done nobody knows. NULL: it may be asked twice, as any script may. */
+    const struct incarnation *only_as;
     int tries;             /* times it was put off, or was asked of the wrong server */
     int64_t not_before_ms; /* monotonic; put off until then */
     bool is_troubled;      /* put off, and not answered since */

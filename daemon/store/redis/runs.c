@@ -28,27 +28,42 @@ void loaded_run_done(struct loaded_run *run)
     *run = (struct loaded_run){ 0 };
 }
 
+/* One script, so that all is of one moment: the record, its checkpoints, and those in the list of its owner (scripts/added.lua). */
+static const char READ_RUN[] =
+    "local run, added = redis.call('GET', KEYS[1]), {}\n"
+    "if run and #run >= 64 and run:byte(1) == 2 then\n"
+    "  added = redis.call('LRANGE', ARGV[1] .. string.format('%.0f', struct.unpack('<I4', run, 9)), 0, -1)\n"
+    "  return { run, redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', '(' .. struct.unpack('<H', run, 47)), added }\n"
+    "end\n"
+    "return { run, redis.call('ZRANGE', KEYS[2], 0, -1), added }";
+
+static void add_checkpoints(struct loaded_run *run, const redisReply *members)
+{
+    for (size_t i = 0; i < members->elements; i++)
+        run->checkpoints[run->checkpoint_count++] = (struct bytes){ members->element[i]->str, (size_t)members->element[i]->len };
+}
+
 static int read_run(struct redis_store *store, const char *id, struct loaded_run *run, struct error *ret_error)
 {
     int shard = store_shard_of(store, id);
     AUTO_FREE char *record = keys_format(store_prefix(store, shard), "run:%s", id);
     AUTO_FREE char *steps = keys_format(store_prefix(store, shard), "steps:%s", id);
+    AUTO_FREE char *added = keys_format(store_prefix(store, shard), "added:%s:", id);
 
-    /* One script, so that both are of one moment. */
     redisReply *reply = NULL;
-    int status = store_commandf(store, shard, &reply, "EVAL %s 2 %s %s",
-                                "return {redis.call('GET', KEYS[1]), redis.call('ZRANGE', KEYS[2], 0, -1)}", record, steps);
+    int status = store_commandf(store, shard, &reply, "EVAL %s 2 %s %s %s", READ_RUN, record, steps, added);
     if (status != 0)
         return error_set(ret_error, -status, "Redis: %s", strerror(-status));
     run->reply = reply;
     const redisReply *bytes = reply->element[0];
-    const redisReply *members = reply->element[1];
+    const redisReply *settled = reply->element[1];
+    const redisReply *listed = reply->element[2];
     if (bytes->type != REDIS_REPLY_STRING)
         return error_set(ret_error, ENOENT, "the store has no run %s", id);
     run->zone = msgpack_zone_new(1024);
-    run->checkpoints = xcalloc(members->elements + 1, sizeof(*run->checkpoints));
-    for (size_t i = 0; i < members->elements; i++)
-        run->checkpoints[run->checkpoint_count++] = (struct bytes){ members->element[i]->str, (size_t)members->element[i]->len };
+    run->checkpoints = xcalloc(settled->elements + listed->elements + 1, sizeof(*run->checkpoints));
+    add_checkpoints(run, settled);
+    add_checkpoints(run, listed);
     memcpy(run->id, id, RUN_ID_LENGTH + 1);
     return record_decode((struct bytes){ bytes->str, (size_t)bytes->len }, run->zone, &run->record, ret_error);
 }
@@ -104,39 +119,46 @@ static int list_one(struct redis_store *store, int shard, const char *key, const
     return status;
 }
 
-static int list_key(struct redis_store *store, int shard, const char *key, struct ids *ids)
+/* Of all that stand in `workers`, the runs of one kind. */
+static int list_of_workers(struct redis_store *store, int shard, const char *workers_name, const char *kind, const char *command,
+                           struct ids *ids)
 {
-    AUTO_REPLY reply = NULL;
-    int status = store_commandf(store, shard, &reply, "ZRANGE %s 0 -1", key);
+    AUTO_REPLY workers = NULL;
+    const char *prefix = store_prefix(store, shard);
+    AUTO_FREE char *key = keys_format(prefix, "%s", workers_name);
 
-    if (status == 0)
-        add_ids(ids, reply);
+    int status = store_commandf(store, shard, &workers, "ZRANGE %s 0 -1", key);
+    for (size_t i = 0; status == 0 && i < workers->elements && ids->count < ids->limit; i++) {
+        AUTO_FREE char *list = keys_format(prefix, "%s:%s", kind, workers->element[i]->str);
+        AUTO_REPLY reply = NULL;
+        status = store_commandf(store, shard, &reply, command, list);
+        if (status == 0)
+            add_ids(ids, reply);
+    }
     return status;
 }
 
 static int list_owned(struct redis_store *store, int shard, struct ids *ids)
 {
-    AUTO_REPLY workers = NULL;
-    const char *prefix = store_prefix(store, shard);
-    AUTO_FREE char *key = keys_format(prefix, "workers");
+    int status = list_of_workers(store, shard, "workers", "owned", "ZRANGE %s 0 -1", ids);
 
-    int status = store_commandf(store, shard, &workers, "ZRANGE %s 0 -1", key);
-    for (size_t i = 0; status == 0 && i < workers->elements && ids->count < ids->limit; i++) {
-        AUTO_FREE char *owned = keys_format(prefix, "owned:%s", workers->element[i]->str);
-        status = list_key(store, shard, owned, ids);
-    }
+    return status != 0 ? status : list_of_workers(store, shard, "holders", "held", "SMEMBERS %s", ids);
+}
+
+static int count_by(struct redis_store *store, int shard, const char *command, const char *name, uint64_t *sum)
+{
+    AUTO_REPLY reply = NULL;
+    AUTO_FREE char *key = keys_format(store_prefix(store, shard), "%s", name);
+    int status = store_commandf(store, shard, &reply, command, key);
+
+    if (status == 0)
+        *sum += (uint64_t)reply->integer;
     return status;
 }
 
 static int count_key(struct redis_store *store, int shard, const char *name, uint64_t *sum)
 {
-    AUTO_REPLY reply = NULL;
-    AUTO_FREE char *key = keys_format(store_prefix(store, shard), "%s", name);
-    int status = store_commandf(store, shard, &reply, "ZCARD %s", key);
-
-    if (status == 0)
-        *sum += (uint64_t)reply->integer;
-    return status;
+    return count_by(store, shard, "ZCARD %s", name, sum);
 }
 
 /* The lines in which runs wait for room under their function's concurrency. */
@@ -519,6 +541,19 @@ static int read_counts(struct redis_store *store, int shard, const char *name, s
     return status;
 }
 
+static int count_held(struct redis_store *store, int shard, uint64_t *count)
+{
+    AUTO_REPLY holders = NULL;
+    AUTO_FREE char *key = keys_format(store_prefix(store, shard), "holders");
+
+    int status = store_commandf(store, shard, &holders, "ZRANGE %s 0 -1", key);
+    for (size_t i = 0; status == 0 && i < holders->elements; i++) {
+        AUTO_FREE char *held = xasprintf("held:%s", holders->element[i]->str);
+        status = count_by(store, shard, "SCARD %s", held, count);
+    }
+    return status;
+}
+
 static int add_shard(struct redis_store *store, int shard, struct runs_stats *stats)
 {
     AUTO_REPLY workers = NULL;
@@ -534,6 +569,8 @@ static int add_shard(struct redis_store *store, int shard, struct runs_stats *st
         if (status == 0)
             status = count_key(store, shard, owned, &stats->owned);
     }
+    if (status == 0)
+        status = count_held(store, shard, &stats->owned);
     if (status == 0 && workers->elements > stats->workers)
         stats->workers = workers->elements;
     if (status == 0)

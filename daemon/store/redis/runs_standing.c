@@ -21,6 +21,17 @@ static int read_score(struct redis_store *store, int shard, const char *list, co
     return status;
 }
 
+static int stand_held(struct redis_store *store, int shard, const struct loaded_run *run, struct runs_standing *standing)
+{
+    AUTO_FREE char *held = xasprintf("%sheld:%s", store_prefix(store, shard), standing->worker);
+    AUTO_REPLY reply = NULL;
+    int status = store_commandf(store, shard, &reply, "SISMEMBER %s %s", held, run->id);
+
+    if (status == 0)
+        standing->is_owned = reply->integer == 1;
+    return status == 0 && standing->is_owned ? read_score(store, shard, "holders", standing->worker, &standing->lease_until_ms) : status;
+}
+
 static int stand_owned(struct redis_store *store, int shard, const struct loaded_run *run, struct runs_standing *standing)
 {
     int64_t listed_ms = -1;
@@ -31,7 +42,7 @@ static int stand_owned(struct redis_store *store, int shard, const struct loaded
     if (status == 0)
         status = read_score(store, shard, owned, run->id, &listed_ms);
     standing->is_owned = listed_ms >= 0;
-    return status;
+    return status != 0 || standing->is_owned ? status : stand_held(store, shard, run, standing);
 }
 
 static int read_first_of_key(struct redis_store *store, int shard, const struct record *record, struct run_id *ret_first)

@@ -358,14 +358,21 @@ static void on_astray(void *context, struct lane *lane, int shard, const struct 
     homes_astray(store->homes, lane, shard, place);
 }
 
+static bool is_self(struct redis_store *store, const struct incarnation *name)
+{
+    struct incarnation self = store_incarnation(store);
+
+    return memcmp(&self, name, sizeof(self)) == 0;
+}
+
 /* What is sent in this worker's name is sent in its name of now. */
 static void follow_incarnation(struct redis_store *store, struct request *request)
 {
     if (request->script < 0 || request->call->owner_at < 0)
         return;
-    struct incarnation self = store_incarnation(store);
-    if (memcmp(&self, &request->call->owner, sizeof(self)) == 0)
+    if (is_self(store, &request->call->owner))
         return;
+    struct incarnation self = store_incarnation(store);
     script_set_owner(request->call, &self);
     redisFreeCommand(request->command);
     request->command = script_format(request->call, store_prefix(store, request->shard), &request->size, &request->sha_at);
@@ -378,9 +385,11 @@ static enum lane_admission on_admit(void *context, struct lane *lane, struct req
     if (!is_home(store, request->shard, lane))
         return LANE_LOSES;
     if (!store->is_agreed)
-        return LANE_PUTS_OFF;
+        return request->only_as != NULL ? LANE_ENDS : LANE_PUTS_OFF;
     if (store->shards[request->shard].lineage != lane_lineage(lane))
         settle(store, lane);
+    if (request->only_as != NULL && !is_self(store, request->only_as))
+        return LANE_ENDS;
     follow_incarnation(store, request);
     return LANE_SENDS;
 }
@@ -499,6 +508,35 @@ int store_commandf(struct redis_store *store, int shard, redisReply **ret_reply,
     assert(size > 0);
     awaited.request.size = (size_t)size;
     return await(store, &awaited, ret_reply);
+}
+
+/* "RPUSHX key bytes" as it goes over the wire; the caller frees. */
+static char *format_push(const char *prefix, const char *key, struct bytes bytes, size_t *ret_size)
+{
+    size_t key_size = strlen(prefix) + strlen(key);
+    size_t most = key_size + bytes.size + 80;
+    char *command = xmalloc(most);
+    int length = snprintf(command, most, "*3\r\n$6\r\nRPUSHX\r\n$%zu\r\n%s%s\r\n$%zu\r\n", key_size, prefix, key, bytes.size);
+
+    memcpy(command + length, bytes.data, bytes.size);
+    memcpy(command + length + bytes.size, "\r\n", 2);
+    *ret_size = (size_t)length + bytes.size + 2;
+    return command;
+}
+
+int store_push(struct redis_store *store, int shard, const char *key, struct bytes bytes, const struct incarnation *only_as,
+               int64_t *ret_length)
+{
+    struct awaited awaited = { .request = { .script = -1, .shard = shard, .only_as = only_as } };
+    AUTO_REPLY reply = NULL;
+
+    if (!is_self(store, only_as))
+        return -EAGAIN;
+    awaited.request.command = format_push(store_prefix(store, shard), key, bytes, &awaited.request.size);
+    int status = await(store, &awaited, &reply);
+    if (status == 0)
+        *ret_length = reply->type == REDIS_REPLY_INTEGER ? reply->integer : 0;
+    return status;
 }
 
 void script_add_self(struct redis_store *store, struct script_call *call)

@@ -44,6 +44,11 @@ int store_command(struct redis_store *store, int shard, size_t count, const stru
 /* The same, as printf does it; %s and %b (pointer, size_t) only, words split at blanks of `format`. */
 int store_commandf(struct redis_store *store, int shard, redisReply **ret_reply, const char *format, ...) MUST_CHECK;
 
+/* RPUSHX of "PREFIX{shard}:" and `key`, asked once at most: 0 with the list's length, 0 where there is no such list; -EAGAIN: whether it was done is not known;
+ * -ESHUTDOWN. Never over a link that was made after `only_as` ceased to be this worker's name. */
+int store_push(struct redis_store *store, int shard, const char *key, struct bytes bytes, const struct incarnation *only_as,
+               int64_t *ret_length) MUST_CHECK;
+
 /* This worker's incarnation, as of now and until the call is sent; see script.h. */
 void script_add_self(struct redis_store *store, struct script_call *call);
 /* As store_command(). */

@@ -55,6 +55,7 @@ static struct transition_reply send_change(struct run *run, struct transition ch
     if (reply.answer == STORE_OK) {
         run->epoch = reply.epoch;
         run->owner = reply.owner;
+        run->notes = reply.notes;
     }
     return reply;
 }
@@ -217,7 +218,7 @@ Test(store, a_second_copy_cannot_add_its_own_checkpoint)
     cr_assert_eq(advance(&sample.run, checkpoint_at(0, BYTES("mine"))), STORE_OK);
     cr_assert_eq(advance(&again, checkpoint_at(0, BYTES("mine"))), STORE_OK, "sent twice");
     cr_assert_eq(advance(&copy, checkpoint_at(0, BYTES("other"))), STORE_MOVED);
-    cr_assert_str_eq(redis_says(redis.store, "ZRANGE t{0}:steps:%s 0 -1", copy.id.text), "mine");
+    cr_assert_str_eq(redis_says(redis.store, "LRANGE t{0}:added:%s:1 0 -1", copy.id.text), "mine");
 }
 
 Test(store, two_attempts_that_say_the_same_are_told_from_one_call_sent_twice)
@@ -267,6 +268,207 @@ Test(store, checkpoints_stand_in_order_and_replace_from_their_position_on)
     cr_assert_eq(loaded.record.state_bytes, 2);
     cr_assert_eq(loaded.record.status, RUN_OWNED);
     loaded_run_done(&loaded);
+}
+
+/* ---- checkpoints that their owner adds by himself ------------------------------------------------------ */
+
+static const char *added_of(const struct run *run)
+{
+    return redis_says(redis.store, "EVAL return(table.concat(redis.call('LRANGE',KEYS[1],0,-1),'+')) 1 t{0}:added:%s:%s", run->id.text,
+                      run->epoch == 1 ? "1" : "2");
+}
+
+static const char *steps_of(const struct run *run)
+{
+    return redis_says(redis.store, "ZRANGE t{0}:steps:%s 0 -1 WITHSCORES", run->id.text);
+}
+
+static void take_with_three(struct sample *sample)
+{
+    sample_init(sample, 1);
+    cr_assert_eq(advance(&sample->run, checkpoint_at(0, BYTES("a"))), STORE_OK);
+    cr_assert_eq(advance(&sample->run, checkpoint_at(1, BYTES("b"))), STORE_OK);
+    cr_assert_eq(advance(&sample->run, checkpoint_at(2, BYTES("c"))), STORE_OK);
+}
+
+Test(store, a_run_that_was_taken_over_adds_its_checkpoints_by_one_command)
+{
+    struct sample sample;
+
+    take_with_three(&sample);
+    cr_assert_str_eq(added_of(&sample.run), "a+b+c");
+    cr_assert_eq(sample.run.notes.added, 3);
+    cr_assert_not_null(strstr(redis_says(redis.store, "INFO commandstats"), "cmdstat_rpushx:calls=2"));
+    struct loaded_run loaded = load(&sample.run);
+    cr_assert_eq(loaded.checkpoint_count, 3);
+    loaded_run_done(&loaded);
+}
+
+Test(store, park_folds_what_its_owner_added)
+{
+    struct sample sample;
+
+    take_with_three(&sample);
+    cr_assert_eq(advance(&sample.run, PARK), STORE_OK);
+    cr_assert_str_eq(steps_of(&sample.run), "a 0 b 1 c 2");
+    cr_assert_str_eq(added_of(&sample.run), "");
+    cr_assert_str_eq(redis_says(redis.store, "GETRANGE t{0}:run:%s 0 1", sample.run.id.text), "\1d", "as an older daemon reads it");
+    struct loaded_run loaded = load(&sample.run);
+    cr_assert_eq(loaded.record.checkpoints, 3);
+    cr_assert_eq(loaded.record.state_bytes, 3);
+    cr_assert_eq(loaded.record.attempt, 1);
+    loaded_run_done(&loaded);
+}
+
+Test(store, the_second_checkpoint_in_a_row_of_a_claimed_run_begins_a_list)
+{
+    struct sample sample;
+
+    take_with_three(&sample);
+    beat(redis.store, true, 5000, 0);
+    cr_assert_eq(advance(&sample.run, PARK), STORE_OK);
+    make_due(&sample.run);
+    AUTO_REPLY reply = claim(redis.store, 1, 10);
+    cr_assert_eq(reply->element[3]->elements, 1);
+    hold(&sample.run);
+    sample.run.notes = (struct run_notes){ .next = 3, .state_bytes = 3 };
+    cr_assert_eq(advance(&sample.run, checkpoint_at(3, BYTES("d"))), STORE_OK);
+    cr_assert_str_eq(steps_of(&sample.run), "a 0 b 1 c 2 d 3");
+    cr_assert_eq(advance(&sample.run, checkpoint_at(4, BYTES("e"))), STORE_OK);
+    cr_assert_eq(advance(&sample.run, checkpoint_at(5, BYTES("f"))), STORE_OK);
+    cr_assert_str_eq(steps_of(&sample.run), "a 0 b 1 c 2 d 3");
+    cr_assert_str_eq(added_of(&sample.run), "e+f");
+    struct loaded_run loaded = load(&sample.run);
+    cr_assert_eq(loaded.checkpoint_count, 6);
+    loaded_run_done(&loaded);
+    cr_assert_eq(advance(&sample.run, FINISH), STORE_OK);
+}
+
+Test(store, a_push_whose_answer_was_lost_is_not_made_twice)
+{
+    struct sample sample;
+
+    take_with_three(&sample);
+    (void)redis_says(redis.store, "RPUSHX t{0}:added:%s:1 d", sample.run.id.text);
+    sample.run.notes.added = 0; /* a script is asked */
+    cr_assert_eq(advance(&sample.run, checkpoint_at(3, BYTES("d"))), STORE_OK);
+    cr_assert_str_eq(steps_of(&sample.run), "a 0 b 1 c 2 d 3");
+    cr_assert_eq(advance(&sample.run, checkpoint_at(4, BYTES("e"))), STORE_OK);
+    struct loaded_run loaded = load(&sample.run);
+    cr_assert_eq(loaded.checkpoint_count, 5);
+    cr_assert_eq(loaded.record.state_bytes, 5);
+    loaded_run_done(&loaded);
+}
+
+Test(store, who_lost_a_run_adds_nothing_to_it)
+{
+    struct sample sample;
+
+    cr_assert_eq(beat(redis.store, true, 1, 0), 0);
+    take_with_three(&sample);
+    (void)usleep(5000);
+    cr_assert_eq(reap(redis.store), 1);
+    cr_assert_eq(advance(&sample.run, checkpoint_at(3, BYTES("d"))), STORE_MOVED);
+    cr_assert_str_eq(steps_of(&sample.run), "a 0 b 1 c 2");
+    cr_assert_str_eq(added_of(&sample.run), "");
+    cr_assert_str_eq(list_of("holders"), "");
+    struct loaded_run loaded = load(&sample.run);
+    cr_assert_eq(loaded.record.unclean, 1);
+    loaded_run_done(&loaded);
+}
+
+Test(store, a_worker_under_another_name_pushes_nothing)
+{
+    struct sample sample;
+
+    take_with_three(&sample);
+    store_renew(redis.store);
+    cr_assert_eq(advance(&sample.run, checkpoint_at(3, BYTES("d"))), STORE_OK, "it holds it as yet");
+    cr_assert_not_null(strstr(redis_says(redis.store, "INFO commandstats"), "cmdstat_rpushx:calls=2"));
+    cr_assert_str_eq(steps_of(&sample.run), "a 0 b 1 c 2 d 3");
+}
+
+/* As after a fall back of Redis to what it had on disk. */
+Test(store, a_run_whose_added_checkpoints_were_lost_is_due_again)
+{
+    struct sample sample;
+
+    take_with_three(&sample);
+    (void)redis_says(redis.store, "RPOP t{0}:added:%s:1", sample.run.id.text);
+    (void)redis_says(redis.store, "RPOP t{0}:added:%s:1", sample.run.id.text);
+    store_renew(redis.store);
+    cr_assert_eq(advance(&sample.run, checkpoint_at(3, BYTES("d"))), STORE_MOVED);
+    cr_assert_str_eq(steps_of(&sample.run), "a 0");
+    cr_assert_str_eq(list_of("delayed"), sample.run.id.text);
+    cr_assert_eq(advance(&sample.run, PARK), STORE_MOVED);
+}
+
+Test(store, a_cancelled_run_hears_of_it_with_its_next_checkpoint)
+{
+    struct sample sample;
+    struct error error = { 0 };
+    enum runs_change change;
+
+    take_with_three(&sample);
+    cr_assert_eq(runs_cancel(redis.store, sample.run.id.text, &change, &error), 0);
+    cr_assert_eq(change, RUNS_ASKED);
+    cr_assert_eq(advance(&sample.run, checkpoint_at(3, BYTES("d"))), STORE_CANCELLED);
+    cr_assert_str_eq(redis_says(redis.store, "EVAL return(#redis.call('KEYS',KEYS[1])) 1 t{0}:held:*"), "0");
+    struct loaded_run loaded = load(&sample.run);
+    cr_assert_eq(loaded.record.status, RUN_ENDING);
+    cr_assert_eq(loaded.checkpoint_count, 3);
+    loaded_run_done(&loaded);
+}
+
+Test(store, what_was_added_is_replaced_from_its_position_on)
+{
+    struct sample sample;
+
+    take_with_three(&sample);
+    cr_assert_eq(advance(&sample.run, checkpoint_at(1, BYTES("other"))), STORE_OK);
+    cr_assert_str_eq(steps_of(&sample.run), "a 0 other 1");
+    cr_assert_eq(advance(&sample.run, checkpoint_at(2, BYTES("d"))), STORE_OK);
+    struct loaded_run loaded = load(&sample.run);
+    cr_assert_eq(loaded.checkpoint_count, 3);
+    cr_assert_eq(loaded.record.state_bytes, 7);
+    loaded_run_done(&loaded);
+}
+
+Test(store, what_was_added_counts_against_the_limit_of_state)
+{
+    struct sample sample;
+    size_t size = 400000;
+    AUTO_FREE char *large = xcalloc(size, 1);
+
+    sample_init(&sample, 1);
+    cr_assert_eq(advance(&sample.run, checkpoint_at(0, BYTES("a"))), STORE_OK);
+    cr_assert_eq(advance(&sample.run, checkpoint_at(1, (struct bytes){ large, size })), STORE_OK);
+    large[0] = 1;
+    cr_assert_eq(advance(&sample.run, checkpoint_at(2, (struct bytes){ large, size })), STORE_OK);
+    large[0] = 2;
+    cr_assert_eq(advance(&sample.run, checkpoint_at(3, (struct bytes){ large, size })), STORE_LIMIT);
+    cr_assert_eq(advance(&sample.run, FAILING), STORE_OK);
+    cr_assert_eq(advance(&sample.run, BURY), STORE_OK);
+    struct loaded_run loaded = load(&sample.run);
+    cr_assert_eq(loaded.checkpoint_count, 3);
+    loaded_run_done(&loaded);
+}
+
+Test(store, a_completed_run_keeps_its_list_until_it_is_forgotten)
+{
+    struct sample sample;
+
+    take_with_three(&sample);
+    cr_assert_eq(advance(&sample.run, FINISH), STORE_OK);
+    cr_assert_eq(advance(&sample.run, FINISH), STORE_OK, "sent twice");
+    struct loaded_run loaded = load(&sample.run);
+    cr_assert_eq(loaded.record.status, RUN_COMPLETED);
+    cr_assert_eq(loaded.checkpoint_count, 3);
+    cr_assert(loaded.record.tail.size == 4 && memcmp(loaded.record.tail.data, "DONE", 4) == 0);
+    loaded_run_done(&loaded);
+    (void)usleep(2000);
+    cr_assert_eq(forget(redis.store, 1, 0), 1);
+    cr_assert_str_eq(redis_says(redis.store, "EVAL return(#redis.call('KEYS',KEYS[1])) 1 t{0}:*%s*", sample.run.id.text), "0");
 }
 
 Test(store, park_clears_a_step_that_began)

@@ -28,6 +28,7 @@ TestSuite(sweep, .init = setup, .fini = teardown, .timeout = 120);
 
 #define PARK ((struct transition){ .kind = TRANSITION_PARK, .status = RUN_DELAYED, .delay_ms = 15000 })
 #define CHECKPOINT ((struct transition){ .kind = TRANSITION_CHECKPOINT, .checkpoint = { "a", 1 } })
+#define FAILING ((struct transition){ .kind = TRANSITION_PHASE, .phase = RUN_FAILING })
 #define BURY ((struct transition){ .kind = TRANSITION_BURY, .phase = RUN_FAILING })
 
 static struct transition_reply advance(struct run *run, struct transition change)
@@ -39,6 +40,7 @@ static struct transition_reply advance(struct run *run, struct transition change
     cr_assert_eq(reply.answer, STORE_OK);
     run->epoch = reply.epoch;
     run->owner = reply.owner;
+    run->notes = reply.notes;
     return reply;
 }
 
@@ -131,12 +133,44 @@ Test(sweep, runs_of_a_worker_that_nobody_knows_are_reaped)
     char hex[KEYS_WORKER_SIZE];
 
     sample_init(&sample, 1);
-    (void)advance(&sample.run, CHECKPOINT);
+    (void)advance(&sample.run, FAILING);
     keys_worker(&sample.run.owner, hex);
     (void)redis_says(redis.store, "DEL t{0}:workers t{0}:owned:%s", hex);
     cr_assert_eq(walk(), 1);
     cr_assert_str_eq(redis_says(redis.store, "ZRANGE t{0}:workers 0 -1"), hex);
     cr_assert_str_eq(redis_says(redis.store, "ZRANGE t{0}:owned:%s 0 -1", hex), sample.run.id.text);
+}
+
+Test(sweep, runs_with_a_list_of_a_worker_that_nobody_knows_are_reaped)
+{
+    struct sample sample;
+    char hex[KEYS_WORKER_SIZE];
+
+    sample_init(&sample, 1);
+    (void)advance(&sample.run, CHECKPOINT);
+    keys_worker(&sample.run.owner, hex);
+    (void)redis_says(redis.store, "DEL t{0}:holders t{0}:held:%s", hex);
+    cr_assert_eq(walk(), 1);
+    cr_assert_str_eq(redis_says(redis.store, "ZRANGE t{0}:holders 0 -1"), hex);
+    cr_assert_str_eq(redis_says(redis.store, "SMEMBERS t{0}:held:%s", hex), sample.run.id.text);
+    cr_assert_str_eq(redis_says(redis.store, "EXISTS t{0}:owned:%s", hex), "0");
+}
+
+/* A daemon of the version before forgets a run, and knows nothing of such a list. */
+Test(sweep, a_list_outlives_its_run_no_longer_than_to_the_next_walk)
+{
+    struct sample sample;
+    char hex[KEYS_WORKER_SIZE];
+
+    sample_init(&sample, 1);
+    (void)advance(&sample.run, CHECKPOINT);
+    keys_worker(&sample.run.owner, hex);
+    cr_assert_eq(walk(), 0);
+    cr_assert_str_eq(redis_says(redis.store, "EXISTS t{0}:added:%s:1", sample.run.id.text), "1");
+    (void)redis_says(redis.store, "DEL t{0}:run:%s t{0}:held:%s", sample.run.id.text, hex);
+    cr_assert_eq(walk(), 0);
+    cr_assert_str_eq(redis_says(redis.store, "EXISTS t{0}:added:%s:1", sample.run.id.text), "0");
+    cr_assert_str_eq(redis_says(redis.store, "EXISTS t{0}:lost"), "0", "it was nobody's");
 }
 
 Test(sweep, runs_that_wait_for_their_key_do_so_again)
@@ -169,7 +203,7 @@ Test(sweep, checkpoints_without_their_run_tell_of_it)
     (void)redis_says(redis.store, "DEL t{0}:run:%s", sample.run.id.text);
     cr_assert_eq(walk(), 0);
     cr_assert_str_eq(redis_says(redis.store, "SMEMBERS t{0}:lost"), sample.run.id.text);
-    cr_assert_str_eq(redis_says(redis.store, "EXISTS t{0}:steps:%s", sample.run.id.text), "0");
+    cr_assert_str_eq(redis_says(redis.store, "EXISTS t{0}:added:%s:1", sample.run.id.text), "0");
 }
 
 Test(sweep, runs_that_have_ended_can_be_forgotten)
@@ -221,7 +255,7 @@ Test(sweep, a_lost_record_of_a_dead_worker_is_told)
     sample_init(&sample, 1);
     (void)advance(&sample.run, CHECKPOINT);
     (void)redis_says(redis.store, "DEL t{0}:run:%s", sample.run.id.text);
-    (void)redis_says(redis.store, "EVAL return(redis.call('ZADD',KEYS[1],1,redis.call('ZRANGE',KEYS[1],0,0)[1])) 1 t{0}:workers");
+    (void)redis_says(redis.store, "EVAL return(redis.call('ZADD',KEYS[1],1,redis.call('ZRANGE',KEYS[1],0,0)[1])) 1 t{0}:holders");
     script_begin(&call, "reap", 0);
     script_add_number(&call, store_now_ms(redis.store));
     script_add_number(&call, 2500);

@@ -204,6 +204,19 @@ static struct transition_reply park_for(struct sample *sample, int64_t delay_ms)
     return reply;
 }
 
+static void take_step(struct sample *sample)
+{
+    struct store *port = store_port(redis.store);
+    const struct transition step = { .kind = TRANSITION_CHECKPOINT, .checkpoint = { "step", 4 } };
+    struct transition_reply reply;
+
+    cr_assert_eq(port->ops->advance(port, &sample->run, &step, &reply), 0);
+    cr_assert_eq(reply.answer, STORE_OK);
+    sample->run.epoch = reply.epoch;
+    sample->run.owner = reply.owner;
+    sample->run.notes = reply.notes;
+}
+
 /* As a worker that died would leave it. */
 static void park_as_other(struct sample *sample)
 {
@@ -372,9 +385,11 @@ Test(timers, what_stands_in_the_place_of_a_record_or_of_checkpoints_holds_up_no_
     sample_init(&no_checkpoints, 2);
     sample_init(&good, 3);
     (void)park_for(&no_record, 300);
+    take_step(&no_checkpoints);
     (void)park_for(&no_checkpoints, 300);
     (void)redis_says(redis.store, "DEL t{0}:run:%s", no_record.run.id.text);
     (void)redis_says(redis.store, "LPUSH t{0}:run:%s x", no_record.run.id.text);
+    (void)redis_says(redis.store, "DEL t{0}:steps:%s", no_checkpoints.run.id.text);
     (void)redis_says(redis.store, "SET t{0}:steps:%s x", no_checkpoints.run.id.text);
     (void)park_for(&good, 350);
     cr_assert(becomes(&pushed_count, 1));

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
--- A further change of a run by its owner; with ARGV[10], what it is to wait for in line (flow.lua). Answers as take.lua does.
+-- A further change of a run by its owner; with ARGV[10], what it is to wait for in line (flow.lua). Answers as take.lua does;
+-- and how many checkpoints stand in the list that he may push to from then on, where there is one.
 local TELLS_MS = 10000 -- the owner of a run that was cancelled brings that out itself
 local h = load(id)
 
@@ -14,22 +15,55 @@ end
 if not h then return { kind == 'F' and OK or GONE, now, 0, 0, 0 } end
 if h.epoch ~= epoch or h.owner ~= owner then return { MOVED, now, h.epoch, 0, 0 } end
 if h.status ~= 'o' then return answer_again(h) end
+local was_added = h.version == ADDED
+fold(id, h)
 if has(h.flags, CANCEL) then
     call('ZREM', owned, id)
+    call('SREM', held, id)
     call('SREM', P .. 'asked:' .. worker, id)
     local woken = conclude(id, h, 'x', history, TELLS_MS)
     return { CANCELLED, now, h.epoch, 0, math.max(woken, ordered and order.release(id) or 0) }
 end
 
+if was_added then call('SREM', held, id) end
+
+-- It stays ours, in the list of those that have none of their own to add to.
+local function keep()
+    save(id, h)
+    if not was_added then return end
+    call('ZADD', owned, now_text, id)
+    call('ZADD', P .. 'workers', 'NX', now + lease, worker)
+end
+
 if checkpoint ~= '' or clears then
     -- Checkpoints that we gave away are gone: Redis came back without its last second. Whoever gets the
     -- run next does them again; what follows on them must not stand in their place.
-    if position > h.checkpoints then return { MOVED, now, h.epoch, 0, 0 } end
+    if position > h.checkpoints then
+        h.status, h.changed, h.epoch = 'd', now, h.epoch + 1
+        save(id, h)
+        call('ZREM', owned, id)
+        call('ZADD', P .. 'delayed', now_text, id)
+        return { MOVED, now, h.epoch, 0, math.max(now, release_if_flow(id, h)) }
+    end
+    if begins_list and position == h.checkpoints and position < 65536 and not was_added and h.flags == 0 and
+        h.state + #checkpoint <= state_limit then
+        h.version, h.settled, h.checkpoints, h.state = ADDED, position, position + 1, h.state + #checkpoint
+        h.phase, h.attempt, h.unclean = phase, attempt, 0
+        call('RPUSH', added_of(id, h), checkpoint)
+        save(id, h)
+        call('ZREM', owned, id)
+        call('SADD', held, id)
+        call('ZADD', P .. 'holders', 'NX', now + lease, worker)
+        return { OK, now, h.epoch, 0, 0, 1 }
+    end
     local freed = 0
     if h.checkpoints > position then
         for _, old in ipairs(call('ZRANGEBYSCORE', steps, position, '+inf')) do freed = freed + #old end
     end
-    if h.state - freed + #checkpoint > state_limit then return { LIMIT, now, h.epoch, 0, 0 } end
+    if h.state - freed + #checkpoint > state_limit then
+        keep()
+        return { LIMIT, now, h.epoch, 0, 0 }
+    end
     if h.checkpoints > position then call('ZREMRANGEBYSCORE', steps, position, '+inf') end
     if checkpoint ~= '' then call('ZADD', steps, position_text, checkpoint) end
     h.state = h.state - freed + #checkpoint
@@ -49,7 +83,7 @@ if ENDS[kind] then
 end
 local is_head = not ordered or order.become_head(id)
 if kind ~= 'P' then
-    save(id, h)
+    keep()
     return { OK, now, h.epoch, 0, 0 }
 end
 h.changed, h.status = due, is_head and status or 'b'

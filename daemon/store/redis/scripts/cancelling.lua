@@ -6,6 +6,7 @@ local function cancel_run(id, h, fn, o, history)
     if h.status == 'x' then return 0, 0 end
     if h.status == 'o' then
         if not has(h.flags, CANCEL) then h.flags = h.flags + CANCEL end
+        fold(id, h) -- what its owner asks next is heard by a script, which sees the flag
         save(id, h)
         call('SADD', P .. 'asked:' .. hex(h.owner), id)
         return 1, 0

@@ -1,16 +1,16 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- One change of one run, as take.lua and advance.lua are asked for it: 'C' checkpoint, 'P' park, 'H' phase,
--- 'F' finish, 'B' bury. port.c says what `change` holds. The last arguments may be missing where the run
--- is not ordered.
+-- 'F' finish, 'B' bury. port.c says what `change` holds. Of a run that the store does not know `tail` has the
+-- whole of its record behind its header: the body, and then the tail. The last arguments may be missing where the run is
+-- not ordered.
 local id, change, owner, worker, checkpoint, tail = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-local kind, phase, bits, status, attempt, _, epoch, position, state_limit, _, delay, due, created, offset, lease, history =
+local kind, phase, bits, status, attempt, _, epoch, position, state_limit, _, _, due, created, offset, lease, history =
     struct.unpack('<c1BBc1HHI4I4I4I4i8i8i8i8i8c1', change)
-local position_text = change:sub(66)
-local ordered, clears, has_tail, in_line = has(bits, 1), has(bits, 2), has(bits, 4), has(bits, 8)
+local position_text = change:sub(79)
+local ordered, clears, has_tail, in_line, begins_list = has(bits, 1), has(bits, 2), has(bits, 4), has(bits, 8), has(bits, 16)
 local order = ordered and order_of({ fn = ARGV[7], place = ARGV[8], offset = offset, key = ARGV[9] })
-local run, steps, owned = P .. 'run:' .. id, P .. 'steps:' .. id, P .. 'owned:' .. worker
+local run, steps, owned, held = P .. 'run:' .. id, P .. 'steps:' .. id, P .. 'owned:' .. worker, P .. 'held:' .. worker
 local ENDS = { F = 'c', B = 'f' }
-if due == 0 then due = now + delay end
 
 -- A parked run is due at its time, or waits in its function's line for room. Answers when something is due by it, 0: nothing.
 local function list_parked()

@@ -54,6 +54,17 @@ local function checkpoints_of(id, h)
     return all
 end
 
+-- The header, once it is ours, of a run that has neither limits nor checkpoints: most have none, and a table of its
+-- fields is dear. nil: it is another.
+local now_packed = struct.pack('<i8', now)
+local function taken_over(raw)
+    local version, status, _, flags = raw:byte(1, 4)
+    if #raw < HEADER_SIZE or version ~= VERSION or (status ~= 100 and status ~= 115) or flags >= FLOW then return nil end
+    if raw:sub(13, 16) ~= '\0\0\0\0' then return nil end
+    return '\1o' .. raw:sub(3, 8) .. struct.pack('<I4', (struct.unpack('<I4', raw, 9)) + 1) .. raw:sub(13, 24) .. now_packed ..
+               raw:sub(33, 48) .. owner
+end
+
 if call('EXISTS', P .. 'stats:' .. worker) == 0 then return { 1, now, -1, {} } end
 
 local ids, from, again, is_again = nil, {}, {}, false
@@ -75,11 +86,25 @@ end
 if #ids == 0 then return { 0, now, next_due(), {}, again, {} } end
 
 local runs, claimed, listed, gone, bytes, joined = {}, {}, {}, {}, 0, {}
+
+local function hold(id, header, raw, checkpoints, turn)
+    call('SETRANGE', P .. 'run:' .. id, '0', header)
+    claimed[#claimed + 1] = id
+    listed[#listed + 1] = now_text
+    listed[#listed + 1] = id
+    runs[#runs + 1] = { id, header, raw, checkpoints, turn }
+end
+
 for _, id in ipairs(ids) do
     local raw = read('GET', P .. 'run:' .. id)
-    local h = raw and parsed(raw)
-    if is_again then
-        if not (h and h.status == 'o' and h.owner == owner) then h = nil end
+    local header = raw and not is_again and not from[id] and not has_turn[id] and taken_over(raw)
+    local h = raw and not header and parsed(raw)
+    if header then
+        bytes = bytes + #raw
+        if bytes > BYTES and #runs > 0 then break end
+        hold(id, header, raw, {}, 0)
+    elseif is_again then
+        if not (h and h.status == 'o' and h.owner == owner and h.version == VERSION) then h = nil end
     elseif h and (has_turn[id] or h.status == 'd' or h.status == 's') and not (from[id] and h.changed > now) then
         bytes = bytes + #raw + h.state
         if bytes > BYTES and #runs > 0 and not has_turn[id] then break end
@@ -100,18 +125,12 @@ for _, id in ipairs(ids) do
         h = nil
     end
     local checkpoints = h and checkpoints_of(id, h)
+    if h and from[id] then call('ZREM', from[id], id) end
     if h and not checkpoints then
-        if from[id] then call('ZREM', from[id], id) end
         gone[#gone + 1] = id
         runs[#runs + 1] = { id }
     elseif h then
-        local header = packed(h)
-        call('SETRANGE', P .. 'run:' .. id, 0, header)
-        if from[id] then call('ZREM', from[id], id) end
-        claimed[#claimed + 1] = id
-        listed[#listed + 1] = now_text
-        listed[#listed + 1] = id
-        runs[#runs + 1] = { id, header, raw, checkpoints, has_turn[id] or 0 }
+        hold(id, packed(h), raw, checkpoints, has_turn[id] or 0)
     end
 end
 if #claimed > 0 then

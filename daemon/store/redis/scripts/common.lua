@@ -4,7 +4,7 @@
 local P, call = KEYS[1], redis.call
 local OK, MOVED, CANCELLED, GONE, LIMIT = 0, 1, 2, 3, 4
 local HEADER_SIZE, HEADER = 64, '<Bc1BBHHI4I4i8i8I4I4I4HHc16'
-local VERSION, VERSION_MAX, ORDERED, CANCEL, FLOW, TELL = 1, 31, 1, 2, 4, 8
+local VERSION, ADDED, VERSION_MAX, ORDERED, CANCEL, FLOW, TELL = 1, 2, 31, 1, 2, 4, 8
 
 local time = call('TIME')
 local now_text = time[1] .. ('00000' .. time[2]):sub(-6, -4) -- a number costs Redis a printf
@@ -12,12 +12,13 @@ local now = tonumber(now_text)
 
 -- The header at the start of `raw`; nil: it is none that this version can read.
 local function parsed(raw)
-    if #raw < HEADER_SIZE or raw:byte(1) ~= VERSION then return nil end
-    local _, status, phase, flags, attempt, takeovers, epoch, checkpoints, created, changed, body, tail, state, unclean, _,
-        owner = struct.unpack(HEADER, raw)
-    return { status = status, phase = phase, flags = flags, attempt = attempt, takeovers = takeovers, epoch = epoch,
+    local version = raw:byte(1)
+    if #raw < HEADER_SIZE or version ~= VERSION and version ~= ADDED then return nil end
+    local _, status, phase, flags, attempt, takeovers, epoch, checkpoints, created, changed, body, tail, state, unclean,
+        settled, owner = struct.unpack(HEADER, raw)
+    return { version = version, status = status, phase = phase, flags = flags, attempt = attempt, takeovers = takeovers, epoch = epoch,
              checkpoints = checkpoints, created = created, changed = changed, body = body, tail = tail, state = state,
-             unclean = unclean, owner = owner }
+             unclean = unclean, settled = settled, owner = owner }
 end
 
 -- What a key of ours holds; nil where something of another kind stands in its place.
@@ -32,7 +33,7 @@ end
 -- who know it. nil: `raw` is no such record.
 local function newer_status(raw)
     local version = #raw >= HEADER_SIZE and raw:byte(1) or 0
-    return version > VERSION and version <= VERSION_MAX and raw:sub(2, 2) or nil
+    return version > ADDED and version <= VERSION_MAX and raw:sub(2, 2) or nil
 end
 
 -- The run's header; or nil, and newer_status().
@@ -43,8 +44,9 @@ local function load(id)
 end
 
 local function packed(h)
-    return struct.pack(HEADER, VERSION, h.status, h.phase, h.flags, h.attempt, h.takeovers, h.epoch,
-        h.checkpoints, h.created, h.changed, h.body, h.tail, h.state, h.unclean, 0, h.owner)
+    return struct.pack(HEADER, h.version or VERSION, h.status, h.phase, h.flags, h.attempt, h.takeovers, h.epoch,
+        h.checkpoints, h.created, h.changed, h.body, h.tail, h.state, h.unclean, h.settled or 0,
+        h.owner)
 end
 
 local function save(id, h)

@@ -3,11 +3,13 @@
 -- refused, ends among the dead, for a person to look at. Those of its key that wait behind it go on by the sweep.
 local id, owner, worker = ARGV[1], ARGV[2], ARGV[3]
 call('ZREM', P .. 'owned:' .. worker, id)
+call('SREM', P .. 'held:' .. worker, id)
 local h = load(id)
 if h and h.status == 'o' and h.owner ~= owner then return { 0, now } end -- another's meanwhile
 call('ZREM', P .. 'delayed', id)
 if call('EXISTS', P .. 'run:' .. id) == 0 then return { 0, now } end
 if h then
+    fold(id, h)
     end_flow(id, h, 'f')
     h.status, h.changed, h.flags = 'f', now, without(h.flags, TELL)
     save(id, h)

@@ -19,6 +19,8 @@ for _, name in ipairs({ 'history', 'dead' }) do
                 keys[#keys + 1] = P .. 'run:' .. id
                 keys[#keys + 1] = P .. 'steps:' .. id
                 keys[#keys + 1] = P .. 'flow:' .. id
+                local h = load(id)
+                if h and h.version == ADDED then keys[#keys + 1] = added_of(id, h) end
             end
         end
         call('ZREM', list, unpack(old))

@@ -17,6 +17,7 @@ local worker, is_first, lease = ARGV[2], ARGV[3] == '1', tonumber(ARGV[4])
 local stats = P .. 'stats:' .. worker
 if not is_first and call('EXISTS', stats) == 0 then return { 1, now, {} } end
 call('ZADD', P .. 'workers', now + lease, worker)
+call('ZADD', P .. 'holders', now + lease, worker)
 local waiting, lines, lengths = call('ZCARD', P .. 'delayed'), {}, {}
 local plain = {}
 for _, fn in ipairs(call('SMEMBERS', P .. 'lines')) do
@@ -34,7 +35,7 @@ call('HSET', stats, unpack(ARGV, 6))
 local at = call('GET', P .. 'breakers_at') or ''
 local are_new = at ~= ARGV[5]
 return { 0, now, call('SRANDMEMBER', P .. 'asked:' .. worker, 100), waiting,
-         call('ZCARD', P .. 'owned:' .. worker), call('ZCARD', P .. 'dead'), call('SPOP', P .. 'lost', 100), lines,
+         call('ZCARD', P .. 'owned:' .. worker) + call('SCARD', P .. 'held:' .. worker), call('ZCARD', P .. 'dead'), call('SPOP', P .. 'lost', 100), lines,
          call('ZRANGEBYSCORE', P .. 'unwanted', now, '+inf', 'LIMIT', 0, 100), lengths, plain,
          at, are_new and call('ZRANGE', P .. 'breakers', 0, BREAKERS_MOST - 1) or {}, are_new and call('ZCARD', P .. 'breakers') or 0,
          call('ZCOUNT', P .. 'untold', '-inf', now), first_score('debounced') }

@@ -5,8 +5,11 @@
 local asked, slack = tonumber(ARGV[1]), tonumber(ARGV[2])
 if now - asked > slack then return { 0, now, 0 } end
 local budget, reaped = 100, 0
-for _, worker in ipairs(call('ZRANGEBYSCORE', P .. 'workers', '-inf', now, 'LIMIT', 0, 10)) do
-    reaped = reaped + hand_back(worker, budget - reaped, 1)
-    if reaped == budget then return { reaped, now, 1 } end
+-- A daemon of the version before takes a worker from `workers` alone.
+for _, list in ipairs({ 'workers', 'holders' }) do
+    for _, worker in ipairs(call('ZRANGEBYSCORE', P .. list, '-inf', now, 'LIMIT', 0, 10)) do
+        reaped = reaped + hand_back(worker, budget - reaped, 1)
+        if reaped == budget then return { reaped, now, 1 } end
+    end
 end
 return { reaped, now, 0 }

@@ -48,8 +48,13 @@ local function look_at_run(id)
         put_back('waiting', h.changed, id)
     elseif h.status == 'o' then
         local owner = hex(h.owner)
-        put_back('owned:' .. owner, now, id)
-        call('ZADD', P .. 'workers', 'NX', now + lease, owner)
+        if h.version == ADDED then
+            found = found + call('SADD', P .. 'held:' .. owner, id)
+            call('ZADD', P .. 'holders', 'NX', now + lease, owner)
+        elseif call('SISMEMBER', P .. 'held:' .. owner, id) == 0 then
+            put_back('owned:' .. owner, now, id)
+            call('ZADD', P .. 'workers', 'NX', now + lease, owner)
+        end
     elseif h.status == 'b' and bytes < BYTES then
         local head = call('GETRANGE', P .. 'run:' .. id, 0, HEAD - 1)
         bytes = bytes + #head
@@ -72,11 +77,29 @@ local function look_at_steps(id)
     end
 end
 
+local function is_held(id)
+    for _, holder in ipairs(call('ZRANGE', P .. 'holders', 0, -1)) do
+        if call('SISMEMBER', P .. 'held:' .. holder, id) == 1 then return true end
+    end
+    return false
+end
+
+-- Nor does a list that an owner added to. Of a run that had ended a daemon of the version before leaves it behind when it
+-- forgets that.
+local function look_at_added(id, epoch)
+    local h, newer = load(id)
+    if newer or h and h.version == ADDED and h.epoch == epoch then return end
+    if not h and is_held(id) then call('SADD', P .. 'lost', id) end
+    call('UNLINK', P .. 'added:' .. id .. ':' .. string.format('%.0f', epoch))
+end
+
 local page = call('SCAN', cursor, 'MATCH', P:gsub('[%[%]%*%?\\]', '\\%0') .. '*', 'COUNT', 100)
 for _, name in ipairs(page[2]) do
     local kind, id = name:match('^(%l+):(%x+)$', #P + 1)
     if kind == 'run' then look_at_run(id) end
     if kind == 'steps' then look_at_steps(id) end
+    local added, epoch = name:match('^added:(%x+):(%d+)$', #P + 1)
+    if added then look_at_added(added, tonumber(epoch)) end
     if kind == 'flow' and call('EXISTS', P .. 'run:' .. id) == 0 then call('UNLINK', P .. 'flow:' .. id) end
 end
 return { found, now, page[1], waiting }

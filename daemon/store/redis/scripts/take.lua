@@ -3,8 +3,9 @@
 -- this attempt's own: a call sent again is known by it, and what was said under a record that is no more
 -- never counts for one that was made anew.
 -- Answers: how, now, epoch, due, when something became due by it (0: nothing did).
-local place, body, older_id = ARGV[8], ARGV[10], ARGV[11]
-local ended = ENDS[kind]
+local place, older_id = ARGV[8], ARGV[11]
+local rest, tail_size, ended = tail, struct.unpack('<I4', ARGV[10], 37), ENDS[kind]
+tail = rest:sub(#rest - tail_size + 1)
 
 -- The same call sent before, or another attempt on its message.
 local function answer_taken(h)
@@ -13,7 +14,8 @@ local function answer_taken(h)
     if h.status ~= 'o' then return answer_again(h) end
     local is_same = false
     if kind == 'C' then
-        is_same = checkpoint == '' or tonumber(call('ZSCORE', steps, checkpoint) or -1) == position
+        local first = h.version == ADDED and position == 0 and call('LRANGE', added_of(id, h), 0, 0)[1]
+        is_same = checkpoint == '' or first == checkpoint or tonumber(call('ZSCORE', steps, checkpoint) or -1) == position
     elseif kind == 'H' then
         is_same = h.phase == phase and call('GETRANGE', run, HEADER_SIZE + h.body, HEADER_SIZE + h.body + h.tail - 1) == tail
     end
@@ -23,9 +25,7 @@ end
 if kind == 'F' and history ~= 'a' then return { OK, now, 0, 0, 0 } end
 if #checkpoint > state_limit then return { LIMIT, now, 0, 0, 0 } end
 -- The first write is one that a full Redis refuses: it allows all that follows a write.
-local made = call('SET', run, struct.pack(HEADER, VERSION, ended or kind == 'P' and status or 'o', phase, ordered and ORDERED or 0,
-    attempt, 0, epoch, checkpoint ~= '' and 1 or 0, created, kind == 'P' and due or now, #body, #tail, #checkpoint, 0, 0, owner) ..
-    body .. tail, 'NX')
+local made = call('SET', run, ARGV[10] .. owner .. rest, 'NX')
 if not made then return answer_taken(load(id)) end
 if kind ~= 'F' and call('ZADD', P .. 'taken:' .. place, 'NX', offset, id) == 0 then
     call('UNLINK', run) -- taken over and ended while this copy of the message was worked on
