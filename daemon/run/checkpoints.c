@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "codec/packed.h"
 #include "run/failure.h"
@@ -20,6 +21,7 @@ struct kept {
 
 struct checkpoints {
     struct kept **items;
+    uint64_t *hashes; /* of phase and id: a new step is looked for among all of them */
     size_t count;
     size_t capacity;
     size_t expected; /* where the next search begins: a replay asks in order */
@@ -44,6 +46,7 @@ void checkpoints_destroy(struct checkpoints *steps)
     for (size_t i = 0; i < steps->count; i++)
         kept_free(steps->items[i]);
     free(steps->items);
+    free(steps->hashes);
     free(steps->tail);
     free(steps);
 }
@@ -72,6 +75,11 @@ static struct kept *kept_copy(const struct checkpoint *checkpoint)
     return kept;
 }
 
+static uint64_t hash_of(enum run_phase phase, const char *id)
+{
+    return XXH3_64bits_withSeed(id, strlen(id), (XXH64_hash_t)phase);
+}
+
 void checkpoints_add(struct checkpoints *steps, size_t position, const struct checkpoint *checkpoint)
 {
     assert(position <= steps->count);
@@ -79,12 +87,15 @@ void checkpoints_add(struct checkpoints *steps, size_t position, const struct ch
     if (position < steps->count) {
         kept_free(steps->items[position]);
         steps->items[position] = kept;
+        steps->hashes[position] = hash_of(checkpoint->phase, checkpoint->id);
         return;
     }
     if (steps->count == steps->capacity) {
         steps->capacity = steps->capacity == 0 ? 8 : steps->capacity * 2;
         steps->items = xrealloc(steps->items, steps->capacity * sizeof(struct kept *));
+        steps->hashes = xrealloc(steps->hashes, steps->capacity * sizeof(*steps->hashes));
     }
+    steps->hashes[steps->count] = hash_of(checkpoint->phase, checkpoint->id);
     steps->items[steps->count++] = kept;
 }
 
@@ -117,9 +128,12 @@ const struct checkpoint *checkpoints_at(const struct checkpoints *steps, size_t 
 const struct checkpoint *checkpoints_find(const struct checkpoints *steps, enum run_phase phase, const char *id, size_t *ret_position)
 {
     const struct checkpoint *found = NULL;
+    const uint64_t hash = hash_of(phase, id);
+    size_t position = steps->expected < steps->count ? steps->expected : 0;
 
-    for (size_t i = 0; i < steps->count; i++) {
-        size_t position = (steps->expected + i) % steps->count;
+    for (size_t i = 0; i < steps->count; i++, position = position + 1 < steps->count ? position + 1 : 0) {
+        if (steps->hashes[position] != hash)
+            continue;
         const struct checkpoint *checkpoint = &steps->items[position]->checkpoint;
         if (checkpoint->phase != phase || strcmp(checkpoint->id, id) != 0 || (found != NULL && position < *ret_position))
             continue;
