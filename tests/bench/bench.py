@@ -26,6 +26,24 @@ def machine():
             "load_before": round(os.getloadavg()[0], 2), "at": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())}
 
 
+def beside(question, commit):
+    """With stepd of another commit as a contender more, each time right behind stepd of this tree."""
+    def at(measure):
+        def measure_there(bench):
+            here, bench.program = bench.program, contenders.build_of(commit)
+            try:
+                return measure(bench)
+            finally:
+                bench.program = here
+        return measure_there
+    every = {}
+    for name, measure in question.contenders.items():
+        every[name] = measure
+        if name.startswith("stepd"):
+            every[f"{name} at {commit}"] = at(measure)
+    question.contenders = every
+
+
 def ask(question, bench, rounds):
     """Every contender once a round. One that can't be had is named with the reason, and left out."""
     taken, missing = {}, {}
@@ -87,6 +105,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=20000, help="for peers that count thousands a second")
     parser.add_argument("--waiting", type=int, default=100000, help="runs that wait while others are due")
     parser.add_argument("--seconds", type=int, default=5, help="of a steady load")
+    parser.add_argument("--against", metavar="COMMIT", help="stepd as that commit has it beside this tree's, in each round")
     parser.add_argument("--only", action="append", default=[], metavar="CONTENDER", help="measure these alone")
     options = parser.parse_args()
     asked = options.question or list(questions.ALL)
@@ -100,6 +119,8 @@ def main():
             question = questions.ALL[name]
             if options.only:
                 question.contenders = {key: value for key, value in question.contenders.items() if key in options.only}
+            if options.against:
+                beside(question, options.against)
             here = machine()
             print(f"{name}: {question.text}", file=sys.stderr, flush=True)
             taken, missing = ask(question, bench, options.rounds)

@@ -11,12 +11,14 @@ import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BUILD = ROOT / "build/bench"
 STEPD = Path(os.environ.get("STEPD_BUILD") or ROOT / "build/release").resolve() / "bin/stepd"
+MODULE = HERE / "modules/bench.c"
 KAFKA_SERVER = ROOT / "tests/kafka-server/kafka-server"
 LONGEST_S = 900   # of one measurement; past it the contender is left out
 POLL_S = 0.002
@@ -67,6 +69,46 @@ def compile_c(source, *flags):
         BUILD.mkdir(parents=True, exist_ok=True)
         run(os.environ.get("CC", "cc"), "-O2", "-D_GNU_SOURCE", "-o", target, source, *flags)
     return target
+
+
+@dataclass(frozen=True)
+class Program:
+    """A build of stepd, and the measured handlers compiled for it."""
+    stepd: Path
+    module: Path
+    tree: Path
+
+    def many(self, functions):
+        """A module of that many functions, each of an event of its own; an event of the benchmark starts none of them."""
+        source = BUILD / f"many-{functions}-{self.tree.name}.c"
+        rows = ",".join(f'STEPD_FUNCTION(.id = "f{i}", .event = "many/{i}", .run = nothing)' for i in range(functions))
+        text = ("#include <stepd/stepd.h>\nstatic enum stepd_status nothing(struct stepd_ctx *ctx) { (void)ctx; return STEPD_OK; }\n"
+                f'STEPD_MODULE(.name = "many", .functions = STEPD_FUNCTIONS({rows}));\n')
+        if not source.exists():
+            BUILD.mkdir(parents=True, exist_ok=True)
+            source.write_text(text)
+        return str(compile_c(source, *module_flags(self.tree)))
+
+
+def this_build():
+    return Program(STEPD, compile_c(MODULE, *module_flags(ROOT)), ROOT)
+
+
+def module_flags(tree):
+    return "-std=c11", "-shared", "-fPIC", f"-I{tree}/daemon/include"
+
+
+def build_of(commit):
+    """The same of another commit, built once from its tree in git."""
+    tree = BUILD / f"stepd-{run('git', 'rev-parse', '--short', commit + '^{commit}', cwd=ROOT)[0].strip()}"
+    stepd, module = tree / "build/release/bin/stepd", tree / "bench.so"
+    if not module.exists():
+        tree.mkdir(parents=True, exist_ok=True)
+        run("sh", "-c", f"git archive {commit} | tar -x -C {tree}", cwd=ROOT)
+        run("cmake", "--preset", "release", cwd=tree)
+        run("cmake", "--build", "--preset", "release", "--target", "stepd", cwd=tree)
+        run(os.environ.get("CC", "cc"), "-O2", "-D_GNU_SOURCE", "-o", module, MODULE, *module_flags(tree))
+    return Program(stepd, module, tree)
 
 
 def once(folder, *steps):
@@ -173,23 +215,24 @@ class Daemon:
     def __init__(self, bench, folder, redis, topic, functions, group=None, http=None, **settings):
         folder.mkdir(parents=True)
         self.folder, self.http = folder, f"127.0.0.1:{free_port()}" if http is None else http  # "": none
-        every = ["noop", "by-key", "burn", "nap", "steps", "latency", "waits", "late"]
+        every = ["noop", "by-key", "burn", "nap", "steps", "steps-100", "steps-1000", "latency", "waits", "late", "retries"]
         config = {
             "kafka": {"bootstrap.servers": bench.kafka, "group.id": group or f"stepd-{os.urandom(4).hex()}", "auto.offset.reset": "earliest"},
             "topics": [topic],
             "redis": {"url": f"redis://127.0.0.1:{redis.port}/0"},
-            "modules": [str(bench.module)],
+            "modules": [str(bench.program.module)],
             "http": {"listen": self.http},
             "log": {"level": "error", "format": "text"},
             "functions": {name: {"enabled": False} for name in every if name not in functions},
             "options": {"bench": {"file": str(folder / "counts")}},
             **settings,
         }
+        config["modules"] = [str(bench.program.module), *settings.get("modules", [])]
         (folder / "stepd.yaml").write_text(json.dumps(config))
-        if not STEPD.exists():
-            raise CantBeHad(f"no {STEPD}: cmake --workflow --preset release")
+        if not bench.program.stepd.exists():
+            raise CantBeHad(f"no {bench.program.stepd}: cmake --workflow --preset release")
         self.started = time.monotonic()
-        self.process = subprocess.Popen([STEPD, "--config", folder / "stepd.yaml"], stdout=open(folder / "out", "wb"),
+        self.process = subprocess.Popen([bench.program.stepd, "--config", folder / "stepd.yaml"], stdout=open(folder / "out", "wb"),
                                         stderr=subprocess.STDOUT, start_new_session=True)
         self.counts = None
 
@@ -286,7 +329,7 @@ class Bench:
     def __enter__(self):
         self.kafka = run(KAFKA_SERVER, "start", self.folder / "kafka")[0].strip()
         try:
-            self.module = compile_c(HERE / "modules/bench.c", "-std=c11", "-shared", "-fPIC", f"-I{ROOT}/daemon/include")
+            self.program = this_build()
             self.fill_program = compile_c(HERE / "floor/fill.c", "-lrdkafka")
         except BaseException:
             self.__exit__()

@@ -16,6 +16,7 @@ from recorder import Recorder
 
 STEPS = 10
 THROUGHPUT = {"per_second": "a second", "cpu_s_per_million": "CPU s a million"}
+DURABLE = {**THROUGHPUT, "redis_us": "CPU µs of Redis each"}
 RATE = 1000
 SDK = {"per_second": "runs a second", "app_cores": "cores that the app's process used", "app_ms": "CPU ms of the app a run",
        "daemon_ms": "CPU ms of the daemon a run", "start_mb": "daemon at the first run, MB", "daemon_mb": "daemon after the last, MB"}
@@ -40,7 +41,8 @@ def stepd(function, count_of, per_event=1, **settings):
         with Redis(bench.fresh("redis")) as redis, \
                 Daemon(bench, bench.fresh("stepd"), redis, topic, [function], **settings) as daemon:
             seconds = daemon.wait_for(count * per_event)
-            return contenders.rate({"events": count * per_event, "seconds": seconds}, daemon.stop())
+            redis_us = redis.cpu_s() * 1e6 / (count * per_event)
+            return {**contenders.rate({"events": count * per_event, "seconds": seconds}, daemon.stop()), "redis_us": redis_us}
     return measure
 
 
@@ -63,10 +65,10 @@ def looked_at(function, count_of):
     return measure
 
 
-def loop(count_of, burn_ns=0):
+def loop(count_of, burn_ns=0, tuned=()):
     def measure(bench):
         count = count_of(bench.options)
-        return measured(compile_c(HERE / "floor/loop.c", "-lrdkafka"), bench.kafka, bench.topic_of(count), count, burn_ns)
+        return measured(compile_c(HERE / "floor/loop.c", "-lrdkafka"), bench.kafka, bench.topic_of(count), count, burn_ns, *tuned)
     return measure
 
 
@@ -234,6 +236,46 @@ def cost_with(waiting):
     return measure
 
 
+# ---- how cost grows --------------------------------------------------------------------------------------------
+
+PARKED = 200000
+
+
+def among(functions):
+    """An event that starts one function of that many."""
+    def measure(bench):
+        count = bench.options.events
+        topic = bench.topic_of(count)
+        with Redis(bench.fresh("redis")) as redis, \
+                Daemon(bench, bench.fresh("stepd"), redis, topic, ["noop"], modules=[bench.program.many(functions)]) as daemon:
+            daemon.wait_ready()
+            before_s = daemon.cpu_s()
+            daemon.wait_for(count)
+            return {"event_us": (daemon.cpu_s() - before_s) * 1e6 / count}
+    return measure
+
+
+def step_of(function, steps):
+    def measure(bench):
+        count = max(2, bench.options.jobs * 5 // steps)
+        with Redis(bench.fresh("redis")) as redis, \
+                Daemon(bench, bench.fresh("stepd"), redis, bench.topic_of(count), [function], worker={"threads": 64}) as daemon:
+            daemon.wait_for(count * steps)
+            return {"step_us": (redis.cpu_s() + daemon.cpu_s()) * 1e6 / (count * steps)}
+    return measure
+
+
+def after_a_burst(bench):
+    """What is left of the memory ten seconds after that many runs were parked at once."""
+    with Redis(bench.fresh("redis")) as redis, \
+            Daemon(bench, bench.fresh("stepd"), redis, bench.fresh_topic(), ["waits"], topics=[bench.topic_of(PARKED)]) as daemon:
+        daemon.wait_ready()
+        idle_mb = daemon.resident_mb()
+        daemon.wait_for(PARKED)
+        time.sleep(10)
+        return {"grown_mb": daemon.resident_mb() - idle_mb}
+
+
 # ---- functions of Inngest's SDKs -------------------------------------------------------------------------------
 
 
@@ -351,7 +393,8 @@ def longest_pause(daemons, seconds):
 
 ALL = {
     "noop": Question("no-op events of 200 B, already in the topic", THROUGHPUT, {
-        "stepd": stepd("noop", events), "librdkafka loop": loop(events), "Parallel Consumer": parallel_consumer(events),
+        "stepd": stepd("noop", events), "librdkafka loop": loop(events), "librdkafka loop, tuned": loop(events, tuned=["tuned"]),
+        "Parallel Consumer": parallel_consumer(events),
         "kafkajs, batches": on_kafka(contenders.kafkajs, events), "confluent-kafka, batches": on_kafka(contenders.confluent_kafka, events),
         "BullMQ": on_redis(contenders.bullmq, "noop", jobs), "asynq": on_redis(contenders.asynq, "noop", jobs),
         "dramatiq": on_redis(contenders.dramatiq, "noop", few_jobs)}),
@@ -365,12 +408,21 @@ ALL = {
     "sleep": Question("handlers that sleep 1 ms, 64 threads", THROUGHPUT, {
         "stepd": stepd("nap", some_events, worker={"threads": 64}), "64 sleeping threads": sleepers(some_events),
         "Parallel Consumer": parallel_consumer(some_events, threads=64, sleep_ms=1)}),
-    "steps": Question("durable steps, runs of 10, results of 100 B, append-only every second", THROUGHPUT, {
+    "steps": Question("durable steps, runs of 10, results of 100 B, append-only every second", DURABLE, {
         "stepd": stepd("steps", few_jobs, STEPS, worker={"threads": 64}),
         "the same scripts, pipelined": replayed("steps", few_jobs, STEPS, worker={"threads": 64}),
         "BullMQ, chained jobs": on_redis(contenders.bullmq, "chain", few_jobs, STEPS),
         "asynq, chained tasks": on_redis(contenders.asynq, "chain", few_jobs, STEPS),
         "dramatiq, chained": on_redis(contenders.dramatiq, "chain", lambda options: max(100, few_jobs(options) // STEPS), STEPS)}),
+    "steps-100": Question("the same, runs of 100", DURABLE, {
+        "stepd": stepd("steps-100", few_runs, 100, worker={"threads": 64})}),
+    "retries": Question("runs that fail once, wait 200 ms, and complete", DURABLE, {
+        "stepd": stepd("retries", jobs, worker={"threads": 64})}),
+    "grow": Question("what is larger, and costs no more by it", {
+        "event_us": "CPU µs an event", "step_us": "CPU µs a step, daemon and Redis", "grown_mb": f"MB more, 10 s after {PARKED:,} were parked"}, {
+        "stepd, 1 function": among(1), "stepd, 10,000 functions": among(10000),
+        "stepd, runs of 100 steps": step_of("steps-100", 100), "stepd, runs of 1,000 steps": step_of("steps-1000", 1000),
+        "stepd, a burst": after_a_burst}),
     "latency": Question("produced to handler started, 1,000 a second", {"p50_ms": "p50 ms", "p99_ms": "p99 ms"}, {
         "stepd": latency_of_stepd, "librdkafka loop": latency_of_loop}),
     "lateness": Question("retries, 1,000 due a second while others wait", {

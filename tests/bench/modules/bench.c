@@ -21,6 +21,7 @@
 #define RESULT_SIZE 100
 #define HOUR_MS 3600000
 #define LATE_MS 1000
+#define RETRY_MS 200
 
 struct slot {
     _Alignas(64) _Atomic(uint64_t) count;
@@ -114,10 +115,33 @@ static enum stepd_status one_step(struct stepd_ctx *ctx, const void *unused)
     return STEPD_OK;
 }
 
+static enum stepd_status run_steps(struct stepd_ctx *ctx, int count)
+{
+    for (int i = 0; i < count; i++)
+        STEPD_TRY(stepd_step_run(ctx, "step", one_step, NULL, NULL));
+    return STEPD_OK;
+}
+
 static enum stepd_status steps(struct stepd_ctx *ctx)
 {
-    for (int i = 0; i < STEPS; i++)
-        STEPD_TRY(stepd_step_run(ctx, "step", one_step, NULL, NULL));
+    return run_steps(ctx, STEPS);
+}
+
+static enum stepd_status steps_100(struct stepd_ctx *ctx)
+{
+    return run_steps(ctx, 100);
+}
+
+static enum stepd_status steps_1000(struct stepd_ctx *ctx)
+{
+    return run_steps(ctx, 1000);
+}
+
+static enum stepd_status retries(struct stepd_ctx *ctx)
+{
+    if (stepd_attempt(ctx) == 0)
+        return stepd_retry_after(ctx, RETRY_MS, "Again", "in a moment");
+    count(ctx);
     return STEPD_OK;
 }
 
@@ -157,6 +181,9 @@ STEPD_MODULE(.name = "bench", .init = open_book, .thread_init = take_slot,
                                           STEPD_FUNCTION(.id = "burn", .event = "bench/event", .run = burn),
                                           STEPD_FUNCTION(.id = "nap", .event = "bench/event", .run = nap),
                                           STEPD_FUNCTION(.id = "steps", .event = "bench/event", .run = steps),
+                                          STEPD_FUNCTION(.id = "steps-100", .event = "bench/event", .run = steps_100),
+                                          STEPD_FUNCTION(.id = "steps-1000", .event = "bench/event", .run = steps_1000),
+                                          STEPD_FUNCTION(.id = "retries", .event = "bench/event", .run = retries),
                                           STEPD_FUNCTION(.id = "latency", .event = "bench/timed", .run = latency),
                                           STEPD_FUNCTION(.id = "waits", .event = "bench/event", .run = waits),
                                           STEPD_FUNCTION(.id = "late", .event = "bench/timed", .run = late)));
