@@ -50,6 +50,7 @@ typedef Daemon {
     unsigned watches : 3;        /* the generation that it knows */
     unsigned next : 2;           /* that it reads next */
     unsigned in_hand : 2;        /* 1 + the message that a worker has; 0: none */
+    bit is_taken;                /* it was matched, and is done once that is on disk (redis.durability_lag) */
     unsigned confirmed : 2;      /* below, all was matched against all that could have been waited for */
     unsigned asking : 2;         /* ASKING_…: what is new, … */
     unsigned asked_at : 2;       /* … having read up to here; */
@@ -109,6 +110,20 @@ inline copy_store(source, target)
     target.wait = source.wait;
     target.boundary = source.boundary;
     target.matched = source.matched
+}
+
+#define LET_GO(d) \
+    daemon[d].in_hand = (daemon[d].is_taken && daemon[d].is_connected -> 0 : daemon[d].in_hand); \
+    daemon[d].is_taken = (daemon[d].is_taken && !daemon[d].is_connected)
+
+/* What Redis has acknowledged is on disk. */
+inline pass_lag()
+{
+    copy_store(redis, disk);
+    for (i : 0 .. DAEMONS - 1) {
+        LET_GO(i)
+    }
+    i = 0
 }
 
 /* ---- the producer and the run --------------------------------------------------------------------------- */
@@ -249,6 +264,7 @@ inline forget_partition(d)
     daemon[d].watches = 0;
     daemon[d].next = 0;
     daemon[d].in_hand = 0;
+    daemon[d].is_taken = false;
     daemon[d].confirmed = 0;
     forget_question(d);
     daemon[d].is_looking_back = false;
@@ -262,6 +278,9 @@ inline begin_anew(d)
 {
     daemon[d].is_connected = true;
     forget_question(d);
+    daemon[d].next = DONE(d); /* what is not done is read again */
+    daemon[d].in_hand = 0;
+    daemon[d].is_taken = false;
     daemon[d].watches = ALL_WATCHES;
     daemon[d].confirmed = MIN(daemon[d].confirmed, redis.matched);
     BEGIN_LOOK(d, daemon[d].confirmed, daemon[d].next, daemon[d].confirmed)
@@ -275,9 +294,12 @@ end:
         daemon[d].next++;
         daemon[d].in_hand = daemon[d].next }
     /* Its worker knows of no watch: it asks nobody, and the message is done. */
-    :: d_step { daemon[d].in_hand > 0 && !KNOWS(d) -> daemon[d].in_hand = 0 }
-    :: d_step { daemon[d].in_hand > 0 && daemon[d].is_connected -> match(d, daemon[d].in_hand - 1); daemon[d].in_hand = 0 }
-    :: d_step { MAY_ASK(d) && HAS_NEWS(d) -> daemon[d].asking = ASKING_SENT; daemon[d].asked_at = DONE(d) }
+    :: d_step { daemon[d].in_hand > 0 && !KNOWS(d) -> daemon[d].in_hand = 0; daemon[d].is_taken = false }
+    :: d_step { daemon[d].in_hand > 0 && KNOWS(d) && daemon[d].is_connected && !daemon[d].is_taken ->
+        match(d, daemon[d].in_hand - 1);
+        daemon[d].is_taken = (faults > 0);
+        daemon[d].in_hand = (faults > 0 -> daemon[d].in_hand : 0) }
+    :: d_step { MAY_ASK(d) && HAS_NEWS(d) -> daemon[d].asking = ASKING_SENT; daemon[d].asked_at = daemon[d].next }
     :: d_step { daemon[d].is_connected && daemon[d].asking == ASKING_SENT -> answer(d) }
     :: d_step { daemon[d].is_connected && daemon[d].asking == ASKING_ANSWERED -> hear(d) }
     :: d_step { daemon[d].is_connected && daemon[d].is_looking_back && daemon[d].look < daemon[d].look_end ->
@@ -320,8 +342,9 @@ proctype Redis()
 {
 end:
     do
-    :: d_step { faults > 0 -> copy_store(redis, disk) }
+    :: d_step { faults > 0 -> pass_lag() }
     :: d_step { faults > 0 -> roll_back(); faults-- }
+    :: d_step { faults == 0 && (daemon[0].is_taken && daemon[0].is_connected || daemon[DAEMONS - 1].is_taken && daemon[DAEMONS - 1].is_connected) -> pass_lag() }
     od
 }
 
