@@ -45,6 +45,7 @@ int expression_write(const struct expression *expression, const struct expressio
 struct expression_equality {
     const struct node *later;   /* of async alone */
     const struct node *earlier; /* without async */
+    bool is_whole;              /* the expression says nothing else */
 };
 /* False: it has none. The first, where it has several. */
 bool expression_find_equality(const struct expression *expression, struct expression_equality *ret_equality);

@@ -44,7 +44,7 @@ static bool is_equality(const struct node *node, struct expression_equality *ret
     struct uses of_left = uses_of(left), of_right = uses_of(right);
     if (of_left.clock || of_right.clock || of_left.async == of_right.async)
         return false;
-    *ret_equality = of_left.async ? (struct expression_equality){ left, right } : (struct expression_equality){ right, left };
+    *ret_equality = of_left.async ? (struct expression_equality){ left, right, false } : (struct expression_equality){ right, left, false };
     return !(of_left.async ? of_left : of_right).event;
 }
 
@@ -54,8 +54,11 @@ bool expression_find_equality(const struct expression *expression, struct expres
     struct expression_equality equality;
     bool is_found = false;
 
-    if (root->kind != NODE_AND)
-        return is_equality(root, ret_equality);
+    if (root->kind != NODE_AND) {
+        is_found = is_equality(root, ret_equality);
+        ret_equality->is_whole = is_found;
+        return is_found;
+    }
     for (const struct node *child = root->children; child != NULL; child = child->next) {
         if (!is_equality(child, &equality))
             continue;

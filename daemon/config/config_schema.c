@@ -50,6 +50,7 @@ static const struct config_key limits_keys[] = {
     { "steps", KEY_INT, AT(limits.steps), NOT_TOLD, 1, 100000, NULL },
     { "result", KEY_SIZE, AT(limits.result_bytes), NOT_TOLD, 1024, 1 << 29, NULL },
     { "state", KEY_SIZE, AT(limits.state_bytes), NOT_TOLD, 1024, 1 << 30, NULL },
+    { "waits", KEY_INT, AT(limits.waits), NOT_TOLD, 1, 10000000, NULL },
 };
 static const struct config_key http_keys[] = {
     { "listen", KEY_STRING, AT(http_listen), NOT_TOLD, 0, 0, NULL },
@@ -188,6 +189,7 @@ void config_set_defaults(struct config *config)
     config->limits.result_bytes = 4 << 20;
     config->limits.state_bytes = 32 << 20;
     config->limits.steps = 1000;
+    config->limits.waits = 10000;
     config->http_listen = "127.0.0.1:8288";
     config->http_token = "";
     config->http_in_flight = 10000;

@@ -99,6 +99,7 @@ struct config {
         int64_t result_bytes;
         int64_t state_bytes;
         int steps;
+        int waits; /* of runs for events of one name, without an index */
     } limits;
 
     const char *http_listen; /* "host:port"; empty: no HTTP */

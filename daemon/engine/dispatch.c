@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "engine/crew.h"
 #include "engine/jobs.h"
+#include "engine/match.h"
 #include "engine/room.h"
 #include "engine/route.h"
 #include "engine/start.h"
@@ -77,7 +78,7 @@ static bool order(struct dispatch *dispatch, struct message *message, uint64_t *
         return false;
     bool is_malformed = event_find_name(&message->event, &error) != 0;
     if (message->event.parts != NULL) {
-        size_t parts = jobs_of_parts(dispatch->settings.routes, message, matches, dispatch->settings.function_count, &jobs);
+        size_t parts = jobs_of_parts(dispatch, message, matches, &jobs);
         if (!room_has_for_jobs(dispatch, message, &jobs, clock_monotonic_ns())) {
             jobs_free(&jobs);
             message_end(message, MESSAGE_DROPPED);
@@ -95,8 +96,11 @@ static bool order(struct dispatch *dispatch, struct message *message, uint64_t *
         message_end(message, MESSAGE_DROPPED);
         return true;
     }
-    message->runs = count;
     jobs_of_event(message, &message->event, matches, count, &jobs);
+    bool is_awaited = !is_malformed && match_is_wanted(dispatch, &message->event);
+    if (is_awaited)
+        jobs_add_match(message, &message->event, &jobs);
+    message->runs = count + is_awaited;
     put_jobs(dispatch, &jobs, at);
     return true;
 }
@@ -307,6 +311,8 @@ struct dispatch *dispatch_create(const struct dispatch_settings *settings)
         .routes = settings->routes,
         .tracer = settings->tracer,
         .caller = settings->caller,
+        .boundary = settings->boundary,
+        .waits = settings->waits,
         .is_draining = &dispatch->is_draining,
     };
     dispatch->crew = crew_create(dispatch);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "engine/match.h"
 #include "event/event.h"
 
 static void add(struct message *message, struct event *event, const struct function *function, struct job_list *jobs)
@@ -27,21 +28,37 @@ void jobs_of_event(struct message *message, struct event *event, const struct fu
         add(message, event, functions[i], jobs);
 }
 
-size_t jobs_of_parts(const struct routes *routes, struct message *message, const struct function **matches, size_t most,
-                     struct job_list *jobs)
+void jobs_add_match(struct message *message, struct event *event, struct job_list *jobs)
+{
+    struct job *job = xmalloc(sizeof(*job));
+
+    *job = match_job(message, event);
+    jobs_add(jobs, job);
+}
+
+static size_t jobs_of_part(const struct dispatch *dispatch, struct message *message, struct event *event, const struct function **matches,
+                           struct job_list *jobs)
+{
+    struct error error;
+    bool is_malformed = event_find_name(event, &error) != 0;
+    size_t count = routes_match(dispatch->settings.routes, event->view.topic, is_malformed ? NULL : event->view.name, matches,
+                                dispatch->settings.function_count);
+    bool is_awaited = !is_malformed && match_is_wanted(dispatch, event);
+
+    jobs_of_event(message, event, matches, count, jobs);
+    if (is_awaited)
+        jobs_add_match(message, event, jobs);
+    else if (count == 0)
+        add(message, event, NULL, jobs);
+    return count + is_awaited > 0 ? count + is_awaited : 1;
+}
+
+size_t jobs_of_parts(const struct dispatch *dispatch, struct message *message, const struct function **matches, struct job_list *jobs)
 {
     struct event_parts *parts = message->event.parts;
-    struct error error;
     size_t sum = 0;
 
-    for (size_t i = 0; i < parts->count; i++) {
-        struct event *event = &parts->events[i];
-        bool is_malformed = event_find_name(event, &error) != 0;
-        size_t count = routes_match(routes, event->view.topic, is_malformed ? NULL : event->view.name, matches, most);
-        if (count == 0)
-            add(message, event, NULL, jobs);
-        jobs_of_event(message, event, matches, count, jobs);
-        sum += count > 0 ? count : 1;
-    }
+    for (size_t i = 0; i < parts->count; i++)
+        sum += jobs_of_part(dispatch, message, &parts->events[i], matches, jobs);
     return sum;
 }

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 
+#include "engine/worker.h"
 #include "run/job.h"
 #include "run/routes.h"
 
@@ -13,9 +14,10 @@ void jobs_free(struct job_list *jobs);
 /* A job for each function. */
 void jobs_of_event(struct message *message, struct event *event, const struct function *const *functions, size_t count,
                    struct job_list *jobs);
+/* A job for the runs that wait for it. */
+void jobs_add_match(struct message *message, struct event *event, struct job_list *jobs);
 /* Jobs for all events of a message that is a batch; one without a function for an event that none takes. Returns
- * how many. `matches` has room for `most`, and is scratch. */
-size_t jobs_of_parts(const struct routes *routes, struct message *message, const struct function **matches, size_t most,
-                     struct job_list *jobs);
+ * how many. `matches` has room for all functions, and is scratch. */
+size_t jobs_of_parts(const struct dispatch *dispatch, struct message *message, const struct function **matches, struct job_list *jobs);
 
 #endif

@@ -5,14 +5,26 @@
 #include <stdlib.h>
 
 #include "engine/jobs.h"
+#include "engine/match.h"
 #include "engine/nobodys.h"
 #include "engine/room.h"
 #include "engine/start.h"
 
-/* All its functions but the first become jobs of their own. */
-static void spread(struct dispatch *dispatch, struct message *message, const struct function *const *functions, size_t count)
+static void spread_match(struct dispatch *dispatch, struct message *message)
 {
-    atomic_store(&message->runs, count);
+    struct job *job = xmalloc(sizeof(*job));
+
+    *job = match_job(message, &message->event);
+    start_later(dispatch, job);
+}
+
+/* All its functions but the first become jobs of their own, and what it ends. */
+static void spread(struct dispatch *dispatch, struct message *message, const struct function *const *functions, size_t count,
+                   bool is_awaited)
+{
+    atomic_store(&message->runs, count + is_awaited);
+    if (is_awaited)
+        spread_match(dispatch, message);
     for (size_t i = 1; i < count; i++) {
         struct job *job = xmalloc(sizeof(*job));
         *job = (struct job){ .function = functions[i], .message = message, .event = &message->event };
@@ -26,7 +38,7 @@ static void spread_parts(struct worker *worker, struct message *message)
 {
     struct dispatch *dispatch = worker->dispatch;
     struct job_list jobs = { .first = NULL };
-    size_t count = jobs_of_parts(dispatch->settings.routes, message, worker->matches, dispatch->settings.function_count, &jobs);
+    size_t count = jobs_of_parts(dispatch, message, worker->matches, &jobs);
 
     if (count == 0) {
         message_end(message, MESSAGE_DONE);
@@ -68,6 +80,12 @@ static bool route(struct worker *worker, struct message *message)
     }
     size_t count = routes_match(dispatch->settings.routes, event->view.topic, is_malformed ? NULL : event->view.name, worker->matches,
                                 dispatch->settings.function_count);
+    bool is_awaited = !is_malformed && match_is_wanted(dispatch, event);
+    if (count == 0 && is_awaited) {
+        atomic_store(&message->runs, 1);
+        worker->job = match_job(message, event);
+        return true;
+    }
     if (count == 0) {
         message_end(message, nobodys_end(worker, message, event));
         return false;
@@ -76,7 +94,7 @@ static bool route(struct worker *worker, struct message *message)
         message_end(message, MESSAGE_DROPPED);
         return false;
     }
-    spread(dispatch, message, worker->matches, count);
+    spread(dispatch, message, worker->matches, count, is_awaited);
     worker->job = (struct job){ .function = worker->matches[0], .message = message, .event = event };
     room_enter(dispatch, &worker->job);
     return true;

@@ -8,6 +8,7 @@
 #include "config/history_kept.h"
 #include "run/caller.h"
 #include "run/function.h"
+#include "run/matching.h"
 #include "run/ports.h"
 #include "run/routes.h"
 #include "run/run.h"
@@ -35,9 +36,12 @@ struct dispatch_settings {
     struct module *const *modules; /* for thread_init and thread_exit */
     size_t module_count;
     const struct routes *routes;
-    struct tracer *tracer;   /* run/trace.h; NULL: nothing is traced */
-    struct journal *journal; /* NULL: crashes are not noted */
-    struct crashes *crashes; /* crash/crashes.h; NULL: none are known */
+    struct tracer *tracer;          /* run/trace.h; NULL: nothing is traced */
+    struct matching *matching;      /* events end waits of runs; NULL: nobody waits */
+    struct boundary_port *boundary; /* for runs that wait; NULL: nobody waits */
+    size_t waits;                   /* without an index, for events of one name */
+    struct journal *journal;        /* NULL: crashes are not noted */
+    struct crashes *crashes;        /* crash/crashes.h; NULL: none are known */
     /* A worker thread: the crash of this run, which the store did not know, was counted. NULL is fine. */
     void (*crash_counted)(void *context, const struct run *run);
     /* A worker thread; may wait for the store. The function of a claimed run that was not known when it was claimed;

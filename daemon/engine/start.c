@@ -11,6 +11,7 @@
 #include "engine/admit.h"
 #include "engine/breaker.h"
 #include "engine/finish.h"
+#include "engine/match.h"
 #include "engine/nobodys.h"
 #include "engine/outcome.h"
 #include "engine/room.h"
@@ -178,7 +179,7 @@ static enum start start_message(struct worker *worker, enum gate_answer gate)
     if (job->away != NULL)
         return START_ATTEMPT;
     if (job->function == NULL) {
-        nobodys_end_job(worker);
+        (job->is_match ? match_run_job : nobodys_end_job)(worker);
         return START_OVER;
     }
     if (admit_message(worker, &state)) {

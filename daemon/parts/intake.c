@@ -48,6 +48,14 @@ static void on_committed(void *context, const char *topic, int32_t partition, in
     timers_trim(daemon->timers, topic, partition, committed);
 }
 
+static int confirm(void *context, int shard, struct confirmation *known, struct matched_place *places, size_t count,
+                   void (*add)(void *matching, int shard, const char *event, const char *later))
+{
+    struct daemon *daemon = context;
+
+    return store_confirm(daemon->store, shard, known, places, count, add, part_matching(daemon));
+}
+
 static bool reads_schemas_of(void *context, const char *topic)
 {
     return schema_registry_reads_topic(context, topic);
@@ -84,6 +92,8 @@ static int start(struct daemon *daemon, struct error *ret_error)
         .load_partition = load_partition,
         .schemas = schema_port(daemon),
         .store_seen_ms = seen_ms,
+        .matching = part_matching(daemon),
+        .confirm = confirm,
         .committed = on_committed,
         .fatal = part_fatal,
         .context = daemon,

@@ -16,6 +16,7 @@
 #include "base/metrics.h"
 #include "run/function.h"
 
+struct boundary_port;
 struct config;
 struct consumer;
 struct crashes;
@@ -25,6 +26,7 @@ struct http_pool;
 struct inngest;
 struct journal;
 struct loaded;
+struct matching;
 struct page;
 struct producer;
 struct programs;
@@ -36,6 +38,7 @@ struct routes;
 struct signals;
 struct timers;
 struct traces;
+struct waits;
 struct watchdog;
 struct web_route;
 
@@ -48,6 +51,7 @@ struct daemon {
     struct reload *reload;
     struct routes *routes;
     struct redis_store *store;
+    struct waits *waits; /* waits.c's own */
     struct producer *producer;
     struct journal *journal;
     struct crashes *crashes;
@@ -84,7 +88,8 @@ struct part {
 /* All, NULL-ended. */
 extern const struct part *const PARTS[];
 extern const struct part PART_CRASH, PART_PROCESS, PART_STORE, PART_PUBLISH, PART_CALLS, PART_CALLS_OUT, PART_SDK, PART_PROGRAMS,
-    PART_MESSAGES, PART_TRACES, PART_ENGINE, PART_RECOVERY, PART_DUE, PART_HTTP, PART_SDK_CALLS, PART_SCHEMAS, PART_INTAKE, PART_OPERATIONS;
+    PART_MESSAGES, PART_TRACES, PART_ENGINE, PART_RECOVERY, PART_DUE, PART_HTTP, PART_SDK_CALLS, PART_SCHEMAS, PART_INTAKE, PART_OPERATIONS,
+    PART_WAITS;
 
 /* Any thread. The process can't go on: ends it with a clear last line. Nothing is left to be tidy about: what is not
  * committed or in the store comes again. */
@@ -102,6 +107,10 @@ const struct function *part_learn_function(void *daemon, const char *id);
 void part_each_function(void *daemon, void (*each)(void *context, const struct function *function), void *context);
 /* How many there may ever be. */
 size_t part_function_room(const struct daemon *daemon);
+
+/* waits.c: how events end waits, and where the partitions end for runs that begin to wait. */
+struct matching *part_matching(struct daemon *daemon);
+struct boundary_port *part_boundary(struct daemon *daemon);
 
 /* operations.c, any thread: Redis came back as another process. */
 void part_redis_rolled_back(void);

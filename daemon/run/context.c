@@ -277,6 +277,14 @@ bool context_advance(struct stepd_ctx *ctx, const struct transition *transition)
         (void)context_fail_by_limit(ctx, &ctx->raised);
         return false;
     }
+    if (error == 0 && reply.answer == STORE_TOO_MANY) {
+        context_reopen(ctx);
+        context_raise(ctx, RAISED_NON_RETRIABLE, "TooManyWaits",
+                      "limits.waits: as many runs wait for '%s' as may, without an equality on the event in their conditions",
+                      transition->wait->event);
+        (void)context_fail_by_limit(ctx, &ctx->raised);
+        return false;
+    }
     (void)decide(ctx, (struct verdict){ .kind = verdict_of(error, reply.answer) });
     return false;
 }

@@ -39,6 +39,8 @@ struct attempt_settings {
     struct tracer *tracer;          /* run/trace.h; NULL: nothing is traced */
     struct crew *crew;              /* threads for branches; NULL: there are none, a run tries them one after the other */
     struct caller caller;           /* sends requests over HTTP */
+    struct boundary_port *boundary; /* where the partitions end now; NULL: nobody reads any */
+    size_t waits;                   /* that may stand without an index, for events of one name */
     const atomic_bool *is_draining; /* the daemon stops: nothing new begins; NULL: never does */
 };
 

@@ -17,11 +17,12 @@
 struct job {
     struct task task;                /* first */
     struct job *next;                /* of a strand's, gate's or other list */
-    const struct function *function; /* NULL: it is nobody's, a batch's event or a claimed run */
+    const struct function *function; /* NULL: it is nobody's, a batch's event or a claimed run, or is_match */
     struct message *message;         /* NULL: claimed */
     struct event *event;             /* of the message: itself, or one of a batch; NULL: claimed */
     struct claimed *claimed;         /* NULL: of a message */
     struct strand *strand;           /* that it holds or waits for; NULL: none */
+    bool is_match;                   /* the event ends waits; function is NULL then */
     bool is_gated;                   /* it counts for its function's concurrency */
     bool is_over;                    /* over it: it is to wait in the store */
     bool is_expected;                /* the gate counts it among those that are going to be queued */

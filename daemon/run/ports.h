@@ -18,6 +18,7 @@
 #include "base/memory.h"
 #include "run/flow_ask.h"
 #include "run/run.h"
+#include "run/wait_ask.h"
 
 /* What a change of a run's durable state was answered with. */
 enum store_answer {
@@ -26,6 +27,7 @@ enum store_answer {
     STORE_CANCELLED, /* the run was cancelled by a person; it is ended */
     STORE_GONE,      /* its record is lost: drop it; what is not committed comes again */
     STORE_LIMIT,     /* its state would pass limits.state_bytes */
+    STORE_TOO_MANY,  /* as many wait for events of that name, without an index, as may */
 };
 
 enum transition_kind {
@@ -53,6 +55,7 @@ struct transition {
     bool clears_started;
     bool waits_in_line;             /* PARK, DELAYED, due now: until its function has room for it somewhere */
     const struct flow_ask *held_by; /* waits_in_line: until a breaker lets it begin; NULL: none holds it */
+    const struct wait_ask *wait;    /* PARK, WAITING: for an event. NULL: for something else */
     struct bytes tail;              /* replaces the record's; data NULL: stays */
 };
 
@@ -103,6 +106,8 @@ struct store_ops {
     int (*admit)(struct store *store, const struct run *run, const struct flow_ask *ask, enum flow_answer *ret_answer);
     /* What an attempt came to, where it failed, or its run was let begin alone: its breaker may open or close by it. */
     int (*tell_breaker)(struct store *store, const struct run *run, const struct breaker_news *news);
+    /* Ends all waits that the event ends, whose outcomes are due then. May be asked again: what it ended waits no more. */
+    int (*match)(struct store *store, const struct wait_match *match, struct wait_counts *ret_counts);
     /* A run of ours, of which the store refuses all else for good, goes no further: it ends among the dead, with
      * nothing said of why. */
     int (*condemn)(struct store *store, const struct run *run);

@@ -20,6 +20,7 @@
 #include "base/histogram.h"
 #include "config/history_kept.h"
 #include "flow/key_set.h"
+#include "run/confirmation.h"
 #include "run/known_runs.h"
 #include "run/ports.h"
 
@@ -79,6 +80,13 @@ int store_shard_of(const struct redis_store *store, const char *run_id);
  * (into `keys`) the ordered keys that have a run in the store. */
 int store_load_partition(struct redis_store *store, const char *topic, int32_t partition, struct key_set *keys,
                          struct known_runs *ret_known) MUST_CHECK;
+
+/* ---- what readers have to know of runs that wait (docs/inside/waits.md) ---- */
+
+/* Tells how far `places` are matched, where all watches are known that there are, and hears of those that are not: `add` is
+ * called with each. Waits. *known follows; with another process than before nothing was told. */
+int store_confirm(struct redis_store *store, int shard, struct confirmation *known, struct matched_place *places, size_t count,
+                  void (*add)(void *context, int shard, const char *event, const char *later), void *context) MUST_CHECK;
 
 /* Daemons whose heartbeat has not run out, of one shard; a crashed one may count until another looks. */
 int store_workers_alive(struct redis_store *store, int shard, int64_t *ret_count) MUST_CHECK;

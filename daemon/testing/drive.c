@@ -228,12 +228,20 @@ static enum attempt_end make_attempt(struct stepd_test_run *run)
     return report.end;
 }
 
-enum stepd_test_status stepd_test_attempt(struct stepd_test_run *run)
+/* Whether it goes on as time passes. */
+static bool can_go_on(const struct stepd_test_run *run)
 {
     enum stepd_test_status status = stepd_test_status(run);
 
-    if (status_is_end(status) || status == STEPD_TEST_BEHIND)
-        return status;
+    if (status == STEPD_TEST_WAITING)
+        return stepd_test_due_ms(run) < WAIT_FOREVER_MS;
+    return !status_is_end(status) && status != STEPD_TEST_BEHIND;
+}
+
+enum stepd_test_status stepd_test_attempt(struct stepd_test_run *run)
+{
+    if (!can_go_on(run))
+        return stepd_test_status(run);
     run_forget_views(run);
     if (make_attempt(run) == ATTEMPT_PASSED_ON)
         (void)make_attempt(run); /* no code is entered by it but on_failure */
@@ -249,8 +257,7 @@ static struct stepd_test_run *next_due(const struct stepd_test *test)
 
     for (size_t i = 0; i < test->run_count; i++) {
         struct stepd_test_run *run = test->runs[i];
-        enum stepd_test_status status = stepd_test_status(run);
-        if (status_is_end(status) || status == STEPD_TEST_BEHIND)
+        if (!can_go_on(run))
             continue;
         if (next == NULL || stepd_test_due_ms(run) < stepd_test_due_ms(next))
             next = run;
@@ -272,8 +279,8 @@ enum stepd_test_status stepd_test_finish(struct stepd_test_run *run)
         if (test->runs[i]->observed == run->observed && test->runs[i] != run)
             (void)stepd_test_finish(test->runs[i]);
     }
-    while (!status_is_end(stepd_test_attempt(run)))
-        continue;
+    while (can_go_on(run))
+        (void)stepd_test_attempt(run);
     return stepd_test_status(run);
 }
 

@@ -222,6 +222,18 @@ static size_t reject(struct stepd_test *test, struct event *event, const char *n
     return 0;
 }
 
+/* The waits that it ends. */
+static size_t match(struct stepd_test *test, struct event *event)
+{
+    size_t ended = 0;
+
+    memory_store_watch(&test->store, test->matching.watches);
+    (void)!matching_match(&test->matching, event, &ended);
+    for (size_t i = 0; i < test->run_count && ended > 0; i++)
+        run_forget_views(test->runs[i]);
+    return ended;
+}
+
 /* An event of a batch, whose bytes are the batch's. */
 static size_t send_part(struct stepd_test *test, struct event *part, const struct message_view *batch)
 {
@@ -241,6 +253,8 @@ static size_t send_part(struct stepd_test *test, struct event *part, const struc
         routes_match(test->routes, message.topic, is_read ? part->view.name : NULL, functions, routes_function_count(test->routes));
     if (!is_read && count == 0)
         (void)!attempt_reject(&test->outbox.port, test->settings.dead_letter_topic, part, "MalformedEvent", error.text, test->store.now_ms);
+    if (is_read)
+        (void)match(test, part);
     for (size_t i = 0; i < count; i++)
         (void)run_create(test, (const struct observed *)functions[i], &message); /* its first member */
     return count;
@@ -254,6 +268,26 @@ static size_t send_parts(struct stepd_test *test, struct event *batch, const str
         count += send_part(test, &batch->parts->events[i], message);
     event_done(batch);
     return count;
+}
+
+size_t stepd_test_event(struct stepd_test *test, const struct stepd_test_event *given)
+{
+    struct event event = { .has_zone = false };
+    struct error error = { 0 };
+    size_t ended = 0;
+
+    test_prepare(test);
+    const struct message_view message = message_of(test, given, NULL);
+    event_begin(&event, &message, test->store.now_ms);
+    bool is_read = event_find_name(&event, &error) == 0;
+    for (size_t i = 0; event.parts != NULL && i < event.parts->count; i++) {
+        if (event_find_name(&event.parts->events[i], &error) == 0)
+            ended += match(test, &event.parts->events[i]);
+    }
+    if (event.parts == NULL && is_read)
+        ended = match(test, &event);
+    event_done(&event);
+    return ended;
 }
 
 size_t stepd_test_send(struct stepd_test *test, const struct stepd_test_event *given)
@@ -278,6 +312,8 @@ size_t stepd_test_send(struct stepd_test *test, const struct stepd_test_event *g
         routes_match(test->routes, message.topic, is_read ? event.view.name : NULL, functions, routes_function_count(test->routes));
     if (!is_read && count == 0)
         return reject(test, &event, "MalformedEvent", error.text);
+    if (is_read)
+        (void)match(test, &event);
     for (size_t i = 0; i < count; i++)
         (void)run_create(test, (const struct observed *)functions[i], &message); /* its first member */
     event_done(&event);

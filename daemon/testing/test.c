@@ -67,6 +67,8 @@ struct stepd_test *stepd_test_create(const struct stepd_module *module)
     if (test->zone == NULL)
         abort();
     memory_store_init(&test->store, STEPD_TEST_BEGIN_MS, SIZE_MAX);
+    test->matching.store = &test->store.port;
+    test->matching.watches = watches_create(1);
     outbox_init(&test->outbox, &test->store.is_out_of_reach);
     slot_init(&test->slot);
     add_text(test, first_text(module));
@@ -165,6 +167,7 @@ static void apply_settings(struct stepd_test *test)
         .dead_letter_topic = config->dead_letter_topic,
         .topics = config->topics,
         .routes = test->routes,
+        .waits = (size_t)config->limits.waits,
     };
 }
 
@@ -245,6 +248,7 @@ void stepd_test_destroy(struct stepd_test *test)
     unload(test);
     outbox_done(&test->outbox);
     memory_store_done(&test->store);
+    watches_destroy(test->matching.watches);
     msgpack_zone_free(test->zone);
     for (size_t i = 0; i < test->text_count; i++)
         free(test->texts[i]);

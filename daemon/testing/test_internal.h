@@ -17,6 +17,7 @@
 #include "event/event.h"
 #include "modules/functions.h"
 #include "run/context.h"
+#include "run/matching.h"
 #include "run/routes.h"
 #include "store/memory/memory_store.h"
 #include "testing/outbox.h"
@@ -72,6 +73,7 @@ struct stepd_test {
     void *local; /* of thread_init */
 
     struct memory_store store;
+    struct matching matching; /* of events with what runs wait for */
     struct outbox outbox;
     struct slot slot;
     struct attempt_settings settings;

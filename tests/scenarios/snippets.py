@@ -5,7 +5,7 @@
     test: NAME.c             a program that tests it
     with: NAME.c, http, …    modules that it needs; or code that goes before it
     config: YAML             settings to run it with
-    run: FUNCTION DATA END   a function in it, run on that data, ends so: completed, failed
+    run: FUNCTION DATA END   a function in it, run on that data, ends so: completed, failed, waiting
 """
 import re
 from dataclasses import dataclass, field

@@ -138,6 +138,23 @@ static enum stepd_status measure(struct stepd_ctx *ctx)
     return STEPD_OK;
 }
 
+/* Waits for what its data say, and ends with the number of the event that it was given. */
+static enum stepd_status waits(struct stepd_ctx *ctx)
+{
+    const msgpack_object *data = stepd_event(ctx)->data;
+    const struct stepd_wait wish = {
+        .event = "paid",
+        .when = stepd_get_str(ctx, data, "when", NULL),
+        .timeout_ms = stepd_get_int(ctx, data, "timeout", 0),
+    };
+    const struct stepd_event *event = NULL;
+
+    STEPD_TRY(stepd_wait_for_event(ctx, "paid", &wish, &event));
+    if (event != NULL)
+        msgpack_pack_int64(stepd_output(ctx), stepd_get_int(ctx, event->data, "n", -1));
+    return STEPD_OK;
+}
+
 STEPD_MODULE(.name = "sample", .init = init, .thread_init = thread_init, .thread_exit = thread_exit,
              .options = STEPD_OPTIONS(
                  STEPD_OPTION(.name = "times", .type = STEPD_INT, .offset = offsetof(struct options, times), .default_text = "2"),
@@ -159,7 +176,7 @@ STEPD_MODULE(.name = "sample", .init = init, .thread_init = thread_init, .thread
                  STEPD_FUNCTION(.id = "hangs-in-step", .event = "hangs-in-step", .run = hangs_in_step),
                  STEPD_FUNCTION(.id = "ordered", .event = "ordered", .run = ordered, .ordering = STEPD_BY_KEY),
                  STEPD_FUNCTION(.id = "sleeps-until", .event = "sleeps-until", .run = sleeps_until),
-                 STEPD_FUNCTION(.id = "tell", .event = "tell", .run = tell),
+                 STEPD_FUNCTION(.id = "tell", .event = "tell", .run = tell), STEPD_FUNCTION(.id = "waits", .event = "made", .run = waits),
                  STEPD_FUNCTION(.id = "measure", .topic = "raw", .run = measure)));
 
 static struct stepd_test *test;
@@ -601,4 +618,85 @@ Test(testing, schedule_and_jitter_are_settings)
     cr_assert_eq(stepd_test_finish(run), STEPD_TEST_FAILED);
     cr_assert_eq(stepd_test_attempt_at(run, 1)->delay_ms, 1000);
     cr_assert_eq(stepd_test_attempt_at(run, 2)->delay_ms, 5000);
+}
+
+/* ---- waits --------------------------------------------------------------------------------------- */
+
+static struct stepd_test_run *start_waiting(const char *data)
+{
+    struct stepd_test_run *run = stepd_test_start(test, "waits", STEPD_TEST_EVENT(.data = data));
+
+    cr_assert_eq(stepd_test_finish(run), STEPD_TEST_WAITING);
+    return run;
+}
+
+Test(testing, an_event_ends_the_waits_that_it_matches)
+{
+    struct stepd_test_run *one = start_waiting("{id: 1, when: 'async.data.id == event.data.id'}");
+    struct stepd_test_run *two = start_waiting("{id: 2, when: 'async.data.id == event.data.id && async.data.n > 5'}");
+
+    cr_assert_eq(stepd_test_event(test, STEPD_TEST_EVENT(.name = "paid", .data = "{id: 2, n: 3}")), 0);
+    cr_assert_eq(stepd_test_event(test, STEPD_TEST_EVENT(.name = "else", .data = "{id: 1, n: 3}")), 0);
+    cr_assert_eq(stepd_test_event(test, STEPD_TEST_EVENT(.name = "paid", .data = "{id: 2, n: 7}")), 1);
+    cr_assert_eq(stepd_test_status(one), STEPD_TEST_WAITING);
+    cr_assert_eq(stepd_test_status(two), STEPD_TEST_READY);
+    cr_assert_eq(stepd_test_finish(two), STEPD_TEST_COMPLETED);
+    cr_assert_str_eq(stepd_test_output_json(two), "7");
+    cr_assert(stepd_test_equals(stepd_get(NULL, stepd_test_step_find(two, "paid")->value, "data"), "{id: 2, n: 7}"));
+    cr_assert_eq(stepd_test_send(test, STEPD_TEST_EVENT(.name = "paid", .data = "{id: 1, n: 8}")), 0);
+    cr_assert_eq(stepd_test_finish(one), STEPD_TEST_COMPLETED);
+    cr_assert_str_eq(stepd_test_output_json(one), "8");
+}
+
+Test(testing, one_event_ends_every_wait_without_a_condition)
+{
+    struct stepd_test_run *one = start_waiting("{}");
+    struct stepd_test_run *two = start_waiting("{}");
+
+    cr_assert_eq(stepd_test_event(test, STEPD_TEST_EVENT(.name = "paid", .data = "{n: 1}")), 2);
+    stepd_test_finish_all(test);
+    cr_assert_eq(stepd_test_status(one), STEPD_TEST_COMPLETED);
+    cr_assert_eq(stepd_test_status(two), STEPD_TEST_COMPLETED);
+}
+
+Test(testing, a_wait_whose_time_is_over_is_given_nothing)
+{
+    struct stepd_test_run *run = stepd_test_start(test, "waits", STEPD_TEST_EVENT(.data = "{timeout: 1000}"));
+
+    cr_assert_eq(stepd_test_attempt(run), STEPD_TEST_WAITING);
+    cr_assert_eq(stepd_test_due_ms(run), STEPD_TEST_BEGIN_MS + 1000);
+    cr_assert_eq(stepd_test_finish(run), STEPD_TEST_COMPLETED);
+    cr_assert_eq(stepd_test_now_ms(test), STEPD_TEST_BEGIN_MS + 1000);
+    cr_assert_str_eq(stepd_test_output_json(run), "null");
+    cr_assert_eq(stepd_test_event(test, STEPD_TEST_EVENT(.name = "paid")), 0);
+}
+
+Test(testing, a_condition_that_can_not_be_compiled_fails_the_run)
+{
+    struct stepd_test_run *run = stepd_test_start(test, "waits", STEPD_TEST_EVENT(.data = "{when: 'async.data. =='}"));
+
+    cr_assert_eq(stepd_test_finish(run), STEPD_TEST_FAILED);
+    cr_assert_str_eq(stepd_test_error(run)->name, "InvalidExpression");
+}
+
+Test(testing, one_wait_too_many_without_an_index_fails_its_run)
+{
+    stepd_test_configure(test, "limits: {waits: 2}");
+    (void)start_waiting("{}");
+    (void)start_waiting("{when: 'async.data.n > 1'}");
+    (void)start_waiting("{when: 'async.data.n == event.data.n'}");
+    struct stepd_test_run *run = stepd_test_start(test, "waits", NULL);
+    cr_assert_eq(stepd_test_finish(run), STEPD_TEST_FAILED);
+    cr_assert_str_eq(stepd_test_error(run)->name, "TooManyWaits");
+}
+
+Test(testing, a_wait_outlives_the_daemon_that_began_it)
+{
+    struct stepd_test_run *run = stepd_test_start(test, "waits", NULL);
+
+    stepd_test_crash(run, STEPD_TEST_AFTER, NULL);
+    cr_assert_eq(stepd_test_finish(run), STEPD_TEST_WAITING);
+    cr_assert_eq(stepd_test_event(test, STEPD_TEST_EVENT(.name = "paid", .data = "{n: 4}")), 1);
+    cr_assert_eq(stepd_test_finish(run), STEPD_TEST_COMPLETED);
+    cr_assert_str_eq(stepd_test_output_json(run), "4");
 }

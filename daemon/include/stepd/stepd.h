@@ -483,6 +483,19 @@ STEPD_EXPORT enum stepd_status stepd_parallel(struct stepd_ctx *ctx, const struc
 STEPD_EXPORT enum stepd_status stepd_race(struct stepd_ctx *ctx, const struct stepd_branch *branches, size_t count,
                                           const msgpack_object **ret_results);
 
+/* What a run waits for: the next event of that name that `when` is true of. */
+struct stepd_wait {
+    const char *event;
+    const char *when;   /* CEL over `async`, the later event, and `event`, the run's own; NULL: each */
+    int64_t timeout_ms; /* 0: no end */
+} STEPD_DESIGNATED;
+/* Waits without a thread, and without memory in the daemon. *ret_event is the event, or NULL once the time is over; it
+ * lives until the attempt ends. Any event counts that the broker acknowledges once the wait is recorded, none from before
+ * the call. A `when` that can't be compiled fails the run (InvalidExpression), as does one wait too many of a name without
+ * an equality on the later event in its `when` (TooManyWaits). Its `raw` is not kept. Since ABI 1.1. */
+STEPD_EXPORT enum stepd_status stepd_wait_for_event(struct stepd_ctx *ctx, const char *id, const struct stepd_wait *wait,
+                                                    const struct stepd_event **ret_event);
+
 /* Finished steps, in order; in on_failure the function's, then its own. */
 STEPD_EXPORT size_t stepd_step_count(struct stepd_ctx *ctx);
 STEPD_EXPORT const struct stepd_step *stepd_step_at(struct stepd_ctx *ctx, size_t index); /* NULL past the end */

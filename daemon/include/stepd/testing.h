@@ -104,15 +104,18 @@ STEPD_EXPORT struct stepd_test_run *stepd_test_start(struct stepd_test *test, co
 /* The event as a message: a run of each function that its name or its topic starts. Returns how many;
  * they are the last ones of stepd_test_run_at(). */
 STEPD_EXPORT size_t stepd_test_send(struct stepd_test *test, const struct stepd_test_event *event);
+/* The event as a message that starts nothing: it ends the waits of runs that it matches, as one that is sent does, too. Returns
+ * how many; their runs are READY then. */
+STEPD_EXPORT size_t stepd_test_event(struct stepd_test *test, const struct stepd_test_event *event);
 STEPD_EXPORT size_t stepd_test_run_count(const struct stepd_test *test);
 STEPD_EXPORT struct stepd_test_run *stepd_test_run_at(const struct stepd_test *test, size_t index); /* NULL past the end */
 
 /* ---- letting time pass --------------------------------------------------------------------------- */
 
 /* Makes the next attempt, and moves the clock to when it is due if that is later. Does nothing when
- * the run has ended or is BEHIND. Returns what the run is at then. */
+ * the run has ended, is BEHIND, or waits for an event without a timeout. Returns what the run is at then. */
 STEPD_EXPORT enum stepd_test_status stepd_test_attempt(struct stepd_test_run *run);
-/* Attempts until it has ended; runs that it is behind, first. */
+/* Attempts until it has ended, or waits for what time does not bring; runs that it is behind, first. */
 STEPD_EXPORT enum stepd_test_status stepd_test_finish(struct stepd_test_run *run);
 /* All runs, in the order in which their attempts are due. */
 STEPD_EXPORT void stepd_test_finish_all(struct stepd_test *test);

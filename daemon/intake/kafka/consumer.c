@@ -170,6 +170,7 @@ static void round_of(struct consumer *consumer)
     serve_control(consumer);
     consumer_end_if_dead(consumer);
     joining_tend(consumer);
+    positions_tell(&consumer->positions, consumer->assigned.items, consumer->assigned.count);
     assigned_hear_scout(consumer);
     assigned_hear_answer(consumer);
     intake_sweep(consumer);
@@ -272,6 +273,7 @@ static int open_handle(struct consumer *consumer, struct error *ret_error)
     consumer->messages = rd_kafka_queue_new(consumer->handle);
     consumer->commits = commits_create(consumer->handle, &consumer->settings);
     consumer->scout = lookups_create(consumer->handle, &consumer->settings);
+    boundaries_set_handle(&consumer->boundaries, consumer->handle);
     return 0;
 }
 
@@ -296,6 +298,10 @@ int consumer_create(const struct consumer_settings *settings, struct consumer **
         consumer->memory_max = MEMORY_MIN;
     consumer->looks_missing = xcalloc(topics_count(settings->topics) + 1, sizeof(consumer->looks_missing[0]));
     lock_init(&consumer->lock);
+    positions_init(&consumer->positions);
+    boundaries_init(&consumer->boundaries, settings->topics);
+    if (settings->matching != NULL)
+        consumer->lookback = lookback_create(&consumer->settings, &consumer->positions);
     int failed = open_handle(consumer, ret_error);
     if (failed != 0) {
         consumer_destroy(consumer);
@@ -311,6 +317,8 @@ int consumer_start(struct consumer *consumer, struct error *ret_error)
 
     if (failed == 0)
         failed = lookups_start(consumer->scout, ret_error);
+    if (failed == 0 && consumer->lookback != NULL)
+        failed = lookback_start(consumer->lookback, ret_error);
     if (failed != 0)
         return failed;
     return thread_start(&consumer->thread, "consumer", PULSE_LIMIT_MS, consumer_main, consumer, ret_error);
@@ -331,6 +339,9 @@ void consumer_stop(struct consumer *consumer, int64_t timeout_ms)
     int64_t until_ms = clock_monotonic_ms() + timeout_ms;
 
     atomic_store(&consumer->stop_until_ms, until_ms);
+    positions_stop(&consumer->positions);
+    boundaries_stop(&consumer->boundaries);
+    lookback_stop(consumer->lookback);
     atomic_store(&consumer->must_stop, true);
     if (!thread_join_until(&consumer->thread, until_ms + 1000))
         consumer->is_left_behind = true;
@@ -367,7 +378,7 @@ void consumer_destroy(struct consumer *consumer)
         return;
     if (consumer->thread.is_started && !consumer->is_left_behind)
         consumer_stop(consumer, 0);
-    if (consumer->is_left_behind)
+    if (!lookback_destroy(consumer->lookback) || consumer->is_left_behind)
         return;
     if (consumer->handle != NULL) {
         free_loads(consumer);
@@ -379,11 +390,18 @@ void consumer_destroy(struct consumer *consumer)
             !handle_destroy(consumer->handle, consumer->is_closed ? 0 : RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE, DESTROY_MS))
             return; /* still used there */
     }
+    positions_done(&consumer->positions);
+    boundaries_done(&consumer->boundaries);
     free(consumer->assigned.items);
     free(consumer->views);
     free(consumer->looks_missing);
     lock_done(&consumer->lock);
     free(consumer);
+}
+
+int consumer_ask_boundary(struct consumer *consumer, msgpack_sbuffer *ret_boundary)
+{
+    return boundaries_ask(&consumer->boundaries, ret_boundary);
 }
 
 void consumer_counts(struct consumer *consumer, struct consumer_counts *ret_counts)

@@ -6,6 +6,7 @@
 #ifndef STEPD_INTAKE_KAFKA_CONSUMER_H
 #define STEPD_INTAKE_KAFKA_CONSUMER_H
 
+#include <msgpack.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,6 +34,10 @@ void consumer_pause(struct consumer *consumer);
 void consumer_stop(struct consumer *consumer, int64_t timeout_ms);
 /* NULL is fine. Once the taker of its batches is gone. */
 void consumer_destroy(struct consumer *consumer);
+
+/* Any thread, waits for the brokers: where all partitions of our topics end, asked after this was called. Appends
+ * what wait_ask.boundary is. 0, or -ESHUTDOWN. */
+int consumer_ask_boundary(struct consumer *consumer, msgpack_sbuffer *ret_boundary) MUST_CHECK;
 
 struct consumer_counts {
     uint64_t events_consumed, commits, commits_failed, rebalances, metadata_unread;

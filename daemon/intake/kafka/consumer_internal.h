@@ -18,12 +18,15 @@
 #include "base/log.h"
 #include "base/pulse.h"
 #include "base/thread.h"
+#include "intake/kafka/boundaries.h"
 #include "intake/kafka/commits.h"
 #include "intake/kafka/consumer.h"
 #include "intake/kafka/group.h"
 #include "intake/kafka/loads.h"
+#include "intake/kafka/lookback.h"
 #include "intake/kafka/lookups.h"
 #include "intake/kafka/partition.h"
+#include "intake/kafka/positions.h"
 #include "intake/kafka/takings.h"
 
 #define ASK_TIMEOUT_MS 5000 /* of the brokers, on the consumer's thread */
@@ -43,6 +46,9 @@ struct consumer {
     rd_kafka_queue_t *messages; /* of all partitions */
     struct group_watch group;
     struct scout *scout;
+    struct positions positions;
+    struct lookback *lookback; /* NULL: nobody waits for events */
+    struct boundaries boundaries;
     struct thread thread;
     bool is_subscribed;
     bool is_refused;     /* the group can't be joined: the process ends */

@@ -8,7 +8,9 @@
 #include "config/setting.h"
 #include "flow/key_set.h"
 #include "intake/schema_port.h"
+#include "run/confirmation.h"
 #include "run/known_runs.h"
+#include "run/matching.h"
 #include "run/taker.h"
 
 struct consumer_settings {
@@ -27,6 +29,11 @@ struct consumer_settings {
      * did before; stands still while it does not answer. NULL: always now. A rewind must be asked for
      * before it moves on under another incarnation. */
     int64_t (*store_seen_ms)(void *context);
+    /* Events on which runs wait; NULL: nobody does. */
+    struct matching *matching;
+    /* A thread of the consumer's own, waits: as store/store.h's store_confirm(). */
+    int (*confirm)(void *context, int shard, struct confirmation *known, struct matched_place *places, size_t count,
+                   void (*add)(void *matching, int shard, const char *event, const char *later));
     /* Consumer thread, waits for nothing: offsets below `committed` are committed. */
     void (*committed)(void *context, const char *topic, int32_t partition, int64_t committed);
     /* Any of its threads: it can't go on. Ends the process. */

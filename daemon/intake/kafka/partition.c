@@ -9,6 +9,8 @@
 #include "base/memory.h"
 #include "flow/key_set.h"
 
+static uint64_t last_serial; /* consumer thread */
+
 static struct partition *partition_new(const char *topic, int32_t id, int64_t start)
 {
     struct partition *partition = xcalloc(1, sizeof(*partition));
@@ -16,6 +18,7 @@ static struct partition *partition_new(const char *topic, int32_t id, int64_t st
     partition->assignment.topic = xstrdup(topic);
     partition->assignment.partition = id;
     partition->assignment.parked_keys = key_set_create();
+    partition->serial = ++last_serial;
     partition->start = start;
     partition->seek_to = start;
     partition->offsets = offsets_create(start >= 0 ? start : OFFSETS_UNKNOWN);

@@ -31,6 +31,7 @@ struct partition {
     struct assignment assignment;
     struct offsets *offsets;
     struct partition *next;  /* of those that are revoked, and still named */
+    uint64_t serial;         /* no other has it, of this partition or another */
     unsigned holders;        /* that name it */
     int64_t start;           /* where reading begins; a logical offset where nobody could say */
     int64_t committed;       /* acknowledged by the broker; OFFSETS_UNKNOWN: nothing is */

@@ -7,25 +7,9 @@
 #include "intake/kafka/consumer_internal.h"
 
 #include "base/log.h"
+#include "intake/kafka/message_schema.h"
 
 #define SAY_MS 1000 /* a registry that answers does so before */
-
-static bool key_of(const rd_kafka_message_t *message, const rd_kafka_headers_t *headers, struct schema_key *ret_key)
-{
-    bool is_framed = framing_of_value((struct bytes){ message->payload, message->len }, ret_key);
-    struct bytes value;
-    const char *name;
-
-    if (message->payload == NULL || message->len == 0)
-        return false;
-    for (size_t i = 0; headers != NULL &&
-                       rd_kafka_header_get_all(headers, i, &name, (const void **)&value.data, &value.size) == RD_KAFKA_RESP_ERR_NO_ERROR;
-         i++) {
-        if (framing_of_header(name, value, ret_key))
-            is_framed = true;
-    }
-    return is_framed;
-}
 
 static void hold(struct consumer *consumer, struct partition *partition, const struct schema_key *key, int64_t offset)
 {
@@ -46,7 +30,7 @@ bool schemas_may_take(struct consumer *consumer, struct partition *partition, co
     struct schema_key key;
 
     *ret_schema = NULL;
-    if (!partition->is_framed || !key_of(message, headers, &key))
+    if (!partition->is_framed || !message_schema_key(message, headers, &key))
         return true;
     *ret_schema = port->find(port->context, &key);
     if (*ret_schema != NULL)

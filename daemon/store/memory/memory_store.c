@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "run/checkpoints.h"
+#include "store/memory/memory_store_internal.h"
 
 static struct memory_store *store_of(struct store *port)
 {
@@ -91,6 +92,7 @@ static void checkpoints_cut(struct memory_record *record, size_t count)
 
 static void record_free(struct memory_record *record)
 {
+    memory_wait_destroy(record->wait);
     checkpoints_cut(record, 0);
     free(record->checkpoints);
     bytes_free(&record->tail);
@@ -102,6 +104,15 @@ static void become(struct memory_store *store, struct memory_record *record, enu
 {
     record->status = status;
     record->changed_ms = store->now_ms;
+}
+
+void memory_record_end_wait(struct memory_store *store, struct memory_record *record, struct bytes checkpoint)
+{
+    checkpoint_add(record, checkpoint);
+    record->attempt = 0;
+    become(store, record, RUN_DELAYED);
+    memory_wait_destroy(record->wait);
+    record->wait = NULL;
 }
 
 /* The first of a key has ended: the next is due. */
@@ -194,9 +205,13 @@ static enum store_answer apply(struct memory_store *store, const struct run *run
     }
     if (!fits(store, record, change))
         return STORE_LIMIT;
+    if (change->wait != NULL && memory_waits_are_full(store, change->wait))
+        return STORE_TOO_MANY;
     if (record == NULL)
         record = record_add(store, run, RUN_OWNED);
     checkpoint_apply(record, change);
+    memory_wait_destroy(record->wait);
+    record->wait = memory_wait_create(run, change->wait);
     record->phase = change->phase;
     record->attempt = change->attempt;
     if (change->tail.data != NULL) {
@@ -358,6 +373,7 @@ static const struct store_ops MEMORY_STORE_OPS = {
     .queue_behind = queue_behind,
     .remember = remember,
     .admit = admit,
+    .match = memory_waits_match,
     .condemn = condemn,
     .told = told,
     .now_ms = port_now_ms,

@@ -13,6 +13,7 @@
 
 #include "run/ports.h"
 #include "run/run.h"
+#include "run/watches.h"
 
 /* A run as the store holds it. */
 struct memory_record {
@@ -30,8 +31,17 @@ struct memory_record {
     struct bytes *checkpoints; /* each its own */
     size_t checkpoint_count;
     size_t state_bytes;
-    char *strand; /* ordered: what it waits in, else NULL */
+    struct memory_wait *wait; /* WAITING for an event, else NULL */
+    char *strand;             /* ordered: what it waits in, else NULL */
     int64_t offset;
+};
+
+/* What a run waits for. */
+struct memory_wait {
+    struct event *own; /* the run's event */
+    char *event, *later;
+    struct bytes value, when, head; /* each its own */
+    bool is_of_row;
 };
 
 /* An event's key within a function's window. */
@@ -71,6 +81,8 @@ struct memory_record *memory_store_find(const struct memory_store *store, const 
 /* The run becomes this daemon's: fills what the store knows of `run`, whose function, event and id are
  * set. Its steps are the caller's; its tail is the record's. */
 void memory_store_claim(struct memory_store *store, struct memory_record *record, struct run *run);
+/* All that is waited for now. */
+void memory_store_watch(const struct memory_store *store, struct watches *watches);
 /* Another daemon takes the place of one that died: the runs it owned are due now. */
 void memory_store_succeed(struct memory_store *store);
 /* False: the run is in no state for it. */

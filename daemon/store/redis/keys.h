@@ -22,6 +22,12 @@
  *   untold                    zset    runs that were cancelled, until their stepd/function.cancelled is out, by when it is to be brought out (ms)
  *   dead, history             zset    ended runs by time: failed; completed and cancelled
  *   waiting                   zset    runs that wait for what comes from elsewhere, by when their time is over, ms
+ *   await:<id>                string  what a run that waits for an event waits for (scripts/waits.lua); beside its record
+ *   wait:<event> NUL <later side> NUL <value>  zset  runs that wait for that: an index, all at 0
+ *   watches                   zset    event NUL later side, by the generation in which it was added
+ *   watching                  hash    the generation; as of which `matched` was lowered; the process that Redis was
+ *   matched                   hash    topic:partition -> below that offset all is matched against all that could be waited for
+ *   rewound                   hash    what `matched` was when Redis came back as another process; expires
  *   newest                    zset    the 10,000 newest runs there are, or some more, by when they began: for lists
  *   seen:<28 hex digits>      string  an event's key (dedupe_id_of()) within its dedupe window; the message whose run it started
  *   flow:<id>                 string  what a run with limits of all daemons waits for (scripts/flow.lua); beside its record

@@ -11,6 +11,7 @@
 #include "store/redis/keys.h"
 #include "store/redis/record.h"
 #include "store/redis/store_internal.h"
+#include "store/redis/waits.h"
 
 /* ---- core's port ------------------------------------------------------------------------------- */
 
@@ -588,6 +589,23 @@ static void add_change(struct script_call *call, const struct run *run, const st
         add_flow(call, run, change->held_by, flow);
 }
 
+/* What an event has to be that the run waits for, after all else. */
+static void add_wait(struct script_call *call, const struct run *run, const struct wait_ask *wait, const char *place,
+                     msgpack_sbuffer *packed)
+{
+    if (wait == NULL)
+        return;
+    waits_pack_ask(packed, run, wait, place);
+    script_add(call, (struct bytes){ packed->data, packed->size });
+}
+
+static const char *script_of(const struct run *run, const struct transition *change)
+{
+    if (change->wait != NULL)
+        return run->epoch == 0 ? "take_wait" : "wait";
+    return run->epoch == 0 ? "take" : "advance";
+}
+
 static int advance(struct store *port, const struct run *run, const struct transition *change, struct transition_reply *ret_reply)
 {
     struct redis_store *store = store_of(port);
@@ -597,6 +615,7 @@ static int advance(struct store *port, const struct run *run, const struct trans
     AUTO_FREE char *place = NULL;
     AUTO_REPLY reply = NULL;
     struct script_call call;
+    msgpack_sbuffer wait;
 
     assert(run->epoch > 0 || run->first_epoch > 0);
     if (run->epoch == 0 && change->kind == TRANSITION_FINISH && store_settings(store)->history != HISTORY_ALL) {
@@ -607,7 +626,8 @@ static int advance(struct store *port, const struct run *run, const struct trans
     if (may_push(store, run, change) && push(store, run, change, ret_reply, &status))
         return status;
     msgpack_sbuffer_init(&record.rest);
-    script_begin(&call, run->epoch == 0 ? "take" : "advance", store_shard_of(store, run->id.text));
+    msgpack_sbuffer_init(&wait);
+    script_begin(&call, script_of(run, change), store_shard_of(store, run->id.text));
     script_add_text(&call, run->id.text);
     script_add(&call, pack_change(store, run, change, &times, packed));
     if (run->epoch == 0)
@@ -619,9 +639,11 @@ static int advance(struct store *port, const struct run *run, const struct trans
         add_record(&call, run, change, &times, &record, &place);
     else
         add_change(&call, run, change, &record.rest, &place);
+    add_wait(&call, run, change->wait, place, &wait);
 
     status = store_call(store, &call, &reply);
     msgpack_sbuffer_destroy(&record.rest);
+    msgpack_sbuffer_destroy(&wait);
     if (status != 0)
         return status;
     *ret_reply = read_answer(run, &call, &times, reply);
@@ -695,6 +717,7 @@ const struct store_ops STORE_PORT_OPS = {
     .remember = remember,
     .admit = admit,
     .tell_breaker = tell_breaker,
+    .match = waits_match,
     .condemn = condemn,
     .told = told,
     .now_ms = port_now_ms,

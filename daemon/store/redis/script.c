@@ -13,7 +13,7 @@
 #include "store/redis/keys.h"
 
 /* A script is loaded as its parts, one after another. */
-#define PARTS 9
+#define PARTS 10
 struct script {
     const char *name;
     int version;
@@ -36,7 +36,7 @@ static const struct script SCRIPTS[SCRIPT_COUNT] = {
     { "heartbeat", 2, { script_common, script_heartbeat } },
     { "reap", 2, { script_common, script_added, script_flow, script_worker, script_reap } },
     { "leave", 2, { script_common, script_added, script_flow, script_worker, script_leave } },
-    { "sweep", 2, { script_common, script_added, script_flow, script_worker, script_sweep } },
+    { "sweep", 2, { script_common, script_added, script_flow, script_worker, script_waits, script_sweep } },
     { "rejoin", 2, { script_common, script_order, script_rejoin } },
     { "trim_taken", 2, { script_common, script_trim_taken } },
     { "forget", 2, { script_common, script_added, script_forget } },
@@ -54,6 +54,13 @@ static const struct script SCRIPTS[SCRIPT_COUNT] = {
         script_ripen } },
     { "untold", 1, { script_common, script_untold } },
     { "told", 1, { script_common, script_told } },
+    { "take_wait", 1, { script_ask, script_common, script_order, script_added, script_change, script_waits, script_await, script_take } },
+    { "wait",
+      1,
+      { script_ask, script_common, script_order, script_added, script_flow, script_ending, script_change, script_waits, script_await,
+        script_advance } },
+    { "match", 1, { script_common, script_waits, script_match } },
+    { "confirm", 1, { script_common, script_confirm } },
 };
 
 static int script_index(const char *name)

@@ -93,6 +93,13 @@ local function look_at_added(id, epoch)
     call('UNLINK', P .. 'added:' .. id .. ':' .. string.format('%.0f', epoch))
 end
 
+-- Nor does what a run waits for.
+local function look_at_await(id)
+    local h, newer = load(id)
+    local a = not newer and (not h or h.status == 'c' or h.status == 'f' or h.status == 'x') and await_of(id)
+    if a then forget_wait(id, a) end
+end
+
 local page = call('SCAN', cursor, 'MATCH', P:gsub('[%[%]%*%?\\]', '\\%0') .. '*', 'COUNT', 100)
 for _, name in ipairs(page[2]) do
     local kind, id = name:match('^(%l+):(%x+)$', #P + 1)
@@ -100,6 +107,7 @@ for _, name in ipairs(page[2]) do
     if kind == 'steps' then look_at_steps(id) end
     local added, epoch = name:match('^added:(%x+):(%d+)$', #P + 1)
     if added then look_at_added(added, tonumber(epoch)) end
+    if kind == 'await' then look_at_await(id) end
     if kind == 'flow' and call('EXISTS', P .. 'run:' .. id) == 0 then call('UNLINK', P .. 'flow:' .. id) end
 end
 return { found, now, page[1], waiting }

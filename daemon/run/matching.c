@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/matching.h"
+
+#include <errno.h>
+
+#include "base/log.h"
+#include "event/event_fields.h"
+#include "run/wait_event.h"
+
+/* An event on its way through the waits of its name. */
+struct pass {
+    struct matching *matching;
+    struct event_fields later;
+    int64_t now_ms;
+    struct expression *expression; /* of the condition tried last; NULL: none yet */
+    struct bytes text;             /* … as it is written */
+    msgpack_sbuffer text_room;
+};
+
+/* ---- conditions ----------------------------------------------------------------------------------- */
+
+static void note_error(struct matching *matching, const struct error *error)
+{
+    atomic_fetch_add_explicit(&matching->expression_errors, 1, memory_order_relaxed);
+    if (!atomic_exchange(&matching->has_told_error, true))
+        log_warn("the condition of a run that waits can't be worked out for an event: %s; it is not true of it, and this is said once",
+                 error->text);
+}
+
+/* Waits of one name mostly have one condition: it is compiled once. */
+static bool compile(struct pass *pass, struct bytes when)
+{
+    struct error error;
+
+    if (pass->expression != NULL && pass->text.size == when.size && memcmp(pass->text.data, when.data, when.size) == 0)
+        return true;
+    expression_destroy(pass->expression);
+    pass->expression = NULL;
+    msgpack_sbuffer_clear(&pass->text_room);
+    msgpack_sbuffer_write(&pass->text_room, when.data, when.size);
+    pass->text = (struct bytes){ pass->text_room.data, pass->text_room.size };
+    if (expression_compile(pass->text, &pass->expression, &error) == 0)
+        return true;
+    note_error(pass->matching, &error);
+    return false;
+}
+
+static bool holds(void *context, struct event *own, bool is_of_row, struct bytes when)
+{
+    struct pass *pass = context;
+    struct event_fields earlier;
+    struct error error;
+
+    if (!compile(pass, when) || event_find_name(own, &error) != 0)
+        return false;
+    (is_of_row ? event_fields_init_of_row : event_fields_init)(&earlier, own);
+    const struct expression_scope scope = { .event = &earlier.base, .async = &pass->later.base, .now_ms = pass->now_ms };
+    int answer = expression_holds(pass->expression, &scope, &error);
+    if (answer < 0)
+        note_error(pass->matching, &error);
+    return answer == 1;
+}
+
+/* ---- values --------------------------------------------------------------------------------------- */
+
+/* False: no wait can be found by it. */
+static bool value_of(struct pass *pass, const struct watched_side *watch, msgpack_sbuffer *value)
+{
+    const struct expression_scope scope = { .async = &pass->later.base, .now_ms = pass->now_ms };
+    struct error error;
+
+    msgpack_sbuffer_clear(value);
+    if (watch->side == NULL)
+        return true;
+    int status = expression_equality_write(watch->side, &scope, value, &error);
+    if (status == -EINVAL)
+        note_error(pass->matching, &error);
+    return status == 0;
+}
+
+static void count(struct matching *matching, const struct event *event, const struct wait_counts *counts, size_t *ended)
+{
+    *ended += counts->ended;
+    if (counts->ended > 0)
+        atomic_fetch_add_explicit(&matching->ended, counts->ended, memory_order_relaxed);
+    if (counts->late == 0)
+        return;
+    atomic_fetch_add_explicit(&matching->late, counts->late, memory_order_relaxed);
+    if (!atomic_exchange(&matching->has_told_late, true))
+        log_warn(
+            "%s [%d] @ %lld came in time for a run that waited for it, and is read once that time is over: the run goes on without it; "
+            "this is said once (stepd_waits_late_total)",
+            event->view.topic, (int)event->view.partition, (long long)event->view.offset);
+}
+
+static int match_by(struct pass *pass, const struct watched_side *watch, struct wait_match *match, size_t *ended)
+{
+    struct matching *matching = pass->matching;
+
+    for (int shard = 0; shard < watches_shards(matching->watches); shard++) {
+        struct wait_counts counts = { 0 };
+        if (!atomic_load_explicit(&watch->shards[shard], memory_order_acquire))
+            continue;
+        match->shard = shard;
+        int status = matching->store->ops->match(matching->store, match, &counts);
+        if (status != 0)
+            return status;
+        struct event *event = pass->later.event;
+        count(matching, event, &counts, ended);
+    }
+    return 0;
+}
+
+static int match_name(struct pass *pass, const struct watched_name *name, struct event *event, size_t *ended)
+{
+    msgpack_sbuffer value, outcome;
+    int status = 0;
+
+    msgpack_sbuffer_init(&value);
+    msgpack_sbuffer_init(&outcome);
+    wait_event_pack(&outcome, event_view(event));
+    for (const struct watched_side *watch = watched_first(name); watch != NULL && status == 0; watch = watch_next(watch)) {
+        if (!value_of(pass, watch, &value))
+            continue;
+        struct wait_match match = {
+            .event = name->name,
+            .later = { watch->later, strlen(watch->later) },
+            .value = { value.data, value.size },
+            .topic = event->view.topic,
+            .partition = event->view.partition,
+            .offset = event->view.offset,
+            .timestamp_ms = event->timestamp_ms,
+            .outcome = { outcome.data, outcome.size },
+            .holds = holds,
+            .context = pass,
+        };
+        status = match_by(pass, watch, &match, ended);
+    }
+    msgpack_sbuffer_destroy(&outcome);
+    msgpack_sbuffer_destroy(&value);
+    return status;
+}
+
+int matching_match(struct matching *matching, struct event *event, size_t *ret_ended)
+{
+    const struct watched_name *name = watches_find(matching->watches, event->view.name);
+    struct pass pass = { .matching = matching, .now_ms = matching->store->ops->now_ms(matching->store) };
+
+    *ret_ended = 0;
+    if (name == NULL)
+        return 0;
+    event_fields_init(&pass.later, event);
+    msgpack_sbuffer_init(&pass.text_room);
+    int status = match_name(&pass, name, event, ret_ended);
+    expression_destroy(pass.expression);
+    msgpack_sbuffer_destroy(&pass.text_room);
+    return status;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the store in memory share: memory_store.c has the store, memory_waits.c runs that wait for events. */
+#ifndef STEPD_STORE_MEMORY_MEMORY_STORE_INTERNAL_H
+#define STEPD_STORE_MEMORY_MEMORY_STORE_INTERNAL_H
+
+#include "store/memory/memory_store.h"
+
+/* Of an ask; NULL: there is none, as below. */
+struct memory_wait *memory_wait_create(const struct run *run, const struct wait_ask *ask);
+void memory_wait_destroy(struct memory_wait *wait);
+/* Without an index, for events of that name: as many as may. */
+bool memory_waits_are_full(const struct memory_store *store, const struct wait_ask *ask);
+/* What it waited for has come: it is due, with that as its next checkpoint. */
+void memory_record_end_wait(struct memory_store *store, struct memory_record *record, struct bytes checkpoint);
+/* core's port, store_ops.match */
+int memory_waits_match(struct store *port, const struct wait_match *match, struct wait_counts *ret_counts);
+
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/redis/waits.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/redis/record.h"
+#include "store/redis/store_internal.h"
+
+/* ---- a wait --------------------------------------------------------------------------------------- */
+
+static void pack_bytes(msgpack_packer *packer, const char *name, struct bytes value)
+{
+    msgpack_pack_str_with_body(packer, name, strlen(name));
+    msgpack_pack_str_with_body(packer, value.data, value.size);
+}
+
+static void pack_number(msgpack_packer *packer, const char *name, int64_t number)
+{
+    msgpack_pack_str_with_body(packer, name, strlen(name));
+    msgpack_pack_int64(packer, number);
+}
+
+void waits_pack_ask(msgpack_sbuffer *buffer, const struct run *run, const struct wait_ask *ask, const char *place)
+{
+    bool is_new = run->epoch == 0;
+    msgpack_packer packer;
+
+    msgpack_packer_init(&packer, buffer, msgpack_sbuffer_write);
+    msgpack_pack_map(&packer, is_new ? 11 : 10);
+    pack_bytes(&packer, "event", (struct bytes){ ask->event, strlen(ask->event) });
+    pack_bytes(&packer, "later", ask->later);
+    pack_bytes(&packer, "value", ask->value);
+    pack_bytes(&packer, "when", ask->when);
+    pack_bytes(&packer, "head", ask->head);
+    pack_number(&packer, "ends", ask->until_ms);
+    pack_number(&packer, "most", (int64_t)ask->most);
+    pack_number(&packer, "stamp", run->event->timestamp_ms);
+    msgpack_pack_str_with_body(&packer, "row", 3);
+    if (ask->is_of_row)
+        msgpack_pack_true(&packer);
+    else
+        msgpack_pack_false(&packer);
+    msgpack_pack_str_with_body(&packer, "boundary", 8);
+    if (ask->boundary.size > 0)
+        msgpack_sbuffer_write(buffer, ask->boundary.data, ask->boundary.size);
+    else
+        msgpack_pack_map(&packer, 0);
+    if (is_new)
+        pack_bytes(&packer, "place", (struct bytes){ place, strlen(place) });
+}
+
+/* ---- an event that was read ------------------------------------------------------------------------ */
+
+/* Where a walk over the waits of one key is. */
+struct walk {
+    struct redis_store *store;
+    const struct wait_match *match;
+    struct wait_counts *counts;
+    char after[RUN_ID_LENGTH + 1]; /* the last run of the page before; "": the first page */
+};
+
+static int ask(struct walk *walk, const char *only, redisReply **ret_reply)
+{
+    const struct wait_match *match = walk->match;
+    struct script_call call;
+
+    script_begin(&call, "match", match->shard);
+    script_add_text(&call, match->event);
+    script_add(&call, match->later);
+    script_add(&call, match->value);
+    script_add_text(&call, match->topic);
+    script_add_number(&call, match->partition);
+    script_add_number(&call, match->offset);
+    script_add_number(&call, match->timestamp_ms);
+    script_add(&call, match->outcome);
+    script_add_text(&call, walk->after);
+    script_add_text(&call, only);
+    int status = store_call(walk->store, &call, ret_reply);
+    if (status != 0)
+        return status;
+    const redisReply *reply = *ret_reply;
+    walk->counts->ended += (size_t)reply->element[0]->integer;
+    walk->counts->late += (size_t)reply->element[2]->integer;
+    if (reply->element[5]->integer != 0)
+        store_made_due(walk->store, match->shard, reply->element[5]->integer);
+    return 0;
+}
+
+/* Whether the condition of a run is true of the event; `tried` is what match.lua says of it. */
+static bool holds(const struct wait_match *match, const redisReply *tried)
+{
+    const redisReply *record_reply = tried->element[3];
+    struct event own = { 0 };
+    struct record record;
+    struct error error;
+    msgpack_zone zone;
+
+    if (!msgpack_zone_init(&zone, 1024))
+        abort();
+    bool is_true = record_decode((struct bytes){ record_reply->str, record_reply->len }, &zone, &record, &error) == 0;
+    if (is_true) {
+        record_init_event(&record, &own);
+        is_true = match->holds(match->context, &own, tried->element[2]->integer != 0,
+                               (struct bytes){ tried->element[1]->str, tried->element[1]->len });
+        event_done(&own);
+    }
+    msgpack_zone_destroy(&zone);
+    return is_true;
+}
+
+static int try_each(struct walk *walk, const redisReply *tried)
+{
+    for (size_t i = 0; i < tried->elements; i++) {
+        AUTO_REPLY reply = NULL;
+        if (!holds(walk->match, tried->element[i]))
+            continue;
+        int status = ask(walk, tried->element[i]->element[0]->str, &reply);
+        if (status != 0)
+            return status;
+    }
+    return 0;
+}
+
+int waits_match(struct store *port, const struct wait_match *match, struct wait_counts *ret_counts)
+{
+    struct walk walk = { .store = (struct redis_store *)port, .match = match, .counts = ret_counts };
+
+    do {
+        AUTO_REPLY page = NULL;
+        int status = ask(&walk, "", &page);
+        if (status == 0)
+            status = try_each(&walk, page->element[3]);
+        if (status != 0)
+            return status;
+        (void)snprintf(walk.after, sizeof(walk.after), "%s", page->element[4]->str);
+    } while (walk.after[0] != '\0');
+    return 0;
+}
+
+/* ---- what readers have to know --------------------------------------------------------------------- */
+
+#define PLACES_AT_ONCE 14 /* of a script's arguments, two a place */
+
+static int confirm_some(struct redis_store *store, int shard, const struct confirmation *known, struct matched_place *places, size_t count,
+                        redisReply **ret_reply)
+{
+    char names[PLACES_AT_ONCE][280];
+    struct script_call call;
+
+    script_begin(&call, "confirm", shard);
+    script_add_number(&call, known->generation);
+    script_add_text(&call, known->process);
+    for (size_t i = 0; i < count; i++) {
+        (void)snprintf(names[i], sizeof(names[i]), "%s:%d", places[i].topic, (int)places[i].partition);
+        script_add_text(&call, names[i]);
+        script_add_number(&call, places[i].confirmed);
+    }
+    int status = store_call(store, &call, ret_reply);
+    if (status != 0)
+        return status;
+    const redisReply *told = (*ret_reply)->element[5];
+    for (size_t i = 0; i < count && i < told->elements; i++)
+        places[i].matched = told->element[i]->integer;
+    return 0;
+}
+
+static void learn(const redisReply *news, int shard, void (*add)(void *context, int shard, const char *event, const char *later),
+                  void *context)
+{
+    for (size_t i = 0; i < news->elements; i++) {
+        const redisReply *watch = news->element[i];
+        size_t size = strlen(watch->str);
+        if (size < watch->len)
+            add(context, shard, watch->str, watch->str + size + 1);
+    }
+}
+
+/* What it knew was of another process: it knows nothing yet. */
+static bool is_another(const struct confirmation *known, const redisReply *reply)
+{
+    return strcmp(known->process, reply->element[0]->str) != 0;
+}
+
+int store_confirm(struct redis_store *store, int shard, struct confirmation *known, struct matched_place *places, size_t count,
+                  void (*add)(void *context, int shard, const char *event, const char *later), void *context)
+{
+    struct confirmation asked = *known;
+    size_t at = 0;
+
+    do {
+        AUTO_REPLY reply = NULL;
+        size_t some = count - at < PLACES_AT_ONCE ? count - at : PLACES_AT_ONCE;
+        int status = confirm_some(store, shard, &asked, places + at, some, &reply);
+        if (status != 0)
+            return status;
+        if (is_another(&asked, reply)) {
+            asked = (struct confirmation){ .generation = 0 };
+            (void)snprintf(asked.process, sizeof(asked.process), "%s", reply->element[0]->str);
+            at = 0;
+            continue;
+        }
+        *known = asked;
+        known->generation = reply->element[2]->integer;
+        known->lowered = reply->element[3]->integer;
+        learn(reply->element[4], shard, add, context);
+        at += some;
+    } while (at < count);
+    return 0;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Runs that wait for events: what the scripts await, match and confirm are asked. docs/inside/waits.md. */
+#ifndef STEPD_STORE_REDIS_WAITS_H
+#define STEPD_STORE_REDIS_WAITS_H
+
+#include <msgpack.h>
+
+#include "run/ports.h"
+
+/* As await.lua reads it. `place` as the script's own; used where the store does not know the run yet. */
+void waits_pack_ask(msgpack_sbuffer *buffer, const struct run *run, const struct wait_ask *ask, const char *place);
+/* core's port, store_ops.match */
+int waits_match(struct store *port, const struct wait_match *match, struct wait_counts *ret_counts);
+
+#endif
