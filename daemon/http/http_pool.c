@@ -19,7 +19,6 @@
 #define ROUND_MS 1000 /* the longest without a look around */
 #define READY_AT_ONCE 64
 #define SPARE_HANDLES 256
-#define BUFFER_SIZE 4096L /* libcurl's own, of each that is under way; its 16 KiB are much where there are thousands */
 #define NEVER INT64_MAX
 
 /* Those of one share of what may be under way. */
@@ -111,7 +110,6 @@ static void go_out(struct http_pool *http_pool, struct http_call *call)
     (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
-    (void)curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, BUFFER_SIZE);
     (void)curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L); /* a name that nobody tells holds up none of the others */
     call->ops->prepare(call, curl);
     call->curl = curl;

@@ -7,6 +7,7 @@
 
 #define OVERFLOW_MOST (1024 * 1024) /* of body read and dropped, so that the connection can be kept */
 #define ROOM_LEAST 512
+#define READ_SIZE 1024L /* at once; libcurl has such a buffer for each that is under way, of 16 KiB if not told */
 
 struct exchange {
     struct request request;
@@ -15,7 +16,7 @@ struct exchange {
     size_t body_size, body_room;
     size_t dropped;
     char *retry_after;
-    char problem[CURL_ERROR_SIZE];
+    char *problem; /* of CURL_ERROR_SIZE; NULL: it is not under way, or there is no memory */
 };
 
 struct exchange *exchange_create(const struct request *request)
@@ -35,6 +36,7 @@ void exchange_destroy(struct exchange *exchange)
     free(exchange->request.body);
     free(exchange->body);
     free(exchange->retry_after);
+    free(exchange->problem);
     free(exchange);
 }
 
@@ -99,6 +101,8 @@ void exchange_prepare(struct exchange *exchange, CURL *curl)
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, request->headers);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms);
+    curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, READ_SIZE);
+    exchange->problem = calloc(1, CURL_ERROR_SIZE);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, exchange->problem);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, exchange);
@@ -152,7 +156,7 @@ void exchange_finish(struct exchange *exchange, CURL *curl, CURLcode code)
         .body = exchange->body_size > 0 ? exchange->body : "",
         .body_size = exchange->body_size,
         .retry_after = exchange->retry_after,
-        .problem = exchange->problem[0] != '\0' ? exchange->problem : curl_easy_strerror(code),
+        .problem = exchange->problem != NULL && exchange->problem[0] != '\0' ? exchange->problem : curl_easy_strerror(code),
     };
 }
 
