@@ -150,7 +150,12 @@ static bool is_wanted(struct worker *worker, const struct run *run)
         troubles_note(worker, function, &troubles);
         return false;
     }
-    return function->wants == NULL || event_decode(run->event, &error) != 0 || function->wants(function, &run->event->view);
+    if (function->wants == NULL || event_decode(run->event, &error) != 0)
+        return true;
+    int answer = function->wants(function, &run->event->view);
+    if (answer < 0)
+        tally_add(&worker_tally(worker, function)->expression_errors);
+    return answer > 0;
 }
 
 bool admit_message(struct worker *worker, enum message_state *ret_state)

@@ -31,11 +31,19 @@ static int unescape(struct event *event, struct member *member, struct error *re
     return json_decode(member->bytes, event_zone(event), &member->value, ret_error);
 }
 
+/* JSON's integers of more than 64 bits are their digits, which are no text. */
+static bool is_text(const struct member *member)
+{
+    const char first = member->bytes.size > 0 ? *(const char *)member->bytes.data : '\0';
+
+    return member->value.type == MSGPACK_OBJECT_STR && first != '-' && (first < '0' || first > '9');
+}
+
 int event_text_of(struct event *event, struct member *member, const char **ret_text, struct error *ret_error)
 {
     if (!member->is_present || member->value.type == MSGPACK_OBJECT_NIL)
         return 0;
-    if (member->value.type != MSGPACK_OBJECT_STR)
+    if (!is_text(member))
         return error_set(ret_error, EBADMSG, "'%s' is not a string", member->key);
     int result = unescape(event, member, ret_error);
     if (result < 0)
@@ -48,10 +56,12 @@ int event_text_of(struct event *event, struct member *member, const char **ret_t
     return result;
 }
 
-static bool is_number(const msgpack_object *value)
+static bool is_number(const struct member *member)
 {
-    return value->type == MSGPACK_OBJECT_POSITIVE_INTEGER || value->type == MSGPACK_OBJECT_NEGATIVE_INTEGER ||
-           value->type == MSGPACK_OBJECT_FLOAT64 || value->type == MSGPACK_OBJECT_FLOAT32;
+    const msgpack_object *value = &member->value;
+
+    return (value->type == MSGPACK_OBJECT_STR && !is_text(member)) || value->type == MSGPACK_OBJECT_POSITIVE_INTEGER ||
+           value->type == MSGPACK_OBJECT_NEGATIVE_INTEGER || value->type == MSGPACK_OBJECT_FLOAT64 || value->type == MSGPACK_OBJECT_FLOAT32;
 }
 
 /* JSON's number as it is written there, msgpack's as JSON would write it. */
@@ -67,7 +77,7 @@ static void read_number_id(struct event *event, const struct member *id, enum ev
 
 static int read_id(struct event *event, struct member *id, enum event_part_form form, struct error *ret_error)
 {
-    if (!id->is_present || !is_number(&id->value))
+    if (!id->is_present || !is_number(id))
         return event_text_of(event, id, &event->view.id, ret_error);
     read_number_id(event, id, form);
     return 0;
@@ -97,7 +107,7 @@ static struct event_part part_of(const struct member *member, enum event_part_fo
 
 static bool is_name(const struct member *name)
 {
-    return name->is_present && name->value.type == MSGPACK_OBJECT_STR && (name->has_escapes || name->value.via.str.size > 0);
+    return name->is_present && is_text(name) && (name->has_escapes || name->value.via.str.size > 0);
 }
 
 /* To a function by event. */

@@ -7,6 +7,7 @@
 #include "config/config.h"
 #include "modules/loader.h"
 #include "parts/part.h"
+#include "program/programs.h"
 #include "publish/producer.h"
 #include "store/runs.h"
 #include "store/shelf.h"
@@ -77,6 +78,14 @@ static int read_run(void *context, const char *id,
     return status;
 }
 
+/* The programs are there later than the apps. */
+static char *find_holder(void *context, const char *id)
+{
+    const struct daemon *daemon = context;
+
+    return programs_holder(daemon->programs, id);
+}
+
 static struct backoff backoff_of(const struct config *config)
 {
     struct backoff backoff = backoff_default;
@@ -106,6 +115,8 @@ static int create(struct daemon *daemon, struct error *ret_error)
         .backoff = backoff_of(config),
         .functions = daemon->loaded->functions.items,
         .function_count = daemon->loaded->functions.count,
+        .find_holder = find_holder,
+        .holder_context = daemon,
         .routes = daemon->routes,
         .publisher = producer_port(daemon->producer),
         .shelf = { save_app, load_apps, daemon },

@@ -388,6 +388,19 @@ const struct function *declarations_find(struct declarations *declarations, cons
     return place < declarations->made_count ? &declarations->made[place]->function.base : NULL;
 }
 
+char *declarations_speaker(struct declarations *declarations, const char *id)
+{
+    LOCK_GUARD(&declarations->lock);
+    size_t place = place_of(declarations, id);
+    if (place == declarations->made_count || declarations->made[place]->function.is_gone)
+        return NULL;
+    for (size_t i = 0; i < declarations->speaker_count; i++) {
+        if (declarations->speakers[i].program == declarations->made[place]->function.program)
+            return xstrdup(declarations->speakers[i].name);
+    }
+    return NULL;
+}
+
 void declarations_each(struct declarations *declarations, void (*each)(void *context, const struct function *function), void *context)
 {
     LOCK_GUARD(&declarations->lock);

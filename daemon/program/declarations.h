@@ -60,6 +60,8 @@ void declarations_renew(struct declarations *declarations, const struct config *
 void declarations_hold_up(struct declarations *declarations, const char *name, int limit);
 /* The newest of that id; NULL: no program has, or had, it. */
 const struct function *declarations_find(struct declarations *declarations, const char *id);
+/* The name of the program that declares it; the caller frees. NULL: none does. */
+char *declarations_speaker(struct declarations *declarations, const char *id);
 void declarations_each(struct declarations *declarations, void (*each)(void *context, const struct function *function), void *context);
 /* The program's hello, a copy that the caller frees; NULL: none. *ret_size without the NUL. */
 char *declarations_hello(struct declarations *declarations, const char *name, size_t *ret_size);

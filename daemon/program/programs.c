@@ -272,6 +272,13 @@ const struct function *programs_find_function(struct programs *programs, const c
     return programs != NULL ? declarations_find(programs->declarations, id) : NULL;
 }
 
+char *programs_holder(struct programs *programs, const char *id)
+{
+    AUTO_FREE char *name = programs != NULL ? declarations_speaker(programs->declarations, id) : NULL;
+
+    return name != NULL ? xasprintf("program %s", name) : NULL;
+}
+
 void programs_each_function(struct programs *programs, void (*each)(void *context, const struct function *function), void *context)
 {
     if (programs != NULL)

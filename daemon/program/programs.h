@@ -52,6 +52,8 @@ void programs_reload(struct programs *programs, const struct config *config);
  * at most, which is said. False: it is to stop. */
 bool programs_wait(struct programs *programs);
 const struct function *programs_find_function(struct programs *programs, const char *id);
+/* "program NAME", of the one that declares that function; the caller frees. NULL: none does. */
+char *programs_holder(struct programs *programs, const char *id);
 void programs_each_function(struct programs *programs, void (*each)(void *context, const struct function *function), void *context);
 void programs_each(struct programs *programs, void (*each)(void *context, const struct program_counts *counts), void *context);
 

@@ -41,8 +41,9 @@ struct function {
     enum stepd_ordering ordering;
     int concurrency;
     int64_t dedupe_ms;
-    /* Whether it is to run on an event of its trigger at all; of others nothing is listed or counted. NULL: it is. Any thread. */
-    bool (*wants)(const struct function *function, const struct stepd_event *event);
+    /* Whether it is to run on an event of its trigger at all; of others nothing is listed or counted. Negative: that could
+     * not be worked out, and so it is not. NULL: it is. Any thread. */
+    int (*wants)(const struct function *function, const struct stepd_event *event);
     const struct flow_settings *flow; /* NULL: none */
     struct stepd_texts older_ids;     /* that it had for some of its events once */
     const void *options;

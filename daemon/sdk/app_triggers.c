@@ -21,31 +21,36 @@ static bool is_named(const struct sdk_trigger *trigger, const char *name)
     return trigger->event[plain] == '*' ? strncmp(trigger->event, name, plain) == 0 : strcmp(trigger->event, name) == 0;
 }
 
-/* An error makes a condition false, and is said once. */
-static bool is_true_of(const struct sdk_function *own, const struct sdk_trigger *trigger, const struct expression_scope *scope)
+/* Negative: an error, which makes it false, and is said once. */
+static int holds_of(const struct sdk_function *own, const struct sdk_trigger *trigger, const struct expression_scope *scope)
 {
     struct error error = { 0 };
     int answer = expression_holds(trigger->condition, scope, &error);
 
     if (answer < 0 && !atomic_exchange(own->has_failed_once, true))
         log_warn("function '%s': the expression \"%s\" fails, and counts as false: %s (said once)", own->id, trigger->text, error.text);
-    return answer == 1;
+    return answer;
 }
 
 /* As function.h says: one trigger of that name without a condition, or with one that holds. */
-static bool conditions_admit(const struct function *function, const struct stepd_event *event)
+static int conditions_admit(const struct function *function, const struct stepd_event *event)
 {
     const struct sdk_function *own = function->options;
     struct event_fields fields;
+    int answer = 0;
 
     event_fields_init_of_view(&fields, event);
     const struct expression_scope scope = { .event = &fields.base, .now_ms = clock_wall_ms() };
     for (size_t i = 0; i < own->trigger_count; i++) {
         const struct sdk_trigger *trigger = &own->triggers[i];
-        if (is_named(trigger, event->name) && (trigger->condition == NULL || is_true_of(own, trigger, &scope)))
-            return true;
+        if (!is_named(trigger, event->name))
+            continue;
+        int holds = trigger->condition == NULL ? 1 : holds_of(own, trigger, &scope);
+        if (holds > 0)
+            return holds;
+        answer = holds < 0 ? holds : answer;
     }
-    return false;
+    return answer;
 }
 
 /* ---- by event -------------------------------------------------------------------------------------- */

@@ -76,7 +76,9 @@ static const char *envelope_make(const msgpack_object *event, struct envelope *e
     envelope->name = object_find_text(event, "name");
     envelope->id = object_find_text(event, "id");
     if (envelope->name == NULL || envelope->name[0] == '\0' || strlen(envelope->name) > NAME_MAX_BYTES)
-        return "an event has a name of 1 to 1000 bytes";
+        return "an event has a name of 1 to 1000 bytes without a NUL";
+    if (envelope->id == NULL && object_find(event, "id") != NULL && object_find(event, "id")->type == MSGPACK_OBJECT_STR)
+        return "an event's id has no NUL";
     if (object_is_given(data) && data->type != MSGPACK_OBJECT_MAP)
         return "an event's data is an object";
     if (envelope->id == NULL || envelope->id[0] == '\0') {

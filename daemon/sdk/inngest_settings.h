@@ -47,6 +47,10 @@ struct inngest_settings {
     struct backoff backoff;
     const struct function *const *functions; /* the daemon's own, first in its list */
     size_t function_count;
+    /* Any thread: who has a function of that id, where it is neither the daemon's nor an app's: "program media". The caller
+     * frees; NULL: nobody. */
+    char *(*find_holder)(void *context, const char *id);
+    void *holder_context;
     struct routes *routes; /* of these; replaced when apps change */
     struct publisher *publisher;
     struct app_shelf shelf;

@@ -22,7 +22,7 @@ const msgpack_object *object_find(const msgpack_object *object, const char *key)
 
 char *object_text(const msgpack_object *object)
 {
-    if (object == NULL || object->type != MSGPACK_OBJECT_STR)
+    if (object == NULL || object->type != MSGPACK_OBJECT_STR || memchr(object->via.str.ptr, '\0', object->via.str.size) != NULL)
         return NULL;
     return xstrndup(object->via.str.ptr, object->via.str.size);
 }

@@ -9,7 +9,7 @@
 
 /* NULL: `object` is no map, or has no such key. Takes NULL. */
 const msgpack_object *object_find(const msgpack_object *object, const char *key);
-/* NULL: none, or no text. The caller frees. */
+/* NULL: none, no text, or one with a NUL, which no name has. The caller frees. */
 char *object_text(const msgpack_object *object);
 char *object_find_text(const msgpack_object *object, const char *key);
 bool object_is_text(const msgpack_object *object, const char *text);

@@ -100,6 +100,22 @@ static bool is_the_daemons(const struct registry *registry, const char *id)
     return false;
 }
 
+/* Whether nobody has the ids that is neither the daemon nor an app. Who does may ask for those of apps, under a lock of its
+ * own: ours is not held. */
+static int check_holders(const struct registry *registry, const struct app *app, char **ret_error)
+{
+    const struct inngest_settings *settings = &registry->settings;
+
+    for (size_t i = 0; settings->find_holder != NULL && i < app->count; i++) {
+        AUTO_FREE char *holder = settings->find_holder(settings->holder_context, app->functions[i]->id);
+        if (holder == NULL)
+            continue;
+        *ret_error = xasprintf("function '%s' has the id of another function: %s", app->functions[i]->id, holder);
+        return -EINVAL;
+    }
+    return 0;
+}
+
 /* Whether the app's functions fit beside all others. */
 static int check_ids(const struct registry *registry, const struct app *app, char **ret_error)
 {
@@ -291,6 +307,8 @@ static int examine(struct registry *registry, struct bytes body, struct app **re
     bool is_known = is_same(&entry_of(registry, app->name)->body, body);
     status = is_known ? 0 : check_ids(registry, app, ret_error);
     lock_give(&registry->lock);
+    if (status == 0 && !is_known)
+        status = check_holders(registry, app, ret_error);
     if (status != 0 || is_known)
         app_destroy(app);
     else

@@ -711,3 +711,12 @@ Test(event, batches_are_arrays)
     expect_malformed("not valid JSON");
     expect_raw_row();
 }
+
+/* Its digits are what it is read as: no text for all that. */
+Test(event, has_no_name_that_is_a_number_however_large)
+{
+    init_text("{\"name\":123456789012345678901234567890,\"data\":{}}", NULL, 0);
+    expect_named(EVENT_JSON, "events", "events-3-42", TIMESTAMP_MS);
+    init_text("{\"name\":\"n\",\"id\":123456789012345678901234567890,\"data\":{}}", NULL, 0);
+    expect_named(EVENT_JSON, "n", "123456789012345678901234567890", TIMESTAMP_MS);
+}

@@ -280,8 +280,8 @@ def test_what_an_expression_excludes_starts_no_run(daemon, serve, topic):
     done = lambda _: (200, "done")  # noqa: E731
     names = "abc"
     on_failure = {f"{name}-failure": {"triggers": [{"event": "inngest/function.failed", "expression": f"event.data.function_id == '{name}'"}]} for name in names}
-    app = serve({**{name: failing for name in names}, **{f"{name}-failure": done for name in names}, "big-orders": done, "all-orders": done},
-                **on_failure, **{"big-orders": {"triggers": [{"event": "order", "expression": "event.data.kind == 'big'"}]},
+    app = serve({**{name: failing for name in names}, **{f"{name}-failure": done for name in names}, "big-orders": done, "all-orders": done, "odd": done},
+                **on_failure, odd={"triggers": [{"event": "order", "expression": "event.data.kind - 1 == 2"}]}, **{"big-orders": {"triggers": [{"event": "order", "expression": "event.data.kind == 'big'"}]},
                                  "all-orders": {"triggers": [{"event": "order"}]}})
     stepd = daemon([], topics=[topic], **SETTINGS)
     register(stepd, app)
@@ -294,6 +294,8 @@ def test_what_an_expression_excludes_starts_no_run(daemon, serve, topic):
     for counter in ("started", "completed"):
         of = {name: counted.get(f'stepd_runs_{counter}_total{{function="{name}"}}') for name in ("a-failure", "b-failure", "c-failure", "big-orders")}
         assert of == {"a-failure": "1", "b-failure": "0", "c-failure": "0", "big-orders": "1"}, counted
+    errors = [line for line in stepd.get("/metrics")[1].splitlines() if "expression_errors" in line]
+    assert 'stepd_expression_errors_total{function="odd"} 5' in errors, errors
 
 
 def test_a_step_that_is_reported_as_failed_is_retried_and_its_call_told_to_stop(daemon, serve, topic):
@@ -349,7 +351,7 @@ def test_a_batch_of_events_is_acknowledged_together(daemon, kafka, topic):
 
 def test_of_a_batch_with_a_wrong_event_none_is_sent(daemon, kafka, topic):
     stepd = daemon([], topics=[topic], inngest={}, limits={"event": "1KiB"})
-    for wrong, expected in (({"name": ""}, 400), ({"name": "x", "data": [1]}, 400), (5, 400), ({"name": "x", "data": {"long": "y" * 1100}}, 413)):
+    for wrong, expected in (({"name": ""}, 400), ({"name": "x", "data": [1]}, 400), (5, 400), ({"name": "a\0b"}, 400), ({"name": "x", "id": "a\0b"}, 400), ({"name": "x", "data": {"long": "y" * 1100}}, 413)):
         assert ask(stepd.http, "/e/x", [{"name": "first"}, wrong])[0] == expected
     assert ask(stepd.http, "/e/x", [])[1] == {"ids": [], "status": 200}
     assert ask(stepd.http, "/e/x", {"name": "last"})[0] == 200

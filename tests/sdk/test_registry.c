@@ -47,9 +47,17 @@ static int load(void *context, void (*each)(void *each_context, const char *name
     return memory->error;
 }
 
+static char *find_holder(void *context, const char *id)
+{
+    (void)context;
+    return strcmp(id, "resize") == 0 ? xstrdup("program media") : NULL;
+}
+
 static struct registry *create(void)
 {
-    const struct inngest_settings settings = { .routes = routes, .shelf = { save, load, &apps }, .gone = { save, load, &gone } };
+    const struct inngest_settings settings = {
+        .routes = routes, .shelf = { save, load, &apps }, .gone = { save, load, &gone }, .find_holder = find_holder
+    };
 
     return registry_create(&settings, &calls);
 }
@@ -131,6 +139,18 @@ Test(registry, gives_an_id_to_one_app_alone)
     cr_assert_eq(put("shop", "a", NULL, &is_new), 0);
     cr_assert_eq(put("other", "a", NULL, &is_new), -EINVAL);
     cr_assert_eq(put("other", "b", NULL, &is_new), 0);
+}
+
+Test(registry, takes_no_function_that_a_program_has_and_names_it)
+{
+    AUTO_FREE char *one = function_text("resize");
+    AUTO_FREE char *body = xasprintf("{\"appName\":\"shop\",\"functions\":[%s]}", one);
+    AUTO_FREE char *why = NULL;
+    bool is_new;
+
+    cr_assert_eq(registry_register(registry, (struct bytes){ body, strlen(body) }, &is_new, &why), -EINVAL);
+    cr_assert_str_eq(why, "function 'resize' has the id of another function: program media");
+    cr_assert_null(find("resize"));
 }
 
 Test(registry, knows_a_function_that_went_away_but_routes_nothing_to_it)
