@@ -108,6 +108,28 @@ class Cluster:
         for node in (target, source):
             assert node.cli("cluster", "setslot", slot, "node", target_id) == "OK"
 
+    def masters(self):
+        return [node for node in self.living() if "role:master" in node.cli("info", "replication")]
+
+    def moves_atomically(self):
+        """By Valkey's command (9), or by Redis's (8.4)."""
+        said = self.nodes[0].cli("cluster", "help")
+        return "MIGRATESLOTS" in said or "MIGRATION" in said
+
+    def move(self, slot, target):
+        """As this server does it."""
+        source, _ = self.owner(slot)
+        if not self.moves_atomically():
+            self.end_move(slot, self.begin_move(slot, target), target)
+            return
+        if "MIGRATESLOTS" in source.cli("cluster", "help"):
+            said = source.cli("cluster", "migrateslots", "slotsrange", slot, slot, "node", target.cli("cluster", "myid"))
+            assert said == "OK", said
+        else:
+            said = target.cli("cluster", "migration", "import", slot, slot)
+            assert "ERR" not in said, said
+        eventually(lambda: self.serves(slot) and self.owner(slot)[0] is target, what=lambda: source.cli("cluster", "getslotmigrations"))
+
     def stop(self):
         for node in self.nodes:
             node.kill()

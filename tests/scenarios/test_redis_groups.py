@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Redis as several servers, real ones: what moves is followed while runs are under way, and none is lost."""
+import os
 import time
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 import redis_groups
 from support import Daemon, eventually
 from trips import Stream, Trips
+
+SLOTS_SECONDS = int(os.environ.get("STEPD_SLOTS_SECONDS", 6))
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +74,24 @@ def test_a_slot_moves_while_its_runs_are_under_way(cluster, travel):
         time.sleep(0.5)
     trips.all_end()
     assert target.cli("cluster", "countkeysinslot", slot) != "0"
+
+
+def test_what_is_counted_is_what_was_done_while_slots_move(cluster, travel):
+    """As this server moves them: atomically (Valkey 9, Redis 8.4), else key by key."""
+    trips = travel(cluster)
+    end, moves = time.monotonic() + SLOTS_SECONDS, 0
+    with Stream(trips, 10):
+        while time.monotonic() < end:
+            slot = cluster.slot(moves % 4)  # shard 0, where the counters are, among them
+            source, _ = cluster.owner(slot)
+            cluster.move(slot, next(node for node in cluster.masters() if node is not source))
+            moves += 1
+            time.sleep(0.3)
+    trips.all_end(60)
+    print(f"\n{moves} moves, {'atomic' if cluster.moves_atomically() else 'key by key'}, {trips.sent} runs")
+    stats = eventually(lambda: (stats := trips.service.ctl("stats"))["runs_completed"] >= trips.sent and stats, 20,
+                       what=lambda: f"{trips.service.ctl('stats')} of {trips.sent}")
+    assert (stats["runs_completed"], stats["runs_failed"], stats["delayed"]) == (trips.sent, 0, 0)
 
 
 def test_a_master_of_the_cluster_dies(cluster, travel):

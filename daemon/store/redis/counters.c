@@ -28,5 +28,11 @@ void counters_tell(struct counters *counters, const struct incarnation *self, co
         script_add_text(call, COUNTS[i].name);
         script_add_number(call, (int64_t)COUNTS[i].value);
     }
-    counters->told = *now;
+    counters->asked = *now;
+}
+
+void counters_heard(struct counters *counters, const struct incarnation *self)
+{
+    if (memcmp(self, &counters->counted_as, sizeof(*self)) == 0)
+        counters->told = counters->asked;
 }

@@ -13,12 +13,15 @@
 #include "store/runs.h"
 
 struct counters {
-    struct worker_counts base; /* counted under earlier incarnations */
-    struct worker_counts told; /* as last told to the store */
+    struct worker_counts base;  /* counted under earlier incarnations */
+    struct worker_counts asked; /* as last told to the store, */
+    struct worker_counts told;  /* and as last known to stand there, under the name that they were written for */
     struct incarnation counted_as;
 };
 
 /* Adds each counter's name and value to `call`, which is told under the name `self`. */
 void counters_tell(struct counters *counters, const struct incarnation *self, const struct worker_counts *now, struct script_call *call);
+/* The store has taken them, under the name `self`: what was sent in another name than it was written for is told again in that one. */
+void counters_heard(struct counters *counters, const struct incarnation *self);
 
 #endif

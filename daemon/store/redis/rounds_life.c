@@ -182,7 +182,9 @@ static void beat_hear(struct rounds *rounds, const redisReply *reply)
     }
     rounds->known_as = rounds->call.owner;
     rounds->is_known = true;
-    rounds->has_said_last = rounds->common->is_leaving;
+    if (rounds->shard == 0)
+        counters_heard(&rounds->common->counters, &rounds->known_as);
+    rounds->has_said_last = rounds->common->is_leaving && is_same(&rounds->meant, &rounds->known_as);
     rounds->next_beat_ms = now_ms + every_ms;
     const redisReply *asked = reply->element[2];
     for (size_t i = 0; i < asked->elements; i++)
