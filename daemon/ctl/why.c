@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codec/packed.h"
 #include "ctl/command.h"
 #include "ctl/find.h"
 #include "ctl/text.h"
@@ -86,17 +87,60 @@ static int why_waiting(struct redis_store *store, const struct run_view *view, c
     return 0;
 }
 
+/* A text of a map of msgpack; the caller frees. NULL: it has none. */
+static char *text_in(const msgpack_object *map, const char *name)
+{
+    for (uint32_t i = 0; map->type == MSGPACK_OBJECT_MAP && i < map->via.map.size; i++) {
+        const msgpack_object *key = &map->via.map.ptr[i].key, *value = &map->via.map.ptr[i].val;
+        if (key->type == MSGPACK_OBJECT_STR && value->type == MSGPACK_OBJECT_STR && key->via.str.size == strlen(name) &&
+            memcmp(key->via.str.ptr, name, key->via.str.size) == 0)
+            return xasprintf("%.*s", (int)value->via.str.size, value->via.str.ptr);
+    }
+    return NULL;
+}
+
+static char *wish_in(const struct checkpoint *waiting)
+{
+    msgpack_object map = { .type = MSGPACK_OBJECT_NIL };
+    msgpack_zone zone;
+
+    if (!msgpack_zone_init(&zone, 512))
+        abort();
+    if (waiting->value.size > 0)
+        packed_build(waiting->value, &zone, &map);
+    AUTO_FREE char *event = text_in(&map, "event");
+    AUTO_FREE char *condition = text_in(&map, "when");
+    msgpack_zone_destroy(&zone);
+    if (event == NULL)
+        return xasprintf("in step '%s' for what comes from elsewhere", waiting->id);
+    return xasprintf("in step '%s' for an event '%s'%s%s", waiting->id, event, condition != NULL ? " of which is true: " : "",
+                     condition != NULL ? condition : "");
+}
+
+/* What its latest step that waits says that it waits for; the caller frees. */
+static char *wish_of(const struct run_view *view)
+{
+    const struct checkpoint *waiting = NULL, *checkpoint;
+
+    for (size_t i = 0; (checkpoint = checkpoints_at(view->steps, i)) != NULL; i++) {
+        if (checkpoint->kind == CHECKPOINT_WAITING)
+            waiting = checkpoint;
+    }
+    return waiting != NULL ? wish_in(waiting) : xstrdup("for what comes from elsewhere");
+}
+
 /* For what comes from elsewhere. */
 static void why_for_others(const struct run_view *view, const struct runs_standing *standing, struct reason *reason)
 {
     AUTO_FREE char *when = text_when(view->due_ms, view->now_ms);
+    AUTO_FREE char *wish = wish_of(view);
 
     if (standing->due_ms < 0)
         give(reason, "lost", "it waits, but stands in no list; a daemon's sweep puts it back (`stepctl doctor` looks for more like it)");
     else if (view->due_ms > 0)
-        give(reason, "waiting", "it waits for what comes from elsewhere; its time is over %s", when);
+        give(reason, "waiting", "it waits %s; its time is over %s", wish, when);
     else
-        give(reason, "waiting", "it waits for what comes from elsewhere");
+        give(reason, "waiting", "it waits %s", wish);
 }
 
 static void why_owned(const struct run_view *view, const struct runs_standing *standing, struct reason *reason)

@@ -3,7 +3,6 @@
 #include "store/operations.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,17 +11,11 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "engine/dispatch.h"
-#include "parts/families.h"
 #include "parts/part.h"
-#include "store/memory.h"
 #include "store/shelf.h"
 
 #define ROUND_MS 300
 #define SLICE_US 50000
-#define MEMORY_MS 1000
-#define MEMORY_SHORT 0.95 /* of maxmemory: what would be kept there stops, */
-#define MEMORY_AGAIN 0.9  /* until there is less than that */
-#define RESUMED_MS 5000   /* that long before it was gone Redis may have lost that something goes on */
 
 struct names {
     char **items;
@@ -36,14 +29,8 @@ static struct {
     atomic_bool is_over;
     atomic_bool has_rolled_back;
     struct daemon *daemon;
-    struct names paused;  /* thread only, as all below; as Redis told it last */
-    struct names resumed; /* what was paused before that, for a moment */
-    int64_t resumed_ms;   /* monotonic; when the last of these went on */
-    int64_t heard_ms;     /* … and when Redis told anything last */
-    bool is_known;
-    int64_t memory_ms; /* monotonic; when it was looked at */
-    bool is_short;
-    _Atomic(uint64_t) memory_used, memory_most; /* any thread reads; of the server that is fullest */
+    struct names paused; /* thread only; as Redis told it last */
+    bool is_known;       /* thread only */
 } operations;
 
 /* ---- names ----------------------------------------------------------------------------------------- */
@@ -93,33 +80,10 @@ static void apply(void *context, const struct function *function)
     log_info("function %s is %s here", function->id, is_paused ? "paused" : "no longer paused");
 }
 
-static const char *value_of(const struct names *names, const char *name)
-{
-    for (size_t i = 0; i < names->count; i++)
-        if (strcmp(names->items[i], name) == 0)
-            return names->values[i];
-    return "";
-}
-
-/* What went on in the last moments before Redis was gone, and is paused again by the same person, was not paused anew. */
-static int tell_resumed(struct redis_store *store, const struct names *now)
-{
-    int status = 0;
-
-    for (size_t i = 0; operations.heard_ms - operations.resumed_ms < RESUMED_MS && i < operations.resumed.count && status == 0; i++) {
-        const char *name = operations.resumed.items[i];
-        bool was_there;
-        if (names_have(now, name) && !names_have(&operations.paused, name) &&
-            strcmp(value_of(now, name), operations.resumed.values[i]) == 0)
-            status = shelf_remove(store, PAUSED_SHELF, name, &was_there);
-    }
-    return status;
-}
-
 /* A Redis that came back as another may have lost its last second: what was known stands again. */
 static int tell_again(struct redis_store *store, const struct names *now)
 {
-    int status = tell_resumed(store, now);
+    int status = 0;
 
     for (size_t i = 0; i < operations.paused.count && status == 0; i++) {
         const char *value = operations.paused.values[i];
@@ -127,24 +91,6 @@ static int tell_again(struct redis_store *store, const struct names *now)
             status = shelf_save(store, PAUSED_SHELF, operations.paused.items[i], (struct bytes){ value, strlen(value) });
     }
     return status;
-}
-
-/* What is paused no more goes from the one list to the other. */
-static void note_resumed(const struct names *now)
-{
-    bool has_begun = false;
-
-    for (size_t i = 0; i < operations.paused.count; i++) {
-        if (names_have(now, operations.paused.items[i]))
-            continue;
-        if (!has_begun && clock_monotonic_ms() - operations.resumed_ms >= RESUMED_MS)
-            names_done(&operations.resumed);
-        has_begun = true;
-        const char *value = operations.paused.values[i];
-        add_name(&operations.resumed, operations.paused.items[i], (struct bytes){ value, strlen(value) });
-        operations.resumed_ms = clock_monotonic_ms();
-    }
-    operations.heard_ms = clock_monotonic_ms();
 }
 
 static int look_at_paused(struct daemon *daemon)
@@ -164,7 +110,6 @@ static int look_at_paused(struct daemon *daemon)
         names_done(&now);
         return status;
     }
-    note_resumed(&now);
     names_done(&operations.paused);
     operations.paused = now;
     part_each_function(daemon, apply, daemon);
@@ -190,52 +135,6 @@ static int log_deeds(struct redis_store *store)
     return status;
 }
 
-/* ---- Redis's memory -------------------------------------------------------------------------------- */
-
-static struct server_memory fullest_of(const struct server_memory *servers, size_t count)
-{
-    struct server_memory fullest = { 0 };
-
-    for (size_t i = 0; i < count; i++)
-        if (i == 0 || server_memory_share(&servers[i]) > server_memory_share(&fullest))
-            fullest = servers[i];
-    return fullest;
-}
-
-static void say_memory(bool is_short, const struct server_memory *memory)
-{
-    if (is_short)
-        log_warn("Redis's memory is nearly full, %" PRIu64 " of %" PRIu64
-                 " MiB: partitions whose events' runs are kept there stop; what it has goes on",
-                 memory->used >> 20, memory->most >> 20);
-    else
-        log_info("Redis has memory again: %" PRIu64 " of %" PRIu64 " MiB", memory->used >> 20, memory->most >> 20);
-}
-
-/* Before it refuses. A Redis that refuses loses nothing either, but holds up those who ask. */
-static int look_at_memory(struct daemon *daemon)
-{
-    struct server_memory *servers = NULL;
-    size_t count = 0;
-
-    if (clock_monotonic_ms() - operations.memory_ms < MEMORY_MS)
-        return 0;
-    operations.memory_ms = clock_monotonic_ms();
-    int status = store_memory(daemon->store, &servers, &count);
-    if (status != 0)
-        return status;
-    const struct server_memory fullest = fullest_of(servers, count);
-    free(servers);
-    atomic_store(&operations.memory_used, fullest.used);
-    atomic_store(&operations.memory_most, fullest.most);
-    bool is_short = server_memory_share(&fullest) >= (operations.is_short ? MEMORY_AGAIN : MEMORY_SHORT);
-    if (is_short != operations.is_short)
-        say_memory(is_short, &fullest);
-    operations.is_short = is_short;
-    dispatch_set_short(daemon->dispatch, is_short);
-    return 0;
-}
-
 static void *watch(void *context)
 {
     struct daemon *daemon = context;
@@ -245,8 +144,6 @@ static void *watch(void *context)
         int status = look_at_paused(daemon);
         if (status == 0)
             status = log_deeds(daemon->store);
-        if (status == 0)
-            status = look_at_memory(daemon);
         if (status == -ESHUTDOWN)
             return NULL;
         while (!operations.is_over && clock_monotonic_ms() < next_ms)
@@ -279,7 +176,6 @@ static void end(struct daemon *daemon)
     (void)daemon;
     thread_join(&operations.thread);
     names_done(&operations.paused);
-    names_done(&operations.resumed);
 }
 
 /* ---- metrics --------------------------------------------------------------------------------------- */
@@ -303,9 +199,6 @@ static void write_metrics(struct daemon *daemon, struct metrics_page *page)
 
     metrics_family(page, METRIC_GAUGE, "function_paused", "Whether a person has paused the function: its runs wait.");
     part_each_function(daemon, put_paused, &paused);
-    families_put_gauge(page, "redis_memory_bytes", "What Redis uses of its memory: the fullest server, where there are several.",
-                       (double)atomic_load(&operations.memory_used));
-    families_put_gauge(page, "redis_memory_max_bytes", "Its maxmemory; 0: none is set.", (double)atomic_load(&operations.memory_most));
 }
 
 const struct part PART_OPERATIONS = { .name = "operations", .start = start, .halt = halt, .end = end, .write_metrics = write_metrics };

@@ -242,6 +242,34 @@ static enum stepd_status take_send(struct stay *stay, const struct reply *reply)
     return answer(stay, reply->id, status);
 }
 
+/* Whether the step waits, and nothing has come yet. */
+static bool is_waiting(const struct stay *stay, const char *id)
+{
+    const struct run *run = stay->ctx->run;
+    size_t position;
+    const struct checkpoint *checkpoint = run->steps != NULL ? checkpoints_find(run->steps, run->phase, id, &position) : NULL;
+
+    return checkpoint != NULL && checkpoint->kind == CHECKPOINT_WAITING;
+}
+
+static enum stepd_status take_wait(struct stay *stay, const struct reply *reply)
+{
+    const struct stepd_wait wait = { .event = reply->name, .when = reply->when, .timeout_ms = reply->ms };
+
+    if (beside_has_finished(stay->ctx, reply->id) && !is_waiting(stay, reply->id)) {
+        answer_known(stay, reply->id);
+        return STEPD_OK;
+    }
+    if (!is_alone(stay, reply))
+        return stepd_non_retriable(stay->ctx, "UnsupportedStep", "step '%s': this stepd has no waiting for events beside other steps yet",
+                                   reply->id);
+    enum stepd_status status = stepd_wait_for_event(stay->ctx, reply->id, &wait, NULL);
+    if (status != STEPD_OK)
+        return answer(stay, reply->id, status);
+    answer_known(stay, reply->id);
+    return STEPD_OK;
+}
+
 /* ---- the end of a call --------------------------------------------------------------------------- */
 
 /* When something of the run is due that is not finished; 0: nothing is. */
@@ -315,9 +343,10 @@ static enum stepd_status take_reply(struct stay *stay, const struct reply *reply
     case REPLY_SEND:
         return take_send(stay, reply);
     case REPLY_WAIT:
+        return take_wait(stay, reply);
     case REPLY_INVOKE:
-        return stepd_non_retriable(stay->ctx, "UnsupportedStep", "step '%s': this stepd has no %s for programs yet", reply->id,
-                                   reply->kind == REPLY_WAIT ? "waiting for events" : "invoking of functions");
+        return stepd_non_retriable(stay->ctx, "UnsupportedStep", "step '%s': this stepd has no invoking of functions for programs yet",
+                                   reply->id);
     case REPLY_OUTPUT:
         return take_output(stay, reply);
     case REPLY_ERROR:

@@ -3,47 +3,92 @@
 
 #include <string.h>
 
+#include "base/memory.h"
+#include "codec/base64.h"
 #include "codec/number.h"
 #include "codec/packed.h"
+#include "codec/utf8.h"
 
 static void pack_text(msgpack_packer *packer, const char *text)
 {
     msgpack_pack_str_with_body(packer, text, strlen(text));
 }
 
-static void pack_bytes(msgpack_packer *packer, const void *data, size_t size)
+static void pack_base64(msgpack_packer *packer, struct bytes bytes)
 {
-    if (data == NULL)
-        msgpack_pack_nil(packer);
+    AUTO_FREE char *text = xmalloc(BASE64_SIZE(bytes.size) + 1);
+
+    base64_encode(bytes, text);
+    msgpack_pack_str_with_body(packer, text, BASE64_SIZE(bytes.size));
+}
+
+static void pack_key(msgpack_packer *packer, const struct stepd_event *event)
+{
+    if (event->key == NULL)
+        return;
+    bool is_text = utf8_is_valid(event->key, event->key_len);
+    pack_text(packer, is_text ? "key" : "key_base64");
+    if (is_text)
+        msgpack_pack_str_with_body(packer, event->key, event->key_len);
     else
-        msgpack_pack_bin_with_body(packer, data, size);
+        pack_base64(packer, (struct bytes){ event->key, event->key_len });
+}
+
+static void pack_header_value(msgpack_packer *packer, const struct stepd_header *header)
+{
+    if (header->value == NULL) {
+        msgpack_pack_nil(packer);
+    } else if (utf8_is_valid(header->value, header->size)) {
+        msgpack_pack_str_with_body(packer, header->value, header->size);
+    } else {
+        msgpack_pack_map(packer, 1);
+        pack_text(packer, "base64");
+        pack_base64(packer, (struct bytes){ header->value, header->size });
+    }
+}
+
+/* Of a name that stands twice the last counts. */
+static bool is_last(const struct stepd_event *event, size_t index)
+{
+    for (size_t i = index + 1; i < event->header_count; i++)
+        if (strcmp(event->headers[i].name, event->headers[index].name) == 0)
+            return false;
+    return true;
 }
 
 static void pack_headers(msgpack_packer *packer, const struct stepd_event *event)
 {
+    size_t count = 0;
+
+    for (size_t i = 0; i < event->header_count; i++)
+        count += is_last(event, i);
     pack_text(packer, "headers");
-    msgpack_pack_array(packer, event->header_count);
+    msgpack_pack_map(packer, count);
     for (size_t i = 0; i < event->header_count; i++) {
-        msgpack_pack_array(packer, 2);
+        if (!is_last(event, i))
+            continue;
         pack_text(packer, event->headers[i].name);
-        pack_bytes(packer, event->headers[i].value, event->headers[i].size);
+        pack_header_value(packer, &event->headers[i]);
     }
 }
 
 void wait_event_pack(msgpack_sbuffer *buffer, const struct stepd_event *event)
 {
+    bool has_user = event->user->type != MSGPACK_OBJECT_NIL;
     msgpack_packer packer;
 
     msgpack_packer_init(&packer, buffer, msgpack_sbuffer_write);
-    msgpack_pack_map(&packer, event->traceparent != NULL ? 11 : 10);
+    msgpack_pack_map(&packer, 8U + has_user + (event->key != NULL) + (event->traceparent != NULL));
     pack_text(&packer, "id");
     pack_text(&packer, event->id);
     pack_text(&packer, "name");
     pack_text(&packer, event->name);
     pack_text(&packer, "data");
     number_pack(&packer, event->data);
-    pack_text(&packer, "user");
-    number_pack(&packer, event->user);
+    if (has_user) {
+        pack_text(&packer, "user");
+        number_pack(&packer, event->user);
+    }
     pack_text(&packer, "ts");
     msgpack_pack_int64(&packer, event->ts_ms);
     pack_text(&packer, "topic");
@@ -52,8 +97,7 @@ void wait_event_pack(msgpack_sbuffer *buffer, const struct stepd_event *event)
     msgpack_pack_int64(&packer, event->partition);
     pack_text(&packer, "offset");
     msgpack_pack_int64(&packer, event->offset);
-    pack_text(&packer, "key");
-    pack_bytes(&packer, event->key, event->key_len);
+    pack_key(&packer, event);
     pack_headers(&packer, event);
     if (event->traceparent == NULL)
         return;
@@ -88,21 +132,29 @@ static const char *or_empty(const char *text)
     return text != NULL ? text : "";
 }
 
-static void build_headers(struct stepd_ctx *ctx, const msgpack_object *list, struct stepd_event *event)
+/* What was a text, or base64 of what was none; size 0 and NULL: neither. */
+static struct bytes bytes_of(struct stepd_ctx *ctx, const msgpack_object *text, const msgpack_object *base64)
 {
-    size_t count = list->type == MSGPACK_OBJECT_ARRAY ? list->via.array.size : 0;
+    size_t size = 0;
+
+    if (text->type == MSGPACK_OBJECT_STR)
+        return (struct bytes){ context_strdup(ctx, text->via.str.ptr, text->via.str.size), text->via.str.size };
+    if (base64->type != MSGPACK_OBJECT_STR || !base64_is_valid((struct bytes){ base64->via.str.ptr, base64->via.str.size }, &size))
+        return (struct bytes){ 0 };
+    unsigned char *decoded = context_alloc(ctx, size + 1);
+    base64_decode((struct bytes){ base64->via.str.ptr, base64->via.str.size }, decoded);
+    return (struct bytes){ decoded, size };
+}
+
+static void build_headers(struct stepd_ctx *ctx, const msgpack_object *map, struct stepd_event *event)
+{
+    size_t count = map->type == MSGPACK_OBJECT_MAP ? map->via.map.size : 0;
     struct stepd_header *headers = context_alloc(ctx, (count + 1) * sizeof(*headers));
 
     for (size_t i = 0; i < count; i++) {
-        const msgpack_object *pair = &list->via.array.ptr[i];
-        headers[i] = (struct stepd_header){ .name = "" };
-        if (pair->type != MSGPACK_OBJECT_ARRAY || pair->via.array.size != 2)
-            continue;
-        headers[i].name = or_empty(text_of(ctx, &pair->via.array.ptr[0]));
-        if (pair->via.array.ptr[1].type != MSGPACK_OBJECT_BIN)
-            continue;
-        headers[i].value = pair->via.array.ptr[1].via.bin.ptr;
-        headers[i].size = pair->via.array.ptr[1].via.bin.size;
+        const msgpack_object_kv *pair = &map->via.map.ptr[i];
+        struct bytes value = bytes_of(ctx, &pair->val, member(&pair->val, "base64"));
+        headers[i] = (struct stepd_header){ .name = or_empty(text_of(ctx, &pair->key)), .value = value.data, .size = value.size };
     }
     event->headers = headers;
     event->header_count = count;
@@ -118,7 +170,7 @@ const struct stepd_event *wait_event_build(struct stepd_ctx *ctx, struct bytes p
         packed_build(packed, ctx->zone, map);
     if (map->type != MSGPACK_OBJECT_MAP)
         return NULL;
-    const msgpack_object *key = member(map, "key");
+    struct bytes key = bytes_of(ctx, member(map, "key"), member(map, "key_base64"));
     *event = (struct stepd_event){
         .id = or_empty(text_of(ctx, member(map, "id"))),
         .name = or_empty(text_of(ctx, member(map, "name"))),
@@ -131,10 +183,8 @@ const struct stepd_event *wait_event_build(struct stepd_ctx *ctx, struct bytes p
         .raw = "",
         .traceparent = text_of(ctx, member(map, "traceparent")),
     };
-    if (key->type == MSGPACK_OBJECT_BIN) {
-        event->key = key->via.bin.ptr;
-        event->key_len = key->via.bin.size;
-    }
+    event->key = key.data;
+    event->key_len = key.size;
     build_headers(ctx, member(map, "headers"), event);
     return event;
 }

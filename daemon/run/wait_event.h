@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The event that ended a wait, as it stands in the run's checkpoint: a map of msgpack. */
+/* The event that ended a wait, as it stands in the run's checkpoint: a map of msgpack, which as JSON is the event as
+ * programs get it (handlers/program/PROTOCOL.md). */
 #ifndef STEPD_RUN_WAIT_EVENT_H
 #define STEPD_RUN_WAIT_EVENT_H
 

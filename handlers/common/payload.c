@@ -238,7 +238,7 @@ static const char *cloudevent(struct stepd_ctx *ctx, const struct stepd_event *e
     return members_to_json(ctx, &members);
 }
 
-static const char *plain_event(struct stepd_ctx *ctx, const struct stepd_event *event)
+const char *payload_event(struct stepd_ctx *ctx, const struct stepd_event *event)
 {
     struct members members = { .count = 0 };
 
@@ -254,7 +254,8 @@ static const char *plain_event(struct stepd_ctx *ctx, const struct stepd_event *
     add_key(&members, event, "key", "key_base64");
     if (event->traceparent != NULL)
         add_text(&members, "traceparent", event->traceparent);
-    add_schema_id(ctx, &members);
+    if (event == stepd_event(ctx))
+        add_schema_id(ctx, &members);
     void *memory;
     add(&members, "headers", headers_of(event, &memory));
     const char *json = members_to_json(ctx, &members);
@@ -281,7 +282,7 @@ struct payload payload_make(struct stepd_ctx *ctx, enum payload_form form)
     case PAYLOAD_CLOUDEVENT:
         return json_payload(cloudevent(ctx, event), "application/cloudevents+json");
     case PAYLOAD_EVENT:
-        return json_payload(plain_event(ctx, event), "application/json");
+        return json_payload(payload_event(ctx, event), "application/json");
     case PAYLOAD_DATA:
         if (is_bytes(event, &bytes))
             return bytes_payload(bytes.via.bin.ptr, bytes.via.bin.size);

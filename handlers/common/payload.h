@@ -23,6 +23,8 @@ struct payload {
 
 /* False: there is no form of that name. */
 bool payload_form_parse(const char *name, enum payload_form *ret_form);
+/* An event as PAYLOAD_EVENT has the run's own. */
+const char *payload_event(struct stepd_ctx *ctx, const struct stepd_event *event);
 struct payload payload_make(struct stepd_ctx *ctx, enum payload_form form);
 
 #endif

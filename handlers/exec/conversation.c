@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "common/payload.h"
 #include "common/text.h"
 #include "request.h"
 
@@ -245,6 +246,24 @@ static enum stepd_status send_event(struct stepd_ctx *ctx, const struct request 
     return status;
 }
 
+/* The event as the program's own one is told, or null once the time is over. */
+static void wait_for_event(struct conversation *conversation, const struct request *request)
+{
+    const struct stepd_wait wait = { .event = request->name, .when = request->when, .timeout_ms = request->delay_ms };
+    struct stepd_ctx *ctx = conversation->ctx;
+    const struct stepd_event *event = NULL;
+
+    enum stepd_status status = stepd_wait_for_event(ctx, request->id, &wait, &event);
+    if (status != STEPD_OK) {
+        acknowledge(conversation, status);
+        return;
+    }
+    conversation->step_failed = false;
+    program_tell(conversation->program, "{\"result\":");
+    program_tell(conversation->program, event != NULL ? payload_event(ctx, event) : "null");
+    program_tell(conversation->program, "}\n");
+}
+
 static void serve(struct conversation *conversation, const struct request *request)
 {
     switch (request->kind) {
@@ -257,6 +276,9 @@ static void serve(struct conversation *conversation, const struct request *reque
         return;
     case REQUEST_SLEEP:
         acknowledge(conversation, stepd_sleep(conversation->ctx, request->id, request->delay_ms));
+        return;
+    case REQUEST_WAIT:
+        wait_for_event(conversation, request);
         return;
     case REQUEST_SEND:
         acknowledge(conversation, send_event(conversation->ctx, request));

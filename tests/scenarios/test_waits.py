@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import threading
 import time
 
@@ -68,7 +69,9 @@ def test_a_time_that_is_over_ends_a_wait_with_nothing(serve, send):
     worker.wait_for("wait", "completed")
     assert outputs(worker) == {1: None}
     (run,) = worker.runs(status="waiting")
-    assert worker.ctl("why", run["id"])["reason"] == "waiting"
+    why = worker.ctl("why", run["id"])
+    assert why["reason"] == "waiting"
+    assert "it waits in step 'paid' for an event 'order/paid' of which is true: async.data.id == event.data.id; its time is over" in why["text"]
     send("order/paid", {"n": 90, "id": 1}, {"n": 91, "id": 2})
     eventually(lambda: outputs(worker).get(2) == {"n": 91, "name": "order/paid", "key": "key-2"})
 
@@ -171,9 +174,12 @@ def ledger(workers, send, count, disturb, seed):
     seen, sent = {}, set()
     try:
         def step():
-            for run in workers[-1].runs(status="waiting"):
-                if run["id"] not in seen:
-                    seen[run["id"]] = workers[-1].show(run["id"])["event"]["data"]["n"]
+            try:
+                for run in workers[-1].runs(status="waiting"):
+                    if run["id"] not in seen:
+                        seen[run["id"]] = workers[-1].show(run["id"])["event"]["data"]["n"]
+            except AssertionError:
+                pass  # Redis is away, or has forgotten it meanwhile
             ready = [n for n in set(seen.values()) - sent if dice.random() < 0.7]
             if ready:
                 send("order/paid", *[{"n": n, "id": n} for n in dice.sample(ready, len(ready))])
@@ -198,3 +204,21 @@ def test_no_event_is_missed_whichever_daemon_is_killed(serve, send, seed):
             time.sleep(dice.random())
             victim.start()
     ledger(workers, send, 300, kill, seed)
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_no_event_is_missed_though_redis_falls_back_a_second(serve, send, redis, seed):
+    workers = [serve() for _ in range(2)]
+
+    def fall_back(stop, dice):
+        log, kept = redis.folder / "appendonlydir", redis.folder / "kept"
+        for _ in range(2):
+            if stop.wait(2 + dice.random()):
+                return
+            shutil.copytree(log, kept)
+            time.sleep(0.9)
+            redis.kill()
+            shutil.rmtree(log)
+            kept.rename(log)
+            redis.start()
+    ledger(workers, send, 300, fall_back, seed)

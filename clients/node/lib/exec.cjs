@@ -197,6 +197,13 @@ module.exports = {
   step,
   event: () => parse(fs.readFileSync(0, 'utf8')),
   sleep: (name, ms) => inTurn(() => void ask(name, { sleep: name, ms: Math.ceil(ms) })),
+  // The event, or null once the time is over; `timeout` as everywhere.
+  wait: (name, { event, when = null, timeout }) =>
+    inTurn(() => {
+      const asked = { wait: name, event, when };
+      if (timeout !== undefined) asked.timeout_ms = durationMs(timeout);
+      return ask(name, asked).result;
+    }),
   send: (name, eventName, data = null) => inTurn(() => void ask(name, { send: name, name: eventName, data })),
   output: (value) => inTurn(() => void ask('output', { output: value })),
   // For the package's other half, programs that stay.

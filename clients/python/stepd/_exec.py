@@ -5,7 +5,7 @@ import json
 import math
 import os
 import sys
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Optional
 
 from ._errors import NonRetriable, RetryAfter, StepError
 from ._values import Duration, hold, ms
@@ -42,6 +42,16 @@ def step(name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> 
 def sleep(name: str, seconds: Duration) -> None:
     """The program ends here, and is started again when the time is over."""
     _ask(name, {"sleep": name, "ms": ms(seconds)})
+
+
+def wait(name: str, event: str, when: Optional[str] = None, timeout: Optional[Duration] = None) -> Optional[Dict[str, Any]]:
+    """The next event of that name that `when` is true of, over `async`, which is that event, and `event`; None once the time is
+    over. The program ends here, and is started again when it has come."""
+    asked: Dict[str, Any] = {"wait": name, "event": event, "when": when}
+    if timeout is not None:
+        asked["timeout_ms"] = ms(timeout)
+    answer: Optional[Dict[str, Any]] = _ask(name, asked)["result"]
+    return answer
 
 
 def send(name: str, event_name: str, data: Any = None) -> None:

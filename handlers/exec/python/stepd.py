@@ -69,6 +69,15 @@ def sleep(name, seconds):
     _ask(name, {"sleep": name, "ms": math.ceil(seconds * 1000)})
 
 
+def wait(name, event, when=None, timeout=None):
+    """The next event of that name that `when` is true of, over `async`, which is that event, and `event`; None once the time is
+    over. The program ends here, and is started again when it has come."""
+    asked = {"wait": name, "event": event, "when": when}
+    if timeout is not None:
+        asked["timeout_ms"] = math.ceil(_seconds(timeout) * 1000)
+    return _ask(name, asked)["result"]
+
+
 def send(name, event_name, data=None):
     """An event of one's own; sent once."""
     _ask(name, {"send": name, "name": event_name, "data": _as_json_holds(data)})

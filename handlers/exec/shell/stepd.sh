@@ -47,3 +47,14 @@ step() {
 nap() {
     ask "{\"sleep\":\"$1\",\"ms\":$2}"
 }
+
+# await NAME EVENT [CONDITION [MILLISECONDS]]: sets $result to the next event of that name that the condition is true of, as JSON, null
+# once the time is over. The script ends here, and is started again when it has come. No " stands in what it is given but as \".
+await() {
+    ask "{\"wait\":\"$1\",\"event\":\"$2\"${3:+,\"when\":\"$3\"}${4:+,\"timeout_ms\":$4}}"
+    case $answer in
+    '{"failed":'*) return 1 ;;
+    esac
+    result=${answer#'{"result":'}
+    result=${result%'}'}
+}
