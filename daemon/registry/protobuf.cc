@@ -428,11 +428,20 @@ class Indexes
 
 } // namespace
 
+/* What it says of a value is said by us. Later versions say nothing by themselves. */
+static void silence_libprotobuf()
+{
+#if GOOGLE_PROTOBUF_VERSION < 4022000
+    pb::SetLogHandler(nullptr);
+#endif
+}
+
 extern "C" int protobuf_create(const struct protobuf_source *sources, size_t count, struct protobuf **ret_protobuf, struct error *ret_error)
 {
     struct protobuf *protobuf = new struct protobuf();
     Faults faults;
 
+    silence_libprotobuf();
     for (size_t i = 0; i < count; i++) {
         if (sources[i].name != nullptr && protobuf->pool.FindFileByName(sources[i].name) != nullptr)
             continue; /* two import it */
