@@ -49,17 +49,17 @@ def dev(tmp_path_factory):
     dev.stop()
 
 
-def check(dev, topic, *words, env=None):
-    done = subprocess.run([*map(str, words), dev.kafka.address, topic, str(COUNT)], capture_output=True, text=True, timeout=180,
+def check(dev, topic, *words, env=None, more=(), wanted=("produced", "read", "create", "groups", "delete"), expected=EXPECTED):
+    done = subprocess.run([*map(str, words), dev.kafka.address, topic, str(COUNT), *map(str, more)], capture_output=True, text=True, timeout=180,
                           env={**os.environ, **(env or {})})
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-3000:]}"
     result = json.loads(done.stdout.strip().splitlines()[-1])
-    assert {"produced", "read", "create", "groups", "delete"} <= result.keys(), result
+    assert set(wanted) <= result.keys(), result
     for name, got in result.items():
         if name in REFUSED:
             assert any(words in str(got).lower() for words in REFUSED[name]), f"{name}: {got}"
         else:
-            assert got == EXPECTED[name], f"{name}: {got}\n{result}"
+            assert got == expected[name], f"{name}: {got}\n{result}"
 
 
 @pytest.mark.parametrize("package", PYTHON)
@@ -69,11 +69,38 @@ def test_python_client_has_all_of_the_dev_broker(package, dev, tmp_path):
     check(dev, "python-" + package.replace("==", "-"), tmp_path / "venv/bin/python", HERE / PYTHON[package])
 
 
+def build_java(folder, program, target, *settings):
+    install("mvn", "-q", "-B", "-f", HERE / folder / "pom.xml", "dependency:copy-dependencies", *settings, f"-DoutputDirectory={target}")
+    subprocess.run(["javac", "-nowarn", "-parameters", "-cp", f"{target}/*", "-d", target, HERE / folder / f"{program}.java"], check=True, capture_output=True)
+    return "java", "-cp", f"{target}:{target}/*", program
+
+
 @pytest.mark.parametrize("version", JAVA)
 def test_java_client_has_all_of_the_dev_broker(version, dev, tmp_path):
-    install("mvn", "-q", "-B", "-f", HERE / "java/pom.xml", "dependency:copy-dependencies", f"-Dclients.version={version}", f"-DoutputDirectory={tmp_path}")
-    subprocess.run(["javac", "-nowarn", "-cp", f"{tmp_path}/*", "-d", tmp_path, HERE / "java/Client.java"], check=True, capture_output=True)
-    check(dev, f"java-{version}", "java", "-cp", f"{tmp_path}:{tmp_path}/*", "Client")
+    check(dev, f"java-{version}", *build_java("java", "Client", tmp_path, f"-Dclients.version={version}"))
+
+
+def test_kafka_streams_counts_in_a_store_of_its_own(dev, tmp_path):
+    check(dev, "streams", *build_java("java/streams", "Streams", tmp_path / "jars"), more=[tmp_path / "state"], wanted=["read"])
+
+
+def test_spring_makes_its_topic_and_listens_with_three_threads(dev, tmp_path):
+    result = {**EXPECTED, "create": 4}
+    check(dev, "spring", *build_java("java/spring", "Spring", tmp_path), wanted=["read", "create"], expected=result)
+
+
+def test_faust_counts_in_a_table(dev, tmp_path):
+    install(sys.executable, "-m", "venv", tmp_path / "venv")
+    install(tmp_path / "venv/bin/pip", "install", "-q", "faust-streaming==0.15.3", "setuptools<81")
+    check(dev, "faust", tmp_path / "venv/bin/python", HERE / "faust_app.py", wanted=["read"])
+
+
+def test_kcat_produces_and_reads_by_a_group(dev):
+    lines = "".join(f"{i}\n" for i in range(COUNT))
+    subprocess.run(["kcat", "-q", "-P", "-b", dev.kafka.address, "-t", "kcat", "-z", "lz4"], input=lines, text=True, check=True, timeout=60)
+    done = subprocess.run(["kcat", "-q", "-b", dev.kafka.address, "-G", "kcat-group", "-c", str(COUNT), "-X", "auto.offset.reset=earliest", "kcat"],
+                          capture_output=True, text=True, timeout=60)
+    assert sorted(done.stdout.split(), key=int) == [str(i) for i in range(COUNT)], done.stderr
 
 
 @pytest.mark.parametrize("packages", NODE, ids=lambda packages: packages[0])

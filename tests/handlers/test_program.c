@@ -310,9 +310,11 @@ Test(program, a_grandchild_that_keeps_its_pipes_open_keeps_nobody_waiting)
 
 Test(program, one_that_escaped_and_writes_on_keeps_nobody_waiting)
 {
-    start("setsid sh -c 'yes >&3 & yes' & echo $! >&3; exit 0");
+    start("setsid sh -c 'echo $$ >&3; sleep 0.3; yes >&3 & yes' & read go <&4; exit 0");
     pid_t escaped = said_pid();
     enum program_news news;
+
+    program_tell(program, "go\n");
     while ((news = program_listen(program, &line, &line_size)) == PROGRAM_SAID)
         continue;
     cr_assert(news == PROGRAM_ENDED || news == PROGRAM_TOO_LONG);

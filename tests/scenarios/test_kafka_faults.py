@@ -138,7 +138,8 @@ def test_a_daemon_that_slept_past_its_session_is_fenced(kafka, daemon, module, t
         assert heir.show(run["id"])["output"] == sum(range(20))
     executions = [tuple(line.split()) for line in book.read_text().splitlines()]
     assert len(set(executions)) == 41 * 20
-    assert len(executions) - len(set(executions)) <= 4, "only what ran when it fell asleep ran twice"
+    # Of each thread what ran when it fell asleep, and what it took from the queue before the loss of the partitions was seen.
+    assert len(executions) - len(set(executions)) <= 2 * 4
 
 
 @pytest.fixture
