@@ -64,13 +64,13 @@ static enum ctl_exit resume_function(struct ctl *ctl, const char *function)
     return CTL_OK;
 }
 
-/* A name that nobody knows may be a slip, and pausing it would do nothing. What programs declare is not known here. */
+/* A name that nobody knows may be a slip, and pausing it would do nothing. */
 static enum ctl_exit check_name(struct ctl *ctl)
 {
     struct catalog catalog;
 
     enum ctl_exit status = catalog_open(ctl, &catalog);
-    if (status == CTL_OK && ctl->config->program_count == 0 && catalog_find(&catalog, ctl->words[1]) == NULL)
+    if (status == CTL_OK && catalog_find(&catalog, ctl->words[1]) == NULL)
         status = ctl_fail(CTL_NOT_FOUND, "there is no function '%s'; `stepctl functions` lists them", ctl->words[1]);
     catalog_close(&catalog);
     return status;

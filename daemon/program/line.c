@@ -56,7 +56,7 @@ static bool hear_beginning(const char *text, size_t size, struct spoken *spoken)
     if (!pass(&at, end, "{\"type\":\""))
         return false;
     const char *quote = memchr(at, '"', (size_t)(end - at));
-    if (quote == NULL)
+    if (quote == NULL || memchr(at, '\\', (size_t)(quote - at)) != NULL)
         return false;
     spoken->kind = kind_of(at, (size_t)(quote - at));
     at = quote + 1;

@@ -103,9 +103,9 @@ static int read_text(const struct part *part, const char *member, const char **r
 
     if (!object_is_given(given))
         return 0;
-    if (given->type != MSGPACK_OBJECT_STR)
-        return reading_refuse(part->reading, "asks for a '%s.%s' that is no text", part->setting, member);
     *ret_text = asked_keep(part->asked, object_text(given));
+    if (*ret_text == NULL)
+        return reading_refuse(part->reading, "asks for a '%s.%s' that is no text", part->setting, member);
     return 0;
 }
 
@@ -261,11 +261,12 @@ static int read_idempotency(const struct reading *reading, const msgpack_object 
 
     if (object_is_nothing(given))
         return 0;
-    if (given->type != MSGPACK_OBJECT_STR)
+    const char *key = asked_keep(asked, object_text(given));
+    if (key == NULL)
         return reading_refuse(reading, "asks for an 'idempotency' that is no expression");
     asked->given.dedupe_ms = DEDUPE_MS;
     if (!object_is_text(given, "event.id"))
-        asked->given.dedupe_key = asked_keep(asked, object_text(given));
+        asked->given.dedupe_key = key;
     return 0;
 }
 

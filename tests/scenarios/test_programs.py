@@ -281,9 +281,14 @@ def test_events_wait_for_a_program_that_can_not_start(serve, folder, notes):
     time.sleep(1)
     os.kill(int(pid), signal.SIGKILL)
     eventually(lambda: "broken" in service.log())
+    eventually(lambda: 'stepd_program_processes{program="media"} 0' in service.get("/metrics")[1])  # what the shipped alert asks for
     service.kafka.send("later")
     time.sleep(1)
+    assert "there is no function 'latre'" in service.ctl_run("pause", "latre").stderr
+    assert service.ctl_run("pause", "later").returncode == 0  # it is remembered
     path.write_text(text)
+    eventually(lambda: service.runs(function="later", status="queued"))
+    assert service.ctl_run("resume", "later").returncode == 0
     ended(service, "later")
 
 
