@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What holds of the source tree: includes point one way, every file says its licence."""
+import fnmatch
 import re
 import subprocess
 import sys
@@ -193,6 +194,25 @@ def test_threads_and_locks_are_those_of_base():
              for word in re.findall(r"pthread_(?:mutex|cond|create)\w*", path.read_text())
              if folder_of(path) != "base"]
     assert not wrong
+
+
+def test_each_source_has_a_test_or_its_readme_says_which():
+    """README's "Tests": a file's own name, or a pattern that it fits, in a row that names tests which are there."""
+    missing = []
+    for readme in tracked("daemon/*/README.md", "daemon/*/*/README.md"):
+        _, found, section = readme.read_text().partition("## Tests")
+        if not found:
+            continue
+        rows = [row.split("|")[1:3] for row in section.splitlines() if row.startswith("| ")]
+        named = [(name, all_others) for files, _ in rows for name, all_others in [(re.findall(r"`([\w*]+)`", files), files.strip().startswith("all"))]]
+        patterns = [pattern for names, is_all in named for pattern in (["*"] if is_all else names)]
+        tests = {path for _, by in rows for path in re.findall(r"`(tests/[\w./*-]+)`", by)}
+        missing += [f"{readme.parent.name}/README.md: {path}" for path in tests if not list(ROOT.glob(path))]
+        folder = readme.parent.relative_to(ROOT / "daemon")
+        missing += [str(source.relative_to(ROOT)) for source in [*readme.parent.glob("*.c"), *readme.parent.glob("*.cc")]
+                    if not (ROOT / "tests" / folder / f"test_{source.stem}.c").exists()
+                    and not any(fnmatch.fnmatch(source.stem, pattern) for pattern in patterns)]
+    assert not missing
 
 
 if __name__ == "__main__":
