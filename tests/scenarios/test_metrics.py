@@ -34,6 +34,7 @@ SERIES = {
     'stepd_handlers_crashed_total{instance="a",function="f"}': ("1x60", "0+1x60"),
     'stepd_threads_stuck{instance="a"}': ("0x60", "1x60"),
     'stepd_function_paused{instance="a",function="f"}': ("0x60", "1x60"),
+    'stepd_program_processes{instance="a",program="p"}': ("1x60", "0x60"),
     'stepd_threads_busy{instance="a"}': ("8x60", "32x60"),
     'stepd_threads{instance="a"}': ("32x60", "32x60"),
     'stepd_run_lateness_seconds_bucket{instance="a",le="8.388608"}': ("0+10x60", "0x60"),
@@ -105,7 +106,7 @@ def test_every_number_is_told_by_function_and_the_shipped_files_ask_for_nothing_
     eventually(lambda: Page(service).samples["stepd_runs_dead"][""] == 2, 20)
 
     page = Page(service)
-    known = set(page.samples) | {"stepd_program_processes"}  # of programs alone: test_programs.py sees it
+    known = set(page.samples) | {"stepd_program_processes", "stepd_breaker_open"}  # of what is not here: test_programs.py, test_breaker.py see them
     for name in ("config/grafana.json", "config/alerts.yaml"):
         assert names_in((ROOT / name).read_text()) <= known, name
     boards = json.loads((ROOT / "config/grafana.json").read_text())
