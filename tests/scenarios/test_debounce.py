@@ -24,13 +24,13 @@ def keys_left(redis):
     return [key for key in redis.cli("KEYS", "*").split("\n") if any(kind in key for kind in kinds)]
 
 
-def test_of_events_in_a_row_the_latest_has_one_run_under_the_id_of_the_first(serve, send, book):
+def test_of_events_in_a_row_the_latest_has_one_run_under_the_id_of_the_first(serve, send_by_doc, book):
     worker = serve({"debounce": {"period": "1500ms", "key": "event.data.doc"}})
-    send([{"n": 1, "doc": "a"}])
+    send_by_doc([{"n": 1, "doc": "a"}])
     (first,) = worker.wait_for("work", "queued")
     why = worker.ctl("why", first["id"])
     assert (why["reason"], why["key"], why["place"]) == ("debounce", "a", 1), why
-    send([{"n": n, "doc": "a"} for n in (2, 3)] + [{"n": 10, "doc": "b"}] + [{"n": 20}])
+    send_by_doc([{"n": n, "doc": "a"} for n in (2, 3)] + [{"n": 10, "doc": "b"}] + [{"n": 20, "doc": None}])
     eventually(lambda: book.begun() and book.begun()[0] == 20, what=lambda: book.begun())
     eventually(lambda: sorted(book.begun()) == [3, 10, 20])
     runs = worker.runs()
@@ -38,13 +38,13 @@ def test_of_events_in_a_row_the_latest_has_one_run_under_the_id_of_the_first(ser
     assert not [run for run in runs if run["status"] == "queued"]
 
 
-def test_its_run_is_put_off_by_each_event_and_at_most_by_the_timeout(serve, send, book):
+def test_its_run_is_put_off_by_each_event_and_at_most_by_the_timeout(serve, send_by_doc, book):
     serve({"debounce": {"period": "1s", "timeout": "3s", "key": "event.data.doc"}}, history="all")
     began = time.monotonic()
     n = 0
     while not book.begun():
         n += 1
-        send([{"n": n, "doc": "a"}])
+        send_by_doc([{"n": n, "doc": "a"}])
         time.sleep(0.3)
         assert time.monotonic() - began < 30
     took = time.monotonic() - began
@@ -52,25 +52,25 @@ def test_its_run_is_put_off_by_each_event_and_at_most_by_the_timeout(serve, send
     assert book.begun()[0] > 5
 
 
-def test_a_debounced_run_has_the_id_of_its_first_event_and_is_listed_as_one(serve, send, book):
+def test_a_debounced_run_has_the_id_of_its_first_event_and_is_listed_as_one(serve, send_by_doc, book):
     worker = serve({"debounce": {"period": "2s", "key": "event.data.doc"}}, history="all")
-    send([{"n": 1, "doc": "a"}])
+    send_by_doc([{"n": 1, "doc": "a"}])
     (first,) = worker.wait_for("work", "queued")
-    send([{"n": 2, "doc": "a"}])
+    send_by_doc([{"n": 2, "doc": "a"}])
     (done,) = worker.wait_for("work", "completed")
     assert done["id"] == first["id"] and done["event"]["data"]["n"] == 2 and book.begun() == [2]
 
 
-def test_dedupe_remembers_what_was_replaced_and_not_what_the_rate_limit_refused(serve, send, book):
+def test_dedupe_remembers_what_was_replaced_and_not_what_the_rate_limit_refused(serve, send_by_doc, book):
     worker = serve({"dedupe": "1h", "dedupe_key": "event.data.cart", "debounce": {"period": "500ms", "key": "event.data.doc"},
                     "rate_limit": {"limit": 1, "period": "1h"}})
-    send([{"n": 1, "doc": "a", "cart": "x"}, {"n": 2, "doc": "a", "cart": "y"}])
+    send_by_doc([{"n": 1, "doc": "a", "cart": "x"}, {"n": 2, "doc": "a", "cart": "y"}])
     eventually(lambda: book.begun() == [2])
-    send([{"n": 3, "doc": "a", "cart": "x"}])
+    send_by_doc([{"n": 3, "doc": "a", "cart": "x"}])
     eventually(lambda: metric(worker, "stepd_runs_skipped_total", function="work", reason="dedupe") == 1)
-    send([{"n": 4, "doc": "a", "cart": "z"}])
+    send_by_doc([{"n": 4, "doc": "a", "cart": "z"}])
     eventually(lambda: metric(worker, "stepd_runs_skipped_total", function="work", reason="rate_limit") == 1)
-    send([{"n": 5, "doc": "a", "cart": "z"}])
+    send_by_doc([{"n": 5, "doc": "a", "cart": "z"}])
     eventually(lambda: metric(worker, "stepd_runs_skipped_total", function="work", reason="rate_limit") == 2)
     assert metric(worker, "stepd_runs_skipped_total", function="work", reason="dedupe") == 1 and book.begun() == [2]
     assert worker.ctl("stats")["queued"] == 0
@@ -104,13 +104,13 @@ def test_killed_daemons_lose_no_debounced_event_and_replace_nothing_anew(serve, 
         assert later[-1] == n, f"none of the key runs after its latest: {later}"
 
 
-def test_a_debounced_run_that_is_cancelled_is_told_of_and_the_next_event_begins_anew(serve, send, book, told, redis):
+def test_a_debounced_run_that_is_cancelled_is_told_of_and_the_next_event_begins_anew(serve, send_by_doc, book, told, redis):
     worker = serve({"debounce": {"period": "3s", "key": "event.data.doc"}})
-    send([{"n": 1, "doc": "a"}])
+    send_by_doc([{"n": 1, "doc": "a"}])
     (first,) = worker.wait_for("work", "queued")
     assert worker.ctl("cancel", first["id"])["cancelled"] is True
     assert [data["run_id"] for data in told()] == [first["id"]]
-    send([{"n": 2, "doc": "a"}])
+    send_by_doc([{"n": 2, "doc": "a"}])
     eventually(lambda: book.begun() == [2])
     assert not [key for key in redis.cli("KEYS", "*").split("\n") if "debounce" in key]
 
