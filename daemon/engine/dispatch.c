@@ -232,6 +232,11 @@ static void see_breakers(struct run_taker *taker, int shard, const struct bytes 
     breakers_hear(&of_runs(taker)->breakers, shard, names, count, has_more);
 }
 
+static bool is_paused(struct run_taker *taker, const struct function *function)
+{
+    return dispatch_is_paused(of_runs(taker), function);
+}
+
 static void refused(struct run_taker *taker, const struct function *function, enum flow_answer why)
 {
     struct dispatch *dispatch = of_runs(taker);
@@ -251,6 +256,7 @@ static const struct run_taker_ops RUN_TAKER_OPS = {
     .see_line = see_line,
     .see_queued = see_queued,
     .see_breakers = see_breakers,
+    .is_paused = is_paused,
     .refused = refused,
     .cancel = cancel,
     .end_first = end_first,

@@ -91,6 +91,12 @@ static void check_limits(struct check *check)
         check_within(check, "concurrency_limits", "limit", given->items[i].limit, 1, COUNT_MOST);
 }
 
+static void check_time(struct check *check, const char *setting, int64_t value_ms)
+{
+    if (value_ms < 0 || value_ms > YEAR_MS)
+        refuse(check, setting, "'%s' must be between 0 and %lld ms, not %lld", setting, (long long)YEAR_MS, (long long)value_ms);
+}
+
 static void check_singleton(struct check *check)
 {
     const struct stepd_singleton *given = &check->function->singleton;
@@ -170,8 +176,6 @@ static void check_not_built(struct check *check)
     } missing[] = {
         { function->batch.size != 0 || function->batch.key != NULL, "batch", "batch" },
         { function->cancel_on.count > 0, "cancel_on", "cancel_on" },
-        { function->start_timeout_ms != 0, "start_timeout", "start_timeout" },
-        { function->finish_timeout_ms != 0, "finish_timeout", "finish_timeout" },
         { function->expects.count > 0, "expects", "expects" },
     };
 
@@ -228,7 +232,8 @@ static void compile_all(struct check *check, struct flow_settings *flow)
 static bool is_lined(const struct stepd_function *function)
 {
     return function->throttle.limit > 0 || function->concurrency_limits.count > 0 || function->priority != NULL ||
-           function->singleton.mode != STEPD_SINGLETON_NONE || function->debounce.period_ms > 0;
+           function->singleton.mode != STEPD_SINGLETON_NONE || function->debounce.period_ms > 0 || function->start_timeout_ms > 0 ||
+           function->finish_timeout_ms > 0;
 }
 
 bool flow_settings_make(const struct stepd_function *function, const struct flow_refusal *refusal, struct flow_settings **ret_flow)
@@ -243,6 +248,8 @@ bool flow_settings_make(const struct stepd_function *function, const struct flow
     check_debounce(&check);
     check_limits(&check);
     check_singleton(&check);
+    check_time(&check, "start_timeout", function->start_timeout_ms);
+    check_time(&check, "finish_timeout", function->finish_timeout_ms);
     check_breaker(&check);
     check_on_error(&check);
     check_not_built(&check);

@@ -34,6 +34,8 @@ struct run_taker_ops {
     void (*see_queued)(struct run_taker *taker, const struct function *function, int64_t change);
     /* Breakers that are open in the shard, each a function's id, NUL and a key; `has_more`: these are not all. */
     void (*see_breakers)(struct run_taker *taker, int shard, const struct bytes *names, size_t count, bool has_more);
+    /* A person has paused the function. */
+    bool (*is_paused)(struct run_taker *taker, const struct function *function);
     /* A run of the function that had waited for later events starts nothing. */
     void (*refused)(struct run_taker *taker, const struct function *function, enum flow_answer why);
     /* Any thread. Owned runs whose ids are given were taken from us (reaped, cancelled): their attempts see

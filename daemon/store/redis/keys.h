@@ -35,6 +35,9 @@
  *   heads:<function>          zset    its lines, by when each may be tried next, ms
  *   debounce:<function> NUL <key> string the run that waits for a later event; expires when it is due
  *   debounced                 zset    such runs by when they are due, ms
+ *   deadlines                 zset    runs by when they are cancelled unless they have begun, or ended, ms
+ *   timed                     set     functions with such runs
+ *   pausing, paused_ms        hash    by such a function: when it was last seen to be paused; how long it was in all, ms
  *   rate:, turn:<function> NUL <key> string when its turns are used up until, µs, of rate_limit and of throttle; they expire
  *   lock:<function> NUL <key> string  the living run of a singleton
  *   places:<name>             zset    runs that execute under a concurrency limit; <name>: function NUL number NUL key, or @scope NUL NUL key

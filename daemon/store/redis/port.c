@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "event/event_again.h"
 #include "store/redis/keys.h"
 #include "store/redis/record.h"
 #include "store/redis/store_internal.h"
@@ -82,14 +83,6 @@ static void put_64(char *at, int64_t number)
 {
     uint64_t value = htole64((uint64_t)number);
     memcpy(at, &value, sizeof(value));
-}
-
-/* What is kept of runs that have ended, as ending.lua reads it. */
-static const char *history_letter(const struct redis_store *store)
-{
-    static const char *const LETTERS[] = { [HISTORY_NONE] = "n", [HISTORY_FAILURES] = "f", [HISTORY_ALL] = "a" };
-
-    return LETTERS[store_settings(store)->history];
 }
 
 /* ---- checkpoints that their owner adds by himself: scripts/added.lua ---------------------------------- */
@@ -182,7 +175,7 @@ static struct bytes pack_change(const struct redis_store *store, const struct ru
     put_64(ret_bytes + 40, run->created_ms);
     put_64(ret_bytes + 48, run->event->view.offset);
     put_64(ret_bytes + 56, settings->lease_ms);
-    ret_bytes[64] = *history_letter(store);
+    ret_bytes[64] = *store_history_letter(store);
     int digits =
         snprintf(ret_bytes + CHANGE_NOW, CHANGE_SIZE - CHANGE_NOW, "%013" PRId64 "%" PRIu32, times->now_ms, (uint32_t)change->position);
     return (struct bytes){ ret_bytes, CHANGE_NOW + (size_t)digits };
@@ -417,7 +410,11 @@ static void pack_flow(msgpack_packer *packer, const struct run *run, const struc
     const struct flow_settings *flow = run->function->flow;
     size_t count = flow->given.concurrency_limits.count;
 
-    msgpack_pack_map(packer, flow_has_breaker(flow) ? 4 : 3);
+    msgpack_pack_map(packer, 3U + flow_has_breaker(flow) + (flow->given.start_timeout_ms > 0) + (flow->given.finish_timeout_ms > 0));
+    if (flow->given.start_timeout_ms > 0)
+        pack_number(packer, "start", flow->given.start_timeout_ms);
+    if (flow->given.finish_timeout_ms > 0)
+        pack_number(packer, "finish", flow->given.finish_timeout_ms);
     if (flow_has_breaker(flow))
         pack_key(packer, "breaker", run, flow_ask_key(ask, &ask->breaker));
     pack_line(packer, run, ask);
@@ -468,7 +465,7 @@ static void add_rules(struct members *members, const struct redis_store *store, 
     if (given->singleton.mode == STEPD_SINGLETON_CANCEL) {
         pack_name(next_member(members), "cancels");
         msgpack_pack_true(&members->packer);
-        pack_text(next_member(members), "history", (struct bytes){ history_letter(store), 1 });
+        pack_text(next_member(members), "history", (struct bytes){ store_history_letter(store), 1 });
     }
 }
 
@@ -499,6 +496,10 @@ static void add_members(struct members *members, const struct redis_store *store
         pack_flow(&members->packer, run, ask);
         pack_number(next_member(members), "ahead", ask->priority_ms * 1000);
         pack_number(next_member(members), "part", run->event->part);
+    }
+    if (event_is_again(run->event)) {
+        pack_name(next_member(members), "again");
+        msgpack_pack_true(&members->packer);
     }
 }
 

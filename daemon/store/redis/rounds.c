@@ -14,8 +14,8 @@
 #define PROMISE_MS 250  /* how long workers are kept free for a claim that is not answered */
 
 static const struct errand *const ERRANDS[] = {
-    &ERRAND_BEAT,  &ERRAND_LEAVE, &ERRAND_CONDEMN, &ERRAND_REAP,   &ERRAND_TICK,   &ERRAND_OVERDUE, &ERRAND_UNTOLD,
-    &ERRAND_RIPEN, &ERRAND_CLAIM, &ERRAND_TRIM,    &ERRAND_FORGET, &ERRAND_REJOIN, &ERRAND_SWEEP,
+    &ERRAND_BEAT,  &ERRAND_LEAVE,  &ERRAND_CONDEMN, &ERRAND_REAP, &ERRAND_TICK,   &ERRAND_OVERDUE, &ERRAND_UNTOLD,
+    &ERRAND_RIPEN, &ERRAND_EXPIRE, &ERRAND_CLAIM,   &ERRAND_TRIM, &ERRAND_FORGET, &ERRAND_REJOIN,  &ERRAND_SWEEP,
 };
 
 struct rounds *rounds_create(struct rounds_common *common, int shard)
@@ -24,7 +24,8 @@ struct rounds *rounds_create(struct rounds_common *common, int shard)
 
     rounds->common = common;
     rounds->shard = shard;
-    rounds->ripe_ms = NEVER;
+    rounds->ripe_ms = rounds->deadline_ms = rounds->next_expire_ms = NEVER;
+    msgpack_sbuffer_init(&rounds->states);
     rounds->answered_ms = clock_monotonic_ms();
     lock_init(&rounds->queued_lock);
     sweep_init(&rounds->sweep);
@@ -47,6 +48,7 @@ void rounds_destroy(struct rounds *rounds)
     lock_done(&rounds->queued_lock);
     sweep_done(&rounds->sweep);
     ticks_destroy(rounds->ticks);
+    rounds_deadlines_done(rounds);
     for (size_t i = 0; i < PLACES_MOST; i++)
         msgpack_sbuffer_destroy(&rounds->rules[i]);
     free(rounds);

@@ -2,7 +2,7 @@
 /*
  * The inside of rounds: what its files share. rounds.c has one errand run after another, rounds_life.c says
  * that this worker lives, rounds_claims.c claims what is due, rounds_untold.c what was cancelled,
- * rounds_debounce.c lets on what waited for later events, rounds_upkeep.c sees to what others left and
+ * rounds_debounce.c lets on what waited for later events, rounds_deadlines.c cancels what is late, rounds_upkeep.c sees to what others left and
  * what is no longer kept, rounds_ticks.c starts what goes by a schedule.
  */
 #ifndef STEPD_STORE_REDIS_ROUNDS_INTERNAL_H
@@ -91,8 +91,13 @@ struct rounds {
     size_t next_line; /* the first to be given places: each in its turn */
     uint64_t serial;  /* numbers this worker's claims here */
     struct condemned *condemned;
-    int64_t ripe_ms; /* when the first debounced run is due, the store's time; NEVER: none is known */
-    bool has_untold; /* runs were cancelled, and nobody was given them to tell of it */
+    int64_t deadline_ms;    /* when the first run's time to begin or end is over, the store's time; NEVER: none is known */
+    int64_t next_expire_ms; /* monotonic: but the functions that have such runs are to be looked at then; NEVER: there are none */
+    char **timed;           /* functions that have such runs */
+    size_t timed_count;
+    msgpack_sbuffer states; /* EXPIRE: an argument */
+    int64_t ripe_ms;        /* when the first debounced run is due, the store's time; NEVER: none is known */
+    bool has_untold;        /* runs were cancelled, and nobody was given them to tell of it */
     struct trim *trims;
     struct sweep sweep;
     struct ticks *ticks;
@@ -122,13 +127,16 @@ size_t rounds_free_workers(const struct rounds *rounds);
 void rounds_promise(struct rounds *rounds, size_t count);
 /* A debounced run is due then, the store's time; -1: none is. */
 void rounds_expect_ripe(struct rounds *rounds, int64_t due_ms);
+/* The first run's time to begin or end is over then, the store's time; -1: none has any. */
+void rounds_see_deadline(struct rounds *rounds, int64_t first_ms);
+void rounds_deadlines_done(struct rounds *rounds);
 
 /* rounds_ticks.c */
 struct ticks *ticks_create(void);
 void ticks_destroy(struct ticks *ticks);
 
 extern const struct errand ERRAND_BEAT, ERRAND_LEAVE;
-extern const struct errand ERRAND_CONDEMN, ERRAND_CLAIM, ERRAND_OVERDUE, ERRAND_UNTOLD, ERRAND_RIPEN;
+extern const struct errand ERRAND_CONDEMN, ERRAND_CLAIM, ERRAND_OVERDUE, ERRAND_UNTOLD, ERRAND_RIPEN, ERRAND_EXPIRE;
 extern const struct errand ERRAND_REAP, ERRAND_TRIM, ERRAND_FORGET, ERRAND_REJOIN, ERRAND_SWEEP, ERRAND_TICK;
 
 #endif

@@ -203,6 +203,7 @@ static void beat_hear(struct rounds *rounds, const redisReply *reply)
     hear_breakers(rounds, reply->element[11], reply->element[12], (size_t)reply->element[13]->integer);
     rounds->has_untold = reply->element[14]->integer > 0;
     rounds_expect_ripe(rounds, reply->element[15]->integer);
+    rounds_see_deadline(rounds, reply->element[16]->integer);
 }
 
 const struct errand ERRAND_BEAT = { .script = "heartbeat", .when = beat_when, .ask = beat_ask, .hear = beat_hear };

@@ -407,7 +407,6 @@ static int end_first_attempt(struct redis_store *store, const char *id, enum run
 
 int runs_cancel(struct redis_store *store, const char *id, enum runs_change *ret_change, struct error *ret_error)
 {
-    static const char *const LETTERS[] = { [HISTORY_NONE] = "n", [HISTORY_FAILURES] = "f", [HISTORY_ALL] = "a" };
     AUTO_FREE char *place = NULL;
     struct script_call call;
     struct loaded_run run;
@@ -424,7 +423,7 @@ int runs_cancel(struct redis_store *store, const char *id, enum runs_change *ret
     script_begin(&call, "cancel", store_shard_of(store, id));
     script_add_text(&call, id);
     add_order(&call, &run.record, &place);
-    script_add_text(&call, LETTERS[store_settings(store)->history]);
+    script_add_text(&call, store_history_letter(store));
     status = change(store, &call, ret_change, ret_error);
     loaded_run_done(&run);
     return status;

@@ -190,6 +190,13 @@ int64_t store_seen_ms(const struct redis_store *store)
     return seen_ms;
 }
 
+const char *store_history_letter(const struct redis_store *store)
+{
+    static const char *const LETTERS[] = { [HISTORY_NONE] = "n", [HISTORY_FAILURES] = "f", [HISTORY_ALL] = "a" };
+
+    return LETTERS[store->settings.history];
+}
+
 int store_shards(const struct redis_store *store)
 {
     return store->settings.shards;

@@ -33,6 +33,8 @@ uint64_t store_lineage(struct redis_store *store, int shard);
 /* "PREFIX{shard}:"; lives as long as the store. */
 const char *store_prefix(const struct redis_store *store, int shard);
 const struct store_settings *store_settings(const struct redis_store *store);
+/* What is kept of runs that have ended, as ending.lua reads it: one letter. */
+const char *store_history_letter(const struct redis_store *store);
 /* `on_due` is called by any thread after it made a run of `shard` due at due_ms (the store's time);
  * must not call the store. NULL: nobody is; when this returns it runs no more. */
 void store_on_due(struct redis_store *store, void (*on_due)(void *context, int shard, const struct function *line_of, int64_t due_ms),

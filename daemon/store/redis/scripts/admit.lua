@@ -3,7 +3,7 @@
 -- waits in line for its turn. All is decided first and written last: what a later rule refuses the earlier ones do not
 -- remember. An event that comes again goes on without being asked, as long as its offset is not committed. `ask`, msgpack:
 -- seen, window, origin (of dedupe); what rules.lua reads; debounce: by, its function and key, period, timeout (ms, 0: none);
--- flow (as flow.lua has it, where it waits in line: `ahead` µs before others); part, of its message; older_id. What is not
+-- flow (as flow.lua has it, where it waits in line: `ahead` µs before others); part, of its message; again, where a person sends it again; older_id. What is not
 -- asked is left out.
 -- Answers: 0 it begins, 1 it is in line, 2 a duplicate, 3 over the rate limit, 4 another of its key lives, 5 it is the event
 -- of a run that waits; now; when the run is due, 0: not in line.
@@ -67,6 +67,7 @@ end
 
 local function wait_for_later(run, first)
     f.held, f.lock = held(first), false
+    expect_begin(run, f, created)
     call('SET', P .. 'flow:' .. run, cmsgpack.pack(f))
     call('SET', P .. 'debounce:' .. ask.debounce.by, run, 'PX', math.max(f.held.due - now, 1))
     enter_line(run, f)
@@ -114,6 +115,7 @@ if not f then return { BEGINS, now, 0 } end
 
 take()
 call('ZADD', P .. 'newest', created, id)
+expect_begin(id, f, ask.again and now or created)
 call('SET', P .. 'flow:' .. id, cmsgpack.pack(f))
 local order = is_ordered and order_of({ fn = fn, place = place, offset = offset, key = key })
 if order and not order.become_head(id) then

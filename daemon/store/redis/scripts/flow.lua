@@ -2,7 +2,9 @@
 -- Turns and places of runs with the flag FLOW. What such a run waits for stands in `flow:<id>`, msgpack: fn; line, the values
 -- that its turn hangs on; turn, the key of its throttle, or false; places, by limit; lock, of its singleton, or false; score,
 -- its place in line by arrival and priority, `ahead` µs before others; begun, whether it has had its turn; breaker, of its
--- function and key, or nil; place, offset, key, of an ordered one's message; held, of a debounced one until its time (admit.lua).
+-- function and key, or nil; place, offset, key, of an ordered one's message; held, of a debounced one until its time (admit.lua);
+-- start, finish, how long after its event it is to have begun, and after its begin to have ended, ms, or nil; has_begun, which
+-- of them counts; deadline, when that is over; paused, how long its function had been paused before.
 -- Runs of one line are served one after the other, by score; `heads:<fn>` says when each line may be tried next. A place is taken in `places:<name>` by the run that
 -- executes; a line for which there was none stands in `blocked:<name>`, and is tried again once one is given back.
 local now_us = tonumber(time[1]) * 1000000 + tonumber(time[2])
@@ -59,6 +61,33 @@ local function wake_blocked(place)
     return true
 end
 
+-- How long the function has been paused in all, ms.
+local function paused_ms(fn)
+    return tonumber(call('HGET', P .. 'paused_ms', fn) or 0)
+end
+
+local function set_deadline(id, f, at)
+    f.deadline, f.paused = at, at and paused_ms(f.fn)
+    if not at then
+        call('ZREM', P .. 'deadlines', id)
+        return
+    end
+    call('ZADD', P .. 'deadlines', at, id)
+    call('SADD', P .. 'timed', f.fn)
+end
+
+-- It is to begin in time after `since`.
+local function expect_begin(id, f, since)
+    f.has_begun = nil
+    if f.start or f.finish then set_deadline(id, f, f.start and since + f.start) end
+end
+
+local function note_begin(id, f)
+    if f.has_begun or not f.start and not f.finish then return end
+    f.has_begun = true
+    set_deadline(id, f, f.finish and now + f.finish)
+end
+
 -- The run executes no longer. When: now, or 0 where nobody waited for its places.
 local function release_places(id, f)
     local woken = 0
@@ -78,6 +107,7 @@ local function end_flow(id, h, status)
     local f = has(h.flags, FLOW) and flow_of(id)
     if not f then return 0 end
     leave_line(id, f)
+    if f.deadline then call('ZREM', P .. 'deadlines', id) end
     if f.lock and call('GET', P .. 'lock:' .. f.lock) == id then call('UNLINK', P .. 'lock:' .. f.lock) end
     if status == 'c' then
         call('UNLINK', P .. 'flow:' .. id)

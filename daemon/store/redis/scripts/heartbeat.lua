@@ -6,7 +6,7 @@
 -- many each of those functions has; how many of these know no more than their function's concurrency; by what the open
 -- breakers of now are known, and, unless that is ARGV[5], which: the first of them, and how many there are;
 -- how many runs were cancelled and that is not out (untold.lua); when the first debounced
--- run is due, -1: none is.
+-- run is due, -1: none is; the same of the first whose time to begin or end is over.
 local BREAKERS_MOST = 1000
 local function first_score(list)
     local first = call('ZRANGE', P .. list, 0, 0, 'WITHSCORES')
@@ -38,4 +38,4 @@ return { 0, now, call('SRANDMEMBER', P .. 'asked:' .. worker, 100), waiting,
          call('ZCARD', P .. 'owned:' .. worker) + call('SCARD', P .. 'held:' .. worker), call('ZCARD', P .. 'dead'), call('SPOP', P .. 'lost', 100), lines,
          call('ZRANGEBYSCORE', P .. 'unwanted', now, '+inf', 'LIMIT', 0, 100), lengths, plain,
          at, are_new and call('ZRANGE', P .. 'breakers', 0, BREAKERS_MOST - 1) or {}, are_new and call('ZCARD', P .. 'breakers') or 0,
-         call('ZCOUNT', P .. 'untold', '-inf', now), first_score('debounced') }
+         call('ZCOUNT', P .. 'untold', '-inf', now), first_score('debounced'), first_score('deadlines') }

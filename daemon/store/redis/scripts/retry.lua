@@ -32,4 +32,9 @@ else
     order.wait_behind(id)
 end
 save(id, h)
+local f = has(h.flags, FLOW) and flow_of(id)
+if f and (f.start or f.finish) then
+    expect_begin(id, f, now)
+    call('SET', P .. 'flow:' .. id, cmsgpack.pack(f))
+end
 return { 0, now, h.status == 'd' and now or 0 }

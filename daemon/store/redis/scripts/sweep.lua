@@ -28,8 +28,15 @@ local function is_in_line(id)
     return false
 end
 
+-- Its time to begin, or to end, is not forgotten.
+local function look_at_deadline(id, h)
+    local f = has(h.flags, FLOW) and not HAS_ENDED[h.status] and flow_of(id)
+    if f and f.deadline then put_back('deadlines', f.deadline, id) end
+end
+
 local function look_at_run(id)
     local h = load(id)
+    if h then look_at_deadline(id, h) end
     if not h then
         return -- not of this version: for those who know it
     elseif h.status == 'q' then

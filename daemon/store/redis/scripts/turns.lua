@@ -3,6 +3,7 @@
 -- µs, of its throttle (nil: none); limits, one for each of a run's places; breaker, whether it has one.
 local TRIES = 20 -- lines that are looked at in vain for one function, in one call
 
+local LATE_MS = 100 -- a line whose first should have begun by now: expire.lua sees to it
 local PROBE_MS = 86400000 -- the run that a breaker lets begin alone is known as long
 
 local has_turn = {} -- by id: it is to be claimed now: 1, or 2: an open breaker lets it begin alone
@@ -63,6 +64,7 @@ end
 
 -- Whether the run may begin; else when its line is to be tried again, ms.
 local function grant(id, h, f, rules)
+    if f.deadline and not f.has_begun and f.deadline <= now then return false, now + LATE_MS end
     local at = turn_at(f, rules)
     if at > 0 then return false, math.ceil(at / 1000) end
     for i, place in ipairs(f.places) do
@@ -103,6 +105,7 @@ local function serve_line(fn, line, rules, room, ids)
                 return served
             end
             f.begun = true
+            note_begin(id, f)
             call('SET', P .. 'flow:' .. id, cmsgpack.pack(f))
             ids[#ids + 1] = id
             served = served + 1
