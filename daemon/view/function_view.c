@@ -203,6 +203,32 @@ static char *tick_words(const struct flow_settings *flow)
     return xasprintf("next tick %s", at);
 }
 
+/* "debounce 2 s by key": NULL where the time is 0. */
+static char *time_words(const char *what, int64_t time_ms, const char *key)
+{
+    char time[LOG_DURATION_SIZE];
+
+    return time_ms > 0 ? xasprintf("%s %s%s", what, log_duration(time_ms, time), key != NULL ? " by key" : "") : NULL;
+}
+
+static char *batch_words(const struct stepd_batch *batch)
+{
+    return batch->size > 0 ? xasprintf("batches of %lld%s", (long long)batch->size, batch->key != NULL ? " by key" : "") : NULL;
+}
+
+static char *breaker_words(const struct stepd_breaker *breaker)
+{
+    return rate_words("breaker after", breaker->failures, breaker->window_ms, breaker->key);
+}
+
+static char *singleton_words(const struct stepd_singleton *singleton)
+{
+    if (singleton->mode == STEPD_SINGLETON_NONE)
+        return NULL;
+    return xasprintf("singleton%s, %s", singleton->key != NULL ? " by key" : "",
+                     singleton->mode == STEPD_SINGLETON_SKIP ? "skips what comes later" : "cancels what came before");
+}
+
 char *function_view_flow(const struct function *function)
 {
     char *text = xstrdup("");
@@ -212,11 +238,19 @@ char *function_view_flow(const struct function *function)
     const struct stepd_function *given = &function->flow->given;
     text = joined(text, tick_words(function->flow));
     text = joined(text, given->when != NULL ? xasprintf("when %s", given->when) : NULL);
+    text = joined(text, time_words("debounce", given->debounce.period_ms, given->debounce.key));
+    text = joined(text, batch_words(&given->batch));
     text = joined(text, rate_words("rate limit", given->rate_limit.limit, given->rate_limit.period_ms, given->rate_limit.key));
     text = joined(text, rate_words("throttle", given->throttle.limit, given->throttle.period_ms, given->throttle.key));
     for (size_t i = 0; i < given->concurrency_limits.count; i++)
         text = joined(text, limit_words(&given->concurrency_limits.items[i]));
     text = joined(text, given->priority != NULL ? xstrdup("priority") : NULL);
-    text = joined(text, given->singleton.mode != STEPD_SINGLETON_NONE ? xstrdup("singleton") : NULL);
+    text = joined(text, singleton_words(&given->singleton));
+    text = joined(text, breaker_words(&given->breaker));
+    text = joined(text, given->cancel_on.count > 0 ? xasprintf("cancelled by %s%s", given->cancel_on.items[0].event,
+                                                               given->cancel_on.count > 1 ? " and others" : "")
+                                                   : NULL);
+    text = joined(text, time_words("begins within", given->start_timeout_ms, NULL));
+    text = joined(text, time_words("ends within", given->finish_timeout_ms, NULL));
     return joined(text, given->on_error.count > 0 ? xasprintf("%zu errors with retries of their own", given->on_error.count) : NULL);
 }

@@ -47,8 +47,16 @@ Test(line, of_a_type_that_is_unknown_is_of_a_later_protocol)
 
 Test(line, that_is_no_object_with_a_type_is_none)
 {
-    static const char *const LINES[] = { "", "{", "{}", "[]", "\"step\"", "{\"type\":1}", "{\"type\":null,\"call\":1}", "{\"type\":\"step",
-                                         "{\"type\":\"step\",\"call\":1", "{\"type\":\"step\",\"call\":1,\"id\":" };
+    static const char *const LINES[] = { "",
+                                         "{",
+                                         "{}",
+                                         "[]",
+                                         "\"step\"",
+                                         "{\"type\":1}",
+                                         "{\"type\":null,\"call\":1}",
+                                         "{\"type\":\"step",
+                                         "{\"type\":\"step\",\"call\":1",
+                                         "{\"type\":\"step\",\"call\":1,\"id\":" };
 
     for (size_t i = 0; i < sizeof(LINES) / sizeof(LINES[0]); i++)
         cr_assert_not(hears(LINES[i]), "%s", LINES[i]);

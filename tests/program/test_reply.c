@@ -56,8 +56,9 @@ Test(reply, of_a_step_has_its_result)
 
 Test(reply, of_steps_has_all_of_them)
 {
-    expect_read("{\"type\":\"steps\",\"steps\":[{\"id\":\"a\",\"result\":1},{\"id\":\"b\",\"error\":{\"name\":\"E\",\"retriable\":false}}]}",
-                REPLY_STEPS);
+    expect_read(
+        "{\"type\":\"steps\",\"steps\":[{\"id\":\"a\",\"result\":1},{\"id\":\"b\",\"error\":{\"name\":\"E\",\"retriable\":false}}]}",
+        REPLY_STEPS);
     cr_assert_eq(reply.step_count, 2);
     cr_assert(reply.steps[1].has_failed);
     cr_assert_str_eq(reply.steps[1].error.name, "E");
