@@ -103,6 +103,25 @@ static int64_t priority_of(struct asking *asking, const struct expression *expre
     return (int64_t)(fmin(fmax(seconds, -PRIORITY_MOST_S), PRIORITY_MOST_S) * 1000);
 }
 
+/* What has no value, or fails, is found by none: its condition is false whatever comes. */
+static void add_wishes(struct asking *asking, const struct flow_wishes *wishes)
+{
+    msgpack_sbuffer *texts = &asking->ask->texts;
+    struct error error = { 0 };
+
+    for (size_t i = 0; i < wishes->count; i++) {
+        const struct flow_wish *wish = &wishes->items[i];
+        struct flow_key *value = &asking->ask->wishes[i];
+        *value = (struct flow_key){ .at = texts->size };
+        int status = wish->later[0] != '\0' ? expression_equality_write(wish->equality.earlier, &asking->scope, texts, &error) : 0;
+        if (status == -EINVAL)
+            note(&asking->ask->troubles, "cancel_on", &error);
+        if (status != 0)
+            texts->size = value->at;
+        value->size = texts->size - value->at;
+    }
+}
+
 /* Of what only delays. */
 static void add_waits(struct asking *asking, const struct flow_settings *flow)
 {
@@ -113,6 +132,7 @@ static void add_waits(struct asking *asking, const struct flow_settings *flow)
         (void)add_key(asking, flow->limit_keys[i], "concurrency_limits.key", &ask->limits[i]);
     (void)add_key(asking, flow->breaker_key, "breaker.key", &ask->breaker);
     ask->priority_ms = priority_of(asking, flow->priority);
+    add_wishes(asking, &flow->wishes);
 }
 
 void flow_ask_init(struct flow_ask *ask, const struct function *function, struct event *event, int64_t now_ms)

@@ -41,8 +41,9 @@ struct flow_ask {
     struct flow_key throttle;
     struct flow_key breaker;
     struct flow_key limits[FLOW_LIMITS_MOST];
-    int64_t priority_ms; /* ahead of others */
-    bool is_held;        /* its breaker is open: the run waits in line, whatever else its function asks */
+    struct flow_key wishes[FLOW_WISHES_MOST]; /* the values by which later events are looked up; size 0: none has it */
+    int64_t priority_ms;                      /* ahead of others */
+    bool is_held;                             /* its breaker is open: the run waits in line, whatever else its function asks */
     struct flow_troubles troubles;
 };
 

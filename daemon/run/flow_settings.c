@@ -175,13 +175,26 @@ static void check_not_built(struct check *check)
         const char *setting, *shown;
     } missing[] = {
         { function->batch.size != 0 || function->batch.key != NULL, "batch", "batch" },
-        { function->cancel_on.count > 0, "cancel_on", "cancel_on" },
         { function->expects.count > 0, "expects", "expects" },
     };
 
     for (size_t i = 0; i < COUNT_OF(missing); i++) {
         if (missing[i].is_given)
             refuse(check, missing[i].setting, "'%s' is a setting that this version of stepd does not have: take it away", missing[i].shown);
+    }
+}
+
+static void check_cancel_on(struct check *check)
+{
+    const struct stepd_cancels *cancels = &check->function->cancel_on;
+
+    if (cancels->count > FLOW_WISHES_MOST)
+        refuse(check, "cancel_on", "'cancel_on' has %zu events, %d are the most", cancels->count, FLOW_WISHES_MOST);
+    for (size_t i = 0; i < cancels->count; i++) {
+        if (cancels->items[i].event == NULL || cancels->items[i].event[0] == '\0')
+            refuse(check, "cancel_on", "'cancel_on' needs the 'event' that cancels");
+        if (cancels->items[i].timeout_ms < 0)
+            refuse(check, "cancel_on", "'cancel_on.timeout' must not be negative");
     }
 }
 
@@ -207,6 +220,11 @@ static struct expression *compile(struct check *check, const char *setting, cons
     return expression;
 }
 
+static void refuse_wish(void *context, const char *setting, const char *text)
+{
+    refuse(context, setting, "%s", text);
+}
+
 static void compile_all(struct check *check, struct flow_settings *flow)
 {
     const struct stepd_function *function = check->function;
@@ -223,6 +241,7 @@ static void compile_all(struct check *check, struct flow_settings *flow)
     flow->singleton_key = compile(check, "singleton", ".key", function->singleton.key);
     flow->breaker_key = compile(check, "breaker", ".key", function->breaker.key);
     flow->priority = compile(check, "priority", "", function->priority);
+    flow_wishes_add_cancels(&flow->wishes, &function->cancel_on, refuse_wish, check);
     for (size_t i = 0; i < limits->count && i < FLOW_LIMITS_MOST; i++)
         flow->limit_keys[i] = compile(check, "concurrency_limits", ".key", limits->items[i].key);
 }
@@ -233,7 +252,7 @@ static bool is_lined(const struct stepd_function *function)
 {
     return function->throttle.limit > 0 || function->concurrency_limits.count > 0 || function->priority != NULL ||
            function->singleton.mode != STEPD_SINGLETON_NONE || function->debounce.period_ms > 0 || function->start_timeout_ms > 0 ||
-           function->finish_timeout_ms > 0;
+           function->finish_timeout_ms > 0 || function->cancel_on.count > 0;
 }
 
 bool flow_settings_make(const struct stepd_function *function, const struct flow_refusal *refusal, struct flow_settings **ret_flow)
@@ -252,6 +271,7 @@ bool flow_settings_make(const struct stepd_function *function, const struct flow
     check_time(&check, "finish_timeout", function->finish_timeout_ms);
     check_breaker(&check);
     check_on_error(&check);
+    check_cancel_on(&check);
     check_not_built(&check);
     check_together(&check);
     compile_all(&check, flow);
@@ -281,6 +301,7 @@ void flow_settings_destroy(struct flow_settings *flow)
         expression_destroy(expressions[i]);
     for (size_t i = 0; i < FLOW_LIMITS_MOST; i++)
         expression_destroy(flow->limit_keys[i]);
+    flow_wishes_done(&flow->wishes);
     schedule_destroy(flow->schedule);
     free(flow->has_told);
     free(flow);

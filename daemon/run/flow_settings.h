@@ -14,6 +14,7 @@
 
 #include "base/memory.h"
 #include "codec/expression.h"
+#include "run/flow_wishes.h"
 #include "run/schedule.h"
 
 #define FLOW_LIMITS_MOST 8
@@ -29,6 +30,7 @@ struct flow_settings {
     struct expression *breaker_key;
     struct expression *priority;
     struct expression *limit_keys[FLOW_LIMITS_MOST];
+    struct flow_wishes wishes; /* of `cancel_on` */
     struct schedule *schedule; /* of `cron`; NULL: none */
     bool asks;                 /* the store is asked of each event: one of the settings that are of all daemons */
     bool is_lined;             /* its runs wait for their turns in the store */

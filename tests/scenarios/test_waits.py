@@ -222,3 +222,65 @@ def test_no_event_is_missed_though_redis_falls_back_a_second(serve, send, redis,
             kept.rename(log)
             redis.start()
     ledger(workers, send, 300, fall_back, seed)
+
+
+# ---- cancel_on ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def work(kafka, daemon, module, topic, folder):
+    """A daemon whose function `work` (modules/flow.c) is cancelled by events."""
+    KafkaTool(kafka.address).create(topic, 4)
+
+    def start(*cancels, **settings):
+        return daemon([module("flow")], topics=[topic], options={"flow": {"file": str(folder / "book")}},
+                      functions={"work": {"cancel_on": list(cancels), **settings}}, retry={"jitter": 0, "schedule": ["1h"]},
+                      kafka={"bootstrap.servers": kafka.address, "group.id": topic, "auto.offset.reset": "earliest"})
+    return start
+
+
+def test_an_event_cancels_the_runs_that_it_matches_whatever_they_do(work, send, kafka, topic):
+    worker = work({"event": "order/cancelled", "when": "async.data.id == event.data.id"})
+    send("order/cancelled", {"id": 1})  # from before the run's own event
+    send("work/go", {"n": 1, "id": 1, "sleep_ms": 3600_000}, {"n": 2, "id": 2, "sleep_ms": 3600_000},
+         {"n": 3, "id": 3, "fails": 5}, {"n": 4, "id": 4, "ms": 4000})
+    worker.wait_for("work", "sleeping", 2)
+    worker.wait_for("work", "delayed")
+    worker.wait_for("work", "running")
+    send("order/cancelled", {"id": 2}, {"id": 3}, {"id": 4}, {"id": 5})
+    runs = worker.wait_for("work", "cancelled", 3)
+    assert {run["event"]["data"]["n"] for run in runs} == {2, 3, 4}
+    assert [run["event"]["data"]["n"] for run in worker.runs(status="sleeping")] == [1]
+    told = [json.loads(message["value"]) for message in kafka.consume(topic)]
+    assert len([event for event in told if event["name"] == "stepd/function.cancelled"]) == 3
+
+
+def test_what_is_queued_or_comes_too_late_for_its_event(work, send):
+    worker = work({"event": "order/cancelled", "when": "async.data.id == event.data.id && async.data.sure == true", "timeout": "1s"},
+                  {"event": "all/cancelled"}, throttle={"limit": 1, "period": "1h"})
+    send("work/go", {"n": 1, "id": 1, "sleep_ms": 3600_000}, {"n": 2, "id": 1}, {"n": 3, "id": 1})
+    worker.wait_for("work", "sleeping")
+    worker.wait_for("work", "queued", 2)
+    send("order/cancelled", {"id": 1})
+    time.sleep(1.2)
+    send("order/cancelled", {"id": 1, "sure": True})
+    send("all/cancelled", {})
+    worker.wait_for("work", "cancelled", 3)
+    eventually(lambda: worker.metrics()["stepd_waits_ended_total"] == 3)
+
+
+def test_a_run_that_has_ended_leaves_nothing_to_be_cancelled(work, send, redis):
+    worker = work({"event": "order/cancelled", "when": "async.data.id == event.data.id"})
+    send("work/go", {"n": 1, "id": 1})
+    eventually(lambda: worker.metrics()["stepd_runs_completed_total"] == 1)
+    eventually(lambda: not redis.cli("KEYS", "*:wait:*") and not redis.cli("KEYS", "*:await:*"))
+
+
+def test_what_is_wrong_with_cancel_on_is_refused(folder, kafka, redis, module, topic):
+    import subprocess
+
+    import support
+    service = support.Daemon(folder / "refused", kafka, redis, [module("flow")],
+                             {"options": {"flow": {"file": "/dev/null"}}, "functions": {"work": {"cancel_on": [{"event": "x", "when": "async.data. =="}]}}})
+    done = subprocess.run([support.STEPD, "--check", "--config", service.config], capture_output=True, text=True)
+    assert done.returncode == 78 and "'cancel_on.when' is no expression that can be read" in done.stdout + done.stderr

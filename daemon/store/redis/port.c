@@ -480,6 +480,19 @@ static void add_debounce(struct members *members, const struct run *run, const s
     pack_number(&members->packer, "timeout", debounce->timeout_ms);
 }
 
+/* Later events that cancel the run. */
+static void add_wishes(struct members *members, const struct run *run, const struct flow_ask *ask)
+{
+    const struct flow_wishes *wishes = &run->function->flow->wishes;
+
+    if (wishes->count == 0)
+        return;
+    pack_name(next_member(members), "wishes");
+    msgpack_pack_array(&members->packer, wishes->count);
+    for (size_t i = 0; i < wishes->count; i++)
+        waits_pack_wish(&members->packer, run, &wishes->items[i], flow_ask_key(ask, &ask->wishes[i]));
+}
+
 static void add_members(struct members *members, const struct redis_store *store, const struct run *run, const struct flow_ask *ask)
 {
     if (ask->has_dedupe) {
@@ -496,6 +509,7 @@ static void add_members(struct members *members, const struct redis_store *store
         pack_flow(&members->packer, run, ask);
         pack_number(next_member(members), "ahead", ask->priority_ms * 1000);
         pack_number(next_member(members), "part", run->event->part);
+        add_wishes(members, run, ask);
     }
     if (event_is_again(run->event)) {
         pack_name(next_member(members), "again");

@@ -13,7 +13,7 @@
 #include "store/redis/keys.h"
 
 /* A script is loaded as its parts, one after another. */
-#define PARTS 10
+#define PARTS 11
 struct script {
     const char *name;
     int version;
@@ -29,7 +29,7 @@ static const struct script SCRIPTS[SCRIPT_COUNT] = {
     { "remember", 2, { script_common, script_remember } },
     { "admit",
       2,
-      { script_common, script_order, script_added, script_flow, script_ending, script_worker, script_cancelling, script_rules,
+      { script_common, script_order, script_added, script_flow, script_ending, script_worker, script_cancelling, script_rules, script_waits,
         script_admit } },
     { "claim", 2, { script_common, script_flow, script_turns, script_claim } },
     { "condemn", 2, { script_common, script_added, script_flow, script_condemn } },
@@ -62,7 +62,10 @@ static const struct script SCRIPTS[SCRIPT_COUNT] = {
       1,
       { script_ask, script_common, script_order, script_added, script_flow, script_ending, script_change, script_waits, script_await,
         script_advance } },
-    { "match", 1, { script_common, script_waits, script_match } },
+    { "match",
+      1,
+      { script_common, script_order, script_added, script_flow, script_ending, script_worker, script_cancelling, script_waits,
+        script_match } },
     { "confirm", 1, { script_common, script_confirm } },
 };
 

@@ -51,6 +51,39 @@ void waits_pack_ask(msgpack_sbuffer *buffer, const struct run *run, const struct
         pack_bytes(&packer, "place", (struct bytes){ place, strlen(place) });
 }
 
+static void pack_bool(msgpack_packer *packer, const char *name, bool boolean)
+{
+    msgpack_pack_str_with_body(packer, name, strlen(name));
+    if (boolean)
+        msgpack_pack_true(packer);
+    else
+        msgpack_pack_false(packer);
+}
+
+static struct bytes text_bytes(const char *text)
+{
+    return (struct bytes){ text, strlen(text) };
+}
+
+void waits_pack_wish(msgpack_packer *packer, const struct run *run, const struct flow_wish *wish, struct bytes value)
+{
+    const char kind[] = { (char)wish->kind };
+
+    msgpack_pack_map(packer, wish->timeout_ms > 0 ? 11 : 10);
+    pack_bytes(packer, "kind", (struct bytes){ kind, 1 });
+    pack_bytes(packer, "event", text_bytes(wish->event));
+    pack_bytes(packer, "later", text_bytes(wish->later));
+    pack_bytes(packer, "value", value);
+    pack_bytes(packer, "when", text_bytes(wish->when == NULL || wish->equality.is_whole ? "" : wish->when));
+    pack_bool(packer, "row", run->function->topic != NULL);
+    pack_bytes(packer, "topic", text_bytes(run->event->view.topic));
+    pack_number(packer, "partition", run->event->view.partition);
+    pack_number(packer, "offset", run->event->view.offset);
+    pack_number(packer, "stamp", run->event->timestamp_ms);
+    if (wish->timeout_ms > 0)
+        pack_number(packer, "last", run->event->timestamp_ms + wish->timeout_ms);
+}
+
 /* ---- an event that was read ------------------------------------------------------------------------ */
 
 /* Where a walk over the waits of one key is. */
@@ -58,7 +91,7 @@ struct walk {
     struct redis_store *store;
     const struct wait_match *match;
     struct wait_counts *counts;
-    char after[RUN_ID_LENGTH + 1]; /* the last run of the page before; "": the first page */
+    char after[RUN_ID_LENGTH + 8]; /* the last one of the page before; "": the first page */
 };
 
 static int ask(struct walk *walk, const char *only, redisReply **ret_reply)
@@ -77,6 +110,7 @@ static int ask(struct walk *walk, const char *only, redisReply **ret_reply)
     script_add(&call, match->outcome);
     script_add_text(&call, walk->after);
     script_add_text(&call, only);
+    script_add_text(&call, store_history_letter(walk->store));
     int status = store_call(walk->store, &call, ret_reply);
     if (status != 0)
         return status;

@@ -9,6 +9,8 @@
 
 /* As await.lua reads it. `place` as the script's own; used where the store does not know the run yet. */
 void waits_pack_ask(msgpack_sbuffer *buffer, const struct run *run, const struct wait_ask *ask, const char *place);
+/* One of the wishes that admit.lua makes. */
+void waits_pack_wish(msgpack_packer *packer, const struct run *run, const struct flow_wish *wish, struct bytes value);
 /* core's port, store_ops.match */
 int waits_match(struct store *port, const struct wait_match *match, struct wait_counts *ret_counts);
 

@@ -11,30 +11,21 @@ local function may_wait()
     return not newer and ask.place and not call('ZSCORE', P .. 'taken:' .. ask.place, id)
 end
 
--- The run may have waited in what Redis has lost: what has come since then counts, and readers are told to look for it again.
-local function begin_again(watch)
-    local rewound, state = P .. 'rewound', P .. 'watching'
-    local at = tonumber(call('HGET', rewound, '') or 0)
-    if created >= at then return nil end
-    local generation = call('HINCRBY', state, 'generation', 1)
-    call('HSET', state, 'lowered', generation)
-    call('ZADD', P .. 'watches', generation, watch)
+-- The run may have waited in what Redis has lost: its boundary is where that was. When its own event was made, before which
+-- none counts; nil: nothing of the kind.
+local function begin_again()
+    local was = look_again(ask.event, ask.later, created)
+    if not was then return nil end
     for topic, offsets in pairs(ask.boundary) do
         for i, offset in ipairs(offsets) do
-            local place = topic .. ':' .. string.format('%d', i - 1)
-            local was = tonumber(call('HGET', rewound, place) or offset)
-            if was < offset then
-                offsets[i] = was
-                local matched = tonumber(call('HGET', P .. 'matched', place) or was)
-                if was < matched then call('HSET', P .. 'matched', place, string.format('%.0f', was)) end
-            end
+            offsets[i] = math.min(offset, was[topic .. ':' .. string.format('%d', i - 1)] or offset)
         end
     end
     return ask.stamp
 end
 
 local function write_wait()
-    local key, watch = key_of_wait(ask.event, ask.later, ask.value), ask.event .. '\0' .. ask.later
+    local key = key_of_wait(ask.event, ask.later, ask.value)
     local index = P .. 'wait:' .. key
     local known = await_of(id)
     if known and known.position == position and known.key == key then return true end
@@ -43,10 +34,8 @@ local function write_wait()
     -- The first write is one that a full Redis refuses: it allows all that follows a write.
     call('SET', P .. 'await:' .. id, '')
     if known and known.key ~= key then call('ZREM', P .. 'wait:' .. known.key, id) end
-    if not call('ZSCORE', P .. 'watches', watch) then
-        call('ZADD', P .. 'watches', call('HINCRBY', P .. 'watching', 'generation', 1), watch)
-    end
-    local since = begin_again(watch)
+    note_watch(ask.event, ask.later)
+    local since = begin_again()
     call('SET', P .. 'await:' .. id, cmsgpack.pack({ key = key, position = position, head = ask.head, when = ask.when, row = ask.row,
         boundary = ask.boundary, ends = ask.ends, since = since }))
     keep_until(P .. 'await:' .. id, true, ask.ends)

@@ -102,12 +102,21 @@ local function release_if_flow(id, h)
     return f and release_places(id, f) or 0
 end
 
+-- Later events mean nothing to it any more (waits.lua).
+local function forget_wishes(id, f)
+    for i, key in ipairs(f.wishes or {}) do
+        call('ZREM', P .. 'wait:' .. key, id .. ':' .. i)
+        call('UNLINK', P .. 'await:' .. id .. ':' .. i)
+    end
+end
+
 -- The run has ended as `status`; one that a person may retry keeps its keys.
 local function end_flow(id, h, status)
     local f = has(h.flags, FLOW) and flow_of(id)
     if not f then return 0 end
     leave_line(id, f)
     if f.deadline then call('ZREM', P .. 'deadlines', id) end
+    forget_wishes(id, f)
     if f.lock and call('GET', P .. 'lock:' .. f.lock) == id then call('UNLINK', P .. 'lock:' .. f.lock) end
     if status == 'c' then
         call('UNLINK', P .. 'flow:' .. id)

@@ -1,14 +1,14 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- An event that was read ends the waits of one key, or that of the one run whose condition its reader has found to be true.
--- A page of at most 100, from the run after `after` on. Answers: how many were ended; now; how many it would have ended
+-- And it cancels runs that wish so. A page of at most 100, from the one after `after` on. Answers: how many were ended; now; how many it would have ended
 -- in time; runs whose conditions are to be tried, each [id, condition, 1: its own event is a row, record]; where to go
 -- on, '': it is the last page; when something is due, 0: nothing.
 local PAGE, BYTES = 100, 1024 * 1024
 local topic, partition, offset, stamp, outcome, after, only = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8],
     ARGV[9], ARGV[10]
+local history = ARGV[11]
 local key = key_of_wait(ARGV[1], ARGV[2], ARGV[3])
 local index = P .. 'wait:' .. key
-local HAS_ENDED = { c = true, f = true, x = true }
 local ended, late, tried, bytes, woken, last = 0, 0, {}, 0, 0, ''
 
 -- It came after the call; or since the run's own event, for a run that Redis had lost.
@@ -32,28 +32,54 @@ local function end_wait(id, h, a)
     ended = ended + 1
 end
 
-local function look_at(id)
-    local a = await_of(id)
+local function forget(member)
+    call('ZREM', index, member)
+    call('UNLINK', P .. 'await:' .. member)
+end
+
+-- Of the run, whose record is given for that, the condition is to be tried first.
+local function must_try(member, id, a)
+    if a.when == '' or only ~= '' then return false end
+    local record = call('GET', P .. 'run:' .. id)
+    bytes = bytes + #record
+    tried[#tried + 1] = { member, a.when, a.row and 1 or 0, record }
+    return true
+end
+
+-- From before the run's own event none counts.
+local function concerns(a)
+    if topic == a.topic and partition == a.partition then return offset > a.offset and not (a.last and stamp > a.last) end
+    return stamp >= a.stamp and not (a.last and stamp > a.last)
+end
+
+local function fulfil(member, id, h, a)
+    local f = flow_of(id)
+    if not f then return forget(member) end
+    if not concerns(a) or has(h.flags, CANCEL) or must_try(member, id, a) then return end
+    local _, due = cancel_flow(id, h, f, history)
+    woken, ended = math.max(woken, due), ended + 1
+end
+
+local function look_at_wait(id, h, a)
+    if not counts(a) then return end
+    if a.ends <= now then
+        if stamp <= a.ends then late = late + 1 end
+        forget_wait(id, a)
+    elseif h.status ~= 'o' and not must_try(id, id, a) then -- else it has been woken, and is about to wait on
+        end_wait(id, h, a)
+    end
+end
+
+local function look_at(member)
+    local id, a = member:sub(1, 32), await_of(member)
     if not a or a.key ~= key then
-        call('ZREM', index, id)
+        call('ZREM', index, member)
         return
     end
     local h, newer = load(id)
-    if newer or not counts(a) then return end
-    if not h or HAS_ENDED[h.status] then
-        forget_wait(id, a)
-    elseif a.ends <= now then
-        if stamp <= a.ends then late = late + 1 end
-        forget_wait(id, a)
-    elseif h.status == 'o' then
-        return -- it has been woken, and is about to wait on
-    elseif a.when == '' or only ~= '' then
-        end_wait(id, h, a)
-    else
-        local record = call('GET', P .. 'run:' .. id)
-        bytes = bytes + #record
-        tried[#tried + 1] = { id, a.when, a.row and 1 or 0, record }
-    end
+    if newer then return end
+    if not h or HAS_ENDED[h.status] then return forget(member) end
+    if a.kind then fulfil(member, id, h, a) else look_at_wait(id, h, a) end
 end
 
 local ids = only ~= '' and { only } or call('ZRANGEBYLEX', index, after == '' and '-' or '(' .. after, '+', 'LIMIT', 0, PAGE)

@@ -101,10 +101,10 @@ local function look_at_added(id, epoch)
 end
 
 -- Nor does what a run waits for.
-local function look_at_await(id)
-    local h, newer = load(id)
-    local a = not newer and (not h or h.status == 'c' or h.status == 'f' or h.status == 'x') and await_of(id)
-    if a then forget_wait(id, a) end
+local function look_at_await(member)
+    local h, newer = load(member:sub(1, 32))
+    local a = not newer and (not h or HAS_ENDED[h.status]) and await_of(member)
+    if a then forget_wait(member, a) end
 end
 
 local page = call('SCAN', cursor, 'MATCH', P:gsub('[%[%]%*%?\\]', '\\%0') .. '*', 'COUNT', 100)
@@ -114,7 +114,8 @@ for _, name in ipairs(page[2]) do
     if kind == 'steps' then look_at_steps(id) end
     local added, epoch = name:match('^added:(%x+):(%d+)$', #P + 1)
     if added then look_at_added(added, tonumber(epoch)) end
-    if kind == 'await' then look_at_await(id) end
+    local waits = name:match('^await:(%x+:?%d*)$', #P + 1)
+    if waits then look_at_await(waits) end
     if kind == 'flow' and call('EXISTS', P .. 'run:' .. id) == 0 then call('UNLINK', P .. 'flow:' .. id) end
 end
 return { found, now, page[1], waiting }

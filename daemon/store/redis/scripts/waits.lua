@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Runs that wait for events. What a run waits for stands in `await:<id>`, msgpack: key, of its index, after P .. 'wait:'; position
+-- Runs that wait for events, and such that events mean something to in any state: wishes (make_wishes). What a run waits for stands in `await:<id>`, msgpack: key, of its index, after P .. 'wait:'; position
 -- of its checkpoint; head, of the outcome's; when, or ''; row; boundary, topic -> offsets by partition; until; since, where
 -- it may be given what came before the call. The index is a set of ids. docs/inside/waits.md says why each write is there.
 local FOREVER, LATE_MS = 253402300799999, 60000 -- so long after its time what comes too late is noticed
@@ -26,5 +26,48 @@ local function keep_until(key, is_new, ends)
         call('PEXPIREAT', key, ends + LATE_MS)
     else
         call('PEXPIREAT', key, ends + LATE_MS, 'GT')
+    end
+end
+
+-- That somebody waits for such events: readers hear of it.
+local function note_watch(event, later)
+    local watch = event .. '\0' .. later
+    if not call('ZSCORE', P .. 'watches', watch) then
+        call('ZADD', P .. 'watches', call('HINCRBY', P .. 'watching', 'generation', 1), watch)
+    end
+end
+
+-- A run that was made before Redis came back as another process may have waited in what it has lost: what came since then counts, and
+-- readers are told to look for it again. Answers what `matched` was then, by place; nil: nothing of the kind.
+local function look_again(event, later, created)
+    local rewound, state = P .. 'rewound', P .. 'watching'
+    if created >= tonumber(call('HGET', rewound, '') or 0) then return nil end
+    local generation, all, was = call('HINCRBY', state, 'generation', 1), call('HGETALL', rewound), {}
+    call('HSET', state, 'lowered', generation)
+    call('ZADD', P .. 'watches', generation, event .. '\0' .. later)
+    for i = 1, #all, 2 do
+        local place, offset = all[i], tonumber(all[i + 1])
+        was[place] = offset
+        local matched = place ~= '' and tonumber(call('HGET', P .. 'matched', place) or offset)
+        if matched and offset < matched then call('HSET', P .. 'matched', place, all[i + 1]) end
+    end
+    return was
+end
+
+-- Later events that mean something to the run as long as it lives, in the order of its function's settings. Each stands in
+-- `await:<id>:<number>` and in its index: key; kind, x: it cancels; when; row; topic, partition, offset, stamp, of the run's own event;
+-- last, the latest stamp that counts. The caller saves `f`.
+local function make_wishes(id, f, wishes, created)
+    f.wishes = {}
+    for i, wish in ipairs(wishes) do
+        local member, key = id .. ':' .. i, key_of_wait(wish.event, wish.later, wish.value)
+        f.wishes[i] = key
+        note_watch(wish.event, wish.later)
+        look_again(wish.event, wish.later, created)
+        call('SET', P .. 'await:' .. member, cmsgpack.pack({ key = key, kind = wish.kind, when = wish.when, row = wish.row,
+            topic = wish.topic, partition = wish.partition, offset = wish.offset, stamp = wish.stamp, last = wish.last }))
+        local index = P .. 'wait:' .. key
+        call('ZADD', index, 0, member)
+        call('PERSIST', index)
     end
 end
