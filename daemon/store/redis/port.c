@@ -50,7 +50,9 @@ static void add_body(struct script_call *call, const struct run *run, msgpack_sb
 /* ---- a change, as change.lua reads it: one argument, since each costs Redis some 100 ns ----------- */
 
 #define CHANGE_NOW 65
-#define CHANGE_FIXED 78                 /* of which the last 13 are the store's time in digits */
+#define CHANGE_TIMES 29 /* the store's time, and when it is due, in digits: Redis prints a number more slowly than we do */
+#define CHANGE_NEW 48   /* of a run that is taken over: created, offset, until when its owner's lease is, likewise */
+#define CHANGE_FIXED (CHANGE_NOW + CHANGE_TIMES + CHANGE_NEW)
 #define CHANGE_SIZE (CHANGE_FIXED + 11) /* and the position once more, in digits */
 
 /* The store's time as it is known here: what it asks of Redis is a microsecond's work. */
@@ -176,9 +178,12 @@ static struct bytes pack_change(const struct redis_store *store, const struct ru
     put_64(ret_bytes + 48, run->event->view.offset);
     put_64(ret_bytes + 56, settings->lease_ms);
     ret_bytes[64] = *store_history_letter(store);
-    int digits =
-        snprintf(ret_bytes + CHANGE_NOW, CHANGE_SIZE - CHANGE_NOW, "%013" PRId64 "%" PRIu32, times->now_ms, (uint32_t)change->position);
-    return (struct bytes){ ret_bytes, CHANGE_NOW + (size_t)digits };
+    (void)snprintf(ret_bytes + CHANGE_NOW, CHANGE_TIMES + 1, "%013" PRId64 "%016" PRId64, times->now_ms, times->due_ms);
+    if (run->epoch == 0)
+        (void)snprintf(ret_bytes + CHANGE_NOW + CHANGE_TIMES, CHANGE_NEW + 1, "%016" PRId64 "%019lld%013" PRId64, run->created_ms,
+                       (long long)run->event->view.offset, times->now_ms + settings->lease_ms);
+    int digits = snprintf(ret_bytes + CHANGE_FIXED, CHANGE_SIZE - CHANGE_FIXED, "%" PRIu32, (uint32_t)change->position);
+    return (struct bytes){ ret_bytes, CHANGE_FIXED + (size_t)digits };
 }
 
 /* The first bytes of a header, up to its owner, of the record that `change` makes. */

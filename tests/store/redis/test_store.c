@@ -320,6 +320,30 @@ Test(store, park_folds_what_its_owner_added)
     loaded_run_done(&loaded);
 }
 
+Test(store, a_run_with_a_list_that_waits_for_an_event_is_listed_among_those_that_do)
+{
+    struct sample sample;
+    struct transition wait = PARK;
+
+    wait.status = RUN_WAITING;
+    take_with_three(&sample);
+    cr_assert_eq(advance(&sample.run, wait), STORE_OK);
+    cr_assert_str_eq(list_of("waiting"), sample.run.id.text);
+    cr_assert_str_eq(list_of("delayed"), "");
+    cr_assert_str_eq(steps_of(&sample.run), "a 0 b 1 c 2");
+}
+
+Test(store, a_run_that_is_taken_over_to_wait_is_listed_among_those_that_do)
+{
+    struct sample sample;
+    struct transition wait = PARK;
+
+    wait.status = RUN_WAITING;
+    sample_init(&sample, 1);
+    cr_assert_eq(advance(&sample.run, wait), STORE_OK);
+    cr_assert_str_eq(list_of("waiting"), sample.run.id.text);
+}
+
 Test(store, the_second_checkpoint_in_a_row_of_a_claimed_run_begins_a_list)
 {
     struct sample sample;

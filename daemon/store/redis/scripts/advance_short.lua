@@ -14,7 +14,7 @@ do
             local position, limit = struct.unpack('<I4I4', change, 13)
             local state = struct.unpack('<I4', h, 41) + #checkpoint
             if state <= limit then
-                call('ZADD', P .. 'steps:' .. id, change:sub(79), checkpoint)
+                call('ZADD', P .. 'steps:' .. id, change:sub(143), checkpoint)
                 call('SETRANGE', run, '0', h:sub(1, 2) .. change:sub(2, 2) .. h:sub(4, 4) .. change:sub(5, 6) .. h:sub(7, 12) ..
                     struct.pack('<I4', position + 1) .. h:sub(17, 40) .. struct.pack('<I4H', state, 0))
                 return 0
@@ -37,7 +37,7 @@ do
                     struct.pack('<I4', settled + #all) .. h:sub(17, 24) .. change:sub(33, 40) .. h:sub(33, 36) ..
                     (tail and struct.pack('<I4', #tail) or h:sub(37, 40)) .. struct.pack('<I4I4', state, 0))
                 if tail then call('SETRANGE', run, 64 + struct.unpack('<I4', h, 33), tail) end
-                call('ZADD', P .. 'delayed', struct.unpack('<i8', change, 33), id)
+                call('ZADD', P .. (change:byte(4) == 119 and 'waiting' or 'delayed'), change:sub(79, 94), id)
                 call('SREM', P .. 'held:' .. ARGV[4], id)
                 return 0
             end
@@ -50,7 +50,7 @@ do
                     (tail and struct.pack('<I4', #tail) or h:sub(37, 40)) .. h:sub(41, 44) .. '\0\0')
                 if tail then call('SETRANGE', run, 64 + struct.unpack('<I4', h, 33), tail) end
                 if is_parked then
-                    call('ZADD', P .. (change:byte(4) == 119 and 'waiting' or 'delayed'), struct.unpack('<i8', change, 33), id)
+                    call('ZADD', P .. (change:byte(4) == 119 and 'waiting' or 'delayed'), change:sub(79, 94), id)
                 else
                     call('ZADD', P .. 'history', change:sub(66, 78), id)
                 end

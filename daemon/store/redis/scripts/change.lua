@@ -6,7 +6,7 @@
 local id, change, owner, worker, checkpoint, tail = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local kind, phase, bits, status, attempt, _, epoch, position, state_limit, _, _, due, created, offset, lease, history =
     struct.unpack('<c1BBc1HHI4I4I4I4i8i8i8i8i8c1', change)
-local position_text = change:sub(79)
+local position_text = change:sub(143)
 local ordered, clears, has_tail, in_line, begins_list = has(bits, 1), has(bits, 2), has(bits, 4), has(bits, 8), has(bits, 16)
 local order = ordered and order_of({ fn = ARGV[7], place = ARGV[8], offset = offset, key = ARGV[9] })
 local run, steps, owned, held = P .. 'run:' .. id, P .. 'steps:' .. id, P .. 'owned:' .. worker, P .. 'held:' .. worker

@@ -10,19 +10,19 @@ do
         local run = P .. 'run:' .. id
         -- The first write is one that a full Redis refuses: it allows all that follows a write.
         if call('SET', run, ARGV[10] .. ARGV[3] .. ARGV[6], 'NX') then
-            if call('ZADD', P .. 'taken:' .. ARGV[8], 'NX', struct.unpack('<i8', change, 49), id) == 0 then
+            if call('ZADD', P .. 'taken:' .. ARGV[8], 'NX', change:sub(111, 129), id) == 0 then
                 call('UNLINK', run) -- taken over and ended while this copy of the message was worked on
                 return 1
             end
-            if ARGV[11] then call('ZADD', P .. 'taken:' .. ARGV[8], 'NX', struct.unpack('<i8', change, 49), ARGV[11]) end
-            call('ZADD', P .. 'newest', struct.unpack('<i8', change, 41), id)
+            if ARGV[11] then call('ZADD', P .. 'taken:' .. ARGV[8], 'NX', change:sub(111, 129), ARGV[11]) end
+            call('ZADD', P .. 'newest', change:sub(95, 110), id)
             if parks then
-                call('ZADD', P .. (change:byte(4) == 119 and 'waiting' or 'delayed'), struct.unpack('<i8', change, 33), id)
+                call('ZADD', P .. (change:byte(4) == 119 and 'waiting' or 'delayed'), change:sub(79, 94), id)
                 return 0
             end
             call('RPUSH', P .. 'added:' .. id .. ':' .. string.format('%.0f', struct.unpack('<I4', change, 9)), checkpoint)
             call('SADD', P .. 'held:' .. ARGV[4], id)
-            call('ZADD', P .. 'holders', 'NX', struct.unpack('<i8', change, 25) + struct.unpack('<i8', change, 57), ARGV[4])
+            call('ZADD', P .. 'holders', 'NX', change:sub(130, 142), ARGV[4])
             return 0
         end
     end
