@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/thread.h"
 
+#include <sched.h>
 #include <string.h>
 #include <time.h>
 
@@ -32,6 +33,13 @@ int thread_start(struct thread *thread, const char *name, int64_t pulse_limit_ms
         return error_set(ret_error, failed, "can't start the thread '%s': %s", name, strerror(failed));
     thread->is_started = true;
     return 0;
+}
+
+void thread_yield_when_woken(void)
+{
+    const struct sched_param none = { .sched_priority = 0 };
+
+    (void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &none); /* where it may not, all is as before */
 }
 
 void thread_join(struct thread *thread)

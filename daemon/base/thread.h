@@ -30,6 +30,9 @@ struct thread {
  * thread_join(). 0, or negative errno with the reason. */
 int thread_start(struct thread *thread, const char *name, int64_t pulse_limit_ms, void *(*run)(void *context), void *context,
                  struct error *ret_error) MUST_CHECK;
+/* From here on this thread, when it is woken, does not push aside what runs on its processor: whoever wakes many of its kind
+ * one after the other gets done first, and they run one after the other, for half of the switches. */
+void thread_yield_when_woken(void);
 /* Waits for its end; of one that was not started, for nothing. */
 void thread_join(struct thread *thread);
 /* The same until a monotonic time at the latest. False: it goes on. */

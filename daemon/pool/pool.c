@@ -215,6 +215,7 @@ static void *thread_main(void *argument)
     struct task *task;
     bool was_slow = false;
 
+    thread_yield_when_woken();
     while (!slot_is_abandoned(&thread->slot) && (task = next_task(thread)) != NULL) {
         int64_t begun_ns = thread->now_ns;
         pulse_beat(pulse);
