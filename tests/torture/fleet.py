@@ -25,11 +25,12 @@ AOF_SECONDS = 1.0
 
 
 class Fleet:
-    def __init__(self, folder, daemons=3):
+    def __init__(self, folder, daemons=3, protocol="classic"):
         self.folder = Path(folder)
         self.book = self.folder / "book"
         self.book.touch()
-        self.kafka = support.Kafka(self.folder / "kafka")
+        self.protocol = protocol
+        self.kafka = support.Kafka(self.folder / "kafka", *support.SHORT_SESSIONS)
         self.redis = Redis(self.folder / "redis")
         self.tool = support.KafkaTool(self.kafka.address)
         self.tool.create(TOPIC, PARTITIONS)
@@ -93,7 +94,8 @@ class Seat:
         self.link = Proxy(fleet.redis.port)
         redis = type("Link", (), {"url": f"redis://127.0.0.1:{self.link.port}/0"})
         self.daemon = support.Daemon(fleet.folder / f"daemon-{number}", fleet.kafka, redis, [module], {
-            "kafka": {"bootstrap.servers": fleet.kafka.address, "group.id": GROUP, "allow.auto.create.topics": "true"},
+            "kafka": {"bootstrap.servers": fleet.kafka.address, "group.id": GROUP, "allow.auto.create.topics": "true",
+                      "group.protocol": fleet.protocol},
             "topics": [TOPIC],
             "worker": {"threads": 8, "journal": "journal"},
             "history_age": "1m",

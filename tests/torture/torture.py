@@ -82,7 +82,7 @@ def torture(options, folder):
     seed = random.Random(options.seed)
     planned = faults.plan(seed, options.minutes * 60, options.without)
     say(f"{len(planned)} faults in {options.minutes:g} min; all is in {folder}")
-    fleet = Fleet(folder)
+    fleet = Fleet(folder, protocol=options.protocol)
     try:
         fleet.start()
         feed = Feed(fleet, options.rate, MIX, random.Random(options.seed + 1))
@@ -158,6 +158,8 @@ def parse(words):
     parser.add_argument("--rate", type=float, default=400, help="events a second")
     parser.add_argument("--kills", type=int, default=3, help="of daemons at the end, while nothing else is wrong")
     parser.add_argument("--without", action="append", default=[], metavar="FAULT", help="a kind that is left out")
+    parser.add_argument("--protocol", choices=("classic", "consumer"), default="classic",
+                        help="of the group; consumer wants a librdkafka of 2.12 or newer, by LD_LIBRARY_PATH, and KAFKA_VERSION=4.4.0")
     parser.add_argument("--folder", type=Path, help="where all is, and stays; by default a temporary one, kept if it went wrong")
     parser.add_argument("--json", type=Path, help="the figures go there too")
     return parser.parse_args(words)
