@@ -51,8 +51,10 @@ struct consumer {
     struct boundaries boundaries;
     struct thread thread;
     bool is_subscribed;
-    bool is_refused;     /* the group can't be joined: the process ends */
-    int64_t looked_ms;   /* at a group that is not joined yet */
+    bool is_refused;   /* the group can't be joined: the process ends */
+    int64_t looked_ms; /* at a group that is not joined yet */
+    int64_t subscribed_ms;
+    bool is_heard;       /* whether the brokers have the group's protocol is known */
     bool is_left_behind; /* a thread hangs in librdkafka: everything stays */
 
     atomic_bool must_rewind;        /* any thread sets */

@@ -6,6 +6,7 @@
 #define NAME "stepd"
 #define JOIN_GROUP 11 /* numbers of Kafka's protocol */
 #define SYNC_GROUP 14
+#define CONSUMER_GROUP_HEARTBEAT 68
 
 static rd_kafka_resp_err_t on_request(rd_kafka_t *handle, int socket, const char *broker, int32_t broker_id, int16_t api, int16_t version,
                                       int32_t correlation_id, size_t size, void *opaque)
@@ -15,6 +16,8 @@ static rd_kafka_resp_err_t on_request(rd_kafka_t *handle, int socket, const char
     (void)handle, (void)socket, (void)broker, (void)broker_id, (void)version, (void)correlation_id, (void)size;
     if (api == JOIN_GROUP)
         atomic_store(&watch->is_joining, true);
+    if (api == CONSUMER_GROUP_HEARTBEAT)
+        atomic_store(&watch->has_beaten, true);
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 

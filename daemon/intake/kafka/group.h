@@ -15,6 +15,7 @@
 /* librdkafka's threads write, any reads. */
 struct group_watch {
     atomic_bool is_joining;
+    atomic_bool has_beaten;       /* a heartbeat of the consumer protocol went out */
     _Atomic(int64_t) answered_ms; /* monotonic: a broker's last answer; 0: none yet */
 };
 

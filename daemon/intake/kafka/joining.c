@@ -10,7 +10,8 @@
 #include "kafka/conf.h"
 #include "kafka/protocol.h"
 
-#define LOOK_MS 1000 /* between two looks at a group that may not be joined yet, and for each */
+#define LOOK_MS 1000    /* between two looks at a group that may not be joined yet, and for each */
+#define SILENT_MS 20000 /* without a heartbeat: the brokers may not have the protocol */
 
 /* ---- settings --------------------------------------------------------------------------------- */
 
@@ -98,12 +99,14 @@ static int subscribe(struct consumer *consumer, struct error *ret_error)
     if (failed != RD_KAFKA_RESP_ERR_NO_ERROR)
         return error_set(ret_error, EINVAL, "topics: %s", rd_kafka_err2str(failed));
     consumer->is_subscribed = true;
+    consumer->subscribed_ms = consumer->now_ms;
     return 0;
 }
 
 int joining_begin(struct consumer *consumer, struct error *ret_error)
 {
-    if (!protocol_is_consumer(consumer->settings.kafka))
+    consumer->is_heard = !protocol_is_consumer(consumer->settings.kafka);
+    if (consumer->is_heard)
         return subscribe(consumer, ret_error);
     log_warn("group.protocol is consumer: what a killed daemon had goes on elsewhere after the brokers' group.consumer.session.timeout.ms "
              "(45 s unless they say otherwise, never less than their group.consumer.min.session.timeout.ms), not within 10 s; "
@@ -111,13 +114,36 @@ int joining_begin(struct consumer *consumer, struct error *ret_error)
     return 0;
 }
 
+/*
+ * librdkafka says nothing where the brokers do not have the protocol: it sends no heartbeat, ever. Nor does it while the group's
+ * coordinator is away, so only where all brokers answer.
+ */
+static void look_whether_heard(struct consumer *consumer)
+{
+    const struct rd_kafka_group_list *list;
+
+    consumer->is_heard = atomic_load(&consumer->group.has_beaten);
+    if (consumer->is_heard || consumer->now_ms - consumer->subscribed_ms < SILENT_MS ||
+        rd_kafka_list_groups(consumer->handle, conf_text(consumer->settings.kafka, "group.id", "stepd"), &list, LOOK_MS) !=
+            RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    rd_kafka_group_list_destroy(list);
+    if (atomic_load(&consumer->group.has_beaten))
+        return;
+    consumer->is_refused = true;
+    consumer->settings.fatal("Kafka: the brokers do not have the consumer protocol: they are older than Kafka 4, or their "
+                             "group.coordinator.rebalance.protocols leaves it out; take kafka.group.protocol: consumer out of the config");
+}
+
 void joining_tend(struct consumer *consumer)
 {
     struct error error;
 
-    if (consumer->is_subscribed || consumer->is_refused || consumer->now_ms - consumer->looked_ms < LOOK_MS)
+    if (consumer->is_heard || consumer->is_refused || consumer->now_ms - consumer->looked_ms < LOOK_MS)
         return;
     consumer->looked_ms = consumer->now_ms;
-    if (may_join(consumer) && subscribe(consumer, &error) != 0)
+    if (consumer->is_subscribed)
+        look_whether_heard(consumer);
+    else if (may_join(consumer) && subscribe(consumer, &error) != 0)
         consumer->settings.fatal(error.text);
 }
