@@ -81,6 +81,22 @@ static uint32_t random_epoch(void)
     return number >> 1 | 1;
 }
 
+/* What delays events applies to it: it waits for its turn. */
+static int admit_run(struct replay *replay, const struct run *run)
+{
+    struct store *port = store_port(replay->ctl->store);
+    enum flow_answer answer = FLOW_KNOWN;
+    struct flow_ask ask;
+
+    flow_ask_init_again(&ask, run->function, run->event, run->created_ms);
+    int status = port->ops->admit(port, run, &ask, &answer);
+    flow_ask_done(&ask);
+    if (status != 0)
+        return error_set(&replay->error, -status, "Redis: %s", strerror(-status));
+    replay->started += answer == FLOW_IN_LINE;
+    return 0;
+}
+
 /* The run is in the store from here on, due now; one of its id that is there already stays as it is. */
 static int record_run(struct replay *replay, struct event *event, const struct run_id *id)
 {
@@ -95,6 +111,8 @@ static int record_run(struct replay *replay, struct event *event, const struct r
     };
     const struct transition change = { .kind = TRANSITION_PARK, .status = RUN_DELAYED, .tail = { "", 0 } };
 
+    if (function_is_lined(replay->function))
+        return admit_run(replay, &run);
     int status = port->ops->advance(port, &run, &change, &reply);
     if (status != 0)
         return error_set(&replay->error, -status, "Redis: %s", strerror(-status));

@@ -56,7 +56,7 @@ static bool may_pass_flow(struct worker *worker, const struct known_runs *known,
         tally_add(&tally->rate_limited);
     else if (answer == FLOW_NOT_ALONE)
         tally_add(&tally->singled);
-    bool is_taken = answer == FLOW_IN_LINE || answer == FLOW_REPLACES;
+    bool is_taken = answer == FLOW_IN_LINE || answer == FLOW_REPLACES || answer == FLOW_KNOWN;
     *ret_state = status != 0 ? MESSAGE_DROPPED : is_taken ? finish_in_store(&worker->job, run) : MESSAGE_DONE;
     return status == 0 && answer == FLOW_BEGINS;
 }

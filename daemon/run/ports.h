@@ -80,6 +80,7 @@ enum flow_answer {
     FLOW_OVER_RATE,
     FLOW_NOT_ALONE,
     FLOW_REPLACES, /* a run that waits in the store has the event, or had a later one already: the event is the store's */
+    FLOW_KNOWN,    /* the store has, or had, the run already */
 };
 
 /* An attempt of a function with a breaker, of whose key it was. */

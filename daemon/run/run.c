@@ -73,7 +73,7 @@ static unsigned shared_placement(const struct function *function)
     struct identity identity;
 
     identity_init(&identity);
-    if (function->flow->has_scope)
+    if (function->flow != NULL && function->flow->has_scope)
         add_text(&identity, "scopes", 6);
     else
         add_text(&identity, function->id, strlen(function->id));
@@ -162,15 +162,13 @@ struct run_id run_id_of_replay(const char *name, const struct run_id *of)
     return written(run_id_placement(of->text), identity_hash(&identity));
 }
 
-struct run_id run_id_of_tick(const char *function_id, int64_t at_ms)
+struct run_id run_id_of_tick(const struct function *function, int64_t at_ms)
 {
+    unsigned placement = shared_placement(function);
     struct identity identity;
 
     identity_init(&identity);
-    add_text(&identity, function_id, strlen(function_id));
-    unsigned placement = (unsigned)(identity_hash(&identity).high64 >> 48);
-    identity_init(&identity);
-    add_text(&identity, function_id, strlen(function_id));
+    add_text(&identity, function->id, strlen(function->id));
     add_text(&identity, "tick", 4);
     add_number(&identity, at_ms);
     return written(placement, identity_hash(&identity));

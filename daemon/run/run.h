@@ -157,9 +157,9 @@ static inline bool run_is_ordered(const struct run *run)
 struct run_id run_id_of(const struct function *function, const struct event *event);
 /* Of a replay's name and the run that the event started first; in the same shard. */
 struct run_id run_id_of_replay(const char *name, const struct run_id *of);
-/* Of a tick of the function's schedule, by its instant; all of them have one placement, so that one script sees
- * what was recorded last. */
-struct run_id run_id_of_tick(const char *function_id, int64_t at_ms);
+/* Of a tick of the function's schedule, by its instant; all of them have the placement of the function's limits, so that one
+ * script sees what was recorded last, and what they count. */
+struct run_id run_id_of_tick(const struct function *function, int64_t at_ms);
 /* The same as it would be, or was, while flow control of its function was of another kind: in another shard. */
 struct run_id run_id_of_other_placement(const struct function *function, const struct event *event);
 /* What a dedupe window remembers an event by, as hex digits: its function and its key. The key of a CloudEvent is

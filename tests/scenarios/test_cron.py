@@ -76,3 +76,18 @@ def test_the_next_tick_is_shown(serve):
     assert shown["cron"] == ["TZ=Europe/Berlin 0 9 * * 1-5", "@daily"] and shown["catch_up"] == "last"
     assert 0 < shown["next_tick_ms"] - time.time() * 1000 < 86_400_000
     assert "next tick 2" in service.ctl_run("functions").stdout
+
+
+def test_ticks_wait_for_places_and_are_dropped_by_nothing(serve, redis):
+    """Three that were missed, of a function that runs one at a time, and would start one run an hour."""
+    while time.time() % 60 > 30:
+        time.sleep(1)
+    limits = {"concurrency_limits": [{"limit": 1, "scope": "desk"}], "rate_limit": {"limit": 1, "period": "1h"},
+              "singleton": {"mode": "skip"}, "debounce": {"period": "1h"}, "start_timeout": "1m"}
+    last_ms = missed_at(redis, "clock", 3)
+    service = serve(clock=function(catch_up="all", command=["/bin/sh", "-c", "sleep 1; cat"], **limits))
+    eventually(lambda: service.ctl("stats")["queued"] > 0)
+    eventually(lambda: ticks(service, "clock") == [last_ms + each * MINUTE_MS for each in (1, 2, 3)], 20)
+    runs = [service.show(run["id"]) for run in service.runs(function="clock")]
+    spans = sorted((each["started_ms"], each["started_ms"] + each["duration_ms"]) for run in runs for each in run["attempts"])
+    assert all(later[0] >= earlier[1] - 50 for earlier, later in zip(spans, spans[1:])), spans

@@ -109,3 +109,16 @@ def test_a_broker_that_knows_no_times_is_said(tmp_path):
         assert done.returncode != 0 and "knows no offsets by time" in done.stderr, done
     finally:
         service.stop()
+
+
+def test_what_delays_holds_replayed_events_and_what_drops_does_not(kafka, redis, serve, topic, folder):
+    service = serve(throttle={"limit": 1, "period": "1s"}, rate_limit={"limit": 6, "period": "1h"}, dedupe="1h",
+                    singleton={"mode": "skip", "key": "event.data.n"}, debounce={"period": "1h", "key": "event.data.none"})
+    send(kafka, topic, range(3))
+    eventually(lambda: len(seen(folder, "charge")) == 3)
+    began = time.monotonic()
+    assert replay(service, topic, "--name", "slowly")["started"] == 3
+    assert replay(service, topic, "--name", "slowly")["started"] == 0
+    eventually(lambda: len(seen(folder, "charge")) == 6, 30)
+    assert time.monotonic() - began >= 1.5, "one a second"
+    assert not [run for run in service.runs(function="charge") if run["status"] != "completed"]

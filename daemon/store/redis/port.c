@@ -430,13 +430,18 @@ static void pack_flow(msgpack_packer *packer, const struct run *run, const struc
         pack_place(packer, run, ask, i);
 }
 
-/* As advance.lua reads it. */
-static void add_flow(struct script_call *call, const struct run *run, const struct flow_ask *ask, msgpack_sbuffer *flow)
+void store_pack_flow(msgpack_sbuffer *flow, const struct run *run, const struct flow_ask *ask)
 {
     msgpack_packer packer;
 
     msgpack_packer_init(&packer, flow, msgpack_sbuffer_write);
     pack_flow(&packer, run, ask);
+}
+
+/* As advance.lua reads it. */
+static void add_flow(struct script_call *call, const struct run *run, const struct flow_ask *ask, msgpack_sbuffer *flow)
+{
+    store_pack_flow(flow, run, ask);
     script_add(call, (struct bytes){ flow->data, flow->size });
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "run/flow_ask.h"
 #include "run/flow_settings.h"
 #include "run/schedule.h"
 #include "store/redis/record.h"
@@ -38,6 +39,8 @@ struct ticks {
     bool runs;
     struct run_id id;
     msgpack_sbuffer body;
+    int64_t ahead_us;
+    msgpack_sbuffer flow; /* what its run waits for; empty: nothing */
 };
 
 static const struct flow_settings *settings_of(const struct scheduled *scheduled)
@@ -47,7 +50,7 @@ static const struct flow_settings *settings_of(const struct scheduled *scheduled
 
 static int shard_of(const struct rounds *rounds, const struct function *function)
 {
-    struct run_id id = run_id_of_tick(function->id, 0);
+    struct run_id id = run_id_of_tick(function_newest(function), 0);
 
     return (int)(run_id_placement(id.text) % (unsigned)store_shards(rounds_store(rounds)));
 }
@@ -57,12 +60,14 @@ struct ticks *ticks_create(void)
     struct ticks *ticks = xcalloc(1, sizeof(*ticks));
 
     msgpack_sbuffer_init(&ticks->body);
+    msgpack_sbuffer_init(&ticks->flow);
     return ticks;
 }
 
 void ticks_destroy(struct ticks *ticks)
 {
     msgpack_sbuffer_destroy(&ticks->body);
+    msgpack_sbuffer_destroy(&ticks->flow);
     free(ticks->items);
     free(ticks);
 }
@@ -199,10 +204,25 @@ static struct tick choose(const struct rounds *rounds, const struct scheduled *s
     return tick;
 }
 
-static void write_body(const struct rounds *rounds, const struct scheduled *scheduled, const struct tick *tick)
+/* What delays events delays ticks as well; what drops them does not apply. */
+static void write_flow(struct ticks *ticks, const struct run *run, int64_t now_ms)
+{
+    struct flow_ask ask;
+
+    msgpack_sbuffer_clear(&ticks->flow);
+    if (!function_is_lined(run->function))
+        return;
+    flow_ask_init_again(&ask, run->function, run->event, now_ms);
+    store_pack_flow(&ticks->flow, run, &ask);
+    ticks->ahead_us = ask.priority_ms * 1000;
+    flow_ask_done(&ask);
+}
+
+static void write_run(const struct rounds *rounds, const struct scheduled *scheduled, const struct tick *tick)
 {
     struct ticks *ticks = rounds->ticks;
     struct event event = { 0 };
+    struct error error = { 0 };
     msgpack_sbuffer value;
     msgpack_packer packer;
 
@@ -210,10 +230,12 @@ static void write_body(const struct rounds *rounds, const struct scheduled *sche
     schedule_write_event(&value, ticks->id.text, tick);
     event_init(&event, rounds->common->tick_topic, -1, -1, tick->at_ms, (struct bytes){ 0 }, (struct bytes){ value.data, value.size }, NULL,
                0);
-    const struct run run = { .function = scheduled->function, .event = &event };
+    (void)event_find_name(&event, &error);
+    const struct run run = { .function = function_newest(scheduled->function), .event = &event };
     msgpack_sbuffer_clear(&ticks->body);
     msgpack_packer_init(&packer, &ticks->body, msgpack_sbuffer_write);
     record_pack_body(&packer, &run);
+    write_flow(ticks, &run, shard_now_ms(rounds));
     event_done(&event);
     msgpack_sbuffer_destroy(&value);
 }
@@ -228,15 +250,17 @@ static void tick_ask(struct rounds *rounds, struct script_call *call)
     ticks->runs = false;
     if (scheduled->is_known)
         tick = choose(rounds, scheduled, &ticks->runs);
-    ticks->id = run_id_of_tick(scheduled->function->id, tick.at_ms);
+    ticks->id = run_id_of_tick(function_newest(scheduled->function), tick.at_ms);
     if (ticks->runs)
-        write_body(rounds, scheduled, &tick);
+        write_run(rounds, scheduled, &tick);
     script_add_text(call, scheduled->function->id);
     script_add_number(call, tick.at_ms);
     script_add_text(call, ticks->runs ? "1" : "0");
     script_add_text(call, ticks->id.text);
     script_add_number(call, (clock_monotonic_ns() & 0x3fffffff) | 1); /* no other record's, should a rollback bring it back */
     script_add(call, ticks->runs ? (struct bytes){ ticks->body.data, ticks->body.size } : (struct bytes){ "", 0 });
+    script_add(call, ticks->runs ? (struct bytes){ ticks->flow.data, ticks->flow.size } : (struct bytes){ "", 0 });
+    script_add_number(call, ticks->ahead_us);
 }
 
 static void learn(struct scheduled *scheduled, int64_t last_ms)
@@ -261,8 +285,11 @@ static void tick_hear(struct rounds *rounds, const redisReply *reply)
     }
     bool was_known = scheduled->is_known;
     learn(scheduled, reply->element[2]->integer);
-    if (answer == TICK_RECORDED && ticks->runs)
+    if (answer == TICK_RECORDED && ticks->runs) {
         rounds_expect(rounds, now_ms);
+        if (ticks->flow.size > 0)
+            rounds_see_line(rounds, scheduled->function, 0);
+    }
     if (answer == TICK_RECORDED && !ticks->runs && was_known)
         log_info("function %s: ticks that were missed do not run (catch_up: none)", scheduled->function->id);
     plan(rounds);

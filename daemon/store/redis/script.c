@@ -44,7 +44,7 @@ static const struct script SCRIPTS[SCRIPT_COUNT] = {
       2,
       { script_common, script_order, script_added, script_flow, script_ending, script_worker, script_cancelling, script_cancel } },
     { "retry", 2, { script_common, script_order, script_flow, script_retry } },
-    { "tick", 1, { script_common, script_tick } },
+    { "tick", 1, { script_common, script_flow, script_tick } },
     { "breaker", 1, { script_common, script_flow, script_breaker } },
     { "want", 1, { script_common, script_want } },
     { "overdue", 1, { script_common, script_overdue } },

@@ -6,14 +6,14 @@
 -- flow (as flow.lua has it, where it waits in line: `ahead` µs before others); part, of its message; again, where a person sends it again; older_id. What is not
 -- asked is left out.
 -- Answers: 0 it begins, 1 it is in line, 2 a duplicate, 3 over the rate limit, 4 another of its key lives, 5 it is the event
--- of a run that waits; now; when the run is due, 0: not in line.
+-- of a run that waits, 6 the store has, or had, the run already; now; when the run is due, 0: not in line.
 local id, owner, fn, place, offset, key = ARGV[1], ARGV[2], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local epoch, created, body, is_ordered = tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[10], ARGV[11] == '1'
 local ask = cmsgpack.unpack(ARGV[12])
-local BEGINS, IN_LINE, DUPLICATE, REPLACES = 0, 1, 2, 5
+local BEGINS, IN_LINE, DUPLICATE, REPLACES, KNOWN = 0, 1, 2, 5, 6
 local taken, admitted = P .. 'taken:' .. place, P .. 'admitted:' .. place
 
-if ask.flow and (load(id) or call('ZSCORE', taken, id)) then return { IN_LINE, now, 0 } end
+if ask.flow and (load(id) or call('ZSCORE', taken, id)) then return { KNOWN, now, 0 } end
 local is_known = call('ZSCORE', admitted, id)
 if is_known and not ask.flow then return { BEGINS, now, 0 } end
 
