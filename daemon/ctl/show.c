@@ -9,6 +9,7 @@
 #include "ctl/find.h"
 #include "ctl/text.h"
 #include "run/attempt_log.h"
+#include "run/invoke.h"
 #include "view/run_view.h"
 
 #define DATA_SHOWN 2000 /* characters of an event's data, or of a result; --json shows all */
@@ -20,6 +21,17 @@ static void line(const char *label, enum colour colour, const char *text)
     (void)printf("%*s", (int)(11 - strlen(label)), "");
     text_print(colour, text);
     (void)putchar('\n');
+}
+
+static void print_caller(const struct run_view *view)
+{
+    struct bytes run, step = { 0 };
+
+    if (view->event.view.partition >= 0 || !event_header_find(&view->event, INVOKE_CALLER_HEADER, &run))
+        return;
+    (void)event_header_find(&view->event, INVOKE_STEP_HEADER, &step);
+    AUTO_FREE char *text = xasprintf("run %.*s, step %.*s", (int)run.size, (const char *)run.data, (int)step.size, (const char *)step.data);
+    line("invoked by", COLOUR_NONE, text);
 }
 
 static void print_head(const struct run_view *view)
@@ -38,6 +50,7 @@ static void print_head(const struct run_view *view)
     (void)putchar('\n');
     line("function", COLOUR_NONE, record->function);
     line("event", COLOUR_NONE, event);
+    print_caller(view);
     line("created", COLOUR_NONE, since);
     if (run_status_is_end(record->status))
         line("ended", COLOUR_NONE, when);
@@ -124,6 +137,18 @@ static enum colour step_colour(const struct checkpoint *checkpoint)
     return checkpoint->kind == CHECKPOINT_COMPLETED ? COLOUR_GREEN : COLOUR_YELLOW;
 }
 
+/* " invokes FUNCTION (run ID)", or nothing. The caller frees. */
+static char *invoked_by_step(const struct run_view *view, size_t position)
+{
+    const struct checkpoint *waiting = run_view_wait_of(view, position);
+    struct invoke_view invoked;
+
+    if (waiting == NULL || !invoke_read(waiting->value, &invoked))
+        return xstrdup("");
+    return xasprintf(" invokes %.*s (run %.*s)", (int)invoked.function_id.size, (const char *)invoked.function_id.data, FIND_SHORT_LENGTH,
+                     (const char *)invoked.run_id.data);
+}
+
 static void print_steps(const struct run_view *view)
 {
     const struct checkpoint *checkpoint;
@@ -135,9 +160,12 @@ static void print_steps(const struct run_view *view)
     (void)puts("\nSteps");
     struct table *table = table_create(4);
     for (size_t i = 0; (checkpoint = checkpoints_at(view->steps, i)) != NULL; i++) {
+        if (run_view_is_told_further_on(view, i))
+            continue;
         AUTO_FREE char *result = shown_packed(checkpoint->value);
+        AUTO_FREE char *invoked = invoked_by_step(view, i);
         AUTO_FREE char *until = text_when(checkpoint->until_ms, view->now_ms);
-        table_add(table, COLOUR_NONE, "%s%s", checkpoint->phase == RUN_IN_ON_FAILURE ? "on_failure: " : "", checkpoint->id);
+        table_add(table, COLOUR_NONE, "%s%s%s", checkpoint->phase == RUN_IN_ON_FAILURE ? "on_failure: " : "", checkpoint->id, invoked);
         table_add(table, step_colour(checkpoint), "%s", checkpoint_word(view, checkpoint));
         if (checkpoint->kind == CHECKPOINT_SLEEP)
             table_add(table, COLOUR_DIM, " ");
@@ -145,8 +173,9 @@ static void print_steps(const struct run_view *view)
             table_add(table, COLOUR_DIM, "%d attempt%s", checkpoint->executions, checkpoint->executions == 1 ? "" : "s");
         if (checkpoint->failure != NULL)
             table_add(table, COLOUR_RED, "%s: %s", checkpoint->failure->name, checkpoint->failure->message);
-        else if (checkpoint->kind == CHECKPOINT_SLEEP)
-            table_add(table, COLOUR_NONE, "until %s", until);
+        else if (checkpoint->kind == CHECKPOINT_SLEEP || checkpoint->kind == CHECKPOINT_WAITING)
+            table_add(table, COLOUR_NONE, "%s%s", checkpoint->until_ms < WAIT_FOREVER_MS ? "until " : "",
+                      checkpoint->until_ms < WAIT_FOREVER_MS ? until : "");
         else
             table_add(table, COLOUR_NONE, "%s", result);
     }

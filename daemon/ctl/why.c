@@ -12,6 +12,7 @@
 #include "ctl/command.h"
 #include "ctl/find.h"
 #include "ctl/text.h"
+#include "run/invoke.h"
 #include "store/operations.h"
 #include "store/shelf.h"
 #include "view/run_view.h"
@@ -102,8 +103,12 @@ static char *text_in(const msgpack_object *map, const char *name)
 static char *wish_in(const struct checkpoint *waiting)
 {
     msgpack_object map = { .type = MSGPACK_OBJECT_NIL };
+    struct invoke_view invoked;
     msgpack_zone zone;
 
+    if (invoke_read(waiting->value, &invoked))
+        return xasprintf("in step '%s' for run %.*s of %.*s, which it invoked", waiting->id, RUN_ID_LENGTH,
+                         (const char *)invoked.run_id.data, (int)invoked.function_id.size, (const char *)invoked.function_id.data);
     if (!msgpack_zone_init(&zone, 512))
         abort();
     if (waiting->value.size > 0)
@@ -123,7 +128,7 @@ static char *wish_of(const struct run_view *view)
     const struct checkpoint *waiting = NULL, *checkpoint;
 
     for (size_t i = 0; (checkpoint = checkpoints_at(view->steps, i)) != NULL; i++) {
-        if (checkpoint->kind == CHECKPOINT_WAITING)
+        if (checkpoint->kind == CHECKPOINT_WAITING && !run_view_is_told_further_on(view, i))
             waiting = checkpoint;
     }
     return waiting != NULL ? wish_in(waiting) : xstrdup("for what comes from elsewhere");

@@ -33,6 +33,16 @@ static bool is_taken(const struct known_runs *known, const struct run *run)
     return named_so != NULL && named_so->offset == run->event->view.offset;
 }
 
+static void count_answer(struct function_tally *tally, enum flow_answer answer)
+{
+    if (answer == FLOW_DUPLICATE)
+        tally_add(&tally->duplicates);
+    else if (answer == FLOW_OVER_RATE)
+        tally_add(&tally->rate_limited);
+    else if (answer == FLOW_NOT_ALONE)
+        tally_add(&tally->singled);
+}
+
 /* What the store makes of the event, whose run may begin only if it says so. */
 static bool may_pass_flow(struct worker *worker, const struct known_runs *known, const struct run *run, enum message_state *ret_state)
 {
@@ -50,12 +60,7 @@ static bool may_pass_flow(struct worker *worker, const struct known_runs *known,
     worker_look_at_clock(worker);
     if (answer == FLOW_IN_LINE && status == 0)
         tally_add(&tally->started);
-    else if (answer == FLOW_DUPLICATE)
-        tally_add(&tally->duplicates);
-    else if (answer == FLOW_OVER_RATE)
-        tally_add(&tally->rate_limited);
-    else if (answer == FLOW_NOT_ALONE)
-        tally_add(&tally->singled);
+    count_answer(tally, answer);
     bool is_taken = answer == FLOW_IN_LINE || answer == FLOW_REPLACES || answer == FLOW_KNOWN;
     *ret_state = status != 0 ? MESSAGE_DROPPED : is_taken ? finish_in_store(&worker->job, run) : MESSAGE_DONE;
     return status == 0 && answer == FLOW_BEGINS;
@@ -171,4 +176,25 @@ bool admit_message(struct worker *worker, enum message_state *ret_state)
         return false;
     tally_add(&worker_tally(worker, worker->run->function)->consumed);
     return may_start(worker, job, worker->run, ret_state);
+}
+
+bool admit_called(struct worker *worker)
+{
+    struct run *run = worker->run;
+    struct function_tally *tally = worker_tally(worker, run->function);
+    struct store *store = worker->ctx.store;
+    enum flow_answer answer = FLOW_BEGINS;
+    struct flow_ask ask;
+
+    run->is_unasked = false;
+    tally_add(&tally->started);
+    if (!function_asks(run->function))
+        return true;
+    flow_ask_init(&ask, run->function, run->event, context_now_ms(&worker->ctx));
+    troubles_note(worker, run->function, &ask.troubles);
+    int status = store->ops->admit_called(store, run, &ask, &answer);
+    flow_ask_done(&ask);
+    worker_look_at_clock(worker);
+    count_answer(tally, answer);
+    return status == 0 && answer == FLOW_BEGINS;
 }

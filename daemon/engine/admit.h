@@ -11,4 +11,7 @@
 /* Of worker->job, whose run worker->run then is. False: *ret_state is what the message is. */
 bool admit_message(struct worker *worker, enum message_state *ret_state);
 
+/* The same of worker->run, which is claimed and was called. False: it is the store's now, or there is none. */
+bool admit_called(struct worker *worker);
+
 #endif

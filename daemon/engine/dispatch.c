@@ -319,6 +319,8 @@ struct dispatch *dispatch_create(const struct dispatch_settings *settings)
         .caller = settings->caller,
         .boundary = settings->boundary,
         .waits = settings->waits,
+        .find_function = settings->learn_function,
+        .context = settings->context,
         .is_draining = &dispatch->is_draining,
     };
     dispatch->crew = crew_create(dispatch);

@@ -18,7 +18,6 @@
 #include "run/trace.h"
 
 #define HELD_US 10000
-#define UNKNOWN_DELAY_MS 60000 /* until a run whose function is not here is looked at again */
 
 static const char crash_text[] = "the handler ended its process, or was running each time it ended";
 
@@ -194,7 +193,7 @@ static enum start start_message(struct worker *worker, enum gate_answer gate)
     return START_OVER;
 }
 
-/* Its module is not here, or not any more: it waits for it. */
+/* Its module is not here, or not any more: it waits in line for a daemon that has it. */
 static void put_off(struct worker *worker, struct claimed *claimed)
 {
     const struct function stand_in = { .id = claimed->function_id };
@@ -203,11 +202,11 @@ static void put_off(struct worker *worker, struct claimed *claimed)
         .status = RUN_DELAYED,
         .phase = claimed->run.phase,
         .attempt = claimed->run.attempt,
-        .delay_ms = UNKNOWN_DELAY_MS,
+        .waits_in_line = true,
     };
     struct transition_reply reply;
 
-    log_warn("run %s wants function '%s', which no module here has: it is put off for a minute", claimed->run.id.text,
+    log_warn("run %s wants function '%s', which no module here has: it waits in line for a daemon that has it", claimed->run.id.text,
              claimed->function_id);
     claimed->run.function = &stand_in;
     if (worker->ctx.store->ops->advance(worker->ctx.store, &claimed->run, &change, &reply) == -EIO)
@@ -275,7 +274,12 @@ static enum start start_claimed(struct worker *worker, enum gate_answer gate)
         claimed->release(claimed);
         return START_OVER;
     }
-    if (!worker_is_draining(worker) && claimed->run.function != NULL && gate == GATE_OPEN) {
+    bool may_begin = !worker_is_draining(worker) && claimed->run.function != NULL && gate == GATE_OPEN;
+    if (may_begin && claimed->run.is_unasked && !admit_called(worker)) {
+        claimed->release(claimed);
+        return START_OVER;
+    }
+    if (may_begin) {
         if (claimed->run.unclean >= CRASHES_ENOUGH)
             return START_CRASHED;
         return leave_to_breaker(worker, claimed) ? START_OVER : START_ATTEMPT;

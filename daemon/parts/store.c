@@ -132,9 +132,10 @@ static int start_timers(struct daemon *daemon, struct error *ret_error)
         .find_function = part_find_function,
         .count = count,
         .may_take_over = may_take_over,
-        .each_function = part_each_function,
         .context = daemon,
         .tick_topic = daemon->config->topics[0],
+        .each_function = part_each_function,
+        .durability_lag_ms = daemon->config->redis.durability_lag_ms,
     };
 
     daemon->timers = timers_create(&settings);

@@ -124,7 +124,7 @@ static bool park(struct stepd_ctx *ctx, struct transition *change, const struct 
     report->due_ms = due_of(ctx, change);
     report->due_in_ms = report->due_ms - context_now_ms(ctx);
     if (ctx->run->phase == RUN_IN_FUNCTION)
-        change->tail = tail_with(ctx, failure, report->due_ms, (struct bytes){ 0 });
+        change->tail = tail_with(ctx, failure, report->due_ms < WAIT_FOREVER_MS ? report->due_ms : 0, (struct bytes){ 0 });
     else if (ctx->run->phase == RUN_IN_ON_FAILURE && ctx->branches.size > 0)
         change->tail = tail_of_branches(ctx);
     if (context_advance(ctx, change))
@@ -168,12 +168,30 @@ static void retry(struct stepd_ctx *ctx, struct attempt_report *report)
 
 /* ---- ended ---------------------------------------------------------------------------------------- */
 
+/* To who called the run. */
+static struct bytes told_result(const struct stepd_ctx *ctx)
+{
+    if (!ctx->run->is_invoked)
+        return (struct bytes){ 0 };
+    return ctx->output.size > 0 ? (struct bytes){ ctx->output.data, ctx->output.size } : (struct bytes){ "\xc0", 1 };
+}
+
+static struct bytes told_error(struct stepd_ctx *ctx, const struct failure *failure)
+{
+    if (!ctx->run->is_invoked)
+        return (struct bytes){ 0 };
+    msgpack_sbuffer_clear(&ctx->scratch);
+    checkpoint_pack_failure(&ctx->scratch, failure);
+    return (struct bytes){ ctx->scratch.data, ctx->scratch.size };
+}
+
 static void complete(struct stepd_ctx *ctx, struct attempt_report *report)
 {
     struct transition change = { .kind = TRANSITION_FINISH, .attempt = ctx->run->attempt };
 
     if (ctx->run->epoch > 0 || ctx->settings->keeps_all) {
         change.tail = tail_with(ctx, NULL, 0, (struct bytes){ ctx->output.data, ctx->output.size });
+        change.told = told_result(ctx);
         if (!context_advance(ctx, &change)) {
             end_by_store(ctx, report);
             return;
@@ -187,7 +205,9 @@ static void complete(struct stepd_ctx *ctx, struct attempt_report *report)
 
 static void bury(struct stepd_ctx *ctx, const struct failure *failure, struct attempt_report *report)
 {
-    const struct transition change = { .kind = TRANSITION_BURY, .phase = ctx->run->phase, .attempt = ctx->run->attempt };
+    const struct transition change = {
+        .kind = TRANSITION_BURY, .phase = ctx->run->phase, .attempt = ctx->run->attempt, .told = told_error(ctx, failure)
+    };
 
     if (context_advance(ctx, &change))
         end_as(report, ATTEMPT_FAILED, failure);

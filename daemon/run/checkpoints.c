@@ -211,6 +211,30 @@ void checkpoint_pack(msgpack_sbuffer *buffer, const struct checkpoint *checkpoin
     pack_outcome(&packer, buffer, checkpoint);
 }
 
+void checkpoint_pack_around(msgpack_sbuffer *head, msgpack_sbuffer *middle, const struct checkpoint *checkpoint)
+{
+    msgpack_packer packer;
+
+    msgpack_packer_init(&packer, head, msgpack_sbuffer_write);
+    msgpack_pack_array(&packer, CHECKPOINT_FIELDS);
+    failure_pack_text(&packer, checkpoint->id);
+    msgpack_packer_init(&packer, middle, msgpack_sbuffer_write);
+    msgpack_pack_int(&packer, (int)checkpoint->phase);
+    msgpack_pack_int(&packer, checkpoint->executions);
+    msgpack_pack_int64(&packer, checkpoint->started_ms);
+}
+
+void checkpoint_pack_failure(msgpack_sbuffer *buffer, const struct failure *failure)
+{
+    msgpack_packer packer;
+
+    msgpack_packer_init(&packer, buffer, msgpack_sbuffer_write);
+    msgpack_pack_array(&packer, 3);
+    failure_pack_text(&packer, failure->name);
+    failure_pack_text(&packer, failure->message);
+    msgpack_pack_int(&packer, failure->attempt);
+}
+
 /* What stands beside an error: one object that fills its bytes. */
 static bool is_packed(struct bytes value)
 {

@@ -31,6 +31,10 @@ const struct checkpoint *checkpoints_at(const struct checkpoints *steps, size_t 
 const struct checkpoint *checkpoints_find(const struct checkpoints *steps, enum run_phase phase, const char *id, size_t *ret_position);
 
 void checkpoint_pack(msgpack_sbuffer *buffer, const struct checkpoint *checkpoint);
+/* For those who write the end of a step that waits without knowing more of it: the kind, one byte, stands between the two, and
+ * behind them when it ended, and its value or checkpoint_pack_failure(). */
+void checkpoint_pack_around(msgpack_sbuffer *head, msgpack_sbuffer *middle, const struct checkpoint *checkpoint);
+void checkpoint_pack_failure(msgpack_sbuffer *buffer, const struct failure *failure);
 /* Views into `member` and `zone`. */
 int checkpoint_decode(struct bytes member, msgpack_zone *zone, struct checkpoint *ret_checkpoint, struct error *ret_error) MUST_CHECK;
 

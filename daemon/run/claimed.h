@@ -7,7 +7,7 @@
 
 /* A run that was due, with all the store knows of it. `release` frees it, run.event included; called
  * by the worker that ends with it. run.function NULL: no such function here (`function_id` says
- * which); it is parked again for a minute. */
+ * which); it waits in line for a daemon that has it. */
 struct claimed {
     struct claimed *next;
     struct run run;

@@ -29,12 +29,15 @@ struct tracer; /* run/trace.h */
 
 /* What all attempts of a daemon share. Constant. */
 struct attempt_settings {
-    int steps;                      /* limits: of a run, */
-    size_t result_bytes;            /* of one step or function; a run's state is the store's to limit */
-    bool keeps_all;                 /* history of runs that never needed the store, too */
-    const char *dead_letter_topic;  /* "%t.dead" */
-    const char *const *topics;      /* configured; NULL-ended, one at least: where emitted events may go */
-    const struct routes *routes;    /* NULL: no topic is taken whole */
+    int steps;                     /* limits: of a run, */
+    size_t result_bytes;           /* of one step or function; a run's state is the store's to limit */
+    bool keeps_all;                /* history of runs that never needed the store, too */
+    const char *dead_letter_topic; /* "%t.dead" */
+    const char *const *topics;     /* configured; NULL-ended, one at least: where emitted events may go */
+    const struct routes *routes;   /* NULL: no topic is taken whole */
+    /* Any worker: the function of that id which this daemon has, or can learn of. NULL: there are none. */
+    const struct function *(*find_function)(void *context, const char *id);
+    void *context;
     struct unwanted *unwanted;      /* runs that a person has cancelled while the store did not know them; NULL: none */
     struct tracer *tracer;          /* run/trace.h; NULL: nothing is traced */
     struct crew *crew;              /* threads for branches; NULL: there are none, a run tries them one after the other */

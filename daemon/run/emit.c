@@ -20,7 +20,6 @@
 #define FAILED_EVENT "stepd/function.failed"
 #define CANCELLED_EVENT "stepd/function.cancelled"
 #define OWN_HEADERS 9
-#define TRACE_HEADERS 3
 #define OWN_HEADER_PREFIX "stepd-"
 
 /* ---- dead letters -------------------------------------------------------------------------------- */
@@ -202,9 +201,20 @@ static const char *encode_envelope(msgpack_sbuffer *packed, msgpack_sbuffer *ret
     return is_binary ? "application/msgpack" : "application/json";
 }
 
+const char *emit_envelope(const char *id, const char *name, int64_t ts_ms, struct bytes data, msgpack_sbuffer *ret_value)
+{
+    msgpack_sbuffer packed;
+
+    msgpack_sbuffer_init(&packed);
+    pack_envelope(&packed, id, name, ts_ms, data);
+    const char *type = encode_envelope(&packed, ret_value);
+    msgpack_sbuffer_destroy(&packed);
+    return type;
+}
+
 /* What belongs to the trace that the event is part of. Returns how many. */
-static size_t trace_headers_of(const struct stepd_ctx *ctx, char room[static TRACE_PARENT_SIZE],
-                               struct event_header headers[static TRACE_HEADERS])
+size_t emit_trace_headers(const struct stepd_ctx *ctx, char room[static TRACE_PARENT_SIZE],
+                          struct event_header headers[static EMIT_TRACE_HEADERS])
 {
     const struct event *event = ctx->run->event;
     const char *parent = trace_parent_text(ctx, room) ? room : event->view.traceparent;
@@ -223,38 +233,40 @@ static size_t trace_headers_of(const struct stepd_ctx *ctx, char room[static TRA
 static int publish_event(struct stepd_ctx *ctx, const char *id, const char *name, struct bytes data)
 {
     const struct event *event = ctx->run->event;
-    struct event_header headers[1 + TRACE_HEADERS];
+    struct event_header headers[1 + EMIT_TRACE_HEADERS];
     char trace[TRACE_PARENT_SIZE];
-    msgpack_sbuffer packed, value;
+    msgpack_sbuffer value;
 
-    msgpack_sbuffer_init(&packed);
     msgpack_sbuffer_init(&value);
-    pack_envelope(&packed, id, name, context_now_ms(ctx), data);
-    const char *type = encode_envelope(&packed, &value);
+    const char *type = emit_envelope(id, name, context_now_ms(ctx), data, &value);
     headers[0] = (struct event_header){ "content-type", { type, strlen(type) } };
     const struct outgoing message = {
         .topic = event_topic(ctx),
         .key = { event->view.key, event->view.key_len },
         .value = { value.data, value.size },
         .headers = headers,
-        .header_count = 1 + trace_headers_of(ctx, trace, &headers[1]),
+        .header_count = 1 + emit_trace_headers(ctx, trace, &headers[1]),
     };
     int status = publish(ctx->publisher, &message);
-    msgpack_sbuffer_destroy(&packed);
     msgpack_sbuffer_destroy(&value);
     return status;
 }
 
-int emit_event(struct stepd_ctx *ctx, const char *name, struct bytes data, struct error *ret_error)
+int emit_check_data(struct bytes data, struct error *ret_error)
 {
     size_t size = 0;
 
-    if (name == NULL || name[0] == '\0' || strnlen(name, EVENT_NAME_MAX + 1) > EVENT_NAME_MAX)
-        return error_set(ret_error, EINVAL, "an event's name has 1 to %d bytes", EVENT_NAME_MAX);
     if (data.size > 0 && packed_measure(data, ENVELOPED_MAX_DEPTH, &size, ret_error) != 0)
         return -EINVAL;
-    if (size != data.size)
-        return error_set(ret_error, EINVAL, "the event's data is more than one object");
+    return size == data.size ? 0 : error_set(ret_error, EINVAL, "the event's data is more than one object");
+}
+
+int emit_event(struct stepd_ctx *ctx, const char *name, struct bytes data, struct error *ret_error)
+{
+    if (name == NULL || name[0] == '\0' || strnlen(name, EVENT_NAME_MAX + 1) > EVENT_NAME_MAX)
+        return error_set(ret_error, EINVAL, "an event's name has 1 to %d bytes", EVENT_NAME_MAX);
+    if (emit_check_data(data, ret_error) != 0)
+        return -EINVAL;
     AUTO_FREE char *id = xasprintf("%s-%s", ctx->run->id.text, ctx->step.id);
     return explain(publish_event(ctx, id, name, data), "the event", ret_error);
 }

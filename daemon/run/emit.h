@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "run/context.h"
+#include "run/trace.h"
 
 /* The event of step ctx->step, whose id is made of run and step, so that a repeat can be told. 0 once
  * the brokers have it; -EINVAL when it is none, -EIO, -ESHUTDOWN as publisher's. `data`: msgpack. */
@@ -17,6 +18,14 @@ int emit_failed_event(struct stepd_ctx *ctx, const struct failure *failure, stru
 
 /* What is to be out before a cancelled run counts as ended. */
 int emit_cancelled_event(struct stepd_ctx *ctx, struct error *ret_error) MUST_CHECK;
+/* An event's value, appended: JSON, or msgpack where its data (msgpack, checked) holds what JSON can't. Its content type. */
+const char *emit_envelope(const char *id, const char *name, int64_t ts_ms, struct bytes data, msgpack_sbuffer *ret_value);
+/* 0, or -EINVAL: it is no msgpack, more than one object, or nested too deep for an event. */
+int emit_check_data(struct bytes data, struct error *ret_error) MUST_CHECK;
+#define EMIT_TRACE_HEADERS 3
+/* What belongs to the trace that the run is part of; how many. `room` lives as long as they. */
+size_t emit_trace_headers(const struct stepd_ctx *ctx, char room[static TRACE_PARENT_SIZE],
+                          struct event_header headers[static EMIT_TRACE_HEADERS]);
 
 /* The dead letter of a message; `function` and `run_id` NULL where no run was made of it. */
 struct dead_letter {

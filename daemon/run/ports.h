@@ -38,6 +38,14 @@ enum transition_kind {
     TRANSITION_BURY,       /* owned -> failed; into :dead */
 };
 
+/* A run that is called: it is made in its own shard, at least once and no second time, and its answer becomes a checkpoint of
+ * its caller. */
+struct callee {
+    const struct run *run; /* its id, function (whose id alone counts), event */
+    struct bytes head;     /* of that checkpoint; checkpoint_pack_around() */
+    struct bytes middle;
+};
+
 /*
  * One durable change, one atomic script, fenced by the run's epoch and owner. Where run->epoch is 0
  * the run's record is made by it ("take": create unless it exists), with first_epoch and this owner.
@@ -57,6 +65,9 @@ struct transition {
     const struct flow_ask *held_by; /* waits_in_line: until a breaker lets it begin; NULL: none holds it */
     const struct wait_ask *wait;    /* PARK, WAITING: for an event. NULL: for something else */
     struct bytes tail;              /* replaces the record's; data NULL: stays */
+    const struct callee *callee;    /* CHECKPOINT, PARK: called by this change; NULL: none. A run called before is called no more */
+    const struct run_id *call_off;  /* CHECKPOINT: the answer of this one is waited for no more; NULL: none */
+    struct bytes told;              /* FINISH, BURY: to who called the run: its result, or checkpoint_pack_failure() */
 };
 
 struct transition_reply {
@@ -81,6 +92,7 @@ enum flow_answer {
     FLOW_NOT_ALONE,
     FLOW_REPLACES, /* a run that waits in the store has the event, or had a later one already: the event is the store's */
     FLOW_KNOWN,    /* the store has, or had, the run already */
+    FLOW_MOVED,    /* admit_called(): it is not ours */
 };
 
 /* An attempt of a function with a breaker, of whose key it was. */
@@ -109,6 +121,10 @@ struct store_ops {
     int (*tell_breaker)(struct store *store, const struct run *run, const struct breaker_news *news);
     /* Ends all waits that the event ends, whose outcomes are due then. May be asked again: what it ended waits no more. */
     int (*match)(struct store *store, const struct wait_match *match, struct wait_counts *ret_counts);
+    /* A run that was called and that we hold, before it begins: as admit(); what starts nothing is gone then, its caller told. */
+    int (*admit_called)(struct store *store, const struct run *run, const struct flow_ask *ask, enum flow_answer *ret_answer);
+    /* Whether a daemon has, or had within a day, a function of that name, and where its runs are put. */
+    int (*find_function)(struct store *store, const char *id, bool *ret_is_known, enum run_placement *ret_placement);
     /* A run of ours, of which the store refuses all else for good, goes no further: it ends among the dead, with
      * nothing said of why. */
     int (*condemn)(struct store *store, const struct run *run);

@@ -67,17 +67,28 @@ static XXH128_hash_t identity_hash(struct identity *identity)
     return hash;
 }
 
-/* All runs of the function share it, or of all functions that have limits of scopes: what they count is in one shard. */
-static unsigned shared_placement(const struct function *function)
+static unsigned scopes_placement(void)
 {
     struct identity identity;
 
     identity_init(&identity);
-    if (function->flow != NULL && function->flow->has_scope)
-        add_text(&identity, "scopes", 6);
-    else
-        add_text(&identity, function->id, strlen(function->id));
+    add_text(&identity, "scopes", 6);
     return (unsigned)(identity_hash(&identity).high64 >> 48);
+}
+
+static unsigned function_placement(const char *function_id)
+{
+    struct identity identity;
+
+    identity_init(&identity);
+    add_text(&identity, function_id, strlen(function_id));
+    return (unsigned)(identity_hash(&identity).high64 >> 48);
+}
+
+/* All runs of the function share it, or of all functions that have limits of scopes: what they count is in one shard. */
+static unsigned shared_placement(const struct function *function)
+{
+    return function->flow != NULL && function->flow->has_scope ? scopes_placement() : function_placement(function->id);
 }
 
 /* One key's runs share a placement, so that one script sees all of them. */
@@ -171,7 +182,38 @@ struct run_id run_id_of_tick(const struct function *function, int64_t at_ms)
     add_text(&identity, function->id, strlen(function->id));
     add_text(&identity, "tick", 4);
     add_number(&identity, at_ms);
-    return written(placement, identity_hash(&identity));
+    return written(shared_placement(function), identity_hash(&identity));
+}
+
+enum run_placement run_placement_of(const struct function *function)
+{
+    if (!function_asks(function))
+        return PLACED_BY_ID;
+    return function->flow->has_scope ? PLACED_BY_SCOPE : PLACED_BY_FUNCTION;
+}
+
+struct run_id run_id_of_invoke(const struct run_id *caller, enum run_phase phase, const char *step_id, const char *function_id,
+                               enum run_placement placement)
+{
+    struct identity identity;
+
+    identity_init(&identity);
+    add_text(&identity, "invoke", 6);
+    add_text(&identity, caller->text, RUN_ID_LENGTH);
+    add_number(&identity, phase);
+    add_text(&identity, step_id, strlen(step_id));
+    add_text(&identity, function_id, strlen(function_id));
+    XXH128_hash_t hash = identity_hash(&identity);
+
+    switch (placement) {
+    case PLACED_BY_FUNCTION:
+        return written(function_placement(function_id), hash);
+    case PLACED_BY_SCOPE:
+        return written(scopes_placement(), hash);
+    case PLACED_BY_ID:
+        break;
+    }
+    return written((unsigned)(hash.high64 >> 48), hash);
 }
 
 struct run_id run_id_of_other_placement(const struct function *function, const struct event *event)

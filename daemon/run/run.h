@@ -131,6 +131,8 @@ struct run {
     bool is_cancelled;         /* it has ended so; what is left to do is its stepd/function.cancelled */
     int64_t created_ms;        /* store's or message's time */
     int64_t now_ms;            /* the store's time when it was claimed; 0: never was */
+    bool is_invoked;           /* it was called: who did wants to know how it ends */
+    bool is_unasked;           /* so, and its function's flow control has not been asked */
     struct bytes tail;         /* of the record, as it was when claimed; see run/attempt_log.h */
     struct checkpoints *steps; /* NULL until there is one */
     struct failure *last;      /* the previous attempt's, or what the run failed of; NULL none */
@@ -160,6 +162,16 @@ struct run_id run_id_of_replay(const char *name, const struct run_id *of);
 /* Of a tick of the function's schedule, by its instant; all of them have the placement of the function's limits, so that one
  * script sees what was recorded last, and what they count. */
 struct run_id run_id_of_tick(const struct function *function, int64_t at_ms);
+/* Where the runs of a function are put that are of no message's key. */
+enum run_placement {
+    PLACED_BY_ID,       /* each by its own id */
+    PLACED_BY_FUNCTION, /* all in one shard: their function's limits are of all daemons */
+    PLACED_BY_SCOPE,    /* with those of all functions that have limits of scopes */
+};
+enum run_placement run_placement_of(const struct function *function);
+/* Of a run of that function that step `step_id` of `caller` calls. */
+struct run_id run_id_of_invoke(const struct run_id *caller, enum run_phase phase, const char *step_id, const char *function_id,
+                               enum run_placement placement);
 /* The same as it would be, or was, while flow control of its function was of another kind: in another shard. */
 struct run_id run_id_of_other_placement(const struct function *function, const struct event *event);
 /* What a dedupe window remembers an event by, as hex digits: its function and its key. The key of a CloudEvent is

@@ -106,7 +106,7 @@ struct checkpoint step_checkpoint(struct stepd_ctx *ctx, enum checkpoint_kind ki
         .phase = ctx->run->phase,
         .executions = ctx->step.executions,
         .started_ms = ctx->step.started_ms,
-        .ended_ms = kind == CHECKPOINT_STARTED ? 0 : context_now_ms(ctx),
+        .ended_ms = kind == CHECKPOINT_STARTED || kind == CHECKPOINT_WAITING ? 0 : context_now_ms(ctx),
     };
 }
 
@@ -133,6 +133,8 @@ bool step_record(struct stepd_ctx *ctx, const struct checkpoint *checkpoint, int
         .attempt = attempt,
         .position = ctx->step.position,
         .checkpoint = packed(ctx, checkpoint),
+        .callee = ctx->step.callee,
+        .call_off = ctx->step.call_off.text[0] != '\0' ? &ctx->step.call_off : NULL,
     };
 
     if (!context_advance(ctx, &change))
@@ -263,8 +265,8 @@ static enum stepd_status sleep_anew(struct stepd_ctx *ctx, int64_t until_ms)
 }
 
 /* What a finished step, of whatever kind, answers. */
-static enum stepd_status answer(struct stepd_ctx *ctx, const struct checkpoint *checkpoint, size_t position,
-                                const msgpack_object **ret_result)
+enum stepd_status step_answer(struct stepd_ctx *ctx, const struct checkpoint *checkpoint, size_t position,
+                              const msgpack_object **ret_result)
 {
     switch (checkpoint->kind) {
     case CHECKPOINT_COMPLETED:
@@ -300,7 +302,7 @@ bool step_begin_call(struct stepd_ctx *ctx, const char *id, const msgpack_object
         const struct checkpoint *finished = step_find_finished(ctx, &position);
         if (finished == NULL && step_may_begin(ctx, 1))
             return true;
-        *ret_status = finished != NULL ? answer(ctx, finished, position, ret_result) : STEPD_SUSPENDED;
+        *ret_status = finished != NULL ? step_answer(ctx, finished, position, ret_result) : STEPD_SUSPENDED;
     }
     context_resume(ctx, *ret_left_ns);
     return false;
@@ -333,6 +335,8 @@ void step_set_up(struct stepd_ctx *ctx, const struct stepd_policy *policy)
     step->executions = earlier_executions(ctx->run, step->id) + 1;
     step->started_ms = context_now_ms(ctx);
     step->beside_error = (struct bytes){ 0 };
+    step->callee = NULL;
+    step->call_off.text[0] = '\0';
     step->is_beside = false;
     step->attempt_after = 0;
     ctx->step_raised.kind = RAISED_NOTHING;

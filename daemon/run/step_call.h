@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "run/ports.h"
 #include "run/step_ids.h"
 
 struct step_call {
@@ -20,10 +21,12 @@ struct step_call {
     size_t position; /* of its checkpoint */
     int executions;  /* this one included */
     int64_t started_ms;
-    bool is_beside;            /* a branch, which has a counter of its own: */
-    int attempt;               /* errors of the branch so far */
-    int attempt_after;         /* the run's counter, once the step is finished */
-    struct bytes beside_error; /* msgpack, as long as the attempt lasts: kept with the error, should it fail for good; empty: nothing */
+    bool is_beside;              /* a branch, which has a counter of its own: */
+    int attempt;                 /* errors of the branch so far */
+    int attempt_after;           /* the run's counter, once the step is finished */
+    const struct callee *callee; /* that its checkpoint calls; NULL: none */
+    struct run_id call_off;      /* whose answer it waits for no more; empty: none */
+    struct bytes beside_error;   /* msgpack, as long as the attempt lasts: kept with the error, should it fail for good; empty: nothing */
 };
 
 #endif

@@ -44,6 +44,9 @@ enum stepd_status step_settle_failure(struct stepd_ctx *ctx);
 /* Its start is on record at `position`, and nothing else: it fails for good with OutcomeUnknown. */
 enum stepd_status step_answer_unknown(struct stepd_ctx *ctx, const struct checkpoint *started, size_t position);
 
+/* What a finished step, of whatever kind, answers. */
+enum stepd_status step_answer(struct stepd_ctx *ctx, const struct checkpoint *checkpoint, size_t position,
+                              const msgpack_object **ret_result);
 enum stepd_status step_answer_failed(struct stepd_ctx *ctx, const struct failure *failure);
 /* The result at `position`, as long as the attempt lasts. `ret_result` may be NULL. */
 enum stepd_status step_answer_result(struct stepd_ctx *ctx, size_t position, const msgpack_object **ret_result);

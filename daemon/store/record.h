@@ -14,7 +14,10 @@ enum record_flag {
     RECORD_ORDERED = 1,
     RECORD_CANCEL = 2, /* owned: its worker is asked to end it */
     RECORD_FLOW = 4,
-    RECORD_TELL = 8, /* it was cancelled, and its stepd/function.cancelled is not known to be out */
+    RECORD_TELL = 8,     /* it was cancelled, and its stepd/function.cancelled is not known to be out */
+    RECORD_INVOKED = 16, /* another run, or a program, called it */
+    RECORD_MAIL = 32,    /* answers to it came while it was owned */
+    RECORD_UNASKED = 64, /* it was called, and its function's flow control has not been asked */
 };
 
 /* A record read back. Views point into the bytes that were decoded and live as long as they. */

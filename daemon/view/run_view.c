@@ -7,6 +7,7 @@
 
 #include "event/event_again.h"
 #include "run/attempt_log.h"
+#include "run/invoke.h"
 
 #define REDACTED "[redacted]"
 
@@ -117,22 +118,70 @@ static void put_time(struct json_out *out, const char *name, int64_t at_ms)
         json_out_null(out, name);
 }
 
+/* Of a step that waited, where its outcome stands; NULL: nowhere yet. */
+static const struct checkpoint *outcome_of(const struct run_view *view, size_t position)
+{
+    const struct checkpoint *waiting = checkpoints_at(view->steps, position);
+    const struct checkpoint *later;
+
+    for (size_t i = position + 1; (later = checkpoints_at(view->steps, i)) != NULL; i++) {
+        if (later->phase == waiting->phase && !checkpoint_is_begun(later) && strcmp(later->id, waiting->id) == 0)
+            return later;
+    }
+    return NULL;
+}
+
+bool run_view_is_told_further_on(const struct run_view *view, size_t position)
+{
+    return checkpoints_at(view->steps, position)->kind == CHECKPOINT_WAITING && outcome_of(view, position) != NULL;
+}
+
+const struct checkpoint *run_view_wait_of(const struct run_view *view, size_t position)
+{
+    const struct checkpoint *step = checkpoints_at(view->steps, position);
+
+    for (size_t i = position + 1; i-- > 0;) {
+        const struct checkpoint *earlier = checkpoints_at(view->steps, i);
+        if (earlier->kind == CHECKPOINT_WAITING && earlier->phase == step->phase && strcmp(earlier->id, step->id) == 0)
+            return earlier;
+    }
+    return NULL;
+}
+
+/* The run that a step invoked. */
+static void put_invoked(const struct run_view *view, size_t position, struct json_out *out)
+{
+    const struct checkpoint *waiting = run_view_wait_of(view, position);
+    struct invoke_view invoked;
+
+    if (waiting == NULL || !invoke_read(waiting->value, &invoked))
+        return;
+    json_out_open(out, "invoked", '{');
+    json_out_bytes(out, "run", invoked.run_id);
+    json_out_bytes(out, "function", invoked.function_id);
+    json_out_close(out, '{');
+}
+
 static void put_steps(const struct run_view *view, struct json_out *out)
 {
     const struct checkpoint *checkpoint;
 
     json_out_open(out, "steps", '[');
     for (size_t i = 0; (checkpoint = checkpoints_at(view->steps, i)) != NULL; i++) {
+        if (run_view_is_told_further_on(view, i))
+            continue;
         json_out_open(out, NULL, '{');
         json_out_text(out, "id", checkpoint->id);
         json_out_text(out, "status", checkpoint_word(view, checkpoint));
         json_out_number(out, "attempts", checkpoint->executions);
-        json_out_packed(out, "output", checkpoint->value);
+        json_out_packed(out, "output", checkpoint->kind == CHECKPOINT_WAITING ? (struct bytes){ 0 } : checkpoint->value);
         put_error(out, checkpoint->failure);
         put_time(out, "started_ms", checkpoint->started_ms);
         put_time(out, "ended_ms", checkpoint->ended_ms);
-        if (checkpoint->kind == CHECKPOINT_SLEEP)
+        bool has_time = checkpoint->kind == CHECKPOINT_WAITING && checkpoint->until_ms < WAIT_FOREVER_MS;
+        if (checkpoint->kind == CHECKPOINT_SLEEP || has_time)
             json_out_number(out, "until_ms", checkpoint->until_ms);
+        put_invoked(view, i, out);
         json_out_bool(out, "on_failure", checkpoint->phase == RUN_IN_ON_FAILURE);
         json_out_close(out, '{');
     }
@@ -194,6 +243,21 @@ static void put_replay(const struct record *record, struct json_out *out)
     json_out_close(out, '{');
 }
 
+/* The run that invoked this one. */
+static void put_invoked_by(const struct record *record, struct json_out *out)
+{
+    struct bytes run = record->partition < 0 ? header_of(record, INVOKE_CALLER_HEADER) : (struct bytes){ NULL, 0 };
+
+    if (run.data == NULL) {
+        json_out_null(out, "invoked_by");
+        return;
+    }
+    json_out_open(out, "invoked_by", '{');
+    json_out_bytes(out, "run", run);
+    json_out_bytes(out, "step", header_of(record, INVOKE_STEP_HEADER));
+    json_out_close(out, '{');
+}
+
 static bool is_redacted(const struct run_view *view, const char *name)
 {
     for (size_t i = 0; view->redact != NULL && view->redact[i] != NULL; i++)
@@ -245,6 +309,7 @@ void run_view_json(const struct run_view *view, struct json_out *out)
     put_event(view, out);
     put_headers(view, out);
     put_replay(record, out);
+    put_invoked_by(record, out);
     json_out_packed(out, "output", view->output);
     put_error(out, view->has_error ? &view->error : NULL);
     put_steps(view, out);

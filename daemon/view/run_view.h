@@ -38,6 +38,11 @@ bool run_status_is_end(enum run_status status);
  * what comes from elsewhere. */
 const char *checkpoint_word(const struct run_view *view, const struct checkpoint *checkpoint);
 
+/* Of a step that waited: whether its outcome is listed, at its own place further on. */
+bool run_view_is_told_further_on(const struct run_view *view, size_t position);
+/* What the step waits, or waited for; NULL: it never did. */
+const struct checkpoint *run_view_wait_of(const struct run_view *view, size_t position);
+
 void run_view_json(const struct run_view *view, struct json_out *out);
 
 #endif

@@ -12,7 +12,7 @@
  * says otherwise. Strings and buffers given to stepd are copied.
  *
  * ABI changes, newest first (the daemon accepts its own major number, and minors up to its own):
- *   1.1  stepd_parallel(), stepd_race(); stepd_header(); stepd_event has headers and is_raw; stepd_pack(); STEPD_PATH; a function's
+ *   1.1  stepd_parallel(), stepd_race(); stepd_invoke(); stepd_header(); stepd_event has headers and is_raw; stepd_pack(); STEPD_PATH; a function's
  *        settings from `events` on: flow control
  *   1.0  first version
  */
@@ -495,6 +495,12 @@ struct stepd_wait {
  * an equality on the later event in its `when` (TooManyWaits). Its `raw` is not kept. Since ABI 1.1. */
 STEPD_EXPORT enum stepd_status stepd_wait_for_event(struct stepd_ctx *ctx, const char *id, const struct stepd_wait *wait,
                                                     const struct stepd_event **ret_event);
+/* Starts the function, on whichever daemon or app has it, and waits for its result, or its error with its name and
+ * message; holds no thread meanwhile. `data`: one msgpack object, NULL: nil. `timeout_ms` 0: none; once it is over the step
+ * fails with InvokeTimeout, and the run goes on. NoSuchFunction, InvokeCancelled, InvokeSkipped (its settings start nothing),
+ * InvokeTooDeep (100 inside each other); not retried itself. Since ABI 1.1. */
+STEPD_EXPORT enum stepd_status stepd_invoke(struct stepd_ctx *ctx, const char *id, const char *function_id, const msgpack_sbuffer *data,
+                                            int64_t timeout_ms, const msgpack_object **ret_result);
 
 /* Finished steps, in order; in on_failure the function's, then its own. */
 STEPD_EXPORT size_t stepd_step_count(struct stepd_ctx *ctx);

@@ -31,9 +31,9 @@ function attemptLanes(run) {
 
 function stepLanes(run) {
   return run.steps.filter((step) => step.started_ms !== null).map((step) => {
-    const to_ms = step.until_ms ?? step.ended_ms ?? now();
-    const text = step.until_ms > now() && !ENDED.includes(run.status) ? due(step.until_ms) : step.status === "running" ? "running" : duration(to_ms - step.started_ms);
-    return { name: step.id, is_step: true, from_ms: step.started_ms, bars: [{ kind: step.until_ms ? "wait" : step.status, from_ms: step.started_ms, to_ms }],
+    const to_ms = step.ended_ms ?? (step.status === "waiting" ? now() : step.until_ms ?? now());
+    const text = step.until_ms > now() && !ENDED.includes(run.status) ? due(step.until_ms) : ["running", "waiting"].includes(step.status) ? step.status : duration(to_ms - step.started_ms);
+    return { name: step.id, is_step: true, from_ms: step.started_ms, bars: [{ kind: step.until_ms || step.status === "waiting" ? "wait" : step.status, from_ms: step.started_ms, to_ms }],
       text: [step.status === "failed" ? "failed, " : "", text] };
   });
 }
@@ -87,10 +87,12 @@ const failure = (run) => element("p", { class: run.status === "failed" ? "alarm"
 
 const code = (label, value) => element("pre", { tabindex: 0, "aria-label": label }, value);
 
+const runLink = (id, name) => element("a", { href: `#/runs/${id}` }, name);
+
 function steps(run) {
   if (run.steps.length === 0) return [];
   const rows = run.steps.map((step) => [
-    [element("strong", {}, step.id), step.on_failure ? element("span", { class: "faint" }, " in on_failure") : ""], status(step.status), String(step.attempts),
+    [element("strong", {}, step.id), step.on_failure ? element("span", { class: "faint" }, " in on_failure") : "", step.invoked ? [" invokes ", runLink(step.invoked.run, step.invoked.function)] : ""].flat(), status(step.status), String(step.attempts),
     step.ended_ms !== null && step.started_ms !== null ? duration(step.ended_ms - step.started_ms) : "–",
     step.error !== null ? element("span", {}, element("strong", { class: "bad" }, step.error.name), " ", step.error.message ?? "")
       : step.output === null ? "" : element("details", { "data-key": step.id }, element("summary", {}, element("code", { class: "line" }, JSON.stringify(step.output).slice(0, 200))), code(`Result of ${step.id}`, json(step.output))),
@@ -106,7 +108,8 @@ function buttons(run, change) {
 
 function factsOf(run) {
   return facts([["Begun", time(run.created_ms)], ["Due", run.due_ms === null ? null : [time(run.due_ms), ", ", due(run.due_ms)]],
-    ["Ended", run.ended_ms === null ? null : time(run.ended_ms)], ["Attempt", String(run.attempt)], ["Message", `${run.topic} [${run.partition}] @ ${run.offset}`],
+    ["Ended", run.ended_ms === null ? null : time(run.ended_ms)], ["Attempt", String(run.attempt)], ["Message", run.partition < 0 ? null : `${run.topic} [${run.partition}] @ ${run.offset}`],
+    ["Invoked by", run.invoked_by === null ? null : [runLink(run.invoked_by.run, run.invoked_by.run.slice(0, 8)), `, step ${run.invoked_by.step}`]],
     ["Key", run.key], ["Taken over", run.takeovers > 0 ? `${run.takeovers} ${run.takeovers === 1 ? "time" : "times"}` : null]]);
 }
 

@@ -344,6 +344,24 @@ static int admit(struct store *port, const struct run *run, const struct flow_as
     return status;
 }
 
+static int admit_called(struct store *port, const struct run *run, const struct flow_ask *ask, enum flow_answer *ret_answer)
+{
+    (void)port;
+    (void)run;
+    (void)ask;
+    *ret_answer = FLOW_BEGINS;
+    return 0;
+}
+
+/* There is one daemon, which has looked itself. */
+static int find_function(struct store *port, const char *id, bool *ret_is_known, enum run_placement *ret_placement)
+{
+    (void)id;
+    *ret_is_known = false;
+    *ret_placement = PLACED_BY_ID;
+    return store_of(port)->is_out_of_reach ? -ESHUTDOWN : 0;
+}
+
 static int condemn(struct store *port, const struct run *run)
 {
     struct memory_store *store = store_of(port);
@@ -374,6 +392,8 @@ static const struct store_ops MEMORY_STORE_OPS = {
     .remember = remember,
     .admit = admit,
     .match = memory_waits_match,
+    .admit_called = admit_called,
+    .find_function = find_function,
     .condemn = condemn,
     .told = told,
     .now_ms = port_now_ms,

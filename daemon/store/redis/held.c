@@ -64,6 +64,8 @@ static void fill_run(struct held *held, const char *id, int64_t now_ms)
     run->notes = (struct run_notes){ .next = record->checkpoints, .state_bytes = record->state_bytes };
     run->created_ms = record->created_ms;
     run->now_ms = now_ms;
+    run->is_invoked = (record->flags & RECORD_INVOKED) != 0;
+    run->is_unasked = (record->flags & RECORD_UNASKED) != 0;
     run->tail = record->tail;
     if (attempt_log_last_failure(record->tail, &held->last))
         run->last = &held->last;

@@ -29,6 +29,11 @@
  *   matched                   hash    topic:partition -> below that offset all is matched against all that could be waited for
  *   rewound                   hash    what `matched` was when Redis came back as another process; expires
  *   newest                    zset    the 10,000 newest runs there are, or some more, by when they began: for lists
+ *   calls:<id>                hash    runs that a run called: 0, or when that was answered; beside its record, an hour longer
+ *   mail:<id>                 hash    answers to it that came while a worker held it; beside its record
+ *   called:<id>               string  who called the run, and what it answered (scripts/called.lua)
+ *   letters                   hash    what goes to other shards (scripts/post.lua)
+ *   outbox                    zset    their names, by when they go out, ms
  *   seen:<28 hex digits>      string  an event's key (dedupe_id_of()) within its dedupe window; the message whose run it started
  *   flow:<id>                 string  what a run with limits of all daemons waits for (scripts/flow.lua); beside its record
  *   line:<function> NUL <keys> zset   such runs of one line, by arrival and priority; queue:<function> has those of all its lines
@@ -55,6 +60,7 @@
  *   shards                    string  their number
  *   inngest                   hash    what each app of an SDK registered
  *   inngest-gone              hash    functions whose app is gone, until none of their runs is left (apps.c)
+ *   functions                 hash    functions that daemons have: when that was said, where their runs are put
  *   paused                    hash    paused functions, and who paused them
  *   deeds                     hash    what people did, until a daemon has it in its log
  *   redrives, replays         hash    how far each came, by its name (ctl/marks.h)

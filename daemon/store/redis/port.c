@@ -9,17 +9,14 @@
 #include <string.h>
 
 #include "event/event_again.h"
+#include "run/checkpoints.h"
 #include "store/redis/keys.h"
+#include "store/redis/port_calls.h"
 #include "store/redis/record.h"
 #include "store/redis/store_internal.h"
 #include "store/redis/waits.h"
 
 /* ---- core's port ------------------------------------------------------------------------------- */
-
-static struct redis_store *store_of(struct store *port)
-{
-    return (struct redis_store *)port; /* its first member */
-}
 
 static void add_place(struct script_call *call, const char *topic, int32_t partition, char **ret_place)
 {
@@ -95,7 +92,7 @@ static void put_64(char *at, int64_t number)
 static bool is_plain_checkpoint(const struct run *run, const struct transition *change)
 {
     return change->kind == TRANSITION_CHECKPOINT && change->checkpoint.size > 0 && !change->clears_started && change->tail.data == NULL &&
-           change->position == run->notes.next && !run_is_ordered(run);
+           change->position == run->notes.next && !run_is_ordered(run) && !port_is_calling(run, change);
 }
 
 /* With its list, by the change that takes it over. */
@@ -272,7 +269,7 @@ static void add_message(struct script_call *call, const struct run *run, const s
 
 static int queue_behind(struct store *port, const struct run *run, enum order_answer *ret_answer)
 {
-    struct redis_store *store = store_of(port);
+    struct redis_store *store = port_store(port);
     AUTO_FREE char *place = NULL;
     AUTO_REPLY reply = NULL;
     struct script_call call;
@@ -300,8 +297,12 @@ static int queue_behind(struct store *port, const struct run *run, enum order_an
 }
 
 /* What the run is of, in one text: the ids of functions and runs are hashes. */
-static char *origin_of(const struct event *event)
+static char *origin_of(const struct run *run)
 {
+    const struct event *event = run->event;
+
+    if (event->view.partition < 0)
+        return xstrdup(run->id.text); /* of no message */
     char *origin = xasprintf("%s:%d:%lld:%lld", event->view.topic, (int)event->view.partition, (long long)event->view.offset,
                              (long long)event->timestamp_ms);
 
@@ -315,9 +316,9 @@ static char *origin_of(const struct event *event)
 static int remember(struct store *port, const struct run *run, const struct dedupe_id *id, int64_t window_ms,
                     enum dedupe_answer *ret_answer)
 {
-    struct redis_store *store = store_of(port);
+    struct redis_store *store = port_store(port);
     const struct stepd_event *event = &run->event->view;
-    AUTO_FREE char *origin = origin_of(run->event);
+    AUTO_FREE char *origin = origin_of(run);
     AUTO_FREE char *place = NULL;
     AUTO_REPLY reply = NULL;
     struct script_call call;
@@ -506,7 +507,7 @@ static void add_wishes(struct members *members, const struct run *run, const str
 static void add_members(struct members *members, const struct redis_store *store, const struct run *run, const struct flow_ask *ask)
 {
     if (ask->has_dedupe) {
-        AUTO_FREE char *origin = origin_of(run->event);
+        AUTO_FREE char *origin = origin_of(run);
         pack_text(next_member(members), "seen", bytes_of(ask->dedupe.text));
         pack_text(next_member(members), "origin", bytes_of(origin));
         pack_number(next_member(members), "window", run->function->dedupe_ms);
@@ -527,8 +528,8 @@ static void add_members(struct members *members, const struct redis_store *store
     }
 }
 
-static void pack_ask(msgpack_packer *packer, const struct redis_store *store, const struct run *run, const struct flow_ask *ask,
-                     const struct run_id *older_id)
+void port_pack_ask(msgpack_packer *packer, const struct redis_store *store, const struct run *run, const struct flow_ask *ask,
+                   const struct run_id *older_id)
 {
     struct members members = { .count = 0 };
 
@@ -544,7 +545,7 @@ static void pack_ask(msgpack_packer *packer, const struct redis_store *store, co
 
 static int admit(struct store *port, const struct run *run, const struct flow_ask *ask, enum flow_answer *ret_answer)
 {
-    struct redis_store *store = store_of(port);
+    struct redis_store *store = port_store(port);
     struct run_id older_id = { "" };
     AUTO_FREE char *place = NULL;
     AUTO_REPLY reply = NULL;
@@ -568,7 +569,7 @@ static int admit(struct store *port, const struct run *run, const struct flow_as
     else
         script_add_text(&call, "");
     script_add_text(&call, run_is_ordered(run) ? "1" : "0");
-    pack_ask(&packer, store, run, ask, &older_id);
+    port_pack_ask(&packer, store, run, ask, &older_id);
     script_add(&call, (struct bytes){ packed.data, packed.size });
     int status = store_call(store, &call, &reply);
     msgpack_sbuffer_destroy(&body);
@@ -628,19 +629,21 @@ static const char *script_of(const struct run *run, const struct transition *cha
 {
     if (change->wait != NULL)
         return run->epoch == 0 ? "take_wait" : "wait";
+    if (port_is_calling(run, change))
+        return run->epoch == 0 ? "take_calling" : "advance_calling";
     return run->epoch == 0 ? "take" : "advance";
 }
 
 static int advance(struct store *port, const struct run *run, const struct transition *change, struct transition_reply *ret_reply)
 {
-    struct redis_store *store = store_of(port);
+    struct redis_store *store = port_store(port);
     struct change_times times = times_of(store, run, change);
     struct new_record record;
     char packed[CHANGE_SIZE];
     AUTO_FREE char *place = NULL;
     AUTO_REPLY reply = NULL;
     struct script_call call;
-    msgpack_sbuffer wait;
+    msgpack_sbuffer wait; /* what it waits for, or the letter to whom it calls */
 
     assert(run->epoch > 0 || run->first_epoch > 0);
     if (run->epoch == 0 && change->kind == TRANSITION_FINISH && store_settings(store)->history != HISTORY_ALL) {
@@ -665,12 +668,17 @@ static int advance(struct store *port, const struct run *run, const struct trans
     else
         add_change(&call, run, change, &record.rest, &place);
     add_wait(&call, run, change->wait, place, &wait);
+    bool is_calling = port_is_calling(run, change);
+    if (is_calling)
+        port_add_call(&call, change, &wait);
 
     status = store_call(store, &call, &reply);
     msgpack_sbuffer_destroy(&record.rest);
     msgpack_sbuffer_destroy(&wait);
     if (status != 0)
         return status;
+    if (is_calling)
+        store_posted(store, call.shard);
     *ret_reply = read_answer(run, &call, &times, reply);
     ret_reply->notes = notes_after(run, change, has_list(run, change, reply));
     int64_t wake_ms = read_wake(change, ret_reply, reply);
@@ -683,7 +691,7 @@ static int advance(struct store *port, const struct run *run, const struct trans
 static int tell_breaker(struct store *port, const struct run *run, const struct breaker_news *news)
 {
     const struct stepd_breaker *breaker = &run->function->flow->given.breaker;
-    struct redis_store *store = store_of(port);
+    struct redis_store *store = port_store(port);
     AUTO_FREE char *attempt =
         xasprintf("%s:%u:%d", run->id.text, (unsigned)(run->epoch > 0 ? run->epoch : run->first_epoch), news->attempt);
     AUTO_REPLY reply = NULL;
@@ -710,7 +718,7 @@ static int tell_breaker(struct store *port, const struct run *run, const struct 
 
 static int condemn(struct store *port, const struct run *run)
 {
-    struct redis_store *store = store_of(port);
+    struct redis_store *store = port_store(port);
     AUTO_REPLY reply = NULL;
     struct script_call call;
 
@@ -722,7 +730,7 @@ static int condemn(struct store *port, const struct run *run)
 
 static int told(struct store *port, const struct run *run)
 {
-    struct redis_store *store = store_of(port);
+    struct redis_store *store = port_store(port);
     AUTO_REPLY reply = NULL;
     struct script_call call;
 
@@ -733,7 +741,7 @@ static int told(struct store *port, const struct run *run)
 
 static int64_t port_now_ms(struct store *port)
 {
-    return store_now_ms(store_of(port));
+    return store_now_ms(port_store(port));
 }
 
 const struct store_ops STORE_PORT_OPS = {
@@ -742,6 +750,8 @@ const struct store_ops STORE_PORT_OPS = {
     .remember = remember,
     .admit = admit,
     .tell_breaker = tell_breaker,
+    .admit_called = port_admit_called,
+    .find_function = port_find_function,
     .match = waits_match,
     .condemn = condemn,
     .told = told,

@@ -14,8 +14,9 @@
 #define PROMISE_MS 250  /* how long workers are kept free for a claim that is not answered */
 
 static const struct errand *const ERRANDS[] = {
-    &ERRAND_BEAT,  &ERRAND_LEAVE,  &ERRAND_CONDEMN, &ERRAND_REAP, &ERRAND_TICK,   &ERRAND_OVERDUE, &ERRAND_UNTOLD,
-    &ERRAND_RIPEN, &ERRAND_EXPIRE, &ERRAND_CLAIM,   &ERRAND_TRIM, &ERRAND_FORGET, &ERRAND_REJOIN,  &ERRAND_SWEEP,
+    &ERRAND_BEAT,   &ERRAND_LEAVE,  &ERRAND_CONDEMN, &ERRAND_REAP,    &ERRAND_TICK,     &ERRAND_OVERDUE,
+    &ERRAND_UNTOLD, &ERRAND_RIPEN,  &ERRAND_EXPIRE,  &ERRAND_DELIVER, &ERRAND_OUTBOX,   &ERRAND_CLAIM,
+    &ERRAND_TRIM,   &ERRAND_FORGET, &ERRAND_REJOIN,  &ERRAND_SWEEP,   &ERRAND_ANNOUNCE,
 };
 
 struct rounds *rounds_create(struct rounds_common *common, int shard)
@@ -30,6 +31,7 @@ struct rounds *rounds_create(struct rounds_common *common, int shard)
     lock_init(&rounds->queued_lock);
     sweep_init(&rounds->sweep);
     rounds->ticks = ticks_create();
+    rounds->post = post_create();
     for (size_t i = 0; i < PLACES_MOST; i++)
         msgpack_sbuffer_init(&rounds->rules[i]);
     return rounds;
@@ -49,6 +51,7 @@ void rounds_destroy(struct rounds *rounds)
     sweep_done(&rounds->sweep);
     ticks_destroy(rounds->ticks);
     rounds_deadlines_done(rounds);
+    post_destroy(rounds->post);
     for (size_t i = 0; i < PLACES_MOST; i++)
         msgpack_sbuffer_destroy(&rounds->rules[i]);
     free(rounds);

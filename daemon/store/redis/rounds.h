@@ -42,6 +42,8 @@ struct rounds_common {
     void (*each_function)(void *context, void (*each)(void *each_context, const struct function *function), void *each_context);
     void *context;          /* of all four */
     const char *tick_topic; /* of the events of their schedules' ticks */
+    int64_t durability_lag_ms;
+    struct rounds **all; /* by shard */
     /* Any thread: the answer to what was asked is here; rounds_hear() it. */
     void (*answered)(void *context, struct rounds *rounds);
     void *answered_context;
@@ -64,6 +66,8 @@ void rounds_hear(struct rounds *rounds);
 bool rounds_are_over(const struct rounds *rounds);
 /* A run is due then (the store's time), which may be earlier than what is known. */
 void rounds_expect(struct rounds *rounds, int64_t due_ms);
+/* Letters to other shards are to go out. */
+void rounds_expect_post(struct rounds *rounds);
 void rounds_expect_in_lines(struct rounds *rounds, const struct lines_due *due);
 /* What was taken over of offsets below `committed` is to be forgotten. */
 void rounds_trim(struct rounds *rounds, const char *topic, int32_t partition, int64_t committed);

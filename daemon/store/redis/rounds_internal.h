@@ -3,7 +3,8 @@
  * The inside of rounds: what its files share. rounds.c has one errand run after another, rounds_life.c says
  * that this worker lives, rounds_claims.c claims what is due, rounds_untold.c what was cancelled,
  * rounds_debounce.c lets on what waited for later events, rounds_deadlines.c cancels what is late, rounds_upkeep.c sees to what others left and
- * what is no longer kept, rounds_ticks.c starts what goes by a schedule.
+ * what is no longer kept, rounds_ticks.c starts what goes by a schedule, rounds_post.c carries
+ * letters from shard to shard.
  */
 #ifndef STEPD_STORE_REDIS_ROUNDS_INTERNAL_H
 #define STEPD_STORE_REDIS_ROUNDS_INTERNAL_H
@@ -17,6 +18,7 @@
 #include "store/redis/trims.h"
 
 #define NEVER INT64_MAX
+#define DELIVER_AT_ONCE 8
 #define LINES_MOST 1000 /* functions whose lines are known at a time */
 #define PLACES_MOST 8   /* functions out of whose lines one claim takes */
 
@@ -101,6 +103,7 @@ struct rounds {
     struct trim *trims;
     struct sweep sweep;
     struct ticks *ticks;
+    struct post *post;
 };
 
 static inline struct redis_store *rounds_store(const struct rounds *rounds)
@@ -135,6 +138,11 @@ void rounds_deadlines_done(struct rounds *rounds);
 struct ticks *ticks_create(void);
 void ticks_destroy(struct ticks *ticks);
 
+/* rounds_post.c */
+struct post *post_create(void);
+void post_destroy(struct post *post);
+
+extern const struct errand ERRAND_OUTBOX, ERRAND_DELIVER, ERRAND_ANNOUNCE;
 extern const struct errand ERRAND_BEAT, ERRAND_LEAVE;
 extern const struct errand ERRAND_CONDEMN, ERRAND_CLAIM, ERRAND_OVERDUE, ERRAND_UNTOLD, ERRAND_RIPEN, ERRAND_EXPIRE;
 extern const struct errand ERRAND_REAP, ERRAND_TRIM, ERRAND_FORGET, ERRAND_REJOIN, ERRAND_SWEEP, ERRAND_TICK;

@@ -41,7 +41,9 @@ struct redis_store {
     struct incarnation incarnation; /* lock */
     /* lock; called under it */
     void (*on_due)(void *context, int shard, const struct function *line_of, int64_t due_ms);
-    void *on_due_context; /* lock */
+    void *on_due_context;                      /* lock */
+    void (*on_post)(void *context, int shard); /* lock; NULL: nobody */
+    void *on_post_context;                     /* lock */
 };
 
 static struct lane_host host_of(struct redis_store *store);
@@ -179,6 +181,14 @@ void store_made_due(struct redis_store *store, int shard, int64_t due_ms)
     store_made_due_in_line(store, shard, NULL, due_ms);
 }
 
+void store_posted(struct redis_store *store, int shard)
+{
+    lock_take(&store->lock);
+    if (store->on_post != NULL)
+        store->on_post(store->on_post_context, shard);
+    lock_give(&store->lock);
+}
+
 int64_t store_seen_ms(const struct redis_store *store)
 {
     int64_t seen_ms = INT64_MAX;
@@ -223,6 +233,14 @@ void store_on_due(struct redis_store *store, void (*on_due)(void *context, int s
     lock_take(&store->lock);
     store->on_due = on_due;
     store->on_due_context = context;
+    lock_give(&store->lock);
+}
+
+void store_on_post(struct redis_store *store, void (*on_post)(void *context, int shard), void *context)
+{
+    lock_take(&store->lock);
+    store->on_post = on_post;
+    store->on_post_context = context;
     lock_give(&store->lock);
 }
 

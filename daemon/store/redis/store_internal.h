@@ -40,6 +40,9 @@ const char *store_history_letter(const struct redis_store *store);
 void store_on_due(struct redis_store *store, void (*on_due)(void *context, int shard, const struct function *line_of, int64_t due_ms),
                   void *context);
 
+/* `on_post` likewise, after it wrote a letter to another shard (scripts/post.lua). */
+void store_on_post(struct redis_store *store, void (*on_post)(void *context, int shard), void *context);
+
 /* One command on the node of `shard`; waits. 0, -ESHUTDOWN, or -EIO when Redis refused it for good
  * (logged). The reply is never an error. */
 int store_command(struct redis_store *store, int shard, size_t count, const struct bytes *words, redisReply **ret_reply) MUST_CHECK;
@@ -69,6 +72,8 @@ void store_pack_flow(msgpack_sbuffer *flow, const struct run *run, const struct 
 extern const struct store_ops STORE_PORT_OPS;
 /* Any thread: a run of `shard` is due then; calls what store_on_due() set. */
 void store_made_due(struct redis_store *store, int shard, int64_t due_ms);
+/* Any thread: letters of `shard` are to go out; calls what store_on_post() set. */
+void store_posted(struct redis_store *store, int shard);
 /* The same of a line of the function, or of one that shares a place with it. */
 void store_made_due_in_line(struct redis_store *store, int shard, const struct function *function, int64_t due_ms);
 

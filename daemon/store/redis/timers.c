@@ -22,6 +22,7 @@ struct news {
     bool is_answered;
     int64_t due_ms; /* of a run that was made due; INT64_MAX: none was */
     struct lines_due lines;
+    bool has_post; /* letters are to go out */
 };
 
 struct timers {
@@ -58,6 +59,17 @@ static void on_due(void *context, int shard, const struct function *line_of, int
     lock_give(&timers->lock);
 }
 
+static void on_post(void *context, int shard)
+{
+    struct timers *timers = context;
+
+    lock_take(&timers->lock);
+    timers->news[shard].has_post = true;
+    timers->has_news = true;
+    condition_wake_all(&timers->changed);
+    lock_give(&timers->lock);
+}
+
 static void on_answered(void *context, struct rounds *rounds)
 {
     struct timers *timers = context;
@@ -81,14 +93,16 @@ struct timers *timers_create(const struct timers_settings *settings)
         .count = settings->count,
         .may_take_over = settings->may_take_over,
         .context = settings->context,
-        .each_function = settings->each_function,
         .tick_topic = settings->tick_topic,
+        .each_function = settings->each_function,
+        .durability_lag_ms = settings->durability_lag_ms,
         .answered = on_answered,
         .answered_context = timers,
         .counters = { .counted_as = store_incarnation(settings->store) },
     };
     timers->count = (size_t)store_shards(settings->store);
     timers->rounds = xcalloc(timers->count, sizeof(struct rounds *));
+    timers->common.all = timers->rounds;
     timers->news = xcalloc(timers->count, sizeof(*timers->news));
     for (size_t i = 0; i < timers->count; i++) {
         timers->rounds[i] = rounds_create(&timers->common, (int)i);
@@ -97,6 +111,7 @@ struct timers *timers_create(const struct timers_settings *settings)
     lock_init(&timers->lock);
     condition_init(&timers->changed);
     store_on_due(settings->store, on_due, timers);
+    store_on_post(settings->store, on_post, timers);
     return timers;
 }
 
@@ -170,6 +185,8 @@ static void pass_on(struct timers *timers, const struct news *news, struct trim 
             rounds_hear(timers->rounds[i]);
         rounds_expect(timers->rounds[i], news[i].due_ms);
         rounds_expect_in_lines(timers->rounds[i], &news[i].lines);
+        if (news[i].has_post)
+            rounds_expect_post(timers->rounds[i]);
     }
     for (; trims != NULL; trims_drop_first(&trims)) {
         for (size_t i = 0; i < timers->count; i++)
@@ -258,6 +275,7 @@ void timers_destroy(struct timers *timers)
     if (timers == NULL)
         return;
     store_on_due(timers->settings.store, NULL, NULL);
+    store_on_post(timers->settings.store, NULL, NULL);
     lock_take(&timers->lock);
     timers->is_stopping = true;
     condition_wake_all(&timers->changed);

@@ -29,7 +29,8 @@ struct timers_settings {
     /* Timer thread, now and then: calls `each` for the functions that there are. NULL: none has a schedule. */
     void (*each_function)(void *context, void (*each)(void *each_context, const struct function *function), void *each_context);
     void *context;
-    const char *tick_topic; /* of the events that schedules' ticks are (run/schedule.h); borrowed */
+    const char *tick_topic;    /* of the events that schedules' ticks are (run/schedule.h); borrowed */
+    int64_t durability_lag_ms; /* what a shard still knows so long after it was told is on its disk */
 };
 
 struct timers *timers_create(const struct timers_settings *settings);

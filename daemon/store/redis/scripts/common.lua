@@ -5,6 +5,7 @@ local P, call = KEYS[1], redis.call
 local OK, MOVED, CANCELLED, GONE, LIMIT = 0, 1, 2, 3, 4
 local HEADER_SIZE, HEADER = 64, '<Bc1BBHHI4I4i8i8I4I4I4HHc16'
 local VERSION, ADDED, VERSION_MAX, ORDERED, CANCEL, FLOW, TELL = 1, 2, 31, 1, 2, 4, 8
+local INVOKED, MAIL, UNASKED = 16, 32, 64
 
 local time = call('TIME')
 local now_text = time[1] .. ('00000' .. time[2]):sub(-6, -4) -- a number costs Redis a printf

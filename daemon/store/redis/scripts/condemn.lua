@@ -11,6 +11,7 @@ if call('EXISTS', P .. 'run:' .. id) == 0 then return { 0, now } end
 if h then
     fold(id, h)
     end_flow(id, h, 'f')
+    tell_caller(id, h, 'f')
     h.status, h.changed, h.flags = 'f', now, without(h.flags, TELL)
     save(id, h)
 end

@@ -3,6 +3,7 @@
 -- One that was cancelled keeps the flag TELL, and stands in `untold`, until its stepd/function.cancelled is out: whoever ended
 -- it has `patience` ms to bring it out (told.lua), then others are given it (untold.lua).
 local function conclude(id, h, status, history, patience)
+    if has(h.flags, INVOKED) then tell_caller(id, h, status, told_value) end
     local woken = end_flow(id, h, status)
     h.status, h.changed, h.flags = status, now, without(h.flags, CANCEL)
     if status == 'x' then

@@ -21,6 +21,7 @@ for i = 1, #all, 2 do
         h.checkpoints, h.state = h.checkpoints + 1, h.state + #member
     end
 end
+call('UNLINK', P .. 'calls:' .. id, P .. 'mail:' .. id)
 call('ZREM', P .. 'dead', id)
 call('ZREM', P .. 'history', id)
 h.epoch, h.attempt, h.phase, h.unclean, h.changed, h.flags = epoch + 1, 0, 0, 0, now, without(h.flags, CANCEL)

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The part of core's port by which runs call each other: scripts/post.lua says how that goes between shards. */
+#ifndef STEPD_STORE_REDIS_PORT_CALLS_H
+#define STEPD_STORE_REDIS_PORT_CALLS_H
+
+#include <msgpack.h>
+
+#include "store/redis/store_internal.h"
+
+static inline struct redis_store *port_store(struct store *port)
+{
+    return (struct redis_store *)port; /* its first member */
+}
+
+/* Whether the change is one of a run that calls others, or was called, for which there are scripts of their own. */
+bool port_is_calling(const struct run *run, const struct transition *change);
+/* Their last arguments; `letter` lives until the call has ended. */
+void port_add_call(struct script_call *call, const struct transition *change, msgpack_sbuffer *letter);
+
+int port_admit_called(struct store *port, const struct run *run, const struct flow_ask *ask, enum flow_answer *ret_answer);
+int port_find_function(struct store *port, const char *id, bool *ret_is_known, enum run_placement *ret_placement);
+
+/* port.c: what a function's flow control asks, as admit.lua reads it. */
+void port_pack_ask(msgpack_packer *packer, const struct redis_store *store, const struct run *run, const struct flow_ask *ask,
+                   const struct run_id *older_id);
+
+#endif

@@ -1,0 +1,21 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- Stands before take.lua and advance.lua, and calling_end.lua behind, where a run calls others or was called. The last
+-- arguments: the run that is called by this change, and the letter to its shard; a call that nobody waits for any more; what
+-- is told to the caller of this run, should it end by this. `calls:<id>` holds what it called: 0, or when that was answered or
+-- given up. `mail:<id>` has answers that came while a worker held the run (flag MAIL): they become checkpoints
+-- when it is parked to wait.
+local told = table.remove(ARGV)
+local dropped = table.remove(ARGV)
+local letter = table.remove(ARGV)
+local callee = table.remove(ARGV)
+
+local conclude_alone = conclude
+if told ~= '' then told_value = told end
+local function conclude(id, h, ...)
+    h.flags = without(h.flags, MAIL)
+    call('UNLINK', P .. 'mail:' .. id)
+    call('PEXPIRE', P .. 'calls:' .. id, ANSWER_MS)
+    return conclude_alone(id, h, ...)
+end
+
+local reply = (function()
