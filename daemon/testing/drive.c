@@ -243,6 +243,8 @@ enum stepd_test_status stepd_test_attempt(struct stepd_test_run *run)
     if (!can_go_on(run))
         return stepd_test_status(run);
     run_forget_views(run);
+    if (!limits_let_on(run))
+        return stepd_test_status(run);
     if (make_attempt(run) == ATTEMPT_PASSED_ON)
         (void)make_attempt(run); /* no code is entered by it but on_failure */
     return stepd_test_status(run);
@@ -286,16 +288,34 @@ enum stepd_test_status stepd_test_finish(struct stepd_test_run *run)
 
 /* ---- what others do to a run ----------------------------------------------------------------------- */
 
-bool stepd_test_cancel(struct stepd_test_run *run)
+static void tell_cancelled(struct stepd_test_run *run)
 {
     struct held held;
 
+    view(run, &held);
+    (void)attempt_tell_cancelled(&run->test->ctx, &held.run);
+}
+
+void run_cancel(struct stepd_test_run *run)
+{
+    if (memory_store_find(&run->test->store, run->id.text) != NULL) {
+        (void)stepd_test_cancel(run);
+        return;
+    }
+    run->is_cancelled = true;
+    tell_cancelled(run);
+}
+
+bool stepd_test_cancel(struct stepd_test_run *run)
+{
+    if (stepd_test_status(run) == STEPD_TEST_QUEUED) {
+        run_cancel(run);
+        return true;
+    }
     if (!memory_store_cancel(&run->test->store, run->id.text))
         return false;
-    if (stepd_test_status(run) == STEPD_TEST_CANCELLED) {
-        view(run, &held);
-        (void)attempt_tell_cancelled(&run->test->ctx, &held.run);
-    }
+    if (stepd_test_status(run) == STEPD_TEST_CANCELLED)
+        tell_cancelled(run);
     return true;
 }
 

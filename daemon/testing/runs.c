@@ -176,6 +176,7 @@ static struct stepd_test_run *run_create(struct stepd_test *test, const struct o
     run->is_duplicate = is_repeated(run);
     test->runs = xrealloc(test->runs, (test->run_count + 1) * sizeof(*test->runs));
     test->runs[test->run_count++] = run;
+    limits_admit(run);
     return run;
 }
 
@@ -234,6 +235,22 @@ static size_t match(struct stepd_test *test, struct event *event)
     return ended;
 }
 
+/* A run of each function whose `when` holds for the event. */
+static size_t start_all(struct stepd_test *test, const struct function *const *functions, size_t count, struct event *event,
+                        const struct message_view *message)
+{
+    size_t made = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        struct flow_troubles troubles = { 0 };
+        if (!flow_wants(functions[i], event, test->store.now_ms, &troubles))
+            continue;
+        (void)run_create(test, (const struct observed *)functions[i], message); /* its first member */
+        made++;
+    }
+    return made;
+}
+
 /* An event of a batch, whose bytes are the batch's. */
 static size_t send_part(struct stepd_test *test, struct event *part, const struct message_view *batch)
 {
@@ -255,9 +272,7 @@ static size_t send_part(struct stepd_test *test, struct event *part, const struc
         (void)!attempt_reject(&test->outbox.port, test->settings.dead_letter_topic, part, "MalformedEvent", error.text, test->store.now_ms);
     if (is_read)
         (void)match(test, part);
-    for (size_t i = 0; i < count; i++)
-        (void)run_create(test, (const struct observed *)functions[i], &message); /* its first member */
-    return count;
+    return start_all(test, functions, count, part, &message);
 }
 
 static size_t send_parts(struct stepd_test *test, struct event *batch, const struct message_view *message)
@@ -314,10 +329,9 @@ size_t stepd_test_send(struct stepd_test *test, const struct stepd_test_event *g
         return reject(test, &event, "MalformedEvent", error.text);
     if (is_read)
         (void)match(test, &event);
-    for (size_t i = 0; i < count; i++)
-        (void)run_create(test, (const struct observed *)functions[i], &message); /* its first member */
+    size_t made = start_all(test, functions, count, &event, &message);
     event_done(&event);
-    return count;
+    return made;
 }
 
 size_t stepd_test_run_count(const struct stepd_test *test)

@@ -248,6 +248,7 @@ void stepd_test_destroy(struct stepd_test *test)
     unload(test);
     outbox_done(&test->outbox);
     memory_store_done(&test->store);
+    limits_done(test);
     watches_destroy(test->matching.watches);
     msgpack_zone_free(test->zone);
     for (size_t i = 0; i < test->text_count; i++)

@@ -51,6 +51,13 @@ struct stepd_test_run {
     struct run_id id;
     bool is_duplicate;
     int64_t started_ms;
+    bool is_skipped;       /* limits.c: it starts nothing, or its event is an earlier run's, */
+    bool is_cancelled;     /* … it was cancelled before its first attempt, */
+    bool is_debounced;     /* … it waits for later events until not_before_ms; */
+    bool has_begun;        /* … at begun_ms */
+    int64_t first_ms;      /* of its events */
+    int64_t not_before_ms; /* its first attempt */
+    int64_t begun_ms;
     struct attempt_note **notes;
     size_t note_count;
     msgpack_zone *views;     /* what was read of it; emptied when it goes on */
@@ -72,6 +79,7 @@ struct stepd_test {
     struct routes *routes;
     void *local; /* of thread_init */
 
+    struct limit_mark *marks; /* limits.c */
     struct memory_store store;
     struct matching matching; /* of events with what runs wait for */
     struct outbox outbox;
@@ -99,6 +107,17 @@ bool status_is_end(enum stepd_test_status status);
 void run_destroy(struct stepd_test_run *run);
 /* What was read of it lives no longer. */
 void run_forget_views(struct stepd_test_run *run);
+
+/* As a person cancels it, or a later run of its key. */
+void run_cancel(struct stepd_test_run *run);
+
+/* limits.c. A run is made of an event: it may start nothing, or have to wait. */
+void limits_admit(struct stepd_test_run *run);
+/* When it is to go on, where it would be due then without limits. */
+int64_t limits_due_ms(const struct stepd_test_run *run, int64_t due_ms);
+/* Its next attempt is to be made, now that its time is there; false: it is skipped, or cancelled. */
+bool limits_let_on(struct stepd_test_run *run);
+void limits_done(struct stepd_test *test);
 
 /* What function and on_failure are entered by. */
 enum stepd_status observe_run(struct stepd_ctx *ctx);

@@ -21,7 +21,7 @@ static const struct memory_record *record_of(const struct stepd_test_run *run)
 
 bool status_is_end(enum stepd_test_status status)
 {
-    return status >= STEPD_TEST_COMPLETED && status != STEPD_TEST_WAITING;
+    return status >= STEPD_TEST_COMPLETED && status != STEPD_TEST_WAITING && status != STEPD_TEST_QUEUED;
 }
 
 static enum stepd_test_status status_of(const struct memory_record *record, int64_t now_ms)
@@ -58,6 +58,12 @@ enum stepd_test_status stepd_test_status(const struct stepd_test_run *run)
 
     if (run->is_duplicate)
         return STEPD_TEST_DUPLICATE;
+    if (run->is_skipped)
+        return STEPD_TEST_SKIPPED;
+    if (run->is_cancelled)
+        return STEPD_TEST_CANCELLED;
+    if (record == NULL && run->not_before_ms > run->test->store.now_ms)
+        return STEPD_TEST_QUEUED;
     return !status_is_end(status) && run_is_behind(run) ? STEPD_TEST_BEHIND : status;
 }
 
@@ -67,6 +73,7 @@ const char *stepd_test_status_name(enum stepd_test_status status)
         [STEPD_TEST_READY] = "ready",         [STEPD_TEST_DELAYED] = "delayed",     [STEPD_TEST_SLEEPING] = "sleeping",
         [STEPD_TEST_BEHIND] = "behind",       [STEPD_TEST_COMPLETED] = "completed", [STEPD_TEST_FAILED] = "failed",
         [STEPD_TEST_CANCELLED] = "cancelled", [STEPD_TEST_DUPLICATE] = "duplicate", [STEPD_TEST_WAITING] = "waiting",
+        [STEPD_TEST_QUEUED] = "queued",       [STEPD_TEST_SKIPPED] = "skipped",
     };
 
     return NAMES[status];
@@ -89,7 +96,7 @@ int64_t stepd_test_due_ms(const struct stepd_test_run *run)
 
     if (status_is_end(status) || status == STEPD_TEST_BEHIND)
         return 0;
-    return record != NULL ? record->changed_ms : run->started_ms;
+    return limits_due_ms(run, record != NULL ? record->changed_ms : run->started_ms);
 }
 
 int stepd_test_takeovers(const struct stepd_test_run *run)

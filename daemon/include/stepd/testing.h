@@ -95,13 +95,15 @@ enum stepd_test_status {
     STEPD_TEST_CANCELLED,
     STEPD_TEST_DUPLICATE, /* started nothing: the function has seen the event's id within .dedupe_ms */
     STEPD_TEST_WAITING,   /* for what comes from elsewhere, or until its time is over */
+    STEPD_TEST_QUEUED,    /* for its turn under .throttle, or for a later event of its .debounce */
+    STEPD_TEST_SKIPPED,   /* started nothing: .rate_limit or .singleton refused it, or its event is that of the run that is debounced */
 };
 
 /* A run of that function on an event, whatever the function's trigger says. Nothing runs yet. `event`
  * NULL: all of it left out. Copies. */
 STEPD_EXPORT struct stepd_test_run *stepd_test_start(struct stepd_test *test, const char *function_id,
                                                      const struct stepd_test_event *event);
-/* The event as a message: a run of each function that its name or its topic starts. Returns how many;
+/* The event as a message: a run of each function that its name or its topic starts, and whose .when holds. Returns how many;
  * they are the last ones of stepd_test_run_at(). */
 STEPD_EXPORT size_t stepd_test_send(struct stepd_test *test, const struct stepd_test_event *event);
 /* The event as a message that starts nothing: it ends the waits of runs that it matches, as one that is sent does, too. Returns
