@@ -29,7 +29,7 @@ static int start_page(struct daemon *daemon, struct error *ret_error)
     return page_start(daemon->page, ret_error);
 }
 
-/* The page's, and what apps ask for. */
+/* The page's, what apps ask for, and functions that programs start by themselves. */
 static const struct web_route *join_routes(struct daemon *daemon, size_t *ret_count)
 {
     size_t page_count = 0, app_count = 0;
@@ -37,8 +37,11 @@ static const struct web_route *join_routes(struct daemon *daemon, size_t *ret_co
     const struct web_route *apps = daemon->inngest != NULL ? inngest_routes(daemon->inngest, &app_count) : NULL;
 
     daemon->web_routes = xcalloc(page_count + app_count + 1, sizeof(*daemon->web_routes));
-    if (app_count > 0)
+    if (app_count > 0) {
         memcpy(daemon->web_routes, apps, app_count * sizeof(*apps));
+        daemon->web_routes[app_count++] =
+            (struct web_route){ "POST", PART_INVOKE_PATH "*", (size_t)daemon->config->limits.event_bytes, part_answer_invoke, daemon };
+    }
     memcpy(daemon->web_routes + app_count, page, page_count * sizeof(*page));
     *ret_count = app_count + page_count;
     return daemon->web_routes;

@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/metrics.h"
+#include "base/web.h"
 #include "run/function.h"
 
 struct boundary_port;
@@ -104,6 +105,9 @@ void parts_write_metrics(void *daemon, struct metrics_page *page);
 const struct function *part_find_function(void *daemon, const char *id);
 /* The same, and asks the store for those that another daemon has heard of. */
 const struct function *part_learn_function(void *daemon, const char *id);
+/* Any thread: POST /invoke/FUNCTION; `daemon` is its context. */
+#define PART_INVOKE_PATH "/invoke/"
+void part_answer_invoke(void *daemon, const struct web_request *request, struct web_reply *reply);
 void part_each_function(void *daemon, void (*each)(void *context, const struct function *function), void *context);
 /* How many there may ever be. */
 size_t part_function_room(const struct daemon *daemon);

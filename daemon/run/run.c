@@ -175,7 +175,6 @@ struct run_id run_id_of_replay(const char *name, const struct run_id *of)
 
 struct run_id run_id_of_tick(const struct function *function, int64_t at_ms)
 {
-    unsigned placement = shared_placement(function);
     struct identity identity;
 
     identity_init(&identity);

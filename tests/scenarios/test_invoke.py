@@ -2,13 +2,16 @@
 """Functions that start each other: the result or the error comes back once, whichever daemon has what, whatever is killed.
 STEPD_KILLS=100 for as many kills as that; a few by default."""
 import collections
+import json
 import os
 import random
 import time
+import urllib.error
+import urllib.request
 
 import pytest
 
-from support import BUILD, eventually
+from support import BUILD, SLOWER, eventually
 
 EXEC = BUILD / "modules/exec.so"
 KILLS = int(os.environ.get("STEPD_KILLS", 6))
@@ -145,6 +148,38 @@ def test_a_function_that_only_another_daemon_has(serve, ask, daemon, topic):
     ask("elsewhere", {"n": 2})
     eventually(lambda: {"found": True} in [caller.show(run["id"])["output"] for run in caller.runs(function="ask")],
                what=lambda: [caller.show(run["id"]) for run in caller.runs()])
+
+
+def post(service, function, data=None, query="", **headers):
+    """Status and answer of POST /invoke/FUNCTION."""
+    body = b"" if data is None else json.dumps(data).encode()
+    request = urllib.request.Request(f"http://{service.http}/invoke/{function}{query}", body, headers=headers, method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=60 * SLOWER) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+def test_a_program_starts_a_function_over_http_and_waits_for_its_result(serve):
+    service = serve(inngest={"event_key": "k1"})
+    key = {"Authorization": "Bearer k1"}
+    assert post(service, "add", {"n": 1})[0] == 401
+    assert post(service, "add", {"n": 1}, Authorization="Bearer k2")[0] == 401
+    assert post(service, "nobodys", {"n": 1}, **key)[0] == 404
+    assert post(service, "add", {"n": 1}, "?wait=soon", **key)[0] == 400
+    status, answer = post(service, "add", {"n": 1}, **key)
+    assert status == 202
+    (run,) = service.wait_for("add", "completed", 1)
+    assert answer == {"run_id": run["id"]} and service.show(run["id"])["output"] == 2
+    assert post(service, "add", {"n": 41}, "?wait=60s&key=k1") == (200, 42)
+    status, answer = post(service, "fail", None, "?wait=60s", **key)
+    assert status == 500 and (answer["name"], answer["message"]) == ("Declined", "card expired") and answer["run_id"]
+    status, answer = post(service, "nap", {"ms": 60000}, "?wait=1s", **key)
+    assert status == 202 and service.show(answer["run_id"])["status"] == "sleeping"
+    assert post(service, "rated", {"n": 1}, "?wait=60s", **key) == (200, 2)
+    status, answer = post(service, "rated", {"n": 1}, "?wait=60s", **key)
+    assert status == 409 and answer["name"] == "InvokeSkipped"
 
 
 def test_each_invoked_run_runs_once_and_each_caller_goes_on_once_whatever_is_killed(serve, ask, book, kafka, redis, topic):
