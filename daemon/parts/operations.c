@@ -16,6 +16,7 @@
 
 #define ROUND_MS 300
 #define SLICE_US 50000
+#define RESUMED_MS 5000 /* that long before it was gone Redis may have lost that something goes on */
 
 struct names {
     char **items;
@@ -29,8 +30,11 @@ static struct {
     atomic_bool is_over;
     atomic_bool has_rolled_back;
     struct daemon *daemon;
-    struct names paused; /* thread only; as Redis told it last */
-    bool is_known;       /* thread only */
+    struct names paused;  /* thread only, as all below; as Redis told it last */
+    struct names resumed; /* what was paused before that, for a moment */
+    int64_t resumed_ms;   /* monotonic; when the last of these went on */
+    int64_t heard_ms;     /* … and when Redis told anything last */
+    bool is_known;
 } operations;
 
 /* ---- names ----------------------------------------------------------------------------------------- */
@@ -80,10 +84,33 @@ static void apply(void *context, const struct function *function)
     log_info("function %s is %s here", function->id, is_paused ? "paused" : "no longer paused");
 }
 
+static const char *value_of(const struct names *names, const char *name)
+{
+    for (size_t i = 0; i < names->count; i++)
+        if (strcmp(names->items[i], name) == 0)
+            return names->values[i];
+    return "";
+}
+
+/* What went on in the last moments before Redis was gone, and is paused again by the same person, was not paused anew. */
+static int tell_resumed(struct redis_store *store, const struct names *now)
+{
+    int status = 0;
+
+    for (size_t i = 0; operations.heard_ms - operations.resumed_ms < RESUMED_MS && i < operations.resumed.count && status == 0; i++) {
+        const char *name = operations.resumed.items[i];
+        bool was_there;
+        if (names_have(now, name) && !names_have(&operations.paused, name) &&
+            strcmp(value_of(now, name), operations.resumed.values[i]) == 0)
+            status = shelf_remove(store, PAUSED_SHELF, name, &was_there);
+    }
+    return status;
+}
+
 /* A Redis that came back as another may have lost its last second: what was known stands again. */
 static int tell_again(struct redis_store *store, const struct names *now)
 {
-    int status = 0;
+    int status = tell_resumed(store, now);
 
     for (size_t i = 0; i < operations.paused.count && status == 0; i++) {
         const char *value = operations.paused.values[i];
@@ -91,6 +118,24 @@ static int tell_again(struct redis_store *store, const struct names *now)
             status = shelf_save(store, PAUSED_SHELF, operations.paused.items[i], (struct bytes){ value, strlen(value) });
     }
     return status;
+}
+
+/* What is paused no more goes from the one list to the other. */
+static void note_resumed(const struct names *now)
+{
+    bool has_begun = false;
+
+    for (size_t i = 0; i < operations.paused.count; i++) {
+        if (names_have(now, operations.paused.items[i]))
+            continue;
+        if (!has_begun && clock_monotonic_ms() - operations.resumed_ms >= RESUMED_MS)
+            names_done(&operations.resumed);
+        has_begun = true;
+        const char *value = operations.paused.values[i];
+        add_name(&operations.resumed, operations.paused.items[i], (struct bytes){ value, strlen(value) });
+        operations.resumed_ms = clock_monotonic_ms();
+    }
+    operations.heard_ms = clock_monotonic_ms();
 }
 
 static int look_at_paused(struct daemon *daemon)
@@ -110,6 +155,7 @@ static int look_at_paused(struct daemon *daemon)
         names_done(&now);
         return status;
     }
+    note_resumed(&now);
     names_done(&operations.paused);
     operations.paused = now;
     part_each_function(daemon, apply, daemon);
@@ -176,6 +222,7 @@ static void end(struct daemon *daemon)
     (void)daemon;
     thread_join(&operations.thread);
     names_done(&operations.paused);
+    names_done(&operations.resumed);
 }
 
 /* ---- metrics --------------------------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A paused function's runs wait, in all daemons and across restarts; other functions of the same events go on."""
 import json
+import signal
 import time
 import urllib.error
 import urllib.request
@@ -92,6 +93,25 @@ def test_what_was_paused_is_told_to_a_redis_that_came_back_as_another(kafka, red
     eventually(lambda: redis.cli("HEXISTS", "stepd{0}:paused", "charge").strip() == "1", 30, what=service.log)
     assert is_paused(service)
     assert service.ctl_run("pause", "gone").returncode == 3
+
+
+def test_what_goes_on_goes_on_though_redis_lost_that_it_does(kafka, redis, serve, topic, folder):
+    service = serve()
+    service.ctl("pause", "charge")
+    eventually(lambda: is_paused(service))
+    who = redis.cli("HGET", "stepd{0}:paused", "charge").strip()
+    service.ctl("resume", "charge")
+    eventually(lambda: not is_paused(service))
+    service.process.send_signal(signal.SIGSTOP)  # it is not to see what only the Redis that comes back has
+    redis.cli("HSET", "stepd{0}:paused", "charge", who)
+    redis.cli("SAVE")
+    redis.kill()
+    service.process.send_signal(signal.SIGCONT)
+    redis.options = (*redis.options, "--appendonly", "no")
+    redis.start()
+    eventually(lambda: redis.cli("HEXISTS", "stepd{0}:paused", "charge") == "0")
+    time.sleep(1)
+    assert not is_paused(service)
 
 
 def test_what_a_person_did_is_a_line_in_the_log_of_the_next_that_starts(kafka, redis, serve, topic, folder):
