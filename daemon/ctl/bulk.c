@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/thread.h"
+#include "ctl/catalog.h"
 #include "ctl/deed.h"
 #include "ctl/find.h"
 #include "ctl/progress.h"
@@ -159,6 +160,20 @@ static enum ctl_exit change_found(struct ctl *ctl, const struct bulk *bulk, cons
     return CTL_OK;
 }
 
+/* That none was found may be a slip in its name. */
+static void warn_of_name(struct ctl *ctl)
+{
+    struct config *seen = ctl->config; /* as someone who only looks sees it */
+    struct catalog catalog;
+
+    ctl->config = NULL;
+    if (catalog_open(ctl, &catalog) == CTL_OK && ctl->config->program_count == 0 && catalog_find(&catalog, ctl->function) == NULL)
+        (void)fprintf(stderr, "stepctl: no daemon has a function '%s'; `stepctl functions` lists them\n", ctl->function);
+    catalog_close(&catalog);
+    config_destroy(ctl->config);
+    ctl->config = seen;
+}
+
 enum ctl_exit bulk_run(struct ctl *ctl, const struct bulk *bulk, const struct selection *selection)
 {
     const struct find_filter filter = { .selection = selection, .limit = ALL_MOST };
@@ -168,6 +183,8 @@ enum ctl_exit bulk_run(struct ctl *ctl, const struct bulk *bulk, const struct se
     if (found != 0)
         return ctl_store_failed(ctl, found);
     finds_warn(&finds);
+    if (finds.count == 0 && ctl->function != NULL)
+        warn_of_name(ctl);
     enum ctl_exit status = CTL_OK;
     if (ctl->is_dry_run) {
         print_dry(ctl, bulk, finds.count);

@@ -45,6 +45,7 @@ extern const struct command COMMAND_PAUSE;
 extern const struct command COMMAND_RESUME;
 extern const struct command COMMAND_STATS;
 extern const struct command COMMAND_TOP;
+extern const struct command COMMAND_CAPACITY;
 extern const struct command COMMAND_DOCTOR;
 extern const struct command COMMAND_EVAL;
 extern const struct command COMMAND_CRON;

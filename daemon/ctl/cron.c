@@ -7,9 +7,9 @@
 
 #include "base/clock.h"
 #include "codec/calendar.h"
-#include "codec/http_date.h"
 #include "config/setting.h"
 #include "ctl/command.h"
+#include "ctl/when.h"
 #include "view/json_out.h"
 
 #define COUNT_DEFAULT 5
@@ -79,8 +79,10 @@ static enum ctl_exit read_options(const struct ctl *ctl, int64_t *ret_from_ms, i
 {
     *ret_from_ms = clock_wall_ms();
     *ret_count = COUNT_DEFAULT;
-    if (ctl->from != NULL && rfc3339_parse((struct bytes){ ctl->from, strlen(ctl->from) }, ret_from_ms) != 0)
-        return ctl_misused(ctl, "--from wants a time like 2026-03-28T23:00:00Z, not '%s'", ctl->from);
+    struct error error;
+
+    if (ctl->from != NULL && when_since(ctl->from, clock_wall_ms(), ret_from_ms, &error) != 0)
+        return ctl_misused(ctl, "--from: %s", error.text);
     if (ctl->count != NULL && (parse_int(ctl->count, ret_count) != 0 || *ret_count < 1 || *ret_count > COUNT_MOST))
         return ctl_misused(ctl, "--count wants a number from 1 to %d, not '%s'", COUNT_MOST, ctl->count);
     return CTL_OK;

@@ -10,9 +10,9 @@
 #include "ctl/when.h"
 
 static const struct command *const COMMANDS[] = {
-    &COMMAND_SEND,    &COMMAND_FUNCTIONS, &COMMAND_RUNS,    &COMMAND_SHOW,       &COMMAND_WHY,         &COMMAND_RETRY, &COMMAND_CANCEL,
-    &COMMAND_REDRIVE, &COMMAND_REPLAY,    &COMMAND_PAUSE,   &COMMAND_RESUME,     &COMMAND_STATS,       &COMMAND_TOP,   &COMMAND_DOCTOR,
-    &COMMAND_EVAL,    &COMMAND_CRON,      &COMMAND_OFFSETS, &COMMAND_NEW_MODULE, &COMMAND_NEW_PROGRAM,
+    &COMMAND_SEND,    &COMMAND_FUNCTIONS, &COMMAND_RUNS,  &COMMAND_SHOW,    &COMMAND_WHY,        &COMMAND_RETRY,       &COMMAND_CANCEL,
+    &COMMAND_REDRIVE, &COMMAND_REPLAY,    &COMMAND_PAUSE, &COMMAND_RESUME,  &COMMAND_STATS,      &COMMAND_TOP,         &COMMAND_CAPACITY,
+    &COMMAND_DOCTOR,  &COMMAND_EVAL,      &COMMAND_CRON,  &COMMAND_OFFSETS, &COMMAND_NEW_MODULE, &COMMAND_NEW_PROGRAM,
 };
 #define COMMAND_COUNT COUNT_OF(COMMANDS)
 
@@ -51,7 +51,7 @@ static const struct option OPTIONS[] = {
     { "to", TAKES_GROUPS, offsetof(struct ctl, to), "GROUP", "for which group" },
     { "event", TAKES_EVENT, offsetof(struct ctl, event), "JSON", "the event: {\"data\": …, \"name\": …}" },
     { "async", TAKES_ASYNC, offsetof(struct ctl, async), "JSON", "the event that comes later" },
-    { "from", TAKES_FROM, offsetof(struct ctl, from), "TIME", "only ticks after it, like 2026-03-28T23:00:00Z (default: now)" },
+    { "from", TAKES_FROM, offsetof(struct ctl, from), "TIME", "only ticks after it (default: now): " WHEN_FORMS },
     { "python", TAKES_LANGUAGE, offsetof(struct ctl, is_python), NULL, "in Python" },
     { "node", TAKES_LANGUAGE, offsetof(struct ctl, is_node), NULL, "in JavaScript, for Node" },
     { "count", TAKES_COUNT, offsetof(struct ctl, count), "N", "that many (default 5)" },

@@ -179,6 +179,11 @@ static void see_queued(struct run_taker *taker, const struct function *function,
     gate_see_queued(&of_runs(taker)->gates[function->index], change, clock_monotonic_ns());
 }
 
+void dispatch_set_short(struct dispatch *dispatch, bool is_short)
+{
+    atomic_store(&dispatch->is_short, is_short);
+}
+
 void dispatch_hold(struct dispatch *dispatch)
 {
     atomic_store(&dispatch->is_held, true);

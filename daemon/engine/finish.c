@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "engine/breaker.h"
 #include "engine/outcome.h"
+#include "engine/room.h"
 #include "flow/key_set.h"
 #include "run/checkpoints.h"
 #include "run/trace.h"
@@ -43,6 +44,7 @@ static void end_attempt(struct worker *worker, struct run *run, struct attempt_r
     worker->thread.now_ns = report->ended_ns;
     tally_end(worker_tally(worker, run->function), report);
     outcome_log(run, report, worker->dispatch->attempts.keeps_all);
+    room_note_parked(worker->dispatch, run, report);
     if (run->span != 0 && report->end != ATTEMPT_AWAY)
         worker->dispatch->settings.tracer->ops->end(worker->dispatch->settings.tracer, run, report);
 }

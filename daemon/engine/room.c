@@ -13,12 +13,19 @@ static struct gate *gate_of(struct dispatch *dispatch, const struct function *fu
     return &dispatch->gates[function->index];
 }
 
+/* Where the store is short of memory: whether a run of the function would be kept there. */
+static bool needs_memory(struct dispatch *dispatch, const struct gate *gate, const struct function *function)
+{
+    return atomic_load(&dispatch->is_short) &&
+           (gate_is_closed(gate) || function_is_lined(function_newest(function)) || atomic_load(&gate->has_parked));
+}
+
 /* Whoever finds it full says which function it is, before the assignment says that one is. */
 static bool has_room(struct dispatch *dispatch, struct message *message, const struct function *function, int64_t now_ns)
 {
     struct gate *gate = gate_of(dispatch, function);
 
-    if (gate_queued(gate, now_ns) < most_of(dispatch, gate))
+    if (gate_queued(gate, now_ns) < most_of(dispatch, gate) && !needs_memory(dispatch, gate, function))
         return true;
     atomic_store(&gate->lacking, function);
     atomic_store(&message->assignment->lacks, (int)function->index + 1);
@@ -76,5 +83,9 @@ bool room_is_back(struct dispatch *dispatch, int lacks, struct room_lack *ret_la
         .setting = gate_is_closed(gate) ? "pause.most" : "flow.most",
         .most = most_of(dispatch, gate),
     };
+    if (function != NULL && needs_memory(dispatch, gate, function)) {
+        ret_lack->setting = NULL;
+        return false;
+    }
     return gate_queued(gate, clock_monotonic_ns()) < ret_lack->most - ret_lack->most / 16;
 }

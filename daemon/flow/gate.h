@@ -27,6 +27,7 @@ struct gate {
     _Atomic(int64_t) arrived;                 /* messages' jobs that have got there since … */
     _Atomic(int64_t) heard_ns;                /* … this time; monotonic */
     _Atomic(int64_t) coming;                  /* … and those that are on their way */
+    atomic_bool has_parked;                   /* a run of it was in the store once, without having been queued */
     _Atomic(const struct function *) lacking; /* whose gate it is, once it was full */
     atomic_bool is_closed;                    /* the function is paused: there is no place, and what comes goes into the line */
 };

@@ -3,6 +3,7 @@
 #include "store/operations.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,12 +12,17 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "engine/dispatch.h"
+#include "parts/families.h"
 #include "parts/part.h"
+#include "store/memory.h"
 #include "store/shelf.h"
 
 #define ROUND_MS 300
 #define SLICE_US 50000
-#define RESUMED_MS 5000 /* that long before it was gone Redis may have lost that something goes on */
+#define MEMORY_MS 1000
+#define MEMORY_SHORT 0.95 /* of maxmemory: what would be kept there stops, */
+#define MEMORY_AGAIN 0.9  /* until there is less than that */
+#define RESUMED_MS 5000   /* that long before it was gone Redis may have lost that something goes on */
 
 struct names {
     char **items;
@@ -35,6 +41,9 @@ static struct {
     int64_t resumed_ms;   /* monotonic; when the last of these went on */
     int64_t heard_ms;     /* … and when Redis told anything last */
     bool is_known;
+    int64_t memory_ms; /* monotonic; when it was looked at */
+    bool is_short;
+    _Atomic(uint64_t) memory_used, memory_most; /* any thread reads; of the server that is fullest */
 } operations;
 
 /* ---- names ----------------------------------------------------------------------------------------- */
@@ -181,6 +190,52 @@ static int log_deeds(struct redis_store *store)
     return status;
 }
 
+/* ---- Redis's memory -------------------------------------------------------------------------------- */
+
+static struct server_memory fullest_of(const struct server_memory *servers, size_t count)
+{
+    struct server_memory fullest = { 0 };
+
+    for (size_t i = 0; i < count; i++)
+        if (i == 0 || server_memory_share(&servers[i]) > server_memory_share(&fullest))
+            fullest = servers[i];
+    return fullest;
+}
+
+static void say_memory(bool is_short, const struct server_memory *memory)
+{
+    if (is_short)
+        log_warn("Redis's memory is nearly full, %" PRIu64 " of %" PRIu64
+                 " MiB: partitions whose events' runs are kept there stop; what it has goes on",
+                 memory->used >> 20, memory->most >> 20);
+    else
+        log_info("Redis has memory again: %" PRIu64 " of %" PRIu64 " MiB", memory->used >> 20, memory->most >> 20);
+}
+
+/* Before it refuses. A Redis that refuses loses nothing either, but holds up those who ask. */
+static int look_at_memory(struct daemon *daemon)
+{
+    struct server_memory *servers = NULL;
+    size_t count = 0;
+
+    if (clock_monotonic_ms() - operations.memory_ms < MEMORY_MS)
+        return 0;
+    operations.memory_ms = clock_monotonic_ms();
+    int status = store_memory(daemon->store, &servers, &count);
+    if (status != 0)
+        return status;
+    const struct server_memory fullest = fullest_of(servers, count);
+    free(servers);
+    atomic_store(&operations.memory_used, fullest.used);
+    atomic_store(&operations.memory_most, fullest.most);
+    bool is_short = server_memory_share(&fullest) >= (operations.is_short ? MEMORY_AGAIN : MEMORY_SHORT);
+    if (is_short != operations.is_short)
+        say_memory(is_short, &fullest);
+    operations.is_short = is_short;
+    dispatch_set_short(daemon->dispatch, is_short);
+    return 0;
+}
+
 static void *watch(void *context)
 {
     struct daemon *daemon = context;
@@ -190,6 +245,8 @@ static void *watch(void *context)
         int status = look_at_paused(daemon);
         if (status == 0)
             status = log_deeds(daemon->store);
+        if (status == 0)
+            status = look_at_memory(daemon);
         if (status == -ESHUTDOWN)
             return NULL;
         while (!operations.is_over && clock_monotonic_ms() < next_ms)
@@ -246,6 +303,9 @@ static void write_metrics(struct daemon *daemon, struct metrics_page *page)
 
     metrics_family(page, METRIC_GAUGE, "function_paused", "Whether a person has paused the function: its runs wait.");
     part_each_function(daemon, put_paused, &paused);
+    families_put_gauge(page, "redis_memory_bytes", "What Redis uses of its memory: the fullest server, where there are several.",
+                       (double)atomic_load(&operations.memory_used));
+    families_put_gauge(page, "redis_memory_max_bytes", "Its maxmemory; 0: none is set.", (double)atomic_load(&operations.memory_most));
 }
 
 const struct part PART_OPERATIONS = { .name = "operations", .start = start, .halt = halt, .end = end, .write_metrics = write_metrics };

@@ -28,12 +28,13 @@ static void say_crowded(const struct daemon *daemon, char *ret_text, size_t size
     size_t room = consumer_partitions(consumer, NULL, 0);
     AUTO_FREE struct partition_view *views = xcalloc(room + 1, sizeof(*views));
     size_t count = consumer_partitions(consumer, views, room);
+    char why[400];
 
     for (size_t i = 0; i < count && i < room; i++) {
         if (!views[i].is_crowded)
             continue;
-        (void)snprintf(ret_text, size, "; %s [%d] and others like it stop: %s has %" PRIu64 " runs queued, all that %s allows",
-                       views[i].topic, (int)views[i].partition, views[i].lack.function, views[i].lack.most, views[i].lack.setting);
+        room_lack_text(&views[i].lack, why, sizeof(why));
+        (void)snprintf(ret_text, size, "; %s [%d] and others like it stop: %s", views[i].topic, (int)views[i].partition, why);
         return;
     }
 }

@@ -313,7 +313,7 @@ Test(stepctl, cancels_what_filters_choose_and_nothing_that_has_ended)
     cr_assert_eq(stepctl("--json cancel --function f"), 0, "%s", said);
     cr_assert_str_eq(said, "{\"cancelled\":3}\n");
     cr_assert_eq(stepctl("cancel --function f"), 0, "%s", said);
-    cr_assert_str_eq(said, "none\n");
+    cr_assert_str_eq(said, "stepctl: no daemon has a function 'f'; `stepctl functions` lists them\nnone\n");
     cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:dead"), "8");
 }
 

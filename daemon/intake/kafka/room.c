@@ -23,6 +23,7 @@ static void stop(struct consumer *consumer, struct partition *partition)
 {
     struct log_fields fields = assigned_log_fields(partition, offsets_committable(partition->offsets));
     struct room_lack lack;
+    char why[400];
 
     (void)room_ask(consumer, partition, &lack);
     if (!partition->is_awaiting)
@@ -32,8 +33,9 @@ static void stop(struct consumer *consumer, struct partition *partition)
     partition->again_ms = 0;
     partition->looked_ms = consumer->now_ms;
     consumer->crowded++;
-    log_event(LOG_LEVEL_WARN, &fields, "this partition stops, for all its functions: %s has %" PRIu64 " runs queued, all that %s allows",
-              lack.function, lack.most, lack.setting);
+    consumer->watched_ms = 0; /* whoever asks is to see it now */
+    room_lack_text(&lack, why, sizeof(why));
+    log_event(LOG_LEVEL_WARN, &fields, "this partition stops, for all its functions: %s", why);
 }
 
 void room_let_go(struct consumer *consumer, struct partition *partition)
@@ -68,7 +70,7 @@ static void look(struct consumer *consumer, struct partition *partition)
     if (takings_have(&consumer->takings, partition))
         return; /* what else their events started would be, too */
     struct log_fields fields = assigned_log_fields(partition, offsets_committable(partition->offsets));
-    log_event(LOG_LEVEL_INFO, &fields, "%s has room for more queued runs: this partition goes on", lack.function);
+    log_event(LOG_LEVEL_INFO, &fields, "there is room for more runs of %s: this partition goes on", lack.function);
     partition->again_ms = consumer->now_ms;
 }
 
