@@ -95,9 +95,12 @@ static void add_servers(struct fillings *fillings, const struct look *before, co
 {
     for (size_t i = 0; i < now->server_count; i++) {
         const struct server_memory *memory = &now->servers[i];
-        uint64_t used_before = i < before->server_count && before->servers[i].shard == memory->shard ? before->servers[i].used : memory->used;
+        uint64_t used_before =
+            i < before->server_count && before->servers[i].shard == memory->shard ? before->servers[i].used : memory->used;
         char *name = now->server_count > 1 ? xasprintf("Redis's memory, shard %d", memory->shard) : xstrdup("Redis's memory");
-        add(fillings, (struct filling){ .name = name, .used = memory->used, .most = memory->most > 0 ? memory->most : memory->system, .is_bytes = true },
+        add(fillings,
+            (struct filling){
+                .name = name, .used = memory->used, .most = memory->most > 0 ? memory->most : memory->system, .is_bytes = true },
             used_before, now->at_ms - before->at_ms);
     }
 }

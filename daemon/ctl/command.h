@@ -28,6 +28,8 @@ enum {
     TAKES_LANGUAGE = 1 << 18,
     TAKES_SPAN = 1 << 19,
     TAKES_GROUPS = 1 << 20,
+    TAKES_ALL = 1 << 21,
+    TAKES_FOLLOW = 1 << 22,
     /* What chooses among runs. */
     TAKES_CHOICE = TAKES_STATUS | TAKES_FUNCTION | TAKES_ERROR | TAKES_EVENT_NAME | TAKES_TIMES | TAKES_WHERE,
 };
@@ -46,6 +48,8 @@ extern const struct command COMMAND_RESUME;
 extern const struct command COMMAND_STATS;
 extern const struct command COMMAND_TOP;
 extern const struct command COMMAND_CAPACITY;
+extern const struct command COMMAND_BACKUP;
+extern const struct command COMMAND_RESTORE;
 extern const struct command COMMAND_DOCTOR;
 extern const struct command COMMAND_EVAL;
 extern const struct command COMMAND_CRON;

@@ -45,7 +45,7 @@ struct ctl {
     const char *topic, *key, *id, *status, *function, *limit_text;
     const char *event, *async, *from, *count;
     const char *error, *since, *until, *where, *name, *to;
-    bool is_dev, is_json, wants_help, wants_version, is_all_failed, is_dry_run, is_again, is_python, is_node;
+    bool is_dev, is_json, wants_help, wants_version, is_all_failed, is_dry_run, is_again, is_python, is_node, is_all, is_following;
     const char *words[CTL_WORDS_MAX + 1]; /* the command first */
     int word_count;
     size_t limit;

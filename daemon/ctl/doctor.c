@@ -187,6 +187,11 @@ static void add_no_redis(struct findings *findings, const struct config *config,
 
 static void add_paused(void *context, const char *function, struct bytes who)
 {
+    if (strcmp(function, PAUSED_ALL) == 0) {
+        findings_add(context, VERDICT_WARNING, "functions", "`stepctl resume --all` once they may go on",
+                     "all functions are paused, by %.*s: events stay in Kafka, runs wait", (int)who.size, (const char *)who.data);
+        return;
+    }
     AUTO_FREE char *remedy = xasprintf("`stepctl resume %s` once it may go on", function);
 
     findings_add(context, VERDICT_WARNING, "functions", remedy, "function %s is paused, by %.*s: its runs wait", function, (int)who.size,

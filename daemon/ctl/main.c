@@ -10,9 +10,10 @@
 #include "ctl/when.h"
 
 static const struct command *const COMMANDS[] = {
-    &COMMAND_SEND,    &COMMAND_FUNCTIONS, &COMMAND_RUNS,  &COMMAND_SHOW,    &COMMAND_WHY,        &COMMAND_RETRY,       &COMMAND_CANCEL,
-    &COMMAND_REDRIVE, &COMMAND_REPLAY,    &COMMAND_PAUSE, &COMMAND_RESUME,  &COMMAND_STATS,      &COMMAND_TOP,         &COMMAND_CAPACITY,
-    &COMMAND_DOCTOR,  &COMMAND_EVAL,      &COMMAND_CRON,  &COMMAND_OFFSETS, &COMMAND_NEW_MODULE, &COMMAND_NEW_PROGRAM,
+    &COMMAND_SEND,   &COMMAND_FUNCTIONS, &COMMAND_RUNS,       &COMMAND_SHOW,        &COMMAND_WHY,    &COMMAND_RETRY,
+    &COMMAND_CANCEL, &COMMAND_REDRIVE,   &COMMAND_REPLAY,     &COMMAND_PAUSE,       &COMMAND_RESUME, &COMMAND_STATS,
+    &COMMAND_TOP,    &COMMAND_CAPACITY,  &COMMAND_BACKUP,     &COMMAND_RESTORE,     &COMMAND_DOCTOR, &COMMAND_EVAL,
+    &COMMAND_CRON,   &COMMAND_OFFSETS,   &COMMAND_NEW_MODULE, &COMMAND_NEW_PROGRAM,
 };
 #define COMMAND_COUNT COUNT_OF(COMMANDS)
 
@@ -37,6 +38,8 @@ static const struct option OPTIONS[] = {
     { "function", TAKES_FUNCTION, offsetof(struct ctl, function), "FUNCTION", "only runs of this function" },
     { "limit", TAKES_LIMIT, offsetof(struct ctl, limit_text), "N", "that many at most" },
     { "all-failed", TAKES_ALL_FAILED, offsetof(struct ctl, is_all_failed), NULL, "every run that failed" },
+    { "all", TAKES_ALL, offsetof(struct ctl, is_all), NULL, "all functions" },
+    { "follow", TAKES_FOLLOW, offsetof(struct ctl, is_following), NULL, "go on, with what begins or changes, until Ctrl-C" },
     { "error", TAKES_ERROR, offsetof(struct ctl, error), "NAME", "only runs whose latest failure has that name" },
     { "event", TAKES_EVENT_NAME, offsetof(struct ctl, event), "NAME", "only runs of that event; with a * at its end: that begin so" },
     { "since", TAKES_TIMES, offsetof(struct ctl, since), "TIME", "only runs created then or later: " WHEN_FORMS },

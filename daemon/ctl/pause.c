@@ -12,10 +12,20 @@
 #include "store/shelf.h"
 #include "view/json_out.h"
 
+static bool is_all(const char *function)
+{
+    return strcmp(function, PAUSED_ALL) == 0;
+}
+
 static void print(const struct ctl *ctl, const char *function, bool is_paused, bool is_changed)
 {
     struct json_out out;
 
+    if (!ctl->is_json && is_all(function)) {
+        (void)puts(is_paused ? "No attempt begins any more, of any function in any daemon, until `stepctl resume --all`."
+                             : "All functions go on, but for those that are paused by name.");
+        return;
+    }
     if (!ctl->is_json) {
         (void)printf("%s %s.\n", function,
                      is_paused    ? (is_changed ? "is paused: its runs wait, in all daemons, until it is resumed" : "was paused already")
@@ -46,7 +56,7 @@ static enum ctl_exit pause_function(struct ctl *ctl, const char *function)
     if (status != 0)
         return ctl_store_failed(ctl, status);
     if (is_changed)
-        deed_tell(ctl, "pause of function %s", function);
+        deed_tell(ctl, is_all(function) ? "pause of all functions" : "pause of function %s", function);
     print(ctl, function, true, is_changed);
     return CTL_OK;
 }
@@ -59,7 +69,7 @@ static enum ctl_exit resume_function(struct ctl *ctl, const char *function)
     if (status != 0)
         return ctl_store_failed(ctl, status);
     if (was_there)
-        deed_tell(ctl, "resume of function %s", function);
+        deed_tell(ctl, is_all(function) ? "resume of all functions" : "resume of function %s", function);
     print(ctl, function, false, was_there);
     return CTL_OK;
 }
@@ -78,41 +88,46 @@ static enum ctl_exit check_name(struct ctl *ctl)
 
 static enum ctl_exit run_pause(struct ctl *ctl)
 {
-    if (ctl->word_count != 2 || ctl->words[1][0] == '\0')
+    if (ctl->is_all ? ctl->word_count != 1 : ctl->word_count != 2 || ctl->words[1][0] == '\0')
         return ctl_misused(ctl, "which function?");
-    enum ctl_exit status = check_name(ctl);
+    enum ctl_exit status = ctl->is_all ? CTL_OK : check_name(ctl);
     if (status == CTL_OK && ctl->store == NULL)
         status = ctl_open_store(ctl);
-    return status == CTL_OK ? pause_function(ctl, ctl->words[1]) : status;
+    return status == CTL_OK ? pause_function(ctl, ctl->is_all ? PAUSED_ALL : ctl->words[1]) : status;
 }
 
 /* Of a function that is gone, too. */
 static enum ctl_exit run_resume(struct ctl *ctl)
 {
-    if (ctl->word_count != 2)
+    if (ctl->word_count != (ctl->is_all ? 1 : 2))
         return ctl_misused(ctl, "which function?");
     enum ctl_exit status = ctl_open_store(ctl);
-    return status == CTL_OK ? resume_function(ctl, ctl->words[1]) : status;
+    return status == CTL_OK ? resume_function(ctl, ctl->is_all ? PAUSED_ALL : ctl->words[1]) : status;
 }
 
 const struct command COMMAND_PAUSE = {
     .name = "pause",
-    .arguments = "FUNCTION",
+    .arguments = "FUNCTION | --all",
     .summary = "a function's runs wait",
     .help = "Pauses a function in all daemons, within a second and across restarts. Attempts under way end; what comes\n"
             "for it afterwards, and what is due of it, waits in Redis in its line. Other functions of the same events go\n"
-            "on. `stepctl resume` ends it.\n\n"
-            "  stepctl pause charge",
+            "on. `stepctl resume` ends it. --all pauses all functions at once: events stay in Kafka, due runs in Redis; so a\n"
+            "fleet is stopped in order (docs/fleet.md).\n\n"
+            "  stepctl pause charge\n"
+            "  stepctl pause --all",
+    .options = TAKES_ALL,
     .most_words = 1,
     .run = run_pause,
 };
 
 const struct command COMMAND_RESUME = {
     .name = "resume",
-    .arguments = "FUNCTION",
+    .arguments = "FUNCTION | --all",
     .summary = "a paused function goes on",
     .help = "Ends a pause: the runs that waited go on, in the order in which they came.\n\n"
-            "  stepctl resume charge",
+            "  stepctl resume charge\n"
+            "  stepctl resume --all",
+    .options = TAKES_ALL,
     .most_words = 1,
     .run = run_resume,
 };

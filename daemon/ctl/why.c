@@ -49,6 +49,18 @@ static int find_pauser(struct redis_store *store, const struct run_view *view, c
     return 0;
 }
 
+/* The same of all functions together. */
+static char *find_pauser_of_all(struct redis_store *store)
+{
+    struct bytes who;
+
+    if (shelf_find(store, PAUSED_SHELF, PAUSED_ALL, &who) != 0 || who.data == NULL)
+        return NULL;
+    char *text = xstrndup(who.data, who.size);
+    free((void *)(uintptr_t)who.data);
+    return text;
+}
+
 static void give_pause(struct reason *reason, const struct run_view *view, const char *who, const char *since)
 {
     give(reason, "pause", "function %s is paused, by %s: it waits in line since %s, until `stepctl resume %s`", view->run->record.function,
@@ -67,8 +79,11 @@ static int why_waiting(struct redis_store *store, const struct run_view *view, c
     status = find_pauser(store, view, &who);
     if (status != 0)
         return status;
+    AUTO_FREE char *who_of_all = find_pauser_of_all(store);
     if (standing->is_in_line && who != NULL)
         give_pause(reason, view, who, when);
+    else if (who_of_all != NULL && view->due_ms <= view->now_ms)
+        give(reason, "pause", "all functions are paused, by %s: it was due %s, and waits until `stepctl resume --all`", who_of_all, when);
     else if (standing->is_in_line)
         give(reason, "concurrency",
              "it has waited in line since %s: as many runs of %s are under way as its concurrency lets begin (%" PRId64 " daemon%s alive)",

@@ -144,7 +144,7 @@ static size_t free_workers(struct run_taker *taker)
 {
     struct dispatch *dispatch = of_runs(taker);
 
-    if (atomic_load(&dispatch->is_held) || atomic_load(&dispatch->is_draining) ||
+    if (atomic_load(&dispatch->is_held) || atomic_load(&dispatch->is_stopped) || atomic_load(&dispatch->is_draining) ||
         atomic_load(&dispatch->away.count) >= (size_t)dispatch->settings.max_away)
         return 0;
     return pool_free_threads(dispatch->pool);
@@ -177,6 +177,11 @@ static void see_line(struct run_taker *taker, const struct function *function)
 static void see_queued(struct run_taker *taker, const struct function *function, int64_t change)
 {
     gate_see_queued(&of_runs(taker)->gates[function->index], change, clock_monotonic_ns());
+}
+
+void dispatch_set_stopped(struct dispatch *dispatch, bool is_stopped)
+{
+    atomic_store(&dispatch->is_stopped, is_stopped);
 }
 
 void dispatch_set_short(struct dispatch *dispatch, bool is_short)

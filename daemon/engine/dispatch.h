@@ -27,6 +27,8 @@ int dispatch_start(struct dispatch *dispatch, struct error *ret_error) MUST_CHEC
 /* Where the consumer hands over its batches, keeping what is open to about `queue`; and the store runs that are due. */
 struct batch_taker *dispatch_batch_taker(struct dispatch *dispatch);
 struct run_taker *dispatch_run_taker(struct dispatch *dispatch);
+/* Any thread. Nothing more is taken up, of any function; what has been ends. */
+void dispatch_set_stopped(struct dispatch *dispatch, bool is_stopped);
 /* Any thread. The store's memory is nearly full: partitions that bring runs that would be kept there stop. */
 void dispatch_set_short(struct dispatch *dispatch, bool is_short);
 /* Any thread. Until dispatch_release() nothing that is handed over begins. */

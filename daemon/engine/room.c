@@ -32,9 +32,17 @@ static bool has_room(struct dispatch *dispatch, struct message *message, const s
     return false;
 }
 
+/* Whether it is to be asked at all: else all of the assignment stops. */
+static bool may_go_on(struct dispatch *dispatch, struct message *message)
+{
+    if (atomic_load(&dispatch->is_stopped))
+        atomic_store(&message->assignment->lacks, LACKS_ALL);
+    return atomic_load(&message->assignment->lacks) == 0;
+}
+
 bool room_has(struct dispatch *dispatch, struct message *message, const struct function *const *functions, size_t count, int64_t now_ns)
 {
-    if (atomic_load(&message->assignment->lacks) != 0)
+    if (!may_go_on(dispatch, message))
         return false;
     for (size_t i = 0; i < count; i++) {
         if (!has_room(dispatch, message, functions[i], now_ns))
@@ -45,7 +53,7 @@ bool room_has(struct dispatch *dispatch, struct message *message, const struct f
 
 bool room_has_for_jobs(struct dispatch *dispatch, struct message *message, const struct job_list *jobs, int64_t now_ns)
 {
-    if (atomic_load(&message->assignment->lacks) != 0)
+    if (!may_go_on(dispatch, message))
         return false;
     for (const struct job *job = jobs->first; job != NULL; job = job->next) {
         if (job->function != NULL && !has_room(dispatch, message, job->function, now_ns))
@@ -75,6 +83,10 @@ void room_leave(struct dispatch *dispatch, struct job *job, bool is_over)
 /* A sixteenth of them has begun: a partition does not stop and go for each. */
 bool room_is_back(struct dispatch *dispatch, int lacks, struct room_lack *ret_lack)
 {
+    if (lacks == LACKS_ALL) {
+        *ret_lack = (struct room_lack){ .function = NULL };
+        return !atomic_load(&dispatch->is_stopped);
+    }
     struct gate *gate = &dispatch->gates[lacks - 1];
     const struct function *function = atomic_load(&gate->lacking);
 

@@ -53,6 +53,7 @@ struct dispatch {
     struct unwanted unwanted;
     struct breakers breakers;
     atomic_bool is_draining;
+    atomic_bool is_stopped;                    /* a person has paused all functions: nothing more is taken up */
     atomic_bool is_short;                      /* the store's memory is nearly full: what is parked or queued is not to begin */
     atomic_bool is_held;                       /* nothing begins */
     struct dispatch_counts retired;            /* pool's lock; of threads that are gone */

@@ -46,7 +46,8 @@ static void put_partitions(struct consumer *consumer, struct json_out *out)
         json_out_number(out, "lag", partition->lag > 0 ? partition->lag : 0);
         json_out_number(out, "in_flight", (int64_t)partition->in_flight);
         json_out_bool(out, "is_stalled", partition->is_stalled);
-        json_out_text(out, "full", partition->is_crowded ? partition->lack.function : NULL);
+        json_out_text(out, "full",
+                      partition->is_crowded ? partition->lack.function != NULL ? partition->lack.function : "everything" : NULL);
         json_out_close(out, '{');
     }
     json_out_close(out, '[');

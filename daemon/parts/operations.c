@@ -41,7 +41,8 @@ static struct {
     int64_t resumed_ms;   /* monotonic; when the last of these went on */
     int64_t heard_ms;     /* … and when Redis told anything last */
     bool is_known;
-    int64_t memory_ms; /* monotonic; when it was looked at */
+    atomic_bool is_held; /* thread sets, any reads: all functions are paused */
+    int64_t memory_ms;   /* monotonic; when it was looked at */
     bool is_short;
     _Atomic(uint64_t) memory_used, memory_most; /* any thread reads; of the server that is fullest */
 } operations;
@@ -147,6 +148,19 @@ static void note_resumed(const struct names *now)
     operations.heard_ms = clock_monotonic_ms();
 }
 
+/* All functions: nothing begins, whatever it is of. */
+static void stop_or_release(struct daemon *daemon)
+{
+    bool is_held = names_have(&operations.paused, PAUSED_ALL);
+
+    dispatch_set_stopped(daemon->dispatch, is_held);
+    if (!operations.is_known)
+        dispatch_release(daemon->dispatch);
+    if (is_held != operations.is_held)
+        log_info("all functions are %s here", is_held ? "paused" : "no longer paused");
+    atomic_store(&operations.is_held, is_held);
+}
+
 static int look_at_paused(struct daemon *daemon)
 {
     struct names now = { 0 };
@@ -168,8 +182,7 @@ static int look_at_paused(struct daemon *daemon)
     names_done(&operations.paused);
     operations.paused = now;
     part_each_function(daemon, apply, daemon);
-    if (!operations.is_known)
-        dispatch_release(daemon->dispatch);
+    stop_or_release(daemon);
     operations.is_known = true;
     return 0;
 }
@@ -255,6 +268,11 @@ static void *watch(void *context)
     return NULL;
 }
 
+bool part_is_held(void)
+{
+    return operations.is_held;
+}
+
 /* ---- the part -------------------------------------------------------------------------------------- */
 
 void part_redis_rolled_back(void)
@@ -294,7 +312,7 @@ static void put_paused(void *context, const struct function *function)
     const struct paused_page *paused = context;
     const struct metric_label labels[] = { { "function", function->id }, { 0 } };
 
-    metrics_put(paused->page, labels, dispatch_is_paused(paused->daemon->dispatch, function) ? 1 : 0);
+    metrics_put(paused->page, labels, operations.is_held || dispatch_is_paused(paused->daemon->dispatch, function) ? 1 : 0);
 }
 
 static void write_metrics(struct daemon *daemon, struct metrics_page *page)

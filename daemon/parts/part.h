@@ -118,6 +118,8 @@ struct boundary_port *part_boundary(struct daemon *daemon);
 
 /* operations.c, any thread: Redis came back as another process. */
 void part_redis_rolled_back(void);
+/* All functions are paused. */
+bool part_is_held(void);
 
 /* process.c: until a stop is asked for, or the time is over (false). */
 bool part_wait_for_stop(int64_t timeout_ms);

@@ -47,9 +47,10 @@ static void say_ready(const struct daemon *daemon, char *ret_text, size_t size)
     consumer_counts(atomic_load(&daemon->consumer), &counts);
     if (counts.crowded > 0)
         say_crowded(daemon, crowded, sizeof(crowded));
-    (void)snprintf(ret_text, size, "ready: %zu partitions, %zu events in flight%s%s%s", counts.partitions, counts.in_flight,
+    (void)snprintf(ret_text, size, "ready: %zu partitions, %zu events in flight%s%s%s%s", counts.partitions, counts.in_flight,
                    counts.awaiting > 0 ? "; some partitions wait for the schema registry" : "",
-                   counts.stalled > 0 ? "; some partitions have lag and do not move" : "", crowded);
+                   counts.stalled > 0 ? "; some partitions have lag and do not move" : "",
+                   part_is_held() ? "; all functions are paused" : "", crowded);
 }
 
 bool parts_are_ready(void *context, char *ret_reason, size_t size)

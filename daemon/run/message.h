@@ -15,6 +15,8 @@
 #include "pool/task.h"
 #include "run/known_runs.h"
 
+#define LACKS_ALL (-1) /* all functions are paused */
+
 /* One partition from its assignment to its revocation; an entry of any in-flight table names its
  * assignment, so a partition that goes A->B->A is never taken for itself. Made and destroyed by the
  * consumer, once no message names it. */
@@ -22,7 +24,7 @@ struct assignment {
     char *topic;
     int32_t partition;
     atomic_bool is_revoked;      /* consumer sets; what has not started is then dropped */
-    atomic_int lacks;            /* index of a function without room for more queued runs, plus 1: likewise; 0: none */
+    atomic_int lacks;            /* index of a function without room for more runs, plus 1, or LACKS_ALL: likewise; 0: none */
     struct known_runs known;     /* to the store, at assignment */
     struct key_set *parked_keys; /* flow/key_set.h: ordered keys with a run in the store; locks itself */
 };

@@ -49,15 +49,17 @@ struct run_taker_ops {
 
 /* What a partition waits for that brings more of a function than may be queued. */
 struct room_lack {
-    const char *function;
-    const char *setting; /* which bound it is; NULL: the store's memory */
+    const char *function; /* NULL: all are paused */
+    const char *setting;  /* which bound it is; NULL: the store's memory */
     uint64_t most;
 };
 
 /* Why what brings more of it stops. */
 static inline void room_lack_text(const struct room_lack *lack, char *ret_text, size_t size)
 {
-    if (lack->setting == NULL)
+    if (lack->function == NULL)
+        (void)snprintf(ret_text, size, "all functions are paused");
+    else if (lack->setting == NULL)
         (void)snprintf(ret_text, size, "Redis's memory is nearly full, and runs of %s are kept there", lack->function);
     else
         (void)snprintf(ret_text, size, "%s has %" PRIu64 " runs queued, all that %s allows", lack->function, lack->most, lack->setting);

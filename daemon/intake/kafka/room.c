@@ -70,7 +70,8 @@ static void look(struct consumer *consumer, struct partition *partition)
     if (takings_have(&consumer->takings, partition))
         return; /* what else their events started would be, too */
     struct log_fields fields = assigned_log_fields(partition, offsets_committable(partition->offsets));
-    log_event(LOG_LEVEL_INFO, &fields, "there is room for more runs of %s: this partition goes on", lack.function);
+    log_event(LOG_LEVEL_INFO, &fields, "there is room for more runs%s%s: this partition goes on", lack.function != NULL ? " of " : "",
+              lack.function != NULL ? lack.function : "");
     partition->again_ms = consumer->now_ms;
 }
 

@@ -45,7 +45,7 @@ const partitionTable = (now) => table(PARTITION_HEADS, now.partitions.map((parti
   partition.topic, String(partition.partition), NUMBER.format(partition.lag), NUMBER.format(partition.in_flight),
   partition.committed < 0 ? "–" : NUMBER.format(partition.committed), partition.end < 0 ? "–" : NUMBER.format(partition.end),
   element("span", { class: partition.is_stalled || partition.full ? "status bad" : "status good" },
-    partition.full ? `stopped: ${partition.full} has all the queued runs that it may` : partition.is_stalled ? "stalled" : "active"),
+    partition.full ? `stopped for ${partition.full}` : partition.is_stalled ? "stalled" : "active"),
 ]), "Partitions");
 
 export async function show(view, { signal, health }) {
