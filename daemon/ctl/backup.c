@@ -61,8 +61,9 @@ static enum ctl_exit check_stopped(struct ctl *ctl, const char *what)
     if (status != 0)
         return ctl_store_failed(ctl, status);
     if (alive > 0)
-        return ctl_fail(CTL_FAILED, "%" PRId64 " daemon%s alive: stop all before a %s (docs/fleet.md); one that died counts for some seconds",
-                        alive, alive == 1 ? " is" : "s are", what);
+        return ctl_fail(CTL_FAILED,
+                        "%" PRId64 " daemon%s alive: stop all before a %s (docs/fleet.md); one that died counts for some seconds", alive,
+                        alive == 1 ? " is" : "s are", what);
     return CTL_OK;
 }
 
@@ -200,7 +201,8 @@ static enum ctl_exit restore_all(struct restoring *restoring)
     if (!is_read)
         return no_backup(ctl);
     if (shards != store_shards(ctl->store))
-        return ctl_fail(CTL_FAILED, "the backup has redis.shards: %d, %s says %d: runs stay in their shards (docs/fleet.md tells how to change them)",
+        return ctl_fail(CTL_FAILED,
+                        "the backup has redis.shards: %d, %s says %d: runs stay in their shards (docs/fleet.md tells how to change them)",
                         shards, ctl->config->path, store_shards(ctl->store));
     progress_begin();
     enum ctl_exit status = put_keys(restoring);
@@ -253,10 +255,11 @@ const struct command COMMAND_BACKUP = {
     .name = "backup",
     .arguments = "FILE",
     .summary = "all that Redis has, in a file",
-    .help = "Writes all of the config's redis.prefix to a new file: runs that wait, steps that are done, what is paused. Daemons have to be\n"
-            "stopped. `stepctl restore` puts it into another Redis, or under another prefix. Needs DUMP and PTTL of Redis, besides\n"
-            "what stepd itself needs.\n\n"
-            "  stepctl backup stepd.backup",
+    .help =
+        "Writes all of the config's redis.prefix to a new file: runs that wait, steps that are done, what is paused. Daemons have to be\n"
+        "stopped. `stepctl restore` puts it into another Redis, or under another prefix. Needs DUMP and PTTL of Redis, besides\n"
+        "what stepd itself needs.\n\n"
+        "  stepctl backup stepd.backup",
     .most_words = 1,
     .run = run_backup,
 };

@@ -13,24 +13,25 @@
 #define MADE_AT_THE_START "shards" /* by whoever looks first */
 
 /* A page of keys: the cursor, then name, milliseconds left (-1: for ever) and value of each. One that ends meanwhile is left out. */
-static const char PAGE[] =
-    "local P = KEYS[1]\n"
-    "local page = redis.call('SCAN', ARGV[1], 'MATCH', P:gsub('[%[%]%*%?\\\\]', '\\\\%0') .. '*', 'COUNT', 200)\n"
-    "local answer = { page[1] }\n"
-    "for _, name in ipairs(page[2]) do\n"
-    "  local value = redis.call('DUMP', name)\n"
-    "  if value then\n"
-    "    answer[#answer + 1] = name:sub(#P + 1)\n"
-    "    answer[#answer + 1] = redis.call('PTTL', name)\n"
-    "    answer[#answer + 1] = value\n"
-    "  end\n"
-    "end\n"
-    "return answer";
+static const char PAGE[] = "local P = KEYS[1]\n"
+                           "local page = redis.call('SCAN', ARGV[1], 'MATCH', P:gsub('[%[%]%*%?\\\\]', '\\\\%0') .. '*', 'COUNT', 200)\n"
+                           "local answer = { page[1] }\n"
+                           "for _, name in ipairs(page[2]) do\n"
+                           "  local value = redis.call('DUMP', name)\n"
+                           "  if value then\n"
+                           "    answer[#answer + 1] = name:sub(#P + 1)\n"
+                           "    answer[#answer + 1] = redis.call('PTTL', name)\n"
+                           "    answer[#answer + 1] = value\n"
+                           "  end\n"
+                           "end\n"
+                           "return answer";
 
 static int ask_page(struct redis_store *store, int shard, const char *cursor, redisReply **ret_reply)
 {
     const char *prefix = store_prefix(store, shard);
-    const struct bytes words[] = { { "EVAL", 4 }, { PAGE, sizeof(PAGE) - 1 }, { "1", 1 }, { prefix, strlen(prefix) }, { cursor, strlen(cursor) } };
+    const struct bytes words[] = {
+        { "EVAL", 4 }, { PAGE, sizeof(PAGE) - 1 }, { "1", 1 }, { prefix, strlen(prefix) }, { cursor, strlen(cursor) }
+    };
 
     return store_command(store, shard, COUNT_OF(words), words, ret_reply);
 }
@@ -40,7 +41,8 @@ static struct bytes bytes_of(const redisReply *reply)
     return (struct bytes){ reply->str, (size_t)reply->len };
 }
 
-static bool show_page(struct redis_store *store, int shard, const redisReply *page, bool (*each)(void *, const struct copied_key *), void *context)
+static bool show_page(struct redis_store *store, int shard, const redisReply *page, bool (*each)(void *, const struct copied_key *),
+                      void *context)
 {
     for (size_t i = 1; i + 2 < page->elements; i += 3) {
         int64_t left_ms = page->element[i + 1]->integer;
@@ -107,6 +109,8 @@ int copy_put(struct redis_store *store, const struct copied_key *key)
     memcpy(name, prefix, strlen(prefix));
     memcpy(name + strlen(prefix), key->name.data, key->name.size);
     (void)snprintf(until, sizeof(until), "%lld", (long long)key->expires_ms);
-    const struct bytes words[] = { { "RESTORE", 7 }, { name, size }, { until, strlen(until) }, key->value, { "REPLACE", 7 }, { "ABSTTL", 6 } };
+    const struct bytes words[] = {
+        { "RESTORE", 7 }, { name, size }, { until, strlen(until) }, key->value, { "REPLACE", 7 }, { "ABSTTL", 6 }
+    };
     return store_command(store, key->shard, key->expires_ms > 0 ? 6 : 5, words, &reply);
 }
