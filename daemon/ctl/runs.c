@@ -6,6 +6,7 @@
 #include "ctl/choice.h"
 #include "ctl/command.h"
 #include "ctl/find.h"
+#include "ctl/follow.h"
 #include "ctl/run_table.h"
 
 #define SPARE 1000         /* runs found beyond those that are shown: some end before they are read */
@@ -91,23 +92,27 @@ static enum ctl_exit run(struct ctl *ctl)
     if (status == CTL_OK)
         status = ctl_open_store(ctl);
     if (status == CTL_OK)
-        status = list(ctl, &choice.selection);
+        status = ctl->is_following ? follow_runs(ctl, &choice.selection) : list(ctl, &choice.selection);
     choice_done(&choice);
     return status;
 }
 
 const struct command COMMAND_RUNS = {
     .name = "runs",
-    .arguments = "[--status S] [--function F] [--error NAME] [--event NAME] [--since TIME] [--until TIME] [--where EXPR] [--limit N]",
+    .arguments =
+        "[--status S] [--function F] [--error NAME] [--event NAME] [--since TIME] [--until TIME] [--where EXPR] [--limit N] [--follow]",
     .summary = "the newest runs",
     .help = "Lists runs, newest first: those that wait, those that a daemon holds, and of the finished ones what\n"
             "`history` keeps. Redis knows a run from its first checkpoint, sleep or failure on: before that none is\n"
-            "listed, and one that finished without only with `history: all`. TIME is when a run was created.\n\n"
+            "listed, and one that finished without only with `history: all`. TIME is when a run was created.\n"
+            "With --follow it goes on: once a second it tells of each of the newest 200 (--limit: more) that began or changed, oldest\n"
+            "first; with --json an object a line.\n\n"
             "  stepctl runs\n"
+            "  stepctl runs --function charge --follow\n"
             "  stepctl runs --status failed --function user-weekly-digest --since -2h\n"
             "  stepctl runs --error Declined --where 'event.data.total > 100'\n"
             "  stepctl --json runs --limit 1000 | jq -r '.[] | select(.attempt > 2) | .id'",
-    .options = TAKES_CHOICE | TAKES_LIMIT,
+    .options = TAKES_CHOICE | TAKES_LIMIT | TAKES_FOLLOW,
     .most_words = 0,
     .run = run,
 };

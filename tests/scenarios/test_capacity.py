@@ -2,10 +2,12 @@
 """What fills up is seen before it is full, and nothing is lost where it is."""
 import json
 import re
+import signal
+import subprocess
 
 import pytest
 
-from support import eventually
+from support import STEPCTL, eventually
 
 @pytest.fixture
 def serve(daemon, kafka, topic, folder):
@@ -82,3 +84,22 @@ def test_cron_takes_the_times_that_other_commands_do(kafka, redis, serve):
     assert service.ctl("cron", "@daily", "--from", "2026-03-28T23:00:00Z", "--count", "1")[0]["at"] == "2026-03-29T00:00:00Z"
     assert service.ctl_run("cron", "@daily", "--from", "14:30").returncode == 0
     assert service.ctl_run("cron", "@daily", "--from", "soon").returncode == 2
+
+
+def test_runs_are_followed_as_they_begin_and_change(kafka, redis, serve, topic, folder):
+    service = serve()
+    service.ctl("pause", "slow")
+    eventually(lambda: 'stepd_function_paused{function="slow"} 1' in service.get("/metrics")[1])
+    out = open(folder / "followed", "wb")
+    follower = subprocess.Popen([STEPCTL, "--config", service.config, "--json", "runs", "--function", "slow", "--follow"], stdout=out)
+    try:
+        send(kafka, topic, "go", range(3), 0)
+
+        def told():
+            return [(run["status"], run["event"]["id"]) for run in map(json.loads, (folder / "followed").read_text().splitlines())]
+        eventually(lambda: sorted(told()) == [("queued", f"go-{n}") for n in range(3)])
+        assert follower.poll() is None
+    finally:
+        follower.send_signal(signal.SIGINT)
+    assert follower.wait(20) == 0
+    out.close()
