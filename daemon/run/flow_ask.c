@@ -115,7 +115,7 @@ static void add_wishes(struct asking *asking, const struct flow_wishes *wishes)
         *value = (struct flow_key){ .at = texts->size };
         int status = wish->later[0] != '\0' ? expression_equality_write(wish->equality.earlier, &asking->scope, texts, &error) : 0;
         if (status == -EINVAL)
-            note(&asking->ask->troubles, "cancel_on", &error);
+            note(&asking->ask->troubles, wish->kind == FLOW_WISH_CANCEL ? "cancel_on" : "expects", &error);
         if (status != 0)
             texts->size = value->at;
         value->size = texts->size - value->at;
@@ -196,30 +196,6 @@ bool flow_dedupe_id(const struct function *function, struct event *event, int64_
         note(troubles, "dedupe_key", &error);
     msgpack_sbuffer_destroy(&text);
     return status == 0;
-}
-
-bool flow_batch_key(const struct function *function, struct event *event, int64_t now_ms, msgpack_sbuffer *text,
-                    struct flow_troubles *troubles)
-{
-    const struct flow_settings *flow = function->flow;
-    struct flow_ask ask = { .has_dedupe = false };
-    struct event_fields fields;
-    struct error error = { 0 };
-    struct flow_key key;
-
-    fields_of(function, event, &fields);
-    struct asking asking = { &ask, { .event = &fields.base, .now_ms = now_ms } };
-    msgpack_sbuffer_init(&ask.texts);
-    (void)add_key(&asking, flow->batch_key, "batch.key", &key);
-    msgpack_sbuffer_write(text, ask.texts.data, ask.texts.size);
-    msgpack_sbuffer_destroy(&ask.texts);
-    *troubles = ask.troubles;
-    if (flow->batch_when == NULL)
-        return true;
-    int holds = expression_holds(flow->batch_when, &asking.scope, &error);
-    if (holds < 0)
-        note(troubles, "batch.if", &error);
-    return holds == 1;
 }
 
 /* ---- errors ----------------------------------------------------------------------------------------- */

@@ -32,20 +32,49 @@ static bool compile(struct flow_wish *wish, struct error *ret_error)
     return true;
 }
 
+static void add(struct flow_wishes *wishes, const struct flow_wish *given, const char *setting,
+                void (*refuse)(void *context, const char *setting, const char *text), void *context)
+{
+    struct error error = { 0 };
+
+    if (wishes->count == FLOW_WISHES_MOST)
+        return; /* refused already */
+    struct flow_wish *wish = &wishes->items[wishes->count++];
+    *wish = *given;
+    if (compile(wish, &error))
+        return;
+    AUTO_FREE char *text = xasprintf("'%s.when' is no expression that can be read: %s", setting, error.text);
+    refuse(context, setting, text);
+}
+
 void flow_wishes_add_cancels(struct flow_wishes *wishes, const struct stepd_cancels *cancels,
                              void (*refuse)(void *context, const char *setting, const char *text), void *context)
 {
-    for (size_t i = 0; i < cancels->count && wishes->count < FLOW_WISHES_MOST; i++) {
+    for (size_t i = 0; i < cancels->count; i++) {
         const struct stepd_cancel *cancel = &cancels->items[i];
-        struct flow_wish *wish = &wishes->items[wishes->count++];
-        struct error error = { 0 };
-        *wish =
-            (struct flow_wish){ .kind = FLOW_WISH_CANCEL, .event = cancel->event, .when = cancel->when, .timeout_ms = cancel->timeout_ms };
-        if (compile(wish, &error))
-            continue;
-        AUTO_FREE char *text = xasprintf("'cancel_on.when' is no expression that can be read: %s", error.text);
-        refuse(context, "cancel_on", text);
+        const struct flow_wish wish = {
+            .kind = FLOW_WISH_CANCEL, .event = cancel->event, .when = cancel->when, .timeout_ms = cancel->timeout_ms
+        };
+        add(wishes, &wish, "cancel_on", refuse, context);
     }
+}
+
+void flow_wishes_add_expects(struct flow_wishes *wishes, const struct stepd_expecteds *expects,
+                             void (*refuse)(void *context, const char *setting, const char *text), void *context)
+{
+    for (size_t i = 0; i < expects->count; i++) {
+        const struct flow_wish wish = { .kind = FLOW_WISH_EXPECT, .event = expects->items[i].event, .when = expects->items[i].when };
+        add(wishes, &wish, "expects", refuse, context);
+    }
+}
+
+bool flow_wishes_expect(const struct flow_wishes *wishes, const char *event)
+{
+    for (size_t i = 0; i < wishes->count; i++) {
+        if (wishes->items[i].kind == FLOW_WISH_EXPECT && strcmp(wishes->items[i].event, event) == 0)
+            return true;
+    }
+    return false;
 }
 
 void flow_wishes_done(struct flow_wishes *wishes)

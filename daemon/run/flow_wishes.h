@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Later events that mean something to each run of a function from the moment that it is recorded: they cancel it. Compiled
+/* Later events that mean something to each run of a function from the moment that it is recorded: they cancel it, or are kept for it. Compiled
  * with the function's settings, constant then. */
 #ifndef STEPD_RUN_FLOW_WISHES_H
 #define STEPD_RUN_FLOW_WISHES_H
@@ -14,7 +14,10 @@
 
 #define FLOW_WISHES_MOST 16
 
-enum flow_wish_kind { FLOW_WISH_CANCEL = 'x' };
+enum flow_wish_kind {
+    FLOW_WISH_CANCEL = 'x', /* it cancels the run */
+    FLOW_WISH_EXPECT = 'e', /* it is kept until the run waits for it */
+};
 
 struct flow_wish {
     enum flow_wish_kind kind;
@@ -35,6 +38,10 @@ struct flow_wishes {
  * can't be read. */
 void flow_wishes_add_cancels(struct flow_wishes *wishes, const struct stepd_cancels *cancels,
                              void (*refuse)(void *context, const char *setting, const char *text), void *context);
+void flow_wishes_add_expects(struct flow_wishes *wishes, const struct stepd_expecteds *expects,
+                             void (*refuse)(void *context, const char *setting, const char *text), void *context);
+/* Whether events of that name are kept for its runs. */
+bool flow_wishes_expect(const struct flow_wishes *wishes, const char *event);
 void flow_wishes_done(struct flow_wishes *wishes);
 
 #endif

@@ -83,6 +83,9 @@ static void count(struct matching *matching, const struct event *event, const st
     *ended += counts->ended;
     if (counts->ended > 0)
         atomic_fetch_add_explicit(&matching->ended, counts->ended, memory_order_relaxed);
+    if (counts->dropped > 0)
+        log_warn("of events that are kept for a run that expects them (%s) %zu had to go: 100 of them, or 4 MiB, are the most",
+                 event->view.name, counts->dropped);
     if (counts->late == 0)
         return;
     atomic_fetch_add_explicit(&matching->late, counts->late, memory_order_relaxed);

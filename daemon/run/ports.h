@@ -125,6 +125,9 @@ struct store_ops {
     int (*admit_called)(struct store *store, const struct run *run, const struct flow_ask *ask, enum flow_answer *ret_answer);
     /* Whether a daemon has, or had within a day, a function of that name, and where its runs are put. */
     int (*find_function)(struct store *store, const char *id, bool *ret_is_known, enum run_placement *ret_placement);
+    /* Events of that name that are kept for the run, oldest first: `each` is shown their names and what a wait is given of them. */
+    int (*list_kept)(struct store *store, const struct run *run, const char *event,
+                     void (*each)(void *context, const char *name, struct bytes outcome), void *context);
     /* A run of ours, of which the store refuses all else for good, goes no further: it ends among the dead, with
      * nothing said of why. */
     int (*condemn)(struct store *store, const struct run *run);

@@ -106,6 +106,59 @@ static bool ask_boundary(struct stepd_ctx *ctx, struct wait_ask *ask)
     return status == 0;
 }
 
+/* ---- what has come already ------------------------------------------------------------------------ */
+
+/* A walk over the events that are kept for the run. */
+struct looking {
+    struct stepd_ctx *ctx;
+    struct wait_ask *ask;
+    struct expression *expression; /* of the condition; NULL: none */
+};
+
+static bool holds(const struct looking *looking, struct bytes outcome)
+{
+    struct event_fields own, later;
+    struct error error;
+
+    const struct stepd_event *event = wait_event_build(looking->ctx, outcome);
+    if (looking->expression == NULL || event == NULL)
+        return event != NULL;
+    (looking->ask->is_of_row ? event_fields_init_of_row : event_fields_init)(&own, looking->ctx->run->event);
+    event_fields_init_of_view(&later, event);
+    const struct expression_scope scope = { .event = &own.base, .async = &later.base, .now_ms = context_now_ms(looking->ctx) };
+    return expression_holds(looking->expression, &scope, &error) == 1;
+}
+
+static void look_at(void *context, const char *name, struct bytes outcome)
+{
+    struct looking *looking = context;
+
+    looking->ask->kept++;
+    if (looking->ask->takes != NULL)
+        return;
+    struct bytes copy = { context_strdup(looking->ctx, outcome.data, outcome.size), outcome.size };
+    if (holds(looking, copy))
+        looking->ask->takes = context_strdup(looking->ctx, name, strlen(name));
+}
+
+/* The oldest event that is kept for the run and fits is taken at once. False: there is a verdict. */
+static bool ask_kept(struct stepd_ctx *ctx, const struct stepd_wait *wait, struct wait_ask *ask)
+{
+    const struct flow_settings *flow = ctx->run->function->flow;
+    struct looking looking = { .ctx = ctx, .ask = ask };
+    struct error error;
+
+    if (flow == NULL || !flow_wishes_expect(&flow->wishes, wait->event))
+        return true;
+    if (wait->when != NULL && expression_compile((struct bytes){ wait->when, strlen(wait->when) }, &looking.expression, &error) != 0)
+        looking.expression = NULL; /* said already */
+    int status = ctx->store->ops->list_kept(ctx->store, ctx->run, wait->event, look_at, &looking);
+    expression_destroy(looking.expression);
+    if (status != 0)
+        (void)context_give_up(ctx);
+    return status == 0;
+}
+
 /* ---- waiting -------------------------------------------------------------------------------------- */
 
 /* For people: what it waits for. */
@@ -149,7 +202,7 @@ static enum stepd_status park(struct stepd_ctx *ctx, const struct stepd_wait *wa
         .until_ms = until_ms,
         .most = ctx->settings->waits,
     };
-    if (!ask_boundary(ctx, ask) || !ask_condition(ctx, wait, ask))
+    if (!ask_boundary(ctx, ask) || !ask_condition(ctx, wait, ask) || !ask_kept(ctx, wait, ask))
         return STEPD_SUSPENDED;
     ask->head = outcome_head(ctx);
     const struct transition park = {

@@ -23,6 +23,8 @@ struct wait_ask {
     struct bytes head;     /* of the outcome's checkpoint: all that stands before the time at which it ended */
     bool is_of_row;        /* `event` in its condition is what a function by topic sees */
     bool may_be_again;     /* it may have been recorded before, in what the store has lost since */
+    const char *takes;     /* the name of an event that is kept for the run, which it takes; NULL: none, it waits */
+    size_t kept;           /* so many of that name were, when it looked */
     int64_t until_ms;      /* the store's time; WAIT_FOREVER_MS */
     size_t most;           /* without an index, of this name */
 };
@@ -44,8 +46,9 @@ struct wait_match {
 };
 
 struct wait_counts {
-    size_t ended;
-    size_t late; /* that it would have ended, had it been read before their time was over */
+    size_t ended;   /* cancelled runs, and events that were kept for one, too */
+    size_t dropped; /* that were kept for a run, and had to go for later ones */
+    size_t late;    /* that it would have ended, had it been read before their time was over */
 };
 
 /* Where all partitions end: asked of the brokers, after the call. */

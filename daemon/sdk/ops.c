@@ -13,7 +13,7 @@ static const struct {
     enum op_kind kind;
 } kinds[] = {
     { "StepRun", OP_RESULT },      { "Step", OP_RESULT }, { "StepError", OP_ERROR },      { "StepFailed", OP_FAILED },
-    { "StepPlanned", OP_PLANNED }, { "Sleep", OP_SLEEP }, { "RunComplete", OP_COMPLETE },
+    { "StepPlanned", OP_PLANNED }, { "Sleep", OP_SLEEP }, { "RunComplete", OP_COMPLETE }, { "WaitForEvent", OP_WAIT },
 };
 
 static const msgpack_object nil = { .type = MSGPACK_OBJECT_NIL };
@@ -68,6 +68,16 @@ static const char *duration_of(struct stepd_ctx *ctx, const msgpack_object *obje
     return text_of(ctx, duration, text_of(ctx, object_find(object, "name"), ""));
 }
 
+static void wait_read(struct stepd_ctx *ctx, const msgpack_object *object, struct op *op)
+{
+    const msgpack_object *opts = object_find(object, "opts");
+
+    op->event = text_of(ctx, object_find(object, "name"), text_of(ctx, object_find(opts, "event"), ""));
+    op->when = text_of(ctx, object_find(opts, "if"), "");
+    op->when = op->when[0] != '\0' ? op->when : NULL;
+    op->timeout = text_of(ctx, object_find(opts, "timeout"), "");
+}
+
 static bool op_read(struct stepd_ctx *ctx, const msgpack_object *object, struct op *op)
 {
     const msgpack_object *hash = object_find(object, "id");
@@ -83,6 +93,8 @@ static bool op_read(struct stepd_ctx *ctx, const msgpack_object *object, struct 
     op->kind = kind_of(object_find(object, "op"));
     op->data = data != NULL ? data : &nil;
     op->duration = op->kind == OP_SLEEP ? duration_of(ctx, object) : text_of(ctx, object_find(object, "op"), "");
+    if (op->kind == OP_WAIT)
+        wait_read(ctx, object, op);
     op_error_read(ctx, 0, object_find(object, "error"), &op->error);
     return true;
 }

@@ -7,9 +7,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/array.h"
 #include "base/memory.h"
 #include "codec/json.h"
 #include "codec/number.h"
+#include "codec/packed.h"
 #include "run/checkpoints.h"
 #include "run/context.h"
 #include "run/schedule.h"
@@ -120,9 +122,67 @@ static void add_value(msgpack_sbuffer *body, struct bytes value)
     add(body, "}");
 }
 
-static void add_outcome(msgpack_sbuffer *body, const struct checkpoint *checkpoint)
+static const msgpack_object *member(const msgpack_object *map, const char *name)
 {
-    if (checkpoint->kind == CHECKPOINT_COMPLETED)
+    static const msgpack_object none = { .type = MSGPACK_OBJECT_NIL };
+
+    for (uint32_t i = 0; map->type == MSGPACK_OBJECT_MAP && i < map->via.map.size; i++) {
+        const msgpack_object *key = &map->via.map.ptr[i].key;
+        if (key->type == MSGPACK_OBJECT_STR && key->via.str.size == strlen(name) && memcmp(key->via.str.ptr, name, strlen(name)) == 0)
+            return &map->via.map.ptr[i].val;
+    }
+    return &none;
+}
+
+/* The event that a wait was given, as the SDKs have events; null: its time was over. */
+static void add_awaited(msgpack_sbuffer *body, struct bytes value)
+{
+    static const char *const members[] = { "data", "id", "name", "ts", "user" };
+    msgpack_object event = { .type = MSGPACK_OBJECT_NIL };
+    msgpack_zone zone;
+
+    if (!msgpack_zone_init(&zone, VALUE_ZONE_SIZE))
+        abort();
+    if (value.size > 0)
+        packed_build(value, &zone, &event);
+    for (size_t i = 0; event.type == MSGPACK_OBJECT_MAP && i < COUNT_OF(members); i++) {
+        const msgpack_object *found = member(&event, members[i]);
+        add(body, i == 0 ? "{" : ",");
+        add_string(body, members[i]);
+        add(body, ":");
+        if (found->type == MSGPACK_OBJECT_NIL && i == COUNT_OF(members) - 1)
+            add(body, "{}");
+        else
+            json_write(body, found);
+    }
+    add(body, event.type == MSGPACK_OBJECT_MAP ? "}" : "null");
+    msgpack_zone_destroy(&zone);
+}
+
+/* Whether what it came to is what a wait for an event was given: that it waits stands before it. */
+static bool is_of_wait(const struct checkpoints *steps, const struct checkpoint *checkpoint)
+{
+    const struct checkpoint *other;
+    msgpack_object wish = { .type = MSGPACK_OBJECT_NIL };
+    msgpack_zone zone;
+
+    if (!msgpack_zone_init(&zone, 512))
+        abort();
+    for (size_t i = 0; (other = checkpoints_at(steps, i)) != NULL && other != checkpoint; i++) {
+        if (other->kind == CHECKPOINT_WAITING && other->phase == checkpoint->phase && strcmp(other->id, checkpoint->id) == 0 &&
+            other->value.size > 0)
+            packed_build(other->value, &zone, &wish);
+    }
+    bool is_wait = member(&wish, "event")->type == MSGPACK_OBJECT_STR;
+    msgpack_zone_destroy(&zone);
+    return is_wait;
+}
+
+static void add_outcome(msgpack_sbuffer *body, const struct checkpoints *steps, const struct checkpoint *checkpoint)
+{
+    if (checkpoint->kind == CHECKPOINT_COMPLETED && is_of_wait(steps, checkpoint))
+        add_awaited(body, checkpoint->value);
+    else if (checkpoint->kind == CHECKPOINT_COMPLETED)
         add_value(body, checkpoint->value);
     else if (checkpoint->kind == CHECKPOINT_FAILED)
         add_error(body, checkpoint);
@@ -133,6 +193,7 @@ static void add_outcome(msgpack_sbuffer *body, const struct checkpoint *checkpoi
 /* ---- the steps that are told ------------------------------------------------------------------------ */
 
 struct told {
+    const struct checkpoints *steps;
     const struct checkpoint **items;
     size_t count;
 };
@@ -158,7 +219,7 @@ static void told_add(struct told *told, const struct checkpoint *checkpoint)
 static struct told told_of(const struct checkpoints *steps, enum run_phase phase, int64_t now_ms)
 {
     size_t count = steps != NULL ? checkpoints_count(steps) : 0;
-    struct told told = { .items = xcalloc(count + 1, sizeof(*told.items)) };
+    struct told told = { .steps = steps, .items = xcalloc(count + 1, sizeof(*told.items)) };
 
     for (size_t i = 0; i < count; i++) {
         const struct checkpoint *checkpoint = checkpoints_at(steps, i);
@@ -181,7 +242,7 @@ static void add_told(msgpack_sbuffer *body, const struct told *told)
             add(body, ",");
         add_string(body, step_name_hash(told->items[i]->id).text);
         add(body, ":");
-        add_outcome(body, told->items[i]);
+        add_outcome(body, told->steps, told->items[i]);
     }
     add(body, "}");
 }

@@ -111,3 +111,25 @@ enum stepd_status settle_sleep(struct sdk_attempt *turn, const struct op *op, bo
     return stepd_non_retriable(turn->ctx, "InvalidSleep", "step '%s' sleeps for '%s', which is no duration and no date", op->name,
                                op->duration);
 }
+
+/* ---- waits ---------------------------------------------------------------------------------------- */
+
+enum stepd_status settle_wait(struct sdk_attempt *turn, const struct op *op)
+{
+    struct stepd_wait wait = { .event = op->event, .when = op->when };
+    int64_t ms = 0;
+
+    if (op->timeout[0] == '\0')
+        wait.timeout_ms = 0;
+    else if (sdk_time_parse_delay(op->timeout, &ms) == 0)
+        wait.timeout_ms = ms > 0 ? ms : 1;
+    else if (sdk_time_parse(op->timeout, &ms) == 0)
+        wait.timeout_ms = ms > context_now_ms(turn->ctx) ? ms - context_now_ms(turn->ctx) : 1;
+    else
+        return stepd_non_retriable(turn->ctx, "InvalidTimeout", "step '%s' waits for '%s', which is no duration and no date", op->name,
+                                   op->timeout);
+    sdk_attempt_keep_branches(turn);
+    enum stepd_status status = stepd_wait_for_event(turn->ctx, op->name, &wait, NULL);
+    turn->errand->has_news |= status == STEPD_OK;
+    return status;
+}

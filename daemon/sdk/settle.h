@@ -15,5 +15,7 @@ enum stepd_status settle_alone(struct sdk_attempt *turn, const struct op *op);
 /* One that ran beside others: to be tried again it waits as a branch, and the rest goes on. */
 enum stepd_status settle_beside(struct sdk_attempt *turn, const struct op *op);
 enum stepd_status settle_sleep(struct sdk_attempt *turn, const struct op *op, bool is_alone);
+/* A wait for an event: parks the run, or is over. */
+enum stepd_status settle_wait(struct sdk_attempt *turn, const struct op *op);
 
 #endif

@@ -33,6 +33,11 @@ static enum stepd_status take_op(struct sdk_attempt *turn, const struct op *op, 
         return STEPD_OK;
     case OP_SLEEP:
         return settle_sleep(turn, op, is_alone);
+    case OP_WAIT:
+        if (is_alone)
+            return settle_wait(turn, op);
+        return stepd_non_retriable(turn->ctx, "UnsupportedStep",
+                                   "step '%s' waits for an event beside other steps, which stepd does not have", op->name);
     case OP_RESULT:
     case OP_ERROR:
     case OP_FAILED:
@@ -50,7 +55,7 @@ static bool is_known(const struct sdk_attempt *turn, const struct op *op)
 {
     bool is_planned = op->kind == OP_PLANNED && branches_find(&turn->errand->branches, op->name) != NULL;
 
-    return op->kind != OP_COMPLETE && (is_planned || sdk_attempt_has_finished(turn, op->name));
+    return op->kind != OP_COMPLETE && op->kind != OP_WAIT && (is_planned || sdk_attempt_has_finished(turn, op->name));
 }
 
 static enum stepd_status take_ops(struct sdk_attempt *turn, const struct ops *ops)

@@ -6,8 +6,10 @@
 #include "codec/json.h"
 #include "codec/packed.h"
 #include "event/event.h"
+#include "event/event_fields.h"
 #include "run/attempt.h"
 #include "run/flow_ask.h"
+#include "run/wait_event.h"
 #include "testing/test_internal.h"
 #include "testing/text.h"
 
@@ -223,6 +225,45 @@ static size_t reject(struct stepd_test *test, struct event *event, const char *n
     return 0;
 }
 
+/* Whether a later event is what the run's function cancels its runs by, or expects. */
+static bool is_wished(struct stepd_test_run *run, const struct flow_wish *wish, struct event *later)
+{
+    const struct function *function = &run->observed->function;
+    struct event_fields own, async;
+    struct error error;
+
+    if (strcmp(wish->event, later->view.name) != 0 || event_find_name(&run->event, &error) != 0)
+        return false;
+    if (wish->expression == NULL)
+        return true;
+    (function->topic != NULL ? event_fields_init_of_row : event_fields_init)(&own, &run->event);
+    event_fields_init(&async, later);
+    const struct expression_scope scope = { .event = &own.base, .async = &async.base, .now_ms = run->test->store.now_ms };
+    return expression_holds(wish->expression, &scope, &error) == 1;
+}
+
+static void fulfil_wishes(struct stepd_test_run *run, struct event *later)
+{
+    const struct flow_settings *flow = run->observed->function.flow;
+    msgpack_sbuffer outcome;
+
+    if (flow == NULL || status_is_end(stepd_test_status(run)))
+        return;
+    for (size_t i = 0; i < flow->wishes.count; i++) {
+        const struct flow_wish *wish = &flow->wishes.items[i];
+        if (!is_wished(run, wish, later))
+            continue;
+        if (wish->kind == FLOW_WISH_CANCEL) {
+            (void)stepd_test_cancel(run);
+            continue;
+        }
+        msgpack_sbuffer_init(&outcome);
+        wait_event_pack(&outcome, event_view(later));
+        memory_store_keep(&run->test->store, &run->id, wish->event, later->view.offset, (struct bytes){ outcome.data, outcome.size });
+        msgpack_sbuffer_destroy(&outcome);
+    }
+}
+
 /* The waits that it ends. */
 static size_t match(struct stepd_test *test, struct event *event)
 {
@@ -230,6 +271,8 @@ static size_t match(struct stepd_test *test, struct event *event)
 
     memory_store_watch(&test->store, test->matching.watches);
     (void)!matching_match(&test->matching, event, &ended);
+    for (size_t i = 0; i < test->run_count; i++)
+        fulfil_wishes(test->runs[i], event);
     for (size_t i = 0; i < test->run_count && ended > 0; i++)
         run_forget_views(test->runs[i]);
     return ended;

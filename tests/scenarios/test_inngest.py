@@ -155,14 +155,18 @@ def test_what_the_recordings_leave_to_chance(serve, name):
     shown = stepd.show(run["id"])
     assert shown["output"] == "rolled back: bad"
     assert [(step["id"], step["status"]) for step in shown["steps"]] == [("bad", "failed"), ("rollback", "completed")]
-    run, = stepd.wait_for("oracle-waits", "failed")
-    assert stepd.show(run["id"])["error"]["name"] == "UnsupportedStep"
-    assert "WaitForEvent" in stepd.show(run["id"])["error"]["message"]
+    stepd.wait_for("oracle-waits", "waiting")
+    send(stepd, "signal", data={"n": 8})
+    came = send(stepd, "signal")
+    run, = stepd.wait_for("oracle-waits", "completed")
+    output = stepd.show(run["id"])["output"]
+    assert output["gone"] is None and output["came"].pop("ts") > 0
+    assert output["came"] == {"data": {"n": 1}, "id": came, "name": "signal", "user": {}}
     stepd.wait_for("oracle-onfail", "failed")
     eventually(lambda: app.seen("onfail") == [("gone", 0)], what=lambda: app.seen("onfail"))
     stepd.wait_for("oracle-sender", "completed")
     assert eventually(lambda: app.seen("told")) == [("sender", 0)]
-    eventually(lambda: {"oracle-zero", "oracle-waits", "oracle-onfail"} == {function for function, _ in app.seen("listener")},
+    eventually(lambda: {"oracle-zero", "oracle-onfail"} == {function for function, _ in app.seen("listener")},
                what=lambda: app.seen("listener"))
 
 

@@ -284,3 +284,40 @@ def test_what_is_wrong_with_cancel_on_is_refused(folder, kafka, redis, module, t
                              {"options": {"flow": {"file": "/dev/null"}}, "functions": {"work": {"cancel_on": [{"event": "x", "when": "async.data. =="}]}}})
     done = subprocess.run([support.STEPD, "--check", "--config", service.config], capture_output=True, text=True)
     assert done.returncode == 78 and "'cancel_on.when' is no expression that can be read" in done.stdout + done.stderr
+
+
+# ---- expects -----------------------------------------------------------------------------------------------
+
+
+def test_an_answer_that_is_faster_than_its_question_is_taken_and_each_once(serve, send, redis):
+    worker = serve()
+    send("expects/made", {"n": 1, "id": 1, "sleep_ms": 3000, "again": True}, {"n": 2, "id": 2, "sleep_ms": 3000})
+    worker.wait_for("expects", "sleeping", 2)
+    send("order/paid", {"n": 90, "id": 1}, {"n": 91, "id": 1}, {"n": 92, "id": 3})
+    worker.wait_for("expects", "completed")
+    worker.wait_for("expects", "waiting")
+    assert outputs(worker)[1]["n"] == 91
+    send("order/paid", {"n": 93, "id": 2})
+    worker.wait_for("expects", "completed", 2)
+    assert outputs(worker)[2]["n"] == 93
+    assert not redis.cli("KEYS", "*:kept:*") and not redis.cli("KEYS", "*:await:*")
+
+
+def test_answers_that_come_while_the_question_is_asked(serve, send):
+    """Whether an event comes before its run waits, while it begins to, or after: each is given, in order, and once."""
+    worker = serve()
+    send("expects/made", *[{"n": n, "id": n, "again": True, "sleep_ms": 2000 + 30 * n} for n in range(30)])
+    worker.wait_for("expects", "sleeping", 20)
+    send("order/paid", *[{"n": 1000 + n, "id": n} for n in range(30)])
+    send("order/paid", *[{"n": 2000 + n, "id": n} for n in range(30)])
+    worker.wait_for("expects", "completed", 30, 60)
+    assert {n: output["n"] for n, output in outputs(worker).items()} == {n: 2000 + n for n in range(30)}
+
+
+def test_of_many_that_are_kept_the_oldest_go(serve, send):
+    worker = serve()
+    send("expects/made", {"n": 1, "id": 1, "sleep_ms": 4000})
+    worker.wait_for("expects", "sleeping")
+    send("order/paid", *[{"n": n, "id": 1} for n in range(130)])
+    worker.wait_for("expects", "completed")
+    assert outputs(worker)[1]["n"] == 30 and "had to go" in worker.log()

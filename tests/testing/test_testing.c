@@ -155,6 +155,18 @@ static enum stepd_status waits(struct stepd_ctx *ctx)
     return STEPD_OK;
 }
 
+/* Asks, and waits for two answers: ends with the numbers of both. */
+static enum stepd_status asks_twice(struct stepd_ctx *ctx)
+{
+    const struct stepd_event *first, *second;
+
+    STEPD_TRY(stepd_sleep(ctx, "ask", 10));
+    STEPD_TRY(stepd_wait_for_event(ctx, "first", &(struct stepd_wait){ .event = "paid", .when = "async.data.n > 1" }, &first));
+    STEPD_TRY(stepd_wait_for_event(ctx, "second", &(struct stepd_wait){ .event = "paid" }, &second));
+    msgpack_pack_int64(stepd_output(ctx), stepd_get_int(ctx, first->data, "n", 0) * 100 + stepd_get_int(ctx, second->data, "n", 0));
+    return STEPD_OK;
+}
+
 STEPD_MODULE(.name = "sample", .init = init, .thread_init = thread_init, .thread_exit = thread_exit,
              .options = STEPD_OPTIONS(
                  STEPD_OPTION(.name = "times", .type = STEPD_INT, .offset = offsetof(struct options, times), .default_text = "2"),
@@ -177,6 +189,9 @@ STEPD_MODULE(.name = "sample", .init = init, .thread_init = thread_init, .thread
                  STEPD_FUNCTION(.id = "ordered", .event = "ordered", .run = ordered, .ordering = STEPD_BY_KEY),
                  STEPD_FUNCTION(.id = "sleeps-until", .event = "sleeps-until", .run = sleeps_until),
                  STEPD_FUNCTION(.id = "tell", .event = "tell", .run = tell), STEPD_FUNCTION(.id = "waits", .event = "made", .run = waits),
+                 STEPD_FUNCTION(.id = "expects", .event = "asked", .run = asks_twice,
+                                .expects = STEPD_EXPECTS({ .event = "paid", .when = "async.data.id == event.data.id" }),
+                                .cancel_on = STEPD_CANCEL_ON({ .event = "gone", .when = "async.data.id == event.data.id" })),
                  STEPD_FUNCTION(.id = "measure", .topic = "raw", .run = measure)));
 
 static struct stepd_test *test;
@@ -699,4 +714,46 @@ Test(testing, a_wait_outlives_the_daemon_that_began_it)
     cr_assert_eq(stepd_test_event(test, STEPD_TEST_EVENT(.name = "paid", .data = "{n: 4}")), 1);
     cr_assert_eq(stepd_test_finish(run), STEPD_TEST_COMPLETED);
     cr_assert_str_eq(stepd_test_output_json(run), "4");
+}
+
+static size_t pay(const char *data)
+{
+    return stepd_test_event(test, STEPD_TEST_EVENT(.name = "paid", .data = data));
+}
+
+Test(testing, answers_that_are_faster_than_their_question_are_kept_and_each_is_taken_once)
+{
+    struct stepd_test_run *run = stepd_test_start(test, "expects", STEPD_TEST_EVENT(.data = "{id: 1}"));
+
+    cr_assert_eq(pay("{id: 1, n: 1}"), 0); /* before it begins */
+    cr_assert_eq(stepd_test_attempt(run), STEPD_TEST_SLEEPING);
+    cr_assert_eq(pay("{id: 2, n: 5}"), 0); /* another's */
+    cr_assert_eq(pay("{id: 1, n: 2}"), 0);
+    cr_assert_eq(pay("{id: 1, n: 3}"), 0);
+    cr_assert_eq(stepd_test_finish(run), STEPD_TEST_COMPLETED);
+    cr_assert_str_eq(stepd_test_output_json(run), "201"); /* the oldest that its condition is true of, then the oldest left */
+}
+
+Test(testing, what_ends_a_wait_is_not_kept_for_the_next_one)
+{
+    struct stepd_test_run *run = stepd_test_start(test, "expects", STEPD_TEST_EVENT(.data = "{id: 1}"));
+
+    cr_assert_eq(stepd_test_finish(run), STEPD_TEST_WAITING);
+    cr_assert_eq(pay("{id: 1, n: 2}"), 1);
+    cr_assert_eq(stepd_test_finish(run), STEPD_TEST_WAITING);
+    cr_assert_eq(pay("{id: 1, n: 7}"), 1);
+    cr_assert_eq(stepd_test_finish(run), STEPD_TEST_COMPLETED);
+    cr_assert_str_eq(stepd_test_output_json(run), "207");
+}
+
+Test(testing, an_event_cancels_the_runs_that_it_matches)
+{
+    struct stepd_test_run *one = stepd_test_start(test, "expects", STEPD_TEST_EVENT(.data = "{id: 1}"));
+    struct stepd_test_run *two = stepd_test_start(test, "expects", STEPD_TEST_EVENT(.data = "{id: 2}"));
+
+    cr_assert_eq(stepd_test_attempt(one), STEPD_TEST_SLEEPING);
+    cr_assert_eq(stepd_test_finish(two), STEPD_TEST_WAITING);
+    (void)stepd_test_event(test, STEPD_TEST_EVENT(.name = "gone", .data = "{id: 2}"));
+    cr_assert_eq(stepd_test_status(two), STEPD_TEST_CANCELLED);
+    cr_assert_neq(stepd_test_status(one), STEPD_TEST_CANCELLED);
 }

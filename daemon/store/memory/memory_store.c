@@ -60,6 +60,7 @@ static struct memory_record *record_add(struct memory_store *store, const struct
     record->id = run->id;
     record->status = status;
     record->epoch = 1;
+    record->ended_by = -1;
     record->owner = store->self;
     record->created_ms = run->created_ms;
     record->changed_ms = store->now_ms;
@@ -209,7 +210,17 @@ static enum store_answer apply(struct memory_store *store, const struct run *run
         return STORE_TOO_MANY;
     if (record == NULL)
         record = record_add(store, run, RUN_OWNED);
-    checkpoint_apply(record, change);
+    struct transition taken = *change;
+    if (memory_waits_take(store, run, change->wait, &taken.checkpoint)) {
+        taken.wait = NULL;
+        taken.status = RUN_DELAYED;
+        taken.due_ms = store->now_ms;
+        taken.attempt = 0;
+    }
+    checkpoint_apply(record, &taken);
+    if (taken.checkpoint.data != change->checkpoint.data)
+        bytes_free(&taken.checkpoint);
+    change = &taken;
     memory_wait_destroy(record->wait);
     record->wait = memory_wait_create(run, change->wait);
     record->phase = change->phase;
@@ -394,6 +405,7 @@ static const struct store_ops MEMORY_STORE_OPS = {
     .match = memory_waits_match,
     .admit_called = admit_called,
     .find_function = find_function,
+    .list_kept = memory_waits_list_kept,
     .condemn = condemn,
     .told = told,
     .now_ms = port_now_ms,
@@ -413,6 +425,7 @@ void memory_store_done(struct memory_store *store)
     for (size_t i = 0; i < store->count; i++)
         record_free(store->records[i]);
     free(store->records);
+    memory_kept_done(store);
     while (store->seen != NULL) {
         struct memory_seen *seen = store->seen;
         store->seen = seen->next;

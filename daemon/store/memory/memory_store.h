@@ -31,6 +31,7 @@ struct memory_record {
     struct bytes *checkpoints; /* each its own */
     size_t checkpoint_count;
     size_t state_bytes;
+    int64_t ended_by;         /* the offset of the event that ended its last wait */
     struct memory_wait *wait; /* WAITING for an event, else NULL */
     char *strand;             /* ordered: what it waits in, else NULL */
     int64_t offset;
@@ -42,6 +43,16 @@ struct memory_wait {
     char *event, *later;
     struct bytes value, when, head; /* each its own */
     bool is_of_row;
+};
+
+/* An event that came before its run waited for it. */
+struct memory_kept {
+    struct memory_kept *next; /* later ones */
+    struct run_id run;
+    char *event;
+    char name[32];
+    struct bytes outcome; /* its own */
+    bool is_taken;
 };
 
 /* An event's key within a function's window. */
@@ -71,6 +82,7 @@ struct memory_store {
     size_t count;
     size_t capacity;
     struct memory_seen *seen;
+    struct memory_kept *kept;
 };
 
 void memory_store_init(struct memory_store *store, int64_t now_ms, size_t state_bytes_max);
@@ -81,6 +93,8 @@ struct memory_record *memory_store_find(const struct memory_store *store, const 
 /* The run becomes this daemon's: fills what the store knows of `run`, whose function, event and id are
  * set. Its steps are the caller's; its tail is the record's. */
 void memory_store_claim(struct memory_store *store, struct memory_record *record, struct run *run);
+/* An event is kept for a run that expects it, unless it ended a wait of it; `outcome` is what a wait is given of it. */
+void memory_store_keep(struct memory_store *store, const struct run_id *run, const char *event, int64_t offset, struct bytes outcome);
 /* All that is waited for now. */
 void memory_store_watch(const struct memory_store *store, struct watches *watches);
 /* Another daemon takes the place of one that died: the runs it owned are due now. */

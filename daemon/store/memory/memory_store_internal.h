@@ -12,6 +12,12 @@ void memory_wait_destroy(struct memory_wait *wait);
 bool memory_waits_are_full(const struct memory_store *store, const struct wait_ask *ask);
 /* What it waited for has come: it is due, with that as its next checkpoint. */
 void memory_record_end_wait(struct memory_store *store, struct memory_record *record, struct bytes checkpoint);
+/* The kept event that is taken becomes the step's outcome, and no more than that. False: it takes none. The caller frees what `ret`
+ * points to. */
+bool memory_waits_take(struct memory_store *store, const struct run *run, const struct wait_ask *ask, struct bytes *ret_checkpoint);
+void memory_kept_done(struct memory_store *store);
+int memory_waits_list_kept(struct store *port, const struct run *run, const char *event,
+                           void (*each)(void *context, const char *name, struct bytes outcome), void *context);
 /* core's port, store_ops.match */
 int memory_waits_match(struct store *port, const struct wait_match *match, struct wait_counts *ret_counts);
 

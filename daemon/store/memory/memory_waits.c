@@ -2,6 +2,7 @@
 #include "store/memory/memory_store_internal.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,19 +73,94 @@ static bool is_found(const struct memory_record *record, const struct wait_match
            is_equal((struct bytes){ wait->later, strlen(wait->later) }, match->later) && is_equal(wait->value, match->value);
 }
 
+static void pack_outcome(const struct memory_store *store, struct bytes head, struct bytes outcome, msgpack_sbuffer *checkpoint)
+{
+    msgpack_packer packer;
+
+    msgpack_sbuffer_init(checkpoint);
+    msgpack_packer_init(&packer, checkpoint, msgpack_sbuffer_write);
+    msgpack_sbuffer_write(checkpoint, head.data, head.size);
+    msgpack_pack_int64(&packer, store->now_ms);
+    msgpack_sbuffer_write(checkpoint, outcome.data, outcome.size);
+}
+
 static void end_wait(struct memory_store *store, struct memory_record *record, struct bytes outcome)
 {
     msgpack_sbuffer checkpoint;
-    msgpack_packer packer;
 
-    msgpack_sbuffer_init(&checkpoint);
-    msgpack_packer_init(&packer, &checkpoint, msgpack_sbuffer_write);
-    msgpack_sbuffer_write(&checkpoint, record->wait->head.data, record->wait->head.size);
-    msgpack_pack_int64(&packer, store->now_ms);
-    msgpack_sbuffer_write(&checkpoint, outcome.data, outcome.size);
+    pack_outcome(store, record->wait->head, outcome, &checkpoint);
     memory_record_end_wait(store, record, (struct bytes){ checkpoint.data, checkpoint.size });
     msgpack_sbuffer_destroy(&checkpoint);
 }
+
+/* ---- events that came early ------------------------------------------------------------------------ */
+
+static struct memory_kept *kept_find(const struct memory_store *store, const struct run_id *run, const char *name)
+{
+    struct memory_kept *kept = store->kept;
+
+    while (kept != NULL && (strcmp(kept->run.text, run->text) != 0 || strcmp(kept->name, name) != 0))
+        kept = kept->next;
+    return kept;
+}
+
+void memory_store_keep(struct memory_store *store, const struct run_id *run, const char *event, int64_t offset, struct bytes outcome)
+{
+    const struct memory_record *record = memory_store_find(store, run->text);
+    struct memory_kept **last = &store->kept;
+
+    if (record != NULL && record->ended_by == offset)
+        return;
+    struct memory_kept *kept = xcalloc(1, sizeof(*kept));
+    kept->run = *run;
+    kept->event = xstrdup(event);
+    (void)snprintf(kept->name, sizeof(kept->name), "%lld", (long long)offset);
+    kept->outcome = copy(outcome);
+    while (*last != NULL)
+        last = &(*last)->next;
+    *last = kept;
+}
+
+void memory_kept_done(struct memory_store *store)
+{
+    while (store->kept != NULL) {
+        struct memory_kept *kept = store->kept;
+        store->kept = kept->next;
+        free(kept->event);
+        free((void *)(uintptr_t)kept->outcome.data);
+        free(kept);
+    }
+}
+
+bool memory_waits_take(struct memory_store *store, const struct run *run, const struct wait_ask *ask, struct bytes *ret_checkpoint)
+{
+    struct memory_kept *kept = ask != NULL && ask->takes != NULL ? kept_find(store, &run->id, ask->takes) : NULL;
+    msgpack_sbuffer checkpoint;
+
+    if (kept == NULL || kept->is_taken)
+        return false;
+    kept->is_taken = true;
+    pack_outcome(store, ask->head, kept->outcome, &checkpoint);
+    *ret_checkpoint = copy((struct bytes){ checkpoint.data, checkpoint.size });
+    msgpack_sbuffer_destroy(&checkpoint);
+    return true;
+}
+
+int memory_waits_list_kept(struct store *port, const struct run *run, const char *event,
+                           void (*each)(void *context, const char *name, struct bytes outcome), void *context)
+{
+    const struct memory_store *store = (const struct memory_store *)port;
+
+    if (store->is_out_of_reach)
+        return -ESHUTDOWN;
+    for (const struct memory_kept *kept = store->kept; kept != NULL; kept = kept->next) {
+        if (!kept->is_taken && strcmp(kept->run.text, run->id.text) == 0 && strcmp(kept->event, event) == 0)
+            each(context, kept->name, kept->outcome);
+    }
+    return 0;
+}
+
+/* ---- events that come ------------------------------------------------------------------------------- */
 
 int memory_waits_match(struct store *port, const struct wait_match *match, struct wait_counts *ret_counts)
 {
@@ -100,6 +176,7 @@ int memory_waits_match(struct store *port, const struct wait_match *match, struc
         if (wait->when.size > 0 && !match->holds(match->context, wait->own, wait->is_of_row, wait->when))
             continue;
         end_wait(store, record, match->outcome);
+        record->ended_by = match->offset;
         ret_counts->ended++;
     }
     return 0;

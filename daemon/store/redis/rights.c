@@ -37,6 +37,8 @@ static const struct right {
     { "hmget", NULL, 2, NEEDED },
     { "hscan", NULL, 2, NEEDED },
     { "hset", NULL, 3, NEEDED },
+    { "hsetnx", NULL, 3, NEEDED },
+    { "hvals", NULL, 1, NEEDED },
     { "info", NULL, 0, NEEDED },
     { "lrange", NULL, 3, NEEDED },
     { "persist", NULL, 1, NEEDED },

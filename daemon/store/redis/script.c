@@ -84,6 +84,7 @@ static const struct script SCRIPTS[SCRIPT_COUNT] = {
       1,
       { script_common, script_order, script_added, script_flow, script_post, script_called, script_ending, script_worker, script_cancelling,
         script_waits, script_match } },
+    { "kept", 1, { script_common, script_kept } },
     { "confirm", 1, { script_common, script_confirm } },
 };
 

@@ -28,7 +28,10 @@ void waits_pack_ask(msgpack_sbuffer *buffer, const struct run *run, const struct
     msgpack_packer packer;
 
     msgpack_packer_init(&packer, buffer, msgpack_sbuffer_write);
-    msgpack_pack_map(&packer, is_new ? 11 : 10);
+    msgpack_pack_map(&packer, 11U + is_new + (ask->takes != NULL));
+    pack_number(&packer, "kept", (int64_t)ask->kept);
+    if (ask->takes != NULL)
+        pack_bytes(&packer, "takes", (struct bytes){ ask->takes, strlen(ask->takes) });
     pack_bytes(&packer, "event", (struct bytes){ ask->event, strlen(ask->event) });
     pack_bytes(&packer, "later", ask->later);
     pack_bytes(&packer, "value", ask->value);
@@ -117,6 +120,7 @@ static int ask(struct walk *walk, const char *only, redisReply **ret_reply)
     const redisReply *reply = *ret_reply;
     walk->counts->ended += (size_t)reply->element[0]->integer;
     walk->counts->late += (size_t)reply->element[2]->integer;
+    walk->counts->dropped += (size_t)reply->element[6]->integer;
     if (reply->element[5]->integer != 0)
         store_made_due(walk->store, match->shard, reply->element[5]->integer);
     return 0;
@@ -170,6 +174,25 @@ int waits_match(struct store *port, const struct wait_match *match, struct wait_
             return status;
         (void)snprintf(walk.after, sizeof(walk.after), "%s", page->element[4]->str);
     } while (walk.after[0] != '\0');
+    return 0;
+}
+
+int waits_list_kept(struct store *port, const struct run *run, const char *event,
+                    void (*each)(void *context, const char *name, struct bytes outcome), void *context)
+{
+    struct redis_store *store = (struct redis_store *)port;
+    AUTO_REPLY reply = NULL;
+    struct script_call call;
+
+    script_begin(&call, "kept", store_shard_of(store, run->id.text));
+    script_add_text(&call, run->id.text);
+    script_add_text(&call, event);
+    int status = store_call(store, &call, &reply);
+    if (status != 0)
+        return status;
+    const redisReply *told = reply->element[1];
+    for (size_t i = 0; i + 1 < told->elements; i += 2)
+        each(context, told->element[i]->str, (struct bytes){ told->element[i + 1]->str, told->element[i + 1]->len });
     return 0;
 }
 

@@ -52,7 +52,7 @@ const functions = [
     for (let i = 0; i < 3; i++) sum.push(await step.run("same", () => i));
     return sum;
   }),
-  make("waits", async ({ step }) => { await step.waitForEvent("w", { event: "signal", timeout: "5s" }); }, { retries: 0 }),
+  make("waits", async ({ step }) => ({ came: await step.waitForEvent("w", { event: "signal", timeout: "1h", if: "async.data.n == event.data.n" }), gone: await step.waitForEvent("gone", { event: "signal", timeout: "1s" }) }), { retries: 0 }),
   make("onfail", async () => { throw new Error("gone"); },
     { retries: 1, onFailure: async ({ event, attempt }) => see("onfail", event.data.error.message, attempt) }),
   make("listener", async ({ event, attempt }) => see("listener", event.data.function_id, attempt), {}, { event: "inngest/function.failed" }),

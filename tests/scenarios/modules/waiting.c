@@ -53,4 +53,7 @@ static enum stepd_status wait(struct stepd_ctx *ctx)
 
 STEPD_MODULE(.name = "waiting",
              .functions = STEPD_FUNCTIONS(STEPD_FUNCTION(.id = "wait", .event = "order/made", .run = wait),
+                                          STEPD_FUNCTION(.id = "expects", .event = "expects/made", .run = wait,
+                                                         .expects = STEPD_EXPECTS({ .event = "order/paid",
+                                                                                    .when = "async.data.id == event.data.id" })),
                                           STEPD_FUNCTION(.id = "ordered", .event = "ordered/made", .run = wait, .ordering = STEPD_BY_KEY)));

@@ -1262,56 +1262,6 @@ Test(store, a_silent_link_is_given_up_and_nothing_of_it_runs_later)
     cr_assert_eq(redis.rollbacks, 0, "the same process");
 }
 
-static void *push_later(void *argument)
-{
-    struct sample *sample = argument;
-    return (void *)(intptr_t)advance(&sample->run, checkpoint_at(3, BYTES("d")));
-}
-
-static void expect_four_checkpoints(const struct sample *sample)
-{
-    struct loaded_run loaded = load(&sample->run);
-
-    cr_assert_eq(loaded.checkpoint_count, 4);
-    for (size_t i = 0; i < 4; i++)
-        cr_assert(loaded.checkpoints[i].size == 1 && memcmp(loaded.checkpoints[i].data, "abcd" + i, 1) == 0);
-    loaded_run_done(&loaded);
-}
-
-Test(store, a_push_over_a_link_that_falls_silent_is_made_once)
-{
-    struct sample sample;
-    pthread_t thread;
-    void *answer = NULL;
-
-    take_with_three(&sample);
-    cr_assert_eq(kill(redis.server, SIGSTOP), 0);
-    cr_assert_eq(pthread_create(&thread, NULL, push_later, &sample), 0);
-    (void)usleep(1500000);
-    cr_assert_eq(kill(redis.server, SIGCONT), 0);
-    cr_assert_eq(pthread_join(thread, &answer), 0);
-    cr_assert_eq((intptr_t)answer, STORE_OK);
-    expect_four_checkpoints(&sample);
-    cr_assert_eq(advance(&sample.run, FINISH), STORE_OK);
-}
-
-Test(store, a_push_that_waits_out_a_restart_is_made_by_a_script)
-{
-    struct sample sample;
-    pthread_t thread;
-    void *answer = NULL;
-
-    take_with_three(&sample);
-    redis_fixture_kill(&redis);
-    cr_assert_eq(pthread_create(&thread, NULL, push_later, &sample), 0);
-    cr_assert(goes_down());
-    redis_fixture_restart(&redis);
-    cr_assert_eq(pthread_join(thread, &answer), 0);
-    cr_assert_eq((intptr_t)answer, STORE_OK);
-    cr_assert_eq(sample.run.notes.added, 0, "under its name of before it pushes no more");
-    expect_four_checkpoints(&sample);
-}
-
 Test(store, an_answer_tells_of_when_it_was_asked_for)
 {
     struct store_settings settings = redis_fixture_settings(&redis);
@@ -1501,37 +1451,4 @@ Test(store, a_run_that_an_open_breaker_holds_is_claimed_by_nobody_before_its_pau
     cr_assert_eq(answer, FLOW_IN_LINE);
     cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:queue:f"), "1");
     cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:delayed"), "0");
-}
-
-/* ---- runs of several events ----------------------------------------------------------------------------- */
-
-Test(store, a_run_of_several_events_stands_in_no_list_that_older_daemons_read_and_keeps_all_of_them)
-{
-    struct sample first, second;
-    struct event *events[] = { &first.event, &second.event };
-    const struct bundle bundle = { events, 2 };
-    const struct transition park = { .kind = TRANSITION_PARK, .status = RUN_DELAYED, .attempt = 1, .due_ms = 1 };
-    struct loaded_run loaded;
-    struct error error;
-
-    sample_init(&first, 1);
-    sample_init(&second, 2);
-    first.run.bundle = &bundle;
-    first.run.id = run_id_of_bundle(&first.function, &bundle);
-    cr_assert_eq(advance(&first.run, park), STORE_OK);
-    cr_assert_str_eq(redis_says(redis.store, "ZRANGE t{0}:delayed 0 -1"), "");
-    cr_assert_str_eq(redis_says(redis.store, "ZRANGE t{0}:delayed-3 0 -1"), first.run.id.text);
-    struct run_id alone = run_id_of(&second.function, &second.event);
-    cr_assert_str_eq(redis_says(redis.store, "ZSCORE t{0}:taken:events:3 %s", alone.text), "2");
-
-    cr_assert_eq(beat(redis.store, true, 60000, 0), 0);
-    AUTO_REPLY claimed = claim(redis.store, 1, 10);
-    cr_assert_eq(claimed->element[3]->elements, 1);
-    cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:delayed-3"), "0");
-    cr_assert_str_eq(redis_says(redis.store, "KEYS t{0}:owned:*"), "");
-    cr_assert_eq(runs_load(redis.store, first.run.id.text, &loaded, &error), 0);
-    cr_assert_eq(loaded.record.status, RUN_OWNED);
-    cr_assert_eq(loaded.record.more_count, 1);
-    cr_assert_eq(loaded.record.more[0].offset, 2);
-    loaded_run_done(&loaded);
 }

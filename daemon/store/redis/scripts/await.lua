@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Stands between change.lua and take.lua or advance.lua where a run is parked to wait for an event: what it waits for, and that
 -- somebody waits for such events, is written first, in the same script. `ask` is msgpack: event, later, value, when, row,
--- boundary, head, ends, most; stamp, of the run's own event; place, where the run is not the store's yet.
+-- boundary, head, ends, most; stamp, of the run's own event; kept, how many events of that name were kept for it
+-- when it looked; takes, the one of them that it takes; place, where the run is not the store's yet.
 local TOO_MANY = 5
 
 -- Only where what follows is going to park it.
@@ -44,4 +45,27 @@ local function write_wait()
     return true
 end
 
-if may_wait() and not write_wait() then return { TOO_MANY, now, epoch, 0, 0 } end
+-- What is kept for the run of that name, and was not given to it yet.
+local function count_kept()
+    local all, live = call('HVALS', P .. 'kept:' .. id), 0
+    for _, entry in ipairs(all) do
+        if entry ~= '' and cmsgpack.unpack(entry).event == ask.event then live = live + 1 end
+    end
+    return live
+end
+
+-- It need not wait: the step has come to its end. Or something has come since it looked: it looks again.
+local function is_done()
+    local taken = ask.takes and call('HGET', P .. 'kept:' .. id, ask.takes)
+    if taken and taken ~= '' then
+        call('HSET', P .. 'kept:' .. id, ask.takes, '')
+        checkpoint = ask.head .. cmsgpack.pack(now) .. cmsgpack.unpack(taken).outcome
+        attempt, status, due = 0, 'd', now
+        return true
+    end
+    if count_kept() == ask.kept then return false end
+    status, due = 'd', now
+    return true
+end
+
+if may_wait() and not is_done() and not write_wait() then return { TOO_MANY, now, epoch, 0, 0 } end

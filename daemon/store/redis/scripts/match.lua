@@ -2,14 +2,15 @@
 -- An event that was read ends the waits of one key, or that of the one run whose condition its reader has found to be true.
 -- And it cancels runs that wish so. A page of at most 100, from the one after `after` on. Answers: how many were ended; now; how many it would have ended
 -- in time; runs whose conditions are to be tried, each [id, condition, 1: its own event is a row, record]; where to go
--- on, '': it is the last page; when something is due, 0: nothing.
+-- on, '': it is the last page; when something is due, 0: nothing; how many that were kept had to go.
 local PAGE, BYTES = 100, 1024 * 1024
 local topic, partition, offset, stamp, outcome, after, only = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8],
     ARGV[9], ARGV[10]
 local history = ARGV[11]
 local key = key_of_wait(ARGV[1], ARGV[2], ARGV[3])
 local index = P .. 'wait:' .. key
-local ended, late, tried, bytes, woken, last = 0, 0, {}, 0, 0, ''
+local KEPT_MOST, KEPT_BYTES = 100, 4 * 1024 * 1024
+local ended, late, tried, bytes, woken, last, dropped = 0, 0, {}, 0, 0, '', 0
 
 -- It came after the call; or since the run's own event, for a run that Redis had lost.
 local function counts(a)
@@ -18,14 +19,42 @@ local function counts(a)
     return not (first and offset < first) and not (a.since and stamp < a.since)
 end
 
+-- This event, among those that are kept for a run.
+local name = table.concat({ topic, partition, offset, redis.sha1hex(outcome):sub(1, 12) }, ':')
+
+-- The oldest go where there are too many. Those that are empty were given to the run, so that none is twice.
+local function drop_oldest(kept)
+    local live, size, all = {}, 0, call('HGETALL', kept)
+    for i = 1, #all, 2 do
+        size = size + #all[i + 1]
+        if all[i + 1] ~= '' then live[#live + 1] = { name = all[i], at = cmsgpack.unpack(all[i + 1]).at, size = #all[i + 1] } end
+    end
+    if #live <= KEPT_MOST and size <= KEPT_BYTES then return end
+    table.sort(live, function(x, y) return x.at < y.at end)
+    for i = 1, #live - 1 do
+        if #live - i + 1 <= KEPT_MOST and size <= KEPT_BYTES then break end
+        call('HSET', kept, live[i].name, '')
+        size, dropped = size - live[i].size, dropped + 1
+    end
+end
+
+local function keep(id)
+    local kept = P .. 'kept:' .. id
+    if call('HSETNX', kept, name, cmsgpack.pack({ at = now_us, event = ARGV[1], outcome = outcome })) == 0 then return end
+    ended = ended + 1
+    drop_oldest(kept)
+end
+
 local function end_wait(id, h, a)
+    local f = has(h.flags, FLOW) and flow_of(id)
+    if f and f.expects then call('HSET', P .. 'kept:' .. id, name, '') end
     local checkpoint = a.head .. cmsgpack.pack(now) .. outcome
     call('ZADD', P .. 'steps:' .. id, h.checkpoints, checkpoint)
     h.checkpoints, h.state, h.attempt = h.checkpoints + 1, h.state + #checkpoint, 0
     if h.status == 'w' then
         h.status, h.changed, woken = 'd', now, now
         call('ZREM', P .. 'waiting', id)
-        call('ZADD', delayed_of(h), now, id)
+        call('ZADD', P .. 'delayed', now, id)
     end
     save(id, h)
     forget_wait(id, a)
@@ -56,6 +85,7 @@ local function fulfil(member, id, h, a)
     local f = flow_of(id)
     if not f then return forget(member) end
     if not concerns(a) or has(h.flags, CANCEL) or must_try(member, id, a) then return end
+    if a.kind == 'e' then return keep(id) end
     local _, due = cancel_flow(id, h, f, history)
     woken, ended = math.max(woken, due), ended + 1
 end
@@ -90,4 +120,4 @@ for i, id in ipairs(ids) do
         break
     end
 end
-return { ended, now, late, tried, last, woken }
+return { ended, now, late, tried, last, woken, dropped }

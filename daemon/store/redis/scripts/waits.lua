@@ -55,13 +55,14 @@ local function look_again(event, later, created)
 end
 
 -- Later events that mean something to the run as long as it lives, in the order of its function's settings. Each stands in
--- `await:<id>:<number>` and in its index: key; kind, x: it cancels; when; row; topic, partition, offset, stamp, of the run's own event;
+-- `await:<id>:<number>` and in its index: key; kind, x: it cancels, e: it is kept for it; when; row; topic, partition, offset, stamp, of the run's own event;
 -- last, the latest stamp that counts. The caller saves `f`.
 local function make_wishes(id, f, wishes, created)
     f.wishes = {}
     for i, wish in ipairs(wishes) do
         local member, key = id .. ':' .. i, key_of_wait(wish.event, wish.later, wish.value)
         f.wishes[i] = key
+        if wish.kind == 'e' then f.expects = true end
         note_watch(wish.event, wish.later)
         look_again(wish.event, wish.later, created)
         call('SET', P .. 'await:' .. member, cmsgpack.pack({ key = key, kind = wish.kind, when = wish.when, row = wish.row,
