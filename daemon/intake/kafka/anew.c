@@ -105,17 +105,29 @@ static bool is_anew(struct consumer *consumer, struct partition *partition, cons
 }
 
 /* Where the brokers tell members nothing of topics that they do not have. */
-static void say_missing(struct consumer *consumer, const struct look *look)
+static void say_missing(const struct consumer *consumer, const char *name, struct topic_watch *watch, const struct topic_seen *seen)
+{
+    watch->looks_missing = seen->is_missing ? watch->looks_missing + 1 : 0;
+    if (watch->looks_missing == 2 && protocol_is_consumer(consumer->settings.kafka)) /* at the first it may be about to be made */
+        log_warn("topic '%s' does not exist: its events are taken once it does", name);
+}
+
+static void say_anew(const char *name, struct topic_watch *watch, const struct topic_seen *seen)
+{
+    if (!topic_id_is_known(&seen->id))
+        return;
+    if (topic_id_is_known(&watch->id) && !topic_id_is(&watch->id, &seen->id))
+        log_warn("topic '%s' was deleted and made anew: it is read from its beginning", name);
+    watch->id = seen->id;
+}
+
+static void watch_topics(struct consumer *consumer, const struct look *look)
 {
     const char *const *names = consumer->settings.topics;
 
-    if (look->topics == NULL || !protocol_is_consumer(consumer->settings.kafka))
-        return;
-    for (size_t i = 0; names[i] != NULL; i++) {
-        unsigned *looks = &consumer->looks_missing[i];
-        *looks = look->topics[i].is_missing ? *looks + 1 : 0;
-        if (*looks == 2) /* at once it may be about to be made */
-            log_warn("topic '%s' does not exist: its events are taken once it does", names[i]);
+    for (size_t i = 0; look->topics != NULL && names[i] != NULL; i++) {
+        say_missing(consumer, names[i], &consumer->topics[i], &look->topics[i]);
+        say_anew(names[i], &consumer->topics[i], &look->topics[i]);
     }
 }
 
@@ -123,7 +135,7 @@ void anew_hear(struct consumer *consumer, const struct look *look)
 {
     struct partition_list anew = { 0 };
 
-    say_missing(consumer, look);
+    watch_topics(consumer, look);
     for (size_t i = 0; i < consumer->assigned.count; i++)
         if (is_anew(consumer, consumer->assigned.items[i], look))
             partition_list_add(&anew, consumer->assigned.items[i]);

@@ -296,7 +296,7 @@ int consumer_create(const struct consumer_settings *settings, struct consumer **
     consumer->memory_max = (size_t)settings->queue * 4 * sizeof(struct message);
     if (consumer->memory_max < MEMORY_MIN)
         consumer->memory_max = MEMORY_MIN;
-    consumer->looks_missing = xcalloc(topics_count(settings->topics) + 1, sizeof(consumer->looks_missing[0]));
+    consumer->topics = xcalloc(topics_count(settings->topics) + 1, sizeof(consumer->topics[0]));
     lock_init(&consumer->lock);
     positions_init(&consumer->positions);
     boundaries_init(&consumer->boundaries, settings->topics);
@@ -394,7 +394,7 @@ void consumer_destroy(struct consumer *consumer)
     boundaries_done(&consumer->boundaries);
     free(consumer->assigned.items);
     free(consumer->views);
-    free(consumer->looks_missing);
+    free(consumer->topics);
     lock_done(&consumer->lock);
     free(consumer);
 }

@@ -37,6 +37,11 @@ struct partition_list {
     size_t room;
 };
 
+struct topic_watch {
+    struct topic_id id;     /* as last seen */
+    unsigned looks_missing; /* so many in a row it was not there */
+};
+
 enum reset { RESET_EARLIEST, RESET_LATEST, RESET_REFUSED };
 
 struct consumer {
@@ -82,11 +87,11 @@ struct consumer {
     size_t crowded;  /* assigned ones that wait for room for queued runs */
     size_t loading;  /* assigned ones that the scout has not ended with */
     bool must_count_loading;
-    int64_t asked_ms;        /* the scout, for ends */
-    int64_t asked_all_ms;    /* and for topics, too */
-    unsigned *looks_missing; /* of each topic: so many looks in a row it was not there */
-    size_t most_queued;      /* since the scout was last asked: librdkafka may sleep since then */
-    struct {                 /* the partition of the last message */
+    int64_t asked_ms;           /* the scout, for ends */
+    int64_t asked_all_ms;       /* and for topics, too */
+    struct topic_watch *topics; /* as settings.topics */
+    size_t most_queued;         /* since the scout was last asked: librdkafka may sleep since then */
+    struct {                    /* the partition of the last message */
         const rd_kafka_topic_t *topic;
         int32_t id;
         struct partition *partition;
