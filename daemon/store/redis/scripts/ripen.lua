@@ -14,11 +14,11 @@ local function join(id, f)
 end
 
 -- Dedupe does not remember it.
-local function drop(id, f, why)
+local function drop(id, h, f, why)
     local ask = f.held.ask
     if ask.seen and call('GET', P .. 'seen:' .. ask.seen) == ask.origin then call('UNLINK', P .. 'seen:' .. ask.seen) end
-    leave_line(id, f)
-    call('UNLINK', P .. 'run:' .. id, P .. 'flow:' .. id)
+    end_flow(id, h, 'c')
+    call('UNLINK', P .. 'run:' .. id)
     call('ZREM', P .. 'newest', id)
     refused[#refused + 1] = f.fn
     refused[#refused + 1] = why
@@ -30,7 +30,7 @@ for _, id in ipairs(ids) do
     local h, f = load(id), flow_of(id)
     if h and h.status == 'q' and f and f.held then
         local why = refusal(id, f.held.ask)
-        if why then drop(id, f, why) else join(id, f) end
+        if why then drop(id, h, f, why) else join(id, f) end
     end
 end
 local first = call('ZRANGE', debounced, 0, 0, 'WITHSCORES')
