@@ -2,11 +2,12 @@
 """Debounce, and a singleton that cancels: what one event does to the runs of events before it."""
 import json
 import os
+import subprocess
 import time
 
 import pytest
 
-from support import eventually
+from support import BUILD, eventually
 from test_cancelled import told  # noqa: F401
 from test_flow import book, metric, send, serve  # noqa: F401
 
@@ -122,6 +123,18 @@ def test_a_debounced_run_that_is_cancelled_is_told_of_and_the_next_event_begins_
     send_by_doc([{"n": 2, "doc": "a"}])
     eventually(lambda: book.begun() == [2])
     assert not [key for key in redis.cli("KEYS", "*").split("\n") if "debounce" in key]
+
+
+@pytest.mark.parametrize("settings, sentence", [
+    ("debounce: {key: event.id}", "'debounce' needs 'period'"),
+    ("debounce: {period: 1s}, ordering: by_key", "'debounce' does not go with ordered keys"),
+    ("debounce: {period: 1s}, batch: {size: 2, timeout: 1s}", "'debounce' does not go with 'batch'")])
+def test_what_does_not_go_together_is_refused_with_a_sentence(folder, settings, sentence):
+    config = folder / "stepd.yaml"
+    config.write_text(f"kafka: {{bootstrap.servers: none, group.id: g}}\ntopics: [events]\nmodules: [{BUILD / 'modules/exec.so'}]\n"
+                      f"functions: {{work: {{use: exec, event: go, command: [/bin/true], {settings}}}}}\n")
+    done = subprocess.run([BUILD / "bin/stepd", "--check", "--config", config], capture_output=True, text=True, check=False)
+    assert done.returncode == 78 and f"[function work] {sentence}" in done.stderr + done.stdout, done.stderr
 
 
 # ---- a singleton that cancels -----------------------------------------------------------------------------

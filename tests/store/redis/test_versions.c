@@ -32,7 +32,7 @@ static const struct known SCRIPTS[] = {
     { "trim_taken", 2, "94fe9397c175a81e" }, { "forget", 2, "fda37eff5c0873e2" },       { "cancel", 2, "3e502a4e03e4108b" },
     { "retry", 2, "7071ef48fa9549a3" },      { "tick", 1, "11d391a27d3d8d0a" },         { "want", 1, "9182401454a947fe" },
     { "breaker", 1, "abd87b556a45c3f7" },    { "overdue", 1, "d1a9adb5f1c83d8d" },      { "untold", 1, "f8b333cc051b61d8" },
-    { "told", 1, "1b86f68d5c82f9c1" },       { "ripen", 1, "713d9d060e54ed15" },        { "take_wait", 1, "62505f067897d688" },
+    { "told", 1, "1b86f68d5c82f9c1" },       { "ripen", 1, "9762785d28dfdfb8" },        { "take_wait", 1, "62505f067897d688" },
     { "wait", 1, "004343a0a88c8e0a" },       { "match", 1, "77323818d91c1807" },        { "confirm", 1, "08bae327deaaf614" },
     { "expire", 1, "d4c917774bc98a17" },     { "take_calling", 1, "da7878d0dfa4ed3b" }, { "advance_calling", 1, "5076ca1ac013de6e" },
     { "outbox", 1, "b839c4d168e1dcf5" },     { "deliver", 1, "e2e38889c43870c8" },      { "admit_called", 1, "97f71b0abc8f440e" },

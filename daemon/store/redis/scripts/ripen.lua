@@ -27,10 +27,14 @@ end
 local ids = call('ZRANGEBYSCORE', debounced, '-inf', now, 'LIMIT', 0, 20)
 for _, id in ipairs(ids) do
     call('ZREM', debounced, id)
-    local h, f = load(id), flow_of(id)
+    local h, newer = load(id)
+    local f = not newer and flow_of(id)
     if h and h.status == 'q' and f and f.held then
         local why = refusal(id, f.held.ask)
         if why then drop(id, h, f, why) else join(id, f) end
+    elseif f and not h then -- its record is lost
+        leave_line(id, f)
+        call('UNLINK', P .. 'flow:' .. id)
     end
 end
 local first = call('ZRANGE', debounced, 0, 0, 'WITHSCORES')
