@@ -9,6 +9,8 @@ export function step<T>(name: string, run: () => T | Promise<T>): Promise<T>;
 export function sleep(name: string, ms: number): void | Promise<void>;
 /** The next event of that name that `when` is true of, over `async`, which is that event, and `event`; null once the time is over. */
 export function wait(name: string, options: { event: string; when?: string; timeout?: number | string }): any;
+/** What that function, of whichever daemon, makes of the data. */
+export function invoke(name: string, invoked: string, data?: unknown, options?: { timeout?: number | string }): any;
 export function send(name: string, eventName: string, data?: unknown): void | Promise<void>;
 /** The run's output, instead of what the program prints. */
 export function output(value: unknown): void | Promise<void>;

@@ -16,6 +16,7 @@
 #include "run/beside.h"
 #include "run/checkpoints.h"
 #include "run/context.h"
+#include "run/invoke.h"
 
 /* One stay of the run on a worker. */
 struct stay {
@@ -270,6 +271,32 @@ static enum stepd_status take_wait(struct stay *stay, const struct reply *reply)
     return STEPD_OK;
 }
 
+static enum stepd_status take_invoke(struct stay *stay, const struct reply *reply)
+{
+    struct stepd_ctx *ctx = stay->ctx;
+    msgpack_sbuffer data;
+    msgpack_packer packer;
+    int64_t until_ms;
+
+    if (beside_has_finished(ctx, reply->id) && !is_waiting(stay, reply->id)) {
+        answer_known(stay, reply->id);
+        return STEPD_OK;
+    }
+    bool parks = is_alone(stay, reply) && (is_waiting(stay, reply->id) || !invoke_is_awaited(ctx, &until_ms));
+    STEPD_TRY(note_failure(stay));
+    msgpack_sbuffer_init(&data);
+    msgpack_packer_init(&packer, &data, msgpack_sbuffer_write);
+    number_pack(&packer, reply->data);
+    const struct invoke_ask ask = { .function_id = reply->name, .data = { data.data, data.size }, .timeout_ms = reply->ms };
+    enum stepd_status status = parks ? invoke_call(ctx, reply->id, &ask, NULL) : invoke_beside(ctx, reply->id, &ask);
+    msgpack_sbuffer_destroy(&data);
+    if (status == STEPD_SUSPENDED && !context_is_decided(ctx)) {
+        answer_later(stay, reply->id);
+        return STEPD_OK;
+    }
+    return answer(stay, reply->id, status);
+}
+
 /* ---- the end of a call --------------------------------------------------------------------------- */
 
 /* When something of the run is due that is not finished; 0: nothing is. */
@@ -285,12 +312,31 @@ static int64_t next_due(const struct stay *stay, int64_t now_ms)
     return due_ms;
 }
 
+/* For what it has invoked, or until one of its branches is due. */
+static enum stepd_status wait_for_answers(struct stay *stay, int64_t due_ms)
+{
+    struct stepd_ctx *ctx = stay->ctx;
+
+    STEPD_TRY(note_failure(stay));
+    branches_keep(&stay->errand->branches, ctx);
+    const struct transition park = {
+        .kind = TRANSITION_PARK,
+        .status = RUN_WAITING,
+        .phase = ctx->run->phase,
+        .attempt = ctx->run->attempt,
+        .due_ms = due_ms,
+    };
+    return context_park(ctx, &park);
+}
+
 /* Each of its branches waits: so does the run, in the store, holding nothing. */
 static enum stepd_status take_suspend(struct stay *stay)
 {
     struct stepd_ctx *ctx = stay->ctx;
-    int64_t due_ms = next_due(stay, beside_now_ms(ctx));
+    int64_t due_ms = next_due(stay, beside_now_ms(ctx)), until_ms = 0;
 
+    if (invoke_is_awaited(ctx, &until_ms))
+        return wait_for_answers(stay, due_ms != 0 && due_ms < until_ms ? due_ms : until_ms);
     if (due_ms == 0 && stay->errand->has_slept) /* and is awake by now */
         due_ms = 1;
     if (due_ms == 0)
@@ -345,8 +391,7 @@ static enum stepd_status take_reply(struct stay *stay, const struct reply *reply
     case REPLY_WAIT:
         return take_wait(stay, reply);
     case REPLY_INVOKE:
-        return stepd_non_retriable(stay->ctx, "UnsupportedStep", "step '%s': this stepd has no invoking of functions for programs yet",
-                                   reply->id);
+        return take_invoke(stay, reply);
     case REPLY_OUTPUT:
         return take_output(stay, reply);
     case REPLY_ERROR:
@@ -409,8 +454,11 @@ enum stepd_status attend_run(struct stepd_ctx *ctx)
 
     if (stay.function->is_gone)
         return stepd_non_retriable(ctx, "FunctionGone", "its program no longer declares function '%s'", stepd_function_id(ctx));
-    if (ctx->run->errand == NULL)
+    if (ctx->run->errand == NULL) {
+        if (!invoke_settle_overdue(ctx))
+            return STEPD_SUSPENDED;
         begin(&stay);
+    }
     stay.errand = program_errand_of(ctx->run->errand);
     if (held_call_is_cancelled(stay.errand->held) && !context_may_go_on(ctx))
         return STEPD_SUSPENDED;

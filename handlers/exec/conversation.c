@@ -264,6 +264,29 @@ static void wait_for_event(struct conversation *conversation, const struct reque
     program_tell(conversation->program, "}\n");
 }
 
+static void invoke(struct conversation *conversation, const struct request *request)
+{
+    struct stepd_ctx *ctx = conversation->ctx;
+    const msgpack_object *result = NULL;
+    msgpack_sbuffer data;
+    msgpack_packer packer;
+
+    msgpack_sbuffer_init(&data);
+    msgpack_packer_init(&packer, &data, msgpack_sbuffer_write);
+    if (request->value != NULL)
+        stepd_pack(ctx, &packer, request->value);
+    enum stepd_status status = stepd_invoke(ctx, request->id, request->name, &data, request->delay_ms, &result);
+    msgpack_sbuffer_destroy(&data);
+    if (status != STEPD_OK) {
+        acknowledge(conversation, status);
+        return;
+    }
+    conversation->step_failed = false;
+    program_tell(conversation->program, "{\"result\":");
+    tell_json(conversation, result);
+    program_tell(conversation->program, "}\n");
+}
+
 static void serve(struct conversation *conversation, const struct request *request)
 {
     switch (request->kind) {
@@ -276,6 +299,9 @@ static void serve(struct conversation *conversation, const struct request *reque
         return;
     case REQUEST_SLEEP:
         acknowledge(conversation, stepd_sleep(conversation->ctx, request->id, request->delay_ms));
+        return;
+    case REQUEST_INVOKE:
+        invoke(conversation, request);
         return;
     case REQUEST_WAIT:
         wait_for_event(conversation, request);

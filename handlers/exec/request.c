@@ -23,6 +23,7 @@ static const struct form {
     { REQUEST_SLEEP, 2, { "sleep", "ms" } },
     { REQUEST_SEND, 2, { "send", "name", "data" } },
     { REQUEST_OUTPUT, 1, { "output" } },
+    { REQUEST_INVOKE, 2, { "invoke", "function", "data", "timeout_ms" } },
     { REQUEST_WAIT, 2, { "wait", "event", "when", "timeout_ms" } },
 };
 static const struct form ERROR_FORM = { REQUEST_ERROR, 1, { "name", "message", "retriable", "retry_after_ms" } };
@@ -126,6 +127,18 @@ static const char *wait_read(struct stepd_ctx *ctx, const msgpack_object *map, s
     return NULL;
 }
 
+static const char *invoke_read(struct stepd_ctx *ctx, const msgpack_object *map, struct request *request)
+{
+    const msgpack_object *timeout = stepd_get(ctx, map, "timeout_ms");
+
+    request->value = stepd_get(ctx, map, "data");
+    if (!text_read(ctx, map, "function", NAME_MAX_SIZE, &request->name))
+        return "\"function\" of an invoke is a text of 1 to 200 bytes";
+    if (timeout != NULL && timeout->type != MSGPACK_OBJECT_NIL && !delay_read(ctx, map, "timeout_ms", &request->delay_ms))
+        return "\"timeout_ms\" is a number of milliseconds";
+    return NULL;
+}
+
 static const char *rest_read(struct stepd_ctx *ctx, const msgpack_object *map, struct request *request)
 {
     switch (request->kind) {
@@ -144,6 +157,8 @@ static const char *rest_read(struct stepd_ctx *ctx, const msgpack_object *map, s
     case REQUEST_SEND:
         request->value = stepd_get(ctx, map, "data");
         return text_read(ctx, map, "name", NAME_MAX_SIZE, &request->name) ? NULL : "\"name\" of an event is a text of 1 to 200 bytes";
+    case REQUEST_INVOKE:
+        return invoke_read(ctx, map, request);
     case REQUEST_WAIT:
         return wait_read(ctx, map, request);
     }
@@ -159,7 +174,8 @@ const char *request_read(struct stepd_ctx *ctx, const char *line, size_t size, s
     const struct form *form = map->type == MSGPACK_OBJECT_MAP ? form_find(ctx, map) : NULL;
     if (form == NULL)
         return "a line is {\"step\"}, {\"step\", \"result\"}, {\"step\", \"error\"}, {\"sleep\", \"ms\"}, "
-               "{\"send\", \"name\", \"data\"}, {\"wait\", \"event\", \"when\", \"timeout_ms\"} or {\"output\"}, this is none";
+               "{\"send\", \"name\", \"data\"}, {\"wait\", \"event\", \"when\", \"timeout_ms\"}, "
+               "{\"invoke\", \"function\", \"data\", \"timeout_ms\"} or {\"output\"}, this is none";
     *ret_request = (struct request){ .kind = form->kind, .retry_after_ms = -1 };
     if (form->kind != REQUEST_OUTPUT && !text_read(ctx, map, form->keys[0], ID_MAX, &ret_request->id))
         return "the id of a step is a text of 1 to 200 bytes";

@@ -19,6 +19,7 @@ enum request_kind {
     REQUEST_SLEEP,  /* {"sleep": id, "ms": delay_ms} */
     REQUEST_SEND,   /* {"send": id, "name": name, "data": value} */
     REQUEST_WAIT,   /* {"wait": id, "event": name, "when": condition, "timeout_ms": time_ms}; the last two may be left out */
+    REQUEST_INVOKE, /* {"invoke": id, "function": id, "data": value, "timeout_ms": time_ms}; the last two may be left out */
     REQUEST_OUTPUT, /* {"output": value} */
 };
 
@@ -26,13 +27,13 @@ struct request {
     enum request_kind kind;
     const char *id;
     const msgpack_object *value; /* of a result, an output, an event's data; NULL: none was given */
-    const char *name;            /* of an event */
+    const char *name;            /* of an event, of a function that is invoked */
     const char *when;            /* of a wait; NULL: each event */
     char error_name[NAME_SIZE];
     char message[MESSAGE_SIZE];
     bool is_retriable;
     int64_t retry_after_ms; /* -1: the schedule says */
-    int64_t delay_ms;       /* of a wait 0: without end */
+    int64_t delay_ms;       /* of a wait or an invoke 0: without end */
 };
 
 /* What is understood lives until the attempt ends. NULL, or what is wrong with the line. */

@@ -204,6 +204,12 @@ module.exports = {
       if (timeout !== undefined) asked.timeout_ms = durationMs(timeout);
       return ask(name, asked).result;
     }),
+  invoke: (name, invoked, data = null, { timeout } = {}) =>
+    inTurn(() => {
+      const asked = { invoke: name, function: invoked, data };
+      if (timeout !== undefined) asked.timeout_ms = durationMs(timeout);
+      return ask(name, asked).result;
+    }),
   send: (name, eventName, data = null) => inTurn(() => void ask(name, { send: name, name: eventName, data })),
   output: (value) => inTurn(() => void ask('output', { output: value })),
   // For the package's other half, programs that stay.

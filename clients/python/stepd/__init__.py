@@ -10,9 +10,9 @@ from . import testing
 from ._declare import Function, function
 from ._errors import Cancelled, NonRetriable, RetryAfter, StepError, StepFailed, Suspended
 from ._event import Event
-from ._exec import attempt, event, output, send, sleep, step, wait
+from ._exec import attempt, event, invoke, output, send, sleep, step, wait
 from ._serve import serve
 from ._step import AsyncStep, Step
 
 __all__ = ["AsyncStep", "Cancelled", "Event", "Function", "NonRetriable", "RetryAfter", "Step", "StepError", "StepFailed", "Suspended",
-           "attempt", "event", "function", "output", "send", "serve", "sleep", "step", "testing", "wait"]
+           "attempt", "event", "function", "invoke", "output", "send", "serve", "sleep", "step", "testing", "wait"]

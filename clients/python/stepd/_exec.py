@@ -54,6 +54,14 @@ def wait(name: str, event: str, when: Optional[str] = None, timeout: Optional[Du
     return answer
 
 
+def invoke(name: str, function: str, data: Any = None, timeout: Optional[Duration] = None) -> Any:
+    """What that function, of whichever daemon, makes of the data. The program ends here, and is started again when it is there."""
+    asked: Dict[str, Any] = {"invoke": name, "function": function, "data": hold(data)[1]}
+    if timeout is not None:
+        asked["timeout_ms"] = ms(timeout)
+    return _ask(name, asked)["result"]
+
+
 def send(name: str, event_name: str, data: Any = None) -> None:
     """An event of one's own; sent once."""
     _ask(name, {"send": name, "name": event_name, "data": hold(data)[1]})

@@ -78,6 +78,14 @@ def wait(name, event, when=None, timeout=None):
     return _ask(name, asked)["result"]
 
 
+def invoke(name, function, data=None, timeout=None):
+    """What that function, of whichever daemon, makes of the data. The program ends here, and is started again when it is there."""
+    asked = {"invoke": name, "function": function, "data": _as_json_holds(data)}
+    if timeout is not None:
+        asked["timeout_ms"] = math.ceil(_seconds(timeout) * 1000)
+    return _ask(name, asked)["result"]
+
+
 def send(name, event_name, data=None):
     """An event of one's own; sent once."""
     _ask(name, {"send": name, "name": event_name, "data": _as_json_holds(data)})

@@ -58,3 +58,14 @@ await() {
     result=${answer#'{"result":'}
     result=${result%'}'}
 }
+
+# invoke NAME FUNCTION [DATA [MILLISECONDS]]: sets $result to what that function, of whichever daemon, makes of the data, both JSON. Its
+# status is 1 where it failed; $answer says why. The script ends here, and is started again when it is there.
+invoke() {
+    ask "{\"invoke\":\"$1\",\"function\":\"$2\",\"data\":$(one_line "${3:-null}")${4:+,\"timeout_ms\":$4}}"
+    case $answer in
+    '{"failed":'*) return 1 ;;
+    esac
+    result=${answer#'{"result":'}
+    result=${result%'}'}
+}
