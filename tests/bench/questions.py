@@ -92,7 +92,9 @@ def on_redis(peer, mode, count_of, per_event=1):
         words = peer()
         with Redis(bench.fresh("redis")) as redis:
             result = measured(*words, redis.port, mode, count, 0)
-        return {"per_second": result["per_second"] * per_event, "cpu_s_per_million": result["cpu_s_per_million"] / per_event}
+            redis_us = redis.cpu_s() * 1e6 / (count * per_event)
+        return {"per_second": result["per_second"] * per_event, "cpu_s_per_million": result["cpu_s_per_million"] / per_event,
+                "redis_us": redis_us}
     return measure
 
 
@@ -417,7 +419,9 @@ ALL = {
     "steps-100": Question("the same, runs of 100", DURABLE, {
         "stepd": stepd("steps-100", few_runs, 100, worker={"threads": 64})}),
     "retries": Question("runs that fail once, wait 200 ms, and complete", DURABLE, {
-        "stepd": stepd("retries", jobs, worker={"threads": 64})}),
+        "stepd": stepd("retries", jobs, worker={"threads": 64}),
+        "BullMQ": on_redis(contenders.bullmq, "retry", jobs), "asynq": on_redis(contenders.asynq, "retry", jobs),
+        "dramatiq": on_redis(contenders.dramatiq, "retry", few_jobs)}),
     "grow": Question("what is larger, and costs no more by it", {
         "event_us": "CPU µs an event", "step_us": "CPU µs a step, daemon and Redis", "grown_mb": f"MB more, 10 s after {PARKED:,} were parked"}, {
         "stepd, 1 function": among(1), "stepd, 10,000 functions": among(10000),

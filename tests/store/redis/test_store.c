@@ -1262,6 +1262,56 @@ Test(store, a_silent_link_is_given_up_and_nothing_of_it_runs_later)
     cr_assert_eq(redis.rollbacks, 0, "the same process");
 }
 
+static void *push_later(void *argument)
+{
+    struct sample *sample = argument;
+    return (void *)(intptr_t)advance(&sample->run, checkpoint_at(3, BYTES("d")));
+}
+
+static void expect_four_checkpoints(const struct sample *sample)
+{
+    struct loaded_run loaded = load(&sample->run);
+
+    cr_assert_eq(loaded.checkpoint_count, 4);
+    for (size_t i = 0; i < 4; i++)
+        cr_assert(loaded.checkpoints[i].size == 1 && memcmp(loaded.checkpoints[i].data, "abcd" + i, 1) == 0);
+    loaded_run_done(&loaded);
+}
+
+Test(store, a_push_over_a_link_that_falls_silent_is_made_once)
+{
+    struct sample sample;
+    pthread_t thread;
+    void *answer = NULL;
+
+    take_with_three(&sample);
+    cr_assert_eq(kill(redis.server, SIGSTOP), 0);
+    cr_assert_eq(pthread_create(&thread, NULL, push_later, &sample), 0);
+    (void)usleep(1500000);
+    cr_assert_eq(kill(redis.server, SIGCONT), 0);
+    cr_assert_eq(pthread_join(thread, &answer), 0);
+    cr_assert_eq((intptr_t)answer, STORE_OK);
+    expect_four_checkpoints(&sample);
+    cr_assert_eq(advance(&sample.run, FINISH), STORE_OK);
+}
+
+Test(store, a_push_that_waits_out_a_restart_is_made_by_a_script)
+{
+    struct sample sample;
+    pthread_t thread;
+    void *answer = NULL;
+
+    take_with_three(&sample);
+    redis_fixture_kill(&redis);
+    cr_assert_eq(pthread_create(&thread, NULL, push_later, &sample), 0);
+    cr_assert(goes_down());
+    redis_fixture_restart(&redis);
+    cr_assert_eq(pthread_join(thread, &answer), 0);
+    cr_assert_eq((intptr_t)answer, STORE_OK);
+    cr_assert_eq(sample.run.notes.added, 0, "under its name of before it pushes no more");
+    expect_four_checkpoints(&sample);
+}
+
 Test(store, an_answer_tells_of_when_it_was_asked_for)
 {
     struct store_settings settings = redis_fixture_settings(&redis);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// bench REDIS_PORT noop|chain|late COUNT WAITING: what asynq does with COUNT tasks, as one line of JSON.
+// bench REDIS_PORT noop|chain|retry|late COUNT WAITING: what asynq does with COUNT tasks, as one line of JSON.
 package main
 
 import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"os"
 	"sort"
 	"strconv"
@@ -53,7 +54,8 @@ func main() {
 	count, _ := strconv.Atoi(os.Args[3])
 	waiting, _ := strconv.Atoi(os.Args[4])
 	client := asynq.NewClient(redis)
-	server := asynq.NewServer(redis, asynq.Config{Concurrency: 64, LogLevel: asynq.FatalLevel, DelayedTaskCheckInterval: time.Second})
+	server := asynq.NewServer(redis, asynq.Config{Concurrency: 64, LogLevel: asynq.FatalLevel, DelayedTaskCheckInterval: time.Second,
+		RetryDelayFunc: func(int, error, *asynq.Task) time.Duration { return 200 * time.Millisecond }})
 	var seen atomic.Int64
 	var mutex sync.Mutex
 	var late []float64
@@ -65,6 +67,13 @@ func main() {
 	}
 	mux := asynq.NewServeMux()
 	mux.HandleFunc("noop", func(context.Context, *asynq.Task) error { finish(count); return nil })
+	mux.HandleFunc("retry", func(ctx context.Context, _ *asynq.Task) error {
+		if retried, _ := asynq.GetRetryCount(ctx); retried == 0 {
+			return errors.New("again")
+		}
+		finish(count)
+		return nil
+	})
 	mux.HandleFunc("chain", func(_ context.Context, task *asynq.Task) error {
 		step := task.Payload()[0]
 		if step+1 == steps {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// bench.js REDIS_PORT noop|chain|late COUNT WAITING: what BullMQ does with COUNT jobs, as one line of JSON.
+// bench.js REDIS_PORT noop|chain|retry|late COUNT WAITING: what BullMQ does with COUNT jobs, as one line of JSON.
 import { Queue, Worker } from "bullmq";
 
 const [port, mode, countText, waitingText] = process.argv.slice(2);
@@ -34,10 +34,12 @@ function report(result) {
 }
 
 async function throughput() {
-  await addAll(count, () => ({ name: mode, data: { step: 0, text } }));
+  const opts = mode === "retry" ? { attempts: 2, backoff: { type: "fixed", delay: 200 } } : {};
+  await addAll(count, () => ({ name: mode, data: { step: 0, text }, opts }));
   const begun = process.hrtime.bigint();
   await finished(count, async (job) => {
-    if (mode === "noop" || job.data.step + 1 === steps) return true;
+    if (mode === "retry" && job.attemptsMade === 0) throw new Error("again");
+    if (mode === "noop" || mode === "retry" || job.data.step + 1 === steps) return true;
     await queue.add("chain", { step: job.data.step + 1, text });
     return false;
   });

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""bench.py REDIS_PORT noop|chain COUNT: what dramatiq does with COUNT messages, as one line of JSON."""
+"""bench.py REDIS_PORT noop|chain|retry COUNT: what dramatiq does with COUNT messages, as one line of JSON."""
 import json
 import sys
 import threading
@@ -7,11 +7,12 @@ import time
 
 import dramatiq
 from dramatiq.brokers.redis import RedisBroker
+from dramatiq.middleware import CurrentMessage, Retries
 
 PORT, MODE, COUNT = sys.argv[1], sys.argv[2], int(sys.argv[3])
 STEPS = 10
 TEXT = "x" * 180
-broker = RedisBroker(host="127.0.0.1", port=int(PORT), middleware=[])
+broker = RedisBroker(host="127.0.0.1", port=int(PORT), middleware=[CurrentMessage(), Retries()] if MODE == "retry" else [])
 dramatiq.set_broker(broker)
 done = threading.Event()
 lock = threading.Lock()
@@ -39,7 +40,14 @@ def chain(step, text):
         chain.send(step + 1, text)
 
 
-actor = {"noop": noop, "chain": chain}[MODE]
+if MODE == "retry":
+    @dramatiq.actor(max_retries=1, min_backoff=200, max_backoff=200)
+    def retry(step, text):
+        if not CurrentMessage.get_current_message().options.get("retries"):
+            raise RuntimeError("again")
+        finish()
+
+actor = globals()[MODE]
 for _ in range(COUNT):
     actor.send(0, TEXT)
 worker = dramatiq.Worker(broker, worker_threads=8)
