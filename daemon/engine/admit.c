@@ -54,6 +54,8 @@ static bool may_pass_flow(struct worker *worker, const struct known_runs *known,
     if (!run->function->flow->is_lined && known_runs_find(known, KNOWN_ADMITTED, &run->id) != NULL)
         return true;
     (event_is_again(run->event) ? flow_ask_init_again : flow_ask_init)(&ask, run->function, run->event, context_now_ms(&worker->ctx));
+    if (worker->job.gathered != NULL)
+        ask.has_dedupe = false; /* each of its events was asked for by itself */
     troubles_note(worker, run->function, &ask.troubles);
     int status = store->ops->admit(store, run, &ask, &answer);
     flow_ask_done(&ask);
@@ -197,4 +199,48 @@ bool admit_called(struct worker *worker)
     worker_look_at_clock(worker);
     count_answer(tally, answer);
     return status == 0 && answer == FLOW_BEGINS;
+}
+
+bool admit_to_batch(struct worker *worker, enum message_state *ret_state)
+{
+    const struct job *job = &worker->job;
+
+    *ret_state = MESSAGE_DROPPED;
+    if (!message_begin(job->message) || worker_is_draining(worker))
+        return false;
+    begin_run(worker, job);
+    *ret_state = MESSAGE_DONE;
+    if (!is_wanted(worker, worker->run))
+        return false;
+    tally_add(&worker_tally(worker, worker->run->function)->consumed);
+    const struct known_runs *known = &job->message->assignment->known;
+    *ret_state = MESSAGE_TAKEN;
+    return !is_taken(known, worker->run) && may_pass_dedupe(worker, known, worker->run, ret_state);
+}
+
+bool admit_gathered(struct worker *worker, enum message_state *ret_state)
+{
+    struct gathered *gathered = worker->job.gathered;
+    struct run *run = &worker->own_run;
+    int status;
+
+    *ret_state = MESSAGE_DROPPED;
+    if (worker_is_draining(worker))
+        return false;
+    worker->job.message = gathered->messages[0];
+    worker->job.event = gathered->bundle.events[0];
+    begin_run(worker, &worker->job);
+    if (gathered->bundle.count > 1) {
+        run->bundle = &gathered->bundle;
+        run->id = run_id_of_bundle(run->function, run->bundle);
+    }
+    *ret_state = MESSAGE_TAKEN;
+    if (function_asks(run->function) && !may_pass_flow(worker, &worker->job.message->assignment->known, run, ret_state))
+        return false;
+    if (!breaker_holds_message(worker, &status))
+        return true;
+    *ret_state = status == 0 ? MESSAGE_TAKEN : MESSAGE_DROPPED;
+    if (status == 0)
+        tally_add(&worker_tally(worker, run->function)->started);
+    return false;
 }

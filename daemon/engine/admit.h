@@ -10,6 +10,10 @@
 
 /* Of worker->job, whose run worker->run then is. False: *ret_state is what the message is. */
 bool admit_message(struct worker *worker, enum message_state *ret_state);
+/* The same of an event that is to be part of a batch, as far as it goes for itself. */
+bool admit_to_batch(struct worker *worker, enum message_state *ret_state);
+/* The same of a batch that begins, none of whose events is of a revoked partition. */
+bool admit_gathered(struct worker *worker, enum message_state *ret_state);
 
 /* The same of worker->run, which is claimed and was called. False: it is the store's now, or there is none. */
 bool admit_called(struct worker *worker);

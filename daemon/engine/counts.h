@@ -15,8 +15,8 @@ struct dispatch_counts {
     size_t threads, threads_busy, threads_stuck, queued, away;
 };
 struct function_counts {
-    uint64_t consumed, duplicates, rate_limited, singled, expression_errors, started, completed, failed, retried, dead, fenced, timed_out,
-        crashed;
+    uint64_t consumed, duplicates, rate_limited, singled, expression_errors, batches_early, started, completed, failed, retried, dead,
+        fenced, timed_out, crashed;
     struct histogram_counts durations; /* µs, of all attempts that ended */
     struct histogram_counts steps;     /* µs, of steps' code */
 };

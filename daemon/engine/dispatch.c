@@ -136,7 +136,14 @@ static bool has_room_again(struct batch_taker *taker, int lacks, struct room_lac
     return room_is_back(of_batches(taker), lacks, ret_lack);
 }
 
-static const struct batch_taker_ops BATCH_TAKER_OPS = { .take_batch = take_batch, .nudge = nudge, .has_room = has_room_again };
+static void drop_revoked(struct batch_taker *taker)
+{
+    bundles_drop_revoked(of_batches(taker)->bundles);
+}
+
+static const struct batch_taker_ops BATCH_TAKER_OPS = {
+    .take_batch = take_batch, .nudge = nudge, .has_room = has_room_again, .drop_revoked = drop_revoked
+};
 
 /* ---- claimed runs -------------------------------------------------------------------------------- */
 
@@ -313,6 +320,20 @@ static struct pool *create_pool(struct dispatch *dispatch)
     return pool_create(&settings);
 }
 
+/* What waits to be a batch may hold half of what may be in flight: the rest is read on. */
+static struct bundles *create_bundles(struct dispatch *dispatch)
+{
+    const struct bundles_settings settings = {
+        .events_most = (size_t)dispatch->settings.queue / 2,
+        .bytes_most = dispatch->settings.queue_bytes / 2,
+        .begin = start_gathered_later,
+        .context = dispatch,
+        .fatal = dispatch->settings.fatal,
+    };
+
+    return bundles_create(&settings);
+}
+
 struct dispatch *dispatch_create(const struct dispatch_settings *settings)
 {
     struct dispatch *dispatch = xcalloc(1, sizeof(*dispatch));
@@ -337,6 +358,7 @@ struct dispatch *dispatch_create(const struct dispatch_settings *settings)
     dispatch->attempts.crew = dispatch->crew;
     unwanted_init(&dispatch->unwanted);
     breakers_init(&dispatch->breakers);
+    dispatch->bundles = create_bundles(dispatch);
     dispatch->attempts.unwanted = &dispatch->unwanted;
     away_list_init(&dispatch->away, settings->max_calls, take_back, dispatch);
     dispatch->pool = create_pool(dispatch);
@@ -381,6 +403,8 @@ bool dispatch_destroy(struct dispatch *dispatch)
 {
     if (dispatch == NULL)
         return true;
+    bundles_destroy(dispatch->bundles);
+    dispatch->bundles = NULL;
     if (!pool_destroy(dispatch->pool) || !crew_destroy(dispatch->crew))
         return false;
     for (size_t i = 0; i < dispatch->settings.function_count; i++)
@@ -419,6 +443,7 @@ bool dispatch_drain(struct dispatch *dispatch, int64_t timeout_ms)
     const struct timespec pause = { .tv_nsec = DRAIN_POLL_MS * 1000000L };
 
     atomic_store(&dispatch->is_draining, true);
+    bundles_close(dispatch->bundles);
     while (!is_idle(dispatch)) {
         if (clock_monotonic_ms() >= until_ms) {
             cancel_all(dispatch);

@@ -82,7 +82,7 @@ static void give_back(struct worker *worker, const struct attempt_report *report
     }
     enum message_state state = state_after(job, worker->run, report);
     checkpoints_destroy(worker->run->steps);
-    message_end_run(job->message, state);
+    job_end_messages(job, state);
 }
 
 bool finish_attempt(struct worker *worker, struct attempt_report *report)
@@ -129,5 +129,5 @@ void finish_takeover(struct worker *worker, const struct job *job, struct run *r
                                                 report.failure);
     end_attempt(worker, run, &report);
     if (job->message != NULL)
-        message_end_run(job->message, state_after(job, run, &report));
+        job_end_messages(job, state_after(job, run, &report));
 }

@@ -18,9 +18,10 @@ struct crashes; /* crash/crashes.h */
 
 struct dispatch_settings {
     int threads;
-    int queue;     /* messages in flight at most: the consumer keeps to it */
-    int max_away;  /* runs claimed while so many attempts are away: none */
-    int max_calls; /* of those, that take no place in the queue */
+    int queue;          /* messages in flight at most: the consumer keeps to it */
+    size_t queue_bytes; /* and so many bytes of them */
+    int max_away;       /* runs claimed while so many attempts are away: none */
+    int max_calls;      /* of those, that take no place in the queue */
     struct caller caller;
     int64_t pause_most; /* queued runs of a paused function; past it what brings more stops */
     int64_t flow_most;  /* the same of any other function */

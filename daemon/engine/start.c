@@ -11,6 +11,7 @@
 #include "engine/admit.h"
 #include "engine/breaker.h"
 #include "engine/finish.h"
+#include "engine/gather.h"
 #include "engine/match.h"
 #include "engine/nobodys.h"
 #include "engine/outcome.h"
@@ -69,6 +70,19 @@ void start_claimed_later(struct dispatch *dispatch, struct claimed *claimed)
 
     *job = (struct job){ .function = claimed->run.function, .claimed = claimed, .is_gated = claimed->has_place };
     start_later(dispatch, job);
+}
+
+void start_gathered_later(void *context, struct gathered *gathered)
+{
+    struct job *job = xmalloc(sizeof(*job));
+
+    *job = (struct job){
+        .function = gathered->function,
+        .message = gathered->messages[0],
+        .event = gathered->bundle.events[0],
+        .gathered = gathered,
+    };
+    start_later(context, job);
 }
 
 void start_waiting(struct dispatch *dispatch, const struct function *function)
@@ -181,7 +195,11 @@ static enum start start_message(struct worker *worker, enum gate_answer gate)
         (job->is_match ? match_run_job : nobodys_end_job)(worker);
         return START_OVER;
     }
-    if (admit_message(worker, &state)) {
+    if (job->gathered != NULL && gathered_drop_revoked(job->gathered) == 0) {
+        gathered_end(job->gathered, MESSAGE_DROPPED);
+        return START_OVER;
+    }
+    if (job->gathered != NULL ? admit_gathered(worker, &state) : admit_message(worker, &state)) {
         tally_add(&worker_tally(worker, worker->run->function)->started);
         if (crashes_take(worker->dispatch->settings.crashes, &worker->run->id))
             return START_CRASHED;
@@ -189,7 +207,7 @@ static enum start start_message(struct worker *worker, enum gate_answer gate)
             return START_ATTEMPT;
         state = line_up(worker, worker->run) == 0 ? finish_in_store(job, worker->run) : MESSAGE_DROPPED;
     }
-    message_end_run(job->message, state);
+    job_end_messages(job, state);
     return START_OVER;
 }
 
@@ -317,8 +335,12 @@ struct task *run_start(struct worker *worker)
 {
     if (atomic_load_explicit(&worker->dispatch->is_held, memory_order_relaxed) && !wait_for_release(worker) &&
         worker->job.claimed == NULL && worker->job.message != NULL) {
-        message_end_run(worker->job.message, MESSAGE_DROPPED);
+        job_end_messages(&worker->job, MESSAGE_DROPPED);
         return start_next(worker->dispatch, &worker->job);
+    }
+    if (gather_takes(&worker->job)) {
+        gather_event(worker);
+        return NULL;
     }
     enum gate_answer gate = ask_gate(worker, &worker->job);
     struct attempt_report report;

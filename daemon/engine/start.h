@@ -16,6 +16,8 @@ struct task *start_task(struct job *job);
 /* Any thread: the job waits for a worker. */
 void start_later(struct dispatch *dispatch, struct job *job);
 void start_claimed_later(struct dispatch *dispatch, struct claimed *claimed);
+/* As bundles_settings has it; `context` is the dispatch. */
+void start_gathered_later(void *context, struct gathered *gathered);
 /* Any thread. Whoever waits for a place of the function, as far as there are any, gets a worker. */
 void start_waiting(struct dispatch *dispatch, const struct function *function);
 

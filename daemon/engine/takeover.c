@@ -19,7 +19,10 @@ static void drop(struct takeover *takeover)
         takeover->job.claimed->release(takeover->job.claimed);
     } else {
         checkpoints_destroy(takeover->run.steps);
-        atomic_fetch_sub(&takeover->job.message->batch->open, 1);
+        if (takeover->job.gathered != NULL)
+            gathered_let_go(takeover->job.gathered);
+        else
+            atomic_fetch_sub(&takeover->job.message->batch->open, 1);
     }
     free(takeover);
 }
@@ -45,7 +48,9 @@ static void fill_takeover(struct takeover *takeover, const struct worker *worker
     takeover->run.errand = worker->ctx.entered_with;
     takeover->step = worker->ctx.step;
     takeover->started_ns = worker->ctx.started_ns;
-    if (takeover->job.message != NULL)
+    if (takeover->job.gathered != NULL)
+        gathered_hold(takeover->job.gathered);
+    else if (takeover->job.message != NULL)
         atomic_fetch_add(&takeover->job.message->batch->open, 1);
 }
 

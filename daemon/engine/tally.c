@@ -55,6 +55,7 @@ void tally_read_numbers(const struct function_tally *tally, struct function_coun
     counts->rate_limited += atomic_load(&tally->rate_limited);
     counts->singled += atomic_load(&tally->singled);
     counts->expression_errors += atomic_load(&tally->expression_errors);
+    counts->batches_early += atomic_load(&tally->batches_early);
     counts->started += atomic_load(&tally->started);
     counts->completed += atomic_load(&tally->completed);
     counts->failed += atomic_load(&tally->failed);

@@ -17,8 +17,8 @@ struct tally {
 
 /* One function's: struct function_counts. */
 struct function_tally {
-    _Atomic(uint64_t) consumed, duplicates, rate_limited, singled, expression_errors, started, completed, failed, retried, dead, fenced,
-        timed_out, crashed;
+    _Atomic(uint64_t) consumed, duplicates, rate_limited, singled, expression_errors, batches_early, started, completed, failed, retried,
+        dead, fenced, timed_out, crashed;
     struct histogram durations;
     struct histogram steps;
 };

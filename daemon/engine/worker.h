@@ -13,6 +13,7 @@
 #include "engine/settings.h"
 #include "engine/tally.h"
 #include "flow/breakers.h"
+#include "flow/bundles.h"
 #include "flow/gate.h"
 #include "flow/strands.h"
 #include "pool/pool.h"
@@ -52,6 +53,8 @@ struct dispatch {
     struct crew *crew;
     struct unwanted unwanted;
     struct breakers breakers;
+    struct bundles *bundles;
+    atomic_bool has_told_early; /* that batches begin before they are full */
     atomic_bool is_draining;
     atomic_bool is_stopped;                    /* a person has paused all functions: nothing more is taken up */
     atomic_bool is_short;                      /* the store's memory is nearly full: what is parked or queued is not to begin */

@@ -389,6 +389,8 @@ static void add_flow(struct builder *builder, const struct declaration *declarat
 
     config_flow_read(settings, &changed, &made->lists, builder->faults);
     set_triggers(&made->function, &changed);
+    if (changed.batch.size > builder->config->worker.queue / 2)
+        refuse_flow(&at, "batch", "'batch.size' is more than half of worker.queue: a batch could never be full");
     if (faults == builder->faults->count && flow_settings_make(&changed, &refusal, &made->flow))
         made->function.flow = made->flow;
 }

@@ -39,6 +39,7 @@ static int start(struct daemon *daemon, struct error *ret_error)
     const struct dispatch_settings settings = {
         .threads = config->worker.threads,
         .queue = config->worker.queue,
+        .queue_bytes = message_memory_most(config->worker.queue),
         .max_away = config->inngest.calls + config->http_in_flight + (config->program_count > 0 ? config->worker.queue : 0),
         .max_calls = config->http_in_flight,
         .caller = { call, break_off, daemon->http_pool },
@@ -105,6 +106,8 @@ static const struct family function_families[] = {
     COUNTER("events_duplicate_total", "Events seen before within the function's dedupe window.", function_counts, duplicates),
     COUNTER("expression_errors_total", "Expressions of the function's settings that failed for an event.", function_counts,
             expression_errors),
+    COUNTER("batches_early_total", "Batches that began before they were full or due: batches held half of worker.queue.", function_counts,
+            batches_early),
     COUNTER("runs_started_total", "Runs begun: the function on an event, whatever its attempts.", function_counts, started),
     COUNTER("runs_completed_total", "Runs that ended well.", function_counts, completed),
     COUNTER("runs_failed_total", "Runs that failed for good.", function_counts, failed),

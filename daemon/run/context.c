@@ -411,6 +411,22 @@ const struct stepd_event *stepd_event(struct stepd_ctx *ctx)
     return ctx->run->function->topic != NULL ? event_row(ctx->run->event) : event_view(ctx->run->event);
 }
 
+size_t stepd_event_count(struct stepd_ctx *ctx)
+{
+    return ctx->run->bundle != NULL ? ctx->run->bundle->count : 1;
+}
+
+const struct stepd_event *stepd_event_at(struct stepd_ctx *ctx, size_t index)
+{
+    const struct bundle *bundle = ctx->run->bundle;
+
+    if (index == 0)
+        return stepd_event(ctx);
+    if (bundle == NULL || index >= bundle->count)
+        return NULL;
+    return ctx->run->function->topic != NULL ? event_row(bundle->events[index]) : event_view(bundle->events[index]);
+}
+
 const void *stepd_header(struct stepd_ctx *ctx, const char *name, size_t *ret_size)
 {
     struct bytes value = { 0 };

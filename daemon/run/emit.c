@@ -106,9 +106,11 @@ static int explain(int status, const char *what, struct error *ret_error)
     return status == 0 ? 0 : error_set(ret_error, -status, "the brokers refuse %s", what);
 }
 
+/* Of a run of several events each has one. */
 int emit_dead_letter(struct stepd_ctx *ctx, const struct failure *failure, struct error *ret_error)
 {
-    const struct dead_letter letter = {
+    const struct bundle *bundle = ctx->run->bundle;
+    struct dead_letter letter = {
         .topic = ctx->settings->dead_letter_topic,
         .event = ctx->run->event,
         .function = ctx->run->function->id,
@@ -119,7 +121,12 @@ int emit_dead_letter(struct stepd_ctx *ctx, const struct failure *failure, struc
         .failed_at_ms = context_now_ms(ctx),
     };
 
-    return explain(emit_letter(ctx->publisher, &letter), "the dead letter", ret_error);
+    int status = emit_letter(ctx->publisher, &letter);
+    for (size_t i = 1; bundle != NULL && status == 0 && i < bundle->count; i++) {
+        letter.event = bundle->events[i];
+        status = emit_letter(ctx->publisher, &letter);
+    }
+    return explain(status, "the dead letter", ret_error);
 }
 
 /* ---- events -------------------------------------------------------------------------------------- */

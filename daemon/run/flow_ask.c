@@ -198,6 +198,30 @@ bool flow_dedupe_id(const struct function *function, struct event *event, int64_
     return status == 0;
 }
 
+bool flow_batch_key(const struct function *function, struct event *event, int64_t now_ms, msgpack_sbuffer *text,
+                    struct flow_troubles *troubles)
+{
+    const struct flow_settings *flow = function->flow;
+    struct flow_ask ask = { .has_dedupe = false };
+    struct event_fields fields;
+    struct error error = { 0 };
+    struct flow_key key;
+
+    fields_of(function, event, &fields);
+    struct asking asking = { &ask, { .event = &fields.base, .now_ms = now_ms } };
+    msgpack_sbuffer_init(&ask.texts);
+    (void)add_key(&asking, flow->batch_key, "batch.key", &key);
+    msgpack_sbuffer_write(text, ask.texts.data, ask.texts.size);
+    msgpack_sbuffer_destroy(&ask.texts);
+    *troubles = ask.troubles;
+    if (flow->batch_when == NULL)
+        return true;
+    int holds = expression_holds(flow->batch_when, &asking.scope, &error);
+    if (holds < 0)
+        note(troubles, "batch.if", &error);
+    return holds == 1;
+}
+
 /* ---- errors ----------------------------------------------------------------------------------------- */
 
 static bool policy_matches(const char *pattern, const char *error)

@@ -55,6 +55,9 @@ void flow_ask_init(struct flow_ask *ask, const struct function *function, struct
 void flow_ask_init_again(struct flow_ask *ask, const struct function *function, struct event *event, int64_t now_ms);
 void flow_ask_done(struct flow_ask *ask);
 struct bytes flow_ask_key(const struct flow_ask *ask, const struct flow_key *key);
+/* The event's batch, as a key (above), into `text`. False: it is a batch of its own. */
+bool flow_batch_key(const struct function *function, struct event *event, int64_t now_ms, msgpack_sbuffer *text,
+                    struct flow_troubles *troubles);
 /* What a dedupe window of the function remembers the event by; false: it does not apply to this one. */
 bool flow_dedupe_id(const struct function *function, struct event *event, int64_t now_ms, struct dedupe_id *ret_id,
                     struct flow_troubles *troubles);

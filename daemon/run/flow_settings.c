@@ -107,6 +107,16 @@ static void check_singleton(struct check *check)
         refuse(check, "singleton", "'singleton' needs 'mode': skip or cancel");
 }
 
+static void check_batch(struct check *check)
+{
+    const struct stepd_batch *given = &check->function->batch;
+
+    if (given->size == 0 && given->timeout_ms == 0 && given->key == NULL)
+        return;
+    check_within(check, "batch", "size", given->size, 1, COUNT_MOST);
+    check_within(check, "batch", "timeout", given->timeout_ms, 1, YEAR_MS);
+}
+
 static void check_breaker(struct check *check)
 {
     const struct stepd_breaker *given = &check->function->breaker;
@@ -165,23 +175,7 @@ static void check_events(struct check *check)
         refuse(check, "catch_up", "'catch_up' must be last, none or all");
 }
 
-/* ---- what does not go together, and what is not there ------------------------------------------------ */
-
-static void check_not_built(struct check *check)
-{
-    const struct stepd_function *function = check->function;
-    const struct {
-        bool is_given;
-        const char *setting, *shown;
-    } missing[] = {
-        { function->batch.size != 0 || function->batch.key != NULL, "batch", "batch" },
-    };
-
-    for (size_t i = 0; i < COUNT_OF(missing); i++) {
-        if (missing[i].is_given)
-            refuse(check, missing[i].setting, "'%s' is a setting that this version of stepd does not have: take it away", missing[i].shown);
-    }
-}
+/* ---- what does not go together -------------------------------------------------------------------------- */
 
 static void check_cancel_on(struct check *check)
 {
@@ -210,9 +204,30 @@ static void check_expects(struct check *check)
     }
 }
 
+/* What looks at one event each has no meaning where several are one run. */
+static void check_batch_together(struct check *check)
+{
+    const struct stepd_function *function = check->function;
+    const struct {
+        bool is_given;
+        const char *setting;
+    } others[] = {
+        { function->debounce.period_ms != 0, "debounce" },  { function->singleton.mode != STEPD_SINGLETON_NONE, "singleton" },
+        { function->cancel_on.count > 0, "cancel_on" },     { function->priority != NULL, "priority" },
+        { function->ordering == STEPD_BY_KEY, "ordering" },
+    };
+
+    for (size_t i = 0; function->batch.size != 0 && i < COUNT_OF(others); i++) {
+        if (others[i].is_given)
+            refuse(check, "batch", "'batch' and '%s' exclude each other: a batch's events are one run", others[i].setting);
+    }
+}
+
 static void check_together(struct check *check)
 {
     const struct stepd_function *function = check->function;
+
+    check_batch_together(check);
 
     if (function->dedupe_key != NULL && function->dedupe_ms == 0)
         refuse(check, "dedupe_key", "'dedupe_key' needs 'dedupe': for how long an event is remembered");
@@ -251,6 +266,7 @@ static void compile_all(struct check *check, struct flow_settings *flow)
     flow->debounce_key = compile(check, "debounce", ".key", function->debounce.key);
     flow->throttle_key = compile(check, "throttle", ".key", function->throttle.key);
     flow->singleton_key = compile(check, "singleton", ".key", function->singleton.key);
+    flow->batch_key = compile(check, "batch", ".key", function->batch.key);
     flow->breaker_key = compile(check, "breaker", ".key", function->breaker.key);
     flow->priority = compile(check, "priority", "", function->priority);
     flow_wishes_add_cancels(&flow->wishes, &function->cancel_on, refuse_wish, check);
@@ -282,11 +298,11 @@ bool flow_settings_make(const struct stepd_function *function, const struct flow
     check_singleton(&check);
     check_time(&check, "start_timeout", function->start_timeout_ms);
     check_time(&check, "finish_timeout", function->finish_timeout_ms);
+    check_batch(&check);
     check_breaker(&check);
     check_on_error(&check);
     check_cancel_on(&check);
     check_expects(&check);
-    check_not_built(&check);
     check_together(&check);
     compile_all(&check, flow);
     flow->given = *function;
@@ -296,12 +312,20 @@ bool flow_settings_make(const struct stepd_function *function, const struct flow
     for (size_t i = 0; i < function->concurrency_limits.count; i++)
         flow->has_scope = flow->has_scope || function->concurrency_limits.items[i].scope != NULL;
     flow->has_told = xcalloc(1, sizeof(*flow->has_told));
-    bool is_needed = flow->shares_shard || function->when != NULL || function->dedupe_key != NULL || function->on_error.count > 0 ||
-                     function->cron.count > 0;
+    bool is_needed = flow->shares_shard || flow_has_batch(flow) || function->when != NULL || function->dedupe_key != NULL ||
+                     function->on_error.count > 0 || function->cron.count > 0;
     if (check.is_sound && is_needed)
         *ret_flow = flow;
     else
         flow_settings_destroy(flow);
+    return check.is_sound;
+}
+
+bool flow_settings_batch_when(struct flow_settings *flow, const char *text, const struct flow_refusal *refusal)
+{
+    struct check check = { .function = &flow->given, .refusal = refusal, .is_sound = true };
+
+    flow->batch_when = compile(&check, "batch", ".if", text);
     return check.is_sound;
 }
 
@@ -310,7 +334,8 @@ void flow_settings_destroy(struct flow_settings *flow)
     if (flow == NULL)
         return;
     struct expression *const expressions[] = { flow->when,          flow->dedupe_key, flow->rate_limit_key, flow->throttle_key,
-                                               flow->singleton_key, flow->priority,   flow->breaker_key,    flow->debounce_key };
+                                               flow->singleton_key, flow->priority,   flow->breaker_key,    flow->debounce_key,
+                                               flow->batch_key,     flow->batch_when };
     for (size_t i = 0; i < COUNT_OF(expressions); i++)
         expression_destroy(expressions[i]);
     for (size_t i = 0; i < FLOW_LIMITS_MOST; i++)

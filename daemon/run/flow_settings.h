@@ -28,6 +28,8 @@ struct flow_settings {
     struct expression *singleton_key;
     struct expression *debounce_key;
     struct expression *breaker_key;
+    struct expression *batch_key;
+    struct expression *batch_when; /* of SDKs' functions: events of which it is not true are batches of one */
     struct expression *priority;
     struct expression *limit_keys[FLOW_LIMITS_MOST];
     struct flow_wishes wishes; /* of `cancel_on` and `expects` */
@@ -49,6 +51,8 @@ struct flow_refusal {
  * setting. False: something was refused, and nothing is made. */
 bool flow_settings_make(const struct stepd_function *function, const struct flow_refusal *refusal,
                         struct flow_settings **ret_flow) MUST_CHECK;
+/* Adds that to one with a batch. False: refused, as above. */
+bool flow_settings_batch_when(struct flow_settings *flow, const char *text, const struct flow_refusal *refusal) MUST_CHECK;
 /* NULL is fine. */
 void flow_settings_destroy(struct flow_settings *flow);
 
@@ -60,6 +64,11 @@ static inline bool flow_has_rate_limit(const struct flow_settings *flow)
 static inline bool flow_has_debounce(const struct flow_settings *flow)
 {
     return flow->given.debounce.period_ms > 0;
+}
+
+static inline bool flow_has_batch(const struct flow_settings *flow)
+{
+    return flow->given.batch.size > 0;
 }
 
 static inline bool flow_has_breaker(const struct flow_settings *flow)

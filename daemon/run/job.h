@@ -12,6 +12,7 @@
 #include "pool/task.h"
 #include "run/claimed.h"
 #include "run/function.h"
+#include "run/gathered.h"
 #include "run/message.h"
 
 struct job {
@@ -21,6 +22,7 @@ struct job {
     struct message *message;         /* NULL: claimed */
     struct event *event;             /* of the message: itself, or one of a batch; NULL: claimed */
     struct claimed *claimed;         /* NULL: of a message */
+    struct gathered *gathered;       /* of several messages, `message` is the first; NULL: of one */
     struct strand *strand;           /* that it holds or waits for; NULL: none */
     bool is_match;                   /* the event ends waits; function is NULL then */
     bool is_gated;                   /* it counts for its function's concurrency */
@@ -28,6 +30,15 @@ struct job {
     bool is_expected;                /* the gate counts it among those that are going to be queued */
     struct away *away;               /* it has come back from an errand; NULL: it begins */
 };
+
+/* A message's: its run has ended, as far as the message goes. What it is of may be gone from here on. */
+static inline void job_end_messages(const struct job *job, enum message_state state)
+{
+    if (job->gathered != NULL)
+        gathered_end(job->gathered, state);
+    else
+        message_end_run(job->message, state);
+}
 
 struct job_list {
     struct job *first;

@@ -189,4 +189,13 @@ static inline void message_end_run(struct message *message, enum message_state s
     message_end(message, ends & 1U << MESSAGE_DROPPED ? MESSAGE_DROPPED : ends & 1U << MESSAGE_TAKEN ? MESSAGE_TAKEN : MESSAGE_DONE);
 }
 
+/* Memory that messages in flight may take, where `queue` of them may be. */
+static inline size_t message_memory_most(int queue)
+{
+    const size_t least = (size_t)64 << 20;
+    size_t most = (size_t)queue * 4 * sizeof(struct message);
+
+    return most > least ? most : least;
+}
+
 #endif

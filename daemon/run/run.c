@@ -139,18 +139,23 @@ static struct run_id written(unsigned placement, XXH128_hash_t hash)
     return id;
 }
 
+static void add_origin(struct identity *identity, const struct event *event)
+{
+    add_text(identity, event->view.topic, strlen(event->view.topic));
+    add_number(identity, event->view.partition);
+    add_number(identity, event->view.offset);
+    add_number(identity, event->timestamp_ms);
+    if (event->part > 0)
+        add_number(identity, event->part);
+}
+
 static XXH128_hash_t hash_of(const struct function *function, const struct event *event)
 {
     struct identity identity;
 
     identity_init(&identity);
     add_text(&identity, function->id, strlen(function->id));
-    add_text(&identity, event->view.topic, strlen(event->view.topic));
-    add_number(&identity, event->view.partition);
-    add_number(&identity, event->view.offset);
-    add_number(&identity, event->timestamp_ms);
-    if (event->part > 0)
-        add_number(&identity, event->part);
+    add_origin(&identity, event);
     return identity_hash(&identity);
 }
 
@@ -159,6 +164,17 @@ struct run_id run_id_of(const struct function *function, const struct event *eve
     XXH128_hash_t hash = hash_of(function, event);
 
     return written(placement_of(function, event, hash), hash);
+}
+
+struct run_id run_id_of_bundle(const struct function *function, const struct bundle *bundle)
+{
+    struct identity identity;
+
+    identity_init(&identity);
+    add_text(&identity, function->id, strlen(function->id));
+    for (size_t i = 0; i < bundle->count; i++)
+        add_origin(&identity, bundle->events[i]);
+    return written(placement_of(function, bundle->events[0], hash_of(function, bundle->events[0])), identity_hash(&identity));
 }
 
 struct run_id run_id_of_replay(const char *name, const struct run_id *of)

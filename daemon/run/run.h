@@ -115,9 +115,16 @@ struct run_notes {
     uint64_t state_bytes; /* of all checkpoints, at most */
 };
 
+/* The events of a run of several, two at least, in the order in which they came. */
+struct bundle {
+    struct event **events;
+    size_t count;
+};
+
 struct run {
     const struct function *function;
-    struct event *event;
+    struct event *event;         /* of several the first */
+    const struct bundle *bundle; /* all its events, which live as long as the run is in memory; NULL: it has the one */
     struct run_id id;
     int attempt;
     enum run_phase phase;
@@ -157,6 +164,8 @@ static inline bool run_is_ordered(const struct run *run)
 /* Of the function and the event's place: topic, partition, offset, and its part of the message. The message's
  * timestamp salts it, so that a topic made anew does not repeat ids. */
 struct run_id run_id_of(const struct function *function, const struct event *event);
+/* The same of all events of a bundle, in their order; in the shard where the first one's would be. */
+struct run_id run_id_of_bundle(const struct function *function, const struct bundle *bundle);
 /* Of a replay's name and the run that the event started first; in the same shard. */
 struct run_id run_id_of_replay(const char *name, const struct run_id *of);
 /* Of a tick of the function's schedule, by its instant; all of them have the placement of the function's limits, so that one

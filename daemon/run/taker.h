@@ -69,7 +69,7 @@ struct batch_taker {
     const struct batch_taker_ops *ops;
 };
 
-/* Both called on the one thread that makes the batches. */
+/* All called on the one thread that makes the batches. */
 struct batch_taker_ops {
     /* A batch whose messages are QUEUED, in offset order, all of them open. Does not wait for room: the caller keeps
      * the messages of its open batches to about what the taker was made for. */
@@ -78,6 +78,8 @@ struct batch_taker_ops {
     void (*nudge)(struct batch_taker *taker);
     /* An assignment's `lacks`: whether there is room again; *ret_lack: of what, for the one who asks why it waits. */
     bool (*has_room)(struct batch_taker *taker, int lacks, struct room_lack *ret_lack);
+    /* Partitions were revoked: what waits here and has not begun of theirs is dropped. */
+    void (*drop_revoked)(struct batch_taker *taker);
 };
 
 #endif

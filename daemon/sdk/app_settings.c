@@ -118,5 +118,12 @@ int app_settings_apply(const struct reading *reading, const struct config *confi
     if (!flow_settings_make(given, &refusal, &function->flow))
         return -EINVAL;
     base->flow = function->flow;
+    if (config != NULL && given->batch.size > config->worker.queue / 2)
+        return reading_refuse(reading,
+                              "asks for a 'batchEvents.maxSize' that is more than half of worker.queue (%d): it could never be full",
+                              config->worker.queue);
+    if (function->flow != NULL && function->asked.batch_when != NULL &&
+        !flow_settings_batch_when(function->flow, function->asked.batch_when, &refusal))
+        return -EINVAL;
     return 0;
 }

@@ -20,6 +20,19 @@ enum record_flag {
     RECORD_UNASKED = 64, /* it was called, and its function's flow control has not been asked */
 };
 
+/* An event of a record behind its first. */
+struct record_event {
+    const char *topic; /* in zone, NUL-ended */
+    int32_t partition;
+    int64_t offset;
+    int64_t timestamp_ms;
+    struct bytes key;
+    struct bytes value;
+    struct event_header *headers; /* in zone */
+    size_t header_count;
+    struct bytes kept;
+};
+
 /* A record read back. Views point into the bytes that were decoded and live as long as they. */
 struct record {
     enum run_status status;
@@ -45,6 +58,8 @@ struct record {
     size_t header_count;
     struct bytes kept; /* what a schema read of the value; size 0: none did */
     struct bytes tail;
+    struct record_event *more; /* in zone; further events of a run of several */
+    size_t more_count;
 };
 
 /* `event` as event_init() wants it; borrows what the record does. */
@@ -53,6 +68,16 @@ static inline void record_init_event(const struct record *record, struct event *
     event_init(event, record->topic, record->partition, record->offset, record->timestamp_ms, record->key, record->value, record->headers,
                record->header_count);
     event_set_kept(event, record->kept);
+}
+
+/* The same of one behind the first. */
+static inline void record_init_more(const struct record *record, size_t at, struct event *event)
+{
+    const struct record_event *from = &record->more[at];
+
+    event_init(event, from->topic, from->partition, from->offset, from->timestamp_ms, from->key, from->value, from->headers,
+               from->header_count);
+    event_set_kept(event, from->kept);
 }
 
 #endif

@@ -385,6 +385,10 @@ struct stepd_module {
 /* ---- the run ------------------------------------------------------------------------------- */
 
 STEPD_EXPORT const struct stepd_event *stepd_event(struct stepd_ctx *ctx);
+/* All events of a function with .batch, in the order in which they came; stepd_event() is the first of them. A run without
+ * one has 1. NULL: there is none at that index. */
+STEPD_EXPORT size_t stepd_event_count(struct stepd_ctx *ctx);
+STEPD_EXPORT const struct stepd_event *stepd_event_at(struct stepd_ctx *ctx, size_t index);
 /* A header of the event's message, the last of that name whatever the case of its letters, as it is
  * written, not NUL-ended; NULL: there is none, or it is null. `ret_size` may be NULL. */
 STEPD_EXPORT const void *stepd_header(struct stepd_ctx *ctx, const char *name, size_t *ret_size);

@@ -99,6 +99,7 @@ void assigned_let_go(struct consumer *consumer, struct partition *partition)
     schemas_let_go(consumer, partition);
     room_let_go(consumer, partition);
     assignment_revoke(&partition->assignment);
+    consumer->settings.batches->ops->drop_revoked(consumer->settings.batches);
     partition->next = consumer->revoked;
     consumer->revoked = partition;
     consumer->last.topic = NULL;

@@ -25,7 +25,6 @@
 #define IDLE_WAIT_MS 50    /* for a message, when nothing is in flight: how late a rebalance is seen */
 #define OPEN_WAIT_MS 5     /* … when something is: how late its end is seen */
 #define IDLE_COMMIT_MS 100 /* nothing came for that long: what is done is committed */
-#define MEMORY_MIN ((size_t)64 << 20)
 #define BACKOFF_MIN_US 50
 #define BACKOFF_MAX_US 2000
 
@@ -293,9 +292,7 @@ int consumer_create(const struct consumer_settings *settings, struct consumer **
     consumer->settings = *settings;
     consumer->reset = reading_reset_of(settings->kafka);
     consumer->open_last = &consumer->open;
-    consumer->memory_max = (size_t)settings->queue * 4 * sizeof(struct message);
-    if (consumer->memory_max < MEMORY_MIN)
-        consumer->memory_max = MEMORY_MIN;
+    consumer->memory_max = message_memory_most(settings->queue);
     consumer->topics = xcalloc(topics_count(settings->topics) + 1, sizeof(consumer->topics[0]));
     lock_init(&consumer->lock);
     positions_init(&consumer->positions);

@@ -13,6 +13,8 @@
 struct held {
     struct claimed claimed; /* first */
     struct event event;
+    struct event *more; /* further ones of a run of several */
+    struct bundle bundle;
     struct failure last;
     struct record record;
     msgpack_zone zone;
@@ -26,6 +28,10 @@ static void release(struct claimed *claimed)
     checkpoints_destroy(held->claimed.run.steps);
     if (held->event.view.topic != NULL)
         event_done(&held->event);
+    for (size_t i = 0; held->more != NULL && i < held->record.more_count; i++)
+        event_done(&held->more[i]);
+    free(held->more);
+    free(held->bundle.events);
     msgpack_zone_destroy(&held->zone);
     free(held->data);
     free(held);
@@ -52,6 +58,7 @@ static void fill_run(struct held *held, const char *id, int64_t now_ms)
     struct run *run = &held->claimed.run;
 
     run->event = &held->event;
+    run->bundle = held->bundle.count > 0 ? &held->bundle : NULL;
     memcpy(run->id.text, id, RUN_ID_LENGTH + 1);
     run->attempt = record->attempt;
     run->phase = record->phase;
@@ -82,6 +89,20 @@ static void begin_event(struct held *held)
     (void)!event_find_name(&held->event, NULL);
 }
 
+static void begin_more(struct held *held)
+{
+    size_t count = held->record.more_count;
+
+    held->more = xcalloc(count, sizeof(*held->more));
+    held->bundle = (struct bundle){ .events = xcalloc(count + 1, sizeof(*held->bundle.events)), .count = count + 1 };
+    held->bundle.events[0] = &held->event;
+    for (size_t i = 0; i < count; i++) {
+        record_init_more(&held->record, i, &held->more[i]);
+        (void)!event_find_name(&held->more[i], NULL);
+        held->bundle.events[i + 1] = &held->more[i];
+    }
+}
+
 int held_create(const redisReply *claimed, int64_t now_ms, struct claimed **ret_claimed, struct error *ret_error)
 {
     if (claimed->elements < 4)
@@ -97,6 +118,8 @@ int held_create(const redisReply *claimed, int64_t now_ms, struct claimed **ret_
     int status = record_decode((struct bytes){ held->data, (size_t)bytes->len }, &held->zone, &held->record, ret_error);
     if (status == 0) {
         begin_event(held);
+        if (held->record.more_count > 0)
+            begin_more(held);
         status = load_steps(held, claimed->element[3], ret_error);
     }
     if (status != 0) {

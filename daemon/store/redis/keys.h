@@ -3,12 +3,13 @@
  * The names of keys. All of a run are in its shard's slot, `PREFIX{shard}:`:
  *
  *   delayed                   zset    run by due time, ms
+ *   delayed-3                 zset    the same of runs of several events (record.h), which daemons that know none do not read
  *   line:<function>           zset    runs that wait for room under their function's concurrency, by when they came
  *   lines                     set     the functions that have one
  *   ticks                     hash    by function with a schedule: its last tick that is recorded, ms
  *   unwanted                  zset    runs without a record that a person has cancelled, by until when daemons are told
  *   owned:<worker>            zset    runs that a living worker holds, by time of take or claim
- *   held:<worker>             set     the others that it holds: their records are of version 2
+ *   held:<worker>             set     the others that it holds: their records are of version 2 or 3
  *   holders                   zset    worker by the deadline of its heartbeat, as long as it may hold such runs
  *   workers                   zset    worker by the deadline of its heartbeat
  *   run:<id>                  string  record.h

@@ -92,7 +92,7 @@ static void put_64(char *at, int64_t number)
 static bool is_plain_checkpoint(const struct run *run, const struct transition *change)
 {
     return change->kind == TRANSITION_CHECKPOINT && change->checkpoint.size > 0 && !change->clears_started && change->tail.data == NULL &&
-           change->position == run->notes.next && !run_is_ordered(run) && !port_is_calling(run, change);
+           change->position == run->notes.next && !run_is_ordered(run) && run->bundle == NULL && !port_is_calling(run, change);
 }
 
 /* With its list, by the change that takes it over. */
@@ -163,7 +163,7 @@ static struct bytes pack_change(const struct redis_store *store, const struct ru
     ret_bytes[0] = KINDS[change->kind];
     ret_bytes[1] = (char)change->phase;
     ret_bytes[2] = (char)((run_is_ordered(run) ? 1 : 0) | (change->clears_started ? 2 : 0) | (change->tail.data != NULL ? 4 : 0) |
-                          (change->waits_in_line ? 8 : 0) | (begins_list(run, change) ? 16 : 0));
+                          (change->waits_in_line ? 8 : 0) | (begins_list(run, change) ? 16 : 0) | (run->bundle != NULL ? 32 : 0));
     ret_bytes[3] = change->kind == TRANSITION_PARK ? (char)change->status : RUN_OWNED;
     put_16(ret_bytes + 4, (uint64_t)change->attempt);
     put_32(ret_bytes + 8, run->epoch > 0 ? run->epoch : run->first_epoch);
@@ -194,7 +194,7 @@ static struct bytes pack_head(const struct run *run, const struct transition *ch
     bool has_ended = change->kind == TRANSITION_FINISH || change->kind == TRANSITION_BURY;
 
     memset(ret_bytes, 0, HEAD_SIZE);
-    ret_bytes[0] = takes_with_list(run, change) ? RECORD_VERSION_ADDED : RECORD_VERSION;
+    ret_bytes[0] = run->bundle != NULL ? RECORD_VERSION_SEVERAL : takes_with_list(run, change) ? RECORD_VERSION_ADDED : RECORD_VERSION;
     ret_bytes[1] = is_parked ? (char)change->status : has_ended ? STATUSES[change->kind] : (char)RUN_OWNED;
     ret_bytes[2] = (char)change->phase;
     ret_bytes[3] = run_is_ordered(run) ? RECORD_ORDERED : 0;
@@ -543,6 +543,25 @@ void port_pack_ask(msgpack_packer *packer, const struct redis_store *store, cons
     msgpack_sbuffer_destroy(&members.bytes);
 }
 
+/* Each one's place, offset, and the id of the run that it would be alone: by that it is known to be taken over. */
+static void add_bundle(struct script_call *call, const struct run *run, msgpack_sbuffer *packed)
+{
+    msgpack_packer packer;
+
+    msgpack_packer_init(&packer, packed, msgpack_sbuffer_write);
+    msgpack_pack_array(&packer, run->bundle->count);
+    for (size_t i = 0; i < run->bundle->count; i++) {
+        const struct event *event = run->bundle->events[i];
+        AUTO_FREE char *place = xasprintf("%s:%d", event->view.topic, (int)event->view.partition);
+        struct run_id id = run_id_of(run->function, event);
+        msgpack_pack_array(&packer, 3);
+        msgpack_pack_str_with_body(&packer, place, strlen(place));
+        msgpack_pack_int64(&packer, event->view.offset);
+        msgpack_pack_str_with_body(&packer, id.text, RUN_ID_LENGTH);
+    }
+    script_add(call, (struct bytes){ packed->data, packed->size });
+}
+
 static int admit(struct store *port, const struct run *run, const struct flow_ask *ask, enum flow_answer *ret_answer)
 {
     struct redis_store *store = port_store(port);
@@ -550,10 +569,11 @@ static int admit(struct store *port, const struct run *run, const struct flow_as
     AUTO_FREE char *place = NULL;
     AUTO_REPLY reply = NULL;
     struct script_call call;
-    msgpack_sbuffer body, packed;
+    msgpack_sbuffer body, packed, events;
     msgpack_packer packer;
 
     msgpack_sbuffer_init(&body);
+    msgpack_sbuffer_init(&events);
     msgpack_sbuffer_init(&packed);
     msgpack_packer_init(&packer, &packed, msgpack_sbuffer_write);
     if (run->function->dedupe_ms > 0)
@@ -571,9 +591,12 @@ static int admit(struct store *port, const struct run *run, const struct flow_as
     script_add_text(&call, run_is_ordered(run) ? "1" : "0");
     port_pack_ask(&packer, store, run, ask, &older_id);
     script_add(&call, (struct bytes){ packed.data, packed.size });
+    if (run->bundle != NULL)
+        add_bundle(&call, run, &events);
     int status = store_call(store, &call, &reply);
     msgpack_sbuffer_destroy(&body);
     msgpack_sbuffer_destroy(&packed);
+    msgpack_sbuffer_destroy(&events);
     if (status != 0)
         return status;
     *ret_answer = (enum flow_answer)reply->element[0]->integer;
@@ -585,7 +608,8 @@ static int admit(struct store *port, const struct run *run, const struct flow_as
 /* All of the record that `change` makes, in two arguments: its owner's name stands between them. */
 struct new_record {
     char head[HEAD_SIZE];
-    msgpack_sbuffer rest; /* body and tail; or, of one that is held, its flow */
+    msgpack_sbuffer events; /* of several */
+    msgpack_sbuffer rest;   /* body and tail; or, of one that is held, its flow */
     struct run_id older_id;
 };
 
@@ -602,7 +626,12 @@ static void add_record(struct script_call *call, const struct run *run, const st
     script_add(call, (struct bytes){ record->rest.data, record->rest.size });
     add_message(call, run, change, ret_place);
     script_add(call, head);
-    add_older_id(call, run, &record->older_id);
+    if (run->bundle == NULL) {
+        add_older_id(call, run, &record->older_id);
+        return;
+    }
+    script_add_text(call, run->id.text); /* no older daemon knows it by another */
+    add_bundle(call, run, &record->events);
 }
 
 static void add_change(struct script_call *call, const struct run *run, const struct transition *change, msgpack_sbuffer *flow,
@@ -654,6 +683,7 @@ static int advance(struct store *port, const struct run *run, const struct trans
     if (may_push(store, run, change) && push(store, run, change, ret_reply, &status))
         return status;
     msgpack_sbuffer_init(&record.rest);
+    msgpack_sbuffer_init(&record.events);
     msgpack_sbuffer_init(&wait);
     script_begin(&call, script_of(run, change), store_shard_of(store, run->id.text));
     script_add_text(&call, run->id.text);
@@ -674,6 +704,7 @@ static int advance(struct store *port, const struct run *run, const struct trans
 
     status = store_call(store, &call, &reply);
     msgpack_sbuffer_destroy(&record.rest);
+    msgpack_sbuffer_destroy(&record.events);
     msgpack_sbuffer_destroy(&wait);
     if (status != 0)
         return status;

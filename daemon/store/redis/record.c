@@ -10,7 +10,8 @@
 #include "codec/packed.h"
 #include "run/failure.h"
 
-#define BODY_FIELDS 8
+#define EVENT_FIELDS 7
+#define EVENTS_MAX 1000000
 #define HEADERS_MAX 100000
 #define KEPT_HEADER "stepd-kept"
 
@@ -36,20 +37,10 @@ static void pack_text(msgpack_packer *packer, const char *text)
 #define NO_PARTITION INT32_MAX
 #define NO_OFFSET INT64_MAX
 
-void record_pack_body(msgpack_packer *packer, const struct run *run)
+static void pack_headers(msgpack_packer *packer, const struct event *event)
 {
-    const struct event *event = run->event;
-    const struct stepd_event *view = &event->view;
-
-    msgpack_pack_array(packer, BODY_FIELDS);
-    pack_text(packer, run->function->id);
-    pack_text(packer, view->topic);
-    msgpack_pack_int32(packer, view->partition < 0 ? NO_PARTITION : view->partition);
-    msgpack_pack_int64(packer, view->offset < 0 ? NO_OFFSET : view->offset);
-    msgpack_pack_int64(packer, event->timestamp_ms);
-    pack_bytes(packer, (struct bytes){ view->key, view->key_len });
-    pack_bytes(packer, (struct bytes){ view->raw, view->raw_len });
     const size_t own = event->kept.size > 0;
+
     msgpack_pack_array(packer, (event->header_count + own) * 2);
     for (size_t i = 0; i < event->header_count; i++) {
         pack_text(packer, event->headers[i].name);
@@ -58,6 +49,36 @@ void record_pack_body(msgpack_packer *packer, const struct run *run)
     if (own) {
         pack_text(packer, KEPT_HEADER);
         pack_bytes(packer, event->kept);
+    }
+}
+
+/* EVENT_FIELDS of them. */
+static void pack_event(msgpack_packer *packer, const struct event *event)
+{
+    const struct stepd_event *view = &event->view;
+
+    pack_text(packer, view->topic);
+    msgpack_pack_int32(packer, view->partition < 0 ? NO_PARTITION : view->partition);
+    msgpack_pack_int64(packer, view->offset < 0 ? NO_OFFSET : view->offset);
+    msgpack_pack_int64(packer, event->timestamp_ms);
+    pack_bytes(packer, (struct bytes){ view->key, view->key_len });
+    pack_bytes(packer, (struct bytes){ view->raw, view->raw_len });
+    pack_headers(packer, event);
+}
+
+void record_pack_body(msgpack_packer *packer, const struct run *run)
+{
+    const struct bundle *bundle = run->bundle;
+
+    msgpack_pack_array(packer, 1 + EVENT_FIELDS + (bundle != NULL ? 1 : 0));
+    pack_text(packer, run->function->id);
+    pack_event(packer, run->event);
+    if (bundle == NULL)
+        return;
+    msgpack_pack_array(packer, bundle->count - 1);
+    for (size_t i = 1; i < bundle->count; i++) {
+        msgpack_pack_array(packer, EVENT_FIELDS);
+        pack_event(packer, bundle->events[i]);
     }
 }
 
@@ -137,58 +158,97 @@ static bool read_bytes(const msgpack_object *object, struct bytes *ret_bytes)
 }
 
 /* A header of ours, the last: versions that do not know it read the value as they always did. */
-static void take_kept(struct record *record)
+static void take_kept(struct record_event *event)
 {
-    const struct event_header *last = record->header_count > 0 ? &record->headers[record->header_count - 1] : NULL;
+    const struct event_header *last = event->header_count > 0 ? &event->headers[event->header_count - 1] : NULL;
 
     if (last == NULL || strcmp(last->name, KEPT_HEADER) != 0 || last->value.size == 0)
         return;
-    record->kept = last->value;
-    record->header_count--;
+    event->kept = last->value;
+    event->header_count--;
 }
 
-static bool read_headers(const msgpack_object *object, msgpack_zone *zone, struct record *record)
+static bool read_headers(const msgpack_object *object, msgpack_zone *zone, struct record_event *event)
 {
     if (object->type != MSGPACK_OBJECT_ARRAY || object->via.array.size % 2 != 0 || object->via.array.size > 2 * HEADERS_MAX)
         return false;
-    record->header_count = object->via.array.size / 2;
-    record->headers = zone_alloc(zone, (record->header_count + 1) * sizeof(*record->headers));
-    for (size_t i = 0; i < record->header_count; i++) {
-        if (!read_text(&object->via.array.ptr[2 * i], zone, &record->headers[i].name) ||
-            !read_bytes(&object->via.array.ptr[2 * i + 1], &record->headers[i].value))
+    event->header_count = object->via.array.size / 2;
+    event->headers = zone_alloc(zone, (event->header_count + 1) * sizeof(*event->headers));
+    for (size_t i = 0; i < event->header_count; i++) {
+        if (!read_text(&object->via.array.ptr[2 * i], zone, &event->headers[i].name) ||
+            !read_bytes(&object->via.array.ptr[2 * i + 1], &event->headers[i].value))
             return false;
     }
-    take_kept(record);
+    take_kept(event);
     return true;
 }
 
 /* Of no message: the clock has started it. */
-static void set_no_place(struct record *record)
+static void set_no_place(int32_t *partition, int64_t *offset)
 {
-    if (record->partition != NO_PARTITION || record->offset != NO_OFFSET)
+    if (*partition != NO_PARTITION || *offset != NO_OFFSET)
         return;
-    record->partition = -1;
-    record->offset = -1;
+    *partition = -1;
+    *offset = -1;
 }
 
-static bool read_body(struct bytes body, msgpack_zone *zone, struct record *record)
+/* Of EVENT_FIELDS. */
+static bool read_event(const msgpack_object *field, msgpack_zone *zone, struct record_event *event)
 {
-    msgpack_object object;
     int64_t partition = 0;
+
+    *event = (struct record_event){ 0 };
+    if (!read_text(&field[0], zone, &event->topic) || !read_integer(&field[1], 0, INT32_MAX, &partition) ||
+        !read_integer(&field[2], 0, INT64_MAX, &event->offset) || !read_integer(&field[3], INT64_MIN, INT64_MAX, &event->timestamp_ms) ||
+        !read_bytes(&field[4], &event->key) || !read_bytes(&field[5], &event->value))
+        return false;
+    event->partition = (int32_t)partition;
+    set_no_place(&event->partition, &event->offset);
+    return read_headers(&field[6], zone, event);
+}
+
+static void set_first(struct record *record, const struct record_event *first)
+{
+    record->topic = first->topic;
+    record->partition = first->partition;
+    record->offset = first->offset;
+    record->timestamp_ms = first->timestamp_ms;
+    record->key = first->key;
+    record->value = first->value;
+    record->headers = first->headers;
+    record->header_count = first->header_count;
+    record->kept = first->kept;
+}
+
+static bool read_more(const msgpack_object *object, msgpack_zone *zone, struct record *record)
+{
+    if (object->type != MSGPACK_OBJECT_ARRAY || object->via.array.size == 0 || object->via.array.size > EVENTS_MAX)
+        return false;
+    record->more = zone_alloc(zone, object->via.array.size * sizeof(*record->more));
+    for (uint32_t i = 0; i < object->via.array.size; i++) {
+        const msgpack_object *event = &object->via.array.ptr[i];
+        if (event->type != MSGPACK_OBJECT_ARRAY || event->via.array.size != EVENT_FIELDS ||
+            !read_event(event->via.array.ptr, zone, &record->more[i]))
+            return false;
+    }
+    record->more_count = object->via.array.size;
+    return true;
+}
+
+static bool read_body(struct bytes body, bool is_of_several, msgpack_zone *zone, struct record *record)
+{
+    struct record_event first;
+    msgpack_object object;
 
     if (packed_decode(body, zone, &object, NULL) != 0)
         return false;
-    if (object.type != MSGPACK_OBJECT_ARRAY || object.via.array.size != BODY_FIELDS)
+    if (object.type != MSGPACK_OBJECT_ARRAY || object.via.array.size != 1 + EVENT_FIELDS + (is_of_several ? 1U : 0U))
         return false;
     const msgpack_object *field = object.via.array.ptr;
-    if (!read_text(&field[0], zone, &record->function) || !read_text(&field[1], zone, &record->topic) ||
-        !read_integer(&field[2], 0, INT32_MAX, &partition) || !read_integer(&field[3], 0, INT64_MAX, &record->offset) ||
-        !read_integer(&field[4], INT64_MIN, INT64_MAX, &record->timestamp_ms) || !read_bytes(&field[5], &record->key) ||
-        !read_bytes(&field[6], &record->value))
+    if (!read_text(&field[0], zone, &record->function) || !read_event(&field[1], zone, &first))
         return false;
-    record->partition = (int32_t)partition;
-    set_no_place(record);
-    return read_headers(&field[7], zone, record);
+    set_first(record, &first);
+    return !is_of_several || read_more(&field[1 + EVENT_FIELDS], zone, record);
 }
 
 static bool is_status(unsigned char letter)
@@ -202,8 +262,8 @@ static int read_header(struct bytes data, struct record *record, struct error *r
 
     if (data.size < RECORD_HEADER_SIZE)
         return error_set(ret_error, EBADMSG, "a record of %zu bytes, shorter than its header", data.size);
-    if (at[0] != RECORD_VERSION && at[0] != RECORD_VERSION_ADDED)
-        return error_set(ret_error, EBADMSG, "a record of version %d, this daemon knows %d", at[0], RECORD_VERSION_ADDED);
+    if (at[0] < RECORD_VERSION || at[0] > RECORD_VERSION_SEVERAL)
+        return error_set(ret_error, EBADMSG, "a record of version %d, this daemon knows %d", at[0], RECORD_VERSION_SEVERAL);
     if (!is_status(at[1]) || at[2] > RUN_IN_ON_FAILURE)
         return error_set(ret_error, EBADMSG, "a record with status %d, phase %d", at[1], at[2]);
     record->status = (enum run_status)at[1];
@@ -237,7 +297,7 @@ int record_decode(struct bytes data, msgpack_zone *zone, struct record *ret_reco
         return error_set(ret_error, EBADMSG, "a record of %zu bytes that should have %" PRIu64, data.size,
                          RECORD_HEADER_SIZE + body_size + tail_size);
     record.tail = (struct bytes){ at + RECORD_HEADER_SIZE + body_size, tail_size };
-    if (!read_body((struct bytes){ at + RECORD_HEADER_SIZE, body_size }, zone, &record))
+    if (!read_body((struct bytes){ at + RECORD_HEADER_SIZE, body_size }, at[0] == RECORD_VERSION_SEVERAL, zone, &record))
         return error_set(ret_error, EBADMSG, "a record whose body is damaged");
     *ret_record = record;
     return 0;
@@ -267,7 +327,7 @@ int record_decode_head(struct bytes data, msgpack_zone *zone, struct record *ret
     record.offset = fields_take_integer(&body, 0, INT64_MAX);
     record.timestamp_ms = fields_take_integer(&body, INT64_MIN, INT64_MAX);
     record.key = fields_take_text(&body);
-    set_no_place(&record);
+    set_no_place(&record.partition, &record.offset);
     *ret_record = record;
     return 0;
 }

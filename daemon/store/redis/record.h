@@ -5,7 +5,7 @@
  * places, so that scripts read and write it in place (GETRANGE, SETRANGE) and never touch the body.
  *
  *   at  size  header, little-endian                      at  size
- *    0   1    version, 1 or 2                            24   8   changed_ms: due, or ended, or owned since
+ *    0   1    version, 1 to 3                            24   8   changed_ms: due, or ended, or owned since
  *    1   1    status, a letter of enum run_status        32   4   body size
  *    2   1    phase                                      36   4   tail size
  *    3   1    flags: enum record_flag       40   4   state bytes: of its checkpoints
@@ -20,10 +20,11 @@
  *
  * Of version 2 is a run that is owned, or has completed, with its newest checkpoints in a list that its owner adds to by himself
  * (scripts/added.lua): those that were in the list when the header was written are counted in it, and those added since set the
- * attempt to 0. All other runs are of version 1.
+ * attempt to 0. Of version 3 is a run of several events. All other runs are of version 1.
  *
  * Body, msgpack, never changes: [function, topic, partition, offset, timestamp_ms, key or nil, value
- * or nil, [name, value or nil, …] headers]. Tail, msgpack, replaced whole: run/attempt_log.h. It may be
+ * or nil, [name, value or nil, …] headers]. Of version 3 it has a ninth, its further events in an array,
+ * each an array of the same without the function. Tail, msgpack, replaced whole: run/attempt_log.h. It may be
  * followed by bytes of a longer earlier tail, which mean nothing.
  */
 #ifndef STEPD_STORE_REDIS_RECORD_H
@@ -39,6 +40,7 @@
 
 #define RECORD_VERSION 1
 #define RECORD_VERSION_ADDED 2
+#define RECORD_VERSION_SEVERAL 3
 #define RECORD_HEADER_SIZE 64
 
 /* Appends the body of a run that the store is to take over. */

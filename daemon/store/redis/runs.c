@@ -218,6 +218,8 @@ static int list_behind(struct redis_store *store, int shard, struct ids *ids)
     return 0;
 }
 
+#define DELAYED_OF_SEVERAL "delayed-3" /* runs of several events */
+
 static const struct sorted {
     const char *key;
     const char *by_place;
@@ -244,6 +246,8 @@ int runs_list(struct redis_store *store, enum runs_list list, int shard, size_t 
         status = list_lines(store, shard, "queue", &ids);
     } else {
         status = list_rest(store, shard, SORTED[list].key, SORTED[list].by_place, &ids);
+        if (status == 0 && list == RUNS_DELAYED)
+            status = list_rest(store, shard, DELAYED_OF_SEVERAL, "ZRANGE", &ids);
         if (status == 0 && list == RUNS_DELAYED)
             status = list_lines(store, shard, "line", &ids);
     }
@@ -342,7 +346,9 @@ int runs_list_on(struct redis_store *store, enum runs_list list, int shard, stru
     int status = add_page(store, shard, SORTED[list].key, SORTED[list].by_score, &page);
     if (status == 0 && list == RUNS_DELAYED) {
         size_t listed = page.count;
-        status = add_lines_page(store, shard, &page);
+        status = add_page(store, shard, DELAYED_OF_SEVERAL, "ZRANGEBYSCORE", &page);
+        if (status == 0)
+            status = add_lines_page(store, shard, &page);
         if (status == 0 && page.count > listed)
             qsort(page.runs, page.count, sizeof(*page.runs), compare_listed);
     }
@@ -509,16 +515,18 @@ int runs_count(struct redis_store *store, enum runs_list list, int shard, uint64
     assert(is_sorted(list));
     int status = count_key(store, shard, SORTED[list].key, &count);
     if (status == 0 && list == RUNS_DELAYED)
+        status = count_key(store, shard, DELAYED_OF_SEVERAL, &count);
+    if (status == 0 && list == RUNS_DELAYED)
         status = count_lines(store, shard, "line", &count);
     if (status == 0)
         *ret_count = count;
     return status;
 }
 
-static int read_next_due(struct redis_store *store, int shard, int64_t *next_due_ms)
+static int read_next_due(struct redis_store *store, int shard, const char *list, int64_t *next_due_ms)
 {
     AUTO_REPLY reply = NULL;
-    AUTO_FREE char *key = keys_format(store_prefix(store, shard), "delayed");
+    AUTO_FREE char *key = keys_format(store_prefix(store, shard), "%s", list);
     int status = store_commandf(store, shard, &reply, "ZRANGE %s 0 0 WITHSCORES", key);
 
     if (status == 0 && reply->elements == 2) {
@@ -575,6 +583,8 @@ static int add_shard(struct redis_store *store, int shard, struct runs_stats *st
     if (status == 0)
         status = count_key(store, shard, "delayed", &stats->delayed);
     if (status == 0)
+        status = count_key(store, shard, DELAYED_OF_SEVERAL, &stats->delayed);
+    if (status == 0)
         status = count_lines(store, shard, "line", &stats->delayed);
     if (status == 0)
         status = count_lines(store, shard, "queue", &stats->queued);
@@ -584,7 +594,9 @@ static int add_shard(struct redis_store *store, int shard, struct runs_stats *st
         status = count_key(store, shard, "dead", &stats->dead);
     if (status == 0)
         status = count_key(store, shard, "history", &stats->history);
-    return status != 0 ? status : read_next_due(store, shard, &stats->next_due_ms);
+    if (status == 0)
+        status = read_next_due(store, shard, "delayed", &stats->next_due_ms);
+    return status != 0 ? status : read_next_due(store, shard, DELAYED_OF_SEVERAL, &stats->next_due_ms);
 }
 
 int runs_stats(struct redis_store *store, struct runs_stats *ret_stats)

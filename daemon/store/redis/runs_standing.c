@@ -81,7 +81,7 @@ static int stand_waiting(struct redis_store *store, int shard, const struct load
 {
     AUTO_FREE char *line = xasprintf("line:%s", run->record.function);
     int64_t in_line_ms = -1;
-    int status = read_score(store, shard, "delayed", run->id, &standing->due_ms);
+    int status = read_score(store, shard, run->record.more_count > 0 ? "delayed-3" : "delayed", run->id, &standing->due_ms);
 
     if (status == 0)
         status = read_score(store, shard, line, run->id, &in_line_ms);

@@ -155,7 +155,12 @@ static void nudge(struct batch_taker *taker)
     (void)taker;
 }
 
-static const struct batch_taker_ops BATCH_TAKER_OPS = { .take_batch = take_batch, .nudge = nudge };
+static void drop_revoked(struct batch_taker *taker)
+{
+    (void)taker;
+}
+
+static const struct batch_taker_ops BATCH_TAKER_OPS = { .take_batch = take_batch, .nudge = nudge, .drop_revoked = drop_revoked };
 
 static void *auto_main(void *argument)
 {

@@ -1502,3 +1502,36 @@ Test(store, a_run_that_an_open_breaker_holds_is_claimed_by_nobody_before_its_pau
     cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:queue:f"), "1");
     cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:delayed"), "0");
 }
+
+/* ---- runs of several events ----------------------------------------------------------------------------- */
+
+Test(store, a_run_of_several_events_stands_in_no_list_that_older_daemons_read_and_keeps_all_of_them)
+{
+    struct sample first, second;
+    struct event *events[] = { &first.event, &second.event };
+    const struct bundle bundle = { events, 2 };
+    const struct transition park = { .kind = TRANSITION_PARK, .status = RUN_DELAYED, .attempt = 1, .due_ms = 1 };
+    struct loaded_run loaded;
+    struct error error;
+
+    sample_init(&first, 1);
+    sample_init(&second, 2);
+    first.run.bundle = &bundle;
+    first.run.id = run_id_of_bundle(&first.function, &bundle);
+    cr_assert_eq(advance(&first.run, park), STORE_OK);
+    cr_assert_str_eq(redis_says(redis.store, "ZRANGE t{0}:delayed 0 -1"), "");
+    cr_assert_str_eq(redis_says(redis.store, "ZRANGE t{0}:delayed-3 0 -1"), first.run.id.text);
+    struct run_id alone = run_id_of(&second.function, &second.event);
+    cr_assert_str_eq(redis_says(redis.store, "ZSCORE t{0}:taken:events:3 %s", alone.text), "2");
+
+    cr_assert_eq(beat(redis.store, true, 60000, 0), 0);
+    AUTO_REPLY claimed = claim(redis.store, 1, 10);
+    cr_assert_eq(claimed->element[3]->elements, 1);
+    cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:delayed-3"), "0");
+    cr_assert_str_eq(redis_says(redis.store, "KEYS t{0}:owned:*"), "");
+    cr_assert_eq(runs_load(redis.store, first.run.id.text, &loaded, &error), 0);
+    cr_assert_eq(loaded.record.status, RUN_OWNED);
+    cr_assert_eq(loaded.record.more_count, 1);
+    cr_assert_eq(loaded.record.more[0].offset, 2);
+    loaded_run_done(&loaded);
+}

@@ -235,7 +235,7 @@ static void make_newer(const struct sample *sample)
 {
     AUTO_REPLY reply = NULL;
 
-    cr_assert_eq(store_commandf(redis.store, 0, &reply, "SETRANGE t{0}:run:%s 0 %b", sample->run.id.text, "\x03", (size_t)1), 0);
+    cr_assert_eq(store_commandf(redis.store, 0, &reply, "SETRANGE t{0}:run:%s 0 %b", sample->run.id.text, "\x04", (size_t)1), 0);
 }
 
 static const char *version_of(const struct sample *sample)
@@ -280,7 +280,7 @@ Test(versions, a_due_run_of_a_later_version_is_left_to_those_who_know_it, .init 
     make_newer(&sample);
     AUTO_REPLY claimed = call("claim", add_claim);
     cr_assert_eq(claimed->element[3]->elements, 0, "neither ours nor lost");
-    cr_assert_str_eq(version_of(&sample), "3");
+    cr_assert_str_eq(version_of(&sample), "4");
 }
 
 Test(versions, an_owned_run_of_a_later_version_is_not_said_to_be_lost, .init = setup, .fini = teardown, .timeout = 60)
@@ -294,7 +294,7 @@ Test(versions, an_owned_run_of_a_later_version_is_not_said_to_be_lost, .init = s
     (void)redis_says(redis.store, "ZADD t{0}:workers 1 %s", redis_says(redis.store, "ZRANGE t{0}:workers 0 0"));
     AUTO_REPLY reaped = call("reap", add_reap);
     cr_assert_str_eq(redis_says(redis.store, "EXISTS t{0}:lost"), "0");
-    cr_assert_str_eq(version_of(&sample), "3");
+    cr_assert_str_eq(version_of(&sample), "4");
 }
 
 Test(versions, behind_a_run_of_a_later_version_its_key_waits, .init = setup, .fini = teardown, .timeout = 60)

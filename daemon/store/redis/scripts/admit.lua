@@ -11,10 +11,14 @@ local id, owner, fn, place, offset, key = ARGV[1], ARGV[2], ARGV[4], ARGV[5], AR
 local epoch, created, body, is_ordered = tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[10], ARGV[11] == '1'
 local ask = cmsgpack.unpack(ARGV[12])
 local BEGINS, IN_LINE, DUPLICATE, REPLACES, KNOWN = 0, 1, 2, 5, 6
+local events = ARGV[13] and cmsgpack.unpack(ARGV[13]) or {} -- of several, each one's place, offset and id
 local taken, admitted = P .. 'taken:' .. place, P .. 'admitted:' .. place
 
 if ask.flow and (load(id) or call('ZSCORE', taken, id)) then return { KNOWN, now, 0 } end
 local is_known = call('ZSCORE', admitted, id)
+for _, event in ipairs(events) do
+    is_known = is_known or call('ZSCORE', P .. 'admitted:' .. event[1], event[3])
+end
 if is_known and not ask.flow then return { BEGINS, now, 0 } end
 
 -- The key's window began with another event.
@@ -30,9 +34,13 @@ end
 local function take()
     call('ZADD', taken, 'NX', offset, id)
     if ask.older_id then call('ZADD', taken, 'NX', offset, ask.older_id) end
+    for _, event in ipairs(events) do
+        call('ZADD', P .. 'taken:' .. event[1], 'NX', event[2], event[3])
+    end
 end
 
-local h = { status = 'q', phase = 0, flags = FLOW + (is_ordered and ORDERED or 0), attempt = 0, takeovers = 0, epoch = epoch,
+local h = { version = ARGV[13] and SEVERAL or VERSION, status = 'q', phase = 0,
+            flags = FLOW + (is_ordered and ORDERED or 0), attempt = 0, takeovers = 0, epoch = epoch,
             checkpoints = 0, created = created, changed = now, body = #body, tail = 0, state = 0, unclean = 0, owner = owner }
 local f = ask.flow
 if f then
@@ -109,6 +117,9 @@ if f then
     call('SET', P .. 'run:' .. id, packed(h) .. body)
 else
     call('ZADD', admitted, offset, id)
+    for _, event in ipairs(events) do
+        call('ZADD', P .. 'admitted:' .. event[1], event[2], event[3])
+    end
 end
 remember()
 if is_known then ask.rate = nil end

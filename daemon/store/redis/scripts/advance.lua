@@ -11,6 +11,10 @@ local function hold(held, f, by)
     call('SET', P .. 'flow:' .. held, cmsgpack.pack(f))
 end
 
+local function leave_owned()
+    if several then call('SREM', held, id) else call('ZREM', owned, id) end
+end
+
 -- Lost, or finished by this call before: then all is said and done.
 if not h then return { kind == 'F' and OK or GONE, now, 0, 0, 0 } end
 if h.epoch ~= epoch or h.owner ~= owner then return { MOVED, now, h.epoch, 0, 0 } end
@@ -18,7 +22,7 @@ if h.status ~= 'o' then return answer_again(h) end
 local was_added = h.version == ADDED
 fold(id, h)
 if has(h.flags, CANCEL) then
-    call('ZREM', owned, id)
+    leave_owned()
     call('SREM', held, id)
     call('SREM', P .. 'asked:' .. worker, id)
     local woken = conclude(id, h, 'x', history, TELLS_MS)
@@ -31,8 +35,7 @@ if was_added then call('SREM', held, id) end
 local function keep()
     save(id, h)
     if not was_added then return end
-    call('ZADD', owned, now_text, id)
-    call('ZADD', P .. 'workers', 'NX', now + lease, worker)
+    list_owned()
 end
 
 if checkpoint ~= '' or clears then
@@ -41,8 +44,8 @@ if checkpoint ~= '' or clears then
     if position > h.checkpoints then
         h.status, h.changed, h.epoch = 'd', now, h.epoch + 1
         save(id, h)
-        call('ZREM', owned, id)
-        call('ZADD', P .. 'delayed', now_text, id)
+        leave_owned()
+        call('ZADD', delayed_of(h), now_text, id)
         return { MOVED, now, h.epoch, 0, math.max(now, release_if_flow(id, h)) }
     end
     if begins_list and position == h.checkpoints and position < 65536 and not was_added and h.flags == 0 and
@@ -77,7 +80,7 @@ if has_tail then
 end
 
 if ENDS[kind] then
-    call('ZREM', owned, id)
+    leave_owned()
     local woken = conclude(id, h, ENDS[kind], history)
     return { OK, now, h.epoch, 0, math.max(woken, ordered and order.release(id) or 0) }
 end
@@ -87,7 +90,7 @@ if kind ~= 'P' then
     return { OK, now, h.epoch, 0, 0 }
 end
 h.changed, h.status = due, is_head and status or 'b'
-call('ZREM', owned, id)
+leave_owned()
 save(id, h)
 local woken = release_if_flow(id, h)
 if not is_head then

@@ -12,7 +12,7 @@ local function open_mail(id, h)
     h.status, h.changed, h.flags = 'd', now, without(h.flags, MAIL)
     save(id, h)
     call('ZREM', P .. 'waiting', id)
-    call('ZADD', P .. 'delayed', now, id)
+    call('ZADD', delayed_of(h), now, id)
 end
 
 if reply[1] ~= OK then return reply end

@@ -12,7 +12,7 @@ local function cancel_run(id, h, fn, o, history)
         return 1, 0
     end
     local order = has(h.flags, ORDERED) and o and order_of(o)
-    call('ZREM', P .. 'delayed', id)
+    call('ZREM', delayed_of(h), id)
     call('ZREM', P .. 'waiting', id)
     call('ZREM', P .. 'line:' .. fn, id)
     if h.status == 'b' and order then order.leave_behind(id) end

@@ -8,6 +8,7 @@ local kind, phase, bits, status, attempt, _, epoch, position, state_limit, _, _,
     struct.unpack('<c1BBc1HHI4I4I4I4i8i8i8i8i8c1', change)
 local position_text = change:sub(143)
 local ordered, clears, has_tail, in_line, begins_list = has(bits, 1), has(bits, 2), has(bits, 4), has(bits, 8), has(bits, 16)
+local several = has(bits, 32) -- its record is of that version
 local order = ordered and order_of({ fn = ARGV[7], place = ARGV[8], offset = offset, key = ARGV[9] })
 local run, steps, owned, held = P .. 'run:' .. id, P .. 'steps:' .. id, P .. 'owned:' .. worker, P .. 'held:' .. worker
 local ENDS = { F = 'c', B = 'f' }
@@ -15,7 +16,7 @@ local ENDS = { F = 'c', B = 'f' }
 -- A parked run is due at its time, or waits in its function's line for room. Answers when something is due by it, 0: nothing.
 local function list_parked()
     if not in_line then
-        call('ZADD', P .. (status == 'w' and 'waiting' or 'delayed'), due, id)
+        call('ZADD', status == 'w' and P .. 'waiting' or delayed_of({ version = several and SEVERAL }), due, id)
         return due
     end
     call('SADD', P .. 'lines', ARGV[7])
@@ -30,4 +31,15 @@ local function answer_again(h)
     end
     if h.status == 'x' then return { CANCELLED, now, h.epoch, 0, 0 } end
     return { h.status == ENDS[kind] and OK or MOVED, now, h.epoch, 0, 0 }
+end
+
+-- Among what its worker holds.
+local function list_owned()
+    if several then
+        call('SADD', held, id)
+        call('ZADD', P .. 'holders', 'NX', now + lease, worker)
+    else
+        call('ZADD', owned, now_text, id)
+        call('ZADD', P .. 'workers', 'NX', now + lease, worker)
+    end
 end

@@ -6,12 +6,16 @@
 -- [id, header, record with the header of before, [checkpoint, …], has_turn of turns.lua, 0: none], or [id] where its record is lost; when those functions'
 -- lines are to be tried next, -1 never; functions whose lines others have joined by this claim.
 local owner, worker, serial, max = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-local delayed, claim = P .. 'delayed', P .. 'claim:' .. worker
+local delayed, claim = { P .. 'delayed', P .. 'delayed-3' }, P .. 'claim:' .. worker
 local BYTES = 8 * 1024 * 1024
 
 local function next_due()
-    local first = call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
-    return first[2] and tonumber(first[2]) or -1
+    local due = -1
+    for _, list in ipairs(delayed) do
+        local at = tonumber(call('ZRANGE', list, 0, 0, 'WITHSCORES')[2] or -1)
+        if at >= 0 and (due < 0 or at < due) then due = at end
+    end
+    return due
 end
 
 -- The ids that are first in line, and of each the line it is from.
@@ -79,8 +83,10 @@ for word in string.gmatch(call('GET', claim) or '', '%S+') do
 end
 if not ids then
     ids, from, again = first_in_lines()
-    for _, id in ipairs(#ids < max and call('ZRANGEBYSCORE', delayed, '-inf', now, 'LIMIT', 0, max - #ids) or {}) do
-        if not from[id] then ids[#ids + 1] = id end
+    for _, list in ipairs(delayed) do
+        for _, id in ipairs(#ids < max and call('ZRANGEBYSCORE', list, '-inf', now, 'LIMIT', 0, max - #ids) or {}) do
+            if not from[id] then ids[#ids + 1] = id end
+        end
     end
 end
 if #ids == 0 then return { 0, now, next_due(), {}, again, {} } end
@@ -90,8 +96,12 @@ local runs, claimed, listed, gone, bytes, joined = {}, {}, {}, {}, 0, {}
 local function hold(id, header, raw, checkpoints, turn)
     call('SETRANGE', P .. 'run:' .. id, '0', header)
     claimed[#claimed + 1] = id
-    listed[#listed + 1] = now_text
-    listed[#listed + 1] = id
+    if header:byte(1) == SEVERAL then
+        call('SADD', P .. 'held:' .. worker, id)
+    else
+        listed[#listed + 1] = now_text
+        listed[#listed + 1] = id
+    end
     runs[#runs + 1] = { id, header, raw, checkpoints, turn }
 end
 
@@ -104,7 +114,7 @@ for _, id in ipairs(ids) do
         if bytes > BYTES and #runs > 0 then break end
         hold(id, header, raw, {}, 0)
     elseif is_again then
-        if not (h and h.status == 'o' and h.owner == owner and h.version == VERSION) then h = nil end
+        if not (h and h.status == 'o' and h.owner == owner and h.version ~= ADDED) then h = nil end
     elseif h and (has_turn[id] or h.status == 'd' or h.status == 's') and not (from[id] and h.changed > now) then
         bytes = bytes + #raw + h.state
         if bytes > BYTES and #runs > 0 and not has_turn[id] then break end
@@ -133,10 +143,10 @@ for _, id in ipairs(ids) do
         hold(id, packed(h), raw, checkpoints, has_turn[id] or 0)
     end
 end
-if #claimed > 0 then
-    call('ZADD', P .. 'owned:' .. worker, unpack(listed))
-    call('ZREM', delayed, unpack(claimed))
+if #listed > 0 then call('ZADD', P .. 'owned:' .. worker, unpack(listed)) end
+for i, list in ipairs(delayed) do
+    if #claimed > 0 and (i == 1 or #listed < 2 * #claimed) then call('ZREM', list, unpack(claimed)) end
+    if #gone > 0 then call('ZREM', list, unpack(gone)) end
 end
-if #gone > 0 then call('ZREM', delayed, unpack(gone)) end
 if not is_again then call('SET', claim, serial .. ' ' .. table.concat(claimed, ' ')) end
 return { 0, now, next_due(), runs, again, joined }

@@ -4,7 +4,7 @@
 local P, call = KEYS[1], redis.call
 local OK, MOVED, CANCELLED, GONE, LIMIT = 0, 1, 2, 3, 4
 local HEADER_SIZE, HEADER = 64, '<Bc1BBHHI4I4i8i8I4I4I4HHc16'
-local VERSION, ADDED, VERSION_MAX, ORDERED, CANCEL, FLOW, TELL = 1, 2, 31, 1, 2, 4, 8
+local VERSION, ADDED, SEVERAL, VERSION_MAX, ORDERED, CANCEL, FLOW, TELL = 1, 2, 3, 31, 1, 2, 4, 8
 local INVOKED, MAIL, UNASKED = 16, 32, 64
 
 local time = call('TIME')
@@ -14,7 +14,7 @@ local now = tonumber(now_text)
 -- The header at the start of `raw`; nil: it is none that this version can read.
 local function parsed(raw)
     local version = raw:byte(1)
-    if #raw < HEADER_SIZE or version ~= VERSION and version ~= ADDED then return nil end
+    if #raw < HEADER_SIZE or version < VERSION or version > SEVERAL then return nil end
     local _, status, phase, flags, attempt, takeovers, epoch, checkpoints, created, changed, body, tail, state, unclean,
         settled, owner = struct.unpack(HEADER, raw)
     return { version = version, status = status, phase = phase, flags = flags, attempt = attempt, takeovers = takeovers, epoch = epoch,
@@ -34,7 +34,7 @@ end
 -- who know it. nil: `raw` is no such record.
 local function newer_status(raw)
     local version = #raw >= HEADER_SIZE and raw:byte(1) or 0
-    return version > ADDED and version <= VERSION_MAX and raw:sub(2, 2) or nil
+    return version > SEVERAL and version <= VERSION_MAX and raw:sub(2, 2) or nil
 end
 
 -- The run's header; or nil, and newer_status().
@@ -60,4 +60,9 @@ end
 
 local function without(flags, flag)
     return has(flags, flag) and flags - flag or flags
+end
+
+-- Runs of several events are due in a list that daemons which know none do not read.
+local function delayed_of(h)
+    return P .. (h.version == SEVERAL and 'delayed-3' or 'delayed')
 end

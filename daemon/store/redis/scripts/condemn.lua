@@ -7,6 +7,7 @@ call('SREM', P .. 'held:' .. worker, id)
 local h = load(id)
 if h and h.status == 'o' and h.owner ~= owner then return { 0, now } end -- another's meanwhile
 call('ZREM', P .. 'delayed', id)
+call('ZREM', P .. 'delayed-3', id)
 if call('EXISTS', P .. 'run:' .. id) == 0 then return { 0, now } end
 if h then
     fold(id, h)

@@ -18,7 +18,7 @@ local stats = P .. 'stats:' .. worker
 if not is_first and call('EXISTS', stats) == 0 then return { 1, now, {} } end
 call('ZADD', P .. 'workers', now + lease, worker)
 call('ZADD', P .. 'holders', now + lease, worker)
-local waiting, lines, lengths = call('ZCARD', P .. 'delayed'), {}, {}
+local waiting, lines, lengths = call('ZCARD', P .. 'delayed') + call('ZCARD', P .. 'delayed-3'), {}, {}
 local plain = {}
 for _, fn in ipairs(call('SMEMBERS', P .. 'lines')) do
     local length, queued = call('ZCARD', P .. 'line:' .. fn), call('ZCARD', P .. 'queue:' .. fn)

@@ -54,7 +54,7 @@ local function end_wait(id, h, a)
     if h.status == 'w' then
         h.status, h.changed, woken = 'd', now, now
         call('ZREM', P .. 'waiting', id)
-        call('ZADD', P .. 'delayed', now, id)
+        call('ZADD', delayed_of(h), now, id)
     end
     save(id, h)
     forget_wait(id, a)

@@ -7,7 +7,7 @@ for _, id in ipairs(call('ZRANGEBYSCORE', list, '-inf', now, 'LIMIT', 0, 100)) d
     if h and h.status == 'w' then
         h.status, h.changed = 'd', now
         save(id, h)
-        call('ZADD', P .. 'delayed', now, id)
+        call('ZADD', delayed_of(h), now, id)
         due = due + 1
     end
     call('ZREM', list, id)

@@ -27,7 +27,7 @@ call('ZREM', P .. 'history', id)
 h.epoch, h.attempt, h.phase, h.unclean, h.changed, h.flags = epoch + 1, 0, 0, 0, now, without(h.flags, CANCEL)
 if not has(h.flags, ORDERED) or order.become_head(id) then
     h.status = 'd'
-    call('ZADD', P .. 'delayed', now, id)
+    call('ZADD', delayed_of(h), now, id)
 else
     h.status = 'b'
     order.wait_behind(id)

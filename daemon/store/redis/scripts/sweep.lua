@@ -16,7 +16,7 @@ call('SET', P .. 'sweeper', worker, 'PX', 10000)
 if cursor == '0' and call('ZREMRANGEBYSCORE', P .. 'breakers', '-inf', now - 86400000) > 0 then note_breakers() end
 
 local function put_back(list, score, id)
-    found = found + call('ZADD', P .. list, 'NX', score, id)
+    found = found + call('ZADD', list, 'NX', score, id)
 end
 
 local lines
@@ -44,22 +44,22 @@ local function look_at_run(id)
         if not f then -- its keys are lost: nothing limits it
             h.status = 'd'
             save(id, h)
-            put_back('delayed', h.changed, id)
+            put_back(delayed_of(h), h.changed, id)
         elseif not is_in_its_line(id, f) then
             enter_line(id, f)
             found = found + 1
         end
     elseif h.status == 'd' or h.status == 's' then
-        if h.changed > now or not is_in_line(id) then put_back('delayed', h.changed, id) end
+        if h.changed > now or not is_in_line(id) then put_back(delayed_of(h), h.changed, id) end
     elseif h.status == 'w' then
-        put_back('waiting', h.changed, id)
+        put_back(P .. 'waiting', h.changed, id)
     elseif h.status == 'o' then
         local owner = hex(h.owner)
-        if h.version == ADDED then
+        if h.version ~= VERSION then
             found = found + call('SADD', P .. 'held:' .. owner, id)
             call('ZADD', P .. 'holders', 'NX', now + lease, owner)
         elseif call('SISMEMBER', P .. 'held:' .. owner, id) == 0 then
-            put_back('owned:' .. owner, now, id)
+            put_back(P .. 'owned:' .. owner, now, id)
             call('ZADD', P .. 'workers', 'NX', now + lease, owner)
         end
     elseif h.status == 'b' and bytes < BYTES then
@@ -70,7 +70,7 @@ local function look_at_run(id)
     elseif h.status == 'f' then
         call('ZADD', P .. 'dead', 'NX', h.changed, id)
     elseif h.status == 'x' and has(h.flags, TELL) then
-        put_back('untold', now, id)
+        put_back(P .. 'untold', now, id)
     elseif h.status == 'c' or h.status == 'x' then
         call('ZADD', P .. 'history', 'NX', h.changed, id)
     end

@@ -2,6 +2,7 @@
 -- A run's first change: its record is made by it, unless there is one. `epoch`, with which it begins, is
 -- this attempt's own: a call sent again is known by it, and what was said under a record that is no more
 -- never counts for one that was made anew.
+-- ARGV[12], of a run of several events, msgpack: each one's place, offset and id.
 -- Answers: how, now, epoch, due, when something became due by it (0: nothing did).
 local place, older_id = ARGV[8], ARGV[11]
 local rest, tail_size, ended = tail, struct.unpack('<I4', ARGV[10], 37), ENDS[kind]
@@ -31,6 +32,10 @@ if kind ~= 'F' and call('ZADD', P .. 'taken:' .. place, 'NX', offset, id) == 0 t
     call('UNLINK', run) -- taken over and ended while this copy of the message was worked on
     return { MOVED, now, 0, 0, 0 }
 end
+-- Of several events each is taken over, under the id that it would have alone.
+for _, event in ipairs(kind ~= 'F' and several and cmsgpack.unpack(ARGV[12]) or {}) do
+    call('ZADD', P .. 'taken:' .. event[1], 'NX', event[2], event[3])
+end
 if kind ~= 'F' and older_id then call('ZADD', P .. 'taken:' .. place, 'NX', offset, older_id) end
 if checkpoint ~= '' then
     call('UNLINK', steps)
@@ -44,8 +49,7 @@ if ended then
 end
 local is_head = not ordered or order.become_head(id)
 if kind ~= 'P' then
-    call('ZADD', owned, now_text, id)
-    call('ZADD', P .. 'workers', 'NX', now + lease, worker)
+    list_owned()
     return { OK, now, epoch, 0, 0 }
 end
 if is_head then return { OK, now, epoch, due, list_parked() } end

@@ -13,7 +13,7 @@ local function take_away(id, worker, unclean)
         h.unclean = math.min(h.unclean + unclean, 65535)
         save(id, h)
         release_if_flow(id, h)
-        call('ZADD', P .. 'delayed', now, id)
+        call('ZADD', delayed_of(h), now, id)
     end
 end
 

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Events of functions with `batch`: each is let in by itself, then waits in its batch, which begins as one job. */
+#ifndef STEPD_ENGINE_GATHER_H
+#define STEPD_ENGINE_GATHER_H
+
+#include <stdbool.h>
+
+#include "engine/worker.h"
+
+/* Whether the job is an event that is to be part of a batch. */
+bool gather_takes(const struct job *job);
+/* Of worker->job. */
+void gather_event(struct worker *worker);
+
+#endif
