@@ -496,15 +496,23 @@ static void add_counts(struct worker_counts *counts, const redisReply *hash)
     }
 }
 
+/* In one call, however many functions have one. */
 static int count_lines(struct redis_store *store, int shard, const char *kind, uint64_t *count)
 {
-    AUTO_REPLY functions = NULL;
-    int status = read_lines(store, shard, &functions);
+    static const char script[] = "local sum = 0\n"
+                                 "for _, fn in ipairs(redis.call('SMEMBERS', KEYS[1] .. 'lines')) do\n"
+                                 "  sum = sum + redis.call('ZCARD', KEYS[1] .. ARGV[1] .. ':' .. fn)\n"
+                                 "end\n"
+                                 "return sum";
+    const char *prefix = store_prefix(store, shard);
+    const struct bytes words[] = {
+        { "EVAL", 4 }, { script, sizeof(script) - 1 }, { "1", 1 }, { prefix, strlen(prefix) }, { kind, strlen(kind) }
+    };
+    AUTO_REPLY reply = NULL;
+    int status = store_command(store, shard, COUNT_OF(words), words, &reply);
 
-    for (size_t i = 0; status == 0 && i < functions->elements; i++) {
-        AUTO_FREE char *line = xasprintf("%s:%s", kind, functions->element[i]->str);
-        status = count_key(store, shard, line, count);
-    }
+    if (status == 0)
+        *count += (uint64_t)reply->integer;
     return status;
 }
 
