@@ -2,6 +2,8 @@
 #include "sdk/calls.h"
 
 #include "run/attempt_log.h"
+#include "run/checkpoints.h"
+#include "run/invoke.h"
 #include "sdk/end_events.h"
 #include "sdk/sdk_attempt.h"
 #include "sdk/send_due.h"
@@ -11,6 +13,18 @@
 static bool is_pending(const struct sdk_attempt *turn)
 {
     return turn->errand->branches.count > 0 || sdk_attempt_next_waking_ms(turn, sdk_attempt_now_ms(turn)) != 0;
+}
+
+/* It waited for what it had invoked: that has ended, or its time is over. */
+static bool has_waited(const struct run *run)
+{
+    const struct checkpoint *checkpoint;
+
+    for (size_t i = 0; run->steps != NULL && (checkpoint = checkpoints_at(run->steps, i)) != NULL; i++) {
+        if (checkpoint->kind == CHECKPOINT_WAITING && checkpoint->phase == run->phase)
+            return true;
+    }
+    return false;
 }
 
 /* A run that begins, or that the store gave us: what is planned is in its tail. */
@@ -29,7 +43,7 @@ static void begin(struct sdk_attempt *turn)
             branches_remove(&errand->branches, errand->branches.items[i].name);
     }
     /* A daemon that died may have ended a step and asked nobody what follows. */
-    errand->has_news = !is_pending(turn) || ctx->run->unclean > 0;
+    errand->has_news = !is_pending(turn) || ctx->run->unclean > 0 || has_waited(ctx->run);
 }
 
 enum stepd_status calls_run(struct stepd_ctx *ctx)
@@ -40,8 +54,11 @@ enum stepd_status calls_run(struct stepd_ctx *ctx)
     ctx->branches = (struct bytes){ 0 }; /* until sdk_attempt_keep_branches() */
     if (function->is_gone)
         return stepd_non_retriable(ctx, "FunctionGone", "its app no longer has function '%s'", function->slug);
-    if (ctx->run->errand == NULL)
+    if (ctx->run->errand == NULL) {
+        if (!invoke_settle_overdue(ctx))
+            return STEPD_SUSPENDED;
         begin(&turn);
+    }
     turn.errand = sdk_errand_of(ctx->run->errand);
     if (sdk_errand_is_cancelled(turn.errand) && !context_may_go_on(ctx))
         return STEPD_SUSPENDED;

@@ -12,8 +12,9 @@ static const struct {
     const char *name;
     enum op_kind kind;
 } kinds[] = {
-    { "StepRun", OP_RESULT },      { "Step", OP_RESULT }, { "StepError", OP_ERROR },      { "StepFailed", OP_FAILED },
-    { "StepPlanned", OP_PLANNED }, { "Sleep", OP_SLEEP }, { "RunComplete", OP_COMPLETE }, { "WaitForEvent", OP_WAIT },
+    { "StepRun", OP_RESULT },       { "Step", OP_RESULT },         { "StepError", OP_ERROR },
+    { "StepFailed", OP_FAILED },    { "StepPlanned", OP_PLANNED }, { "Sleep", OP_SLEEP },
+    { "RunComplete", OP_COMPLETE }, { "WaitForEvent", OP_WAIT },   { "InvokeFunction", OP_INVOKE },
 };
 
 static const msgpack_object nil = { .type = MSGPACK_OBJECT_NIL };
@@ -78,6 +79,17 @@ static void wait_read(struct stepd_ctx *ctx, const msgpack_object *object, struc
     op->timeout = text_of(ctx, object_find(opts, "timeout"), "");
 }
 
+/* What another function is invoked with stands in its options. */
+static void invoke_read(struct stepd_ctx *ctx, const msgpack_object *object, struct op *op)
+{
+    const msgpack_object *options = object_find(object, "opts");
+    const msgpack_object *data = object_find(object_find(options, "payload"), "data");
+
+    op->function_id = text_of(ctx, object_find(options, "function_id"), "");
+    op->timeout = text_of(ctx, object_find(options, "timeout"), "");
+    op->data = data != NULL ? data : &nil;
+}
+
 static bool op_read(struct stepd_ctx *ctx, const msgpack_object *object, struct op *op)
 {
     const msgpack_object *hash = object_find(object, "id");
@@ -96,6 +108,8 @@ static bool op_read(struct stepd_ctx *ctx, const msgpack_object *object, struct 
     if (op->kind == OP_WAIT)
         wait_read(ctx, object, op);
     op_error_read(ctx, 0, object_find(object, "error"), &op->error);
+    if (op->kind == OP_INVOKE)
+        invoke_read(ctx, object, op);
     return true;
 }
 

@@ -12,7 +12,7 @@
 #include "run/run.h"
 #include "sdk/step_name.h"
 
-enum op_kind { OP_UNKNOWN, OP_RESULT, OP_ERROR, OP_FAILED, OP_PLANNED, OP_SLEEP, OP_WAIT, OP_COMPLETE };
+enum op_kind { OP_UNKNOWN, OP_RESULT, OP_ERROR, OP_FAILED, OP_PLANNED, OP_SLEEP, OP_WAIT, OP_INVOKE, OP_COMPLETE };
 
 struct op_error {
     const char *name;
@@ -26,10 +26,11 @@ struct op {
     struct step_hash hash;   /* the SDK's */
     const msgpack_object *data;
     struct op_error error;
-    const char *duration; /* OP_SLEEP: a duration or a date; of others what the op is called */
-    const char *timeout;  /* OP_WAIT: the same, "": none */
-    const char *event;    /* OP_WAIT: the name waited for */
-    const char *when;     /* OP_WAIT: the condition; NULL: each */
+    const char *duration;    /* OP_SLEEP: a duration or a date; of others what the op is called */
+    const char *timeout;     /* OP_WAIT, OP_INVOKE: the same, "": none */
+    const char *event;       /* OP_WAIT: the name waited for */
+    const char *when;        /* OP_WAIT: the condition; NULL: each */
+    const char *function_id; /* OP_INVOKE; data: of the event */
 };
 
 /* What a reply's headers say of the error in it. */

@@ -101,18 +101,32 @@ static void add_stack_of(msgpack_sbuffer *body, const struct failure *failure)
     add_string(body, stack);
 }
 
+/* As apps know the errors of invokes. */
+static struct failure told_failure(const struct failure *failure)
+{
+    struct failure told = *failure;
+
+    if (strcmp(failure->name, "InvokeTimeout") == 0) {
+        (void)snprintf(told.name, sizeof(told.name), "InngestInvokeTimeoutError");
+        (void)snprintf(told.message, sizeof(told.message), "Timed out waiting for invoked function to complete");
+    }
+    return told;
+}
+
 /* Beside its name and message only what a step of Go's gave with it is kept: where there is no such value the
  * SDKs want a stack, which is made of the two. */
 static void add_error(msgpack_sbuffer *body, const struct checkpoint *checkpoint)
 {
+    const struct failure failure = told_failure(checkpoint->failure);
+
     add(body, "{\"error\":{\"message\":");
-    add_string(body, checkpoint->failure->message);
+    add_string(body, failure.message);
     add(body, ",\"name\":");
-    add_string(body, checkpoint->failure->name);
+    add_string(body, failure.name);
     if (checkpoint->value.size > 0)
         add_data(body, ",\"data\":", checkpoint->value);
     else
-        add_stack_of(body, checkpoint->failure);
+        add_stack_of(body, &failure);
     add(body, "}}");
 }
 

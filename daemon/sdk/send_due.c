@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sdk/send_due.h"
 
+#include "run/invoke.h"
 #include "sdk/call_request.h"
 #include "sdk/request.h"
 
@@ -28,7 +29,8 @@ static void call_step(struct sdk_attempt *turn, struct branch *branch, int64_t n
 
 static void call_function(struct sdk_attempt *turn, int64_t now_ms)
 {
-    bool sleeps = sdk_attempt_next_waking_ms(turn, now_ms) != 0;
+    int64_t until_ms;
+    bool sleeps = sdk_attempt_next_waking_ms(turn, now_ms) != 0 || invoke_is_awaited(turn->ctx, &until_ms);
     const struct request request = {
         .attempt = turn->attempt,
         .plans_alone = has_planned(turn->errand) || sleeps,
@@ -96,11 +98,32 @@ static enum stepd_status leave(struct sdk_attempt *turn, int64_t now_ms)
     return context_leave_for(turn->ctx, &turn->errand->base);
 }
 
+/* For what it has invoked, or until something of it is due. */
+static enum stepd_status park_to_wait(struct sdk_attempt *turn, int64_t due_ms, int64_t until_ms)
+{
+    struct stepd_ctx *ctx = turn->ctx;
+
+    STEPD_TRY(sdk_attempt_note_failure(turn));
+    const struct transition change = {
+        .kind = TRANSITION_PARK,
+        .status = RUN_WAITING,
+        .phase = ctx->run->phase,
+        .attempt = turn->attempt,
+        .due_ms = due_ms > 0 && due_ms < until_ms ? due_ms : until_ms,
+    };
+
+    sdk_attempt_keep_branches(turn);
+    return context_park(ctx, &change);
+}
+
 /* Nothing is under way: the run waits in the store, holding nothing. */
 static enum stepd_status park(struct sdk_attempt *turn, int64_t due_ms)
 {
     struct stepd_ctx *ctx = turn->ctx;
+    int64_t until_ms;
 
+    if (invoke_is_awaited(ctx, &until_ms))
+        return park_to_wait(turn, due_ms, until_ms);
     const struct transition change = {
         .kind = TRANSITION_PARK,
         .status = turn->failed_due_ms != 0 ? RUN_DELAYED : RUN_SLEEPING,

@@ -4,6 +4,7 @@
 #include "codec/number.h"
 #include "run/beside.h"
 #include "run/context.h"
+#include "run/invoke.h"
 #include "sdk/sdk_time.h"
 
 enum stepd_status settle_raise(struct stepd_ctx *ctx, const struct op_error *error, const struct retry_advice *advice)
@@ -131,5 +132,64 @@ enum stepd_status settle_wait(struct sdk_attempt *turn, const struct op *op)
     sdk_attempt_keep_branches(turn);
     enum stepd_status status = stepd_wait_for_event(turn->ctx, op->name, &wait, NULL);
     turn->errand->has_news |= status == STEPD_OK;
+    return status;
+}
+
+/* ---- other functions ------------------------------------------------------------------------------ */
+
+/* False: it is no duration and no date. 0: it has none. */
+static bool read_timeout(const struct sdk_attempt *turn, const struct op *op, int64_t *ret_timeout_ms)
+{
+    int64_t at_ms;
+
+    *ret_timeout_ms = 0;
+    if (op->timeout[0] == '\0' || sdk_time_parse_delay(op->timeout, ret_timeout_ms) == 0)
+        return true;
+    if (sdk_time_parse(op->timeout, &at_ms) != 0)
+        return false;
+    *ret_timeout_ms = at_ms - context_now_ms(turn->ctx);
+    if (*ret_timeout_ms < 1)
+        *ret_timeout_ms = 1;
+    return true;
+}
+
+static enum stepd_status call_function(struct sdk_attempt *turn, const struct op *op, int64_t timeout_ms, bool is_alone)
+{
+    struct stepd_ctx *ctx = turn->ctx;
+    msgpack_sbuffer data;
+    msgpack_packer packer;
+
+    msgpack_sbuffer_init(&data);
+    msgpack_packer_init(&packer, &data, msgpack_sbuffer_write);
+    number_pack(&packer, op->data);
+    const struct invoke_ask ask = {
+        .function_id = op->function_id,
+        .data = { data.data, data.size },
+        .timeout_ms = timeout_ms,
+        .event_name = "inngest/function.invoked",
+    };
+    enum stepd_status status = is_alone ? invoke_call(ctx, op->name, &ask, NULL) : invoke_beside(ctx, op->name, &ask);
+    msgpack_sbuffer_destroy(&data);
+    return status;
+}
+
+enum stepd_status settle_invoke(struct sdk_attempt *turn, const struct op *op, bool is_alone)
+{
+    struct stepd_ctx *ctx = turn->ctx;
+    int64_t timeout_ms;
+
+    if (!read_timeout(turn, op, &timeout_ms))
+        return stepd_non_retriable(ctx, "InvalidTimeout", "step '%s' has a timeout of '%s', which is no duration and no date", op->name,
+                                   op->timeout);
+    STEPD_TRY(sdk_attempt_note_failure(turn));
+    enum stepd_status status = call_function(turn, op, timeout_ms, is_alone);
+    if (status == STEPD_SUSPENDED && !context_is_decided(ctx))
+        return STEPD_OK;
+    if (status == STEPD_FAILED) { /* it is on record, for the app to hear of */
+        (void)context_take_raised(ctx);
+        turn->attempt = ctx->run->attempt;
+        turn->errand->has_news = true;
+        return STEPD_OK;
+    }
     return status;
 }

@@ -14,6 +14,8 @@ enum stepd_status settle_raise(struct stepd_ctx *ctx, const struct op_error *err
 enum stepd_status settle_alone(struct sdk_attempt *turn, const struct op *op);
 /* One that ran beside others: to be tried again it waits as a branch, and the rest goes on. */
 enum stepd_status settle_beside(struct sdk_attempt *turn, const struct op *op);
+/* Likewise a step that invokes another function; what becomes of it comes later. */
+enum stepd_status settle_invoke(struct sdk_attempt *turn, const struct op *op, bool is_alone);
 enum stepd_status settle_sleep(struct sdk_attempt *turn, const struct op *op, bool is_alone);
 /* A wait for an event: parks the run, or is over. */
 enum stepd_status settle_wait(struct sdk_attempt *turn, const struct op *op);

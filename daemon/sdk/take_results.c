@@ -38,6 +38,8 @@ static enum stepd_status take_op(struct sdk_attempt *turn, const struct op *op, 
             return settle_wait(turn, op);
         return stepd_non_retriable(turn->ctx, "UnsupportedStep",
                                    "step '%s' waits for an event beside other steps, which stepd does not have", op->name);
+    case OP_INVOKE:
+        return settle_invoke(turn, op, is_alone);
     case OP_RESULT:
     case OP_ERROR:
     case OP_FAILED:
