@@ -1,12 +1,14 @@
 // What the daemon is asked. A token is wanted for changes, unless the daemon says that none is.
 
+import { parse } from "./dom.js";
+
 const KEPT = "stepd-token";
 
 async function answer(response) {
   const text = await response.text();
   let body;
   try {
-    body = JSON.parse(text);
+    body = parse(text);
   } catch {
     body = { error: text || response.statusText };
   }

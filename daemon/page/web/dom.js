@@ -44,4 +44,10 @@ export function say(text) {
   setTimeout(() => said.remove(), 6000);
 }
 
+// An integer that a number can't hold stays as it was written, where the browser can tell how that was.
+const exact = (key, value, context) =>
+  Number.isInteger(value) && !Number.isSafeInteger(value) && context?.source && JSON.rawJSON ? JSON.rawJSON(context.source) : value;
+
+export const parse = (text) => JSON.parse(text, exact);
+
 export const json = (value) => JSON.stringify(value, null, 2);

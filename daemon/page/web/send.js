@@ -1,6 +1,6 @@
 // A test event.
 import { get, post } from "./api.js";
-import { element } from "./dom.js";
+import { element, parse } from "./dom.js";
 
 const field = (name, label, properties = {}) => element("label", { class: "grows" }, label, element("input", { name, autocomplete: "off", ...properties }));
 
@@ -30,7 +30,7 @@ export async function show(view, { signal }) {
     sent.replaceChildren();
     const { data: text, ...given } = Object.fromEntries(new FormData(form));
     try {
-      const { topic } = await post("/api/events", { ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== "")), data: JSON.parse(text) });
+      const { topic } = await post("/api/events", { ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== "")), data: parse(text) });
       sent.append(`It is in ${topic}. `, element("a", { href: `#/runs?${new URLSearchParams({ text: given.id || given.name })}` }, "Look for its runs"));
     } catch (error) {
       problem(error.message);
