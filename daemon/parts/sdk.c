@@ -53,8 +53,27 @@ static int save_absent(void *context, const char *url, struct bytes reason)
     return save(context, INNGEST_ABSENT_SHELF, url, reason);
 }
 
+/* The run's event, and those behind the first of a run of several. */
+static void take_all(const struct run_view *view, const struct record *record,
+                     void (*take)(void *take_context, const struct stepd_event *const *events, size_t count,
+                                  const struct checkpoints *steps, enum run_phase phase),
+                     void *take_context)
+{
+    AUTO_FREE struct event *more = xcalloc(record->more_count + 1, sizeof(*more));
+    AUTO_FREE const struct stepd_event **events = xcalloc(record->more_count + 1, sizeof(*events));
+
+    events[0] = &view->event.view;
+    for (size_t i = 0; i < record->more_count; i++) {
+        record_init_more(record, i, &more[i]);
+        events[i + 1] = event_view(&more[i]);
+    }
+    take(take_context, events, record->more_count + 1, view->steps, record->phase);
+    for (size_t i = 0; i < record->more_count; i++)
+        event_done(&more[i]);
+}
+
 static int read_run(void *context, const char *id,
-                    void (*take)(void *take_context, const struct stepd_event *event, const struct checkpoints *steps,
+                    void (*take)(void *take_context, const struct stepd_event *const *events, size_t count, const struct checkpoints *steps,
                                  enum run_phase phase),
                     void *take_context)
 {
@@ -70,7 +89,7 @@ static int read_run(void *context, const char *id,
         return status;
     run_view_open(&view, &run, 0);
     if (view.has_event)
-        take(take_context, &view.event.view, view.steps, run.record.phase);
+        take_all(&view, &run.record, take, take_context);
     else
         status = -EBADMSG;
     run_view_done(&view);

@@ -274,7 +274,7 @@ static void add_run_failure(msgpack_sbuffer *line, struct stepd_ctx *ctx)
 
 char *line_call(struct stepd_ctx *ctx, const struct branches *branches, int64_t now_ms, size_t *ret_size)
 {
-    const struct payload event = payload_make(ctx, PAYLOAD_EVENT);
+    const char *event = payload_event(ctx, stepd_event(ctx));
     msgpack_sbuffer line;
 
     msgpack_sbuffer_init(&line);
@@ -285,7 +285,11 @@ char *line_call(struct stepd_ctx *ctx, const struct branches *branches, int64_t 
     add(&line, ctx->run->phase == RUN_IN_ON_FAILURE ? ",\"phase\":\"on_failure\"" : ",\"phase\":\"function\"");
     add_run_failure(&line, ctx);
     add(&line, ",\"event\":");
-    msgpack_sbuffer_write(&line, event.bytes, event.size);
+    add(&line, event);
+    if (stepd_has_batch(ctx)) {
+        add(&line, ",\"events\":");
+        add(&line, payload_events(ctx, PAYLOAD_EVENT));
+    }
     add_steps(&line, ctx->run, now_ms);
     add_attempts(&line, branches);
     add_later(&line, ctx->run, branches, now_ms);

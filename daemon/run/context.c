@@ -416,6 +416,11 @@ size_t stepd_event_count(struct stepd_ctx *ctx)
     return ctx->run->bundle != NULL ? ctx->run->bundle->count : 1;
 }
 
+bool stepd_has_batch(struct stepd_ctx *ctx)
+{
+    return ctx->run->bundle != NULL || (ctx->run->function->flow != NULL && flow_has_batch(ctx->run->function->flow));
+}
+
 const struct stepd_event *stepd_event_at(struct stepd_ctx *ctx, size_t index)
 {
     const struct bundle *bundle = ctx->run->bundle;

@@ -28,7 +28,8 @@ struct checkpoints;
 /* What the store holds of a run, whoever has it. 0, -ENOENT: it has no such run, or negative errno. */
 struct run_reader {
     int (*read)(void *context, const char *id,
-                void (*take)(void *take_context, const struct stepd_event *event, const struct checkpoints *steps, enum run_phase phase),
+                void (*take)(void *take_context, const struct stepd_event *const *events, size_t count, const struct checkpoints *steps,
+                             enum run_phase phase),
                 void *take_context);
     void *context;
 };

@@ -310,11 +310,25 @@ static void add_context(struct stepd_ctx *ctx, const struct request *request, co
     add(body, request->leaves_state ? "true}" : "false}");
 }
 
-void request_write_events(const struct stepd_event *event, msgpack_sbuffer *body)
+void request_write_events(const struct stepd_event *const *events, size_t count, msgpack_sbuffer *body)
 {
     add(body, "[");
-    add_event(body, event);
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            add(body, ",");
+        add_event(body, events[i]);
+    }
     add(body, "]");
+}
+
+static void add_events_of(struct stepd_ctx *ctx, msgpack_sbuffer *body)
+{
+    size_t count = stepd_event_count(ctx);
+    AUTO_FREE const struct stepd_event **events = xcalloc(count, sizeof(*events));
+
+    for (size_t i = 0; i < count; i++)
+        events[i] = stepd_event_at(ctx, i);
+    request_write_events(events, count, body);
 }
 
 void request_write_steps(const struct checkpoints *steps, enum run_phase phase, int64_t now_ms, msgpack_sbuffer *body)
@@ -339,7 +353,7 @@ void request_write(struct stepd_ctx *ctx, const struct request *request, msgpack
     if (request->leaves_state)
         add(body, "[]");
     else
-        request_write_events(event, body);
+        add_events_of(ctx, body);
     add(body, ",\"steps\":");
     if (request->leaves_state)
         add(body, "{}");
@@ -400,8 +414,9 @@ void request_write_end(struct stepd_ctx *ctx, const char *function, const struct
     object_pack_text(&packer, "event");
     pack_event(&packer, event);
     object_pack_text(&packer, "events");
-    msgpack_pack_array(&packer, 1);
-    pack_event(&packer, event);
+    msgpack_pack_array(&packer, stepd_event_count(ctx));
+    for (size_t i = 0; i < stepd_event_count(ctx); i++)
+        pack_event(&packer, stepd_event_at(ctx, i));
     object_pack_text(&packer, error != NULL ? "error" : "result");
     if (error != NULL)
         pack_error(&packer, error);

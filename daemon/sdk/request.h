@@ -24,7 +24,7 @@ struct request {
 /* Appends a call's body. */
 void request_write(struct stepd_ctx *ctx, const struct request *request, msgpack_sbuffer *body);
 /* The parts that an app may ask for by themselves. */
-void request_write_events(const struct stepd_event *event, msgpack_sbuffer *body);
+void request_write_events(const struct stepd_event *const *events, size_t count, msgpack_sbuffer *body);
 void request_write_steps(const struct checkpoints *steps, enum run_phase phase, int64_t now_ms, msgpack_sbuffer *body);
 /* Appends the data (msgpack) of an event of a run's end: what it failed of, or its result. */
 void request_write_end(struct stepd_ctx *ctx, const char *function, const struct stepd_error *error, const msgpack_sbuffer *result,

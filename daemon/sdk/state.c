@@ -18,14 +18,15 @@ struct asked {
     msgpack_sbuffer text;
 };
 
-static void take(void *context, const struct stepd_event *event, const struct checkpoints *steps, enum run_phase phase)
+static void take(void *context, const struct stepd_event *const *events, size_t count, const struct checkpoints *steps,
+                 enum run_phase phase)
 {
     struct asked *asked = context;
 
     if (asked->wants_steps)
         request_write_steps(steps, phase, clock_wall_ms(), &asked->text);
     else
-        request_write_events(event, &asked->text);
+        request_write_events(events, count, &asked->text);
 }
 
 /* False: the path asks for nothing there is. */

@@ -75,15 +75,6 @@ static void add_integer(struct members *members, const char *name, int64_t value
     add(members, name, object);
 }
 
-static const char *members_to_json(struct stepd_ctx *ctx, struct members *members)
-{
-    msgpack_object map = { .type = MSGPACK_OBJECT_MAP };
-
-    map.via.map.ptr = members->pairs;
-    map.via.map.size = members->count;
-    return stepd_to_json(ctx, &map);
-}
-
 /* ---- the event's parts ------------------------------------------------------------------------ */
 
 /* No tombstone, which has no value at all. */
@@ -216,51 +207,87 @@ static bool time_write(int64_t unix_ms, char *text, size_t size)
 
 /* ---- forms ------------------------------------------------------------------------------------ */
 
-static const char *cloudevent(struct stepd_ctx *ctx, const struct stepd_event *event)
-{
-    struct members members = { .count = 0 };
+/* An event as a map, and what the map points to beside the event. */
+struct told {
+    struct members members;
     char source[300], time[64];
+    void *headers;
+};
+
+static void tell_cloudevent(struct stepd_ctx *ctx, const struct stepd_event *event, struct told *told)
+{
+    struct members *members = &told->members;
     msgpack_object bytes;
 
-    (void)snprintf(source, sizeof(source), "/topics/%s", event->topic);
-    add_text(&members, "specversion", "1.0");
-    add_text(&members, "id", event->id);
-    add_text(&members, "source", source);
-    add_text(&members, "type", event->name);
-    if (time_write(event->ts_ms, time, sizeof(time)))
-        add_text(&members, "time", time);
+    (void)ctx;
+    (void)snprintf(told->source, sizeof(told->source), "/topics/%s", event->topic);
+    add_text(members, "specversion", "1.0");
+    add_text(members, "id", event->id);
+    add_text(members, "source", told->source);
+    add_text(members, "type", event->name);
+    if (time_write(event->ts_ms, told->time, sizeof(told->time)))
+        add_text(members, "time", told->time);
     if (event->traceparent != NULL)
-        add_text(&members, "traceparent", event->traceparent);
-    add_key(&members, event, "partitionkey", NULL);
+        add_text(members, "traceparent", event->traceparent);
+    add_key(members, event, "partitionkey", NULL);
     if (!is_bytes(event, &bytes))
-        add_text(&members, "datacontenttype", "application/json");
-    add_data(&members, event);
-    return members_to_json(ctx, &members);
+        add_text(members, "datacontenttype", "application/json");
+    add_data(members, event);
+}
+
+static void tell_event(struct stepd_ctx *ctx, const struct stepd_event *event, struct told *told)
+{
+    struct members *members = &told->members;
+
+    add_text(members, "id", event->id);
+    add_text(members, "name", event->name);
+    add_data(members, event);
+    if (event->user->type != MSGPACK_OBJECT_NIL)
+        add(members, "user", *event->user);
+    add_integer(members, "ts", event->ts_ms);
+    add_text(members, "topic", event->topic);
+    add_integer(members, "partition", event->partition);
+    add_integer(members, "offset", event->offset);
+    add_key(members, event, "key", "key_base64");
+    if (event->traceparent != NULL)
+        add_text(members, "traceparent", event->traceparent);
+    if (event == stepd_event(ctx))
+        add_schema_id(ctx, members);
+    add(members, "headers", headers_of(event, &told->headers));
+}
+
+static msgpack_object map_of(struct told *told)
+{
+    msgpack_object map = { .type = MSGPACK_OBJECT_MAP };
+
+    map.via.map.ptr = told->members.pairs;
+    map.via.map.size = told->members.count;
+    return map;
+}
+
+static const char *told_to_json(struct stepd_ctx *ctx, struct told *told)
+{
+    const msgpack_object map = map_of(told);
+    const char *json = stepd_to_json(ctx, &map);
+
+    free(told->headers);
+    return json;
+}
+
+static const char *cloudevent(struct stepd_ctx *ctx, const struct stepd_event *event)
+{
+    struct told told = { .headers = NULL };
+
+    tell_cloudevent(ctx, event, &told);
+    return told_to_json(ctx, &told);
 }
 
 const char *payload_event(struct stepd_ctx *ctx, const struct stepd_event *event)
 {
-    struct members members = { .count = 0 };
+    struct told told = { .headers = NULL };
 
-    add_text(&members, "id", event->id);
-    add_text(&members, "name", event->name);
-    add_data(&members, event);
-    if (event->user->type != MSGPACK_OBJECT_NIL)
-        add(&members, "user", *event->user);
-    add_integer(&members, "ts", event->ts_ms);
-    add_text(&members, "topic", event->topic);
-    add_integer(&members, "partition", event->partition);
-    add_integer(&members, "offset", event->offset);
-    add_key(&members, event, "key", "key_base64");
-    if (event->traceparent != NULL)
-        add_text(&members, "traceparent", event->traceparent);
-    if (event == stepd_event(ctx))
-        add_schema_id(ctx, &members);
-    void *memory;
-    add(&members, "headers", headers_of(event, &memory));
-    const char *json = members_to_json(ctx, &members);
-    free(memory);
-    return json;
+    tell_event(ctx, event, &told);
+    return told_to_json(ctx, &told);
 }
 
 static struct payload json_payload(const char *json, const char *content_type)
@@ -273,8 +300,50 @@ static struct payload bytes_payload(const void *bytes, size_t size)
     return (struct payload){ .bytes = size > 0 ? bytes : "", .size = size, .content_type = "application/octet-stream" };
 }
 
+/* ---- several events --------------------------------------------------------------------------- */
+
+/* Bytes stand in a map of their own. */
+static msgpack_object tell_one(struct stepd_ctx *ctx, const struct stepd_event *event, enum payload_form form, struct told *told)
+{
+    msgpack_object bytes;
+
+    if (form == PAYLOAD_DATA && !is_bytes(event, &bytes))
+        return *event->data;
+    if (form == PAYLOAD_DATA)
+        add_data(&told->members, event);
+    else if (form == PAYLOAD_CLOUDEVENT)
+        tell_cloudevent(ctx, event, told);
+    else
+        tell_event(ctx, event, told);
+    return map_of(told);
+}
+
+const char *payload_events(struct stepd_ctx *ctx, enum payload_form form)
+{
+    size_t count = stepd_event_count(ctx);
+    struct told *each = calloc(count, sizeof(*each));
+    msgpack_object *objects = calloc(count, sizeof(*objects));
+    msgpack_object array = { .type = MSGPACK_OBJECT_ARRAY };
+
+    if (each == NULL || objects == NULL)
+        abort();
+    for (size_t i = 0; i < count; i++)
+        objects[i] = tell_one(ctx, stepd_event_at(ctx, i), form, &each[i]);
+    array.via.array.ptr = objects;
+    array.via.array.size = (uint32_t)count;
+    const char *json = stepd_to_json(ctx, &array);
+    for (size_t i = 0; i < count; i++)
+        free(each[i].headers);
+    free(objects);
+    free(each);
+    return json;
+}
+
 struct payload payload_make(struct stepd_ctx *ctx, enum payload_form form)
 {
+    if (stepd_has_batch(ctx))
+        return json_payload(payload_events(ctx, form),
+                            form == PAYLOAD_CLOUDEVENT ? "application/cloudevents-batch+json" : "application/json");
     const struct stepd_event *event = stepd_event(ctx);
     msgpack_object bytes;
 

@@ -25,6 +25,9 @@ struct payload {
 bool payload_form_parse(const char *name, enum payload_form *ret_form);
 /* An event as PAYLOAD_EVENT has the run's own. */
 const char *payload_event(struct stepd_ctx *ctx, const struct stepd_event *event);
+/* All events of the run, as a JSON array; of those that can't stand in one as PAYLOAD_EVENT has them. */
+const char *payload_events(struct stepd_ctx *ctx, enum payload_form form);
+/* Of a function with a batch: the array. */
 struct payload payload_make(struct stepd_ctx *ctx, enum payload_form form);
 
 #endif

@@ -2,12 +2,15 @@
 """`batch` (docs/flow.md): several events are one run, through real Kafka and Redis."""
 import json
 import random
+import sys
 import time
 
 import pytest
 
-from support import SLOWER, eventually
+from fake_app import FakeApp
+from support import BUILD, ROOT, SLOWER, eventually
 from test_flow import metric
+from test_inngest_calls import SETTINGS, register
 
 
 class Book:
@@ -159,3 +162,50 @@ def test_no_event_is_lost_when_daemons_are_killed_with_batches_open_and_under_wa
     for run, _, _, _, numbers in book.attempts():
         assert by_run.setdefault(run, numbers) == numbers, "a run has the same events in each attempt"
     assert workers[0].runs(function="gather", status="failed") == []
+
+
+# ---- in other languages -----------------------------------------------------------------------------------
+
+
+def test_exec_gets_a_batch_as_an_array(daemon, kafka, topic, folder):
+    book = folder / "arrays"
+    daemon([BUILD / "modules/exec.so"], topics=[topic], functions={"gather": {
+        "use": "exec", "event": "work/go", "command": ["/bin/sh", "-c", f"cat >>{book}; echo >>{book}"],
+        "batch": {"size": 2, "timeout": "500ms"}}})
+    kafka.produce_lines(["k\t" + json.dumps({"name": "work/go", "data": {"n": n}}) for n in range(3)], topic)
+    eventually(lambda: book.exists() and len(book.read_text().splitlines()) == 2)
+    batches = [[event["data"]["n"] for event in json.loads(line)] for line in book.read_text().splitlines()]
+    assert [len(batch) for batch in batches] == [2, 1] and sorted(batches[0] + batches[1]) == [0, 1, 2]
+
+
+def test_an_app_gets_a_batch_as_its_events(daemon, kafka, topic):
+    calls = []
+    app = FakeApp({"many": lambda call: (calls.append(call["body"]), (200, None))[1]},
+                  many={"batchEvents": {"maxSize": 3, "timeout": "2s", "if": "event.data.n < 10"}})
+    try:
+        stepd = daemon([], topics=[topic], **SETTINGS)
+        register(stepd, app)
+        kafka.produce_lines(["k\t" + json.dumps({"name": "many", "data": {"n": n}}) for n in (0, 1, 10, 2)], topic)
+        eventually(lambda: len(calls) == 2)
+        assert sorted([event["data"]["n"] for event in call["events"]] for call in calls) == [[0, 1, 2], [10]]
+        assert all(call["event"] == call["events"][0] for call in calls)
+    finally:
+        app.stop()
+
+
+def test_a_program_gets_a_batch_as_the_events_of_its_event(daemon, kafka, topic, folder):
+    program, book = folder / "many.py", folder / "many"
+    program.write_text(f"""import sys
+sys.path.insert(0, {str(ROOT / "clients/python")!r})
+import stepd
+@stepd.function(event="work/go", batch={{"size": 2, "timeout": "500ms"}})
+def many(event, step):
+    with open({str(book)!r}, "a") as out:
+        out.write(",".join(str(each.data["n"]) for each in event.events) + "\\n")
+stepd.serve()
+""")
+    daemon([], topics=[topic], programs={"many": {"command": [sys.executable, str(program)]}})
+    kafka.produce_lines(["k\t" + json.dumps({"name": "work/go", "data": {"n": n}}) for n in range(3)], topic)
+    eventually(lambda: book.exists() and len(book.read_text().splitlines()) == 2, 40)
+    first, second = ([int(n) for n in line.split(",")] for line in book.read_text().splitlines())
+    assert len(first) == 2 and sorted(first + second) == [0, 1, 2]

@@ -388,6 +388,7 @@ STEPD_EXPORT const struct stepd_event *stepd_event(struct stepd_ctx *ctx);
 /* All events of a function with .batch, in the order in which they came; stepd_event() is the first of them. A run without
  * one has 1. NULL: there is none at that index. */
 STEPD_EXPORT size_t stepd_event_count(struct stepd_ctx *ctx);
+STEPD_EXPORT bool stepd_has_batch(struct stepd_ctx *ctx); /* the function has .batch, of however many events this run is */
 STEPD_EXPORT const struct stepd_event *stepd_event_at(struct stepd_ctx *ctx, size_t index);
 /* A header of the event's message, the last of that name whatever the case of its letters, as it is
  * written, not NUL-ended; NULL: there is none, or it is null. `ret_size` may be NULL. */
