@@ -183,6 +183,7 @@ static void view(struct stepd_test_run *run, struct held *held)
                                .event = &run->event,
                                .id = run->id,
                                .created_ms = run->started_ms,
+                               .is_invoked = memory_store_call_of(&run->test->store, run->id.text) != NULL,
                            } };
 }
 
@@ -223,6 +224,7 @@ static enum attempt_end make_attempt(struct stepd_test_run *run)
     if (run->note_count > note_count)
         note_end(run, &report);
     release(&held);
+    test_begin_invoked(test);
     if (test->store.is_out_of_reach)
         memory_store_succeed(&test->store);
     return report.end;
@@ -273,6 +275,26 @@ void stepd_test_finish_all(struct stepd_test *test)
         (void)stepd_test_attempt(run);
 }
 
+static struct stepd_test_run *run_of(const struct stepd_test *test, const char *id)
+{
+    for (size_t i = 0; i < test->run_count; i++) {
+        if (strcmp(test->runs[i]->id.text, id) == 0)
+            return test->runs[i];
+    }
+    return NULL;
+}
+
+/* Once what it has invoked has ended. */
+static bool may_go_on(struct stepd_test_run *run)
+{
+    for (const struct memory_call *call = run->test->store.calls; call != NULL; call = call->next) {
+        struct stepd_test_run *invoked = run_of(run->test, call->callee.text);
+        if (strcmp(call->caller.text, run->id.text) == 0 && !call->is_over && invoked != NULL)
+            (void)stepd_test_finish(invoked);
+    }
+    return can_go_on(run);
+}
+
 enum stepd_test_status stepd_test_finish(struct stepd_test_run *run)
 {
     struct stepd_test *test = run->test;
@@ -281,7 +303,7 @@ enum stepd_test_status stepd_test_finish(struct stepd_test_run *run)
         if (test->runs[i]->observed == run->observed && test->runs[i] != run)
             (void)stepd_test_finish(test->runs[i]);
     }
-    while (can_go_on(run))
+    while (may_go_on(run))
         (void)stepd_test_attempt(run);
     return stepd_test_status(run);
 }

@@ -137,7 +137,8 @@ static struct message_view message_of(struct stepd_test *test, const struct step
 
 static void event_begin(struct event *event, const struct message_view *message, int64_t now_ms)
 {
-    event_init(event, message->topic, 0, message->offset, now_ms, message->key, message->value, message->headers, message->header_count);
+    event_init(event, message->topic, message->offset < 0 ? -1 : 0, message->offset, now_ms, message->key, message->value, message->headers,
+               message->header_count);
     event->part = message->part;
 }
 
@@ -160,7 +161,8 @@ static bool is_repeated(struct stepd_test_run *run)
     return status == 0 && answer == DEDUPE_DUPLICATE;
 }
 
-static struct stepd_test_run *run_create(struct stepd_test *test, const struct observed *observed, const struct message_view *message)
+static struct stepd_test_run *run_create_as(struct stepd_test *test, const struct observed *observed, const struct message_view *message,
+                                            const struct run_id *id)
 {
     struct stepd_test_run *run = xcalloc(1, sizeof(*run));
     struct error error = { 0 };
@@ -174,12 +176,17 @@ static struct stepd_test_run *run_create(struct stepd_test *test, const struct o
     event_begin(&run->event, message, test->store.now_ms);
     if (event_find_name(&run->event, &error) != 0 && observed->function.topic == NULL)
         test_die("function %s can't be given this message: %s", observed->function.id, error.text);
-    run->id = run_id_of(&observed->function, &run->event);
+    run->id = id != NULL ? *id : run_id_of(&observed->function, &run->event);
     run->is_duplicate = is_repeated(run);
     test->runs = xrealloc(test->runs, (test->run_count + 1) * sizeof(*test->runs));
     test->runs[test->run_count++] = run;
     limits_admit(run);
     return run;
+}
+
+static struct stepd_test_run *run_create(struct stepd_test *test, const struct observed *observed, const struct message_view *message)
+{
+    return run_create_as(test, observed, message, NULL);
 }
 
 void run_destroy(struct stepd_test_run *run)
@@ -409,4 +416,96 @@ bool run_is_behind(const struct stepd_test_run *run)
             return true;
     }
     return false;
+}
+
+/* ---- runs that others invoke --------------------------------------------------------------------- */
+
+static struct invoked_answer *answer_for(const struct stepd_test *test, const char *function_id)
+{
+    for (struct invoked_answer *answer = test->answers; answer != NULL; answer = answer->next) {
+        if (strcmp(answer->function.id, function_id) == 0)
+            return answer;
+    }
+    return NULL;
+}
+
+const struct function *test_find_function(void *context, const char *id)
+{
+    const struct stepd_test *test = context;
+    const struct invoked_answer *answer = answer_for(test, id);
+
+    for (size_t i = 0; answer == NULL && i < test->functions.count; i++) {
+        if (strcmp(test->observed[i].function.id, id) == 0)
+            return &test->observed[i].function;
+    }
+    return answer != NULL ? &answer->function : NULL;
+}
+
+static void give_answer(struct stepd_test *test, struct memory_call *call, const struct invoked_answer *answer)
+{
+    if (answer->error_name != NULL)
+        memory_calls_fail(&test->store, call, answer->error_name, answer->message);
+    else
+        memory_calls_answer(&test->store, call, CHECKPOINT_COMPLETED, (struct bytes){ answer->result.data, answer->result.size });
+}
+
+void test_begin_invoked(struct stepd_test *test)
+{
+    for (struct memory_call *call = test->store.calls; call != NULL; call = call->next) {
+        const struct invoked_answer *answer = answer_for(test, call->function_id);
+        if (call->is_begun)
+            continue;
+        call->is_begun = true;
+        if (answer != NULL) {
+            give_answer(test, call, answer);
+            continue;
+        }
+        const struct message_view message = {
+            .topic = test->config->topics[0],
+            .offset = -1,
+            .value = call->value,
+            .headers = call->headers,
+            .header_count = call->header_count,
+        };
+        (void)run_create_as(test, function_find(test, call->function_id), &message, &call->callee);
+    }
+}
+
+static struct invoked_answer *answer_new(struct stepd_test *test, const char *function_id)
+{
+    struct invoked_answer *answer = xcalloc(1, sizeof(*answer));
+
+    answer->function.id = keep_text(test, function_id).data;
+    msgpack_sbuffer_init(&answer->result);
+    answer->next = test->answers;
+    test->answers = answer;
+    return answer;
+}
+
+void stepd_test_answer(struct stepd_test *test, const char *function_id, const char *result)
+{
+    struct invoked_answer *answer = answer_new(test, function_id);
+    AUTO_FREE char *json = text_to_json(result != NULL ? result : "null");
+    struct error error = { 0 };
+
+    if (json == NULL || json_to_msgpack((struct bytes){ json, strlen(json) }, &answer->result, &error) != 0)
+        test_die("the answer of %s is neither JSON nor its short form: %s", function_id, result);
+}
+
+void stepd_test_answer_error(struct stepd_test *test, const char *function_id, const char *name, const char *message)
+{
+    struct invoked_answer *answer = answer_new(test, function_id);
+
+    answer->error_name = keep_text(test, name).data;
+    answer->message = keep_text(test, message).data;
+}
+
+void answers_destroy(struct stepd_test *test)
+{
+    while (test->answers != NULL) {
+        struct invoked_answer *answer = test->answers;
+        test->answers = answer->next;
+        msgpack_sbuffer_destroy(&answer->result);
+        free(answer);
+    }
 }

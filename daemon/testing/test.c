@@ -168,6 +168,8 @@ static void apply_settings(struct stepd_test *test)
         .topics = config->topics,
         .routes = test->routes,
         .waits = (size_t)config->limits.waits,
+        .find_function = test_find_function,
+        .context = test,
     };
 }
 
@@ -248,6 +250,7 @@ void stepd_test_destroy(struct stepd_test *test)
     unload(test);
     outbox_done(&test->outbox);
     memory_store_done(&test->store);
+    answers_destroy(test);
     limits_done(test);
     watches_destroy(test->matching.watches);
     msgpack_zone_free(test->zone);

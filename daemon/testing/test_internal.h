@@ -64,7 +64,17 @@ struct stepd_test_run {
     struct steps_view steps; /* in `views` */
 };
 
+/* What runs of a function come to that others invoke, as the test says. */
+struct invoked_answer {
+    struct invoked_answer *next;
+    struct function function; /* its id alone */
+    msgpack_sbuffer result;
+    const char *error_name; /* NULL: none */
+    const char *message;
+};
+
 struct stepd_test {
+    struct invoked_answer *answers; /* the latest first */
     const struct stepd_module *declared;
     char **texts; /* settings, as given */
     size_t text_count;
@@ -101,6 +111,11 @@ void test_prepare(struct stepd_test *test);
 /* A context as it is at an attempt's start; the one before, if any, is done with. */
 void test_renew_context(struct stepd_test *test);
 
+/* The function of that id, of the module or answered by the test; attempt_settings has it. */
+const struct function *test_find_function(void *test, const char *id);
+/* Runs that were invoked by the last attempt come to be, or are answered. */
+void test_begin_invoked(struct stepd_test *test);
+void answers_destroy(struct stepd_test *test);
 /* Whether an earlier run of its key has not ended. */
 bool run_is_behind(const struct stepd_test_run *run);
 bool status_is_end(enum stepd_test_status status);

@@ -112,6 +112,11 @@ STEPD_EXPORT size_t stepd_test_event(struct stepd_test *test, const struct stepd
 STEPD_EXPORT size_t stepd_test_run_count(const struct stepd_test *test);
 STEPD_EXPORT struct stepd_test_run *stepd_test_run_at(const struct stepd_test *test, size_t index); /* NULL past the end */
 
+/* What runs of that function come to that others invoke (stepd_invoke), from now on: it need not be in the module, and none is
+ * made. Without, an invoked function of the module runs, and stepd_test_finish() of its caller finishes it, too. */
+STEPD_EXPORT void stepd_test_answer(struct stepd_test *test, const char *function_id, const char *result);
+STEPD_EXPORT void stepd_test_answer_error(struct stepd_test *test, const char *function_id, const char *name, const char *message);
+
 /* ---- letting time pass --------------------------------------------------------------------------- */
 
 /* Makes the next attempt, and moves the clock to when it is due if that is later. Does nothing when

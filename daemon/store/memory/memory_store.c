@@ -202,6 +202,7 @@ static enum store_answer apply(struct memory_store *store, const struct run *run
         return answer;
     if (record != NULL && record->is_cancel_asked) {
         conclude(store, record, RUN_CANCELLED);
+        memory_calls_hear_end(store, run->id.text, RUN_CANCELLED, (struct bytes){ 0 });
         return STORE_CANCELLED;
     }
     if (!fits(store, record, change))
@@ -230,6 +231,9 @@ static enum store_answer apply(struct memory_store *store, const struct run *run
         record->tail = bytes_copy(change->tail);
     }
     status_apply(store, record, change);
+    memory_calls_apply(store, run, change);
+    if (has_ended(record))
+        memory_calls_hear_end(store, run->id.text, record->status, change->told);
     return STORE_OK;
 }
 
@@ -426,6 +430,7 @@ void memory_store_done(struct memory_store *store)
         record_free(store->records[i]);
     free(store->records);
     memory_kept_done(store);
+    memory_calls_done(store);
     while (store->seen != NULL) {
         struct memory_seen *seen = store->seen;
         store->seen = seen->next;
@@ -467,6 +472,8 @@ bool memory_store_cancel(struct memory_store *store, const char *id)
         record->is_cancel_asked = true;
     else
         conclude(store, record, RUN_CANCELLED);
+    if (has_ended(record))
+        memory_calls_hear_end(store, id, RUN_CANCELLED, (struct bytes){ 0 });
     return true;
 }
 

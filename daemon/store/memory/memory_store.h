@@ -63,6 +63,19 @@ struct memory_seen {
     int64_t until_ms;
 };
 
+/* A run that another calls. Its owner makes it; how it ends becomes a checkpoint of the caller. */
+struct memory_call {
+    struct memory_call *next;
+    struct run_id caller, callee;
+    char *function_id;
+    struct bytes value; /* of its event, as all below its own */
+    struct event_header *headers;
+    size_t header_count;
+    struct bytes head, middle; /* of the caller's checkpoint: struct callee */
+    bool is_begun;             /* its owner's mark */
+    bool is_over;              /* answered, or waited for no more */
+};
+
 /* When the daemon is to die. */
 struct memory_death {
     bool is_planned;
@@ -82,6 +95,7 @@ struct memory_store {
     size_t count;
     size_t capacity;
     struct memory_seen *seen;
+    struct memory_call *calls; /* the latest first */
     struct memory_kept *kept;
 };
 
@@ -102,5 +116,11 @@ void memory_store_succeed(struct memory_store *store);
 /* False: the run is in no state for it. */
 bool memory_store_cancel(struct memory_store *store, const char *id);
 bool memory_store_retry(struct memory_store *store, const char *id);
+
+/* NULL: nobody called it. */
+struct memory_call *memory_store_call_of(const struct memory_store *store, const char *callee_id);
+/* What became of it, by who knows: a result, or an error. */
+void memory_calls_answer(struct memory_store *store, struct memory_call *call, enum checkpoint_kind kind, struct bytes value);
+void memory_calls_fail(struct memory_store *store, struct memory_call *call, const char *name, const char *message);
 
 #endif
