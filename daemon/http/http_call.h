@@ -34,6 +34,7 @@ struct http_call {
     struct http_call *next;        /* of its list */
     struct http_host *host;        /* NULL: none */
     int64_t out_ns;                /* monotonic; when it went out */
+    unsigned lane;                 /* that it went out by */
     struct http_call *broken_next; /* http_pool's lock */
     bool is_broken_off;            /* http_pool's lock */
     bool is_done;                  /* http_pool's lock */

@@ -10,7 +10,8 @@
 #define ROOM_LEAST 32
 #define IDLE_NS INT64_C(1000000000)
 #define QUICK_NS INT64_C(20000000) /* a server that can answer so fast is in no need of more at once, … */
-#define SLOW_NS INT64_C(250000000) /* … unless most of its answers take so long */
+#define GROWS_BY 8
+#define SLOW_NS INT64_C(500000000) /* … unless most of its answers take so long */
 
 /* "scheme://host:port", without what follows. */
 static size_t name_size(const char *url)
@@ -66,9 +67,18 @@ static void look(struct http_host *host, int64_t now_ns)
 {
     if (now_ns - host->looked_ns < HTTP_HOST_LOOK_NS)
         return;
-    if (is_slow(host) && host->room < INT_MAX / 2)
-        host->room *= 2;
+    if (is_slow(host) && host->room < INT_MAX / GROWS_BY)
+        host->room *= GROWS_BY;
     look_anew(host, now_ns);
+}
+
+static unsigned lane_with_room(const struct http_host *host)
+{
+    unsigned lane = 0;
+
+    while (lane < HTTP_LANES - 1 && host->lanes[lane] >= HTTP_LANE_CALLS)
+        lane++;
+    return lane;
 }
 
 struct http_call *http_host_next(struct http_host *host, int64_t now_ns)
@@ -83,15 +93,19 @@ struct http_call *http_host_next(struct http_host *host, int64_t now_ns)
         look(host, now_ns);
     if (host->under_way >= host->room)
         return NULL;
+    struct http_call *call = http_call_list_take(&host->waiting);
+    call->lane = lane_with_room(host);
+    host->lanes[call->lane]++;
     host->under_way++;
-    return http_call_list_take(&host->waiting);
+    return call;
 }
 
-void http_host_end(struct http_host *host, int64_t since_ns, int64_t now_ns)
+void http_host_end(struct http_host *host, unsigned lane, int64_t since_ns, int64_t now_ns)
 {
     int64_t took_ns = now_ns - since_ns;
 
     host->under_way--;
+    host->lanes[lane]--;
     host->ended_ns = now_ns;
     host->answers++;
     host->sum_ns += took_ns;

@@ -3,6 +3,9 @@
  * A server, and how many calls of it are under way at once. One that answers at once gets few at a time, over as many
  * connections: more would be no faster, and it may refuse them. Where answers take their time there is more room every
  * moment that calls wait for it. One thread's.
+ *
+ * libcurl looks through all connections of a multi handle to a server for one that is idle: so calls go out by lanes, each a
+ * handle of its own, the first that has not many of the server's.
  */
 #ifndef STEPD_HTTP_HTTP_HOST_H
 #define STEPD_HTTP_HTTP_HOST_H
@@ -13,7 +16,9 @@
 
 #include "http/http_call.h"
 
-#define HTTP_HOST_LOOK_NS INT64_C(100000000) /* a look at how fast it answers, while calls wait */
+#define HTTP_LANES 32
+#define HTTP_LANE_CALLS 512                  /* of a host; the last lane has what is more */
+#define HTTP_HOST_LOOK_NS INT64_C(250000000) /* a look at how fast it answers, while calls wait */
 
 struct http_host {
     struct http_host *next; /* of its holder's list */
@@ -22,7 +27,8 @@ struct http_host {
     struct http_call_list waiting; /* for room */
     int room;
     int under_way;
-    int64_t ended_ns; /* the last that was under way; monotonic, as all times */
+    int lanes[HTTP_LANES]; /* of those, by the lane that they went out by */
+    int64_t ended_ns;      /* the last that was under way; monotonic, as all times */
     /* Since the last look: */
     int64_t looked_ns;
     int64_t answers;
@@ -34,9 +40,9 @@ struct http_host {
 struct http_host *http_host_find(struct http_host **list, const char *url);
 void http_hosts_destroy(struct http_host *list);
 
-/* The next call that is to go out, which counts as under way from here on; NULL: none waits, or there is no room. */
+/* The next call that is to go out, by its lane, which counts as under way from here on; NULL: none waits, or there is no room. */
 struct http_call *http_host_next(struct http_host *host, int64_t now_ns);
-/* One that went out at that time is over, whatever it came to. */
-void http_host_end(struct http_host *host, int64_t since_ns, int64_t now_ns);
+/* One that went out by that lane, at that time, is over, whatever it came to. */
+void http_host_end(struct http_host *host, unsigned lane, int64_t since_ns, int64_t now_ns);
 
 #endif

@@ -20,12 +20,20 @@
 #define READY_AT_ONCE 64
 #define SPARE_HANDLES 256
 #define NEVER INT64_MAX
+#define WAKE_MARK UINT64_MAX /* what stands for wake_fd in epoll */
 
 /* Those of one share of what may be under way. */
 struct share {
     int limit;
     int under_way;
     struct http_call_list waiting; /* for a place; those that have a host wait there */
+};
+
+/* A multi handle of libcurl's, which is made with its first call. */
+struct lane {
+    struct http_pool *http_pool;
+    CURLM *multi;
+    int64_t due_ns; /* when curl wants to be called without news */
 };
 
 struct http_pool {
@@ -38,8 +46,8 @@ struct http_pool {
     atomic_bool is_stopping;
 
     /* The thread's alone. */
-    CURLM *multi;
-    int64_t curl_due_ns; /* when curl wants to be called without news */
+    struct lane lanes[HTTP_LANES];
+    long connections_most; /* kept by a lane */
     struct share shares[HTTP_SHARES];
     struct http_host *hosts;
     bool has_waiting;             /* calls of these */
@@ -71,7 +79,7 @@ static void give_back(struct http_pool *http_pool, struct http_call *call)
 /* Its connection is kept, or closed where the reply is not through. */
 static void take_off(struct http_pool *http_pool, struct http_call *call)
 {
-    (void)curl_multi_remove_handle(http_pool->multi, call->curl);
+    (void)curl_multi_remove_handle(http_pool->lanes[call->lane].multi, call->curl);
     curl_easy_reset(call->curl); /* what it points to is the call's */
     if (http_pool->spare_count < SPARE_HANDLES)
         http_pool->spare[http_pool->spare_count++] = call->curl;
@@ -80,7 +88,7 @@ static void take_off(struct http_pool *http_pool, struct http_call *call)
     call->curl = NULL;
     http_pool->shares[call->share].under_way--;
     if (call->host != NULL)
-        http_host_end(call->host, call->out_ns, clock_monotonic_ns());
+        http_host_end(call->host, call->lane, call->out_ns, clock_monotonic_ns());
 }
 
 static void end_call(struct http_pool *http_pool, struct http_call *call, CURLcode code)
@@ -88,6 +96,57 @@ static void end_call(struct http_pool *http_pool, struct http_call *call, CURLco
     call->ops->finish(call, call->curl, code);
     take_off(http_pool, call);
     give_back(http_pool, call);
+}
+
+/* ---- lanes ------------------------------------------------------------------------------------------- */
+
+/* Of a socket in epoll: which lane's it is stands above its number. */
+static uint64_t mark_of(const struct lane *lane, curl_socket_t socket)
+{
+    return (uint64_t)(lane - lane->http_pool->lanes) << 32 | (uint32_t)socket;
+}
+
+static int watch_socket(CURL *curl, curl_socket_t socket, int what, void *context, void *is_watched)
+{
+    struct lane *lane = context;
+    int epoll_fd = lane->http_pool->epoll_fd;
+    struct epoll_event event = { .data.u64 = mark_of(lane, socket) };
+
+    (void)curl;
+    if (what == CURL_POLL_REMOVE) {
+        (void)epoll_ctl(epoll_fd, EPOLL_CTL_DEL, socket, NULL);
+        return 0;
+    }
+    event.events = (what & CURL_POLL_IN ? EPOLLIN : 0U) | (what & CURL_POLL_OUT ? EPOLLOUT : 0U);
+    (void)epoll_ctl(epoll_fd, is_watched != NULL ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, socket, &event);
+    (void)curl_multi_assign(lane->multi, socket, lane);
+    return 0;
+}
+
+static int watch_time(CURLM *multi, long timeout_ms, void *context)
+{
+    struct lane *lane = context;
+
+    (void)multi;
+    lane->due_ns = timeout_ms < 0 ? NEVER : clock_monotonic_ns() + timeout_ms * INT64_C(1000000);
+    return 0;
+}
+
+static struct lane *lane_of(struct http_pool *http_pool, unsigned number)
+{
+    struct lane *lane = &http_pool->lanes[number];
+
+    if (lane->multi != NULL)
+        return lane;
+    lane->multi = curl_multi_init();
+    if (lane->multi == NULL)
+        abort();
+    (void)curl_multi_setopt(lane->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
+    (void)curl_multi_setopt(lane->multi, CURLMOPT_SOCKETDATA, lane);
+    (void)curl_multi_setopt(lane->multi, CURLMOPT_TIMERFUNCTION, watch_time);
+    (void)curl_multi_setopt(lane->multi, CURLMOPT_TIMERDATA, lane);
+    (void)curl_multi_setopt(lane->multi, CURLMOPT_MAXCONNECTS, http_pool->connections_most);
+    return lane;
 }
 
 /* ---- going out --------------------------------------------------------------------------------------- */
@@ -115,7 +174,7 @@ static void go_out(struct http_pool *http_pool, struct http_call *call)
     call->curl = curl;
     call->out_ns = clock_monotonic_ns();
     http_pool->shares[call->share].under_way++;
-    if (curl_multi_add_handle(http_pool->multi, curl) != CURLM_OK)
+    if (curl_multi_add_handle(lane_of(http_pool, call->lane)->multi, curl) != CURLM_OK)
         abort();
 }
 
@@ -205,50 +264,26 @@ static void look_around(struct http_pool *http_pool)
     serve_hosts(http_pool);
 }
 
-/* ---- curl's sockets ---------------------------------------------------------------------------------- */
+/* ---- what curl has to say ----------------------------------------------------------------------------- */
 
-static int watch_socket(CURL *curl, curl_socket_t socket, int what, void *context, void *is_watched)
-{
-    struct http_pool *http_pool = context;
-    struct epoll_event event = { .data.fd = socket };
-
-    (void)curl;
-    if (what == CURL_POLL_REMOVE) {
-        (void)epoll_ctl(http_pool->epoll_fd, EPOLL_CTL_DEL, socket, NULL);
-        return 0;
-    }
-    event.events = (what & CURL_POLL_IN ? EPOLLIN : 0U) | (what & CURL_POLL_OUT ? EPOLLOUT : 0U);
-    (void)epoll_ctl(http_pool->epoll_fd, is_watched != NULL ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, socket, &event);
-    (void)curl_multi_assign(http_pool->multi, socket, http_pool);
-    return 0;
-}
-
-static int watch_time(CURLM *multi, long timeout_ms, void *context)
-{
-    struct http_pool *http_pool = context;
-
-    (void)multi;
-    http_pool->curl_due_ns = timeout_ms < 0 ? NEVER : clock_monotonic_ns() + timeout_ms * INT64_C(1000000);
-    return 0;
-}
-
-static void read_ends(struct http_pool *http_pool)
+static void read_ends(struct lane *lane)
 {
     CURLMsg *message;
     int left;
 
-    while ((message = curl_multi_info_read(http_pool->multi, &left)) != NULL) {
+    while ((message = curl_multi_info_read(lane->multi, &left)) != NULL) {
         char *call = NULL;
         CURLcode code = message->data.result;
         if (message->msg != CURLMSG_DONE)
             continue;
         (void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &call);
-        end_call(http_pool, (struct http_call *)(void *)call, code);
+        end_call(lane->http_pool, (struct http_call *)(void *)call, code);
     }
 }
 
 static void tell_curl(struct http_pool *http_pool, const struct epoll_event *event)
 {
+    const struct lane *lane = &http_pool->lanes[event->data.u64 >> 32];
     int what = 0, running;
 
     if ((event->events & EPOLLIN) != 0)
@@ -257,15 +292,29 @@ static void tell_curl(struct http_pool *http_pool, const struct epoll_event *eve
         what |= CURL_CSELECT_OUT;
     if ((event->events & (EPOLLERR | EPOLLHUP)) != 0)
         what |= CURL_CSELECT_ERR;
-    (void)curl_multi_socket_action(http_pool->multi, event->data.fd, what, &running);
+    (void)curl_multi_socket_action(lane->multi, (curl_socket_t)(event->data.u64 & UINT32_MAX), what, &running);
+}
+
+/* After its sockets were told of: what is due without news, and what has ended. */
+static void tend_lane(struct lane *lane)
+{
+    int running;
+
+    if (lane->due_ns <= clock_monotonic_ns()) {
+        lane->due_ns = NEVER;
+        (void)curl_multi_socket_action(lane->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    }
+    read_ends(lane);
 }
 
 /* ---- the thread --------------------------------------------------------------------------------------- */
 
 static int wait_ms(const struct http_pool *http_pool)
 {
-    int64_t due_ns = http_pool->curl_due_ns;
+    int64_t due_ns = NEVER;
 
+    for (size_t i = 0; i < HTTP_LANES; i++)
+        due_ns = http_pool->lanes[i].due_ns < due_ns ? http_pool->lanes[i].due_ns : due_ns;
     if (http_pool->timers.first != NULL && http_pool->timers.first->due_ns < due_ns)
         due_ns = http_pool->timers.first->due_ns;
     const int most_ms = http_pool->has_waiting ? HTTP_HOST_LOOK_NS / 1000000 : ROUND_MS;
@@ -279,20 +328,18 @@ static void take_news(struct http_pool *http_pool)
 {
     struct epoll_event events[READY_AT_ONCE];
     uint64_t wakes;
-    int running;
 
     int count = epoll_wait(http_pool->epoll_fd, events, READY_AT_ONCE, wait_ms(http_pool));
     for (int i = 0; i < count; i++) {
-        if (events[i].data.fd == http_pool->wake_fd)
+        if (events[i].data.u64 == WAKE_MARK)
             (void)!read(http_pool->wake_fd, &wakes, sizeof(wakes));
         else
             tell_curl(http_pool, &events[i]);
     }
-    if (http_pool->curl_due_ns <= clock_monotonic_ns()) {
-        http_pool->curl_due_ns = NEVER;
-        (void)curl_multi_socket_action(http_pool->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    for (size_t i = 0; i < HTTP_LANES; i++) {
+        if (http_pool->lanes[i].multi != NULL)
+            tend_lane(&http_pool->lanes[i]);
     }
-    read_ends(http_pool);
 }
 
 static void *run(void *context)
@@ -345,29 +392,21 @@ struct http_pool *http_pool_create(const int limits[HTTP_SHARES])
 
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         abort();
-    long all = 0;
     for (size_t i = 0; i < HTTP_SHARES; i++) {
         http_pool->shares[i].limit = limits[i];
-        all += limits[i];
+        http_pool->connections_most += limits[i];
     }
-    http_pool->curl_due_ns = NEVER;
+    for (size_t i = 0; i < HTTP_LANES; i++)
+        http_pool->lanes[i] = (struct lane){ .http_pool = http_pool, .due_ns = NEVER };
     http_pool->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     http_pool->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    http_pool->multi = curl_multi_init();
-    if (http_pool->multi == NULL)
-        abort();
-    (void)curl_multi_setopt(http_pool->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
-    (void)curl_multi_setopt(http_pool->multi, CURLMOPT_SOCKETDATA, http_pool);
-    (void)curl_multi_setopt(http_pool->multi, CURLMOPT_TIMERFUNCTION, watch_time);
-    (void)curl_multi_setopt(http_pool->multi, CURLMOPT_TIMERDATA, http_pool);
-    (void)curl_multi_setopt(http_pool->multi, CURLMOPT_MAXCONNECTS, all);
     lock_init(&http_pool->lock);
     return http_pool;
 }
 
 int http_pool_start(struct http_pool *http_pool, struct error *ret_error)
 {
-    struct epoll_event event = { .events = EPOLLIN, .data.fd = http_pool->wake_fd };
+    struct epoll_event event = { .events = EPOLLIN, .data.u64 = WAKE_MARK };
 
     if (epoll_ctl(http_pool->epoll_fd, EPOLL_CTL_ADD, http_pool->wake_fd, &event) != 0)
         return error_set(ret_error, errno, "requests over HTTP can't be watched: %s", strerror(errno));
@@ -383,7 +422,8 @@ void http_pool_destroy(struct http_pool *http_pool)
     thread_join(&http_pool->thread);
     while (http_pool->spare_count > 0)
         curl_easy_cleanup(http_pool->spare[--http_pool->spare_count]);
-    (void)curl_multi_cleanup(http_pool->multi);
+    for (size_t i = 0; i < HTTP_LANES; i++)
+        (void)curl_multi_cleanup(http_pool->lanes[i].multi); /* NULL is fine */
     http_hosts_destroy(http_pool->hosts);
     if (http_pool->epoll_fd >= 0)
         (void)close(http_pool->epoll_fd);

@@ -10,6 +10,7 @@
 #define READ_SIZE 1024L /* at once; libcurl has such a buffer for each that is under way, of 16 KiB if not told */
 
 struct exchange {
+    CURL *curl; /* while it is under way */
     struct request request;
     struct answer answer;
     char *body;
@@ -74,6 +75,34 @@ static size_t take_body(char *part, size_t unit, size_t count, void *context)
     return exchange->dropped > OVERFLOW_MOST ? 0 : size; /* 0 breaks it off */
 }
 
+/* ---- the answer's headers --------------------------------------------------------------------- */
+
+/* With 204 and 304 there is no body. A server that tells of one there may send it, where the next answer is to stand. */
+static bool is_body_announced(const char *line, size_t size)
+{
+    static const char LENGTH[] = "content-length:";
+    size_t at = sizeof(LENGTH) - 1;
+
+    if (size < at || strncasecmp(line, LENGTH, at) != 0)
+        return false;
+    while (at < size && (line[at] == ' ' || line[at] == '0'))
+        at++;
+    return at < size && line[at] >= '1' && line[at] <= '9';
+}
+
+static size_t take_header(char *line, size_t unit, size_t count, void *context)
+{
+    const struct exchange *exchange = context;
+    long status = 0;
+
+    if (!is_body_announced(line, unit * count))
+        return unit * count;
+    curl_easy_getinfo(exchange->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (status == 204 || status == 304)
+        curl_easy_setopt(exchange->curl, CURLOPT_FORBID_REUSE, 1L);
+    return unit * count;
+}
+
 /* ---- the request ------------------------------------------------------------------------------ */
 
 static void set_tls(CURL *curl, const struct request *request)
@@ -94,6 +123,7 @@ void exchange_prepare(struct exchange *exchange, CURL *curl)
 {
     const struct request *request = &exchange->request;
 
+    exchange->curl = curl;
     curl_easy_setopt(curl, CURLOPT_URL, request->url);
     curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body);
     curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size);
@@ -104,6 +134,8 @@ void exchange_prepare(struct exchange *exchange, CURL *curl)
     curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, READ_SIZE);
     exchange->problem = calloc(1, CURL_ERROR_SIZE);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, exchange->problem);
+    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header);
+    curl_easy_setopt(curl, CURLOPT_HEADERDATA, exchange);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, exchange);
     set_tls(curl, request);

@@ -136,6 +136,10 @@ def dramatiq():
     return in_environment("dramatiq")
 
 
+def celery():
+    return in_environment("celery")
+
+
 def kafkajs():
     return ["node", once("kafkajs", ["npm", "install", "--no-audit", "--no-fund"]) / "bench.js"]
 

@@ -11,6 +11,7 @@ from statistics import median
 from typing import Callable
 
 import contenders
+import programs
 from contenders import HERE, CantBeHad, Daemon, Redis, compile_c, measured
 from recorder import Recorder
 
@@ -451,6 +452,17 @@ ALL = {
         "stepd": sdk_runs("noop", 3, few_jobs), "stepd, SDK 4": sdk_runs("noop", 4, few_jobs)}, sdk_target(1310)),
     "sdk-steps": Question("runs of ten steps of the same SDKs", SDK, {
         "stepd": sdk_runs("steps", 3, few_runs), "stepd, SDK 4": sdk_runs("steps", 4, few_runs)}, sdk_target(160)),
+    "programs": Question("no-op functions of programs, one process each", THROUGHPUT, {
+        "stepd": programs.throughput("python", "noop", jobs), "stepd, Python on threads": programs.throughput("python", "noop-threads", jobs),
+        "dramatiq": on_redis(contenders.dramatiq, "noop", few_jobs), "Celery": on_redis(contenders.celery, "noop", few_jobs),
+        "stepd, Node.js": programs.throughput("node", "noop", jobs), "BullMQ": on_redis(contenders.bullmq, "noop", jobs)}),
+    "program-steps": Question("durable steps of programs, runs of 10, one process each", THROUGHPUT, {
+        "stepd": programs.throughput("python", "steps", few_jobs, STEPS), "stepd, Node.js": programs.throughput("node", "steps", few_jobs, STEPS),
+        "dramatiq, chained": on_redis(contenders.dramatiq, "chain", lambda options: max(100, few_jobs(options) // STEPS), STEPS),
+        "Celery, chained": on_redis(contenders.celery, "chain", lambda options: max(100, few_jobs(options) // STEPS), STEPS),
+        "BullMQ, chained jobs": on_redis(contenders.bullmq, "chain", few_jobs, STEPS)}),
+    "program-latency": Question("produced to function started, 1,000 a second", {"p50_ms": "p50 ms", "p99_ms": "p99 ms"}, {
+        "stepd": programs.latency(RATE, percentiles), "stepd, a C module": latency_of_stepd}),
     "fleet": Question("10 daemons, 32 partitions, one joins", {
         "pause_ms": "ms in which none worked", "least_share": "least share of an even one", "most_share": "most share of an even one"},
         {"stepd": fleet}),

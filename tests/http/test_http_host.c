@@ -9,6 +9,7 @@
 static struct http_host *hosts;
 static struct http_call calls[CALLS];
 static int64_t out_ns[CALLS];
+static unsigned lanes[CALLS];
 static size_t out, back; /* calls that went out, and that came back, in order */
 static int64_t now_ns;
 
@@ -25,8 +26,10 @@ static struct http_host *host_with_calls(const char *url)
 
 static void send(struct http_host *host)
 {
-    while (http_host_next(host, now_ns) != NULL)
+    for (struct http_call *call; (call = http_host_next(host, now_ns)) != NULL;) {
+        lanes[out] = call->lane;
         out_ns[out++] = now_ns;
+    }
 }
 
 /* Each is answered after that time, in steps of a millisecond. The most that were under way. */
@@ -36,7 +39,7 @@ static size_t serve(struct http_host *host, int64_t answer_ms, int64_t time_ms)
 
     for (int64_t end_ns = now_ns + time_ms * MS; now_ns < end_ns; now_ns += MS) {
         for (; back < out && now_ns - out_ns[back] >= answer_ms * MS; back++)
-            http_host_end(host, out_ns[back], now_ns);
+            http_host_end(host, lanes[back], out_ns[back], now_ns);
         send(host);
         most = out - back > most ? out - back : most;
     }
@@ -69,7 +72,7 @@ Test(http_host, that_answers_at_once_gets_few_at_a_time)
 
 Test(http_host, that_takes_a_second_soon_has_thousands)
 {
-    cr_assert_eq(serve(host_with_calls("http://slow"), 1000, 999), CALLS);
+    cr_assert_eq(serve(host_with_calls("http://slow"), 1000, 1000), CALLS);
 }
 
 Test(http_host, that_takes_fifty_milliseconds_gets_more_while_calls_wait)
@@ -88,4 +91,16 @@ Test(http_host, that_was_idle_begins_with_little_again)
     now_ns = before_ns + 2000 * MS;
     send(host);
     cr_assert_eq(out, 32);
+}
+
+Test(http_host, has_no_more_than_so_many_calls_by_one_lane)
+{
+    struct http_host *host = host_with_calls("http://slow");
+
+    (void)serve(host, 1000, 999);
+    for (unsigned lane = 0; lane < CALLS / HTTP_LANE_CALLS; lane++)
+        cr_assert_eq(host->lanes[lane], HTTP_LANE_CALLS);
+    host = http_host_find(&hosts, "http://quick");
+    http_call_list_add(&host->waiting, &calls[0]);
+    cr_assert_eq(http_host_next(host, now_ns)->lane, 0);
 }
