@@ -185,6 +185,24 @@ static struct bytes told_error(struct stepd_ctx *ctx, const struct failure *fail
     return (struct bytes){ ctx->scratch.data, ctx->scratch.size };
 }
 
+/* Its code was changed while it waited. Who is away (apps, programs) is told all steps, and asks for none. */
+static void say_what_was_not_asked(const struct stepd_ctx *ctx)
+{
+    const struct run *run = ctx->run;
+    const char *id = NULL;
+    size_t count = run->steps != NULL && run->errand == NULL ? checkpoints_unasked(run->steps, RUN_IN_FUNCTION, &id) : 0;
+    struct log_fields fields = LOG_FIELDS_NONE;
+
+    if (count == 0)
+        return;
+    fields.run_id = run->id.text;
+    fields.function = run->function->id;
+    fields.step = id;
+    log_event(LOG_LEVEL_WARN, &fields,
+              "the function no longer asks for step '%s', which had finished%s: its code was changed meanwhile; the run goes on", id,
+              count > 1 ? ", nor for others" : "");
+}
+
 static void complete(struct stepd_ctx *ctx, struct attempt_report *report)
 {
     struct transition change = { .kind = TRANSITION_FINISH, .attempt = ctx->run->attempt };
@@ -197,6 +215,7 @@ static void complete(struct stepd_ctx *ctx, struct attempt_report *report)
             return;
         }
     }
+    say_what_was_not_asked(ctx);
     if (context_is_unwanted(ctx))
         end_cancelled(ctx, report);
     else

@@ -16,6 +16,8 @@
 struct kept {
     struct checkpoint checkpoint;
     struct failure *failure; /* NULL: none */
+    bool is_old;             /* was there before this attempt */
+    bool is_asked;           /* it was found since */
     char memory[];           /* id with its NUL, then value */
 };
 
@@ -66,6 +68,7 @@ static struct kept *kept_copy(const struct checkpoint *checkpoint)
     struct kept *kept = xmalloc(sizeof(*kept) + id_size + checkpoint->value.size);
 
     kept->checkpoint = *checkpoint;
+    kept->is_old = kept->is_asked = false;
     kept->checkpoint.id = memcpy(kept->memory, checkpoint->id, id_size);
     if (checkpoint->value.size > 0)
         memcpy(kept->memory + id_size, checkpoint->value.data, checkpoint->value.size);
@@ -109,8 +112,10 @@ int checkpoints_load(struct checkpoints *steps, size_t position, struct bytes me
     if (!msgpack_zone_init(&zone, 512))
         abort();
     int status = checkpoint_decode(member, &zone, &checkpoint, ret_error);
-    if (status == 0)
+    if (status == 0) {
         checkpoints_add(steps, position, &checkpoint);
+        steps->items[position]->is_old = true;
+    }
     msgpack_zone_destroy(&zone);
     return status;
 }
@@ -142,9 +147,25 @@ const struct checkpoint *checkpoints_find(const struct checkpoints *steps, enum 
         if (!checkpoint_is_begun(checkpoint))
             break; /* of a step that was only begun, what became of it stands further on */
     }
-    if (found != NULL)
+    if (found != NULL) {
         ((struct checkpoints *)(uintptr_t)steps)->expected = *ret_position + 1; /* a hint; `steps` has one owner */
+        steps->items[*ret_position]->is_asked = true;
+    }
     return found;
+}
+
+size_t checkpoints_unasked(const struct checkpoints *steps, enum run_phase phase, const char **ret_id)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < steps->count; i++) {
+        const struct kept *kept = steps->items[i];
+        if (!kept->is_old || kept->is_asked || kept->checkpoint.phase != phase || checkpoint_is_begun(&kept->checkpoint))
+            continue;
+        if (count++ == 0)
+            *ret_id = kept->checkpoint.id;
+    }
+    return count;
 }
 
 /* ---- as it stands in the store ------------------------------------------------------------------ */

@@ -30,6 +30,9 @@ const struct checkpoint *checkpoints_at(const struct checkpoints *steps, size_t 
 /* NULL: none. *ret_position is set when found. Of one that was begun several times, its end, or its latest begin. */
 const struct checkpoint *checkpoints_find(const struct checkpoints *steps, enum run_phase phase, const char *id, size_t *ret_position);
 
+/* How many finished steps of before this attempt nobody has looked for since, and the first one's id. */
+size_t checkpoints_unasked(const struct checkpoints *steps, enum run_phase phase, const char **ret_id);
+
 void checkpoint_pack(msgpack_sbuffer *buffer, const struct checkpoint *checkpoint);
 /* For those who write the end of a step that waits without knowing more of it: the kind, one byte, stands between the two, and
  * behind them when it ended, and its value or checkpoint_pack_failure(). */

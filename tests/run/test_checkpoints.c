@@ -92,6 +92,25 @@ Test(steps, keep_a_sleep_and_a_start)
     checkpoints_destroy(steps);
 }
 
+Test(steps, that_nobody_looks_for_any_more_are_known)
+{
+    struct checkpoints *steps = checkpoints_create();
+    struct checkpoint old = completed("old", (struct bytes){ "\x01", 1 }), kept = completed("kept", (struct bytes){ "\x01", 1 });
+    struct checkpoint begun = { .id = "begun", .kind = CHECKPOINT_STARTED }, made = completed("made", (struct bytes){ "\x01", 1 });
+    const char *id = NULL;
+    size_t position;
+
+    cr_assert_eq(load(steps, 0, &old), 0);
+    cr_assert_eq(load(steps, 1, &kept), 0);
+    cr_assert_eq(load(steps, 2, &begun), 0);
+    checkpoints_add(steps, 3, &made);
+    cr_assert_eq(checkpoints_unasked(steps, RUN_IN_FUNCTION, &id), 2);
+    (void)checkpoints_find(steps, RUN_IN_FUNCTION, "kept", &position);
+    cr_assert_eq(checkpoints_unasked(steps, RUN_IN_FUNCTION, &id), 1);
+    cr_assert_str_eq(id, "old");
+    checkpoints_destroy(steps);
+}
+
 Test(steps, keep_what_a_step_waits_for_until_it_ends_further_on)
 {
     struct checkpoints *steps = checkpoints_create();
