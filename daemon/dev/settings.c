@@ -382,8 +382,9 @@ int dev_settings_write(const struct dev_settings *settings, const char *path, st
     dev_settings_free(modules);
     if (options->retry_interval != NULL)
         put_retry(root, options->retry_interval);
+    struct fy_node *inngest = map_under(root, "inngest", false); /* which POST /e/ and /invoke/ belong to */
     if (options->app_count > 0)
-        put_list(map_under(root, "inngest", false), "apps", options->apps);
+        put_list(inngest, "apps", options->apps);
     put_text(root, "history", "all");
     put_text(map_under(root, "worker", false), "journal", "journal");
     struct fy_node *http = map_under(root, "http", true);
