@@ -15,8 +15,8 @@ if(CMAKE_CROSSCOMPILING) # else dpkg knows
     set(architecture_of_riscv64 riscv64)
     set(CPACK_DEBIAN_PACKAGE_ARCHITECTURE ${architecture_of_${CMAKE_SYSTEM_PROCESSOR}})
     # dpkg-shlibdeps finds no packages in a root that was only unpacked: those of the same libraries here have the same names.
-    set(libraries_of_others libc6)
-    foreach(library rdkafka hiredis msgpackc fyaml jansson microhttpd systemd xxhash yajl roaring curl crypto sqlite3)
+    set(libraries_of_others libc6 libgcc-s1 libstdc++6)
+    foreach(library rdkafka hiredis msgpackc fyaml jansson microhttpd systemd xxhash yajl re2 protobuf roaring curl crypto sqlite3)
         execute_process(COMMAND sh -c "dpkg-query -S '*/lib${library}.so.*' | head -n 1 | cut -d: -f1"
             OUTPUT_VARIABLE package OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
         list(APPEND libraries_of_others ${package})
