@@ -58,3 +58,35 @@ test_arch() {
     fi
     unset QEMU_LD_PREFIX
 }
+
+# try_in_root ROOT SCRIPT: read by the root's sh, in the emulator.
+try_in_root() {
+    unshare --mount --pid --fork --kill-child sh -c '
+        mount --bind "$1" "$1" && mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" || exit 1
+        exec chroot "$1" env -i HOME=/root LANG=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin sh -s' sh "$1" <"$2"
+}
+
+# try_packages ARCH: made, installed where there is nothing but what they depend on, and an event worked by what was installed.
+try_packages() {
+    # shellcheck disable=SC2086
+    install_packages $PACKAGES_TO_EMULATE
+    make_root "$1" "$PWD/build/root-$1" && learn_emulator "$(machine_of "$1")" || fail "There is no root of $1."
+    step "Building packages for $1"
+    { cmake --preset "package-$1" && cmake --build --preset "package-$1" && cpack --preset "package-$1"; } >"build/package-$1.log" 2>&1 ||
+        { tail -n 30 "build/package-$1.log" >&2; fail "They can't be built."; }
+    package=$(echo "build/package-$1/packages"/stepd_*.deb)
+    [ "$(dpkg-deb -f "$package" Architecture)" = "$1" ] || fail "$package is for another architecture."
+    root=$PWD/build/installed-$1
+    rm -rf --one-file-system "$root"
+    step "Installing $package with what it depends on"
+    # Unpacked alone: to configure all of a Debian takes a quarter of an hour in the emulator.
+    needed=$(dpkg-deb -f "$package" Depends | tr ',' '\n' | sed 's/[(|].*//; s/ //g' | paste -sd,)
+    mmdebstrap --quiet --variant=extract --architectures="$1" --include="$needed,redis-server,dash,bash,coreutils,sed,grep,dpkg,mawk,base-passwd,libc-bin" \
+        "$(. /etc/os-release && echo "$VERSION_CODENAME")" "$root" || fail "It can't be made."
+    cp /etc/passwd /etc/group "$root/etc/"
+    cp "$package" "$root/stepd.deb"
+    echo 'dpkg --force-depends --force-bad-path -i /stepd.deb >/dev/null 2>&1; dpkg-query -W stepd' >"$root.sh"
+    try_in_root "$root" "$root.sh" || fail "It can't be installed."
+    step "An event"
+    try_in_root "$root" scripts/one-event || fail "It was not worked."
+}

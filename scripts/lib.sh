@@ -15,7 +15,7 @@ PACKAGES_FOR_UNITS="libcriterion-dev libavro-dev binutils git python3-pytest pro
 PACKAGES_TO_TEST="$PACKAGES_FOR_UNITS clang $clang_runtime default-jdk-headless maven systemd valgrind
     mmdebstrap systemd-container util-linux dpkg-dev file clang-format
     mandoc zsh chromium nodejs npm nginx-light golang-go python3-pip python3-venv python3-yaml spin relacy-dev"
-PACKAGES_TO_EMULATE="mmdebstrap qemu-user-static gcc-aarch64-linux-gnu g++-aarch64-linux-gnu"
+PACKAGES_TO_EMULATE="mmdebstrap arch-test qemu-user-static gcc-aarch64-linux-gnu g++-aarch64-linux-gnu"
 PACKAGES_TO_BENCH="golang-go npm"
 
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
