@@ -251,8 +251,14 @@ def test_an_event_cancels_the_runs_that_it_matches_whatever_they_do(work, send, 
     runs = worker.wait_for("work", "cancelled", 3)
     assert {run["event"]["data"]["n"] for run in runs} == {2, 3, 4}
     assert [run["event"]["data"]["n"] for run in worker.runs(status="sleeping")] == [1]
+    (failing,) = [run for run in runs if run["event"]["data"]["n"] == 3]
+    worker.ctl("retry", failing["id"])  # and the same again
+    worker.wait_for("work", "delayed")
+    send("order/cancelled", {"id": 3})
+    worker.wait_for("work", "cancelled", 3)
+    eventually(lambda: not worker.runs(status="delayed"))
     told = [json.loads(message["value"]) for message in kafka.consume(topic)]
-    assert len([event for event in told if event["name"] == "stepd/function.cancelled"]) == 3
+    assert len([event for event in told if event["name"] == "stepd/function.cancelled"]) == 4
 
 
 def test_what_is_queued_or_comes_too_late_for_its_event(work, send):

@@ -411,12 +411,27 @@ static void pack_line(msgpack_packer *packer, const struct run *run, const struc
     msgpack_sbuffer_destroy(&text);
 }
 
+/* Later events that mean something to the run; each in its place is `f.makes` of waits.lua. */
+static void pack_wishes(msgpack_packer *packer, const struct run *run, const struct flow_ask *ask)
+{
+    const struct flow_wishes *wishes = &run->function->flow->wishes;
+
+    if (wishes->count == 0)
+        return;
+    pack_name(packer, "makes");
+    msgpack_pack_array(packer, wishes->count);
+    for (size_t i = 0; i < wishes->count; i++)
+        waits_pack_wish(packer, run, &wishes->items[i], flow_ask_key(ask, &ask->wishes[i]));
+}
+
 static void pack_flow(msgpack_packer *packer, const struct run *run, const struct flow_ask *ask)
 {
     const struct flow_settings *flow = run->function->flow;
     size_t count = flow->given.concurrency_limits.count;
 
-    msgpack_pack_map(packer, 3U + flow_has_breaker(flow) + (flow->given.start_timeout_ms > 0) + (flow->given.finish_timeout_ms > 0));
+    msgpack_pack_map(packer, 3U + flow_has_breaker(flow) + (flow->given.start_timeout_ms > 0) + (flow->given.finish_timeout_ms > 0) +
+                                 (flow->wishes.count > 0));
+    pack_wishes(packer, run, ask);
     if (flow->given.start_timeout_ms > 0)
         pack_number(packer, "start", flow->given.start_timeout_ms);
     if (flow->given.finish_timeout_ms > 0)
@@ -491,19 +506,6 @@ static void add_debounce(struct members *members, const struct run *run, const s
     pack_number(&members->packer, "timeout", debounce->timeout_ms);
 }
 
-/* Later events that cancel the run. */
-static void add_wishes(struct members *members, const struct run *run, const struct flow_ask *ask)
-{
-    const struct flow_wishes *wishes = &run->function->flow->wishes;
-
-    if (wishes->count == 0)
-        return;
-    pack_name(next_member(members), "wishes");
-    msgpack_pack_array(&members->packer, wishes->count);
-    for (size_t i = 0; i < wishes->count; i++)
-        waits_pack_wish(&members->packer, run, &wishes->items[i], flow_ask_key(ask, &ask->wishes[i]));
-}
-
 static void add_members(struct members *members, const struct redis_store *store, const struct run *run, const struct flow_ask *ask)
 {
     if (ask->has_dedupe) {
@@ -520,7 +522,6 @@ static void add_members(struct members *members, const struct redis_store *store
         pack_flow(&members->packer, run, ask);
         pack_number(next_member(members), "ahead", ask->priority_ms * 1000);
         pack_number(next_member(members), "part", run->event->part);
-        add_wishes(members, run, ask);
     }
     if (event_is_again(run->event)) {
         pack_name(next_member(members), "again");

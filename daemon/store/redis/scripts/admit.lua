@@ -76,7 +76,7 @@ end
 local function wait_for_later(run, first)
     f.held, f.lock = held(first), false
     expect_begin(run, f, created)
-    if ask.wishes then make_wishes(run, f, ask.wishes, created) end
+    make_wishes(run, f, created)
     call('SET', P .. 'flow:' .. run, cmsgpack.pack(f))
     call('SET', P .. 'debounce:' .. ask.debounce.by, run, 'PX', math.max(f.held.due - now, 1))
     enter_line(run, f)
@@ -129,7 +129,7 @@ if not f then return { BEGINS, now, 0 } end
 take()
 call('ZADD', P .. 'newest', created, id)
 expect_begin(id, f, ask.again and now or created)
-if ask.wishes then make_wishes(id, f, ask.wishes, created) end
+make_wishes(id, f, created)
 call('SET', P .. 'flow:' .. id, cmsgpack.pack(f))
 local order = is_ordered and order_of({ fn = fn, place = place, offset = offset, key = key })
 if order and not order.become_head(id) then

@@ -39,6 +39,7 @@ if not ask.flow then return { BEGINS, now, 0 } end
 local f = ask.flow
 f.fn, f.lock, f.begun, f.ahead, f.score = fn, ask.lock, false, ask.ahead, now_us - ask.ahead
 expect_begin(id, f, h.created)
+make_wishes(id, f, h.created)
 call('SET', P .. 'flow:' .. id, cmsgpack.pack(f))
 enter_line(id, f)
 return { IN_LINE, now, now }

@@ -108,6 +108,7 @@ local function forget_wishes(id, f)
         call('ZREM', P .. 'wait:' .. key, id .. ':' .. i)
         call('UNLINK', P .. 'await:' .. id .. ':' .. i)
     end
+    f.wishes = nil
     if f.expects then call('UNLINK', P .. 'kept:' .. id) end
 end
 

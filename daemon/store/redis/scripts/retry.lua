@@ -34,8 +34,9 @@ else
 end
 save(id, h)
 local f = has(h.flags, FLOW) and flow_of(id)
-if f and (f.start or f.finish) then
+if f and (f.start or f.finish or f.makes) then
     expect_begin(id, f, now)
+    make_wishes(id, f, now)
     call('SET', P .. 'flow:' .. id, cmsgpack.pack(f))
 end
 return { 0, now, h.status == 'd' and now or 0 }

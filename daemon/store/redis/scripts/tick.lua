@@ -21,6 +21,7 @@ if runs and call('SET', P .. 'run:' .. id, struct.pack(HEADER, VERSION, in_line 
         local f = cmsgpack.unpack(flow)
         f.fn, f.begun, f.ahead, f.score = fn, false, ahead, now_us - ahead
         expect_begin(id, f, now)
+        make_wishes(id, f, now)
         call('SET', P .. 'flow:' .. id, cmsgpack.pack(f))
         enter_line(id, f)
     else

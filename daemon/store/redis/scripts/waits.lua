@@ -56,10 +56,11 @@ end
 
 -- Later events that mean something to the run as long as it lives, in the order of its function's settings. Each stands in
 -- `await:<id>:<number>` and in its index: key; kind, x: it cancels, e: it is kept for it; when; row; topic, partition, offset, stamp, of the run's own event;
--- last, the latest stamp that counts. The caller saves `f`.
-local function make_wishes(id, f, wishes, created)
+-- last, the latest stamp that counts. `f` has them as `makes`, and the keys of those that stand as `wishes`; the caller saves it.
+local function make_wishes(id, f, created)
+    if not f.makes then return end
     f.wishes = {}
-    for i, wish in ipairs(wishes) do
+    for i, wish in ipairs(f.makes) do
         local member, key = id .. ':' .. i, key_of_wait(wish.event, wish.later, wish.value)
         f.wishes[i] = key
         if wish.kind == 'e' then f.expects = true end
