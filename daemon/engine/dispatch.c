@@ -41,6 +41,12 @@ static void take_back(void *context, struct away *away)
 
 /* ---- messages ------------------------------------------------------------------------------------ */
 
+/* Whether jobs of the function on that event keep the order in which they come: a batch takes its events as they came. */
+static bool keeps_order(const struct function *function, const struct stepd_event *event)
+{
+    return function_orders(function, event) || function_has_batch(function);
+}
+
 /* Puts what can go now into the ring, the rest to what is extra. */
 static void put_jobs(struct dispatch *dispatch, struct job_list *jobs, uint64_t *at)
 {
@@ -48,7 +54,7 @@ static void put_jobs(struct dispatch *dispatch, struct job_list *jobs, uint64_t 
 
     for (struct job *job = jobs_take(jobs); job != NULL; job = jobs_take(jobs)) {
         room_enter(dispatch, job);
-        if (job->function != NULL && function_orders(job->function, &job->event->view) && !strands_enter(dispatch->strands, job))
+        if (job->function != NULL && keeps_order(job->function, &job->event->view) && !strands_enter(dispatch->strands, job))
             continue;
         if (has_place)
             ring_put(pool_ring(dispatch->pool), (*at)++, (uintptr_t)start_task(job));
@@ -61,7 +67,7 @@ static void put_jobs(struct dispatch *dispatch, struct job_list *jobs, uint64_t 
 static bool has_ordered(const struct function *const *functions, size_t count, const struct stepd_event *event)
 {
     for (size_t i = 0; i < count; i++)
-        if (function_orders(functions[i], event))
+        if (keeps_order(functions[i], event))
             return true;
     return false;
 }
@@ -74,7 +80,7 @@ static bool order(struct dispatch *dispatch, struct message *message, uint64_t *
     struct job_list jobs = { .first = NULL };
     struct error error;
 
-    if (message->event.view.key == NULL || message->event.view.raw_len > dispatch->settings.event_bytes)
+    if (message->event.view.raw_len > dispatch->settings.event_bytes)
         return false;
     bool is_malformed = event_find_name(&message->event, &error) != 0;
     if (message->event.parts != NULL) {

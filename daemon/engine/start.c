@@ -340,7 +340,7 @@ struct task *run_start(struct worker *worker)
     }
     if (gather_takes(&worker->job)) {
         gather_event(worker);
-        return NULL;
+        return start_next(worker->dispatch, &worker->job);
     }
     enum gate_answer gate = ask_gate(worker, &worker->job);
     struct attempt_report report;

@@ -52,17 +52,25 @@ static struct shard *shard_of(struct strands *strands, uint64_t hash)
     return &strands->shards[hash >> 32 & (SHARDS - 1)];
 }
 
+/* What its jobs share: the message's key; of batches nothing, all events of an assignment come in their order. */
+static struct bytes key_of(const struct job *job)
+{
+    const struct stepd_event *event = &job->message->event.view;
+
+    return function_orders(job->function, event) ? (struct bytes){ event->key, event->key_len } : (struct bytes){ "", 0 };
+}
+
 /* The link that leads to the strand, or the chain's end. */
 static struct strand **find(struct shard *shard, uint64_t hash, const struct job *job)
 {
-    const struct stepd_event *event = &job->message->event.view;
+    struct bytes key = key_of(job);
     struct strand **link = &shard->chains[hash & (CHAINS - 1)];
 
     assert_held(&shard->lock);
     for (; *link != NULL; link = &(*link)->next) {
         const struct strand *strand = *link;
         if (strand->hash == hash && strand->function == job->function->index && strand->assignment == job->message->assignment &&
-            strand->key_size == event->key_len && memcmp(strand->key, event->key, event->key_len) == 0)
+            strand->key_size == key.size && memcmp(strand->key, key.data, key.size) == 0)
             break;
     }
     return link;
@@ -70,23 +78,23 @@ static struct strand **find(struct shard *shard, uint64_t hash, const struct job
 
 static struct strand *create(uint64_t hash, const struct job *job)
 {
-    const struct stepd_event *event = &job->message->event.view;
-    struct strand *strand = xmalloc(sizeof(*strand) + event->key_len);
+    struct bytes key = key_of(job);
+    struct strand *strand = xmalloc(sizeof(*strand) + key.size);
 
     *strand = (struct strand){
         .hash = hash,
         .function = job->function->index,
         .assignment = job->message->assignment,
-        .key_size = event->key_len,
+        .key_size = key.size,
     };
-    memcpy(strand->key, event->key, event->key_len);
+    memcpy(strand->key, key.data, key.size);
     return strand;
 }
 
 bool strands_enter(struct strands *strands, struct job *job)
 {
-    const struct stepd_event *event = &job->message->event.view;
-    uint64_t hash = XXH3_64bits_withSeed(event->key, event->key_len, job->function->index);
+    struct bytes key = key_of(job);
+    uint64_t hash = XXH3_64bits_withSeed(key.data, key.size, job->function->index);
     struct shard *shard = shard_of(strands, hash);
 
     LOCK_GUARD(&shard->lock);

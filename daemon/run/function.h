@@ -91,6 +91,12 @@ static inline bool function_has_events_alone(const struct function *function)
     return function->events.count > 0 && function->event == function->events.items[0];
 }
 
+/* Its events go into batches. */
+static inline bool function_has_batch(const struct function *function)
+{
+    return function->flow != NULL && flow_has_batch(function->flow);
+}
+
 /* Whether its runs on that event's key come one after the other. */
 static inline bool function_orders(const struct function *function, const struct stepd_event *event)
 {

@@ -186,7 +186,7 @@ static struct routes *make(const struct function *const *functions, size_t count
             list_add(&table_add(&routes->topics, function->topic)->list, i);
             continue;
         }
-        routes->has_ordered_event |= function->ordering == STEPD_BY_KEY;
+        routes->has_ordered_event |= function->ordering == STEPD_BY_KEY || function_has_batch(function);
         if (has_prefix(function))
             list_add(&routes->prefixes, i);
         add_names(routes, function);
@@ -319,7 +319,7 @@ bool routes_has_ordered(const struct routes *routes, const char *topic)
     const struct list *raw = &table_place(&routes->topics, topic)->list;
 
     for (size_t i = 0; i < raw->count; i++)
-        if (routes->functions[raw->at[i]]->ordering == STEPD_BY_KEY)
+        if (routes->functions[raw->at[i]]->ordering == STEPD_BY_KEY || function_has_batch(routes->functions[raw->at[i]]))
             return true;
     return routes->has_ordered_event;
 }

@@ -58,9 +58,9 @@ def send(kafka, topic):
 
 def test_a_batch_begins_when_it_is_full_and_what_is_left_when_its_time_is_over(serve, send, book):
     worker = serve()
-    send([{"n": n} for n in range(7)])
+    send([{"n": n} for n in range(7)], key="one")
     eventually(lambda: book.numbers() == list(range(7)))
-    assert sorted(len(batch) for batch in book.batches()) == [1, 3, 3]
+    assert sorted(book.batches()) == [[0, 1, 2], [3, 4, 5], [6]], "as they came"
     full, last = book.attempts()[0], book.attempts()[-1]
     assert len(last[4]) == 1 and last[3] - full[3] >= 1500
     assert worker.ctl("stats")["delayed"] == 0 and worker.runs(function="gather") == []
