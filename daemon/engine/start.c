@@ -174,8 +174,7 @@ enum start {
     START_CRASHED, /* its code is not to run any more: a crash ended its attempt */
 };
 
-/* A run that a crash ended is no longer for its module's code: what became of it is settled at once. */
-/* One that has been away goes on. */
+/* The span of an attempt; one that has been away goes on with its own. */
 static void trace_begin(struct worker *worker)
 {
     struct tracer *tracer = worker->dispatch->settings.tracer;
@@ -184,6 +183,7 @@ static void trace_begin(struct worker *worker)
         tracer->ops->begin(tracer, worker->run);
 }
 
+/* A run that a crash ended is no longer for its module's code: what became of it is settled at once. */
 static enum start start_message(struct worker *worker, enum gate_answer gate)
 {
     const struct job *job = &worker->job;

@@ -33,11 +33,8 @@ def test_a_page_is_well_formed(page):
 
 
 def flow_keys_of_the_code():
-    """Those of config/config_flow.c, but for what is refused as not being there."""
     names = (ROOT / "daemon/config/config_flow.c").read_text().split("CONFIG_FLOW_KEYS[] = {")[1].split("};")[0]
-    missing = (ROOT / "daemon/run/flow_settings.c").read_text().split("missing[] = {")[1].split("};")[0]
-    refused = {setting for setting, shown in re.findall(r'"(\w+)", "(.*?)" }', missing) if setting == shown}
-    return set(re.findall(r'"(\w+)"', names)) - refused - ({"catch_up"} if "cron" in refused else set())
+    return set(re.findall(r'"(\w+)"', names))
 
 
 def keys_of_the_code():

@@ -82,6 +82,8 @@ static void set_up(void)
     assignment.parked_keys = key_set_create();
     dispatch = dispatch_create(&(struct dispatch_settings){ .threads = 1,
                                                             .queue = 10,
+                                                            .pause_most = 10,
+                                                            .flow_most = 10,
                                                             .max_away = 1,
                                                             .max_stuck = 1,
                                                             .event_bytes = 1000,

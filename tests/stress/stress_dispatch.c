@@ -190,6 +190,8 @@ int main(void)
     const struct dispatch_settings settings = {
         .threads = THREADS,
         .queue = BATCH * 8,
+        .pause_most = INT32_MAX,
+        .flow_most = INT32_MAX,
         .max_stuck = BATCH,
         .event_bytes = 1000,
         .steps = 10,

@@ -78,10 +78,10 @@ static void cancel(struct run_taker *taker, const char *run_id)
     (void)run_id;
 }
 
-static void see_queued(struct run_taker *taker, const struct function *function, int64_t change)
+static void see_queued(struct run_taker *taker, const struct function *of, int64_t change)
 {
     (void)taker;
-    (void)function;
+    (void)of;
     (void)change;
 }
 

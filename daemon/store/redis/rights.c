@@ -31,6 +31,7 @@ static const struct right {
     { "get", NULL, 1, NEEDED },
     { "getrange", NULL, 3, NEEDED },
     { "hdel", NULL, 2, NEEDED },
+    { "hexists", NULL, 2, NEEDED },
     { "hget", NULL, 2, NEEDED },
     { "hgetall", NULL, 1, NEEDED },
     { "hincrby", NULL, 3, NEEDED },
