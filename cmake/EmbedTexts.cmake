@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # cmake -DOUT=FOLDER -DSTEM=scripts -DPREFIX=script_ -P EmbedTexts.cmake A.lua B.lua: writes scripts.h and
-# scripts.c, which hold each file's text as `script_A`, `script_B`.
+# scripts.c, which hold each file's text as `script_A`, `script_B`. With -DSTATES=HEADER each name of its lines `NAME = 'x',` stands
+# for 'x' in them.
 string(TOUPPER "${STEM}" guard)
 set(header "#ifndef STEPD_${guard}_H\n#define STEPD_${guard}_H\n\n")
 set(source "#include \"${STEM}.h\"\n")
+set(states "")
+if(STATES)
+    file(STRINGS "${STATES}" states REGEX "^    [A-Z_]+ = '.'")
+endif()
 set(is_file FALSE)
 math(EXPR last "${CMAKE_ARGC} - 1")
 foreach(i RANGE ${last})
@@ -11,6 +16,12 @@ foreach(i RANGE ${last})
     if(is_file)
         get_filename_component(name "${file}" NAME_WE)
         file(READ "${file}" text)
+        foreach(state IN LISTS states)
+            string(REGEX REPLACE "^    ([A-Z_]+) = ('.').*" "\\1;\\2" state "${state}")
+            list(GET state 0 word)
+            list(GET state 1 letter)
+            string(REGEX REPLACE "${word}([^A-Z_])" "${letter}\\1" text "${text}")
+        endforeach()
         string(REPLACE "\\" "\\\\" text "${text}")
         string(REPLACE "\"" "\\\"" text "${text}")
         string(REPLACE "\n" "\\n\"\n    \"" text "${text}")

@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "event/event.h"
 #include "run/function.h"
+#include "run/run_states.h"
 
 #define RUN_ID_LENGTH 32
 #define RUN_PLACEMENT_DIGITS 4 /* the id's first hex digits; shard = placement % shards */
@@ -40,20 +41,6 @@ enum run_phase {
     RUN_IN_FUNCTION = 0,
     RUN_FAILING = 1,       /* failed for good; dead letter and stepd/function.failed not yet known to be out */
     RUN_IN_ON_FAILURE = 2, /* both are out; on_failure has not finished */
-};
-
-/* The state that the store keeps of a run; the letter is what stands in its record. */
-enum run_status {
-    RUN_DELAYED = 'd',
-    RUN_SLEEPING = 's',
-    RUN_OWNED = 'o',
-    RUN_BEHIND = 'b',  /* ordered; waits for the run of its key that is before it */
-    RUN_QUEUED = 'q',  /* in its function's line, until its turn comes */
-    RUN_WAITING = 'w', /* for what comes from elsewhere: an event, a run that it invoked; or until its time is over */
-    RUN_COMPLETED = 'c',
-    RUN_FAILED = 'f',
-    RUN_CANCELLED = 'x',
-    RUN_ENDING = 'e', /* cancelled, as a record that is read back says it: its stepd/function.cancelled is not known to be out */
 };
 
 struct failure {

@@ -39,7 +39,7 @@ local function take()
     end
 end
 
-local h = { version = ARGV[13] and SEVERAL or VERSION, status = 'q', phase = 0,
+local h = { version = ARGV[13] and SEVERAL or VERSION, status = RUN_QUEUED, phase = 0,
             flags = FLOW + (is_ordered and ORDERED or 0), attempt = 0, takeovers = 0, epoch = epoch,
             checkpoints = 0, created = created, changed = now, body = #body, tail = 0, state = 0, unclean = 0, owner = owner }
 local f = ask.flow
@@ -70,7 +70,7 @@ local function waiting_run()
     local waits = first and flow_of(first)
     if not waits or not waits.held or waits.held.due <= now then return nil end
     local header = load(first)
-    return header and header.status == 'q' and first or nil, header, waits
+    return header and header.status == RUN_QUEUED and first or nil, header, waits
 end
 
 local function wait_for_later(run, first)
@@ -133,7 +133,7 @@ make_wishes(id, f, created)
 call('SET', P .. 'flow:' .. id, cmsgpack.pack(f))
 local order = is_ordered and order_of({ fn = fn, place = place, offset = offset, key = key })
 if order and not order.become_head(id) then
-    call('SETRANGE', P .. 'run:' .. id, 1, 'b')
+    call('SETRANGE', P .. 'run:' .. id, 1, RUN_BEHIND)
     order.wait_behind(id)
     return { IN_LINE, now, 0 }
 end

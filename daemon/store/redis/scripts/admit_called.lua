@@ -7,8 +7,8 @@ local ask = cmsgpack.unpack(ARGV[6])
 local BEGINS, IN_LINE, DUPLICATE, ANOTHERS = 0, 1, 2, 7
 
 local h = load(id)
-if h and h.status == 'q' and h.epoch == epoch then return { IN_LINE, now, 0 } end
-if not h or h.status ~= 'o' or h.owner ~= owner or h.epoch ~= epoch then return { ANOTHERS, now, 0 } end
+if h and h.status == RUN_QUEUED and h.epoch == epoch then return { IN_LINE, now, 0 } end
+if not h or h.status ~= RUN_OWNED or h.owner ~= owner or h.epoch ~= epoch then return { ANOTHERS, now, 0 } end
 if not has(h.flags, UNASKED) then return { BEGINS, now, 0 } end
 
 local function skip(how, why)
@@ -29,7 +29,7 @@ h.flags = without(h.flags, UNASKED)
 if not ask.flow then
     save(id, h)
 else
-    h.flags, h.status, h.changed = h.flags + FLOW, 'q', now
+    h.flags, h.status, h.changed = h.flags + FLOW, RUN_QUEUED, now
     save(id, h)
     call('ZREM', P .. 'owned:' .. worker, id)
 end

@@ -18,14 +18,14 @@ end
 -- Lost, or finished by this call before: then all is said and done.
 if not h then return { kind == 'F' and OK or GONE, now, 0, 0, 0 } end
 if h.epoch ~= epoch or h.owner ~= owner then return { MOVED, now, h.epoch, 0, 0 } end
-if h.status ~= 'o' then return answer_again(h) end
+if h.status ~= RUN_OWNED then return answer_again(h) end
 local was_added = h.version == ADDED
 fold(id, h)
 if has(h.flags, CANCEL) then
     leave_owned()
     call('SREM', held, id)
     call('SREM', P .. 'asked:' .. worker, id)
-    local woken = conclude(id, h, 'x', history, TELLS_MS)
+    local woken = conclude(id, h, RUN_CANCELLED, history, TELLS_MS)
     return { CANCELLED, now, h.epoch, 0, math.max(woken, ordered and order.release(id) or 0) }
 end
 
@@ -42,7 +42,7 @@ if checkpoint ~= '' or clears then
     -- Checkpoints that we gave away are gone: Redis came back without its last second. Whoever gets the
     -- run next does them again; what follows on them must not stand in their place.
     if position > h.checkpoints then
-        h.status, h.changed, h.epoch = 'd', now, h.epoch + 1
+        h.status, h.changed, h.epoch = RUN_DELAYED, now, h.epoch + 1
         save(id, h)
         leave_owned()
         call('ZADD', delayed_of(h), now_text, id)
@@ -89,7 +89,7 @@ if kind ~= 'P' then
     keep()
     return { OK, now, h.epoch, 0, 0 }
 end
-h.changed, h.status = due, is_head and status or 'b'
+h.changed, h.status = due, is_head and status or RUN_BEHIND
 leave_owned()
 save(id, h)
 local woken = release_if_flow(id, h)
@@ -100,7 +100,7 @@ end
 local f = in_line and (has(h.flags, FLOW) and flow_of(id) or ARGV[10] and cmsgpack.unpack(ARGV[10]))
 if f then
     if ARGV[10] then hold(id, f, cmsgpack.unpack(ARGV[10])) end
-    h.status, h.flags = 'q', has(h.flags, FLOW) and h.flags or h.flags + FLOW
+    h.status, h.flags = RUN_QUEUED, has(h.flags, FLOW) and h.flags or h.flags + FLOW
     save(id, h)
     enter_line(id, f)
     return { OK, now, h.epoch, due, now }

@@ -45,7 +45,7 @@ do
             local tail = bits == 4 and ARGV[6]
             local is_parked = kind == 80
             if is_parked or change:byte(65) ~= 110 then
-                call('SETRANGE', run, '0', h:sub(1, 1) .. (is_parked and change:sub(4, 4) or 'c') .. change:sub(2, 2) .. '\0' ..
+                call('SETRANGE', run, '0', h:sub(1, 1) .. (is_parked and change:sub(4, 4) or RUN_COMPLETED) .. change:sub(2, 2) .. '\0' ..
                     change:sub(5, 6) .. h:sub(7, 24) .. (is_parked and change:sub(33, 40) or change:sub(25, 32)) .. h:sub(33, 36) ..
                     (tail and struct.pack('<I4', #tail) or h:sub(37, 40)) .. h:sub(41, 44) .. '\0\0')
                 if tail then call('SETRANGE', run, 64 + struct.unpack('<I4', h, 33), tail) end

@@ -8,7 +8,7 @@ local TOO_MANY = 5
 -- Only where what follows is going to park it.
 local function may_wait()
     local h, newer = load(id)
-    if h then return h.status == 'o' and h.epoch == epoch and h.owner == owner and not has(h.flags, CANCEL) end
+    if h then return h.status == RUN_OWNED and h.epoch == epoch and h.owner == owner and not has(h.flags, CANCEL) end
     return not newer and ask.place and not call('ZSCORE', P .. 'taken:' .. ask.place, id)
 end
 
@@ -60,11 +60,11 @@ local function is_done()
     if taken and taken ~= '' then
         call('HSET', P .. 'kept:' .. id, ask.takes, '')
         checkpoint = ask.head .. cmsgpack.pack(now) .. cmsgpack.unpack(taken).outcome
-        attempt, status, due = 0, 'd', now
+        attempt, status, due = 0, RUN_DELAYED, now
         return true
     end
     if count_kept() == ask.kept then return false end
-    status, due = 'd', now
+    status, due = RUN_DELAYED, now
     return true
 end
 

@@ -21,10 +21,10 @@ end
 local function tell_caller(id, h, status, value)
     local raw = has(h.flags, INVOKED) and call('GET', P .. 'called:' .. id)
     if not raw then return end
-    if status == 'x' then
+    if status == RUN_CANCELLED then
         fail_caller(id, h.flags, 'InvokeCancelled', 'run ' .. id .. ' was cancelled')
     elseif value then
-        keep_answer(id, cmsgpack.unpack(raw), status == 'c' and COMPLETED or FAILED, value)
+        keep_answer(id, cmsgpack.unpack(raw), status == RUN_COMPLETED and COMPLETED or FAILED, value)
     else
         fail_caller(id, h.flags, 'InvokeLost', 'run ' .. id .. ' could be brought no further; the log says why')
     end

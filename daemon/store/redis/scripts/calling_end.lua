@@ -9,7 +9,7 @@ local function open_mail(id, h)
         h.checkpoints, h.state = h.checkpoints + 1, h.state + #checkpoint
     end
     call('UNLINK', P .. 'mail:' .. id)
-    h.status, h.changed, h.flags = 'd', now, without(h.flags, MAIL)
+    h.status, h.changed, h.flags = RUN_DELAYED, now, without(h.flags, MAIL)
     save(id, h)
     call('ZREM', P .. 'waiting', id)
     call('ZADD', delayed_of(h), now, id)
@@ -25,7 +25,7 @@ if dropped ~= '' then
     call('HDEL', P .. 'mail:' .. ARGV[1], dropped)
 end
 local waiting = ARGV[2]:sub(1, 1) == 'P' and load(ARGV[1])
-if waiting and waiting.status == 'w' and has(waiting.flags, MAIL) then
+if waiting and waiting.status == RUN_WAITING and has(waiting.flags, MAIL) then
     open_mail(ARGV[1], waiting)
     reply[5] = now
 end

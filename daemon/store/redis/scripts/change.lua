@@ -11,12 +11,12 @@ local ordered, clears, has_tail, in_line, begins_list = has(bits, 1), has(bits, 
 local several = has(bits, 32) -- its record is of that version
 local order = ordered and order_of({ fn = ARGV[7], place = ARGV[8], offset = offset, key = ARGV[9] })
 local run, steps, owned, held = P .. 'run:' .. id, P .. 'steps:' .. id, P .. 'owned:' .. worker, P .. 'held:' .. worker
-local ENDS = { F = 'c', B = 'f' }
+local ENDS = { F = RUN_COMPLETED, B = RUN_FAILED }
 
 -- A parked run is due at its time, or waits in its function's line for room. Answers when something is due by it, 0: nothing.
 local function list_parked()
     if not in_line then
-        call('ZADD', status == 'w' and P .. 'waiting' or delayed_of({ version = several and SEVERAL }), due, id)
+        call('ZADD', status == RUN_WAITING and P .. 'waiting' or delayed_of({ version = several and SEVERAL }), due, id)
         return due
     end
     call('SADD', P .. 'lines', ARGV[7])
@@ -26,10 +26,10 @@ end
 
 -- What is no longer owned by us may be what this very call, sent before, made of it.
 local function answer_again(h)
-    if kind == 'P' and (h.status == 'd' or h.status == 's' or h.status == 'w' or h.status == 'b' or h.status == 'q') then
+    if kind == 'P' and (h.status == RUN_DELAYED or h.status == RUN_SLEEPING or h.status == RUN_WAITING or h.status == RUN_BEHIND or h.status == RUN_QUEUED) then
         return { OK, now, h.epoch, h.changed, 0 }
     end
-    if h.status == 'x' then return { CANCELLED, now, h.epoch, 0, 0 } end
+    if h.status == RUN_CANCELLED then return { CANCELLED, now, h.epoch, 0, 0 } end
     return { h.status == ENDS[kind] and OK or MOVED, now, h.epoch, 0, 0 }
 end
 

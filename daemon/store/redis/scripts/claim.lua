@@ -36,7 +36,7 @@ end
 local function join_line(id, h)
     local f = has(h.flags, FLOW) and flow_of(id)
     if not f then return false end
-    h.status, h.changed = 'q', now
+    h.status, h.changed = RUN_QUEUED, now
     save(id, h)
     enter_line(id, f)
     return f.fn
@@ -114,8 +114,8 @@ for _, id in ipairs(ids) do
         if bytes > BYTES and #runs > 0 then break end
         hold(id, header, raw, {}, 0)
     elseif is_again then
-        if not (h and h.status == 'o' and h.owner == owner and h.version ~= ADDED) then h = nil end
-    elseif h and (has_turn[id] or h.status == 'd' or h.status == 's') and not (from[id] and h.changed > now) then
+        if not (h and h.status == RUN_OWNED and h.owner == owner and h.version ~= ADDED) then h = nil end
+    elseif h and (has_turn[id] or h.status == RUN_DELAYED or h.status == RUN_SLEEPING) and not (from[id] and h.changed > now) then
         bytes = bytes + #raw + h.state
         if bytes > BYTES and #runs > 0 and not has_turn[id] then break end
         local fn = not has_turn[id] and join_line(id, h)
@@ -125,7 +125,7 @@ for _, id in ipairs(ids) do
             if from[id] then call('ZREM', from[id], id) end
             h = nil
         else
-            h.status, h.changed, h.epoch, h.owner = 'o', now, h.epoch + 1, owner
+            h.status, h.changed, h.epoch, h.owner = RUN_OWNED, now, h.epoch + 1, owner
         end
     else
         -- Lost, or not due at all (an older daemon may have taken it past its line), or of a later version: whose daemons

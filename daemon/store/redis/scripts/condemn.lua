@@ -5,15 +5,15 @@ local id, owner, worker = ARGV[1], ARGV[2], ARGV[3]
 call('ZREM', P .. 'owned:' .. worker, id)
 call('SREM', P .. 'held:' .. worker, id)
 local h = load(id)
-if h and h.status == 'o' and h.owner ~= owner then return { 0, now } end -- another's meanwhile
+if h and h.status == RUN_OWNED and h.owner ~= owner then return { 0, now } end -- another's meanwhile
 call('ZREM', P .. 'delayed', id)
 call('ZREM', P .. 'delayed-3', id)
 if call('EXISTS', P .. 'run:' .. id) == 0 then return { 0, now } end
 if h then
     fold(id, h)
-    end_flow(id, h, 'f')
-    tell_caller(id, h, 'f')
-    h.status, h.changed, h.flags = 'f', now, without(h.flags, TELL)
+    end_flow(id, h, RUN_FAILED)
+    tell_caller(id, h, RUN_FAILED)
+    h.status, h.changed, h.flags = RUN_FAILED, now, without(h.flags, TELL)
     save(id, h)
 end
 call('ZADD', P .. 'dead', now_text, id)

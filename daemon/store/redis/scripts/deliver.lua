@@ -22,7 +22,7 @@ local function start(id, l)
         return is_sure(c.at)
     end
     call('SET', P .. 'called:' .. id, cmsgpack.pack({ caller = l.caller, head = l.head, middle = l.middle, at = now }))
-    if not call('SET', P .. 'run:' .. id, struct.pack(HEADER, VERSION, 'd', 0, INVOKED + UNASKED, 0, 0, l.epoch, 0, now, now, #l.body,
+    if not call('SET', P .. 'run:' .. id, struct.pack(HEADER, VERSION, RUN_DELAYED, 0, INVOKED + UNASKED, 0, 0, l.epoch, 0, now, now, #l.body,
         0, 0, 0, 0, ('\0'):rep(16)) .. l.body, 'NX') then return 1 end
     call('ZADD', P .. 'newest', now_text, id)
     call('SADD', P .. 'lines', l.fn)
@@ -45,14 +45,14 @@ local function answer(callee, id, checkpoint)
     local h = load(id)
     if not h or HAS_ENDED[h.status] then return 0 end
     drop_letter('S' .. callee)
-    if h.status == 'o' then
+    if h.status == RUN_OWNED then
         call('HSET', P .. 'mail:' .. id, callee, checkpoint)
         if not has(h.flags, MAIL) then h.flags = h.flags + MAIL end
     else
         append(id, h, checkpoint)
     end
-    if h.status == 'w' then
-        h.status, h.changed, woken = 'd', now, now
+    if h.status == RUN_WAITING then
+        h.status, h.changed, woken = RUN_DELAYED, now, now
         call('ZREM', P .. 'waiting', id)
         call('ZADD', P .. 'delayed', now_text, id)
     end

@@ -6,17 +6,17 @@ local function conclude(id, h, status, history, patience)
     if has(h.flags, INVOKED) then tell_caller(id, h, status, told_value) end
     local woken = end_flow(id, h, status)
     h.status, h.changed, h.flags = status, now, without(h.flags, CANCEL)
-    if status == 'x' then
+    if status == RUN_CANCELLED then
         if not has(h.flags, TELL) then h.flags = h.flags + TELL end
         call('ZADD', P .. 'untold', now + patience, id)
     end
-    if history == 'n' and status == 'c' then
+    if history == 'n' and status == RUN_COMPLETED then
         call('UNLINK', P .. 'run:' .. id, P .. 'steps:' .. id, P .. 'flow:' .. id)
         call('ZREM', P .. 'newest', id)
         return woken
     end
     save(id, h)
-    if history == 'n' and status == 'x' then return woken end
-    call('ZADD', P .. (status == 'f' and 'dead' or 'history'), now_text, id)
+    if history == 'n' and status == RUN_CANCELLED then return woken end
+    call('ZADD', P .. (status == RUN_FAILED and 'dead' or 'history'), now_text, id)
     return woken
 end

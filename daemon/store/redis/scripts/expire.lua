@@ -21,7 +21,7 @@ end
 
 -- Since when an open breaker holds the run, ms; nil: none does.
 local function held_since(h, f)
-    local is_open = h.status == 'q' and f.breaker and call('ZSCORE', P .. 'breakers', f.breaker)
+    local is_open = h.status == RUN_QUEUED and f.breaker and call('ZSCORE', P .. 'breakers', f.breaker)
     local at = is_open and call('ZSCORE', P .. 'blocked:' .. held_by(f.breaker), f.fn .. '\0' .. f.line)
     return at and math.max(math.floor(tonumber(at) / 1000), h.changed, f.counted or 0)
 end

@@ -120,7 +120,7 @@ local function end_flow(id, h, status)
     if f.deadline then call('ZREM', P .. 'deadlines', id) end
     forget_wishes(id, f)
     if f.lock and call('GET', P .. 'lock:' .. f.lock) == id then call('UNLINK', P .. 'lock:' .. f.lock) end
-    if status == 'c' then
+    if status == RUN_COMPLETED then
         call('UNLINK', P .. 'flow:' .. id)
     elseif f.held then
         f.held = nil

@@ -51,8 +51,8 @@ local function end_wait(id, h, a)
     local checkpoint = a.head .. cmsgpack.pack(now) .. outcome
     call('ZADD', P .. 'steps:' .. id, h.checkpoints, checkpoint)
     h.checkpoints, h.state, h.attempt = h.checkpoints + 1, h.state + #checkpoint, 0
-    if h.status == 'w' then
-        h.status, h.changed, woken = 'd', now, now
+    if h.status == RUN_WAITING then
+        h.status, h.changed, woken = RUN_DELAYED, now, now
         call('ZREM', P .. 'waiting', id)
         call('ZADD', delayed_of(h), now, id)
     end
@@ -95,7 +95,7 @@ local function look_at_wait(id, h, a)
     if a.ends <= now then
         if stamp <= a.ends then late = late + 1 end
         forget_wait(id, a)
-    elseif h.status ~= 'o' and not must_try(id, id, a) then -- else it has been woken, and is about to wait on
+    elseif h.status ~= RUN_OWNED and not must_try(id, id, a) then -- else it has been woken, and is about to wait on
         end_wait(id, h, a)
     end
 end

@@ -12,7 +12,7 @@ local function order_of(o)
         if not head then return nil end
         local h, newer = load(head)
         local status = h and h.status or newer
-        return (status == 'd' or status == 's' or status == 'o' or status == 'q' or status == 'w') and head or nil
+        return (status == RUN_DELAYED or status == RUN_SLEEPING or status == RUN_OWNED or status == RUN_QUEUED or status == RUN_WAITING) and head or nil
     end
 
     -- Whether the run is first of its key now; it becomes so where none is.
@@ -38,8 +38,8 @@ local function order_of(o)
             if not follower then break end
             local h, newer = load(follower)
             if not h and not newer then call('SADD', P .. 'lost', follower) end
-            if h and h.status == 'b' then
-                h.status, h.changed = 'd', now
+            if h and h.status == RUN_BEHIND then
+                h.status, h.changed = RUN_DELAYED, now
                 save(follower, h)
                 call('ZADD', P .. 'delayed', now, follower)
                 call('HSET', busy, field, follower)

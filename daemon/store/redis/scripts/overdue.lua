@@ -4,8 +4,8 @@
 local list, due = P .. 'waiting', 0
 for _, id in ipairs(call('ZRANGEBYSCORE', list, '-inf', now, 'LIMIT', 0, 100)) do
     local h = load(id)
-    if h and h.status == 'w' then
-        h.status, h.changed = 'd', now
+    if h and h.status == RUN_WAITING then
+        h.status, h.changed = RUN_DELAYED, now
         save(id, h)
         call('ZADD', delayed_of(h), now, id)
         due = due + 1

@@ -12,7 +12,7 @@ if load(id) or call('ZSCORE', taken, id) then return { 1, now } end
 
 -- Where its first was lost, the next that waits is first now.
 if not order.head() and order.next() == 0 then return { 0, now } end
-local h = { status = 'b', phase = 0, flags = ORDERED, attempt = 0, takeovers = 0, epoch = epoch, checkpoints = 0,
+local h = { status = RUN_BEHIND, phase = 0, flags = ORDERED, attempt = 0, takeovers = 0, epoch = epoch, checkpoints = 0,
             created = created, changed = now, body = #body, tail = 0, state = 0, unclean = 0, owner = owner }
 call('SET', P .. 'run:' .. id, packed(h) .. body)
 call('ZADD', taken, offset, id)

@@ -4,7 +4,7 @@
 local id = ARGV[1]
 local order = order_of({ fn = ARGV[2], place = ARGV[3], offset = ARGV[4], key = ARGV[5] })
 local h = load(id)
-if not h or h.status ~= 'b' then return { 0, now } end
+if not h or h.status ~= RUN_BEHIND then return { 0, now } end
 local found = order.wait_behind(id)
 if not order.head() and order.next() ~= 0 then found = 1 end
 return { found, now }

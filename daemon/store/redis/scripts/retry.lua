@@ -5,8 +5,8 @@ local id, epoch = ARGV[1], tonumber(ARGV[2])
 local order = order_of({ fn = ARGV[3], place = ARGV[4], offset = ARGV[5], key = ARGV[6] })
 local steps = P .. 'steps:' .. id
 local h = load(id)
-if h and h.epoch == epoch + 1 and (h.status == 'd' or h.status == 'b') then return { 0, now, h.changed } end
-if not h or h.epoch ~= epoch or (h.status ~= 'f' and h.status ~= 'x') then return { 2, now, 0 } end
+if h and h.epoch == epoch + 1 and (h.status == RUN_DELAYED or h.status == RUN_BEHIND) then return { 0, now, h.changed } end
+if not h or h.epoch ~= epoch or (h.status ~= RUN_FAILED and h.status ~= RUN_CANCELLED) then return { 2, now, 0 } end
 
 local dropped = {}
 for position in string.gmatch(ARGV[7], '%d+') do dropped[tonumber(position)] = true end
@@ -26,10 +26,10 @@ call('ZREM', P .. 'dead', id)
 call('ZREM', P .. 'history', id)
 h.epoch, h.attempt, h.phase, h.unclean, h.changed, h.flags = epoch + 1, 0, 0, 0, now, without(h.flags, CANCEL)
 if not has(h.flags, ORDERED) or order.become_head(id) then
-    h.status = 'd'
+    h.status = RUN_DELAYED
     call('ZADD', delayed_of(h), now, id)
 else
-    h.status = 'b'
+    h.status = RUN_BEHIND
     order.wait_behind(id)
 end
 save(id, h)
@@ -39,4 +39,4 @@ if f and (f.start or f.finish or f.makes) then
     make_wishes(id, f, now)
     call('SET', P .. 'flow:' .. id, cmsgpack.pack(f))
 end
-return { 0, now, h.status == 'd' and now or 0 }
+return { 0, now, h.status == RUN_DELAYED and now or 0 }

@@ -17,7 +17,7 @@ end
 local function drop(id, h, f, why)
     local ask = f.held.ask
     if ask.seen and call('GET', P .. 'seen:' .. ask.seen) == ask.origin then call('UNLINK', P .. 'seen:' .. ask.seen) end
-    end_flow(id, h, 'c')
+    end_flow(id, h, RUN_COMPLETED)
     call('UNLINK', P .. 'run:' .. id)
     call('ZREM', P .. 'newest', id)
     refused[#refused + 1] = f.fn
@@ -29,7 +29,7 @@ for _, id in ipairs(ids) do
     call('ZREM', debounced, id)
     local h, newer = load(id)
     local f = not newer and flow_of(id)
-    if h and h.status == 'q' and f and f.held then
+    if h and h.status == RUN_QUEUED and f and f.held then
         local why = refusal(id, f.held.ask)
         if why then drop(id, h, f, why) else join(id, f) end
     elseif f and not h then -- its record is lost

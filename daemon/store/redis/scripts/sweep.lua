@@ -39,21 +39,21 @@ local function look_at_run(id)
     if h then look_at_deadline(id, h) end
     if not h then
         return -- not of this version: for those who know it
-    elseif h.status == 'q' then
+    elseif h.status == RUN_QUEUED then
         local f = flow_of(id)
         if not f then -- its keys are lost: nothing limits it
-            h.status = 'd'
+            h.status = RUN_DELAYED
             save(id, h)
             put_back(delayed_of(h), h.changed, id)
         elseif not is_in_its_line(id, f) then
             enter_line(id, f)
             found = found + 1
         end
-    elseif h.status == 'd' or h.status == 's' then
+    elseif h.status == RUN_DELAYED or h.status == RUN_SLEEPING then
         if h.changed > now or not is_in_line(id) then put_back(delayed_of(h), h.changed, id) end
-    elseif h.status == 'w' then
+    elseif h.status == RUN_WAITING then
         put_back(P .. 'waiting', h.changed, id)
-    elseif h.status == 'o' then
+    elseif h.status == RUN_OWNED then
         local owner = hex(h.owner)
         if h.version ~= VERSION then
             found = found + call('SADD', P .. 'held:' .. owner, id)
@@ -62,16 +62,16 @@ local function look_at_run(id)
             put_back(P .. 'owned:' .. owner, now, id)
             call('ZADD', P .. 'workers', 'NX', now + lease, owner)
         end
-    elseif h.status == 'b' and bytes < BYTES then
+    elseif h.status == RUN_BEHIND and bytes < BYTES then
         local head = call('GETRANGE', P .. 'run:' .. id, 0, HEAD - 1)
         bytes = bytes + #head
         waiting[#waiting + 1] = id
         waiting[#waiting + 1] = head
-    elseif h.status == 'f' then
+    elseif h.status == RUN_FAILED then
         call('ZADD', P .. 'dead', 'NX', h.changed, id)
-    elseif h.status == 'x' and has(h.flags, TELL) then
+    elseif h.status == RUN_CANCELLED and has(h.flags, TELL) then
         put_back(P .. 'untold', now, id)
-    elseif h.status == 'c' or h.status == 'x' then
+    elseif h.status == RUN_COMPLETED or h.status == RUN_CANCELLED then
         call('ZADD', P .. 'history', 'NX', h.changed, id)
     end
 end

@@ -12,7 +12,7 @@ tail = rest:sub(#rest - tail_size + 1)
 local function answer_taken(h)
     if not h then return { MOVED, now, 0, 0, 0 } end
     if h.epoch ~= epoch or h.owner ~= owner then return { MOVED, now, h.epoch, 0, 0 } end
-    if h.status ~= 'o' then return answer_again(h) end
+    if h.status ~= RUN_OWNED then return answer_again(h) end
     local is_same = false
     if kind == 'C' then
         local first = h.version == ADDED and position == 0 and call('LRANGE', added_of(id, h), 0, 0)[1]
@@ -44,7 +44,7 @@ end
 call('ZADD', P .. 'newest', created, id)
 
 if ended then
-    call('ZADD', P .. (ended == 'f' and 'dead' or 'history'), now_text, id)
+    call('ZADD', P .. (ended == RUN_FAILED and 'dead' or 'history'), now_text, id)
     return { OK, now, epoch, 0, 0 }
 end
 local is_head = not ordered or order.become_head(id)
@@ -53,6 +53,6 @@ if kind ~= 'P' then
     return { OK, now, epoch, 0, 0 }
 end
 if is_head then return { OK, now, epoch, due, list_parked() } end
-call('SETRANGE', run, 1, 'b')
+call('SETRANGE', run, 1, RUN_BEHIND)
 order.wait_behind(id)
 return { OK, now, epoch, due, 0 }

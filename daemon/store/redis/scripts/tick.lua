@@ -14,7 +14,7 @@ end
 if last and tonumber(scheduled) <= tonumber(last) then return { 1, now, tonumber(last) } end
 if tonumber(scheduled) > now then return { 2, now, tonumber(last or 0) } end
 local in_line = flow ~= ''
-if runs and call('SET', P .. 'run:' .. id, struct.pack(HEADER, VERSION, in_line and 'q' or 'd', 0, in_line and FLOW or 0, 0, 0, epoch, 0,
+if runs and call('SET', P .. 'run:' .. id, struct.pack(HEADER, VERSION, in_line and RUN_QUEUED or RUN_DELAYED, 0, in_line and FLOW or 0, 0, 0, epoch, 0,
     now, now, #body, 0, 0, 0, 0, ('\0'):rep(16)) .. body, 'NX') then
     call('ZADD', P .. 'newest', now_text, id)
     if in_line then

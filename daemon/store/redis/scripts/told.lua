@@ -4,7 +4,7 @@ local id = ARGV[1]
 call('ZREM', P .. 'untold', id)
 local h = load(id)
 if not h or not has(h.flags, TELL) then return { 0, now } end
-if h.status == 'x' and not call('ZSCORE', P .. 'history', id) then
+if h.status == RUN_CANCELLED and not call('ZSCORE', P .. 'history', id) then
     call('UNLINK', P .. 'run:' .. id, P .. 'steps:' .. id, P .. 'flow:' .. id)
     call('ZREM', P .. 'newest', id)
     return { 0, now }

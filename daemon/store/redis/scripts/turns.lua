@@ -12,7 +12,7 @@ local has_turn = {} -- by id: it is to be claimed now: 1, or 2: an open breaker 
 local function drop_stale(place)
     for _, id in ipairs(call('ZRANGE', place, 0, 9)) do
         local h = load(id)
-        if has_turn[id] or h and h.status == 'o' then
+        if has_turn[id] or h and h.status == RUN_OWNED then
             call('ZADD', place, now_us, id)
         else
             call('ZREM', place, id)
@@ -58,7 +58,7 @@ local function after_breaker(id, h, f, rules)
     local probe = call('GET', P .. 'probe:' .. f.breaker)
     if not probe or probe == id then return 0, true end
     local other = load(probe)
-    if has_turn[probe] or other and other.status == 'o' then return now + TRY_AGAIN_MS, false end
+    if has_turn[probe] or other and other.status == RUN_OWNED then return now + TRY_AGAIN_MS, false end
     return 0, true
 end
 
@@ -98,7 +98,7 @@ local function serve_line(fn, line, rules, room, ids)
             return served
         end
         local h, f = load(id), flow_of(id)
-        if h and h.status == 'q' and f then
+        if h and h.status == RUN_QUEUED and f then
             local may, again = grant(id, h, f, rules)
             if not may then
                 call('ZADD', heads, again, line)

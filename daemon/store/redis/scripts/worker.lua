@@ -6,9 +6,9 @@ end
 local function take_away(id, worker, unclean)
     local h, newer = load(id)
     if not h and not newer then call('SADD', P .. 'lost', id) end
-    if h and h.status == 'o' and hex(h.owner) == worker then
+    if h and h.status == RUN_OWNED and hex(h.owner) == worker then
         fold(id, h)
-        h.status, h.changed, h.epoch = 'd', now, h.epoch + 1
+        h.status, h.changed, h.epoch = RUN_DELAYED, now, h.epoch + 1
         h.takeovers = math.min(h.takeovers + 1, 65535)
         h.unclean = math.min(h.unclean + unclean, 65535)
         save(id, h)
