@@ -8,7 +8,7 @@ local function added_of(id, h)
 end
 
 -- The record is of the older version then. What was pushed since the header was written is counted here. The caller saves
--- the header.
+-- the header, and only with that the list goes: where Redis refuses one of these commands, all is done again.
 local function fold(id, h)
     if h.version ~= ADDED then return end
     local list, steps, members = added_of(id, h), P .. 'steps:' .. id, {}
@@ -26,6 +26,5 @@ local function fold(id, h)
     end
     if #all > counted then h.attempt, h.unclean = 0, 0 end
     if #all >= counted then h.checkpoints = h.settled + #all end -- else some are lost: a claim counts them
-    call('UNLINK', list)
-    h.version, h.settled = VERSION, 0
+    h.version, h.settled, h.folded = VERSION, 0, list
 end

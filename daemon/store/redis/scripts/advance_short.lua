@@ -31,11 +31,11 @@ do
                 end
                 if settled == 0 then call('UNLINK', steps) end -- those of a record that was lost
                 call('ZADD', steps, unpack(members))
-                call('UNLINK', list)
                 local tail = bits == 4 and ARGV[6]
                 call('SETRANGE', run, '0', '\1' .. change:sub(4, 4) .. change:sub(2, 2) .. '\0' .. change:sub(5, 6) .. h:sub(7, 12) ..
                     struct.pack('<I4', settled + #all) .. h:sub(17, 24) .. change:sub(33, 40) .. h:sub(33, 36) ..
                     (tail and struct.pack('<I4', #tail) or h:sub(37, 40)) .. struct.pack('<I4I4', state, 0))
+                call('UNLINK', list) -- not before the header says so: Redis may refuse a command of these
                 if tail then call('SETRANGE', run, 64 + struct.unpack('<I4', h, 33), tail) end
                 call('ZADD', P .. (change:byte(4) == 119 and 'waiting' or 'delayed'), change:sub(79, 94), id)
                 call('SREM', P .. 'held:' .. ARGV[4], id)

@@ -52,6 +52,7 @@ end
 
 local function save(id, h)
     call('SETRANGE', P .. 'run:' .. id, 0, packed(h))
+    if h.folded then call('UNLINK', h.folded) end -- added.lua
 end
 
 local function has(flags, flag)
