@@ -193,7 +193,7 @@ static void block_finish(struct offsets *offsets, struct block *block, int64_t f
         finished += (unsigned)__builtin_popcountll(block->in_flight[word] & mask);
         block->in_flight[word] &= ~mask;
     }
-    assert(finished <= block->count && finished <= offsets->in_flight);
+    assert(finished <= block->count);
     block->count -= finished;
     offsets->in_flight -= finished;
 }
@@ -202,7 +202,6 @@ void offsets_finish_range(struct offsets *offsets, int64_t first, int64_t last)
 {
     size_t at = find_block(offsets, first);
 
-    assert(first <= last);
     while (at < offsets->count && offsets->blocks[at]->first <= last) {
         block_finish(offsets, offsets->blocks[at], first, last);
         if (offsets->blocks[at]->count == 0)

@@ -139,7 +139,7 @@ static struct run_id written(unsigned placement, XXH128_hash_t hash)
     return id;
 }
 
-static void add_origin(struct identity *identity, const struct event *event)
+static inline void add_origin(struct identity *identity, const struct event *event)
 {
     add_text(identity, event->view.topic, strlen(event->view.topic));
     add_number(identity, event->view.partition);

@@ -45,6 +45,7 @@ static const struct right {
     { "persist", NULL, 1, NEEDED },
     { "pexpire", NULL, 2, NEEDED },
     { "pexpireat", NULL, 2, NEEDED },
+    { "pttl", NULL, 1, NEEDED },
     { "rpush", NULL, 2, NEEDED },
     { "rpushx", NULL, 2, NEEDED },
     { "sadd", NULL, 2, NEEDED },
