@@ -92,6 +92,20 @@ static bool has_nul(const msgpack_object *object)
     return has_one;
 }
 
+/* As it is called in messages, where a NUL is a blank; "": it has no id. */
+static char *id_of(const msgpack_object *object)
+{
+    const msgpack_object *id = object_find(object, "id");
+
+    if (id == NULL || id->type != MSGPACK_OBJECT_STR)
+        return xstrdup("");
+    char *text = xcalloc(1, id->via.str.size + 1);
+    memcpy(text, id->via.str.ptr, id->via.str.size);
+    for (char *at = text; (at = memchr(at, '\0', (size_t)(text + id->via.str.size - at))) != NULL;)
+        *at = ' ';
+    return text;
+}
+
 /* ---- what it says -------------------------------------------------------------------------------- */
 
 static bool is_ours(const msgpack_object *key)
@@ -250,15 +264,13 @@ struct declared *declared_read(const msgpack_object *object, const struct config
     struct declared *declared = xcalloc(1, sizeof(*declared));
     const msgpack_object *on_failure = object_find(object, "on_failure");
 
-    declared->id = object_find_text(object, "id");
+    declared->id = id_of(object);
     declared->place = object_find_text(object, "place");
     declared->has_on_failure = on_failure != NULL && on_failure->type == MSGPACK_OBJECT_BOOLEAN && on_failure->via.boolean;
     if (declared->place == NULL)
         declared->place = xstrdup("");
-    if (declared->id == NULL) {
-        declared->id = xstrdup("");
+    if (declared->id[0] == '\0')
         return refuse(declared, xstrdup("a function is an object with an 'id'"), ret_refusal);
-    }
     if (has_nul(object))
         return refuse(declared, xstrdup("a text of its declaration has a NUL"), ret_refusal);
     read_given(declared, object);
