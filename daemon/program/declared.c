@@ -100,7 +100,8 @@ static char *id_of(const msgpack_object *object)
     if (id == NULL || id->type != MSGPACK_OBJECT_STR)
         return xstrdup("");
     char *text = xcalloc(1, id->via.str.size + 1);
-    memcpy(text, id->via.str.ptr, id->via.str.size);
+    if (id->via.str.size > 0)
+        memcpy(text, id->via.str.ptr, id->via.str.size);
     for (char *at = text; (at = memchr(at, '\0', (size_t)(text + id->via.str.size - at))) != NULL;)
         *at = ' ';
     return text;
