@@ -36,6 +36,7 @@ SERIES = {
     'stepd_handlers_crashed_total{instance="a",function="f"}': ("1x60", "0+1x60"),
     'stepd_threads_stuck{instance="a"}': ("0x60", "1x60"),
     'stepd_function_paused{instance="a",function="f"}': ("0x60", "1x60"),
+    'stepd_breaker_open{instance="a",function="f"}': ("0x60", "1x60"),
     'stepd_program_processes{instance="a",program="p"}': ("1x60", "0x60"),
     'stepd_threads_busy{instance="a"}': ("8x60", "32x60"),
     'stepd_threads{instance="a"}': ("32x60", "32x60"),
