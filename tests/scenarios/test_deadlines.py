@@ -76,4 +76,4 @@ def test_killed_daemons_leave_no_run_past_its_time(serve, send, book, told, redi
         workers[i % 2].start()
     cancelled = workers[0].wait_for("work", "cancelled", 40, 60)
     assert {run["id"] for run in cancelled} == {data["run_id"] for data in told()}
-    assert not [key for key in redis.cli("KEYS", "*").split("\n") if "deadlines" in key]
+    eventually(lambda: not [key for key in redis.cli("KEYS", "*").split("\n") if "deadlines" in key], 60, what=lambda: redis.cli("KEYS", "*"))

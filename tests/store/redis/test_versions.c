@@ -28,7 +28,7 @@ static const struct known SCRIPTS[] = {
     { "take", 2, "ad27263f31da837b" },       { "advance", 2, "e445606d8d0d7580" },      { "queue_behind", 2, "70aa2be79a7745bd" },
     { "admit", 2, "6e61cbfcc415754c" },      { "remember", 2, "3179b3eb0a3bf6cd" },     { "claim", 2, "6be41af533341a47" },
     { "condemn", 2, "05302db7a7ee4d63" },    { "heartbeat", 2, "1f7b9fa775e8dee7" },    { "reap", 2, "c075c77e3d236a95" },
-    { "leave", 2, "e781e9640e3e16c1" },      { "sweep", 2, "39c518687c2b1de3" },        { "rejoin", 2, "b99f653514edd3b2" },
+    { "leave", 2, "e781e9640e3e16c1" },      { "sweep", 2, "2fe7f745dd4a612c" },        { "rejoin", 2, "b99f653514edd3b2" },
     { "trim_taken", 2, "57879030a5d7e197" }, { "forget", 2, "683a030f31d41fdd" },       { "cancel", 2, "0ea46212cfa58eb9" },
     { "retry", 2, "03d2eb0f5f566866" },      { "tick", 1, "961479f13b9a026f" },         { "want", 1, "f310f4bc6a87c625" },
     { "breaker", 1, "3065d91bb9d7f6ca" },    { "overdue", 1, "c6e5d7c731e65fb1" },      { "untold", 1, "d2e77f25146f5a34" },

@@ -31,7 +31,7 @@ end
 -- Its time to begin, or to end, is not forgotten.
 local function look_at_deadline(id, h)
     local f = has(h.flags, FLOW) and not HAS_ENDED[h.status] and flow_of(id)
-    if f and f.deadline then put_back('deadlines', f.deadline, id) end
+    if f and f.deadline then put_back(P .. 'deadlines', f.deadline, id) end
 end
 
 local function look_at_run(id)
