@@ -204,6 +204,16 @@ static void calling_init(struct calling *calling, int number)
     };
 }
 
+static void calling_done(struct calling *calling)
+{
+    called_done(&calling->called);
+    msgpack_sbuffer_destroy(&calling->waiting);
+    msgpack_sbuffer_destroy(&calling->head);
+    msgpack_sbuffer_destroy(&calling->middle);
+}
+
+#define AUTO_DONE __attribute__((cleanup(calling_done)))
+
 static void finish_called(struct claimed *called)
 {
     const struct transition finish = { .kind = TRANSITION_FINISH, .told = { "\x2a", 1 } };
@@ -237,7 +247,7 @@ static int letters(void)
 Test(calls, a_run_that_is_called_begins_and_its_result_comes_back_once)
 {
     for (int i = 0; i < 12; i++) {
-        struct calling calling;
+        AUTO_DONE struct calling calling;
         calling_init(&calling, i);
         cr_assert_eq(change_run(&calling.sample.run, calling.park), STORE_OK);
         struct claimed *called = next_taken(2 * i);
@@ -258,7 +268,7 @@ Test(calls, a_run_that_is_called_begins_and_its_result_comes_back_once)
 
 Test(calls, a_call_that_is_made_again_starts_nothing_and_a_late_answer_ends_nothing_twice)
 {
-    struct calling calling;
+    AUTO_DONE struct calling calling;
     calling_init(&calling, 1);
     cr_assert_eq(change_run(&calling.sample.run, calling.park), STORE_OK);
     struct claimed *called = next_taken(0);
@@ -276,7 +286,7 @@ Test(calls, a_call_that_is_made_again_starts_nothing_and_a_late_answer_ends_noth
 
 Test(calls, an_answer_that_comes_while_a_worker_holds_the_caller_is_there_once_it_waits)
 {
-    struct calling calling;
+    AUTO_DONE struct calling calling;
     calling_init(&calling, 1);
     struct transition record = calling.park;
     record.kind = TRANSITION_CHECKPOINT;
@@ -292,7 +302,7 @@ Test(calls, an_answer_that_comes_while_a_worker_holds_the_caller_is_there_once_i
 
 Test(calls, an_answer_that_nobody_waits_for_any_more_changes_nothing)
 {
-    struct calling calling;
+    AUTO_DONE struct calling calling;
     calling_init(&calling, 1);
     struct transition record = calling.park;
     record.kind = TRANSITION_CHECKPOINT;
@@ -310,7 +320,7 @@ Test(calls, an_answer_that_nobody_waits_for_any_more_changes_nothing)
 
 Test(calls, a_caller_hears_that_the_run_was_cancelled)
 {
-    struct calling calling;
+    AUTO_DONE struct calling calling;
     enum runs_change answer;
     struct error error;
 
