@@ -203,6 +203,8 @@ static void *disturb(void *argument)
         say(redis, "CLIENT KILL TYPE normal SKIPME yes");
         say(redis, "SCRIPT FLUSH");
         (void)usleep(20000);
+        for (int i = 0; i < 1000 && !is_over && !store_is_up(store); i++) /* a link that is always cut while it is made is none */
+            (void)usleep(10000);
     }
     redisFree(redis);
     return NULL;
