@@ -40,7 +40,7 @@ static void write_value(msgpack_sbuffer *value, const struct run_id *id, const c
     failure_pack_text(&packer, function_id);
 }
 
-int invoke_depth(const struct event *event)
+static int depth_of(const struct event *event)
 {
     struct bytes value;
     char digits[8] = "";
@@ -87,7 +87,7 @@ static void make_event(struct stepd_ctx *ctx, const struct invoke_ask *ask, stru
     msgpack_sbuffer_init(&value);
     const char *name = ask->event_name != NULL ? ask->event_name : INVOKE_EVENT;
     const char *type = emit_envelope(call->run.id.text, name, now_ms, ask->data, &value);
-    (void)snprintf(call->depth, sizeof(call->depth), "%d", invoke_depth(caller->event) + 1);
+    (void)snprintf(call->depth, sizeof(call->depth), "%d", depth_of(caller->event) + 1);
     call->headers[count++] = (struct event_header){ "content-type", text_bytes(type) };
     call->headers[count++] = (struct event_header){ INVOKE_CALLER_HEADER, text_bytes(caller->id.text) };
     call->headers[count++] =
@@ -178,7 +178,7 @@ static bool is_refused(struct stepd_ctx *ctx, const struct invoke_ask *ask, enum
 
     if (ask->function_id == NULL || ask->function_id[0] == '\0')
         *ret_status = fail(ctx, "NoSuchFunction", "step '%s' invokes no function: it names none", ctx->step.id);
-    else if (invoke_depth(ctx->run->event) >= INVOKE_DEPTH_MOST)
+    else if (depth_of(ctx->run->event) >= INVOKE_DEPTH_MOST)
         *ret_status = fail(ctx, "InvokeTooDeep", "%s would be invoke %d inside others: at most %d are", ask->function_id,
                            INVOKE_DEPTH_MOST + 1, INVOKE_DEPTH_MOST);
     else if (emit_check_data(ask->data, &error) != 0)
@@ -208,26 +208,9 @@ static enum found find(struct stepd_ctx *ctx, const char *function_id, enum run_
 
 /* ---- waiting ------------------------------------------------------------------------------------ */
 
-static bool is_over(const struct stepd_ctx *ctx, int64_t until_ms)
-{
-    return until_ms <= ctx->run->now_ms || until_ms <= context_now_ms(ctx);
-}
-
-/* The run is parked, with `checkpoint`, or with nothing where that stands already. */
 static enum stepd_status park(struct stepd_ctx *ctx, const struct call *call, int64_t until_ms, struct bytes checkpoint)
 {
-    const struct transition park = {
-        .kind = TRANSITION_PARK,
-        .status = RUN_WAITING,
-        .phase = ctx->run->phase,
-        .attempt = checkpoint.size > 0 ? 0 : ctx->run->attempt,
-        .due_ms = until_ms > 0 ? until_ms : 1,
-        .position = ctx->step.position,
-        .checkpoint = checkpoint,
-        .callee = &call->callee,
-    };
-
-    return context_park(ctx, &park);
+    return step_park_until(ctx, RUN_WAITING, until_ms, checkpoint, &call->callee);
 }
 
 /* Its call is on record, its outcome is not: it is called again, which changes nothing where it was heard. */
@@ -242,7 +225,7 @@ static enum stepd_status wait_on(struct stepd_ctx *ctx, const struct invoke_ask 
     if (!invoke_read(waiting->value, &view))
         return fail(ctx, "OutcomeUnknown", "step '%s' waited for something else: its code was changed meanwhile", ctx->step.id);
     memcpy(id.text, view.run_id.data, RUN_ID_LENGTH);
-    if (is_over(ctx, waiting->until_ms)) {
+    if (step_is_over(ctx, waiting->until_ms)) {
         ctx->step.call_off = id;
         return fail(ctx, "InvokeTimeout", "run %s of %.*s had not ended when the time was over; it goes on", id.text,
                     (int)view.function_id.size, (const char *)view.function_id.data);
@@ -291,7 +274,7 @@ static bool settle_overdue(struct stepd_ctx *ctx)
 
     for (size_t i = 0; i < count; i++) {
         const struct checkpoint *checkpoint = checkpoints_at(ctx->run->steps, i);
-        if (!is_open(ctx->run, checkpoint) || !is_over(ctx, checkpoint->until_ms))
+        if (!is_open(ctx->run, checkpoint) || !step_is_over(ctx, checkpoint->until_ms))
             continue;
         (void)snprintf(ctx->step.id, sizeof(ctx->step.id), "%s", checkpoint->id);
         if (wait_on(ctx, &nothing, checkpoint, false) == STEPD_SUSPENDED)

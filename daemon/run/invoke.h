@@ -42,9 +42,6 @@ bool invoke_settle_overdue(struct stepd_ctx *ctx);
 /* Whether it waits for some; *ret_until_ms: the first one's time, WAIT_FOREVER_MS: none has an end. */
 bool invoke_is_awaited(const struct stepd_ctx *ctx, int64_t *ret_until_ms);
 
-/* How many invokes the run is inside of; 0: nobody called it. */
-int invoke_depth(const struct event *event);
-
 /* What a waiting checkpoint's value says of a call: views into it. False: it waits for something else. */
 struct invoke_view {
     struct bytes run_id;

@@ -230,22 +230,29 @@ enum stepd_status step_answer_unknown(struct stepd_ctx *ctx, const struct checkp
 
 /* ---- sleeping ------------------------------------------------------------------------------------ */
 
-static enum stepd_status park_to_sleep(struct stepd_ctx *ctx, int64_t until_ms, struct bytes checkpoint)
+enum stepd_status step_park_until(struct stepd_ctx *ctx, enum run_status status, int64_t until_ms, struct bytes checkpoint,
+                                  const struct callee *callee)
 {
     const struct transition park = {
         .kind = TRANSITION_PARK,
-        .status = RUN_SLEEPING,
+        .status = status,
         .phase = ctx->run->phase,
         .attempt = checkpoint.size > 0 ? 0 : ctx->run->attempt,
         .due_ms = until_ms > 0 ? until_ms : 1,
         .position = ctx->step.position,
         .checkpoint = checkpoint,
+        .callee = callee,
     };
 
     return context_park(ctx, &park);
 }
 
-static bool is_over(const struct stepd_ctx *ctx, int64_t until_ms)
+static enum stepd_status park_to_sleep(struct stepd_ctx *ctx, int64_t until_ms, struct bytes checkpoint)
+{
+    return step_park_until(ctx, RUN_SLEEPING, until_ms, checkpoint, NULL);
+}
+
+bool step_is_over(const struct stepd_ctx *ctx, int64_t until_ms)
 {
     /* The claim's own time: the worker's idea of the store's time may be a little behind it. */
     return until_ms <= ctx->run->now_ms || until_ms <= context_now_ms(ctx);
@@ -258,7 +265,7 @@ static enum stepd_status sleep_anew(struct stepd_ctx *ctx, int64_t until_ms)
     ctx->step.started_ms = context_now_ms(ctx);
     struct checkpoint checkpoint = step_checkpoint(ctx, CHECKPOINT_SLEEP);
     checkpoint.until_ms = until_ms;
-    if (is_over(ctx, until_ms))
+    if (step_is_over(ctx, until_ms))
         return step_record(ctx, &checkpoint, 0) ? STEPD_OK : STEPD_SUSPENDED;
     checkpoint.ended_ms = until_ms;
     return park_to_sleep(ctx, until_ms, packed(ctx, &checkpoint));
@@ -274,7 +281,7 @@ enum stepd_status step_answer(struct stepd_ctx *ctx, const struct checkpoint *ch
     case CHECKPOINT_FAILED:
         return step_answer_failed(ctx, checkpoint->failure);
     case CHECKPOINT_SLEEP:
-        if (is_over(ctx, checkpoint->until_ms))
+        if (step_is_over(ctx, checkpoint->until_ms))
             return step_answer_result(ctx, position, ret_result);
         ctx->step.position = position + 1;
         return park_to_sleep(ctx, checkpoint->until_ms, (struct bytes){ 0 });

@@ -41,6 +41,11 @@ enum stepd_status step_fail_for_good(struct stepd_ctx *ctx);
 void step_apply_error_policy(struct stepd_ctx *ctx);
 /* Fails for good, or parks the run until the next attempt. */
 enum stepd_status step_settle_failure(struct stepd_ctx *ctx);
+/* Whether a time of the store's is there. */
+bool step_is_over(const struct stepd_ctx *ctx, int64_t until_ms);
+/* The run sleeps, or waits (RUN_WAITING) for what it called: parked with `checkpoint`, or with nothing where that stands already. */
+enum stepd_status step_park_until(struct stepd_ctx *ctx, enum run_status status, int64_t until_ms, struct bytes checkpoint,
+                                  const struct callee *callee);
 /* Its start is on record at `position`, and nothing else: it fails for good with OutcomeUnknown. */
 enum stepd_status step_answer_unknown(struct stepd_ctx *ctx, const struct checkpoint *started, size_t position);
 
