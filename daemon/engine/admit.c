@@ -165,7 +165,9 @@ static bool is_wanted(struct worker *worker, const struct run *run)
     return answer > 0;
 }
 
-bool admit_message(struct worker *worker, enum message_state *ret_state)
+/* Whether the message's event is one of the function's: then there is a run of it, which is not admitted yet. Else *ret_state is what
+ * the message is now. */
+static bool take_event(struct worker *worker, enum message_state *ret_state)
 {
     const struct job *job = &worker->job;
 
@@ -177,7 +179,12 @@ bool admit_message(struct worker *worker, enum message_state *ret_state)
     if (!is_wanted(worker, worker->run))
         return false;
     tally_add(&worker_tally(worker, worker->run->function)->consumed);
-    return may_start(worker, job, worker->run, ret_state);
+    return true;
+}
+
+bool admit_message(struct worker *worker, enum message_state *ret_state)
+{
+    return take_event(worker, ret_state) && may_start(worker, &worker->job, worker->run, ret_state);
 }
 
 bool admit_called(struct worker *worker)
@@ -203,17 +210,10 @@ bool admit_called(struct worker *worker)
 
 bool admit_to_batch(struct worker *worker, enum message_state *ret_state)
 {
-    const struct job *job = &worker->job;
+    const struct known_runs *known = &worker->job.message->assignment->known;
 
-    *ret_state = MESSAGE_DROPPED;
-    if (!message_begin(job->message) || worker_is_draining(worker))
+    if (!take_event(worker, ret_state))
         return false;
-    begin_run(worker, job);
-    *ret_state = MESSAGE_DONE;
-    if (!is_wanted(worker, worker->run))
-        return false;
-    tally_add(&worker_tally(worker, worker->run->function)->consumed);
-    const struct known_runs *known = &job->message->assignment->known;
     *ret_state = MESSAGE_TAKEN;
     return !is_taken(known, worker->run) && may_pass_dedupe(worker, known, worker->run, ret_state);
 }
