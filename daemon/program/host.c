@@ -49,9 +49,14 @@ static void give_about(struct held_call *held, enum order_kind kind, char *line,
     give(held->program->host, &order);
 }
 
+static void let_go(struct held_call *held, bool is_told)
+{
+    give_about(held, is_told ? ORDER_CANCEL : ORDER_LET_GO, NULL, 0);
+}
+
 struct held_call *host_hold(struct program *program)
 {
-    return held_call_create(program, &program->unread, host_let_go);
+    return held_call_create(program, &program->unread, let_go);
 }
 
 void host_call(struct held_call *held, char *line, size_t size)
@@ -62,11 +67,6 @@ void host_call(struct held_call *held, char *line, size_t size)
 void host_answer(struct held_call *held, char *line, size_t size)
 {
     give_about(held, ORDER_ANSWER, line, size);
-}
-
-void host_let_go(struct held_call *held, bool is_told)
-{
-    give_about(held, is_told ? ORDER_CANCEL : ORDER_LET_GO, NULL, 0);
 }
 
 void host_blame(struct held_call *held, char *why)

@@ -42,8 +42,6 @@ struct held_call *host_hold(struct program *program);
 void host_call(struct held_call *held, char *line, size_t size);
 /* Takes `line`, likewise. */
 void host_answer(struct held_call *held, char *line, size_t size);
-/* Nobody wants the outcome of its call; with `is_told` the program hears of that. */
-void host_let_go(struct held_call *held, bool is_told);
 /* It does not keep to the protocol: its process is ended. Takes `why`. */
 void host_blame(struct held_call *held, char *why);
 

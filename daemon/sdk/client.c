@@ -118,13 +118,6 @@ int client_send(const struct client_request *request, struct client_reply *ret_r
         return error_set(ret_error, ECANCELED, "the call was broken off");
     if (code != CURLE_OK)
         return error_set(ret_error, code == CURLE_OPERATION_TIMEDOUT ? ETIMEDOUT : EIO, "%s", curl_easy_strerror(code));
-    *ret_reply = (struct client_reply){ (int)status, { client->body.data, client->body.size }, client->curl };
+    *ret_reply = (struct client_reply){ (int)status, { client->body.data, client->body.size } };
     return 0;
-}
-
-const char *client_header(const struct client_reply *reply, const char *name)
-{
-    struct curl_header *header = NULL;
-
-    return curl_easy_header(reply->handle, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK ? header->value : NULL;
 }

@@ -25,12 +25,9 @@ struct client_request {
 struct client_reply {
     int status;
     struct bytes body;
-    void *handle;
 };
 
 /* 0 with whatever status; -ETIMEDOUT, -ECANCELED, or -EIO with the reason. */
 int client_send(const struct client_request *request, struct client_reply *ret_reply, struct error *ret_error) MUST_CHECK;
-/* NULL: it has none. Until the next call of this. */
-const char *client_header(const struct client_reply *reply, const char *name);
 
 #endif
