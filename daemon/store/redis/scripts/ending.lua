@@ -11,7 +11,8 @@ local function conclude(id, h, status, history, patience)
         call('ZADD', P .. 'untold', now + patience, id)
     end
     if history == 'n' and status == RUN_COMPLETED then
-        call('UNLINK', P .. 'run:' .. id, P .. 'steps:' .. id, P .. 'flow:' .. id, h.folded or P .. 'run:' .. id)
+        call('UNLINK', P .. 'run:' .. id, P .. 'steps:' .. id, P .. 'flow:' .. id)
+        if h.folded then call('UNLINK', h.folded) end
         call('ZREM', P .. 'newest', id)
         return woken
     end
