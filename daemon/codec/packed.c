@@ -198,6 +198,18 @@ static void drop_from_large(msgpack_object_map *map)
     map->size -= first;
 }
 
+const msgpack_object *packed_find(const msgpack_object *object, const char *key)
+{
+    const size_t size = strlen(key);
+
+    for (uint32_t i = 0; object != NULL && object->type == MSGPACK_OBJECT_MAP && i < object->via.map.size; i++) {
+        const msgpack_object_kv *pair = &object->via.map.ptr[i];
+        if (pair->key.type == MSGPACK_OBJECT_STR && pair->key.via.str.size == size && memcmp(pair->key.via.str.ptr, key, size) == 0)
+            return &pair->val;
+    }
+    return NULL;
+}
+
 void map_drop_duplicates(msgpack_object_map *map)
 {
     if (map->size > SMALL_MAP)

@@ -25,6 +25,8 @@ int packed_measure(struct bytes data, int max_depth, size_t *ret_size, struct er
 int packed_decode(struct bytes data, msgpack_zone *zone, msgpack_object *ret_object, struct error *ret_error) MUST_CHECK;
 /* For data that packed_measure() has approved. A zone is wanted for maps and arrays only. */
 void packed_build(struct bytes data, msgpack_zone *zone, msgpack_object *ret_object);
+/* The value of the first key that is that text; NULL: there is none, or `object` is NULL or no map. */
+const msgpack_object *packed_find(const msgpack_object *object, const char *key);
 /* Leaves the last of each text key, in this map alone. */
 void map_drop_duplicates(msgpack_object_map *map);
 /* Never NULL. */

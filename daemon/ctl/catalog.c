@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "codec/json.h"
+#include "codec/packed.h"
 #include "config/config_faults.h"
 #include "program/declared.h"
 #include "program/programs.h"
@@ -106,7 +107,7 @@ static void add_program(void *context, const char *name, struct bytes hello)
 
     if (!is_configured(hearing->config, name) || !msgpack_zone_init(&zone, 16384))
         return;
-    const msgpack_object *list = json_decode(hello, &zone, &object, &error) == 0 ? object_find(&object, "functions") : NULL;
+    const msgpack_object *list = json_decode(hello, &zone, &object, &error) == 0 ? packed_find(&object, "functions") : NULL;
     for (uint32_t i = 0; list != NULL && list->type == MSGPACK_OBJECT_ARRAY && i < list->via.array.size; i++) {
         AUTO_FREE char *id = object_find_text(&list->via.array.ptr[i], "id");
         if (id != NULL && catalog_find(hearing->catalog, id) == NULL)

@@ -7,6 +7,7 @@
 #include "base/array.h"
 #include "base/log.h"
 #include "codec/json.h"
+#include "codec/packed.h"
 #include "page/page_internal.h"
 #include "page/rows.h"
 
@@ -79,22 +80,10 @@ void page_change_run(void *context, const struct web_request *request, struct we
 
 /* ---- what a request says ------------------------------------------------------------------------- */
 
-static const msgpack_object *member(const msgpack_object *map, const char *name)
-{
-    if (map->type != MSGPACK_OBJECT_MAP)
-        return NULL;
-    for (uint32_t i = 0; i < map->via.map.size; i++) {
-        const msgpack_object *key = &map->via.map.ptr[i].key;
-        if (key->type == MSGPACK_OBJECT_STR && key->via.str.size == strlen(name) && memcmp(key->via.str.ptr, name, key->via.str.size) == 0)
-            return &map->via.map.ptr[i].val;
-    }
-    return NULL;
-}
-
 /* Empty: it is not there, or no text. */
 static struct bytes text_member(const msgpack_object *map, const char *name)
 {
-    const msgpack_object *value = member(map, name);
+    const msgpack_object *value = packed_find(map, name);
 
     if (value == NULL || value->type != MSGPACK_OBJECT_STR)
         return (struct bytes){ NULL, 0 };
@@ -206,7 +195,7 @@ void page_retry_all(void *context, const struct web_request *request, struct web
         AUTO_FREE char *function = text_copy(text_member(&body, "function"));
         AUTO_FREE char *error = text_copy(text_member(&body, "error"));
         AUTO_FREE struct chosen *chosen = xcalloc(1, sizeof(*chosen));
-        const msgpack_object *before = member(&body, "before_ms");
+        const msgpack_object *before = packed_find(&body, "before_ms");
         int64_t before_ms =
             before != NULL && before->type == MSGPACK_OBJECT_POSITIVE_INTEGER ? (int64_t)before->via.u64 : store_now_ms(page->store);
         size_t retried = 0;
@@ -228,7 +217,7 @@ void page_retry_all(void *context, const struct web_request *request, struct web
 
 static void write_envelope(const msgpack_object *body, struct json_out *out)
 {
-    const msgpack_object *data = member(body, "data");
+    const msgpack_object *data = packed_find(body, "data");
     struct bytes id = text_member(body, "id");
 
     json_out_open(out, NULL, '{');

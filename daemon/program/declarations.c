@@ -9,6 +9,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "codec/json.h"
+#include "codec/packed.h"
 #include "program/declared.h"
 #include "sdk/object.h"
 
@@ -284,8 +285,8 @@ static void mark_gone(struct declarations *declarations, const struct program *p
 
 static const char *check_hello(const msgpack_object *hello, char *room, size_t size)
 {
-    const msgpack_object *protocol = object_find(hello, "protocol");
-    const msgpack_object *functions = object_find(hello, "functions");
+    const msgpack_object *protocol = packed_find(hello, "protocol");
+    const msgpack_object *functions = packed_find(hello, "functions");
     int64_t number = object_int(protocol, -1);
 
     if (protocol == NULL)
@@ -302,7 +303,7 @@ static void take(struct declarations *declarations, const char *name, const msgp
                  struct hello_answer *answer)
 {
     size_t count;
-    struct declared **all = read_all(declarations, object_find(hello, "functions"), program, &count, answer);
+    struct declared **all = read_all(declarations, packed_find(hello, "functions"), program, &count, answer);
 
     assert_held(&declarations->lock);
     for (size_t i = 0; i < count; i++)

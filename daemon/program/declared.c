@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "codec/packed.h"
 #include "config/config_faults.h"
 #include "config/config_flow.h"
 #include "config/config_schema.h"
@@ -95,7 +96,7 @@ static bool has_nul(const msgpack_object *object)
 /* As it is called in messages, where a NUL is a blank; "": it has no id. */
 static char *id_of(const msgpack_object *object)
 {
-    const msgpack_object *id = object_find(object, "id");
+    const msgpack_object *id = packed_find(object, "id");
 
     if (id == NULL || id->type != MSGPACK_OBJECT_STR)
         return xstrdup("");
@@ -263,7 +264,7 @@ struct declared *declared_read(const msgpack_object *object, const struct config
                                struct refusal *ret_refusal)
 {
     struct declared *declared = xcalloc(1, sizeof(*declared));
-    const msgpack_object *on_failure = object_find(object, "on_failure");
+    const msgpack_object *on_failure = packed_find(object, "on_failure");
 
     declared->id = id_of(object);
     declared->place = object_find_text(object, "place");

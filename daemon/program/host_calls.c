@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "codec/json.h"
+#include "codec/packed.h"
 #include "common/text.h"
 #include "program/declarations.h"
 #include "program/host_internal.h"
@@ -256,13 +257,13 @@ static void write_log(const struct process *process, const struct held_call *hel
         { "warn", LOG_LEVEL_WARN },
         { "debug", LOG_LEVEL_DEBUG },
     };
-    const msgpack_object *message = object_find(line, "message");
+    const msgpack_object *message = packed_find(line, "message");
     struct log_fields fields = LOG_FIELDS_NONE;
     enum log_level level = LOG_LEVEL_INFO;
     char text[900];
 
     for (size_t i = 0; i < COUNT_OF(levels); i++) {
-        if (object_is_text(object_find(line, "level"), levels[i].name))
+        if (object_is_text(packed_find(line, "level"), levels[i].name))
             level = levels[i].level;
     }
     if (message == NULL || message->type != MSGPACK_OBJECT_STR)

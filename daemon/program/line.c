@@ -79,10 +79,10 @@ static bool hear_whole(const char *text, size_t size, struct spoken *spoken)
     if (!msgpack_zone_init(&zone, ZONE_SIZE))
         abort();
     bool is_read = json_decode((struct bytes){ text, size }, &zone, &line, &error) == 0;
-    const msgpack_object *type = is_read ? object_find(&line, "type") : NULL;
+    const msgpack_object *type = is_read ? packed_find(&line, "type") : NULL;
     bool is_line = type != NULL && type->type == MSGPACK_OBJECT_STR;
     if (is_line) {
-        int64_t call = object_int(object_find(&line, "call"), -1);
+        int64_t call = object_int(packed_find(&line, "call"), -1);
         spoken->kind = kind_of(type->via.str.ptr, type->via.str.size);
         spoken->has_call = call >= 0;
         spoken->call = (uint64_t)call;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "codec/packed.h"
 #include "run/context.h"
 #include "run/failure.h"
 #include "sdk/object.h"
@@ -25,7 +26,7 @@ static const struct {
 /* NULL: there is no text of 1 to ID_MOST bytes without a NUL. */
 static const char *text_read(struct stepd_ctx *ctx, const msgpack_object *map, const char *key)
 {
-    const msgpack_object *value = object_find(map, key);
+    const msgpack_object *value = packed_find(map, key);
 
     if (value == NULL || value->type != MSGPACK_OBJECT_STR || value->via.str.size == 0 || value->via.str.size > ID_MOST ||
         memchr(value->via.str.ptr, '\0', value->via.str.size) != NULL)
@@ -36,7 +37,7 @@ static const char *text_read(struct stepd_ctx *ctx, const msgpack_object *map, c
 /* What is said of an error; NULL: no text. */
 static const char *words_read(struct stepd_ctx *ctx, const msgpack_object *map, const char *key)
 {
-    const msgpack_object *value = object_find(map, key);
+    const msgpack_object *value = packed_find(map, key);
 
     if (value == NULL || value->type != MSGPACK_OBJECT_STR)
         return NULL;
@@ -48,7 +49,7 @@ static const char *words_read(struct stepd_ctx *ctx, const msgpack_object *map, 
 /* False: there is something that is no number. Nothing is `otherwise`, more than a century one. */
 static bool ms_read(const msgpack_object *map, const char *key, int64_t otherwise, int64_t most, int64_t *ret_ms)
 {
-    const msgpack_object *value = object_find(map, key);
+    const msgpack_object *value = packed_find(map, key);
     double ms;
 
     *ret_ms = otherwise;
@@ -70,7 +71,7 @@ static bool ms_read(const msgpack_object *map, const char *key, int64_t otherwis
 
 static const char *error_read(struct stepd_ctx *ctx, const msgpack_object *object, struct reply_error *error)
 {
-    const msgpack_object *retriable = object_find(object, "retriable");
+    const msgpack_object *retriable = packed_find(object, "retriable");
 
     error->name = words_read(ctx, object, "name");
     error->message = words_read(ctx, object, "message");
@@ -86,11 +87,11 @@ static const char *error_read(struct stepd_ctx *ctx, const msgpack_object *objec
 
 static const char *step_read(struct stepd_ctx *ctx, const msgpack_object *object, struct reply_step *step)
 {
-    const msgpack_object *error = object_find(object, "error");
+    const msgpack_object *error = packed_find(object, "error");
 
     step->id = text_read(ctx, object, "id");
     step->has_failed = object_is_given(error);
-    step->result = object_find(object, "result");
+    step->result = packed_find(object, "result");
     if (step->result == NULL)
         step->result = &nil;
     if (step->id == NULL)
@@ -100,7 +101,7 @@ static const char *step_read(struct stepd_ctx *ctx, const msgpack_object *object
 
 static const char *steps_read(struct stepd_ctx *ctx, const msgpack_object *line, struct reply *reply)
 {
-    const msgpack_object *list = object_find(line, "steps");
+    const msgpack_object *list = packed_find(line, "steps");
 
     if (list == NULL || list->type != MSGPACK_OBJECT_ARRAY)
         return "\"steps\" is a list";
@@ -138,7 +139,7 @@ static const char *named_read(struct stepd_ctx *ctx, const msgpack_object *line,
         return fault;
     reply->name = text_read(ctx, line, key);
     reply->when = words_read(ctx, line, "when");
-    reply->data = object_find(line, "data");
+    reply->data = packed_find(line, "data");
     if (reply->data == NULL)
         reply->data = &nil;
     if (reply->name == NULL)
@@ -164,9 +165,9 @@ static const char *rest_read(struct stepd_ctx *ctx, const msgpack_object *line, 
     case REPLY_INVOKE:
         return named_read(ctx, line, "function", reply);
     case REPLY_ERROR:
-        return error_read(ctx, object_find(line, "error"), &reply->error);
+        return error_read(ctx, packed_find(line, "error"), &reply->error);
     case REPLY_OUTPUT:
-        reply->data = object_find(line, "output");
+        reply->data = packed_find(line, "output");
         if (reply->data == NULL)
             reply->data = &nil;
         return NULL;
@@ -179,8 +180,8 @@ static const char *rest_read(struct stepd_ctx *ctx, const msgpack_object *line, 
 const char *reply_read(struct stepd_ctx *ctx, const char *line, size_t size, struct reply *ret_reply)
 {
     const msgpack_object *object = stepd_from_json(ctx, line, size);
-    const msgpack_object *type = object_find(object, "type");
-    const msgpack_object *beside = object_find(object, "beside");
+    const msgpack_object *type = packed_find(object, "type");
+    const msgpack_object *beside = packed_find(object, "beside");
 
     *ret_reply = (struct reply){ .is_beside = beside != NULL && beside->type == MSGPACK_OBJECT_BOOLEAN && beside->via.boolean };
     if (type == NULL)

@@ -105,16 +105,13 @@ void wait_event_pack(msgpack_sbuffer *buffer, const struct stepd_event *event)
     pack_text(&packer, event->traceparent);
 }
 
+/* Nil: it is not there. */
 static const msgpack_object *member(const msgpack_object *map, const char *name)
 {
     static const msgpack_object nothing = { .type = MSGPACK_OBJECT_NIL };
+    const msgpack_object *found = packed_find(map, name);
 
-    for (uint32_t i = 0; map->type == MSGPACK_OBJECT_MAP && i < map->via.map.size; i++) {
-        const msgpack_object *key = &map->via.map.ptr[i].key;
-        if (key->type == MSGPACK_OBJECT_STR && key->via.str.size == strlen(name) && memcmp(key->via.str.ptr, name, strlen(name)) == 0)
-            return &map->via.map.ptr[i].val;
-    }
-    return &nothing;
+    return found != NULL ? found : &nothing;
 }
 
 static const char *text_of(struct stepd_ctx *ctx, const msgpack_object *object)

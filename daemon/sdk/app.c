@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "codec/json.h"
+#include "codec/packed.h"
 #include "codec/utf8.h"
 #include "sdk/app_internal.h"
 #include "sdk/object.h"
@@ -51,10 +52,10 @@ static int check_keys(const struct reading *reading, const msgpack_object *funct
 /* They stand at its step, at the function (Go's SDK, too), or nowhere. */
 static int read_retries(const struct reading *reading, const msgpack_object *function, const msgpack_object *step, int *ret_retries)
 {
-    const msgpack_object *given = object_find(object_find(step, "retries"), "attempts");
+    const msgpack_object *given = packed_find(packed_find(step, "retries"), "attempts");
 
     if (!object_is_given(given))
-        given = object_find(function, "retries");
+        given = packed_find(function, "retries");
     int64_t count = object_is_given(given) ? object_int(given, INT64_MIN) : STEPD_DEFAULT_RETRIES;
     if (count == INT64_MIN)
         return reading_refuse(reading, "asks for retries that are no whole number");
@@ -67,10 +68,10 @@ static int read_retries(const struct reading *reading, const msgpack_object *fun
 /* Its one step says where it is called, and how often. */
 static int read_step(const struct reading *reading, const msgpack_object *function, struct sdk_function *function_made)
 {
-    const msgpack_object *steps = object_find(function, "steps");
+    const msgpack_object *steps = packed_find(function, "steps");
     const msgpack_object *step =
         steps != NULL && steps->type == MSGPACK_OBJECT_MAP && steps->via.map.size == 1 ? &steps->via.map.ptr[0].val : NULL;
-    AUTO_FREE char *url = object_find_text(object_find(step, "runtime"), "url");
+    AUTO_FREE char *url = object_find_text(packed_find(step, "runtime"), "url");
 
     if (url == NULL || (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0))
         return reading_refuse(reading, "has no one step with an HTTP address");
@@ -111,7 +112,7 @@ static int read_function(const msgpack_object *given, const struct config *confi
     if (status == 0)
         status = asked_read(&reading, given, &function->asked);
     if (status == 0)
-        status = app_triggers_read(&reading, object_find(given, "triggers"), function);
+        status = app_triggers_read(&reading, packed_find(given, "triggers"), function);
     return status == 0 ? app_settings_apply(&reading, config, function) : status;
 }
 
@@ -120,7 +121,7 @@ static int read_function(const msgpack_object *given, const struct config *confi
 static int read_app(const msgpack_object *body, const struct config *config, struct app *app, char **ret_error)
 {
     const struct reading reading = { ret_error, NULL };
-    const msgpack_object *functions = object_find(body, "functions");
+    const msgpack_object *functions = packed_find(body, "functions");
 
     app->name = object_find_text(body, "appName");
     if (app->name == NULL)

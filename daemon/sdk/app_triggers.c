@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "codec/packed.h"
 #include "event/event_fields.h"
 #include "sdk/app_internal.h"
 #include "sdk/object.h"
@@ -62,7 +63,7 @@ static bool is_same_text(const char *one, const char *other)
 
 static int add_event(const struct reading *reading, const msgpack_object *given, struct sdk_function *function)
 {
-    const msgpack_object *text = object_find(given, "expression");
+    const msgpack_object *text = packed_find(given, "expression");
     struct error error = { 0 };
     struct sdk_trigger *trigger = &function->triggers[function->trigger_count++];
 
@@ -127,9 +128,9 @@ static int add_cron(const struct reading *reading, const msgpack_object *given, 
     struct stepd_texts *list = &function->asked.given.cron;
     char *cron = asked_keep(&function->asked, object_find_text(given, "cron"));
 
-    if (object_is_given(object_find(given, "event")))
+    if (object_is_given(packed_find(given, "event")))
         return reading_refuse(reading, "has a trigger with both an event and a cron");
-    if (!object_is_nothing(object_find(given, "jitter")))
+    if (!object_is_nothing(packed_find(given, "jitter")))
         return reading_refuse(reading, "asks for a cron's 'jitter', which stepd does not have");
     if (cron == NULL || cron[0] == '\0')
         return reading_refuse(reading, "has a cron that is no text, or empty");
@@ -175,7 +176,7 @@ int app_triggers_read(const struct reading *reading, const msgpack_object *trigg
     function->asked.given.cron.items = crons;
     for (size_t i = 0; i < count; i++) {
         const msgpack_object *given = &triggers->via.array.ptr[i];
-        bool is_cron = object_is_given(object_find(given, "cron"));
+        bool is_cron = object_is_given(packed_find(given, "cron"));
         int status = is_cron ? add_cron(reading, given, crons, function) : add_event(reading, given, function);
         if (status != 0)
             return status;

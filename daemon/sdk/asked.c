@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codec/packed.h"
 #include "sdk/object.h"
 #include "sdk/sdk_time.h"
 
@@ -67,7 +68,7 @@ static int part_open(const struct part *part, const char *known, bool *ret_is_gi
 
 static int read_number(const struct part *part, const char *member, int64_t least, int64_t *ret_number)
 {
-    const msgpack_object *given = object_find(part->map, member);
+    const msgpack_object *given = packed_find(part->map, member);
     int64_t number = object_int(given, INT64_MIN);
 
     if (!object_is_given(given))
@@ -85,7 +86,7 @@ static int read_time(const struct part *part, const char *member, int64_t least_
     AUTO_FREE char *text = object_find_text(part->map, member);
     int64_t time_ms;
 
-    if (object_is_nothing(object_find(part->map, member)))
+    if (object_is_nothing(packed_find(part->map, member)))
         return least_ms > 0 ? reading_refuse(part->reading, "asks for '%s' without '%s'", part->setting, member) : 0;
     if (text == NULL || text[0] == '-' || sdk_time_parse_delay(text, &time_ms) != 0)
         return reading_refuse(part->reading, "asks for a '%s.%s' that is no time such as \"10s\"", part->setting, member);
@@ -99,7 +100,7 @@ static int read_time(const struct part *part, const char *member, int64_t least_
 /* NULL where there is none, or it is null. */
 static int read_text(const struct part *part, const char *member, const char **ret_text)
 {
-    const msgpack_object *given = object_find(part->map, member);
+    const msgpack_object *given = packed_find(part->map, member);
 
     if (!object_is_given(given))
         return 0;
@@ -131,7 +132,7 @@ static int read_key(const struct part *part, const char *member, const char **re
 
 static struct part part_of(const struct reading *reading, const msgpack_object *function, const char *setting, struct asked_flow *asked)
 {
-    return (struct part){ reading, setting, object_find(function, setting), asked };
+    return (struct part){ reading, setting, packed_find(function, setting), asked };
 }
 
 /* ---- each ------------------------------------------------------------------------------------------ */
@@ -166,7 +167,7 @@ static int read_throttle(const struct reading *reading, const msgpack_object *fu
         given->limit = 1;
     if (status == 0)
         status = read_time(&part, "period", 1, ANY_MS, &given->period_ms);
-    if (status == 0 && !object_is_nothing(object_find(part.map, "burst")))
+    if (status == 0 && !object_is_nothing(packed_find(part.map, "burst")))
         status = read_number(&part, "burst", 0, &given->burst);
     return status == 0 ? read_key(&part, "key", &given->key) : status;
 }
@@ -215,7 +216,7 @@ static int read_batch(const struct reading *reading, const msgpack_object *funct
 
 static int read_singleton(const struct reading *reading, const msgpack_object *function, struct asked_flow *asked)
 {
-    const char *name = object_is_nothing(object_find(function, "singleton")) ? "Singleton" : "singleton"; /* Go's SDK */
+    const char *name = object_is_nothing(packed_find(function, "singleton")) ? "Singleton" : "singleton"; /* Go's SDK */
     struct part part = part_of(reading, function, name, asked);
     struct stepd_singleton *given = &asked->given.singleton;
     bool is_given;
@@ -224,7 +225,7 @@ static int read_singleton(const struct reading *reading, const msgpack_object *f
     int status = part_open(&part, " mode key ", &is_given);
     if (status != 0 || !is_given)
         return status;
-    const msgpack_object *mode = object_find(part.map, "mode");
+    const msgpack_object *mode = packed_find(part.map, "mode");
     if (object_is_text(mode, "skip"))
         given->mode = STEPD_SINGLETON_SKIP;
     else if (object_is_text(mode, "cancel"))
@@ -257,7 +258,7 @@ static int read_timeouts(const struct reading *reading, const msgpack_object *fu
 
 static int read_idempotency(const struct reading *reading, const msgpack_object *function, struct asked_flow *asked)
 {
-    const msgpack_object *given = object_find(function, "idempotency");
+    const msgpack_object *given = packed_find(function, "idempotency");
 
     if (object_is_nothing(given))
         return 0;
@@ -272,7 +273,7 @@ static int read_idempotency(const struct reading *reading, const msgpack_object 
 
 static int read_cancels(const struct reading *reading, const msgpack_object *function, struct asked_flow *asked)
 {
-    const msgpack_object *list = object_find(function, "cancel");
+    const msgpack_object *list = packed_find(function, "cancel");
 
     if (object_is_nothing(list))
         return 0;
@@ -331,7 +332,7 @@ static int read_limit(const struct part *part, struct stepd_limits *limits)
     const char *why = scope_of(part, &limit.scope);
     if (why != NULL)
         return reading_refuse(part->reading, "%s", why);
-    limit.limit = object_int(object_find(part->map, "limit"), INT64_MIN);
+    limit.limit = object_int(packed_find(part->map, "limit"), INT64_MIN);
     if (limit.limit == INT64_MIN || limit.limit > CONCURRENCY_MOST)
         return reading_refuse(part->reading, "asks for a 'concurrency.limit' that is no whole number up to %d", CONCURRENCY_MOST);
     status = read_expression(part, "key", &limit.key);
@@ -372,10 +373,10 @@ static int read_concurrency(const struct reading *reading, const msgpack_object 
         asked->given.concurrency_limits.count = number > 0;
         return 0;
     }
-    if (part.map->type == MSGPACK_OBJECT_MAP && !object_is_nothing(object_find(part.map, "fn")))
+    if (part.map->type == MSGPACK_OBJECT_MAP && !object_is_nothing(packed_find(part.map, "fn")))
         return reading_refuse(reading, "asks for a 'concurrency.fn', which holds its place for a whole run; stepd does not have it");
-    if (part.map->type == MSGPACK_OBJECT_MAP && !object_is_nothing(object_find(part.map, "step")))
-        part.map = object_find(part.map, "step");
+    if (part.map->type == MSGPACK_OBJECT_MAP && !object_is_nothing(packed_find(part.map, "step")))
+        part.map = packed_find(part.map, "step");
     if (part.map->type == MSGPACK_OBJECT_ARRAY)
         return read_limits(reading, part.map, asked);
     return read_limit(&part, &asked->given.concurrency_limits);

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "codec/json.h"
+#include "codec/packed.h"
 #include "sdk/answer.h"
 #include "sdk/object.h"
 
@@ -68,16 +69,16 @@ static void add_given(msgpack_sbuffer *text, const char *key, const msgpack_obje
 /* NULL, or what is wrong with it. */
 static const char *envelope_make(const msgpack_object *event, struct envelope *envelope)
 {
-    const msgpack_object *data = object_find(event, "data");
+    const msgpack_object *data = packed_find(event, "data");
     int64_t now_ms = clock_wall_ms();
-    int64_t ts_ms = object_int(object_find(event, "ts"), 0);
+    int64_t ts_ms = object_int(packed_find(event, "ts"), 0);
     char ulid[ULID_SIZE];
 
     envelope->name = object_find_text(event, "name");
     envelope->id = object_find_text(event, "id");
     if (envelope->name == NULL || envelope->name[0] == '\0' || strlen(envelope->name) > NAME_MAX_BYTES)
         return "an event has a name of 1 to 1000 bytes without a NUL";
-    if (envelope->id == NULL && object_find(event, "id") != NULL && object_find(event, "id")->type == MSGPACK_OBJECT_STR)
+    if (envelope->id == NULL && packed_find(event, "id") != NULL && packed_find(event, "id")->type == MSGPACK_OBJECT_STR)
         return "an event's id has no NUL";
     if (object_is_given(data) && data->type != MSGPACK_OBJECT_MAP)
         return "an event's data is an object";
@@ -95,8 +96,8 @@ static const char *envelope_make(const msgpack_object *event, struct envelope *e
         json_write(&envelope->text, data);
     else
         add(&envelope->text, "{}");
-    add_given(&envelope->text, ",\"user\":", object_find(event, "user"));
-    add_given(&envelope->text, ",\"v\":", object_find(event, "v"));
+    add_given(&envelope->text, ",\"user\":", packed_find(event, "user"));
+    add_given(&envelope->text, ",\"v\":", packed_find(event, "v"));
     add(&envelope->text, "}");
     return NULL;
 }

@@ -6,19 +6,9 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "codec/packed.h"
 
 #define WHOLE_MAX 9007199254740992.0 /* from there on doubles skip whole numbers */
-
-const msgpack_object *object_find(const msgpack_object *object, const char *key)
-{
-    if (object == NULL || object->type != MSGPACK_OBJECT_MAP)
-        return NULL;
-    for (uint32_t i = 0; i < object->via.map.size; i++) {
-        if (object_is_text(&object->via.map.ptr[i].key, key))
-            return &object->via.map.ptr[i].val;
-    }
-    return NULL;
-}
 
 char *object_text(const msgpack_object *object)
 {
@@ -29,7 +19,7 @@ char *object_text(const msgpack_object *object)
 
 char *object_find_text(const msgpack_object *object, const char *key)
 {
-    return object_text(object_find(object, key));
+    return object_text(packed_find(object, key));
 }
 
 bool object_is_text(const msgpack_object *object, const char *text)

@@ -7,8 +7,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* NULL: `object` is no map, or has no such key. Takes NULL. */
-const msgpack_object *object_find(const msgpack_object *object, const char *key);
 /* NULL: none, no text, or one with a NUL, which no name has. The caller frees. */
 char *object_text(const msgpack_object *object);
 char *object_find_text(const msgpack_object *object, const char *key);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "codec/packed.h"
 #include "run/context.h"
 #include "run/failure.h"
 #include "sdk/object.h"
@@ -47,8 +48,8 @@ static enum op_kind kind_of(const msgpack_object *name)
 
 void op_error_read(struct stepd_ctx *ctx, int http_status, const msgpack_object *object, struct op_error *ret_error)
 {
-    const char *name = words_of(ctx, object_find(object, "name"));
-    const char *message = words_of(ctx, object_find(object, "message"));
+    const char *name = words_of(ctx, packed_find(object, "name"));
+    const char *message = words_of(ctx, packed_find(object, "message"));
 
     if (http_status == 0 && object != NULL && object->type != MSGPACK_OBJECT_MAP) /* a step may throw anything */
         message = text_of(ctx, object, stepd_to_json(ctx, object));
@@ -58,56 +59,56 @@ void op_error_read(struct stepd_ctx *ctx, int http_status, const msgpack_object 
         message = stepd_to_json(ctx, object != NULL ? object : &nil);
     ret_error->name = name[0] != '\0' ? name : is_told || http_status == 0 ? "Error" : "CallRefused";
     ret_error->message = message;
-    ret_error->data = object_find(object, "data");
+    ret_error->data = packed_find(object, "data");
 }
 
 /* A sleep's duration or date stands in its options, or is what the step is called. */
 static const char *duration_of(struct stepd_ctx *ctx, const msgpack_object *object)
 {
-    const msgpack_object *duration = object_find(object_find(object, "opts"), "duration");
+    const msgpack_object *duration = packed_find(packed_find(object, "opts"), "duration");
 
-    return text_of(ctx, duration, text_of(ctx, object_find(object, "name"), ""));
+    return text_of(ctx, duration, text_of(ctx, packed_find(object, "name"), ""));
 }
 
 static void wait_read(struct stepd_ctx *ctx, const msgpack_object *object, struct op *op)
 {
-    const msgpack_object *opts = object_find(object, "opts");
+    const msgpack_object *opts = packed_find(object, "opts");
 
-    op->event = text_of(ctx, object_find(object, "name"), text_of(ctx, object_find(opts, "event"), ""));
-    op->when = text_of(ctx, object_find(opts, "if"), "");
+    op->event = text_of(ctx, packed_find(object, "name"), text_of(ctx, packed_find(opts, "event"), ""));
+    op->when = text_of(ctx, packed_find(opts, "if"), "");
     op->when = op->when[0] != '\0' ? op->when : NULL;
-    op->timeout = text_of(ctx, object_find(opts, "timeout"), "");
+    op->timeout = text_of(ctx, packed_find(opts, "timeout"), "");
 }
 
 /* What another function is invoked with stands in its options. */
 static void invoke_read(struct stepd_ctx *ctx, const msgpack_object *object, struct op *op)
 {
-    const msgpack_object *options = object_find(object, "opts");
-    const msgpack_object *data = object_find(object_find(options, "payload"), "data");
+    const msgpack_object *options = packed_find(object, "opts");
+    const msgpack_object *data = packed_find(packed_find(options, "payload"), "data");
 
-    op->function_id = text_of(ctx, object_find(options, "function_id"), "");
-    op->timeout = text_of(ctx, object_find(options, "timeout"), "");
+    op->function_id = text_of(ctx, packed_find(options, "function_id"), "");
+    op->timeout = text_of(ctx, packed_find(options, "timeout"), "");
     op->data = data != NULL ? data : &nil;
 }
 
 static bool op_read(struct stepd_ctx *ctx, const msgpack_object *object, struct op *op)
 {
-    const msgpack_object *hash = object_find(object, "id");
-    const msgpack_object *author = object_find(object, "userland");
-    const msgpack_object *data = object_find(object, "data");
+    const msgpack_object *hash = packed_find(object, "id");
+    const msgpack_object *author = packed_find(object, "userland");
+    const msgpack_object *data = packed_find(object, "data");
 
     if (hash == NULL || hash->type != MSGPACK_OBJECT_STR || hash->via.str.size == 0)
         return false;
     const char *hash_text = text_of(ctx, hash, "");
-    const char *author_id = text_of(ctx, object_find(author, "id"), text_of(ctx, object_find(object, "displayName"), NULL));
-    step_name_of(hash_text, author_id, object_int(object_find(author, "index"), 0), op->name);
+    const char *author_id = text_of(ctx, packed_find(author, "id"), text_of(ctx, packed_find(object, "displayName"), NULL));
+    step_name_of(hash_text, author_id, object_int(packed_find(author, "index"), 0), op->name);
     op->hash = step_name_hash(op->name);
-    op->kind = kind_of(object_find(object, "op"));
+    op->kind = kind_of(packed_find(object, "op"));
     op->data = data != NULL ? data : &nil;
-    op->duration = op->kind == OP_SLEEP ? duration_of(ctx, object) : text_of(ctx, object_find(object, "op"), "");
+    op->duration = op->kind == OP_SLEEP ? duration_of(ctx, object) : text_of(ctx, packed_find(object, "op"), "");
     if (op->kind == OP_WAIT)
         wait_read(ctx, object, op);
-    op_error_read(ctx, 0, object_find(object, "error"), &op->error);
+    op_error_read(ctx, 0, packed_find(object, "error"), &op->error);
     if (op->kind == OP_INVOKE)
         invoke_read(ctx, object, op);
     return true;

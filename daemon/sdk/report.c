@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "codec/json.h"
+#include "codec/packed.h"
 #include "sdk/object.h"
 
 #define ZONE_SIZE 4096
@@ -16,7 +17,7 @@ static int read_body(struct report *report, size_t size, struct error *ret_error
 
     if (json_decode((struct bytes){ report->text, size }, &report->zone, &body, ret_error) != 0)
         return -EINVAL;
-    report->steps = object_find(&body, "steps");
+    report->steps = packed_find(&body, "steps");
     report->token = object_find_text(&body, "qi_id");
     if (report->steps == NULL || report->steps->type != MSGPACK_OBJECT_ARRAY)
         return error_set(ret_error, EINVAL, "there is no list of steps");

@@ -136,16 +136,13 @@ static void add_value(msgpack_sbuffer *body, struct bytes value)
     add(body, "}");
 }
 
+/* Nil: it is not there. */
 static const msgpack_object *member(const msgpack_object *map, const char *name)
 {
     static const msgpack_object none = { .type = MSGPACK_OBJECT_NIL };
+    const msgpack_object *found = packed_find(map, name);
 
-    for (uint32_t i = 0; map->type == MSGPACK_OBJECT_MAP && i < map->via.map.size; i++) {
-        const msgpack_object *key = &map->via.map.ptr[i].key;
-        if (key->type == MSGPACK_OBJECT_STR && key->via.str.size == strlen(name) && memcmp(key->via.str.ptr, name, strlen(name)) == 0)
-            return &map->via.map.ptr[i].val;
-    }
-    return &none;
+    return found != NULL ? found : &none;
 }
 
 /* The event that a wait was given, as the SDKs have events; null: its time was over. */

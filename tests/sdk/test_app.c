@@ -110,7 +110,7 @@ Test(app, may_ask_for_concurrency_as_a_number_and_for_idempotency_by_the_event_s
     cr_assert_eq(function->dedupe_ms, INT64_C(24) * 3600000);
 }
 
-/* As TypeScript's and Python's SDKs send them: ../shared/inngest, exchanges-flow.jsonl. */
+/* As TypeScript's SDK 4.24.0 and Python's 0.5.19 send them. */
 Test(app, may_ask_for_flow_control_as_the_sdks_do)
 {
     const struct stepd_function *given =
