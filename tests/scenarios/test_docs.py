@@ -283,15 +283,16 @@ def install(*words, **more):
 
 
 def at(receiver, text):
-    return text.replace("localhost:9092", receiver.at["kafka"])
+    return text.replace("localhost:9092", receiver.at["kafka"]).replace("http://localhost:8288", receiver.at["http"])
 
 
-def test_kcat_sends(receiver, folder):
+def test_kcat_and_curl_send(receiver, folder):
     for piece in snippets.fenced(ROOT, "docs/producing.md"):
         if piece.language == "sh":
             run("bash", "-c", at(receiver, piece.text))
     expect_from(receiver, "kcat")
     expect_from(receiver, "kcat in CloudEvents")
+    expect_from(receiver, "curl")
     receiver.ctl_run("send", "user/came", '{"from": "stepctl"}')
     expect_from(receiver, "stepctl")
 

@@ -198,4 +198,4 @@ def test_any_key_deleted_at_random(trips, server):
     ended = {run["id"] for run in trips.ended().values()}
     eventually(lambda: lost <= ended | set(re.findall(r"record in Redis .* run=([0-9a-f]{32})", trips.service.log())),
                what=lambda: f"not told: {lost - ended}\n{trips.say()}")
-    assert len(trips.missing()) <= len(lost), trips.say()
+    eventually(lambda: len(trips.missing()) <= len(lost), 40, what=trips.say)  # the last events may only now have begun

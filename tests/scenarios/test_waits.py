@@ -47,8 +47,9 @@ def test_an_event_ends_the_waits_that_it_matches_and_no_other(serve, send):
     send("order/made", *[{"n": n, "id": n} for n in range(1, 6)])
     worker.wait_for("wait", "waiting", 5)
     assert worker.ctl("stats")["waiting"] == 5
-    send("order/paid", {"n": 91, "id": 2}, {"n": 92, "id": 3}, {"n": 93, "id": 33}, {"n": 94, "id": 3})
+    send("order/paid", {"n": 91, "id": 2}, {"n": 92, "id": 3}, {"n": 93, "id": 33})
     worker.wait_for("wait", "completed", 2)
+    send("order/paid", {"n": 94, "id": 3})  # the wait is over
     assert outputs(worker) == {2: {"n": 91, "name": "order/paid", "key": "key-2"}, 3: {"n": 92, "name": "order/paid", "key": "key-3"}}
     assert len(worker.runs(status="waiting")) == 3
     assert worker.metrics()["stepd_waits_ended_total"] == 2
