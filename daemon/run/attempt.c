@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "run/attempt.h"
+#include "run/attempt_internal.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "run/attempt_log.h"
-#include "run/branches.h"
 #include "run/checkpoints.h"
 #include "run/emit.h"
 #include "run/errand.h"
@@ -116,9 +114,7 @@ static enum attempt_end end_of_park(enum run_status status)
     return status == RUN_SLEEPING ? ATTEMPT_SLEEPING : ATTEMPT_RETRY;
 }
 
-/* `failure` NULL: it sleeps or waits. In on_failure the tail keeps what the run failed of. False: its checkpoint would take more
- * room than the run's state has; ctx->raised says so, and nothing was recorded. */
-static bool park(struct stepd_ctx *ctx, struct transition *change, const struct failure *failure, struct attempt_report *report)
+bool attempt_park(struct stepd_ctx *ctx, struct transition *change, const struct failure *failure, struct attempt_report *report)
 {
     report->is_setback = report->is_setback || (failure != NULL && ctx->run->phase == RUN_IN_FUNCTION);
     report->due_ms = due_of(ctx, change);
@@ -141,14 +137,13 @@ static bool park_suspended(struct stepd_ctx *ctx, struct attempt_report *report)
 {
     struct verdict verdict = ctx->verdict;
 
-    return park(ctx, &verdict.park, verdict.failure, report);
+    return attempt_park(ctx, &verdict.park, verdict.failure, report);
 }
 
-/* Without a checkpoint, for which alone there may be no room. */
-static void park_bare(struct stepd_ctx *ctx, struct transition *change, const struct failure *failure, struct attempt_report *report)
+void attempt_park_bare(struct stepd_ctx *ctx, struct transition *change, const struct failure *failure, struct attempt_report *report)
 {
     assert(change->checkpoint.size == 0 && !change->clears_started);
-    bool is_parked = park(ctx, change, failure, report);
+    bool is_parked = attempt_park(ctx, change, failure, report);
     assert(is_parked);
 }
 
@@ -163,7 +158,7 @@ static void retry(struct stepd_ctx *ctx, struct attempt_report *report)
         .due_ms = raised_due_ms(&ctx->raised),
     };
 
-    park_bare(ctx, &change, &ctx->raised.failure, report);
+    attempt_park_bare(ctx, &change, &ctx->raised.failure, report);
 }
 
 /* ---- ended ---------------------------------------------------------------------------------------- */
@@ -222,7 +217,7 @@ static void complete(struct stepd_ctx *ctx, struct attempt_report *report)
         end_as(report, ATTEMPT_COMPLETED, NULL);
 }
 
-static void bury(struct stepd_ctx *ctx, const struct failure *failure, struct attempt_report *report)
+void attempt_bury(struct stepd_ctx *ctx, const struct failure *failure, struct attempt_report *report)
 {
     const struct transition change = {
         .kind = TRANSITION_BURY, .phase = ctx->run->phase, .attempt = ctx->run->attempt, .told = told_error(ctx, failure)
@@ -253,7 +248,7 @@ static void wait_for_brokers(struct stepd_ctx *ctx, const struct error *error, s
     }
     log_error("run %s of %s has failed, but %s: it is tried again in %d s", ctx->run->id.text, ctx->run->function->id, error->text,
               REFUSED_DELAY_MS / 1000);
-    park_bare(ctx, &change, &ctx->last, report);
+    attempt_park_bare(ctx, &change, &ctx->last, report);
 }
 
 /* What the function was away for is over: on_failure goes away for its own. Between the two no watch takes the run. */
@@ -274,7 +269,7 @@ static void bring_out(struct stepd_ctx *ctx, struct attempt_report *report)
         return;
     }
     if (ctx->run->function->on_failure == NULL) {
-        bury(ctx, &ctx->last, report);
+        attempt_bury(ctx, &ctx->last, report);
         return;
     }
     if (!context_advance(ctx, &change)) {
@@ -302,7 +297,7 @@ static void fail(struct stepd_ctx *ctx, const struct failure *failure, struct at
 
 /* ---- on_failure ----------------------------------------------------------------------------------- */
 
-static void say_on_failure_failed(const struct stepd_ctx *ctx, const struct failure *failure)
+void attempt_say_on_failure_failed(const struct stepd_ctx *ctx, const struct failure *failure)
 {
     log_error("on_failure of %s failed for run %s: %s: %s", ctx->run->function->id, ctx->run->id.text, failure->name, failure->message);
 }
@@ -367,15 +362,15 @@ static void run_on_failure(struct stepd_ctx *ctx, struct attempt_report *report)
             retry(ctx, report);
             return;
         }
-        say_on_failure_failed(ctx, &ctx->raised.failure);
+        attempt_say_on_failure_failed(ctx, &ctx->raised.failure);
     }
     context_set_last(ctx, &failure);
-    bury(ctx, &ctx->last, report);
+    attempt_bury(ctx, &ctx->last, report);
 }
 
 /* ---- the function --------------------------------------------------------------------------------- */
 
-static bool may_retry(const struct stepd_ctx *ctx)
+bool attempt_may_retry(const struct stepd_ctx *ctx)
 {
     const struct function *function = ctx->run->function;
 
@@ -407,7 +402,7 @@ static void settle_function(struct stepd_ctx *ctx, enum stepd_status status, str
     }
     report->is_setback = is_setback(ctx);
     settle_error(ctx);
-    if (ctx->raised.kind == RAISED_RETRIABLE && may_retry(ctx))
+    if (ctx->raised.kind == RAISED_RETRIABLE && attempt_may_retry(ctx))
         retry(ctx, report);
     else
         fail(ctx, &ctx->raised.failure, report);
@@ -491,134 +486,6 @@ bool attempt_note(struct stepd_ctx *ctx, int attempt, int64_t due_ms)
     bool is_noted = attempt_note_off_clock(ctx, attempt, due_ms);
     context_resume(ctx, left_ns);
     return is_noted;
-}
-
-/* ---- attempts that did not end by themselves ------------------------------------------------------ */
-
-/* It counts in the branch alone, which waits; what else is to be tried goes on at once. */
-static void retry_branch(struct stepd_ctx *ctx, const struct step_call *step, int64_t delay_ms)
-{
-    struct branches kept;
-
-    branches_load(&kept, ctx->branches);
-    struct branch *branch = branches_add(&kept, step->id);
-    branch->attempt = step->attempt + 1;
-    branch->due_ms = context_now_ms(ctx) + delay_ms;
-    branches_keep(&kept, ctx);
-    branches_done(&kept);
-}
-
-/* At most once: nobody knows what became of it, so it is not tried again. */
-static bool has_a_try_left(const struct stepd_ctx *ctx, const struct step_call *step, const struct stepd_error_policy *policy)
-{
-    int attempt = step->is_beside ? step->attempt : ctx->run->attempt;
-    int retries = policy != NULL ? policy->retries : step->retries;
-
-    return attempt < retries && !step->is_at_most_once;
-}
-
-/* In one change: what the step's retries, or the function's, say. What is to go on does so in an
- * attempt of its own. */
-static void fail_step(struct stepd_ctx *ctx, const struct step_call *step, struct transition *change)
-{
-    struct checkpoint checkpoint = {
-        .id = step->id,
-        .kind = CHECKPOINT_FAILED,
-        .phase = ctx->run->phase,
-        .executions = step->executions,
-        .started_ms = step->started_ms,
-        .ended_ms = context_now_ms(ctx),
-        .failure = &ctx->step_raised.failure,
-    };
-
-    change->position = step->position;
-    const struct stepd_error_policy *policy = flow_error_policy(ctx->run->function, ctx->step_raised.failure.name);
-    int64_t delay_ms = policy != NULL ? context_retry_delay_ms(ctx, ctx->step_raised.failure.name) : step->retry_delay_ms;
-    bool is_tried_again = has_a_try_left(ctx, step, policy);
-    if (step->is_beside) {
-        change->position = ctx->run->steps != NULL ? checkpoints_count(ctx->run->steps) : 0; /* others may have ended meanwhile */
-        change->attempt = ctx->run->attempt;
-    }
-    if (is_tried_again && step->is_beside) {
-        retry_branch(ctx, step, delay_ms);
-        return;
-    }
-    if (is_tried_again) {
-        change->attempt = ctx->run->attempt + 1;
-        change->delay_ms = delay_ms;
-        return;
-    }
-    msgpack_sbuffer_clear(&ctx->scratch);
-    checkpoint_pack(&ctx->scratch, &checkpoint);
-    change->checkpoint = (struct bytes){ ctx->scratch.data, ctx->scratch.size };
-}
-
-static void fail_function(struct stepd_ctx *ctx, struct transition *change)
-{
-    if (may_retry(ctx)) {
-        change->attempt = ctx->run->attempt + 1;
-        change->delay_ms = context_retry_delay_ms(ctx, ctx->raised.failure.name);
-        return;
-    }
-    change->attempt = ctx->run->attempt;
-    if (ctx->run->phase == RUN_IN_FUNCTION)
-        change->phase = RUN_FAILING;
-}
-
-/* Of what was raised: it is tried again, or has failed for good, which an attempt of its own brings out. */
-static void pass_on(struct stepd_ctx *ctx, struct transition *change, struct attempt_report *report)
-{
-    park_bare(ctx, change, &ctx->raised.failure, report);
-    if (report->end == ATTEMPT_RETRY && change->phase == RUN_FAILING)
-        report->end = ATTEMPT_PASSED_ON;
-}
-
-/* What the step failed of can't be recorded: the run fails of that. */
-static void fail_by_limit(struct stepd_ctx *ctx, struct attempt_report *report)
-{
-    struct transition change = {
-        .kind = TRANSITION_PARK,
-        .status = RUN_DELAYED,
-        .phase = RUN_FAILING,
-        .attempt = ctx->run->attempt,
-    };
-
-    context_reopen(ctx);
-    if (ctx->run->phase == RUN_IN_FUNCTION) {
-        pass_on(ctx, &change, report);
-        return;
-    }
-    say_on_failure_failed(ctx, &ctx->raised.failure);
-    bury(ctx, &ctx->last, report);
-}
-
-void attempt_fail(struct stepd_ctx *ctx, struct run *run, const struct step_call *step, const char *name, const char *message,
-                  struct attempt_report *ret_report)
-{
-    struct transition change = { .kind = TRANSITION_PARK, .status = RUN_DELAYED, .phase = run->phase };
-
-    context_begin(ctx, run, clock_monotonic_ns());
-    *ret_report = (struct attempt_report){ .started_ns = ctx->started_ns };
-    if (step != NULL) {
-        ctx->step = *step;
-        ctx->step.is_running = true;
-    }
-    context_raise(ctx, RAISED_RETRIABLE, name, "%s", message);
-    ctx->step.is_running = false;
-    if (step != NULL) {
-        fail_step(ctx, step, &change);
-        if (!park(ctx, &change, &ctx->step_raised.failure, ret_report))
-            fail_by_limit(ctx, ret_report);
-    } else if (run->phase == RUN_IN_ON_FAILURE && run->attempt >= run->function->retries) {
-        say_on_failure_failed(ctx, &ctx->raised.failure);
-        bury(ctx, &ctx->last, ret_report);
-    } else {
-        fail_function(ctx, &change);
-        pass_on(ctx, &change, ret_report);
-    }
-    ret_report->ended_ns = clock_monotonic_ns();
-    ret_report->is_stored = run->epoch > 0;
-    context_end(ctx);
 }
 
 int attempt_reject(struct publisher *publisher, const char *dead_letter_topic, const struct event *event, const char *name,

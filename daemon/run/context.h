@@ -121,6 +121,8 @@ struct stepd_ctx {
     struct step_ids ids;
 };
 
+/* After an error was raised: its next attempt is due at due_ms (the store's time). */
+void context_due_at(struct stepd_ctx *ctx, int64_t due_ms);
 /* After an error was raised: its next attempt is due when a Retry-After of HTTP says, but no later than
  * `retry.max_after` from now, which is said. */
 void context_due_by_header(struct stepd_ctx *ctx, int64_t due_ms);

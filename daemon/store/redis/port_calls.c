@@ -6,6 +6,7 @@
 
 #include "run/checkpoints.h"
 #include "store/calls.h"
+#include "store/redis/port_flow.h"
 #include "store/redis/record.h"
 
 #define KNOWN_MS 86400000 /* a function that no daemon has had for so long is unknown */

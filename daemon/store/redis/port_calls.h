@@ -20,8 +20,4 @@ void port_add_call(struct script_call *call, const struct transition *change, ms
 int port_admit_called(struct store *port, const struct run *run, const struct flow_ask *ask, enum flow_answer *ret_answer);
 int port_find_function(struct store *port, const char *id, bool *ret_is_known, enum run_placement *ret_placement);
 
-/* port.c: what a function's flow control asks, as admit.lua reads it. */
-void port_pack_ask(msgpack_packer *packer, const struct redis_store *store, const struct run *run, const struct flow_ask *ask,
-                   const struct run_id *older_id);
-
 #endif

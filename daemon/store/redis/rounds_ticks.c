@@ -8,6 +8,7 @@
 #include "run/flow_ask.h"
 #include "run/flow_settings.h"
 #include "run/schedule.h"
+#include "store/redis/port_flow.h"
 #include "store/redis/record.h"
 #include "store/redis/rounds_internal.h"
 
@@ -213,7 +214,7 @@ static void write_flow(struct ticks *ticks, const struct run *run, int64_t now_m
     if (!function_is_lined(run->function))
         return;
     flow_ask_init_again(&ask, run->function, run->event, now_ms);
-    store_pack_flow(&ticks->flow, run, &ask);
+    port_pack_flow(&ticks->flow, run, &ask);
     ticks->ahead_us = ask.priority_ms * 1000;
     flow_ask_done(&ask);
 }
