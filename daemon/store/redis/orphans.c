@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/orphans.h"
 
+#include <assert.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,41 +16,20 @@
 #define TIME_MS 10000
 #define AT_ONCE 100
 
-/* Of the runs given those that are in no list, and all that wait behind another: in which list those
- * should be stands in their bodies, which scripts don't read. */
-static const char SCRIPT[] =
-    "local P, lost = KEYS[1], {}\n"
-    "local function hex(s) return (s:gsub('.', function(c) return string.format('%02x', c:byte()) end)) end\n"
-    "local lines = redis.call('SMEMBERS', P .. 'lines')\n"
-    "local function in_line(id)\n"
-    "  for _, fn in ipairs(lines) do if redis.call('ZSCORE', P .. 'line:' .. fn, id) then return true end end\n"
-    "end\n"
-    "for _, id in ipairs(ARGV) do\n"
-    "  local h = redis.call('GETRANGE', P .. 'run:' .. id, 0, 63)\n"
-    "  if #h == 64 then\n"
-    "    local s = h:sub(2, 2)\n"
-    "    if (s == 'd' or s == 's') and not redis.call('ZSCORE', P .. (h:byte(1) == 3 and 'delayed-3' or 'delayed'), id) and not "
-    "in_line(id) then lost[#lost + 1] = id end\n"
-    "    local w = s == 'o' and hex(h:sub(49, 64))\n"
-    "    if w and not redis.call('ZSCORE', P .. 'owned:' .. w, id) and redis.call('SISMEMBER', P .. 'held:' .. w, id) == 0 then\n"
-    "      lost[#lost + 1] = id\n"
-    "    end\n"
-    "    if s == 'b' then lost[#lost + 1] = id end\n"
-    "  end\n"
-    "end\n"
-    "return lost";
-
+/* Those of the runs that scripts/orphans.lua finds in no list; ret_reply: now, ids. */
 static int ask(struct redis_store *store, int shard, const struct bytes *ids, size_t count, redisReply **ret_reply)
 {
-    struct bytes words[AT_ONCE + 4];
-    const char *prefix = store_prefix(store, shard);
+    char text[AT_ONCE * RUN_ID_LENGTH];
+    struct script_call call;
 
-    words[0] = (struct bytes){ "EVAL", 4 };
-    words[1] = (struct bytes){ SCRIPT, sizeof(SCRIPT) - 1 };
-    words[2] = (struct bytes){ "1", 1 };
-    words[3] = (struct bytes){ prefix, strlen(prefix) };
-    memcpy(words + 4, ids, count * sizeof(*ids));
-    return store_command(store, shard, count + 4, words, ret_reply);
+    assert(count <= AT_ONCE);
+    for (size_t i = 0; i < count; i++) {
+        assert(ids[i].size == RUN_ID_LENGTH);
+        memcpy(text + i * RUN_ID_LENGTH, ids[i].data, RUN_ID_LENGTH);
+    }
+    script_begin(&call, "orphans", shard);
+    script_add(&call, (struct bytes){ text, count * RUN_ID_LENGTH });
+    return store_call(store, &call, ret_reply);
 }
 
 static bool is_listed_behind(struct redis_store *store, const char *id, const struct record *record)
@@ -77,7 +57,7 @@ static bool is_lost(struct redis_store *store, int shard, const char *id)
     loaded_run_done(&run);
     if (is_listed || ask(store, shard, &(struct bytes){ id, RUN_ID_LENGTH }, 1, &reply) != 0)
         return false;
-    return reply->elements == 1;
+    return reply->element[1]->elements == 1;
 }
 
 static int look_at(struct redis_store *store, int shard, const struct bytes *ids, size_t count, struct orphans *orphans)
@@ -88,8 +68,9 @@ static int look_at(struct redis_store *store, int shard, const struct bytes *ids
     if (status != 0)
         return status;
     orphans->looked_at += count;
-    for (size_t i = 0; i < reply->elements; i++) {
-        const redisReply *id = reply->element[i];
+    const redisReply *found = reply->element[1];
+    for (size_t i = 0; i < found->elements; i++) {
+        const redisReply *id = found->element[i];
         if (id->len != RUN_ID_LENGTH || !is_lost(store, shard, id->str))
             continue;
         if (orphans->count++ == 0)

@@ -86,6 +86,7 @@ static const struct script SCRIPTS[SCRIPT_COUNT] = {
         script_waits, script_match } },
     { "kept", 1, { script_common, script_kept } },
     { "confirm", 1, { script_common, script_confirm } },
+    { "orphans", 1, { script_common, script_orphans } },
 };
 
 static int script_index(const char *name)

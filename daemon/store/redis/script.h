@@ -12,7 +12,7 @@
 #include "base/bytes.h"
 #include "run/run.h"
 
-#define SCRIPT_COUNT 35
+#define SCRIPT_COUNT 36
 #define SCRIPT_SHA_SIZE 40
 #define SCRIPT_MAX_ARGUMENTS 32
 

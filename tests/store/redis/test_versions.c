@@ -36,7 +36,7 @@ static const struct known SCRIPTS[] = {
     { "wait", 1, "c66edb73144d2b7f" },       { "match", 1, "66a2a9aae7e04bd9" },        { "confirm", 1, "1cf48b0c8a0bfc70" },
     { "expire", 1, "db3649ceeb2e39c4" },     { "take_calling", 1, "b653dcfbbdaa6c4b" }, { "advance_calling", 1, "16a2ab6a2fdca54d" },
     { "outbox", 1, "45f894c67ee0b698" },     { "deliver", 1, "bca836fcf1c6a80b" },      { "admit_called", 1, "2be533d0fcddf4a3" },
-    { "announce", 1, "09956984e6b9ff1b" },   { "kept", 1, "a74e29b0fcc5f71a" },
+    { "announce", 1, "09956984e6b9ff1b" },   { "kept", 1, "a74e29b0fcc5f71a" },         { "orphans", 1, "d70c6823996ee637" },
 };
 
 /* XXH3, in hex digits. */
