@@ -84,7 +84,7 @@ void assigned_take_up(struct consumer *consumer, struct partition *partition)
     consumer->asked_all_ms = 0; /* soon: whether it is made anew shows by what it was at first */
     consumer->loading++;
     partition->holders++;
-    lookups_load(consumer->scout, partition);
+    lookups_load(consumer->lookups, partition);
 }
 
 void assigned_let_go(struct consumer *consumer, struct partition *partition)
@@ -120,12 +120,12 @@ void assigned_free_unnamed(struct consumer *consumer)
     }
 }
 
-void assigned_hear_scout(struct consumer *consumer)
+void assigned_hear_lookups(struct consumer *consumer)
 {
     struct partition *partition;
 
     assert_thread(&consumer->thread);
-    while ((partition = lookups_take_back(consumer->scout)) != NULL) {
+    while ((partition = lookups_take_back(consumer->lookups)) != NULL) {
         partition->holders--;
         consumer->must_count_loading = true;
     }
@@ -156,7 +156,7 @@ void assigned_ask_ends(struct consumer *consumer)
     struct look *look = look_of(consumer);
 
     assert_thread(&consumer->thread);
-    (void)lookups_ask(consumer->scout, &look);
+    (void)lookups_ask(consumer->lookups, &look);
     consumer->asked_ms = consumer->now_ms;
 }
 
@@ -166,7 +166,7 @@ void assigned_ask_all(struct consumer *consumer)
 
     assert_thread(&consumer->thread);
     anew_prepare(consumer, look);
-    if (!lookups_ask(consumer->scout, &look))
+    if (!lookups_ask(consumer->lookups, &look))
         return; /* at the next watch */
     anew_asked(consumer);
     consumer->asked_ms = consumer->asked_all_ms = consumer->now_ms;
@@ -174,7 +174,7 @@ void assigned_ask_all(struct consumer *consumer)
 
 void assigned_hear_answer(struct consumer *consumer)
 {
-    struct look *look = lookups_take_answer(consumer->scout);
+    struct look *look = lookups_take_answer(consumer->lookups);
 
     assert_thread(&consumer->thread);
     if (look == NULL)

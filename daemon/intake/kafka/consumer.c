@@ -170,7 +170,7 @@ static void round_of(struct consumer *consumer)
     consumer_end_if_dead(consumer);
     joining_tend(consumer);
     positions_tell(&consumer->positions, consumer->assigned.items, consumer->assigned.count);
-    assigned_hear_scout(consumer);
+    assigned_hear_lookups(consumer);
     assigned_hear_answer(consumer);
     intake_sweep(consumer);
     if (consumer->open != NULL)
@@ -271,7 +271,7 @@ static int open_handle(struct consumer *consumer, struct error *ret_error)
     (void)rd_kafka_poll_set_consumer(consumer->handle);
     consumer->messages = rd_kafka_queue_new(consumer->handle);
     consumer->commits = commits_create(consumer->handle, &consumer->settings);
-    consumer->scout = lookups_create(consumer->handle, &consumer->settings);
+    consumer->lookups = lookups_create(consumer->handle, &consumer->settings);
     boundaries_set_handle(&consumer->boundaries, consumer->handle);
     return 0;
 }
@@ -313,7 +313,7 @@ int consumer_start(struct consumer *consumer, struct error *ret_error)
     int failed = joining_begin(consumer, ret_error);
 
     if (failed == 0)
-        failed = lookups_start(consumer->scout, ret_error);
+        failed = lookups_start(consumer->lookups, ret_error);
     if (failed == 0 && consumer->lookback != NULL)
         failed = lookback_start(consumer->lookback, ret_error);
     if (failed != 0)
@@ -342,7 +342,7 @@ void consumer_stop(struct consumer *consumer, int64_t timeout_ms)
     atomic_store(&consumer->must_stop, true);
     if (!thread_join_until(&consumer->thread, until_ms + 1000))
         consumer->is_left_behind = true;
-    if (consumer->scout != NULL && !lookups_stop(consumer->scout, 1000))
+    if (consumer->lookups != NULL && !lookups_stop(consumer->lookups, 1000))
         consumer->is_left_behind = true;
     if (consumer->is_left_behind)
         log_warn("Kafka's client does not end in time: left behind");
@@ -355,7 +355,7 @@ static void free_loads(struct consumer *consumer)
     if (consumer->open == NULL) {
         loads_done(&consumer->loads);
         takings_drop(&consumer->takings);
-        assigned_hear_scout(consumer);
+        assigned_hear_lookups(consumer);
         while (consumer->assigned.count > 0)
             assigned_let_go(consumer, consumer->assigned.items[0]);
     }
@@ -380,7 +380,7 @@ void consumer_destroy(struct consumer *consumer)
     if (consumer->handle != NULL) {
         free_loads(consumer);
         commits_destroy(consumer->commits);
-        lookups_destroy(consumer->scout);
+        lookups_destroy(consumer->lookups);
         assigned_free_unnamed(consumer);
         rd_kafka_queue_destroy(consumer->messages);
         if (!can_end_handle(consumer) ||

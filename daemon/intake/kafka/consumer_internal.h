@@ -50,7 +50,7 @@ struct consumer {
     rd_kafka_t *handle;
     rd_kafka_queue_t *messages; /* of all partitions */
     struct group_watch group;
-    struct scout *scout;
+    struct lookups *lookups;
     struct positions positions;
     struct lookback *lookback; /* NULL: nobody waits for events */
     struct boundaries boundaries;
@@ -85,12 +85,12 @@ struct consumer {
     struct takings takings;
     size_t awaiting; /* assigned ones that wait for a schema */
     size_t crowded;  /* assigned ones that wait for room for queued runs */
-    size_t loading;  /* assigned ones that the scout has not ended with */
+    size_t loading;  /* assigned ones that `lookups` has not ended with */
     bool must_count_loading;
-    int64_t asked_ms;           /* the scout, for ends */
+    int64_t asked_ms;           /* of `lookups`, for ends */
     int64_t asked_all_ms;       /* and for topics, too */
     struct topic_watch *topics; /* as settings.topics */
-    size_t most_queued;         /* since the scout was last asked: librdkafka may sleep since then */
+    size_t most_queued;         /* since `lookups` was last asked: librdkafka may sleep since then */
     struct {                    /* the partition of the last message */
         const rd_kafka_topic_t *topic;
         int32_t id;
@@ -151,8 +151,8 @@ void assigned_take_up(struct consumer *consumer, struct partition *partition);
 void assigned_let_go(struct consumer *consumer, struct partition *partition);
 /* Those that were let go, and nothing names any more. */
 void assigned_free_unnamed(struct consumer *consumer);
-/* What the scout has found out: of the store … */
-void assigned_hear_scout(struct consumer *consumer);
+/* What `lookups` has found out: of the store … */
+void assigned_hear_lookups(struct consumer *consumer);
 /* … and of the brokers: where partitions end, and with it whether their topics are still the same. */
 void assigned_ask_ends(struct consumer *consumer);
 void assigned_ask_all(struct consumer *consumer);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the brokers are asked every few seconds: where partitions end, and what shows that a topic was deleted and made anew meanwhile. Made
- * by the consumer's thread, filled by the scout's, then the consumer's again.
+ * by the consumer's thread, filled by the one of `lookups`, then the consumer's again.
  */
 #ifndef STEPD_INTAKE_KAFKA_LOOK_H
 #define STEPD_INTAKE_KAFKA_LOOK_H
@@ -25,7 +25,7 @@ struct look {
 struct look *look_create(rd_kafka_topic_partition_list_t *ends, int64_t now_ms);
 /* NULL is fine. */
 void look_destroy(struct look *look);
-/* Runs on: the scout. `names` as topic_ids_ask() has them. Waits for the brokers, timeout_ms at most for each question. */
+/* Runs on: the thread of `lookups`. `names` as topic_ids_ask() has them. Waits for the brokers, timeout_ms at most for each question. */
 void look_run(struct look *look, rd_kafka_t *handle, const char *const *names, int timeout_ms);
 
 #endif

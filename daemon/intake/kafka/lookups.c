@@ -12,209 +12,209 @@
 #define ASK_TIMEOUT_MS 5000
 #define RETRY_MS 1000
 
-struct errand {
-    struct errand *next;
+struct partition_read {
+    struct partition_read *next;
     struct partition *partition;
 };
 
-struct scout {
+struct lookups {
     rd_kafka_t *handle;
     const struct consumer_settings *settings;
     struct thread thread;
     atomic_bool is_stopping;
     struct lock lock; /* guards what follows */
     struct condition wake;
-    struct errand *loads;
-    struct errand *ended;
+    struct partition_read *reads;
+    struct partition_read *ended;
     struct look *question; /* NULL: none */
     struct look *answer;
     bool is_asking;
 };
 
-struct scout *lookups_create(rd_kafka_t *handle, const struct consumer_settings *settings)
+struct lookups *lookups_create(rd_kafka_t *handle, const struct consumer_settings *settings)
 {
-    struct scout *scout = xcalloc(1, sizeof(*scout));
+    struct lookups *lookups = xcalloc(1, sizeof(*lookups));
 
-    scout->handle = handle;
-    scout->settings = settings;
-    lock_init(&scout->lock);
-    condition_init(&scout->wake);
-    return scout;
+    lookups->handle = handle;
+    lookups->settings = settings;
+    lock_init(&lookups->lock);
+    condition_init(&lookups->wake);
+    return lookups;
 }
 
-static void wait_ms(struct scout *scout, int64_t delay_ms)
+static void wait_ms(struct lookups *lookups, int64_t delay_ms)
 {
     int64_t until_ms = clock_monotonic_ms() + delay_ms;
 
     pulse_rest_here();
-    if (!atomic_load(&scout->is_stopping))
-        (void)condition_wait_until(&scout->wake, &scout->lock, until_ms);
+    if (!atomic_load(&lookups->is_stopping))
+        (void)condition_wait_until(&lookups->wake, &lookups->lock, until_ms);
     pulse_beat_here();
 }
 
 /* The same, for as long as there is nothing to do. */
-static void wait_for_work(struct scout *scout)
+static void wait_for_work(struct lookups *lookups)
 {
     pulse_rest_here();
-    condition_wait(&scout->wake, &scout->lock);
+    condition_wait(&lookups->wake, &lookups->lock);
     pulse_beat_here();
 }
 
-static int load(struct scout *scout, struct partition *partition)
+static int read_taken(struct lookups *lookups, struct partition *partition)
 {
     struct assignment *assignment = &partition->assignment;
 
-    if (scout->settings->load_partition == NULL || atomic_load(&assignment->is_revoked))
+    if (lookups->settings->load_partition == NULL || atomic_load(&assignment->is_revoked))
         return 0;
-    return scout->settings->load_partition(scout->settings->context, assignment->topic, assignment->partition, assignment->parked_keys,
-                                           &assignment->known);
+    return lookups->settings->load_partition(lookups->settings->context, assignment->topic, assignment->partition, assignment->parked_keys,
+                                             &assignment->known);
 }
 
-static void run_load(struct scout *scout, struct partition *partition)
+static void read_until_known(struct lookups *lookups, struct partition *partition)
 {
-    while (load(scout, partition) != 0 && !atomic_load(&scout->is_stopping)) {
-        log_warn("what Redis has taken over of %s [%d] can't be read: tried again", partition->assignment.topic,
+    while (read_taken(lookups, partition) != 0 && !atomic_load(&lookups->is_stopping)) {
+        log_warn("Redis does not say which runs of %s [%d] it has: asked again", partition->assignment.topic,
                  (int)partition->assignment.partition);
-        lock_take(&scout->lock);
-        wait_ms(scout, RETRY_MS);
-        lock_give(&scout->lock);
+        lock_take(&lookups->lock);
+        wait_ms(lookups, RETRY_MS);
+        lock_give(&lookups->lock);
     }
-    if (!atomic_load(&scout->is_stopping))
+    if (!atomic_load(&lookups->is_stopping))
         atomic_store(&partition->is_loaded, true);
 }
 
 /* The lock is let go of meanwhile; so in run_question(). */
-static void run_errand(struct scout *scout)
+static void run_read(struct lookups *lookups)
 {
-    struct errand *errand = scout->loads;
+    struct partition_read *read = lookups->reads;
 
-    assert_held(&scout->lock);
-    scout->loads = errand->next;
-    lock_give(&scout->lock);
-    run_load(scout, errand->partition);
-    lock_take(&scout->lock);
-    errand->next = scout->ended;
-    scout->ended = errand;
+    assert_held(&lookups->lock);
+    lookups->reads = read->next;
+    lock_give(&lookups->lock);
+    read_until_known(lookups, read->partition);
+    lock_take(&lookups->lock);
+    read->next = lookups->ended;
+    lookups->ended = read;
 }
 
-static void run_question(struct scout *scout)
+static void run_question(struct lookups *lookups)
 {
-    struct look *look = scout->question;
+    struct look *look = lookups->question;
 
-    assert_held(&scout->lock);
-    scout->question = NULL;
-    scout->is_asking = true;
-    lock_give(&scout->lock);
-    look_run(look, scout->handle, scout->settings->topics, ASK_TIMEOUT_MS);
-    lock_take(&scout->lock);
-    scout->is_asking = false;
-    look_destroy(scout->answer);
-    scout->answer = look;
+    assert_held(&lookups->lock);
+    lookups->question = NULL;
+    lookups->is_asking = true;
+    lock_give(&lookups->lock);
+    look_run(look, lookups->handle, lookups->settings->topics, ASK_TIMEOUT_MS);
+    lock_take(&lookups->lock);
+    lookups->is_asking = false;
+    look_destroy(lookups->answer);
+    lookups->answer = look;
 }
 
 /* What a new partition waits for goes before. */
-static void *scout_main(void *argument)
+static void *lookups_main(void *argument)
 {
-    struct scout *scout = argument;
+    struct lookups *lookups = argument;
 
-    lock_take(&scout->lock);
-    while (!atomic_load(&scout->is_stopping)) {
+    lock_take(&lookups->lock);
+    while (!atomic_load(&lookups->is_stopping)) {
         pulse_beat_here();
-        if (scout->loads != NULL)
-            run_errand(scout);
-        else if (scout->question != NULL)
-            run_question(scout);
+        if (lookups->reads != NULL)
+            run_read(lookups);
+        else if (lookups->question != NULL)
+            run_question(lookups);
         else
-            wait_for_work(scout);
+            wait_for_work(lookups);
     }
-    lock_give(&scout->lock);
+    lock_give(&lookups->lock);
     return NULL;
 }
 
-int lookups_start(struct scout *scout, struct error *ret_error)
+int lookups_start(struct lookups *lookups, struct error *ret_error)
 {
-    return thread_start(&scout->thread, "scout", PULSE_LIMIT_MS, scout_main, scout, ret_error);
+    return thread_start(&lookups->thread, "lookups", PULSE_LIMIT_MS, lookups_main, lookups, ret_error);
 }
 
-void lookups_load(struct scout *scout, struct partition *partition)
+void lookups_load(struct lookups *lookups, struct partition *partition)
 {
-    struct errand *errand = xcalloc(1, sizeof(*errand));
+    struct partition_read *read = xcalloc(1, sizeof(*read));
 
-    errand->partition = partition;
-    LOCK_GUARD(&scout->lock);
-    errand->next = scout->loads;
-    scout->loads = errand;
-    condition_wake_one(&scout->wake);
+    read->partition = partition;
+    LOCK_GUARD(&lookups->lock);
+    read->next = lookups->reads;
+    lookups->reads = read;
+    condition_wake_one(&lookups->wake);
 }
 
-bool lookups_ask(struct scout *scout, struct look **look)
+bool lookups_ask(struct lookups *lookups, struct look **look)
 {
     struct look *unused = *look;
 
     *look = NULL;
-    lock_take(&scout->lock);
-    if (scout->question == NULL && !scout->is_asking) {
-        scout->question = unused;
+    lock_take(&lookups->lock);
+    if (lookups->question == NULL && !lookups->is_asking) {
+        lookups->question = unused;
         unused = NULL;
-        condition_wake_one(&scout->wake);
+        condition_wake_one(&lookups->wake);
     }
-    lock_give(&scout->lock);
+    lock_give(&lookups->lock);
     look_destroy(unused);
     return unused == NULL;
 }
 
-struct look *lookups_take_answer(struct scout *scout)
+struct look *lookups_take_answer(struct lookups *lookups)
 {
-    LOCK_GUARD(&scout->lock);
-    struct look *answer = scout->answer;
-    scout->answer = NULL;
+    LOCK_GUARD(&lookups->lock);
+    struct look *answer = lookups->answer;
+    lookups->answer = NULL;
     return answer;
 }
 
-struct partition *lookups_take_back(struct scout *scout)
+struct partition *lookups_take_back(struct lookups *lookups)
 {
     struct partition *partition = NULL;
 
-    lock_take(&scout->lock);
-    struct errand *errand = scout->ended;
-    if (errand != NULL)
-        scout->ended = errand->next;
-    lock_give(&scout->lock);
-    if (errand != NULL)
-        partition = errand->partition;
-    free(errand);
+    lock_take(&lookups->lock);
+    struct partition_read *read = lookups->ended;
+    if (read != NULL)
+        lookups->ended = read->next;
+    lock_give(&lookups->lock);
+    if (read != NULL)
+        partition = read->partition;
+    free(read);
     return partition;
 }
 
-bool lookups_stop(struct scout *scout, int64_t timeout_ms)
+bool lookups_stop(struct lookups *lookups, int64_t timeout_ms)
 {
     int64_t until_ms = clock_monotonic_ms() + timeout_ms;
 
-    lock_take(&scout->lock);
-    atomic_store(&scout->is_stopping, true);
-    condition_wake_one(&scout->wake);
-    lock_give(&scout->lock);
-    return thread_join_until(&scout->thread, until_ms);
+    lock_take(&lookups->lock);
+    atomic_store(&lookups->is_stopping, true);
+    condition_wake_one(&lookups->wake);
+    lock_give(&lookups->lock);
+    return thread_join_until(&lookups->thread, until_ms);
 }
 
-static void errands_free(struct errand *errand)
+static void reads_free(struct partition_read *read)
 {
-    while (errand != NULL) {
-        struct errand *next = errand->next;
-        free(errand);
-        errand = next;
+    while (read != NULL) {
+        struct partition_read *next = read->next;
+        free(read);
+        read = next;
     }
 }
 
-void lookups_destroy(struct scout *scout)
+void lookups_destroy(struct lookups *lookups)
 {
-    if (scout == NULL)
+    if (lookups == NULL)
         return;
-    errands_free(scout->loads);
-    errands_free(scout->ended);
-    look_destroy(scout->question);
-    look_destroy(scout->answer);
-    lock_done(&scout->lock);
-    condition_done(&scout->wake);
-    free(scout);
+    reads_free(lookups->reads);
+    reads_free(lookups->ended);
+    look_destroy(lookups->question);
+    look_destroy(lookups->answer);
+    lock_done(&lookups->lock);
+    condition_done(&lookups->wake);
+    free(lookups);
 }

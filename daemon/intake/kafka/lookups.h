@@ -13,24 +13,24 @@
 #include "intake/kafka/look.h"
 #include "intake/kafka/partition.h"
 
-struct scout;
+struct lookups;
 
 /* `handle` and `settings` are borrowed. */
-struct scout *lookups_create(rd_kafka_t *handle, const struct consumer_settings *settings);
+struct lookups *lookups_create(rd_kafka_t *handle, const struct consumer_settings *settings);
 /* 0, or negative errno with the reason. */
-int lookups_start(struct scout *scout, struct error *ret_error) MUST_CHECK;
+int lookups_start(struct lookups *lookups, struct error *ret_error) MUST_CHECK;
 /* Consumer thread. Loads what the store knows of it, then sets is_loaded. The partition must stay until
  * lookups_take_back(). */
-void lookups_load(struct scout *scout, struct partition *partition);
-/* Consumer thread: one that the scout has ended with, or NULL. */
-struct partition *lookups_take_back(struct scout *scout);
+void lookups_load(struct lookups *lookups, struct partition *partition);
+/* Consumer thread: one that the thread has ended with, or NULL. */
+struct partition *lookups_take_back(struct lookups *lookups);
 /* Consumer thread: asks that, unless it is asking already (false). Takes the look. The question also
  * wakes librdkafka's threads of the leaders. */
-bool lookups_ask(struct scout *scout, struct look **look);
+bool lookups_ask(struct lookups *lookups, struct look **look);
 /* Consumer thread: one that is answered, which is the caller's then, or NULL. */
-struct look *lookups_take_answer(struct scout *scout);
+struct look *lookups_take_answer(struct lookups *lookups);
 /* True: its thread has ended. False: it hangs in a call, and everything it uses must stay. */
-bool lookups_stop(struct scout *scout, int64_t timeout_ms);
-void lookups_destroy(struct scout *scout);
+bool lookups_stop(struct lookups *lookups, int64_t timeout_ms);
+void lookups_destroy(struct lookups *lookups);
 
 #endif

@@ -2,8 +2,8 @@
 /*
  * One partition from its assignment to its revocation. A rewind, or an offset that is out of range,
  * ends one and begins another of the same partition. Consumer thread only, but for `assignment` (see
- * run/message.h) and what the scout writes. Freed once nothing names it any more: loads with
- * messages of it, takings that wait for their lag, the scout, a commit under way.
+ * run/message.h) and what the thread of `lookups` writes. Freed once nothing names it any more: loads with
+ * messages of it, takings that wait for their lag, `lookups`, a commit under way.
  */
 #ifndef STEPD_INTAKE_KAFKA_PARTITION_H
 #define STEPD_INTAKE_KAFKA_PARTITION_H
@@ -48,7 +48,7 @@ struct partition {
     bool is_seeking;          /* librdkafka still reads elsewhere: what comes is not for it */
     int64_t seek_to;          /* where it is to read then; `start` at first */
     int64_t forward_until_ms; /* its queue may come loose until then; 0: no */
-    atomic_bool is_loaded;    /* scout: what the store had taken over is known */
+    atomic_bool is_loaded;    /* `lookups`: what the store had taken over is known */
     int64_t end;              /* the high watermark; OFFSETS_UNKNOWN */
     int64_t watched_next;     /* the stall watch: what was next when it last moved */
     int64_t moved_ms;         /* and when; monotonic */

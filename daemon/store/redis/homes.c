@@ -32,17 +32,17 @@ struct route {
 struct homes {
     struct homes_settings settings;
     _Atomic(struct lane *) *lanes; /* by shard; written under the lock. NULL: not known where it lives */
-    struct thread scout;           /* of a server alone there is none */
+    struct thread resolver;        /* of a server alone there is none */
 
     struct lock lock;
-    struct condition changed;     /* must_look, is_stopping, a route was tried, the scout has looked */
+    struct condition changed;     /* must_look, is_stopping, a route was tried, the resolver has looked */
     struct route **routes;        /* lock; each stays until the end */
     size_t route_count;           /* lock */
     struct request_list homeless; /* lock */
     bool must_look;               /* lock; for where the shards live */
     bool has_looked;              /* lock */
     struct error look_error;      /* lock */
-    int look_status;              /* lock; of the scout's latest look */
+    int look_status;              /* lock; of the resolver's latest look */
     bool is_stopping;             /* lock */
 };
 
@@ -78,7 +78,7 @@ void homes_destroy(struct homes *homes)
     if (homes == NULL)
         return;
     homes_stop(homes);
-    thread_join(&homes->scout);
+    thread_join(&homes->resolver);
     for (size_t i = 0; i < homes->route_count; i++) {
         lane_destroy(homes->routes[i]->lane);
         free(homes->routes[i]);
@@ -237,7 +237,7 @@ void homes_add_counts(struct homes *homes, struct store_counts *counts)
     lock_give(&homes->lock);
 }
 
-/* ---- the scout: a thread that knows where the shards live ---------------------------------------- */
+/* ---- the resolver: a thread that asks where the shards live ---------------------------------------- */
 
 static void set_homes(struct homes *homes, const struct redis_place *places)
 {
@@ -320,7 +320,7 @@ static bool wait_to_look(struct homes *homes, int64_t least_ms, int64_t until_ms
     return goes_on;
 }
 
-static void *scout_main(void *argument)
+static void *resolver_main(void *argument)
 {
     struct homes *homes = argument;
     int64_t every_ms = homes->settings.url->kind == URL_SENTINEL ? SENTINEL_EVERY_MS : CLUSTER_EVERY_MS;
@@ -343,9 +343,9 @@ static int first_outcome(struct homes *homes, struct error *ret_error)
     int outcome = 0;
 
     assert_held(&homes->lock);
-    if (homes->scout.is_started && !homes->has_looked)
+    if (homes->resolver.is_started && !homes->has_looked)
         return -EINPROGRESS;
-    if (homes->scout.is_started && homes->look_status != 0) {
+    if (homes->resolver.is_started && homes->look_status != 0) {
         *ret_error = homes->look_error;
         return homes->look_status;
     }
@@ -367,7 +367,7 @@ static int begin_routes(struct homes *homes, struct error *ret_error)
 {
     /* A look may wait for each of several servers. */
     if (homes->settings.url->kind != URL_SERVER)
-        return thread_start(&homes->scout, "topology", PULSE_LIMIT_MS + 8 * homes->settings.timeout_ms, scout_main, homes, ret_error);
+        return thread_start(&homes->resolver, "topology", PULSE_LIMIT_MS + 8 * homes->settings.timeout_ms, resolver_main, homes, ret_error);
     LOCK_GUARD(&homes->lock);
     for (int shard = 0; shard < homes->settings.shards; shard++)
         set_home(homes, shard, &homes->settings.url->places[0]);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where each shard lives: a lane to each server that some live on, and (Sentinel, Cluster) the scout, a thread
+ * Where each shard lives: a lane to each server that some live on, and (Sentinel, Cluster) the resolver, a thread
  * that asks where they are, now and then and whenever something is not where it was.
  */
 #ifndef STEPD_STORE_REDIS_HOMES_H
