@@ -11,20 +11,20 @@
 #include "program/host.h"
 #include "program/line.h"
 #include "program/reply.h"
-#include "run/attempt.h"
 #include "run/attempt_log.h"
 #include "run/beside.h"
 #include "run/checkpoints.h"
 #include "run/context.h"
 #include "run/invoke.h"
+#include "run/ops.h"
 
 /* One stay of the run on a worker. */
 struct stay {
     struct stepd_ctx *ctx;
     const struct program_function *function;
     struct program_errand *errand;
-    int64_t failed_due_ms; /* a branch failed, of ctx->step_raised, which is not durable yet; 0: none */
-    bool is_done;          /* the function has ended well */
+    struct ops ops; /* its branches are the errand's */
+    bool is_done;   /* the function has ended well */
 };
 
 /* ---- the call ------------------------------------------------------------------------------------ */
@@ -133,22 +133,13 @@ static enum stepd_status answer(struct stay *stay, const char *id, enum stepd_st
 
 /* ---- steps --------------------------------------------------------------------------------------- */
 
-static enum stepd_status raise(struct stepd_ctx *ctx, const struct reply_error *error)
-{
-    if (!error->is_retriable)
-        return stepd_non_retriable(ctx, error->name, "%s", error->message);
-    if (error->retry_after_ms >= 0)
-        return stepd_retry_after(ctx, error->retry_after_ms, error->name, "%s", error->message);
-    return stepd_error(ctx, error->name, "%s", error->message);
-}
-
 /* The body of the step: all has happened in the program already. */
 static enum stepd_status settle(struct stepd_ctx *ctx, const void *arg)
 {
     const struct reply_step *step = arg;
 
     if (step->has_failed)
-        return raise(ctx, &step->error);
+        return ops_raise(ctx, &step->error.said);
     number_pack(stepd_output(ctx), step->result);
     return STEPD_OK;
 }
@@ -156,38 +147,23 @@ static enum stepd_status settle(struct stepd_ctx *ctx, const void *arg)
 /* Nothing else of the run is under way, or waits. */
 static bool is_alone(const struct stay *stay, const struct reply *reply)
 {
-    return !reply->is_beside && stay->errand->branches.count == 0 && beside_next_waking_ms(stay->ctx, beside_now_ms(stay->ctx)) == 0;
+    return !reply->is_beside && ops_is_alone(&stay->ops);
 }
 
-/* What a branch failed of becomes durable while others go on. */
 static enum stepd_status note_failure(struct stay *stay)
 {
-    int64_t due_ms = stay->failed_due_ms;
-
-    if (due_ms == 0)
-        return STEPD_OK;
-    stay->failed_due_ms = 0;
-    branches_keep(&stay->errand->branches, stay->ctx);
-    return attempt_note(stay->ctx, stay->ctx->run->attempt, due_ms) ? STEPD_OK : STEPD_SUSPENDED;
+    return ops_note_failure(&stay->ops, stay->ctx->run->attempt);
 }
 
 static enum stepd_status settle_beside(struct stay *stay, const struct reply_step *step)
 {
-    int64_t due_ms = 0;
+    bool is_later;
+    enum stepd_status status = ops_settle_beside(&stay->ops, stay->ctx->run->attempt, step->id, settle, step, &is_later);
 
-    STEPD_TRY(note_failure(stay));
-    struct branch *branch = branches_add(&stay->errand->branches, step->id);
-    enum stepd_status status = beside_settle(stay->ctx, step->id, branch->attempt, settle, step, &due_ms);
-    if (due_ms != 0) {
-        branch->attempt++;
-        branch->due_ms = due_ms;
-        stay->failed_due_ms = due_ms;
-        answer_later(stay, step->id);
-        return STEPD_OK;
-    }
-    if (status != STEPD_SUSPENDED)
-        branches_remove(&stay->errand->branches, step->id);
-    return answer(stay, step->id, status);
+    if (!is_later)
+        return answer(stay, step->id, status);
+    answer_later(stay, step->id);
+    return STEPD_OK;
 }
 
 static enum stepd_status take_step(struct stay *stay, const struct reply *reply, const struct reply_step *step)
@@ -227,37 +203,19 @@ static enum stepd_status take_sleep(struct stay *stay, const struct reply *reply
 
 static enum stepd_status take_send(struct stay *stay, const struct reply *reply)
 {
-    msgpack_sbuffer data;
-    msgpack_packer packer;
-
     if (beside_has_finished(stay->ctx, reply->id)) {
         answer_known(stay, reply->id);
         return STEPD_OK;
     }
     STEPD_TRY(note_failure(stay));
-    msgpack_sbuffer_init(&data);
-    msgpack_packer_init(&packer, &data, msgpack_sbuffer_write);
-    number_pack(&packer, reply->data);
-    enum stepd_status status = stepd_send_event(stay->ctx, reply->id, reply->name, &data);
-    msgpack_sbuffer_destroy(&data);
-    return answer(stay, reply->id, status);
-}
-
-/* Whether the step waits, and nothing has come yet. */
-static bool is_waiting(const struct stay *stay, const char *id)
-{
-    const struct run *run = stay->ctx->run;
-    size_t position;
-    const struct checkpoint *checkpoint = run->steps != NULL ? checkpoints_find(run->steps, run->phase, id, &position) : NULL;
-
-    return checkpoint != NULL && checkpoint->kind == CHECKPOINT_WAITING;
+    return answer(stay, reply->id, ops_send(stay->ctx, reply->id, reply->name, reply->data));
 }
 
 static enum stepd_status take_wait(struct stay *stay, const struct reply *reply)
 {
     const struct stepd_wait wait = { .event = reply->name, .when = reply->when, .timeout_ms = reply->ms };
 
-    if (beside_has_finished(stay->ctx, reply->id) && !is_waiting(stay, reply->id)) {
+    if (beside_has_finished(stay->ctx, reply->id) && !ops_is_waiting(stay->ctx, reply->id)) {
         answer_known(stay, reply->id);
         return STEPD_OK;
     }
@@ -274,22 +232,16 @@ static enum stepd_status take_wait(struct stay *stay, const struct reply *reply)
 static enum stepd_status take_invoke(struct stay *stay, const struct reply *reply)
 {
     struct stepd_ctx *ctx = stay->ctx;
-    msgpack_sbuffer data;
-    msgpack_packer packer;
     int64_t until_ms;
 
-    if (beside_has_finished(ctx, reply->id) && !is_waiting(stay, reply->id)) {
+    if (beside_has_finished(ctx, reply->id) && !ops_is_waiting(stay->ctx, reply->id)) {
         answer_known(stay, reply->id);
         return STEPD_OK;
     }
-    bool parks = is_alone(stay, reply) && (is_waiting(stay, reply->id) || !invoke_is_awaited(ctx, &until_ms));
+    bool parks = is_alone(stay, reply) && (ops_is_waiting(stay->ctx, reply->id) || !invoke_is_awaited(ctx, &until_ms));
     STEPD_TRY(note_failure(stay));
-    msgpack_sbuffer_init(&data);
-    msgpack_packer_init(&packer, &data, msgpack_sbuffer_write);
-    number_pack(&packer, reply->data);
-    const struct invoke_ask ask = { .function_id = reply->name, .data = { data.data, data.size }, .timeout_ms = reply->ms };
-    enum stepd_status status = parks ? invoke_call(ctx, reply->id, &ask, NULL) : invoke_beside(ctx, reply->id, &ask);
-    msgpack_sbuffer_destroy(&data);
+    const struct invoke_ask ask = { .function_id = reply->name, .timeout_ms = reply->ms };
+    enum stepd_status status = ops_invoke(ctx, reply->id, ask, reply->data, parks);
     if (status == STEPD_SUSPENDED && !context_is_decided(ctx)) {
         answer_later(stay, reply->id);
         return STEPD_OK;
@@ -312,44 +264,15 @@ static int64_t next_due(const struct stay *stay, int64_t now_ms)
     return due_ms;
 }
 
-/* For what it has invoked, or until one of its branches is due. */
-static enum stepd_status wait_for_answers(struct stay *stay, int64_t due_ms)
-{
-    struct stepd_ctx *ctx = stay->ctx;
-
-    STEPD_TRY(note_failure(stay));
-    branches_keep(&stay->errand->branches, ctx);
-    const struct transition park = {
-        .kind = TRANSITION_PARK,
-        .status = RUN_WAITING,
-        .phase = ctx->run->phase,
-        .attempt = ctx->run->attempt,
-        .due_ms = due_ms,
-    };
-    return context_park(ctx, &park);
-}
-
 /* Each of its branches waits: so does the run, in the store, holding nothing. */
 static enum stepd_status take_suspend(struct stay *stay)
 {
     struct stepd_ctx *ctx = stay->ctx;
-    int64_t due_ms = next_due(stay, beside_now_ms(ctx)), until_ms = 0;
+    int64_t due_ms = next_due(stay, beside_now_ms(ctx)), until_ms;
 
-    if (invoke_is_awaited(ctx, &until_ms))
-        return wait_for_answers(stay, due_ms != 0 && due_ms < until_ms ? due_ms : until_ms);
-    if (due_ms == 0 && stay->errand->has_slept) /* and is awake by now */
-        due_ms = 1;
-    if (due_ms == 0)
+    if (due_ms == 0 && !stay->errand->has_slept && !invoke_is_awaited(ctx, &until_ms)) /* what has slept is awake by now */
         return stepd_error(ctx, "ProgramFault", "the program suspended a call in which nothing waits");
-    branches_keep(&stay->errand->branches, ctx);
-    const struct transition park = {
-        .kind = TRANSITION_PARK,
-        .status = stay->failed_due_ms != 0 ? RUN_DELAYED : RUN_SLEEPING,
-        .phase = ctx->run->phase,
-        .attempt = ctx->run->attempt,
-        .due_ms = due_ms,
-    };
-    return context_park(ctx, &park);
+    return ops_park(&stay->ops, ctx->run->attempt, due_ms);
 }
 
 /* A step's error that the function did not handle is the run's; any other is one of the attempt. */
@@ -362,7 +285,7 @@ static enum stepd_status take_error(struct stay *stay, const struct reply_error 
 
     branches_keep(&stay->errand->branches, stay->ctx);
     if (checkpoint == NULL || checkpoint->kind != CHECKPOINT_FAILED)
-        return raise(stay->ctx, error);
+        return ops_raise(stay->ctx, &error->said);
     context_set_last(stay->ctx, checkpoint->failure);
     context_raise_step_error(stay->ctx);
     return STEPD_FAILED;
@@ -450,7 +373,7 @@ static enum stepd_status take_all(struct stay *stay)
 
 enum stepd_status attend_run(struct stepd_ctx *ctx)
 {
-    struct stay stay = { .ctx = ctx, .function = stepd_options(ctx) };
+    struct stay stay = { .ctx = ctx, .function = stepd_options(ctx), .ops = { .ctx = ctx } };
 
     if (stay.function->is_gone)
         return stepd_non_retriable(ctx, "FunctionGone", "its program no longer declares function '%s'", stepd_function_id(ctx));
@@ -460,6 +383,7 @@ enum stepd_status attend_run(struct stepd_ctx *ctx)
         begin(&stay);
     }
     stay.errand = program_errand_of(ctx->run->errand);
+    stay.ops.branches = &stay.errand->branches;
     if (held_call_is_cancelled(stay.errand->held) && !context_may_go_on(ctx))
         return STEPD_SUSPENDED;
     STEPD_TRY(take_all(&stay));

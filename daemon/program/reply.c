@@ -73,16 +73,17 @@ static const char *error_read(struct stepd_ctx *ctx, const msgpack_object *objec
 {
     const msgpack_object *retriable = packed_find(object, "retriable");
 
-    error->name = words_read(ctx, object, "name");
-    error->message = words_read(ctx, object, "message");
+    error->said.name = words_read(ctx, object, "name");
+    error->said.message = words_read(ctx, object, "message");
     error->step_id = text_read(ctx, object, "step_id");
-    error->is_retriable = retriable == NULL || retriable->type != MSGPACK_OBJECT_BOOLEAN || retriable->via.boolean;
-    if (error->message == NULL)
-        error->message = "";
-    if (error->name == NULL || error->name[0] == '\0')
+    error->said.is_retriable = retriable == NULL || retriable->type != MSGPACK_OBJECT_BOOLEAN || retriable->via.boolean;
+    if (error->said.message == NULL)
+        error->said.message = "";
+    if (error->said.name == NULL || error->said.name[0] == '\0')
         return "an \"error\" is an object with a \"name\"";
-    return ms_read(object, "retry_after_ms", -1, CENTURY_MS, &error->retry_after_ms) ? NULL
-                                                                                     : "\"retry_after_ms\" is a number of milliseconds";
+    return ms_read(object, "retry_after_ms", -1, CENTURY_MS, &error->said.retry_after_ms)
+               ? NULL
+               : "\"retry_after_ms\" is a number of milliseconds";
 }
 
 static const char *step_read(struct stepd_ctx *ctx, const msgpack_object *object, struct reply_step *step)

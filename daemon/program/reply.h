@@ -9,13 +9,13 @@
 
 #include <stepd/stepd.h>
 
+#include "run/ops.h"
+
 enum reply_kind { REPLY_STEP, REPLY_STEPS, REPLY_SLEEP, REPLY_SEND, REPLY_WAIT, REPLY_INVOKE, REPLY_OUTPUT, REPLY_ERROR, REPLY_SUSPEND };
 
 struct reply_error {
-    const char *name, *message;
+    struct ops_error said;
     const char *step_id; /* NULL: none */
-    bool is_retriable;
-    int64_t retry_after_ms; /* −1: by the schedule */
 };
 
 /* One step that ran. */

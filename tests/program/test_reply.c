@@ -61,9 +61,9 @@ Test(reply, of_steps_has_all_of_them)
         REPLY_STEPS);
     cr_assert_eq(reply.step_count, 2);
     cr_assert(reply.steps[1].has_failed);
-    cr_assert_str_eq(reply.steps[1].error.name, "E");
-    cr_assert_str_eq(reply.steps[1].error.message, "");
-    cr_assert_not(reply.steps[1].error.is_retriable);
+    cr_assert_str_eq(reply.steps[1].error.said.name, "E");
+    cr_assert_str_eq(reply.steps[1].error.said.message, "");
+    cr_assert_not(reply.steps[1].error.said.is_retriable);
     expect_refused("{\"type\":\"steps\",\"steps\":{}}", "\"steps\" is a list");
     expect_refused("{\"type\":\"steps\",\"steps\":[{\"id\":\"a\"},{}]}", "the \"id\" of a step");
 }
@@ -98,9 +98,9 @@ Test(reply, of_a_sleep_says_how_long_or_until_when)
 Test(reply, of_an_error_has_a_name_and_blanks_for_nuls)
 {
     expect_read("{\"type\":\"error\",\"error\":{\"name\":\"E\",\"message\":\"a\\u0000b\",\"retry_after_ms\":10}}", REPLY_ERROR);
-    cr_assert_str_eq(reply.error.message, "a b");
-    cr_assert(reply.error.is_retriable);
-    cr_assert_eq(reply.error.retry_after_ms, 10);
+    cr_assert_str_eq(reply.error.said.message, "a b");
+    cr_assert(reply.error.said.is_retriable);
+    cr_assert_eq(reply.error.said.retry_after_ms, 10);
     expect_refused("{\"type\":\"error\"}", "an \"error\" is an object");
     expect_refused("{\"type\":\"error\",\"error\":{\"message\":\"x\"}}", "with a \"name\"");
     expect_refused("{\"type\":\"error\",\"error\":{\"name\":\"E\",\"retry_after_ms\":\"1\"}}", "\"retry_after_ms\"");
