@@ -71,14 +71,16 @@ enum stepd_status ops_park(struct ops *ops, int attempt, int64_t due_ms)
     int64_t until_ms;
     bool is_awaited = invoke_is_awaited(ctx, &until_ms);
 
-    if (is_awaited)
-        STEPD_TRY(ops_note_failure(ops, attempt));
-    else
+    if (is_awaited && ops_note_failure(ops, attempt) != STEPD_OK)
+        return STEPD_SUSPENDED;
+    if (!is_awaited)
         until_ms = due_ms > 0 ? due_ms : 1;
     branches_keep(ops->branches, ctx);
     const struct transition park = {
         .kind = TRANSITION_PARK,
-        .status = is_awaited ? RUN_WAITING : ops->failed_due_ms != 0 ? RUN_DELAYED : RUN_SLEEPING,
+        .status = is_awaited                ? RUN_WAITING
+                  : ops->failed_due_ms != 0 ? RUN_DELAYED
+                                            : RUN_SLEEPING,
         .phase = ctx->run->phase,
         .attempt = attempt,
         .due_ms = due_ms > 0 && due_ms < until_ms ? due_ms : until_ms,
