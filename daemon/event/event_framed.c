@@ -123,6 +123,8 @@ int event_read_framed(struct event *event, const struct event_marks *marks, stru
         return result;
     if (event->format == EVENT_CLOUD_STRUCTURED && part.form == PART_JSON)
         return event_read_cloud_structured(event, part.bytes, ret_error);
+    if (event->format == EVENT_CLOUD_BATCH && part.form == PART_JSON)
+        return event_parts_create(event, part.bytes, &event->parts, ret_error);
     event->format = part.form == PART_JSON ? EVENT_JSON : EVENT_MSGPACK;
     return event_read_envelope(event, part.form, part.bytes, ret_error);
 }

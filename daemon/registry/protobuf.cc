@@ -17,6 +17,7 @@
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 extern "C" {
+#include "codec/base64.h"
 #include "codec/utf8.h"
 }
 
@@ -29,6 +30,7 @@ struct protobuf {
     pb::DescriptorPool pool;
     mutable pb::DynamicMessageFactory factory; /* locks itself */
     const pb::FileDescriptor *file = nullptr;
+    const pb::Descriptor *type = nullptr; /* of all values; NULL: each says which it is */
 
     protobuf() : pool(pb::DescriptorPool::generated_pool()), factory(&pool)
     {
@@ -64,15 +66,36 @@ class Faults final : public pb::io::ErrorCollector, public pb::DescriptorPool::E
     }
 };
 
-const pb::FileDescriptor *add_file(struct protobuf *protobuf, const struct protobuf_source &source, Faults *faults)
+/* Confluent's clients for Python and .NET register the descriptor, in base64, and some registries give it back so. No .proto
+ * is of nothing but letters and digits. */
+bool read_descriptor(struct bytes text, pb::FileDescriptorProto *file)
 {
-    pb::io::ArrayInputStream input(source.text.data, (int)source.text.size);
+    size_t size = 0;
+
+    if (!base64_is_valid(text, &size))
+        return false;
+    std::vector<unsigned char> data(size + 1);
+    base64_decode(text, data.data());
+    return file->ParseFromArray(data.data(), (int)size);
+}
+
+bool read_text(struct bytes text, pb::FileDescriptorProto *file, Faults *faults)
+{
+    pb::io::ArrayInputStream input(text.data, (int)text.size);
     pb::io::Tokenizer tokenizer(&input, faults);
     pb::compiler::Parser parser;
-    pb::FileDescriptorProto file;
 
     parser.RecordErrorsTo(faults);
-    if (!parser.Parse(&tokenizer, &file))
+    return parser.Parse(&tokenizer, file);
+}
+
+const pb::FileDescriptor *add_file(struct protobuf *protobuf, const struct protobuf_source &source, Faults *faults)
+{
+    pb::FileDescriptorProto file, described;
+
+    if (read_descriptor(source.text, &described))
+        file = described;
+    else if (!read_text(source.text, &file, faults))
         return nullptr;
     file.set_name(source.name != nullptr ? source.name : OWN_NAME);
     return protobuf->pool.BuildFileCollectingErrors(file, faults);
@@ -436,23 +459,49 @@ static void silence_libprotobuf()
 #endif
 }
 
-extern "C" int protobuf_create(const struct protobuf_source *sources, size_t count, struct protobuf **ret_protobuf, struct error *ret_error)
+namespace
 {
-    struct protobuf *protobuf = new struct protobuf();
+
+const char no_message[] = "it names no message of its schema: is it framed as Confluent's serializers do?";
+
+int add_files(struct protobuf *protobuf, const struct protobuf_source *sources, size_t count, struct error *ret_error)
+{
     Faults faults;
 
-    silence_libprotobuf();
     for (size_t i = 0; i < count; i++) {
         if (sources[i].name != nullptr && protobuf->pool.FindFileByName(sources[i].name) != nullptr)
             continue; /* two import it */
         protobuf->file = add_file(protobuf, sources[i], &faults);
-        if (protobuf->file != nullptr)
-            continue;
-        delete protobuf;
-        return error_set(ret_error, EBADMSG, "%s is no Protobuf that can be read: %s",
-                         sources[i].name != nullptr ? sources[i].name : OWN_NAME, faults.first.c_str());
+        if (protobuf->file == nullptr)
+            return error_set(ret_error, EBADMSG, "%s is no Protobuf that can be read: %s",
+                             sources[i].name != nullptr ? sources[i].name : OWN_NAME, faults.first.c_str());
     }
-    *ret_protobuf = protobuf;
+    return 0;
+}
+
+/* By indexes that are all of `bytes`. */
+int find_type(struct protobuf *protobuf, struct bytes bytes, struct error *ret_error)
+{
+    Indexes indexes(bytes);
+
+    protobuf->type = indexes.read(protobuf->file);
+    return protobuf->type != nullptr && indexes.rest().size == 0 ? 0 : error_set(ret_error, EBADMSG, "%s", no_message);
+}
+
+} // namespace
+
+extern "C" int protobuf_create(const struct protobuf_source *sources, size_t count, struct bytes indexes, struct protobuf **ret_protobuf,
+                               struct error *ret_error)
+{
+    std::unique_ptr<struct protobuf> protobuf(new struct protobuf());
+
+    silence_libprotobuf();
+    int result = add_files(protobuf.get(), sources, count, ret_error);
+    if (result == 0 && indexes.size > 0)
+        result = find_type(protobuf.get(), indexes, ret_error);
+    if (result < 0)
+        return result;
+    *ret_protobuf = protobuf.release();
     return 0;
 }
 
@@ -464,12 +513,12 @@ extern "C" void protobuf_destroy(struct protobuf *protobuf)
 extern "C" int protobuf_to_msgpack(const struct protobuf *protobuf, struct bytes data, msgpack_sbuffer *buffer, struct error *ret_error)
 {
     Indexes indexes(data);
-    const pb::Descriptor *type = indexes.read(protobuf->file);
-    struct bytes rest = indexes.rest();
+    const pb::Descriptor *type = protobuf->type != nullptr ? protobuf->type : indexes.read(protobuf->file);
+    struct bytes rest = protobuf->type != nullptr ? data : indexes.rest();
     Writer writer(buffer);
 
     if (type == nullptr)
-        return error_set(ret_error, EBADMSG, "it names no message of its schema: is it framed as Confluent's serializers do?");
+        return error_set(ret_error, EBADMSG, "%s", no_message);
     std::unique_ptr<pb::Message> message(protobuf->factory.GetPrototype(type)->New());
     if (rest.size > INT32_MAX || !message->ParsePartialFromArray(rest.data, (int)rest.size))
         return error_set(ret_error, EBADMSG, "it is no %s of its schema", type->full_name().c_str());

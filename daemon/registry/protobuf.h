@@ -30,13 +30,13 @@ struct protobuf_source {
 };
 
 /* `sources`: those that it imports, directly or not, each before who imports it, then its own. google/protobuf/… are there
- * already. 0, or -EBADMSG with the reason. */
-int protobuf_create(const struct protobuf_source *sources, size_t count, struct protobuf **ret_protobuf,
+ * already. `indexes`: Confluent's, which say which message of the .proto values are; without a byte each value begins with
+ * its own. 0, or -EBADMSG with the reason. */
+int protobuf_create(const struct protobuf_source *sources, size_t count, struct bytes indexes, struct protobuf **ret_protobuf,
                     struct error *ret_error) MUST_CHECK;
 /* NULL is fine. */
 void protobuf_destroy(struct protobuf *protobuf);
-/* Appends what `data` holds: Confluent's list of indexes, which says which message of the .proto it is, then that message. 0, or
- * -EBADMSG with the reason. */
+/* Appends what `data` holds: the indexes, where it was made without them, then the message. 0, or -EBADMSG with the reason. */
 int protobuf_to_msgpack(const struct protobuf *protobuf, struct bytes data, msgpack_sbuffer *buffer, struct error *ret_error) MUST_CHECK;
 
 #define PROTOBUF_TIME_SIZE 40

@@ -243,6 +243,7 @@ static void destroy_protobuf(void *state)
 static struct schema *create_protobuf(const struct schema_key *key, const struct texts *texts)
 {
     static const struct schema_reader reader = { read_protobuf, destroy_protobuf };
+    const struct bytes indexes = { key->indexes, key->indexes_size };
     struct protobuf_source sources[REFERENCES_MAX + 1];
     struct protobuf *protobuf;
     struct error error;
@@ -250,7 +251,7 @@ static struct schema *create_protobuf(const struct schema_key *key, const struct
 
     for (size_t i = 0; i < texts->count; i++)
         sources[i] = (struct protobuf_source){ texts->names[i], texts->list[i] };
-    if (protobuf_create(sources, texts->count, &protobuf, &error) == 0)
+    if (protobuf_create(sources, texts->count, indexes, &protobuf, &error) == 0)
         return schema_create_read_by(key, &reader, protobuf);
     schema_key_text(key, text);
     AUTO_FREE char *reason = xasprintf("schema %s: %s", text, error.text);
@@ -279,7 +280,9 @@ static struct answer ask_for_schema(struct schema_registry *registry, const stru
     AUTO_FREE char *path = path_of(key);
 
     msgpack_zone_clear(&registry->zone);
-    struct answer answer = ask(registry, path, key->form == SCHEMA_BY_ID);
+    /* An id that no registry can have: Apicurio then says that there is no such page. */
+    bool has_codes = key->form == SCHEMA_BY_ID && key->number <= INT32_MAX;
+    struct answer answer = ask(registry, path, has_codes);
     if (answer.verdict != ANSWER_SCHEMA)
         return answer;
     if (strcasecmp(answer.type, "JSON") != 0)

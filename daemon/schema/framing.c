@@ -25,18 +25,33 @@ static uint64_t read_64(const unsigned char *at)
     return be64toh(number);
 }
 
+/* What stands in the header behind the id or the GUID. */
+static bool keep_indexes(struct bytes value, size_t from, struct schema_key *key)
+{
+    if (value.size - from > INDEXES_SIZE_MAX)
+        return false;
+    key->indexes_size = (uint8_t)(value.size - from);
+    memcpy(key->indexes, (const char *)value.data + from, key->indexes_size);
+    return true;
+}
+
 static bool read_confluent(struct bytes value, struct schema_key *ret_key)
 {
     const unsigned char *at = value.data;
+    struct schema_key key = { .form = SCHEMA_BY_GUID };
+    size_t size = 1 + GUID_SIZE;
 
-    if (value.size == 1 + GUID_SIZE && at[0] == GUID_MARK) {
-        *ret_key = (struct schema_key){ .form = SCHEMA_BY_GUID };
-        memcpy(ret_key->guid, at + 1, GUID_SIZE);
-        return true;
+    if (value.size >= size && at[0] == GUID_MARK) {
+        memcpy(key.guid, at + 1, GUID_SIZE);
+    } else {
+        size = FRAME_SIZE;
+        if (value.size < size || at[0] != 0 || read_32(at + 1) == 0)
+            return false;
+        key = (struct schema_key){ .form = SCHEMA_BY_ID, .number = read_32(at + 1) };
     }
-    if (value.size != FRAME_SIZE || at[0] != 0 || read_32(at + 1) == 0)
+    if (!keep_indexes(value, size, &key))
         return false;
-    *ret_key = (struct schema_key){ .form = SCHEMA_BY_ID, .number = read_32(at + 1) };
+    *ret_key = key;
     return true;
 }
 
@@ -88,5 +103,6 @@ void schema_key_text(const struct schema_key *key, char text[static SCHEMA_TEXT_
 bool schema_key_equals(const struct schema_key *left, const struct schema_key *right)
 {
     return left->form == right->form && left->number == right->number && left->frame_size == right->frame_size &&
-           memcmp(left->guid, right->guid, GUID_SIZE) == 0;
+           memcmp(left->guid, right->guid, GUID_SIZE) == 0 && left->indexes_size == right->indexes_size &&
+           memcmp(left->indexes, right->indexes, left->indexes_size) == 0;
 }

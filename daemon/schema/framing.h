@@ -13,6 +13,7 @@
 #define GUID_SIZE 16
 #define GUID_TEXT_SIZE 37
 #define SCHEMA_TEXT_SIZE GUID_TEXT_SIZE
+#define INDEXES_SIZE_MAX 32 /* bytes of the indexes that say which message of a .proto a value is */
 
 enum schema_key_form {
     SCHEMA_BY_ID,         /* Confluent's: before the value, or in a header */
@@ -27,6 +28,10 @@ struct schema_key {
     uint32_t frame_size; /* bytes of the value that stand before the data: of no matter for the registry */
     uint64_t number;
     unsigned char guid[GUID_SIZE];
+    /* Confluent's indexes, where a header has them behind the id or the GUID; with 0 bytes of them a value of Protobuf
+     * begins with its own. Of no matter for the registry. */
+    uint8_t indexes_size;
+    unsigned char indexes[INDEXES_SIZE_MAX];
 };
 
 /* What a header says. False: it is none that names a schema of the value. `name` is compared without its case. */

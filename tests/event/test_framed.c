@@ -95,6 +95,34 @@ Test(framed, attributes_in_headers_make_it_a_cloudevent)
     expect_data(event_view(&event)->data, "{\"id\":7,\"name\":\"Ada\"}");
 }
 
+static const struct event_header batch_type[] = { { "content-type", { "application/cloudevents-batch+json", 34 } } };
+
+Test(framed, a_batch_of_cloudevents_is_as_many_events)
+{
+    schema = schema_create_json(&framed);
+    begin_with(BYTES("\0\0\0\0\x09[{\"type\":\"a\",\"id\":\"1\",\"source\":\"/s\",\"specversion\":\"1.0\",\"data\":{\"n\":1}},"
+                     "{\"type\":\"b\",\"id\":\"2\",\"source\":\"/s\",\"specversion\":\"1.0\"}]"),
+               batch_type, 1);
+    cr_assert_eq(event_find_name(&event, NULL), 0);
+    cr_assert_not_null(event.parts);
+    cr_assert_eq(event.parts->count, 2);
+    cr_assert_str_eq(event_view(&event.parts->events[0])->name, "a");
+    expect_data(event_view(&event.parts->events[0])->data, "{\"n\":1}");
+    cr_assert_str_eq(event_view(&event.parts->events[1])->id, "2");
+    cr_assert_eq(((const char *)event.parts->events[0].view.raw)[0], '{', "its value is its own JSON");
+}
+
+Test(framed, a_batch_that_is_no_array_is_one_refused_message)
+{
+    struct error error = { 0 };
+
+    schema = schema_create_json(&framed);
+    begin_with(BYTES("\0\0\0\0\x09{\"n\":1}"), batch_type, 1);
+    cr_assert_eq(event_find_name(&event, &error), -EBADMSG);
+    cr_assert_null(event.parts);
+    expect_data(event_row(&event)->data, "{\"n\":1}");
+}
+
 static void expect_raw(struct bytes value, const char *why)
 {
     struct error error = { 0 };

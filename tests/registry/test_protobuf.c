@@ -18,12 +18,15 @@
         } \
     }
 
+/* Each value begins with its own indexes. */
+static const struct bytes values_say = { NULL, 0 };
+
 static struct protobuf *made(const struct protobuf_source *sources, size_t count)
 {
     struct protobuf *protobuf;
     struct error error = { 0 };
 
-    cr_assert_eq(protobuf_create(sources, count, &protobuf, &error), 0, "%s", error.text);
+    cr_assert_eq(protobuf_create(sources, count, values_say, &protobuf, &error), 0, "%s", error.text);
     return protobuf;
 }
 
@@ -166,9 +169,9 @@ Test(protobuf, a_schema_that_can_not_be_read_says_where)
     struct protobuf *protobuf;
     struct error error = { 0 };
 
-    cr_expect_eq(protobuf_create(&broken, 1, &protobuf, &error), -EBADMSG);
+    cr_expect_eq(protobuf_create(&broken, 1, values_say, &protobuf, &error), -EBADMSG);
     cr_expect_str_eq(error.text, "the schema is no Protobuf that can be read: 2:19: Expected field name.");
-    cr_expect_eq(protobuf_create(&without, 1, &protobuf, &error), -EBADMSG);
+    cr_expect_eq(protobuf_create(&without, 1, values_say, &protobuf, &error), -EBADMSG);
     cr_expect(strstr(error.text, "gone.proto") != NULL, "%s", error.text);
 }
 
@@ -192,4 +195,64 @@ Test(protobuf, a_value_that_is_not_of_its_schema_is_refused)
     cr_expect_eq(protobuf_to_msgpack(protobuf, (struct bytes){ "\x00\x12\x01\xff", 4 }, &buffer, &error), -EBADMSG, "no UTF-8");
     msgpack_sbuffer_destroy(&buffer);
     protobuf_destroy(protobuf);
+}
+
+/* ---- indexes in a header --------------------------------------------------------------------------- */
+
+#define INDEXES(TEXT) ((struct bytes){ TEXT, sizeof(TEXT) - 1 })
+
+Test(protobuf, indexes_of_a_header_say_which_message_all_values_are)
+{
+    struct protobuf *first, *nested;
+    struct error error = { 0 };
+
+    cr_assert_eq(protobuf_create(order, 1, INDEXES("\x00"), &first, &error), 0, "%s", error.text);
+    cr_assert_eq(protobuf_create(order, 1, INDEXES("\x04\x00\x00"), &nested, &error), 0, "%s", error.text);
+    EXPECT(nested,
+           "\x0a\x01"
+           "a"
+           "\x10\x02",
+           "{\"item\":\"a\",\"count\":2}");
+    EXPECT(first, "\x08\x07", "{\"id\":7,\"customer_name\":\"\",\"lines\":[],\"stock\":{},\"state\":\"OPEN\"}");
+    EXPECT(first, "", "{\"id\":0,\"customer_name\":\"\",\"lines\":[],\"stock\":{},\"state\":\"OPEN\"}");
+    protobuf_destroy(nested);
+    protobuf_destroy(first);
+}
+
+Test(protobuf, indexes_of_a_header_that_name_none_are_refused)
+{
+    static const struct bytes wrong[] = { INDEXES("\x02\x04"), INDEXES("\x04\x00"), INDEXES("\x00\x00"), INDEXES("\x03"), INDEXES("\x80") };
+    struct protobuf *protobuf;
+    struct error error = { 0 };
+
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        cr_assert_eq(protobuf_create(order, 1, wrong[i], &protobuf, &error), -EBADMSG);
+        cr_assert_not_null(strstr(error.text, "names no message"), "%s", error.text);
+    }
+}
+
+/* ---- descriptors in base64 ------------------------------------------------------------------------- */
+
+/* What Confluent's client for Python registered, and Apicurio gave back. */
+Test(protobuf, a_schema_may_be_a_descriptor_in_base64)
+{
+    static const struct protobuf_source sources[] = {
+        SOURCE("shop/money.proto", "ChBzaG9wL21vbmV5LnByb3RvEgRzaG9wIhYKBU1vbmV5Eg0KBWNlbnRzGAEgASgDYgZwcm90bzM="),
+        SOURCE(NULL, "Cg9zaG9wL2JpbGwucHJvdG8SBHNob3AaEHNob3AvbW9uZXkucHJvdG8iEgoFT3RoZXISCQoBbhgBIAEoBSI4CgRCaWxsEhoKBXRvdGFsGAEgAS"
+                     "gLMgsuc2hvcC5Nb25leRoUCgRQYXJ0EgwKBG5hbWUYASABKAliBnByb3RvMw=="),
+    };
+    struct protobuf *protobuf = made(sources, 2);
+
+    EXPECT(protobuf, "\x02\x02\x0a\x02\x08\x0c", "{\"total\":{\"cents\":12}}");
+    protobuf_destroy(protobuf);
+}
+
+Test(protobuf, base64_of_something_else_is_no_schema)
+{
+    static const struct protobuf_source sources[] = { SOURCE(NULL, "AAAAAAAA") };
+    struct protobuf *protobuf;
+    struct error error = { 0 };
+
+    cr_assert_eq(protobuf_create(sources, 1, values_say, &protobuf, &error), -EBADMSG);
+    cr_assert_not_null(strstr(error.text, "is no Protobuf that can be read"), "%s", error.text);
 }

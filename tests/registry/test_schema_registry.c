@@ -30,7 +30,10 @@ static void answer(int connection, const char *request)
     (void)sscanf(request, "GET /schemas/ids/%u", &id);
     atomic_fetch_add(&asked, 1);
     atomic_fetch_add(&asked_for_7, id == 7);
-    const char *body = id > KNOWN_MOST ? "{\"error_code\":40403,\"message\":\"Schema not found\"}" : "{\"schema\":\"\\\"int\\\"\"}";
+    const char *body = "{\"schema\":\"\\\"int\\\"\"}";
+    if (id > KNOWN_MOST)
+        body =
+            id <= INT32_MAX ? "{\"error_code\":40403,\"message\":\"Schema not found\"}" : "{\"error_code\":0,\"message\":\"No such page\"}";
     int size = snprintf(text, sizeof(text), "HTTP/1.1 %s\r\nconnection: close\r\ncontent-length: %zu\r\n\r\n%s",
                         id > KNOWN_MOST ? "404 Not Found" : "200 OK", strlen(body), body);
     (void)!write(connection, text, (size_t)size);
@@ -143,6 +146,16 @@ Test(schema_registry, believes_after_a_while_that_an_id_is_not_known, .timeout =
     int before = atomic_load(&asked);
     schema_release(await(KNOWN_MOST + 1));
     cr_assert_eq(atomic_load(&asked), before);
+}
+
+/* Which a registry whose ids are Java's ints does not even look up. */
+Test(schema_registry, believes_it_of_an_id_that_none_can_have_too, .timeout = 60)
+{
+    start(10);
+    struct schema *schema = await(UINT32_MAX);
+    cr_assert_eq(schema_form(schema), SCHEMA_UNREADABLE);
+    cr_assert_not_null(strstr(schema_reason(schema), "(404, No such page)"), "%s", schema_reason(schema));
+    schema_release(schema);
 }
 
 Test(schema_registry, waits_while_it_is_away_and_says_why)

@@ -42,6 +42,8 @@ NAMED = {"type": "record", "name": "Named", "fields": [{"name": "id", "type": "i
 REFERENCE = {"references": [{"name": "shop.Address", "subject": "addr-value", "version": 1}]}
 GUID = bytes.fromhex("b7b4a7f09c964e4aa687fb5de9ef0c63")
 GUID_TEXT = "b7b4a7f0-9c96-4e4a-a687-fb5de9ef0c63"
+TWO_GUID = bytes.fromhex("c8c5b8a19da75f5bb798fc6efa01d174")
+TWO_GUID_TEXT = "c8c5b8a1-9da7-5f5b-b798-fc6efa01d174"
 SOON = bytes.fromhex("0000000063") + b"\x02"
 
 
@@ -62,6 +64,7 @@ def registry():
     made.add(15, CUSTOMER, **REFERENCE)
     made.add_subject("addr-value", 1, 2, ADDRESS)
     made.add(GUID_TEXT, NAMED)
+    made.add(TWO_GUID_TEXT, 'syntax = "proto3"; message A { int32 n = 1; } message B { string s = 1; }', "PROTOBUF")
     yield made
     made.stop()
 
@@ -126,6 +129,8 @@ FRAMED = {
     "protobuf": ({}, bytes.fromhex("000000000d000807"), 13, {"name": "rows", "data": {"n": 7}}, {"name": "rows", "data": {"n": 7}}),
     "protobuf-reference": ({}, bytes.fromhex("0000000011000a02080c"), 17, {"name": "rows", "data": {"total": {"cents": 12}}},
                            {"name": "rows", "data": {"total": {"cents": 12}}}),
+    "protobuf-guid": ({"__value_schema_id": "\x01" + (TWO_GUID + b"\x02\x02").decode("latin-1")}, b"\x0a\x03Ada", TWO_GUID_TEXT,
+                      {"name": "rows", "data": {"s": "Ada"}}, {"name": "rows", "data": {"s": "Ada"}}),
     "protobuf-nested": ({}, bytes.fromhex("0000000011040002"), 17, "it names no message of its schema", None),
     "protobuf-broken": ({}, bytes.fromhex("0000000012000807"), 18, "schema 18: the schema is no Protobuf that can be read: 1:38: Expected field name.", None),
     "thrift": ({}, bytes.fromhex("0000000010000807"), 16, "schema 16: stepd does not read THRIFT", None),
@@ -175,6 +180,15 @@ def test_programs_see_what_the_schema_reads(service, registry):
             assert event.get("schema_id") == schema_id
     assert stepd.log().count("stepd does not read THRIFT") >= 1
     assert registry.asked.count("/schemas/ids/9") == 1, "schemas are kept"
+
+
+def test_a_framed_batch_of_cloudevents_is_as_many_events(service):
+    stepd = service({"by-event": {"use": "exec", "event": "order.*", "command": ["cat"]}})
+    batch = [{"specversion": "1.0", "type": f"order.{n}", "source": "/shop", "id": str(n), "data": {"n": n}} for n in range(3)]
+    produce(stepd, "batch", {"content-type": "application/cloudevents-batch+json"}, b"\0\0\0\0\x0e" + json.dumps(batch).encode())
+    seen = eventually(lambda: outputs(stepd, "by-event") if len(outputs(stepd, "by-event")) == 3 else None)
+    assert sorted((each["name"], each["id"], each["data"]["n"], each["schema_id"]) for each in seen.values()) == [
+        (f"order.{n}", str(n), n, 14) for n in range(3)]
 
 
 def say(stepd, text, count=1, seconds=20):
