@@ -216,5 +216,7 @@ def test_each_source_has_a_test_or_its_readme_says_which():
 
 
 if __name__ == "__main__":
-    for source, targets in sorted(arrows().items()):
+    graph = arrows()
+    for source, targets in sorted(graph.items()):
         sys.stdout.write(f"{source}: {' '.join(sorted(targets))}\n")
+    sys.stdout.write(f"{len(graph)} files, {sum(map(len, graph.values()))} arrows, in circles: {' '.join(sorted(circles(graph))) or 'none'}\n")
