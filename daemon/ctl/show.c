@@ -12,6 +12,7 @@
 #include "run/invoke.h"
 #include "view/run_view.h"
 
+#define NO_EVENT "(not an event's bytes)"
 #define DATA_SHOWN 2000 /* characters of an event's data, or of a result; --json shows all */
 
 static void line(const char *label, enum colour colour, const char *text)
@@ -41,8 +42,9 @@ static void print_head(const struct run_view *view)
     AUTO_FREE char *created_when = text_when(record->created_ms, view->now_ms);
     AUTO_FREE char *when = text_when(record->changed_ms, view->now_ms);
     AUTO_FREE char *since = xasprintf("%s (%s)", created, created_when);
-    AUTO_FREE char *event = xasprintf("%s  id %s  %s/%d at offset %" PRId64, view->event.view.name, view->event.view.id, record->topic,
-                                      (int)record->partition, record->offset);
+    AUTO_FREE char *event = record->more_count > 0 ? xasprintf("a batch of %zu", record->more_count + 1)
+                                                   : xasprintf("%s  id %s  %s/%d at offset %" PRId64, view->event.view.name, view->event.view.id,
+                                                               record->topic, (int)record->partition, record->offset);
 
     text_print(COLOUR_BOLD, view->run->id);
     (void)printf("  ");
@@ -87,11 +89,29 @@ static char *shown_packed(struct bytes packed)
     return text != NULL ? text : xstrdup("");
 }
 
+static void print_event_of_batch(void *context, const struct stepd_event *event, bool is_read)
+{
+    struct table *table = context;
+    AUTO_FREE char *data = shown(event->data);
+
+    table_add(table, COLOUR_NONE, "%s", event->name);
+    table_add(table, COLOUR_DIM, "id %s", event->id);
+    table_add(table, COLOUR_DIM, "%s/%d at offset %" PRId64, event->topic, (int)event->partition, event->offset);
+    table_add(table, COLOUR_NONE, "%s", is_read ? data : NO_EVENT);
+}
+
+/* Of a batch each event's. */
 static void print_data(const struct run_view *view)
 {
-    AUTO_FREE char *data = shown(view->event.view.data);
-
-    line("data", COLOUR_NONE, view->has_event ? data : "(not an event's bytes)");
+    if (view->run->record.more_count == 0) {
+        AUTO_FREE char *data = shown(view->event.view.data);
+        line("data", COLOUR_NONE, view->has_event ? data : NO_EVENT);
+        return;
+    }
+    (void)puts("\nEvents");
+    struct table *table = table_create(4);
+    run_view_each_event(view, print_event_of_batch, table);
+    table_print(table, "  ");
 }
 
 static void print_attempts(const struct run_view *view)

@@ -88,6 +88,20 @@ int run_view_see_line(struct run_view *view, struct redis_store *store)
     return status;
 }
 
+void run_view_each_event(const struct run_view *view, run_view_event_fn *each, void *context)
+{
+    const struct record *record = &view->run->record;
+    struct event event = { .has_zone = false };
+
+    each(context, &view->event.view, view->has_event);
+    for (size_t i = 0; i < record->more_count; i++) {
+        record_init_more(record, i, &event);
+        bool is_read = event_decode(&event, NULL) == 0;
+        each(context, &event.view, is_read);
+        event_done(&event);
+    }
+}
+
 void run_view_done(struct run_view *view)
 {
     event_done(&view->event);
@@ -209,16 +223,53 @@ static void put_attempts(const struct run_view *view, struct json_out *out)
     json_out_close(out, '[');
 }
 
-static void put_event(const struct run_view *view, struct json_out *out)
+static void put_event_fields(const struct stepd_event *event, struct json_out *out)
 {
-    const struct stepd_event *event = &view->event.view;
-
-    json_out_open(out, "event", '{');
     json_out_text(out, "id", event->id);
     json_out_text(out, "name", event->name);
     json_out_object(out, "data", event->data);
     json_out_number(out, "ts_ms", event->ts_ms);
+}
+
+static void put_event(const struct run_view *view, struct json_out *out)
+{
+    json_out_open(out, "event", '{');
+    put_event_fields(&view->event.view, out);
     json_out_close(out, '{');
+}
+
+static void put_key(const void *key, size_t size, struct json_out *out)
+{
+    if (key != NULL)
+        json_out_bytes(out, "key", (struct bytes){ key, size });
+    else
+        json_out_null(out, "key");
+}
+
+static void put_event_of_batch(void *context, const struct stepd_event *event, bool is_read)
+{
+    struct json_out *out = context;
+
+    (void)is_read; /* what can be read of it is there */
+    json_out_open(out, NULL, '{');
+    put_event_fields(event, out);
+    json_out_text(out, "topic", event->topic);
+    json_out_number(out, "partition", event->partition);
+    json_out_number(out, "offset", event->offset);
+    put_key(event->key, event->key_len, out);
+    json_out_close(out, '{');
+}
+
+/* All of a batch; null: the run has the one. */
+static void put_events(const struct run_view *view, struct json_out *out)
+{
+    if (view->run->record.more_count == 0) {
+        json_out_null(out, "events");
+        return;
+    }
+    json_out_open(out, "events", '[');
+    run_view_each_event(view, put_event_of_batch, out);
+    json_out_close(out, '[');
 }
 
 static struct bytes header_of(const struct record *record, const char *name)
@@ -307,6 +358,7 @@ void run_view_json(const struct run_view *view, struct json_out *out)
     json_out_number(out, "created_ms", record->created_ms);
     put_time(out, "ended_ms", run_status_is_end(record->status) ? record->changed_ms : 0);
     put_event(view, out);
+    put_events(view, out);
     put_headers(view, out);
     put_replay(record, out);
     put_invoked_by(record, out);
@@ -317,10 +369,7 @@ void run_view_json(const struct run_view *view, struct json_out *out)
     json_out_text(out, "topic", record->topic);
     json_out_number(out, "partition", record->partition);
     json_out_number(out, "offset", record->offset);
-    if (record->key.data != NULL)
-        json_out_bytes(out, "key", record->key);
-    else
-        json_out_null(out, "key");
+    put_key(record->key.data, record->key.size, out);
     json_out_number(out, "takeovers", record->takeovers);
     json_out_bool(out, "on_failure", record->phase == RUN_IN_ON_FAILURE);
     json_out_close(out, '{');

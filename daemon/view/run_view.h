@@ -31,6 +31,11 @@ void run_view_open(struct run_view *view, const struct loaded_run *run, int64_t 
 int run_view_see_line(struct run_view *view, struct redis_store *store) MUST_CHECK;
 void run_view_done(struct run_view *view);
 
+/* `is_read` false: its bytes are no event. Lives until it returns. */
+typedef void run_view_event_fn(void *context, const struct stepd_event *event, bool is_read);
+/* The run's event, and of a batch the others, in their order. */
+void run_view_each_event(const struct run_view *view, run_view_event_fn *each, void *context);
+
 const char *run_status_word(enum run_status status);
 /* completed, failed, cancelled. */
 bool run_status_is_end(enum run_status status);

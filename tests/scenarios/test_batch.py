@@ -91,6 +91,11 @@ def test_a_batch_that_fails_for_good_leaves_a_dead_letter_for_each_event(serve, 
     letters = eventually(lambda: len(found := kafka.consume(f"{topic}.dead")) == 3 and found)
     assert sorted(json.loads(letter["value"])["data"]["n"] for letter in letters) == [0, 1, 2]
     assert sorted(letter["key"] for letter in letters) == ["key-0", "key-1", "key-2"]
+    events = worker.show(run["id"])["events"]
+    assert [event["data"]["n"] for event in events] == book.batches()[0], "all of them, in their order"
+    assert all(event["key"] == f"key-{event['data']['n']}" and event["topic"] == topic for event in events)
+    shown = worker.ctl_run("show", run["id"]).stdout
+    assert "a batch of 3" in shown and all(event["id"] in shown for event in events), shown
     assert worker.ctl_run("retry", run["id"]).returncode == 0
     eventually(lambda: len(book.attempts()) == 2)
     assert [sorted(batch) for batch in book.batches()] == [[0, 1, 2], [0, 1, 2]]

@@ -6,9 +6,11 @@ import { due, duration, now, setClock, time } from "./time.js";
 const ENDED = ["completed", "failed", "cancelled"];
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
+// Of a batch a line for each event.
 function sendLine(run) {
-  const key = run.key === null ? "" : ` --key ${quoted(run.key)}`;
-  return `stepctl send ${quoted(run.event.name)} ${quoted(JSON.stringify(run.event.data))} --topic ${quoted(run.topic)}${key}`;
+  const events = run.events ?? [{ ...run.event, topic: run.topic, key: run.key }];
+  return events.map(({ name, data, topic, key }) =>
+    `stepctl send ${quoted(name)} ${quoted(JSON.stringify(data))} --topic ${quoted(topic)}${key === null ? "" : ` --key ${quoted(key)}`}`).join("\n");
 }
 
 /* ---- the timeline ---- */
@@ -113,6 +115,18 @@ function factsOf(run) {
     ["Key", run.key], ["Taken over", run.takeovers > 0 ? `${run.takeovers} ${run.takeovers === 1 ? "time" : "times"}` : null]]);
 }
 
+function eventOf(event, number) {
+  return [facts([["Name", element("a", { href: `#/runs?text=${encodeURIComponent(event.name)}` }, event.name)], ["Id", event.id], ["Time", time(event.ts_ms)]]),
+    code(number === undefined ? "Data" : `Data of event ${number}`, json(event.data))];
+}
+
+// The event of the run; of a batch all of them, in their order.
+function events(run) {
+  if (run.events === null) return element("section", { "aria-labelledby": "event" }, element("h2", { id: "event" }, "Event"), ...eventOf(run.event));
+  return element("section", { "aria-labelledby": "event" }, element("h2", { id: "event" }, `Events: a batch of ${run.events.length}`),
+    ...run.events.map((event, i) => eventOf(event, i + 1)).flat());
+}
+
 function draw(view, run, is_behind, change) {
   const line = sendLine(run);
   view.replaceChildren(
@@ -123,9 +137,7 @@ function draw(view, run, is_behind, change) {
     element("h2", {}, "Timeline"), timeline(run),
     ...steps(run).flat(),
     element("div", { class: "halves" },
-      element("section", { "aria-labelledby": "event" }, element("h2", { id: "event" }, "Event"),
-        facts([["Name", element("a", { href: `#/runs?text=${encodeURIComponent(run.event.name)}` }, run.event.name)], ["Id", run.event.id], ["Time", time(run.event.ts_ms)]]),
-        code("Data", json(run.event.data))),
+      events(run),
       element("section", { "aria-labelledby": "result" }, element("h2", { id: "result" }, "Result"),
         run.output === null ? element("p", { class: "faint" }, run.status === "completed" ? "None." : "None yet.") : code("Result", json(run.output)))),
     element("h2", {}, "Send it again"),
