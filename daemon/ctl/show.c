@@ -43,8 +43,8 @@ static void print_head(const struct run_view *view)
     AUTO_FREE char *when = text_when(record->changed_ms, view->now_ms);
     AUTO_FREE char *since = xasprintf("%s (%s)", created, created_when);
     AUTO_FREE char *event = record->more_count > 0 ? xasprintf("a batch of %zu", record->more_count + 1)
-                                                   : xasprintf("%s  id %s  %s/%d at offset %" PRId64, view->event.view.name, view->event.view.id,
-                                                               record->topic, (int)record->partition, record->offset);
+                                                   : xasprintf("%s  id %s  %s/%d at offset %" PRId64, view->event.view.name,
+                                                               view->event.view.id, record->topic, (int)record->partition, record->offset);
 
     text_print(COLOUR_BOLD, view->run->id);
     (void)printf("  ");

@@ -227,6 +227,12 @@ static int why_queued(struct redis_store *store, const struct run_view *view, co
         give(reason, "breaker",
              "it is number %" PRId64 " in the line%s: too many attempts of %s failed of late, and its breaker lets one try again %s",
              reason->place, key, view->run->record.function, when);
+    else if (standing->is_one_too_many)
+        give(reason, "concurrency",
+             "it is number %" PRId64
+             " in the line%s: as many runs of %s live as may (limits.waits), since a condition of its cancel_on has no "
+             "equality by which they are found",
+             reason->place, key, view->run->record.function);
     else if (standing->is_blocked)
         give(reason, "concurrency", "it is number %" PRId64 " in the line%s: as many attempts execute as a concurrency limit of %s lets",
              reason->place, key, view->run->record.function);

@@ -311,6 +311,7 @@ bool flow_settings_make(const struct stepd_function *function, const struct flow
     flow->shares_shard = flow->asks || flow_has_breaker(flow);
     for (size_t i = 0; i < function->concurrency_limits.count; i++)
         flow->has_scope = flow->has_scope || function->concurrency_limits.items[i].scope != NULL;
+    flow->has_tried_cancels = flow_wishes_try_cancels(&flow->wishes);
     flow->has_told = xcalloc(1, sizeof(*flow->has_told));
     bool is_needed = flow->shares_shard || flow_has_batch(flow) || function->when != NULL || function->dedupe_key != NULL ||
                      function->on_error.count > 0 || function->cron.count > 0;

@@ -37,6 +37,7 @@ struct flow_settings {
     bool asks;                 /* the store is asked of each event: one of the settings that are of all daemons */
     bool is_lined;             /* its runs wait for their turns in the store */
     bool has_scope;            /* of its limits */
+    bool has_tried_cancels;    /* `cancel_on` has a condition without an equality: each living run is tried with each such event */
     bool shares_shard;         /* all of its runs live in one shard, where what they count is */
     atomic_bool *has_told;     /* an expression's error was said */
 };

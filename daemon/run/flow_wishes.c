@@ -77,6 +77,16 @@ bool flow_wishes_expect(const struct flow_wishes *wishes, const char *event)
     return false;
 }
 
+bool flow_wishes_try_cancels(const struct flow_wishes *wishes)
+{
+    for (size_t i = 0; i < wishes->count; i++) {
+        const struct flow_wish *wish = &wishes->items[i];
+        if (wish->kind == FLOW_WISH_CANCEL && wish->when != NULL && wish->later[0] == '\0')
+            return true;
+    }
+    return false;
+}
+
 void flow_wishes_done(struct flow_wishes *wishes)
 {
     for (size_t i = 0; i < wishes->count; i++) {

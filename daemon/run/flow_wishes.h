@@ -42,6 +42,8 @@ void flow_wishes_add_expects(struct flow_wishes *wishes, const struct stepd_expe
                              void (*refuse)(void *context, const char *setting, const char *text), void *context);
 /* Whether events of that name are kept for its runs. */
 bool flow_wishes_expect(const struct flow_wishes *wishes, const char *event);
+/* Whether a condition to cancel has no equality by which runs are found. */
+bool flow_wishes_try_cancels(const struct flow_wishes *wishes);
 void flow_wishes_done(struct flow_wishes *wishes);
 
 #endif

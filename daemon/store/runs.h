@@ -79,6 +79,7 @@ struct runs_standing {
     struct run_id first;                             /* behind: the run of its key that is first; empty: none */
     int64_t before;                                  /* behind, queued: so many more wait before it; -1: it is in no line */
     bool is_blocked;                                 /* queued: its line waits for a place under a concurrency limit; else for its turn */
+    bool is_one_too_many;                            /* queued: as many runs of its function live as may (`cancel_on`) */
     bool is_held;                                    /* queued: its breaker is open; before all else that it may wait for */
     bool is_debounced;                               /* queued: it waits for a later event of its key, until due_ms */
     bool has_key;                                    /* queued: what it waits for is counted by `key` */

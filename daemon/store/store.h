@@ -34,6 +34,7 @@ struct store_settings {
     int64_t history_age_ms;
     int64_t history_count;
     size_t state_bytes; /* of a run's checkpoints together: past it STORE_LIMIT */
+    size_t waits;       /* of a function whose runs any event may cancel, so that each is tried, so many live; 0: any number */
     int64_t lease_ms;   /* of this worker's runs, from heartbeat to heartbeat */
     int64_t timeout_ms; /* connecting, and a reply: a link silent for longer is given up */
     /* A lane's thread, one at a time: another server process stands behind a shard, which may have lost the

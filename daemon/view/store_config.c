@@ -11,6 +11,7 @@ struct store_settings store_settings_of(const struct config *config)
         .history_age_ms = config->history_age_ms,
         .history_count = config->history_limit,
         .state_bytes = (size_t)config->limits.state_bytes,
+        .waits = (size_t)config->limits.waits,
         .lease_ms = config->worker.lease_ms,
         .timeout_ms = config->redis.timeout_ms,
     };

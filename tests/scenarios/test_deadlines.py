@@ -77,3 +77,18 @@ def test_killed_daemons_leave_no_run_past_its_time(serve, send, book, told, redi
     cancelled = workers[0].wait_for("work", "cancelled", 40, 60)
     assert {run["id"] for run in cancelled} == {data["run_id"] for data in told()}
     eventually(lambda: not [key for key in redis.cli("KEYS", "*").split("\n") if "deadlines" in key], 60, what=lambda: redis.cli("KEYS", "*"))
+
+
+def test_time_in_which_a_breaker_held_a_run_does_not_count_once_it_is_closed_either(serve, send, book, told, folder):
+    """Of the 8 s that a run has, those under the open breaker don't count; then it waits for its turn."""
+    down = folder / "down"
+    down.touch()
+    worker = serve({"start_timeout": "8s", "throttle": {"limit": 1, "period": "13s"}, "retries": 20, "schedule": ["300ms"],
+                    "breaker": {"failures": 1, "window": "1m", "pause": "7s"}})
+    send([{"n": 1, "down": str(down)}])
+    eventually(lambda: worker.metrics().get("stepd_breaker_open") == 1)
+    send([{"n": 2}])
+    worker.wait_for("work", "queued", 2)
+    down.unlink()
+    eventually(lambda: 2 in book.begun())
+    assert not told()

@@ -233,8 +233,8 @@ def work(kafka, daemon, module, topic, folder):
     """A daemon whose function `work` (modules/flow.c) is cancelled by events."""
     KafkaTool(kafka.address).create(topic, 4)
 
-    def start(*cancels, **settings):
-        return daemon([module("flow")], topics=[topic], options={"flow": {"file": str(folder / "book")}},
+    def start(*cancels, limits=None, **settings):
+        return daemon([module("flow")], topics=[topic], options={"flow": {"file": str(folder / "book")}}, limits=limits or {},
                       functions={"work": {"cancel_on": list(cancels), **settings}}, retry={"jitter": 0, "schedule": ["1h"]},
                       kafka={"bootstrap.servers": kafka.address, "group.id": topic, "auto.offset.reset": "earliest"})
     return start
@@ -281,6 +281,23 @@ def test_a_run_that_has_ended_leaves_nothing_to_be_cancelled(work, send, redis):
     send("work/go", {"n": 1, "id": 1})
     eventually(lambda: worker.metrics()["stepd_runs_completed_total"] == 1)
     eventually(lambda: not redis.cli("KEYS", "*:wait:*") and not redis.cli("KEYS", "*:await:*"))
+
+
+def test_where_each_living_run_has_to_be_tried_so_many_live_and_the_others_wait(work, send):
+    """A condition without an equality: `limits.waits` runs live, until they have ended; all are found by the event."""
+    worker = work({"event": "order/cancelled", "when": "async.data.most > event.data.id"}, limits={"waits": 3})
+    send("work/go", *[{"n": n, "id": n, "sleep_ms": 3600_000} for n in range(6)])
+    worker.wait_for("work", "sleeping", 3)
+    queued = worker.wait_for("work", "queued", 3)
+    why = worker.ctl("why", queued[0]["id"])
+    assert why["reason"] == "concurrency" and "limits.waits" in why["text"], why
+    assert len(worker.runs(status="sleeping")) == 3
+    ids = sorted(run["event"]["data"]["n"] for run in worker.runs(status="sleeping"))
+    send("order/cancelled", {"most": ids[0] + 1})
+    eventually(lambda: ids[0] in [run["event"]["data"]["n"] for run in worker.runs(status="cancelled")])
+    eventually(lambda: len(worker.runs(status="sleeping")) == 3 or len(worker.runs(status="cancelled")) > 3)
+    send("order/cancelled", {"most": 10})
+    worker.wait_for("work", "cancelled", 6)
 
 
 def test_what_is_wrong_with_cancel_on_is_refused(folder, kafka, redis, module, topic):

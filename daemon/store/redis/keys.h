@@ -48,7 +48,9 @@
  *   rate:, turn:<function> NUL <key> string when its turns are used up until, µs, of rate_limit and of throttle; they expire
  *   lock:<function> NUL <key> string  the living run of a singleton
  *   places:<name>             zset    runs that execute under a concurrency limit; <name>: function NUL number NUL key, or @scope NUL NUL key
- *   blocked:<name>            zset    lines (function NUL line) that found no place there; <name> !<breaker>: that it holds
+ *   blocked:<name>            zset    lines (function NUL line) that found no place there; <name> !<breaker>: that it holds; *<function>: too many live
+ *   living:<function>         zset    its runs that live, from their first turn on, where each is tried with each event that may cancel it
+ *   open:<breaker>            string  for how long it was open, where its function has timeouts (breaker.lua); expires
  *   breakers                  zset    open ones, <breaker>: function NUL key, by until when; breakers_at changes with it
  *   faults:<breaker>          zset    its latest failed attempts; probe:<breaker>: the run that it lets begin alone; they expire
  *   stats, stats:<worker>     hash    counters of dead workers, of a living one

@@ -319,6 +319,14 @@ static int advance(struct store *port, const struct run *run, const struct trans
     return 0;
 }
 
+/* That a run of it has to begin, or to end; 0: none has. */
+static int64_t longest_time_ms(const struct function *function)
+{
+    const struct stepd_function *given = &function->flow->given;
+
+    return given->start_timeout_ms > given->finish_timeout_ms ? given->start_timeout_ms : given->finish_timeout_ms;
+}
+
 static int tell_breaker(struct store *port, const struct run *run, const struct breaker_news *news)
 {
     const struct stepd_breaker *breaker = &run->function->flow->given.breaker;
@@ -340,6 +348,7 @@ static int tell_breaker(struct store *port, const struct run *run, const struct 
     script_add_number(&call, breaker->failures);
     script_add_number(&call, breaker->window_ms);
     script_add_number(&call, breaker->pause_ms);
+    script_add_number(&call, longest_time_ms(run->function));
     int status = store_call(store, &call, &reply);
     msgpack_sbuffer_destroy(&name);
     if (status == 0 && reply->element[2]->integer != 0)

@@ -114,8 +114,12 @@ static void pack_flow(msgpack_packer *packer, const struct run *run, const struc
     size_t count = flow->given.concurrency_limits.count;
 
     msgpack_pack_map(packer, 3U + flow_has_breaker(flow) + (flow->given.start_timeout_ms > 0) + (flow->given.finish_timeout_ms > 0) +
-                                 (flow->wishes.count > 0));
+                                 (flow->wishes.count > 0) + flow->has_tried_cancels);
     pack_wishes(packer, run, ask);
+    if (flow->has_tried_cancels) {
+        pack_name(packer, "lives");
+        msgpack_pack_true(packer);
+    }
     if (flow->given.start_timeout_ms > 0)
         pack_number(packer, "start", flow->given.start_timeout_ms);
     if (flow->given.finish_timeout_ms > 0)

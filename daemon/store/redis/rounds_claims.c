@@ -227,17 +227,22 @@ static int64_t claim_when(struct rounds *rounds, int64_t now_ms)
 }
 
 /* As turns.lua reads them. */
-static void pack_rules(const struct function *function, msgpack_sbuffer *rules)
+static void pack_rules(const struct function *function, size_t lives, msgpack_sbuffer *rules)
 {
     static const struct stepd_function nothing = { .id = NULL };
     const struct stepd_function *given = function->flow != NULL ? &function->flow->given : &nothing;
     const struct stepd_throttle *throttle = &given->throttle;
     int64_t interval_us = throttle->limit > 0 ? throttle->period_ms * 1000 / throttle->limit : 0;
+    bool counts_lives = lives > 0 && function->flow != NULL && function->flow->has_tried_cancels;
     msgpack_packer packer;
 
     msgpack_sbuffer_clear(rules);
     msgpack_packer_init(&packer, rules, msgpack_sbuffer_write);
-    msgpack_pack_map(&packer, throttle->limit > 0 ? 4 : 2);
+    msgpack_pack_map(&packer, 2U + 2U * (throttle->limit > 0) + counts_lives);
+    if (counts_lives) {
+        msgpack_pack_str_with_body(&packer, "lives", 5);
+        msgpack_pack_uint64(&packer, lives);
+    }
     msgpack_pack_str_with_body(&packer, "breaker", 7);
     given->breaker.failures > 0 ? msgpack_pack_true(&packer) : msgpack_pack_false(&packer);
     if (throttle->limit > 0) {
@@ -264,7 +269,7 @@ static void claim_ask(struct rounds *rounds, struct script_call *call)
     for (size_t i = 0; i < rounds->place_count; i++) {
         script_add_text(call, rounds->places[i].function->id);
         script_add_number(call, (int64_t)rounds->places[i].count);
-        pack_rules(rounds->places[i].function, &rounds->rules[i]);
+        pack_rules(rounds->places[i].function, store_settings(rounds_store(rounds))->waits, &rounds->rules[i]);
         script_add(call, (struct bytes){ rounds->rules[i].data, rounds->rules[i].size });
     }
 }

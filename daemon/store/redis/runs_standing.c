@@ -173,6 +173,21 @@ static int find_blocking(struct redis_store *store, int shard, const char *funct
     return status;
 }
 
+/* Whether its line waits for a run of its function to end. */
+static int find_crowd(struct redis_store *store, int shard, const char *function, const msgpack_object *flow,
+                      struct runs_standing *standing)
+{
+    struct bytes name = blocked_name(function, text_of(member_of(flow, "line")));
+    struct bytes key = key_with(store, shard, "blocked:*", (struct bytes){ function, strlen(function) });
+    AUTO_REPLY reply = NULL;
+    int status = member_of(flow, "lives") != NULL ? ask_of(store, shard, "ZSCORE", key, name, &reply) : 0;
+
+    standing->is_one_too_many = status == 0 && reply != NULL && reply->type == REDIS_REPLY_STRING;
+    free((void *)(uintptr_t)key.data);
+    free((void *)(uintptr_t)name.data);
+    return status;
+}
+
 static int find_place(struct redis_store *store, int shard, const struct loaded_run *run, struct bytes line_name,
                       struct runs_standing *standing)
 {
@@ -245,6 +260,8 @@ static int stand_queued(struct redis_store *store, int shard, const struct loade
             status = find_place(store, shard, run, text_of(member_of(&flow.data, "line")), standing);
         if (status == 0 && held == NULL)
             status = find_blocking(store, shard, run->record.function, &flow.data, standing);
+        if (status == 0 && held == NULL)
+            status = find_crowd(store, shard, run->record.function, &flow.data, standing);
         if (status == 0)
             status = find_breaker(store, shard, &flow.data, standing);
     }

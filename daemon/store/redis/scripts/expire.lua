@@ -19,18 +19,11 @@ for fn, state in pairs(states) do
     end
 end
 
--- Since when an open breaker holds the run, ms; nil: none does.
-local function held_since(h, f)
-    local is_open = h.status == RUN_QUEUED and f.breaker and call('ZSCORE', P .. 'breakers', f.breaker)
-    local at = is_open and call('ZSCORE', P .. 'blocked:' .. held_by(f.breaker), f.fn .. '\0' .. f.line)
-    return at and math.max(math.floor(tonumber(at) / 1000), h.changed, f.counted or 0)
-end
-
 -- How long nothing could be done for it, of which nothing was known before.
-local function idle_ms(h, f)
-    local idle, since = paused_ms(f.fn) - f.paused, held_since(h, f)
-    f.paused, f.counted = f.paused + idle, now
-    return idle + (since and now - since or 0)
+local function idle_ms(f)
+    local idle = paused_ms(f.fn) - f.paused
+    f.paused = f.paused + idle
+    return idle + held_ms(f)
 end
 
 local cancelled, woken = 0, 0
@@ -40,7 +33,7 @@ local function look_at(id, h, f)
         call('ZADD', deadlines, now + UNKNOWN_MS, id)
         return
     end
-    local idle = idle_ms(h, f)
+    local idle = idle_ms(f)
     if state > PAUSED then
         call('ZADD', deadlines, now + ABSENT_MS, id)
     elseif idle > 0 or state == PAUSED then

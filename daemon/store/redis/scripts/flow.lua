@@ -4,7 +4,8 @@
 -- its place in line by arrival and priority, `ahead` µs before others; begun, whether it has had its turn; breaker, of its
 -- function and key, or nil; place, offset, key, of an ordered one's message; held, of a debounced one until its time (admit.lua);
 -- start, finish, how long after its event it is to have begun, and after its begin to have ended, ms, or nil; has_begun, which
--- of them counts; deadline, when that is over; paused, how long its function had been paused before.
+-- of them counts; deadline, when that is over; paused, how long its function had been paused before; opened, how long its breaker
+-- had been open, nil: it is not held; lives, whether it counts in `living:<fn>` from its turn to its end (turns.lua).
 -- Runs of one line are served one after the other, by score; `heads:<fn>` says when each line may be tried next. A place is taken in `places:<name>` by the run that
 -- executes; a line for which there was none stands in `blocked:<name>`, and is tried again once one is given back.
 local now_us = tonumber(time[1]) * 1000000 + tonumber(time[2])
@@ -21,6 +22,27 @@ local function line_of(f)
     return P .. 'line:' .. f.fn .. '\0' .. f.line
 end
 
+-- How long the breaker has been open in all, ms, as far as its function's runs have times (breaker.lua).
+local function open_ms(breaker)
+    local total, since = (call('GET', P .. 'open:' .. breaker) or ''):match('^(%d+) (%d+)$')
+    if not total then return 0 end
+    local is_open = since ~= '0' and call('ZSCORE', P .. 'breakers', breaker)
+    return tonumber(total) + (is_open and now - tonumber(since) or 0)
+end
+
+-- Its breaker may hold it from now on, which its time is longer by.
+local function begin_hold(f)
+    f.opened = f.deadline and f.breaker and open_ms(f.breaker) or nil
+end
+
+-- For how long it was held, of which nothing was counted before.
+local function held_ms(f)
+    if not f.opened or not f.breaker then return 0 end
+    local held = math.max(open_ms(f.breaker) - f.opened, 0)
+    f.opened = f.opened + held
+    return held
+end
+
 -- Behind those that came before it; one that has begun before all that have not. A debounced one is in no line yet.
 local function enter_line(id, f)
     local score = f.begun and now_us - BEGUN_FIRST or f.score
@@ -31,6 +53,10 @@ local function enter_line(id, f)
         return
     end
     call('ZADD', line_of(f), score, id)
+    if f.has_begun and f.deadline and f.breaker then
+        begin_hold(f)
+        call('SET', P .. 'flow:' .. id, cmsgpack.pack(f))
+    end
     if f.begun then
         call('ZADD', P .. 'heads:' .. f.fn, now, f.line)
     else
@@ -68,6 +94,7 @@ end
 
 local function set_deadline(id, f, at)
     f.deadline, f.paused = at, at and paused_ms(f.fn)
+    begin_hold(f)
     if not at then
         call('ZREM', P .. 'deadlines', id)
         return
@@ -82,10 +109,17 @@ local function expect_begin(id, f, since)
     if f.start or f.finish then set_deadline(id, f, f.start and since + f.start) end
 end
 
+-- It executes from now on: no breaker holds it.
 local function note_begin(id, f)
-    if f.has_begun or not f.start and not f.finish then return end
-    f.has_begun = true
-    set_deadline(id, f, f.finish and now + f.finish)
+    if not f.start and not f.finish then return end
+    if not f.has_begun then
+        f.has_begun = true
+        set_deadline(id, f, f.finish and now + f.finish)
+    elseif f.deadline then
+        f.deadline = f.deadline + held_ms(f)
+        call('ZADD', P .. 'deadlines', f.deadline, id)
+    end
+    f.opened = nil
 end
 
 -- The run executes no longer. When: now, or 0 where nobody waited for its places.
@@ -100,6 +134,29 @@ end
 local function release_if_flow(id, h)
     local f = has(h.flags, FLOW) and flow_of(id)
     return f and release_places(id, f) or 0
+end
+
+-- What lines are blocked by where as many runs of the function live as may.
+local function living_of(fn)
+    return '*' .. fn
+end
+
+-- Runs that live no longer: a fault of Redis, or an older daemon, may leave some.
+local function drop_ended(living)
+    for _, id in ipairs(call('ZRANGE', living, 0, 9)) do
+        local h, newer = load(id)
+        if newer or h and not HAS_ENDED[h.status] then
+            call('ZADD', living, now_us, id)
+        else
+            call('ZREM', living, id)
+        end
+    end
+end
+
+-- It lives no longer. When: now, or 0 where nobody waited for that.
+local function leave_living(id, f)
+    if not f.lives or call('ZREM', P .. 'living:' .. f.fn, id) == 0 then return 0 end
+    return wake_blocked(living_of(f.fn)) and now or 0
 end
 
 -- Later events mean nothing to it any more (waits.lua).
@@ -117,6 +174,7 @@ local function end_flow(id, h, status)
     local f = has(h.flags, FLOW) and flow_of(id)
     if not f then return 0 end
     leave_line(id, f)
+    local woken = leave_living(id, f)
     if f.deadline then call('ZREM', P .. 'deadlines', id) end
     forget_wishes(id, f)
     if f.lock and call('GET', P .. 'lock:' .. f.lock) == id then call('UNLINK', P .. 'lock:' .. f.lock) end
@@ -126,7 +184,7 @@ local function end_flow(id, h, status)
         f.held = nil
         call('SET', P .. 'flow:' .. id, cmsgpack.pack(f))
     end
-    return release_places(id, f)
+    return math.max(woken, release_places(id, f))
 end
 
 -- Lines that an open breaker holds are blocked under this name.

@@ -114,6 +114,7 @@ for _, name in ipairs(page[2]) do
     if kind == 'steps' then look_at_steps(id) end
     local added, epoch = name:match('^added:(%x+):(%d+)$', #P + 1)
     if added then look_at_added(added, tonumber(epoch)) end
+    if name:match('^living:', #P + 1) then drop_ended(name) end
     local waits = name:match('^await:(%x+:?%d*)$', #P + 1)
     if waits then look_at_await(waits) end
     local is_alone = (kind == 'flow' or kind == 'calls' or kind == 'mail') and call('EXISTS', P .. 'run:' .. id) == 0

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Who of a function's runs in line may begin. `rules` are the function's numbers of today, msgpack: interval and tolerance,
--- µs, of its throttle (nil: none); limits, one for each of a run's places; breaker, whether it has one.
+-- µs, of its throttle (nil: none); limits, one for each of a run's places; breaker, whether it has one; lives, how many of its runs
+-- may live, of those that count (nil: any number).
 local TRIES = 20 -- lines that are looked at in vain for one function, in one call
 
 local LATE_MS = 100 -- a line whose first should have begun by now: expire.lua sees to it
@@ -25,6 +26,22 @@ local function is_full(place, limit)
     if not limit or call('ZCARD', name) < limit then return false end
     drop_stale(name)
     return call('ZCARD', name) >= limit
+end
+
+-- As many runs of the function live as may, each of which is tried with each event that could cancel it.
+local function are_too_many(f, rules)
+    local living = P .. 'living:' .. f.fn
+    if not f.lives or f.begun or not rules.lives or call('ZCARD', living) < rules.lives then return false end
+    drop_ended(living)
+    return call('ZCARD', living) >= rules.lives
+end
+
+local function note_life(id, f, rules)
+    if not f.lives then return end
+    local blocked = living_of(f.fn)
+    call('ZADD', P .. 'living:' .. f.fn, now_us, id)
+    call('ZREM', P .. 'blocked:' .. blocked, f.fn .. '\0' .. f.line)
+    if not rules.lives or call('ZCARD', P .. 'living:' .. f.fn) < rules.lives then wake_blocked(blocked) end
 end
 
 -- When the throttle lets the next one begin, µs; 0: now.
@@ -67,6 +84,10 @@ local function grant(id, h, f, rules)
     if f.deadline and not f.has_begun and f.deadline <= now then return false, now + LATE_MS end
     local at = turn_at(f, rules)
     if at > 0 then return false, math.ceil(at / 1000) end
+    if are_too_many(f, rules) then
+        call('ZADD', P .. 'blocked:' .. living_of(f.fn), 'NX', now_us, f.fn .. '\0' .. f.line)
+        return false, now + TRY_AGAIN_MS
+    end
     for i, place in ipairs(f.places) do
         if is_full(place, rules.limits[i]) then
             call('ZADD', P .. 'blocked:' .. place, 'NX', now_us, f.fn .. '\0' .. f.line)
@@ -83,6 +104,7 @@ local function grant(id, h, f, rules)
     if is_probe then call('SET', P .. 'probe:' .. f.breaker, id, 'PX', PROBE_MS) end
     take_turn(f, rules)
     take_places(id, f, rules)
+    note_life(id, f, rules)
     has_turn[id] = is_probe and 2 or 1
     return true
 end
