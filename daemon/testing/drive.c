@@ -181,6 +181,7 @@ static void view(struct stepd_test_run *run, struct held *held)
     *held = (struct held){ .run = {
                                .function = &run->observed->function,
                                .event = &run->event,
+                               .bundle = run->bundle.count > 1 ? &run->bundle : NULL,
                                .id = run->id,
                                .created_ms = run->started_ms,
                                .is_invoked = memory_store_call_of(&run->test->store, run->id.text) != NULL,
@@ -223,6 +224,7 @@ static enum attempt_end make_attempt(struct stepd_test_run *run)
     run_watched(test, &held.run, &report);
     if (run->note_count > note_count)
         note_end(run, &report);
+    limits_hear(run, &report);
     release(&held);
     test_begin_invoked(test);
     if (test->store.is_out_of_reach)
@@ -254,6 +256,19 @@ enum stepd_test_status stepd_test_attempt(struct stepd_test_run *run)
 
 /* ---- many ----------------------------------------------------------------------------------------- */
 
+/* Of those that are due already, the first in line. */
+static bool is_before(const struct stepd_test_run *run, const struct stepd_test_run *other)
+{
+    int64_t now_ms = run->test->store.now_ms;
+    int64_t due_ms = stepd_test_due_ms(run), other_ms = stepd_test_due_ms(other);
+
+    if (due_ms <= now_ms && other_ms <= now_ms && limits_goes_before(run, other))
+        return true;
+    if (due_ms <= now_ms && other_ms <= now_ms && limits_goes_before(other, run))
+        return false;
+    return due_ms < other_ms;
+}
+
 /* The one whose attempt is due first. NULL: none can go on. */
 static struct stepd_test_run *next_due(const struct stepd_test *test)
 {
@@ -263,7 +278,7 @@ static struct stepd_test_run *next_due(const struct stepd_test *test)
         struct stepd_test_run *run = test->runs[i];
         if (!can_go_on(run))
             continue;
-        if (next == NULL || stepd_test_due_ms(run) < stepd_test_due_ms(next))
+        if (next == NULL || is_before(run, next))
             next = run;
     }
     return next;
@@ -318,9 +333,14 @@ static void tell_cancelled(struct stepd_test_run *run)
     (void)attempt_tell_cancelled(&run->test->ctx, &held.run);
 }
 
+static bool is_recorded(const struct stepd_test_run *run)
+{
+    return memory_store_find(&run->test->store, run->id.text) != NULL;
+}
+
 void run_cancel(struct stepd_test_run *run)
 {
-    if (memory_store_find(&run->test->store, run->id.text) != NULL) {
+    if (is_recorded(run)) {
         (void)stepd_test_cancel(run);
         return;
     }
@@ -330,7 +350,7 @@ void run_cancel(struct stepd_test_run *run)
 
 bool stepd_test_cancel(struct stepd_test_run *run)
 {
-    if (stepd_test_status(run) == STEPD_TEST_QUEUED) {
+    if (stepd_test_status(run) == STEPD_TEST_QUEUED && !is_recorded(run)) {
         run_cancel(run);
         return true;
     }

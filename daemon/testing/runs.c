@@ -176,6 +176,7 @@ static struct stepd_test_run *run_create_as(struct stepd_test *test, const struc
     event_begin(&run->event, message, test->store.now_ms);
     if (event_find_name(&run->event, &error) != 0 && observed->function.topic == NULL)
         test_die("function %s can't be given this message: %s", observed->function.id, error.text);
+    run->is_invoked = id != NULL;
     run->id = id != NULL ? *id : run_id_of(&observed->function, &run->event);
     run->is_duplicate = is_repeated(run);
     test->runs = xrealloc(test->runs, (test->run_count + 1) * sizeof(*test->runs));
@@ -194,6 +195,7 @@ void run_destroy(struct stepd_test_run *run)
     for (size_t i = 0; i < run->note_count; i++)
         free(run->notes[i]);
     free(run->notes);
+    free(run->bundle.events);
     msgpack_zone_free(run->views);
     event_done(&run->event);
     free(run);

@@ -16,7 +16,9 @@
 #include "config/config.h"
 #include "event/event.h"
 #include "modules/functions.h"
+#include "run/attempt.h"
 #include "run/context.h"
+#include "run/flow_ask.h"
 #include "run/matching.h"
 #include "run/routes.h"
 #include "store/memory/memory_store.h"
@@ -34,6 +36,22 @@ struct attempt_note {
     enum stepd_status answer;
     struct failure failure; /* what view.error points into */
     struct stepd_error error;
+};
+
+/* What is remembered of a key of one setting of a function. */
+struct limit_mark {
+    struct limit_mark *next;
+    char *name;
+    int64_t until_us;           /* when its turns are used up until */
+    struct stepd_test_run *run; /* that waits for later events, or lives */
+
+    /* A breaker's: */
+    bool is_open;
+    int64_t until_ms; /* while it is open: when one may try again */
+    int64_t since_ms; /* … when it opened */
+    int64_t open_ms;  /* for how long it was before, in all */
+    int64_t *faults;  /* when its latest attempts failed; its own */
+    size_t fault_count;
 };
 
 /* The recorded steps as they were at a time. */
@@ -54,10 +72,19 @@ struct stepd_test_run {
     bool is_skipped;       /* limits.c: it starts nothing, or its event is an earlier run's, */
     bool is_cancelled;     /* … it was cancelled before its first attempt, */
     bool is_debounced;     /* … it waits for later events until not_before_ms; */
+    bool is_gathering;     /* … for more events of its batch, likewise; */
+    bool is_invoked;       /* … another run called it; */
+    bool is_alone;         /* … its breaker lets it try; */
     bool has_begun;        /* … at begun_ms */
     int64_t first_ms;      /* of its events */
     int64_t not_before_ms; /* its first attempt */
     int64_t begun_ms;
+    int64_t score_ms;           /* its place in line: arrival, less its priority */
+    struct limit_mark *turns;   /* of its throttle; NULL: none */
+    struct limit_mark *breaker; /* NULL: none */
+    int64_t open_before_ms;     /* how long that had been open before */
+    int64_t held_ms;            /* by it, since it has begun */
+    struct bundle bundle;       /* of a batch, its events: this run's, and those of runs that are skipped; count 0: it is none */
     struct attempt_note **notes;
     size_t note_count;
     msgpack_zone *views;     /* what was read of it; emptied when it goes on */
@@ -126,7 +153,23 @@ void run_forget_views(struct stepd_test_run *run);
 /* As a person cancels it, or a later run of its key. */
 void run_cancel(struct stepd_test_run *run);
 
-/* limits.c. A run is made of an event: it may start nothing, or have to wait. */
+/* limits.c, and of it limit_batch.c and limit_breaker.c. What is remembered of a key; made with the first question. */
+struct limit_mark *limits_mark(struct stepd_test_run *run, const char *setting, struct bytes key);
+/* Its events are known: what stands behind `debounce` and `batch`. */
+void limits_let_in(struct stepd_test_run *run);
+/* Its event is one of a batch, whose run it begins or joins. */
+void limits_gather(struct stepd_test_run *run);
+/* Whether its breaker is open, so that it waits for that. */
+bool limits_is_held(const struct stepd_test_run *run);
+/* By how much its breaker, where it is due then, puts off when its time is over. */
+int64_t limits_held_ms(const struct stepd_test_run *run, int64_t due_ms);
+/* It goes on now, where it was due then. */
+void limits_leave_hold(struct stepd_test_run *run, int64_t due_ms);
+/* How an attempt ended. */
+void limits_hear(struct stepd_test_run *run, const struct attempt_report *report);
+/* Of two runs that may go on now, whether this one is first in their line. */
+bool limits_goes_before(const struct stepd_test_run *run, const struct stepd_test_run *other);
+/* A run is made of an event: it may start nothing, or have to wait. */
 void limits_admit(struct stepd_test_run *run);
 /* When it is to go on, where it would be due then without limits. */
 int64_t limits_due_ms(const struct stepd_test_run *run, int64_t due_ms);

@@ -64,6 +64,8 @@ enum stepd_test_status stepd_test_status(const struct stepd_test_run *run)
         return STEPD_TEST_CANCELLED;
     if (record == NULL && run->not_before_ms > run->test->store.now_ms)
         return STEPD_TEST_QUEUED;
+    if (status == STEPD_TEST_READY && limits_is_held(run))
+        return STEPD_TEST_QUEUED;
     return !status_is_end(status) && run_is_behind(run) ? STEPD_TEST_BEHIND : status;
 }
 

@@ -95,8 +95,8 @@ enum stepd_test_status {
     STEPD_TEST_CANCELLED,
     STEPD_TEST_DUPLICATE, /* started nothing: the function has seen the event's id within .dedupe_ms */
     STEPD_TEST_WAITING,   /* for what comes from elsewhere, or until its time is over */
-    STEPD_TEST_QUEUED,    /* for its turn under .throttle, or for a later event of its .debounce */
-    STEPD_TEST_SKIPPED,   /* started nothing: .rate_limit or .singleton refused it, or its event is that of the run that is debounced */
+    STEPD_TEST_QUEUED,    /* for its turn under .throttle, for later events of its .debounce or .batch, or its .breaker is open */
+    STEPD_TEST_SKIPPED, /* started nothing: .rate_limit or .singleton refused it, or its event is of an earlier run that is debounced, or a batch */
 };
 
 /* A run of that function on an event, whatever the function's trigger says. Nothing runs yet. `event`
