@@ -47,6 +47,7 @@
  *   pausing, paused_ms        hash    by such a function: when it was last seen to be paused; how long it was in all, ms
  *   rate:, turn:<function> NUL <key> string when its turns are used up until, µs, of rate_limit and of throttle; they expire
  *   lock:<function> NUL <key> string  the living run of a singleton
+ *   process, reborn           string  the process that Redis was; that it became another, for one lease: no place is given
  *   places:<name>             zset    runs that execute under a concurrency limit; <name>: function NUL number NUL key, or @scope NUL NUL key
  *   blocked:<name>            zset    lines (function NUL line) that found no place there; <name> !<breaker>: that it holds; *<function>: too many live
  *   living:<function>         zset    its runs that live, from their first turn on, where each is tried with each event that may cancel it

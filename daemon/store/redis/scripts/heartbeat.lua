@@ -14,7 +14,18 @@ local function first_score(list)
 end
 
 local worker, is_first, lease = ARGV[2], ARGV[3] == '1', tonumber(ARGV[4])
+-- Redis has come back as another process: attempts that it has forgotten may execute, so that for one lease no place is given
+-- (turns.lua).
+local function look_at_process()
+    local process = call('INFO', 'server'):match('run_id:(%x+)') or ''
+    local was = call('GET', P .. 'process')
+    if was == process then return end
+    call('SET', P .. 'process', process)
+    if was then call('SET', P .. 'reborn', '1', 'PX', lease, 'NX') end
+end
+
 local stats = P .. 'stats:' .. worker
+if is_first then look_at_process() end
 if not is_first and call('EXISTS', stats) == 0 then return { 1, now, {} } end
 call('ZADD', P .. 'workers', now + lease, worker)
 call('ZADD', P .. 'holders', now + lease, worker)

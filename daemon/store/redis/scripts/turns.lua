@@ -21,6 +21,13 @@ local function drop_stale(place)
     end
 end
 
+-- How long no place is given yet, since attempts that Redis has forgotten may execute (heartbeat.lua), ms; 0: they are.
+local closed_ms
+local function places_closed_ms()
+    closed_ms = closed_ms or math.max(call('PTTL', P .. 'reborn'), 0)
+    return closed_ms
+end
+
 local function is_full(place, limit)
     local name = P .. 'places:' .. place
     if not limit or call('ZCARD', name) < limit then return false end
@@ -88,6 +95,7 @@ local function grant(id, h, f, rules)
         call('ZADD', P .. 'blocked:' .. living_of(f.fn), 'NX', now_us, f.fn .. '\0' .. f.line)
         return false, now + TRY_AGAIN_MS
     end
+    if #f.places > 0 and places_closed_ms() > 0 then return false, now + places_closed_ms() end
     for i, place in ipairs(f.places) do
         if is_full(place, rules.limits[i]) then
             call('ZADD', P .. 'blocked:' .. place, 'NX', now_us, f.fn .. '\0' .. f.line)
