@@ -100,9 +100,10 @@ static enum stepd_status work(struct stepd_ctx *ctx)
 }
 
 #define BOOKED \
-    STEPD_OPTIONS(STEPD_OPTION(.name = "ms", .type = STEPD_INT, .offset = offsetof(struct booked, ms), .default_text = "0"), \
-                  STEPD_OPTION(.name = "sleep", .type = STEPD_DURATION, .offset = offsetof(struct booked, sleep_ms), .default_text = "0s"), \
-                  STEPD_OPTION(.name = "down", .type = STEPD_STRING, .offset = offsetof(struct booked, down), .default_text = ""))
+    STEPD_OPTIONS( \
+        STEPD_OPTION(.name = "ms", .type = STEPD_INT, .offset = offsetof(struct booked, ms), .default_text = "0"), \
+        STEPD_OPTION(.name = "sleep", .type = STEPD_DURATION, .offset = offsetof(struct booked, sleep_ms), .default_text = "0s"), \
+        STEPD_OPTION(.name = "down", .type = STEPD_STRING, .offset = offsetof(struct booked, down), .default_text = ""))
 
 STEPD_MODULE(.name = "flow", .init = open_book,
              .options = STEPD_OPTIONS(STEPD_OPTION(.name = "file", .type = STEPD_STRING, .offset = offsetof(struct options, file),
@@ -110,5 +111,5 @@ STEPD_MODULE(.name = "flow", .init = open_book,
              .options_size = sizeof(struct options),
              .functions = STEPD_FUNCTIONS(STEPD_FUNCTION(.id = "work", .event = "work/go", .run = work),
                                           STEPD_FUNCTION(.id = "other", .event = "other/go", .run = work),
-                                          STEPD_FUNCTION(.id = "book", .template = true, .run = book_all, .options_size = sizeof(struct booked),
-                                                         .options = BOOKED)));
+                                          STEPD_FUNCTION(.id = "book", .template = true, .run = book_all,
+                                                         .options_size = sizeof(struct booked), .options = BOOKED)));
