@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One change of many runs, chosen by filters. All are found first, so that one that fails again at once is not
- * retried twice; then they are changed, oldest first, by a few threads that rest as long as they worked: what else
+ * retried twice; then they are changed, oldest first, some at once, by threads that rest as long as they worked: what else
  * asks Redis goes in between. Each run is changed whole or not at all, whenever this is ended.
  */
 #ifndef STEPD_CTL_BULK_H
@@ -15,7 +15,7 @@ struct bulk {
     const char *done;       /* the name of their number in JSON: "retried" */
     const char *one, *many; /* behind how many runs: "begins anew", "begin anew" */
     const char *would;      /* "would begin anew" */
-    int (*change)(struct redis_store *store, const char *id, enum runs_change *ret_change, struct error *ret_error);
+    enum runs_deed deed;
 };
 
 /* Finds, changes, and says how many. With --dry-run it says how many there are. */

@@ -113,7 +113,7 @@ static enum ctl_exit cancel_one(struct ctl *ctl, const char *text)
 
 static enum ctl_exit cancel_many(struct ctl *ctl)
 {
-    static const struct bulk bulk = { "cancelled", "is cancelled", "are cancelled", "would be cancelled", runs_cancel };
+    static const struct bulk bulk = { "cancelled", "is cancelled", "are cancelled", "would be cancelled", RUNS_CANCEL };
     struct choice choice;
 
     enum ctl_exit status = choice_read(ctl, CHOICE_UNENDED, &choice);

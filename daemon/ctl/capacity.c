@@ -18,6 +18,7 @@
 
 #define SECONDS_DEFAULT 5
 #define SECONDS_MOST 3600
+#define ROWS_MOST 40                     /* for people; JSON has all */
 #define NEVER_MS INT64_C(31536000000000) /* a thousand years */
 
 struct look {
@@ -105,28 +106,64 @@ static void add_servers(struct fillings *fillings, const struct look *before, co
     }
 }
 
+/* Both are in order of the functions' names. */
 static uint64_t length_of(const struct queued_list *queued, const char *function)
 {
-    for (size_t i = 0; i < queued->count; i++)
-        if (strcmp(queued->items[i].function, function) == 0)
-            return queued->items[i].count;
+    size_t low = 0, high = queued->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(queued->items[middle].function, function);
+        if (order == 0)
+            return queued->items[middle].count;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
     return 0;
+}
+
+struct names {
+    char **all;
+    size_t count;
+};
+
+static void add_name(void *context, const char *name, struct bytes thing)
+{
+    struct names *names = context;
+
+    (void)thing;
+    names->all = xrealloc(names->all, (names->count + 1) * sizeof(*names->all));
+    names->all[names->count++] = xstrdup(name);
+}
+
+static bool has_name(const struct names *names, const char *name)
+{
+    for (size_t i = 0; i < names->count; i++)
+        if (strcmp(names->all[i], name) == 0)
+            return true;
+    return false;
 }
 
 static void add_queues(struct fillings *fillings, struct ctl *ctl, const struct look *before, const struct look *now)
 {
+    struct names paused = { 0 };
+
+    (void)!shelf_load(ctl->store, PAUSED_SHELF, add_name, &paused);
     for (size_t i = 0; i < now->queued.count; i++) {
         const struct queued_runs *queued = &now->queued.items[i];
-        struct bytes who = { 0 };
-        bool is_paused = shelf_find(ctl->store, PAUSED_SHELF, queued->function, &who) == 0 && who.data != NULL;
+        bool is_paused = has_name(&paused, queued->function);
         int64_t most = is_paused ? ctl->config->pause_most : ctl->config->flow_most;
-        free((void *)(uintptr_t)who.data);
         add(fillings,
             (struct filling){ .name = xasprintf("queued runs of %s (%s)", queued->function, is_paused ? "pause.most" : "flow.most"),
                               .used = queued->count,
                               .most = (uint64_t)most },
             length_of(&before->queued, queued->function), now->at_ms - before->at_ms);
     }
+    for (size_t i = 0; i < paused.count; i++)
+        free(paused.all[i]);
+    free(paused.all);
 }
 
 static uint64_t data_of(const struct look *look)
@@ -176,6 +213,19 @@ static void print_filling(struct table *table, const struct filling *filling)
     table_add(table, filling->full_in_ms >= 0 ? COLOUR_RED : COLOUR_GREEN, "%s", full);
 }
 
+/* Redis's memory, then the fullest. */
+static int fullest_first(const void *one, const void *other)
+{
+    const struct filling *a = one;
+    const struct filling *b = other;
+
+    if (a->is_bytes != b->is_bytes)
+        return a->is_bytes ? -1 : 1;
+    if (a->used != b->used)
+        return a->used > b->used ? -1 : 1;
+    return strcmp(a->name, b->name);
+}
+
 static void print_table(const struct fillings *fillings, const struct look *before, const struct look *now)
 {
     static const char *const head[] = { "WHAT", "NOW", "MOST", "GROWS BY", "FULL IN" };
@@ -185,9 +235,11 @@ static void print_table(const struct fillings *fillings, const struct look *befo
 
     for (size_t i = 0; i < 5; i++)
         table_add(table, COLOUR_DIM, "%s", head[i]);
-    for (size_t i = 0; i < fillings->count; i++)
+    for (size_t i = 0; i < fillings->count && i < ROWS_MOST; i++)
         print_filling(table, &fillings->items[i]);
     table_print(table, "");
+    if (fillings->count > ROWS_MOST)
+        (void)printf("and %zu functions more, with fewer queued runs.\n", fillings->count - ROWS_MOST);
     (void)printf("\n%" PRIu64 " runs wait (%+.1f a second), %" PRIu64 " failed ones and %" PRIu64
                  " others are kept; a run takes %s of Redis, all in all.\n",
                  waiting(&now->stats), ((double)waiting(&now->stats) - (double)waiting(&before->stats)) / seconds, now->stats.dead,
@@ -244,6 +296,8 @@ static void tell(struct ctl *ctl, const struct look *before, const struct look *
 
     add_servers(&fillings, before, now);
     add_queues(&fillings, ctl, before, now);
+    if (fillings.count > 0)
+        qsort(fillings.items, fillings.count, sizeof(*fillings.items), fullest_first);
     if (ctl->is_json)
         print_json(&fillings, before, now);
     else

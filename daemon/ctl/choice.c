@@ -21,6 +21,11 @@ bool choice_is_given(const struct ctl *ctl)
            ctl->until != NULL || ctl->where != NULL;
 }
 
+bool choice_is_queued(const struct ctl *ctl)
+{
+    return ctl->status != NULL && strcmp(ctl->status, "queued") == 0;
+}
+
 static enum ctl_exit read_status(const struct ctl *ctl, const char *otherwise, const char **ret_statuses)
 {
     *ret_statuses = otherwise;

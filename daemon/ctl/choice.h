@@ -18,6 +18,8 @@ struct choice {
 
 /* Whether any filter is given. */
 bool choice_is_given(const struct ctl *ctl);
+/* Whether those that wait in a line are asked for, which no record tells. */
+bool choice_is_queued(const struct ctl *ctl);
 /* `otherwise`: the statuses that are meant where --status is not given; NULL: all. Says itself what is wrong;
  * choice_done() in any case. */
 enum ctl_exit choice_read(const struct ctl *ctl, const char *otherwise, struct choice *choice) MUST_CHECK;

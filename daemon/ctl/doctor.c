@@ -215,6 +215,7 @@ static void look_for_pause(void *context, const char *function, struct bytes who
 /* Functions with as many queued runs as they may have: their events' partitions stop. */
 static void check_queues(struct findings *findings, const struct ctl *ctl)
 {
+    const int64_t least_most = ctl->config->pause_most < ctl->config->flow_most ? ctl->config->pause_most : ctl->config->flow_most;
     struct queued_list queued;
 
     if (runs_queued(ctl->store, NULL, &queued) != 0)
@@ -222,6 +223,8 @@ static void check_queues(struct findings *findings, const struct ctl *ctl)
     for (size_t i = 0; i < queued.count; i++) {
         const struct queued_runs *of = &queued.items[i];
         struct paused paused = { .function = of->function };
+        if (of->count < (uint64_t)least_most)
+            continue;
         (void)!shelf_load(ctl->store, PAUSED_SHELF, look_for_pause, &paused);
         int64_t most = paused.is_there ? ctl->config->pause_most : ctl->config->flow_most;
         if (of->count < (uint64_t)most)

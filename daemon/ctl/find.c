@@ -13,7 +13,7 @@
 #define PAGE 1000        /* ids a call */
 #define WHOLE_MOST 16384 /* bytes; a larger record is read in a call of its own, where it is needed */
 #define PAUSE_MOST_US 20000
-#define DELAYED_MOST 20000 /* looked at when nothing is asked in particular: there may be millions */
+#define LOOK_MOST 5000 /* at runs of each list, beside those that are wanted: there may be millions */
 
 /* ---- by id -------------------------------------------------------------------------------------- */
 
@@ -90,7 +90,8 @@ struct search {
     const struct find_filter *filter;
     struct finds finds;
     size_t capacity;
-    int status; /* of what was asked while a page was looked at */
+    size_t looks_left; /* at runs of the list that is looked through; SIZE_MAX: no bound */
+    int status;        /* of what was asked while a page was looked at */
 };
 
 static void keep(struct search *search, const struct run_id *id, int64_t created_ms)
@@ -176,22 +177,57 @@ static int look_at_page(struct search *search, int shard, const struct run_id *i
     return status;
 }
 
+/* False: there was no bound, or it is not reached. */
+static bool spend_looks(struct search *search, size_t count)
+{
+    if (search->looks_left == SIZE_MAX)
+        return false;
+    search->looks_left -= count < search->looks_left ? count : search->looks_left;
+    return search->looks_left == 0;
+}
+
 /* The lists of what waits behind and is owned come in one piece. */
 static int look_through_whole(struct search *search, enum runs_list list, int shard)
 {
     AUTO_FREE struct run_id *ids = NULL;
     size_t count = 0;
-    int status = runs_list(search->store, list, shard, 0, 1000000, &ids, &count);
+    int status = runs_list(search->store, list, shard, 0, search->looks_left, &ids, &count);
 
+    search->finds.is_cut |= status == 0 && count == search->looks_left;
     return status != 0 ? status : look_at_page(search, shard, ids, count);
+}
+
+struct line_look {
+    struct search *search;
+    int shard;
+    int status;
+};
+
+static bool look_at_line(void *context, const struct run_id *ids, size_t count)
+{
+    struct line_look *look = context;
+
+    look->status = look_at_page(look->search, look->shard, ids, count);
+    bool is_spent = spend_looks(look->search, count);
+    look->search->finds.is_cut |= is_spent;
+    return look->status == 0 && !is_spent;
+}
+
+static int look_through_lines(struct search *search, enum runs_list list, int shard)
+{
+    struct line_look look = { search, shard, 0 };
+    int status = runs_each_in_line(search->store, list, shard, look_at_line, &look);
+
+    return status != 0 ? status : look.status;
 }
 
 /* At most `most` that pass, a page at a time. What has ended did so no earlier than it was created. */
 static int look_through(struct search *search, enum runs_list list, int shard, size_t most)
 {
     const bool goes_up = runs_list_goes_up(list);
-    const int64_t last_ms = goes_up ? INT64_MAX : search->filter->selection->since_ms;
-    struct runs_place place = { .at_ms = goes_up ? 0 : INT64_MAX };
+    const struct selection *selection = search->filter->selection;
+    const int64_t last_ms = goes_up ? INT64_MAX : selection->since_ms;
+    struct runs_place place = { .at_ms = goes_up ? 0 : list == RUNS_NEWEST ? selection->until_ms : INT64_MAX };
     const size_t before = search->finds.count;
 
     for (;;) {
@@ -206,22 +242,27 @@ static int look_through(struct search *search, enum runs_list list, int shard, s
         if (status != 0 || count < PAGE)
             return status;
         place = runs[count - 1].after;
-        if (search->finds.count - before >= most) {
-            search->finds.is_cut |= goes_up;
+        bool is_spent = spend_looks(search, count);
+        bool has_enough = search->finds.count - before >= most;
+        if (is_spent || has_enough) {
+            search->finds.is_cut |= is_spent && !has_enough;
             return 0;
         }
     }
 }
 
-/* Whether a run of one of the letters may stand in the list. */
-static bool is_in(enum runs_list list, const char *statuses)
+/* Where a run may stand, in the order in which it goes through them. */
+enum stand { OWNED, WAITING, BEHIND, DUE, FOR_ROOM, FOR_TURN, DEAD, HISTORY };
+
+/* Whether a run of one of the letters may stand there. */
+static bool is_in(enum stand stand, const char *statuses)
 {
     static const char *const LETTERS[] = {
-        [RUNS_OWNED] = "o",   [RUNS_BEHIND] = "bs", [RUNS_DELAYED] = "dbsq", [RUNS_QUEUED] = "qds",
-        [RUNS_WAITING] = "w", [RUNS_DEAD] = "f",    [RUNS_HISTORY] = "cx",
+        [OWNED] = "o",       [WAITING] = "w",    [BEHIND] = "bs", [DUE] = "dbsq",
+        [FOR_ROOM] = "dbsq", [FOR_TURN] = "qds", [DEAD] = "f",    [HISTORY] = "cx",
     };
 
-    return statuses == NULL || strpbrk(statuses, LETTERS[list]) != NULL;
+    return statuses == NULL || strpbrk(statuses, LETTERS[stand]) != NULL;
 }
 
 static int newest_first(const void *one, const void *other)
@@ -248,30 +289,74 @@ static void settle(struct search *search)
     finds->count = kept;
 }
 
-static int look_through_shard(struct search *search, enum runs_list list, int shard)
+static int look_through_one(struct search *search, enum stand stand, int shard)
 {
     const size_t limit = search->filter->limit;
+    const size_t looks = limit < SIZE_MAX - LOOK_MOST ? limit + LOOK_MOST : SIZE_MAX;
 
-    if (list == RUNS_OWNED || list == RUNS_BEHIND || list == RUNS_QUEUED)
-        return look_through_whole(search, list, shard);
-    return look_through(search, list, shard, runs_list_goes_up(list) && limit < DELAYED_MOST ? DELAYED_MOST : limit);
+    search->looks_left = search->filter->is_whole ? SIZE_MAX : looks;
+    switch (stand) {
+    case OWNED:
+        return look_through_whole(search, RUNS_OWNED, shard);
+    case BEHIND:
+        return look_through_whole(search, RUNS_BEHIND, shard);
+    case FOR_ROOM:
+        return look_through_lines(search, RUNS_DELAYED, shard);
+    case FOR_TURN:
+        return look_through_lines(search, RUNS_QUEUED, shard);
+    case DUE: /* those that are due first are not the newest: all that may be looked at are */
+        return look_through(search, RUNS_DUE, shard, SIZE_MAX);
+    case WAITING:
+        return look_through(search, RUNS_WAITING, shard, SIZE_MAX);
+    case DEAD:
+        return look_through(search, RUNS_DEAD, shard, limit);
+    case HISTORY:
+        return look_through(search, RUNS_HISTORY, shard, limit);
+    }
+    return 0;
+}
+
+/* True: the newest of all are enough. */
+static int look_among_newest(struct search *search, bool *ret_is_enough)
+{
+    int status = 0;
+
+    search->looks_left = SIZE_MAX;
+    for (int shard = 0; shard < store_shards(search->store) && status == 0; shard++)
+        status = look_through(search, RUNS_NEWEST, shard, search->filter->limit);
+    *ret_is_enough = search->finds.count >= search->filter->limit;
+    return status;
+}
+
+static bool is_line(enum stand stand)
+{
+    return stand == BEHIND || stand == FOR_ROOM || stand == FOR_TURN;
+}
+
+static int look_everywhere(struct search *search)
+{
+    /* In the order in which a run goes through them, with a second look at where it may go back to:
+     * what moves meanwhile is seen at least once. */
+    static const enum stand PLACES[] = { OWNED, WAITING, BEHIND, DUE, FOR_ROOM, FOR_TURN, OWNED, WAITING, DEAD, HISTORY };
+    int status = 0;
+
+    for (size_t i = 0; i < COUNT_OF(PLACES) && status == 0; i++) {
+        if (!is_in(PLACES[i], search->filter->selection->statuses) || (search->filter->is_in_line && !is_line(PLACES[i])))
+            continue;
+        for (int shard = 0; shard < store_shards(search->store) && status == 0; shard++)
+            status = look_through_one(search, PLACES[i], shard);
+    }
+    return status;
 }
 
 int find_runs(struct redis_store *store, const struct find_filter *filter, struct finds *ret_finds)
 {
-    /* In the order in which a run goes through them, with a second look at where it may go back to:
-     * what moves meanwhile is seen at least once. */
-    static const enum runs_list LISTS[] = { RUNS_OWNED, RUNS_WAITING, RUNS_BEHIND, RUNS_DELAYED, RUNS_QUEUED,
-                                            RUNS_OWNED, RUNS_WAITING, RUNS_DEAD,   RUNS_HISTORY };
     struct search search = { .store = store, .filter = filter };
-    int status = 0;
+    bool is_enough = false;
 
-    for (size_t i = 0; i < COUNT_OF(LISTS) && status == 0; i++) {
-        if (!is_in(LISTS[i], filter->selection->statuses))
-            continue;
-        for (int shard = 0; shard < store_shards(store) && status == 0; shard++)
-            status = look_through_shard(&search, LISTS[i], shard);
-    }
+    int status = filter->is_whole || filter->is_in_line ? 0 : look_among_newest(&search, &is_enough);
+    if (status == 0 && !is_enough)
+        status = look_everywhere(&search);
     if (status != 0) {
         free(search.finds.all);
         return status;

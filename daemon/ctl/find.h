@@ -29,17 +29,20 @@ struct found {
 struct find_filter {
     const struct selection *selection;
     size_t limit;
+    bool is_in_line; /* those alone that wait in one: behind another of their key, for room, for their turns */
+    bool is_whole;   /* all are looked at, however many there are and however long that takes */
 };
 
 struct finds {
     struct found *all; /* newest first; the caller frees */
     size_t count;
-    bool is_cut;      /* more are delayed than were looked at */
+    bool is_cut;      /* there are more runs than were looked at: older ones that are meant may be missing */
     size_t undecided; /* for so many the expression failed: they were left out, */
     struct error why; /* of the first */
 };
 
-/* The newest `limit` runs that are meant; only what is needed of each is read, some hundred a call, with a pause
+/* The newest `limit` runs that are meant. They are looked for among the newest of all first; where those are too few, in the other
+ * lists, at some ten thousand runs of each (more where `limit` is more), so that it takes a moment whatever there is. Only what is needed of each is read, some hundred a call, with a pause
  * behind each call. Negative errno as runs_list(). */
 int find_runs(struct redis_store *store, const struct find_filter *filter, struct finds *ret_finds) MUST_CHECK;
 /* Whether a run, as it is now, is still meant. */

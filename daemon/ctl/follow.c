@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ctl/choice.h"
 #include "ctl/find.h"
 #include "ctl/run_table.h"
 #include "ctl/text.h"
@@ -114,7 +115,9 @@ static bool print_lines(struct follow *follow)
 
 static int look(struct follow *follow, const struct selection *selection)
 {
-    const struct find_filter filter = { .selection = selection, .limit = follow->ctl->limit > LEAST ? follow->ctl->limit : LEAST };
+    const struct find_filter filter = { .selection = selection,
+                                        .limit = follow->ctl->limit > LEAST ? follow->ctl->limit : LEAST,
+                                        .is_in_line = choice_is_queued(follow->ctl) };
     struct finds finds = { 0 };
 
     int status = find_runs(follow->ctl->store, &filter, &finds);

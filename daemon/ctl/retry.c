@@ -62,7 +62,7 @@ static enum ctl_exit retry_one(struct ctl *ctl, const char *text)
 
 static enum ctl_exit retry_many(struct ctl *ctl)
 {
-    static const struct bulk bulk = { "retried", "begins anew", "begin anew", "would begin anew", runs_retry };
+    static const struct bulk bulk = { "retried", "begins anew", "begin anew", "would begin anew", RUNS_RETRY };
     struct choice choice;
 
     enum ctl_exit status = choice_read(ctl, "f", &choice);

@@ -5,11 +5,12 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "ctl/choice.h"
 
 /* Only a look at its line tells what is queued; `delayed` has those too. */
 static bool is_asked_for(const struct ctl *ctl, const struct run_view *view)
 {
-    return ctl->status == NULL || strcmp(ctl->status, "queued") != 0 || strcmp(view->status, "queued") == 0;
+    return !choice_is_queued(ctl) || strcmp(view->status, "queued") == 0;
 }
 
 int run_views_each(struct ctl *ctl, const struct find_filter *filter, const struct finds *finds,

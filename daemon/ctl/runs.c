@@ -9,8 +9,7 @@
 #include "ctl/follow.h"
 #include "ctl/run_table.h"
 
-#define SPARE 1000         /* runs found beyond those that are shown: some end before they are read */
-#define QUEUED_AMONG 20000 /* delayed runs that are looked at for those that stand in a line */
+#define SPARE 1000 /* runs found beyond those that are shown: some end before they are read */
 
 struct listing {
     struct table *table;
@@ -66,14 +65,13 @@ static int print_table(struct ctl *ctl, const struct find_filter *filter, const 
     else if (listing.count == ctl->limit)
         (void)printf("The newest %zu; --limit shows more, --until TIME those before.\n", listing.count);
     if (finds->is_cut)
-        (void)puts("More runs are delayed than were looked at: of them, those due next.");
+        (void)puts("There are more runs than were looked at (of those that wait, those due next): a larger --limit looks at more.");
     return 0;
 }
 
 static enum ctl_exit list(struct ctl *ctl, const struct selection *selection)
 {
-    const bool is_queued = ctl->status != NULL && strcmp(ctl->status, "queued") == 0;
-    const struct find_filter filter = { .selection = selection, .limit = ctl->limit + (is_queued ? QUEUED_AMONG : SPARE) };
+    const struct find_filter filter = { .selection = selection, .limit = ctl->limit + SPARE, .is_in_line = choice_is_queued(ctl) };
     struct finds finds = { 0 };
 
     int status = find_runs(ctl->store, &filter, &finds);

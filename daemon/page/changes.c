@@ -130,16 +130,21 @@ static bool choose(void *context, const struct row *row)
 
 static int retry_chosen(struct page *page, const struct chosen *chosen, size_t *ret_retried)
 {
+    struct runs_changed changed = { 0 };
     int status = 0;
 
-    *ret_retried = 0;
-    for (size_t i = 0; i < chosen->count && status == 0; i++) {
-        enum runs_change change = RUNS_IN_VAIN;
-        status = runs_retry(page->store, chosen->ids[i].text, &change, NULL);
-        if (status == -ENOENT || status == -EBADMSG)
-            status = 0;
-        *ret_retried += change != RUNS_IN_VAIN;
+    for (int shard = 0; shard < store_shards(page->store) && status == 0; shard++) {
+        struct run_id ids[RETRIES_A_REQUEST];
+        size_t count = 0;
+        for (size_t i = 0; i < chosen->count; i++)
+            if (store_shard_of(page->store, chosen->ids[i].text) == shard)
+                ids[count++] = chosen->ids[i];
+        for (size_t at = 0; at < count && status == 0; at += RUNS_PEEK_MOST) {
+            const size_t left = count - at;
+            status = runs_change_many(page->store, RUNS_RETRY, shard, ids + at, left < RUNS_PEEK_MOST ? left : RUNS_PEEK_MOST, &changed);
+        }
     }
+    *ret_retried = changed.changed;
     return status;
 }
 

@@ -38,16 +38,18 @@ enum runs_list {
     RUNS_QUEUED,  /* in line for their turns, each function's first of all */
     RUNS_WAITING, /* for what comes from elsewhere, by when their time is over */
     RUNS_NEWEST,  /* those of all states that began last, at least 10,000 a shard: no more are listed so */
+    RUNS_DUE,     /* RUNS_DELAYED but for those that wait in line for room */
 };
 
 /* Whether the first of a list is the next that is due: it goes on in time, others go back. */
 static inline bool runs_list_goes_up(enum runs_list list)
 {
-    return list == RUNS_DELAYED || list == RUNS_WAITING;
+    return list == RUNS_DELAYED || list == RUNS_WAITING || list == RUNS_DUE;
 }
 
 /* Ids of at most `limit` runs of a shard's list, latest first (delayed: due next first), from
- * position `first` on. RUNS_OWNED and RUNS_BEHIND: over all workers and keys. */
+ * position `first` on. RUNS_OWNED and RUNS_BEHIND: over all workers and keys; of many keys RUNS_BEHIND looks at some
+ * hundred thousand, unless `limit` is SIZE_MAX. */
 int runs_list(struct redis_store *store, enum runs_list list, int shard, size_t first, size_t limit, struct run_id **ret_ids,
               size_t *ret_count) MUST_CHECK;
 
@@ -65,8 +67,9 @@ struct runs_peek {
 int runs_peek(struct redis_store *store, int shard, const struct run_id *ids, size_t count, const struct runs_peek *peek,
               bool (*look)(void *context, size_t index, const struct loaded_run *run, bool is_whole), void *context) MUST_CHECK;
 
-/* Ids that begin with `digits`, lower-case hex, enough of them to say which shard: at most `most`. Walks over
- * all keys of a shard, for people, who can wait. */
+/* Ids that begin with `digits`, lower-case hex, enough of them to say which shard: at most `most`. Of 12 digits
+ * or more the first that is found is enough, and it is looked for among the newest runs first; else it walks over all keys of a
+ * shard, for people, who can wait. */
 int runs_find(struct redis_store *store, const char *digits, size_t most, struct run_id *ret_ids, size_t *ret_count) MUST_CHECK;
 
 /* Where a run that has not ended stands in the lists by which it goes on. Only what its status asks for is filled. */
@@ -106,6 +109,11 @@ struct listed_run {
 int runs_list_on(struct redis_store *store, enum runs_list list, int shard, struct runs_place place, int64_t last_ms, size_t limit,
                  struct listed_run **ret_runs, size_t *ret_count) MUST_CHECK;
 
+/* All runs of a shard that wait in lines, for room (RUNS_DELAYED) or for their turns (RUNS_QUEUED), some at once, in no order,
+ * until `each` wants no more (false). */
+int runs_each_in_line(struct redis_store *store, enum runs_list list, int shard,
+                      bool (*each)(void *context, const struct run_id *ids, size_t count), void *context) MUST_CHECK;
+
 /* When the oldest run of RUNS_NEWEST began: what began earlier stands in the other lists alone. INT64_MAX: it is empty. */
 int runs_newest_since(struct redis_store *store, int shard, int64_t *ret_since_ms) MUST_CHECK;
 
@@ -115,6 +123,14 @@ enum runs_change { RUNS_CHANGED, RUNS_ASKED /* its worker ends it */, RUNS_IN_VA
 int runs_cancel(struct redis_store *store, const char *id, enum runs_change *ret_change, struct error *ret_error) MUST_CHECK;
 /* A failed or cancelled run begins anew, with a clean counter, after its last good checkpoint. */
 int runs_retry(struct redis_store *store, const char *id, enum runs_change *ret_change, struct error *ret_error) MUST_CHECK;
+
+enum runs_deed { RUNS_RETRY, RUNS_CANCEL };
+struct runs_changed {
+    size_t changed, asked; /* as enum runs_change says of one */
+};
+/* The same of at most RUNS_PEEK_MOST runs of a shard, together: adds to *changed what became of them. Those that are gone are passed over. */
+int runs_change_many(struct redis_store *store, enum runs_deed deed, int shard, const struct run_id *ids, size_t count,
+                     struct runs_changed *changed) MUST_CHECK;
 
 /* Totals since this process began; what the store keeps of them is summed over all workers. */
 struct worker_counts {

@@ -25,8 +25,8 @@ def script(folder):
     return path
 
 
-def serve(daemon, kafka, topic, folder, script):
-    return daemon([], topics=[topic], retry={"retries": 0}, history="all",
+def serve(daemon, redis, kafka, topic, folder, script):
+    return daemon([], topics=[topic], retry={"retries": 0}, history="all", redis={"url": redis.url, "shards": 4},
                   kafka={"bootstrap.servers": kafka.address, "group.id": topic, "auto.offset.reset": "earliest",
                          "allow.auto.create.topics": "true"},
                   functions={"work": {"use": "exec", "event": "job/*", "command": ["/usr/bin/python3", str(script)],
@@ -38,7 +38,7 @@ def numbers(folder):
 
 
 def test_the_failures_of_a_bad_release_are_retried_by_a_filter(kafka, redis, daemon, topic, folder, script):
-    service = serve(daemon, kafka, topic, folder, script)
+    service = serve(daemon, redis, kafka, topic, folder, script)
     for n in range(12):
         kafka.send("job/even" if n % 2 == 0 else "job/odd", {"n": n}, topic)
     error = service.wait_for("work", "failed", 12)[0]["error"]["name"]
@@ -99,3 +99,18 @@ def test_ctrl_c_leaves_each_run_as_it_was_or_done(kafka, redis, daemon, module, 
     assert service.ctl("cancel", "--function", "limited") == {"cancelled": COUNT - cancelled}
     assert service.ctl("doctor")
     assert service.ctl_run("cancel", "--function", "limited").stdout == "none\n"
+
+
+def test_what_waits_in_line_is_cancelled_without_what_waits_for_its_retry(kafka, redis, daemon, topic, folder, script):
+    service = daemon([], topics=[topic], retry={"retries": 3, "schedule": ["1h"], "jitter": "0"},
+                     kafka={"bootstrap.servers": kafka.address, "group.id": topic, "auto.offset.reset": "earliest", "allow.auto.create.topics": "true"},
+                     functions={"work": {"use": "exec", "event": "job/*", "command": ["/usr/bin/python3", str(script)], "directory": str(folder)}})
+    kafka.send("job/retried", {"n": 1}, topic)
+    delayed = service.wait_for("work", "delayed")[0]["id"]
+    service.ctl("pause", "work")
+    eventually(lambda: 'stepd_function_paused{function="work"} 1' in service.get("/metrics")[1])
+    kafka.send("job/queued", {"n": 2}, topic)
+    eventually(lambda: len(service.runs(status="queued")) == 1)
+    assert service.ctl("cancel", "--status", "queued") == {"cancelled": 1}
+    assert [run["id"] for run in service.runs(status="delayed")] == [delayed]
+    assert service.runs(status="queued") == []

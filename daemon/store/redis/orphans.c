@@ -13,7 +13,8 @@
 #include "store/redis/store_internal.h"
 #include "store/runs.h"
 
-#define TIME_MS 10000
+#define TIME_MS 500      /* then no more is looked at, */
+#define LOOK_LEAST 10000 /* but for so many runs */
 #define AT_ONCE 100
 
 /* Those of the runs that scripts/orphans.lua finds in no list; ret_reply: now, ids. */
@@ -44,6 +45,23 @@ static bool is_listed_behind(struct redis_store *store, const char *id, const st
     return status != 0 || reply->type == REDIS_REPLY_STRING;
 }
 
+static bool is_in_line(struct redis_store *store, const char *id, const struct record *record)
+{
+    int shard = store_shard_of(store, id);
+    AUTO_FREE char *line = keys_format(store_prefix(store, shard), "line:%s", record->function);
+    AUTO_REPLY reply = NULL;
+    int status = store_commandf(store, shard, &reply, "ZSCORE %s %s", line, id);
+
+    return status != 0 || reply->type == REDIS_REPLY_STRING;
+}
+
+static bool is_listed(struct redis_store *store, const char *id, const struct record *record)
+{
+    if (record->status == RUN_BEHIND)
+        return is_listed_behind(store, id, record);
+    return (record->status == RUN_DELAYED || record->status == RUN_SLEEPING) && is_in_line(store, id, record);
+}
+
 /* Asked again, since it may have moved on. */
 static bool is_lost(struct redis_store *store, int shard, const char *id)
 {
@@ -52,10 +70,9 @@ static bool is_lost(struct redis_store *store, int shard, const char *id)
 
     if (runs_load(store, id, &run, NULL) != 0)
         return false;
-    bool is_behind = run.record.status == RUN_BEHIND;
-    bool is_listed = is_behind && is_listed_behind(store, id, &run.record);
+    bool is_found = is_listed(store, id, &run.record);
     loaded_run_done(&run);
-    if (is_listed || ask(store, shard, &(struct bytes){ id, RUN_ID_LENGTH }, 1, &reply) != 0)
+    if (is_found || ask(store, shard, &(struct bytes){ id, RUN_ID_LENGTH }, 1, &reply) != 0)
         return false;
     return reply->element[1]->elements == 1;
 }
@@ -108,7 +125,7 @@ static int look_through(struct redis_store *store, int shard, int64_t until_ms, 
             status = look_at(store, shard, ids, count, orphans);
         if (status != 0)
             return status;
-        if (clock_monotonic_ms() > until_ms) {
+        if (clock_monotonic_ms() > until_ms && orphans->looked_at >= LOOK_LEAST) {
             orphans->is_whole = false;
             return 0;
         }

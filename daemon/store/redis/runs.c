@@ -9,6 +9,7 @@
 #include "run/checkpoints.h"
 #include "store/redis/keys.h"
 #include "store/redis/record.h"
+#include "store/redis/runs_change.h"
 #include "store/redis/store_internal.h"
 
 #define UNWANTED_TOLD_MS 5000 /* how long each heartbeat tells of a run that was cancelled without a record */
@@ -91,6 +92,14 @@ static void add_order(struct script_call *call, const struct record *record, cha
     script_add(call, record->key);
 }
 
+enum runs_change runs_change_of(const redisReply *reply)
+{
+    static const enum runs_change ANSWERS[] = { RUNS_CHANGED, RUNS_ASKED, RUNS_IN_VAIN };
+    int64_t answer = reply->element[0]->integer;
+
+    return answer >= 0 && answer <= 2 ? ANSWERS[answer] : RUNS_IN_VAIN;
+}
+
 static int change(struct redis_store *store, struct script_call *call, enum runs_change *ret_change, struct error *ret_error)
 {
     AUTO_REPLY reply = NULL;
@@ -98,10 +107,26 @@ static int change(struct redis_store *store, struct script_call *call, enum runs
 
     if (status != 0)
         return error_set(ret_error, -status, "Redis: %s", strerror(-status));
-    static const enum runs_change ANSWERS[] = { RUNS_CHANGED, RUNS_ASKED, RUNS_IN_VAIN };
-    int64_t answer = reply->element[0]->integer;
-    *ret_change = answer >= 0 && answer <= 2 ? ANSWERS[answer] : RUNS_IN_VAIN;
+    *ret_change = runs_change_of(reply);
     return 0;
+}
+
+void runs_begin_retry(struct script_call *call, struct redis_store *store, const struct loaded_run *run, const char *dropped,
+                      char **ret_place)
+{
+    script_begin(call, "retry", store_shard_of(store, run->id));
+    script_add_text(call, run->id);
+    script_add_number(call, run->record.epoch);
+    add_order(call, &run->record, ret_place);
+    script_add_text(call, dropped);
+}
+
+void runs_begin_cancel(struct script_call *call, struct redis_store *store, const struct loaded_run *run, char **ret_place)
+{
+    script_begin(call, "cancel", store_shard_of(store, run->id));
+    script_add_text(call, run->id);
+    add_order(call, &run->record, ret_place);
+    script_add_text(call, store_history_letter(store));
 }
 
 /* RUNS_CHANGED: it has a record meanwhile, and nothing was done. */
@@ -133,10 +158,7 @@ int runs_cancel(struct redis_store *store, const char *id, enum runs_change *ret
     }
     if (status != 0)
         return status;
-    script_begin(&call, "cancel", store_shard_of(store, id));
-    script_add_text(&call, id);
-    add_order(&call, &run.record, &place);
-    script_add_text(&call, store_history_letter(store));
+    runs_begin_cancel(&call, store, &run, &place);
     status = change(store, &call, ret_change, ret_error);
     loaded_run_done(&run);
     return status;
@@ -165,10 +187,6 @@ int runs_retry(struct redis_store *store, const char *id, enum runs_change *ret_
     int status = runs_load(store, id, &run, ret_error);
     if (status != 0)
         return status;
-    script_begin(&call, "retry", store_shard_of(store, id));
-    script_add_text(&call, id);
-    script_add_number(&call, run.record.epoch);
-    add_order(&call, &run.record, &place);
     /* The positions as one argument: there may be many. */
     AUTO_FREE char *dropped = xcalloc(run.checkpoint_count + 1, 12);
     size_t length = 0;
@@ -176,7 +194,7 @@ int runs_retry(struct redis_store *store, const char *id, enum runs_change *ret_
         if (is_dropped(run.checkpoints[i]))
             length += (size_t)snprintf(dropped + length, 12, "%zu ", i);
     }
-    script_add_text(&call, dropped);
+    runs_begin_retry(&call, store, &run, dropped, &place);
     status = change(store, &call, ret_change, ret_error);
     loaded_run_done(&run);
     return status;

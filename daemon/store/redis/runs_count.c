@@ -8,6 +8,7 @@
 #include "base/array.h"
 #include "store/redis/keys.h"
 #include "store/redis/runs_internal.h"
+#include "store/redis/runs_lines.h"
 
 static int count_by(struct redis_store *store, int shard, const char *command, const char *name, uint64_t *sum)
 {
@@ -44,36 +45,16 @@ static void add_counts(struct worker_counts *counts, const redisReply *hash)
     }
 }
 
-/* In one call, however many functions have one. */
-static int count_lines(struct redis_store *store, int shard, const char *kind, uint64_t *count)
-{
-    static const char script[] = "local sum = 0\n"
-                                 "for _, fn in ipairs(redis.call('SMEMBERS', KEYS[1] .. 'lines')) do\n"
-                                 "  sum = sum + redis.call('ZCARD', KEYS[1] .. ARGV[1] .. ':' .. fn)\n"
-                                 "end\n"
-                                 "return sum";
-    const char *prefix = store_prefix(store, shard);
-    const struct bytes words[] = {
-        { "EVAL", 4 }, { script, sizeof(script) - 1 }, { "1", 1 }, { prefix, strlen(prefix) }, { kind, strlen(kind) }
-    };
-    AUTO_REPLY reply = NULL;
-    int status = store_command(store, shard, COUNT_OF(words), words, &reply);
-
-    if (status == 0)
-        *count += (uint64_t)reply->integer;
-    return status;
-}
-
 int runs_count(struct redis_store *store, enum runs_list list, int shard, uint64_t *ret_count)
 {
     uint64_t count = 0;
 
     assert(runs_is_sorted(list));
     int status = runs_count_key(store, shard, RUNS_SORTED[list].key, &count);
-    if (status == 0 && list == RUNS_DELAYED)
+    if (status == 0 && (list == RUNS_DELAYED || list == RUNS_DUE))
         status = runs_count_key(store, shard, RUNS_DELAYED_OF_SEVERAL, &count);
     if (status == 0 && list == RUNS_DELAYED)
-        status = count_lines(store, shard, "line", &count);
+        status = lines_count(store, shard, LINES_ROOM, &count);
     if (status == 0)
         *ret_count = count;
     return status;
@@ -141,9 +122,9 @@ static int add_shard(struct redis_store *store, int shard, struct runs_stats *st
     if (status == 0)
         status = runs_count_key(store, shard, RUNS_DELAYED_OF_SEVERAL, &stats->delayed);
     if (status == 0)
-        status = count_lines(store, shard, "line", &stats->delayed);
+        status = lines_count(store, shard, LINES_ROOM, &stats->delayed);
     if (status == 0)
-        status = count_lines(store, shard, "queue", &stats->queued);
+        status = lines_count(store, shard, LINES_TURN, &stats->queued);
     if (status == 0)
         status = runs_count_key(store, shard, "waiting", &stats->waiting);
     if (status == 0)

@@ -20,7 +20,5 @@ extern const struct runs_sorted RUNS_SORTED[];
 bool runs_is_sorted(enum runs_list list);
 /* Adds what a sorted set of the shard has to *sum. */
 int runs_count_key(struct redis_store *store, int shard, const char *name, uint64_t *sum) MUST_CHECK;
-/* The functions that have a line, in which runs wait for room under `concurrency`. */
-int runs_read_lines(struct redis_store *store, int shard, redisReply **ret_functions) MUST_CHECK;
 
 #endif

@@ -8,11 +8,14 @@
 
 #include "store/redis/keys.h"
 #include "store/redis/runs_internal.h"
+#include "store/redis/runs_lines.h"
+
+#define BEHIND_PAGES 500 /* of a thousand keys each */
 
 const struct runs_sorted RUNS_SORTED[] = {
     [RUNS_DELAYED] = { "delayed", "ZRANGE", "ZRANGEBYSCORE" },     [RUNS_WAITING] = { "waiting", "ZRANGE", "ZRANGEBYSCORE" },
     [RUNS_DEAD] = { "dead", "ZREVRANGE", "ZREVRANGEBYSCORE" },     [RUNS_HISTORY] = { "history", "ZREVRANGE", "ZREVRANGEBYSCORE" },
-    [RUNS_NEWEST] = { "newest", "ZREVRANGE", "ZREVRANGEBYSCORE" },
+    [RUNS_NEWEST] = { "newest", "ZREVRANGE", "ZREVRANGEBYSCORE" }, [RUNS_DUE] = { "delayed", "ZRANGE", "ZRANGEBYSCORE" },
 };
 
 bool runs_is_sorted(enum runs_list list)
@@ -20,11 +23,10 @@ bool runs_is_sorted(enum runs_list list)
     return list != RUNS_OWNED && list != RUNS_BEHIND && list != RUNS_QUEUED;
 }
 
-int runs_read_lines(struct redis_store *store, int shard, redisReply **ret_functions)
+/* Runs of several events have a list of their own beside it. */
+static bool is_of_two(enum runs_list list)
 {
-    AUTO_FREE char *key = keys_format(store_prefix(store, shard), "lines");
-
-    return store_commandf(store, shard, ret_functions, "SMEMBERS %s", key);
+    return list == RUNS_DELAYED || list == RUNS_DUE;
 }
 
 struct ids {
@@ -102,21 +104,29 @@ static int list_rest(struct redis_store *store, int shard, const char *name, con
 
 static int list_lines(struct redis_store *store, int shard, const char *kind, struct ids *ids)
 {
-    AUTO_REPLY functions = NULL;
-    int status = runs_read_lines(store, shard, &functions);
+    struct line_sizes sizes;
+    int status = lines_sizes(store, shard, kind, &sizes);
 
-    for (size_t i = 0; status == 0 && i < functions->elements && ids->count < ids->limit; i++) {
-        AUTO_FREE char *line = xasprintf("%s:%s", kind, functions->element[i]->str);
-        status = list_rest(store, shard, line, "ZRANGE", ids);
+    if (status != 0)
+        return status;
+    for (size_t i = 0; status == 0 && i < sizes.count && ids->count < ids->limit; i++) {
+        if (ids->skip >= sizes.items[i].count) {
+            ids->skip -= (size_t)sizes.items[i].count;
+            continue;
+        }
+        AUTO_FREE char *line = keys_format(store_prefix(store, shard), "%s:%s", kind, sizes.items[i].function);
+        status = list_one(store, shard, line, "ZRANGE", ids);
     }
+    line_sizes_done(&sizes);
     return status;
 }
 
-/* Their keys are found by a walk over all keys: for people, who can wait. */
+/* Their keys are found by a walk over all keys: for people, who can wait a moment; who wants all (SIZE_MAX) waits for all of it. */
 static int list_behind(struct redis_store *store, int shard, struct ids *ids)
 {
     char cursor[24] = "0";
     AUTO_FREE char *pattern = keys_format(store_prefix(store, shard), "behind:*");
+    size_t pages = 0;
 
     do {
         AUTO_REPLY reply = NULL;
@@ -132,7 +142,7 @@ static int list_behind(struct redis_store *store, int shard, struct ids *ids)
                 return status;
             add_ids(ids, members);
         }
-    } while (strcmp(cursor, "0") != 0 && ids->count < ids->limit);
+    } while (strcmp(cursor, "0") != 0 && ids->count < ids->limit && (++pages < BEHIND_PAGES || ids->limit == SIZE_MAX));
     return 0;
 }
 
@@ -149,13 +159,13 @@ int runs_list(struct redis_store *store, enum runs_list list, int shard, size_t 
     } else if (list == RUNS_BEHIND) {
         status = list_behind(store, shard, &ids);
     } else if (list == RUNS_QUEUED) {
-        status = list_lines(store, shard, "queue", &ids);
+        status = list_lines(store, shard, LINES_TURN, &ids);
     } else {
         status = list_rest(store, shard, RUNS_SORTED[list].key, RUNS_SORTED[list].by_place, &ids);
-        if (status == 0 && list == RUNS_DELAYED)
+        if (status == 0 && is_of_two(list))
             status = list_rest(store, shard, RUNS_DELAYED_OF_SEVERAL, "ZRANGE", &ids);
         if (status == 0 && list == RUNS_DELAYED)
-            status = list_lines(store, shard, "line", &ids);
+            status = list_lines(store, shard, LINES_ROOM, &ids);
     }
     if (status != 0) {
         free(ids.all);
@@ -180,6 +190,17 @@ struct page {
     size_t limit; /* of each list */
 };
 
+/* Ids and scores, as ZRANGEBYSCORE answers. */
+static void add_listed(struct page *page, const redisReply *reply)
+{
+    page->runs = xrealloc(page->runs, (page->count + reply->elements / 2 + 1) * sizeof(*page->runs));
+    for (size_t i = 0; i + 1 < reply->elements; i += 2) {
+        struct listed_run *run = &page->runs[page->count++];
+        *run = (struct listed_run){ .after.at_ms = (int64_t)strtod(reply->element[i + 1]->str, NULL), .after.skip = page->count };
+        (void)snprintf(run->id.text, sizeof(run->id.text), "%s", reply->element[i]->str);
+    }
+}
+
 static int add_page(struct redis_store *store, int shard, const char *name, const char *command, struct page *page)
 {
     AUTO_REPLY reply = NULL;
@@ -189,27 +210,26 @@ static int add_page(struct redis_store *store, int shard, const char *name, cons
     AUTO_FREE char *most = xasprintf("%zu", page->limit);
     int status = store_commandf(store, shard, &reply, "%s %s %s %s WITHSCORES LIMIT 0 %s", command, key, from, to, most);
 
-    if (status != 0)
-        return status;
-    page->runs = xrealloc(page->runs, (page->count + reply->elements / 2 + 1) * sizeof(*page->runs));
-    for (size_t i = 0; i + 1 < reply->elements; i += 2) {
-        struct listed_run *run = &page->runs[page->count++];
-        *run = (struct listed_run){ .after.at_ms = (int64_t)strtod(reply->element[i + 1]->str, NULL), .after.skip = page->count };
-        (void)snprintf(run->id.text, sizeof(run->id.text), "%s", reply->element[i]->str);
-    }
-    return 0;
+    if (status == 0)
+        add_listed(page, reply);
+    return status;
+}
+
+static bool add_line(void *context, const char *function, const redisReply *ids_and_scores)
+{
+    (void)function;
+    add_listed(context, ids_and_scores);
+    return true;
 }
 
 static int add_lines_page(struct redis_store *store, int shard, struct page *page)
 {
-    AUTO_REPLY functions = NULL;
-    int status = runs_read_lines(store, shard, &functions);
+    AUTO_FREE char *from = score_text(page->from_ms);
+    AUTO_FREE char *to = score_text(page->last_ms);
+    AUTO_FREE char *most = xasprintf("%zu", page->limit);
+    const struct lines_range range = { LINES_ROOM, from, to, most };
 
-    for (size_t i = 0; status == 0 && i < functions->elements; i++) {
-        AUTO_FREE char *line = xasprintf("line:%s", functions->element[i]->str);
-        status = add_page(store, shard, line, "ZRANGEBYSCORE", page);
-    }
-    return status;
+    return lines_each(store, shard, &range, add_line, page);
 }
 
 /* By time; of one time as they came, which `skip` holds until then. */
@@ -245,10 +265,10 @@ int runs_list_on(struct redis_store *store, enum runs_list list, int shard, stru
 
     assert(runs_is_sorted(list));
     int status = add_page(store, shard, RUNS_SORTED[list].key, RUNS_SORTED[list].by_score, &page);
-    if (status == 0 && list == RUNS_DELAYED) {
+    if (status == 0 && is_of_two(list)) {
         size_t listed = page.count;
         status = add_page(store, shard, RUNS_DELAYED_OF_SEVERAL, "ZRANGEBYSCORE", &page);
-        if (status == 0)
+        if (status == 0 && list == RUNS_DELAYED)
             status = add_lines_page(store, shard, &page);
         if (status == 0 && page.count > listed)
             qsort(page.runs, page.count, sizeof(*page.runs), compare_listed);

@@ -1,15 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Which of some runs stand in no list by which they go on. ARGV[1]: their ids, one behind the other. Of runs that wait behind another
--- all are answered: their list's name is made of what stands in their bodies, which scripts never read. Answers: now; ids.
-local ids, lost, lines = ARGV[1], {}, nil
-
-local function is_in_line(id)
-    lines = lines or call('SMEMBERS', P .. 'lines')
-    for _, fn in ipairs(lines) do
-        if call('ZSCORE', P .. 'line:' .. fn, id) then return true end
-    end
-    return false
-end
+-- all are answered, and those that could wait in their function's line: a list's name is made of what stands in their bodies, which
+-- scripts never read. Answers: now; ids.
+local ids, lost = ARGV[1], {}
 
 local function is_lost(id, h)
     if h.status == RUN_BEHIND then return true end
@@ -18,7 +11,7 @@ local function is_lost(id, h)
         local worker = h.owner:gsub('.', function(c) return string.format('%02x', c:byte()) end)
         return not call('ZSCORE', P .. 'owned:' .. worker, id) and call('SISMEMBER', P .. 'held:' .. worker, id) == 0
     end
-    return (h.status == RUN_DELAYED or h.status == RUN_SLEEPING) and not call('ZSCORE', delayed_of(h), id) and not is_in_line(id)
+    return (h.status == RUN_DELAYED or h.status == RUN_SLEEPING) and not call('ZSCORE', delayed_of(h), id)
 end
 
 for at = 1, #ids, 32 do
