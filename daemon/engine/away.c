@@ -15,6 +15,7 @@ void away_list_init(struct away_list *list, int places, void (*come_back)(void *
     list->first = NULL;
     list->places = places;
     atomic_init(&list->count, 0);
+    atomic_init(&list->in_line, 0);
     list->come_back = come_back;
     list->context = context;
 }
@@ -63,6 +64,8 @@ static void add(struct away_list *list, struct away *away)
     if (away->next != NULL)
         away->next->link = &away->next;
     list->first = away;
+    away->is_in_line = away->job.message == NULL && away->run->errand->waits_for_turn;
+    atomic_fetch_add(&list->in_line, away->is_in_line);
     atomic_fetch_add(&list->count, 1);
 }
 
@@ -98,6 +101,7 @@ void away_return(struct away *away)
     *away->link = away->next;
     if (away->next != NULL)
         away->next->link = away->link;
+    atomic_fetch_sub(&list->in_line, away->is_in_line);
     atomic_fetch_sub(&list->count, 1);
 }
 

@@ -24,12 +24,14 @@ struct away {
     struct run *run;    /* the claimed one's, or: */
     struct run own_run; /* of a message */
     bool has_place;     /* list's lock; of those of calls */
+    bool is_in_line;    /* list's lock; it counts in `in_line` */
 };
 
 struct away_list {
     struct lock lock;
     struct away *first; /* lock */
     atomic_size_t count;
+    atomic_size_t in_line;                               /* claimed runs whose errands wait for their turn */
     int places;                                          /* lock; of calls, that are free */
     void (*come_back)(void *context, struct away *away); /* any thread; the away is the callee's */
     void *context;

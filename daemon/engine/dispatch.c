@@ -160,7 +160,8 @@ static size_t free_workers(struct run_taker *taker)
     if (atomic_load(&dispatch->is_held) || atomic_load(&dispatch->is_stopped) || atomic_load(&dispatch->is_draining) ||
         atomic_load(&dispatch->away.count) >= (size_t)dispatch->settings.max_away)
         return 0;
-    return pool_free_threads(dispatch->pool);
+    size_t free_threads = pool_free_threads(dispatch->pool), in_line = atomic_load(&dispatch->away.in_line);
+    return free_threads > in_line ? free_threads - in_line : 0;
 }
 
 static void take_run(struct run_taker *taker, struct claimed *claimed)

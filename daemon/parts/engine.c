@@ -40,7 +40,7 @@ static int start(struct daemon *daemon, struct error *ret_error)
         .threads = config->worker.threads,
         .queue = config->worker.queue,
         .queue_bytes = message_memory_most(config->worker.queue),
-        .max_away = config->inngest.calls + config->http_in_flight + (config->program_count > 0 ? config->worker.queue : 0),
+        .max_away = config->inngest.calls + config->http_in_flight + config->worker.queue,
         .max_calls = config->http_in_flight,
         .caller = { call, break_off, daemon->http_pool },
         .max_stuck = config->worker.max_stuck,

@@ -134,7 +134,7 @@ static void destroy(struct errand *base)
         held->let_go(held, !errand->is_answered_later);
         held_call_release(held);
     }
-    branches_done(&errand->branches);
+    stepd_reports_destroy(errand->reports);
     free(errand);
 }
 

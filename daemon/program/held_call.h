@@ -14,8 +14,8 @@
 #include <stdint.h>
 
 #include "base/lock.h"
-#include "run/branches.h"
 #include "run/errand.h"
+#include "run/reports.h"
 #include "run/run.h"
 
 struct process;
@@ -68,10 +68,9 @@ struct held_call {
 /* The run's side. */
 struct program_errand {
     struct errand base;
-    struct branches branches; /* the run's holder's, all below */
-    struct held_call *held;   /* NULL: no call was made yet */
-    bool has_slept;           /* a sleep was told of in this call, or is one that is not over */
-    bool is_answered_later;   /* the call is to end, and does not need to be told so */
+    struct reports *reports; /* the run's holder's, all below */
+    struct held_call *held;  /* NULL: no call was made yet */
+    bool is_answered_later;  /* the call is to end, and does not need to be told so */
 };
 
 struct program_errand *program_errand_create(void);

@@ -26,6 +26,8 @@ struct errand_ops {
 struct errand {
     const struct errand_ops *ops;
     bool has_place; /* while it is away its run takes one of the places of calls, as far as there are any, and none of the queue's */
+    bool
+        waits_for_turn; /* it has not begun, as others are before it: a claimed run counts as if it had a worker, so that few are claimed to wait */
 };
 
 /* NULL is fine. */

@@ -7,25 +7,44 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <time.h>
 
 #include "common/payload.h"
 #include "common/text.h"
 #include "request.h"
+#include "run/reports.h"
 
 #define LEAVE_PATIENCE_MS 5000 /* for a program that has to go */
 #define WORDS_SIZE 700
+#define SUSPEND "{\"suspend\":true}\n"
+
+/* A step that was told to run, and was not reported. */
+struct running {
+    char name[STEP_ID_SIZE]; /* as stepd has it, */
+    char id[STEP_ID_SIZE];   /* and as it was asked for */
+    int attempt;             /* errors before */
+    bool is_beside;          /* of others */
+    bool is_single;          /* asked by a line of its own, so nothing else may be asked meanwhile */
+    int64_t begun_ms;        /* the store's time */
+    int64_t left_ms;         /* that it may still take; INT64_MAX: no limit */
+};
 
 struct conversation {
-    struct stepd_ctx *ctx;
+    struct stepd_ctx *ctx; /* of this stay */
     const struct exec_options *options;
+    struct hosted *hosted;
     struct program *program;
-    const char *step_id; /* the step that was asked for, as the program calls it */
-    bool step_was_run;
-    bool died_in_step;
-    bool is_suspended;
-    bool step_failed;             /* the latest answer was that a step failed for good */
-    const char *fault;            /* the program broke the protocol; NULL: not yet */
-    const msgpack_object *output; /* that it reported, NULL: none */
+    struct reports *reports;
+    struct running *running;
+    size_t count, room;        /* of running */
+    int64_t timeout_ms;        /* of a step, and of what stands between them */
+    int64_t left_ms;           /* for what stands between them */
+    int64_t left_at_ms;        /* monotonic: when the run went away */
+    char failed[STEP_ID_SIZE]; /* the latest answer was that this step failed for good; "": it was another */
+    const char *fault;         /* the program broke the protocol; NULL: not yet */
+    msgpack_sbuffer output;    /* that it reported */
+    bool is_over;              /* the function is to return `status` */
+    enum stepd_status status;
 };
 
 /* ---- telling ---------------------------------------------------------------------------------- */
@@ -48,11 +67,11 @@ static void tell_failed(struct conversation *conversation)
 {
     const struct stepd_error *error = stepd_last_error(conversation->ctx);
 
-    program_tell(conversation->program, "{\"failed\":{\"name\":");
+    program_tell(conversation->program, "\"failed\":{\"name\":");
     tell_text(conversation, error != NULL ? error->name : "Error");
     program_tell(conversation->program, ",\"message\":");
     tell_text(conversation, error != NULL ? error->message : "");
-    program_tell(conversation->program, "}}\n");
+    program_tell(conversation->program, "}");
 }
 
 /* Nothing more is done for it; it learns why, and has to go. */
@@ -65,11 +84,69 @@ static void break_off(struct conversation *conversation, const char *fault)
     program_expect_end(conversation->program, LEAVE_PATIENCE_MS);
 }
 
+static void end(struct conversation *conversation, enum stepd_status status)
+{
+    conversation->is_over = true;
+    conversation->status = status;
+}
+
+/* The run waits in the store; the program has a moment to go, and is told the same whatever it asks. */
 static void suspend(struct conversation *conversation)
 {
-    conversation->is_suspended = true;
-    program_tell(conversation->program, "{\"suspend\":true}\n");
-    program_expect_end(conversation->program, LEAVE_PATIENCE_MS);
+    program_tell(conversation->program, SUSPEND);
+    hosted_dismiss(conversation->hosted, SUSPEND, LEAVE_PATIENCE_MS);
+    end(conversation, stepd_reports_status(conversation->reports));
+}
+
+static void tell_result(struct conversation *conversation, const char *name)
+{
+    program_tell(conversation->program, "\"result\":");
+    tell_json(conversation, stepd_report_result(conversation->ctx, name));
+}
+
+/* Between the braces. `has_result`: of what is on record, or came from elsewhere. */
+static void tell_answer(struct conversation *conversation, const char *name, enum report_answer answer, bool has_result)
+{
+    char run[64];
+    const struct running *running = &conversation->running[conversation->count - 1];
+
+    conversation->failed[0] = '\0';
+    switch (answer) {
+    case REPORT_DONE:
+        if (has_result)
+            tell_result(conversation, name);
+        else
+            program_tell(conversation->program, "\"ok\":true");
+        return;
+    case REPORT_FAILED:
+        (void)snprintf(conversation->failed, sizeof(conversation->failed), "%s", name);
+        tell_failed(conversation);
+        return;
+    case REPORT_LATER:
+        program_tell(conversation->program, "\"later\":true");
+        return;
+    case REPORT_RUN:
+        (void)snprintf(run, sizeof(run), "\"run\":true,\"attempt\":%d", running->attempt);
+        program_tell(conversation->program, run);
+        return;
+    case REPORT_PARKED:
+    case REPORT_OVER:
+        return;
+    }
+}
+
+/* A line of its own. */
+static void answer_with(struct conversation *conversation, const char *name, enum report_answer answer, bool has_result)
+{
+    if (answer == REPORT_PARKED) {
+        suspend(conversation);
+    } else if (answer == REPORT_OVER) {
+        end(conversation, stepd_reports_status(conversation->reports));
+    } else {
+        program_tell(conversation->program, "{");
+        tell_answer(conversation, name, answer, has_result);
+        program_tell(conversation->program, "}\n");
+    }
 }
 
 /* ---- how a program ended ---------------------------------------------------------------------- */
@@ -129,6 +206,11 @@ static enum stepd_status give_up(struct conversation *conversation, enum program
 
 /* ---- a step ----------------------------------------------------------------------------------- */
 
+struct settled {
+    struct conversation *conversation;
+    const struct request *request;
+};
+
 static enum stepd_status step_fail(struct conversation *conversation, const struct request *request)
 {
     struct stepd_ctx *ctx = conversation->ctx;
@@ -140,180 +222,194 @@ static enum stepd_status step_fail(struct conversation *conversation, const stru
     return stepd_error(ctx, request->error_name, "%s", request->message);
 }
 
-static enum stepd_status step_break_off(struct conversation *conversation, const char *fault)
+static enum stepd_status step_settle(struct stepd_ctx *ctx, const void *arg)
 {
-    break_off(conversation, fault);
-    return stepd_non_retriable(conversation->ctx, "ProtocolError", "%s", fault);
-}
+    const struct settled *settled = arg;
 
-/* A line while the step runs can only be its report. */
-static enum stepd_status step_report(struct conversation *conversation, const char *line, size_t size)
-{
-    struct stepd_ctx *ctx = conversation->ctx;
-    struct request request;
-    const char *fault = request_read(ctx, line, size, &request);
-
-    if (fault != NULL)
-        return step_break_off(conversation, fault);
-    if ((request.kind != REQUEST_RESULT && request.kind != REQUEST_ERROR) || strcmp(request.id, conversation->step_id) != 0)
-        return step_break_off(conversation, "a step is running: its result or its error has to come first");
-    if (request.kind == REQUEST_ERROR)
-        return step_fail(conversation, &request);
-    stepd_pack(ctx, stepd_output(ctx), request.value);
+    if (settled->request->kind == REQUEST_ERROR)
+        return step_fail(settled->conversation, settled->request);
+    stepd_pack(ctx, stepd_output(ctx), settled->request->value);
     return STEPD_OK;
 }
 
-/* The step's function: the program does it, and reports. */
-static enum stepd_status step_perform(struct stepd_ctx *ctx, const void *arg)
+static struct running *find_running(const struct conversation *conversation, const char *name)
 {
-    struct conversation *conversation = (struct conversation *)(uintptr_t)arg;
-    struct program *program = conversation->program;
-    char go[64];
-    const char *line;
-    size_t size;
+    for (size_t i = 0; i < conversation->count; i++) {
+        if (strcmp(conversation->running[i].name, name) == 0)
+            return &conversation->running[i];
+    }
+    for (size_t i = 0; i < conversation->count; i++) {
+        if (strcmp(conversation->running[i].id, name) == 0)
+            return &conversation->running[i];
+    }
+    return NULL;
+}
 
-    conversation->step_was_run = true;
-    (void)snprintf(go, sizeof(go), "{\"run\":true,\"attempt\":%d}\n", stepd_attempt(ctx));
-    program_tell(program, go);
-    enum program_news news = program_listen(program, &line, &size);
-    switch (news) {
-    case PROGRAM_SAID:
-        return step_report(conversation, line, size);
-    case PROGRAM_ENDED:
-        conversation->died_in_step = true;
-        if (program_exit_status(program) == 0)
-            return stepd_error(ctx, "StepUnfinished", "the program ended before it reported the step");
-        return fail(conversation);
-    case PROGRAM_TOO_LONG:
-        return step_break_off(conversation, "a line is too long, or they are too many");
-    case PROGRAM_TIMED_OUT:
-    case PROGRAM_CANCELLED:
-    case PROGRAM_OVERDUE:
+static void running_remove(struct conversation *conversation, struct running *running)
+{
+    *running = conversation->running[--conversation->count];
+}
+
+static void running_add(struct conversation *conversation, const char *id, const char *name, bool is_beside, int attempt)
+{
+    for (size_t i = 0; i < conversation->count; i++)
+        conversation->running[i].is_beside = true;
+    if (conversation->count == conversation->room) {
+        conversation->room = 2 * conversation->room + 4;
+        conversation->running = realloc(conversation->running, conversation->room * sizeof(*conversation->running));
+        if (conversation->running == NULL)
+            abort();
+    }
+    struct running *running = &conversation->running[conversation->count++];
+    *running = (struct running){
+        .attempt = attempt, .is_beside = is_beside, .begun_ms = stepd_store_ms(conversation->ctx), .left_ms = conversation->timeout_ms
+    };
+    (void)snprintf(running->name, sizeof(running->name), "%s", name);
+    (void)snprintf(running->id, sizeof(running->id), "%s", id);
+}
+
+static struct step_report report_of(const struct running *step, stepd_step_fn settle, const void *arg)
+{
+    return (struct step_report){ step->name, step->is_beside, step->attempt, step->begun_ms, settle, arg };
+}
+
+static void report_running(struct conversation *conversation, struct running *running, const struct request *request)
+{
+    const struct settled settled = { conversation, request };
+    const struct running step = *running;
+
+    running_remove(conversation, running);
+    const struct step_report report = report_of(&step, step_settle, &settled);
+    answer_with(conversation, step.name, stepd_report_step(conversation->ctx, conversation->reports, &report), false);
+}
+
+/* ---- what it may ask -------------------------------------------------------------------------- */
+
+/* *ret_name: its name, with room for STEP_ID_SIZE. */
+static enum report_answer ask(struct conversation *conversation, const struct request *request, bool is_beside, char *ret_name)
+{
+    struct stepd_ctx *ctx = conversation->ctx;
+    struct reports *reports = conversation->reports;
+    const struct stepd_wait wait = { .event = request->name, .when = request->when, .timeout_ms = request->delay_ms };
+    int attempt = 0;
+
+    stepd_reports_name(reports, request->id, ret_name);
+    switch (request->kind) {
+    case REQUEST_STEP: {
+        enum report_answer answer = stepd_report_asked(ctx, reports, ret_name, is_beside, &attempt);
+        if (answer == REPORT_RUN)
+            running_add(conversation, request->id, ret_name, is_beside, attempt);
+        return answer;
+    }
+    case REQUEST_SLEEP:
+        return stepd_report_sleep(ctx, reports, ret_name, is_beside, stepd_store_ms(ctx) + request->delay_ms);
+    case REQUEST_SEND:
+        return stepd_report_send(ctx, reports, ret_name, request->name, request->value);
+    case REQUEST_WAIT:
+        return stepd_report_wait(ctx, reports, ret_name, is_beside, &wait);
+    case REQUEST_INVOKE:
+        return stepd_report_invoke(ctx, reports, ret_name, is_beside, request->name, request->value, request->delay_ms);
+    case REQUEST_RESULT:
+    case REQUEST_ERROR:
+    case REQUEST_OUTPUT:
+    case REQUEST_STEPS:
+    case REQUEST_SUSPEND:
         break;
     }
-    return give_up(conversation, news);
+    return REPORT_OVER;
 }
 
-static void step_ask(struct conversation *conversation, const struct request *request)
+static bool has_result(const struct request *request)
 {
-    const msgpack_object *result = NULL;
+    return request->kind != REQUEST_SLEEP && request->kind != REQUEST_SEND;
+}
 
-    conversation->step_id = request->id;
-    conversation->step_was_run = false;
-    enum stepd_status status = stepd_step_run(conversation->ctx, request->id, step_perform, conversation, &result);
-    conversation->step_failed = status == STEPD_FAILED;
-    if (conversation->fault != NULL)
+static void ask_one(struct conversation *conversation, const struct request *request)
+{
+    char name[STEP_ID_SIZE];
+    enum report_answer answer = ask(conversation, request, conversation->count > 0, name);
+
+    if (answer == REPORT_RUN)
+        conversation->running[conversation->count - 1].is_single = true;
+    answer_with(conversation, name, answer, has_result(request));
+}
+
+/* So that a race is won by the same again. */
+static void tell_position(struct conversation *conversation, const char *name, enum report_answer answer)
+{
+    char position[32];
+
+    if (answer != REPORT_DONE && answer != REPORT_FAILED)
         return;
-    if (status == STEPD_SUSPENDED) {
-        suspend(conversation);
-    } else if (status == STEPD_FAILED) {
-        tell_failed(conversation);
-    } else if (conversation->step_was_run) {
-        program_tell(conversation->program, "{\"ok\":true}\n");
-    } else {
-        program_tell(conversation->program, "{\"result\":");
-        tell_json(conversation, result);
-        program_tell(conversation->program, "}\n");
-    }
+    (void)snprintf(position, sizeof(position), ",\"position\":%d", stepd_report_position(conversation->ctx, name));
+    program_tell(conversation->program, position);
 }
 
-/* ---- what else it may ask --------------------------------------------------------------------- */
-
-/* After a call that has no result. */
-static void acknowledge(struct conversation *conversation, enum stepd_status status)
+/* Each has its answer in one line; what ends the call ends it for all. */
+static void ask_several(struct conversation *conversation, const struct request *steps)
 {
-    conversation->step_failed = status == STEPD_FAILED;
-    if (status == STEPD_SUSPENDED)
+    bool is_beside = conversation->count > 0 || request_count(steps) > 1;
+    char name[STEP_ID_SIZE];
+    struct request request;
+
+    program_tell(conversation->program, "{\"steps\":[");
+    for (size_t i = 0; i < request_count(steps); i++) {
+        request_at(conversation->ctx, steps, i, &request);
+        enum report_answer answer = ask(conversation, &request, is_beside, name);
+        if (answer == REPORT_PARKED || answer == REPORT_OVER) {
+            program_untell(conversation->program);
+            answer_with(conversation, name, answer, false);
+            return;
+        }
+        program_tell(conversation->program, i > 0 ? ",{\"id\":" : "{\"id\":");
+        tell_text(conversation, name);
+        program_tell(conversation->program, ",");
+        tell_answer(conversation, name, answer, has_result(&request));
+        tell_position(conversation, name, answer);
+        program_tell(conversation->program, "}");
+    }
+    program_tell(conversation->program, "]}\n");
+}
+
+/* What runs beside others lost a race. */
+static void ask_to_suspend(struct conversation *conversation)
+{
+    conversation->count = 0;
+    if (stepd_reports_suspend(conversation->ctx, conversation->reports))
         suspend(conversation);
-    else if (status == STEPD_FAILED)
-        tell_failed(conversation);
     else
-        program_tell(conversation->program, "{\"ok\":true}\n");
+        break_off(conversation, "nothing waits that the program could be suspended for");
 }
 
-static enum stepd_status send_event(struct stepd_ctx *ctx, const struct request *request)
+static void keep_output(struct conversation *conversation, const msgpack_object *value)
 {
-    msgpack_sbuffer data;
     msgpack_packer packer;
 
-    if (request->value == NULL)
-        return stepd_send_event(ctx, request->id, request->name, NULL);
-    msgpack_sbuffer_init(&data);
-    msgpack_packer_init(&packer, &data, msgpack_sbuffer_write);
-    stepd_pack(ctx, &packer, request->value);
-    enum stepd_status status = stepd_send_event(ctx, request->id, request->name, &data);
-    msgpack_sbuffer_destroy(&data);
-    return status;
-}
-
-/* The event as the program's own one is told, or null once the time is over. */
-static void wait_for_event(struct conversation *conversation, const struct request *request)
-{
-    const struct stepd_wait wait = { .event = request->name, .when = request->when, .timeout_ms = request->delay_ms };
-    struct stepd_ctx *ctx = conversation->ctx;
-    const struct stepd_event *event = NULL;
-
-    enum stepd_status status = stepd_wait_for_event(ctx, request->id, &wait, &event);
-    if (status != STEPD_OK) {
-        acknowledge(conversation, status);
-        return;
-    }
-    conversation->step_failed = false;
-    program_tell(conversation->program, "{\"result\":");
-    program_tell(conversation->program, event != NULL ? payload_event(ctx, event) : "null");
-    program_tell(conversation->program, "}\n");
-}
-
-static void invoke(struct conversation *conversation, const struct request *request)
-{
-    struct stepd_ctx *ctx = conversation->ctx;
-    const msgpack_object *result = NULL;
-    msgpack_sbuffer data;
-    msgpack_packer packer;
-
-    msgpack_sbuffer_init(&data);
-    msgpack_packer_init(&packer, &data, msgpack_sbuffer_write);
-    if (request->value != NULL)
-        stepd_pack(ctx, &packer, request->value);
-    enum stepd_status status = stepd_invoke(ctx, request->id, request->name, &data, request->delay_ms, &result);
-    msgpack_sbuffer_destroy(&data);
-    if (status != STEPD_OK) {
-        acknowledge(conversation, status);
-        return;
-    }
-    conversation->step_failed = false;
-    program_tell(conversation->program, "{\"result\":");
-    tell_json(conversation, result);
-    program_tell(conversation->program, "}\n");
+    msgpack_sbuffer_clear(&conversation->output);
+    msgpack_packer_init(&packer, &conversation->output, msgpack_sbuffer_write);
+    stepd_pack(conversation->ctx, &packer, value);
+    answer_with(conversation, "", REPORT_DONE, false);
 }
 
 static void serve(struct conversation *conversation, const struct request *request)
 {
-    switch (request->kind) {
-    case REQUEST_STEP:
-        step_ask(conversation, request);
-        return;
-    case REQUEST_RESULT:
-    case REQUEST_ERROR:
+    struct running *running = request->id != NULL ? find_running(conversation, request->id) : NULL;
+    bool is_report = request->kind == REQUEST_RESULT || request->kind == REQUEST_ERROR;
+
+    if (is_report && running != NULL)
+        report_running(conversation, running, request);
+    else if (conversation->count > 0 && (is_report || conversation->running[0].is_single))
+        break_off(conversation, "a step is running: its result or its error has to come first");
+    else if (is_report)
         break_off(conversation, "no step is running that this could be the outcome of: ask for it first");
-        return;
-    case REQUEST_SLEEP:
-        acknowledge(conversation, stepd_sleep(conversation->ctx, request->id, request->delay_ms));
-        return;
-    case REQUEST_INVOKE:
-        invoke(conversation, request);
-        return;
-    case REQUEST_WAIT:
-        wait_for_event(conversation, request);
-        return;
-    case REQUEST_SEND:
-        acknowledge(conversation, send_event(conversation->ctx, request));
-        return;
-    case REQUEST_OUTPUT:
-        conversation->output = request->value;
-        acknowledge(conversation, STEPD_OK);
-        return;
-    }
+    else if (request->kind == REQUEST_STEPS)
+        ask_several(conversation, request);
+    else if (request->kind == REQUEST_SUSPEND)
+        ask_to_suspend(conversation);
+    else if (request->kind == REQUEST_OUTPUT)
+        keep_output(conversation, request->value);
+    else
+        ask_one(conversation, request);
 }
 
 /* What a program asks that has ended meanwhile can't be answered, and is not begun. */
@@ -328,10 +424,6 @@ static void hear(struct conversation *conversation, const char *line, size_t siz
 
     if (conversation->fault != NULL)
         return;
-    if (conversation->is_suspended) {
-        program_tell(conversation->program, "{\"suspend\":true}\n");
-        return;
-    }
     const char *fault = request_read(conversation->ctx, line, size, &request);
     if (fault != NULL)
         break_off(conversation, fault);
@@ -343,22 +435,23 @@ static void hear(struct conversation *conversation, const char *line, size_t siz
 
 static enum stepd_status finish(struct conversation *conversation)
 {
-    msgpack_packer *packer = stepd_output(conversation->ctx);
+    struct stepd_ctx *ctx = conversation->ctx;
+    msgpack_packer *packer = stepd_output(ctx);
     const char *output;
     size_t size;
     bool is_whole = program_output(conversation->program, &output, &size);
 
-    if (conversation->output != NULL) {
-        stepd_pack(conversation->ctx, packer, conversation->output);
+    if (conversation->output.size > 0) {
+        (void)packer->callback(packer->data, conversation->output.data, conversation->output.size);
         return STEPD_OK;
     }
     while (size > 0 && output[size - 1] == '\n')
         size--;
     if (is_whole) {
-        text_pack_json(conversation->ctx, packer, output, size);
+        text_pack_json(ctx, packer, output, size);
         return STEPD_OK;
     }
-    stepd_log(conversation->ctx, STEPD_LOG_WARN,
+    stepd_log(ctx, STEPD_LOG_WARN,
               "the program printed more than max_output (%" PRId64 " bytes): the run's output is the text of its beginning",
               conversation->options->output_most);
     text_pack_cut(packer, output, size);
@@ -371,35 +464,159 @@ static bool is_step_error_returned(const struct conversation *conversation)
 {
     int status = program_exit_status(conversation->program);
 
-    return conversation->step_failed && (conversation->died_in_step || (status > 0 && status != EX_TEMPFAIL));
+    return conversation->failed[0] != '\0' && status > 0 && status != EX_TEMPFAIL;
+}
+
+static enum stepd_status died(struct conversation *conversation, enum program_news news)
+{
+    if (news != PROGRAM_ENDED)
+        return give_up(conversation, news);
+    if (program_exit_status(conversation->program) == 0)
+        return stepd_error(conversation->ctx, "StepUnfinished", "the program ended before it reported the step");
+    return fail(conversation);
+}
+
+struct death {
+    struct conversation *conversation;
+    enum program_news news;
+};
+
+static enum stepd_status step_died(struct stepd_ctx *ctx, const void *arg)
+{
+    const struct death *death = arg;
+
+    (void)ctx;
+    return died(death->conversation, death->news);
+}
+
+/* Each step that ran has failed with it. One that fails for good is the run's error: nobody is there to handle it. */
+static enum stepd_status settle_running(struct conversation *conversation, enum program_news news)
+{
+    const struct death death = { conversation, news };
+    struct stepd_ctx *ctx = conversation->ctx;
+    struct reports *reports = conversation->reports;
+    const char *failed = NULL;
+
+    for (size_t i = 0; i < conversation->count; i++) {
+        const struct running *step = &conversation->running[i];
+        const struct step_report report = report_of(step, step_died, &death);
+        enum report_answer answer = stepd_report_step(ctx, reports, &report);
+        if (answer == REPORT_PARKED || answer == REPORT_OVER)
+            return stepd_reports_status(reports);
+        if (answer == REPORT_FAILED && failed == NULL)
+            failed = step->name;
+    }
+    stepd_reports_keep(ctx, reports);
+    if (failed != NULL && stepd_report_raise(ctx, failed))
+        return STEPD_FAILED;
+    (void)stepd_reports_suspend(ctx, reports);
+    return stepd_reports_status(reports);
+}
+
+/* It ended of its own, and so not of one of the steps that run beside each other: what it did not wait for lost a race, or
+ * is asked for again. */
+static bool is_dropping(const struct conversation *conversation, enum program_news news)
+{
+    return news == PROGRAM_ENDED && program_exit_status(conversation->program) >= 0 && conversation->running[0].is_beside;
 }
 
 static enum stepd_status settle(struct conversation *conversation, enum program_news news)
 {
+    struct stepd_ctx *ctx = conversation->ctx;
+
     if (conversation->fault != NULL)
-        return stepd_non_retriable(conversation->ctx, "ProtocolError", "%s", conversation->fault);
-    if (conversation->is_suspended)
-        return STEPD_SUSPENDED;
+        return stepd_non_retriable(ctx, "ProtocolError", "%s", conversation->fault);
+    if (conversation->count > 0 && !is_dropping(conversation, news))
+        return settle_running(conversation, news);
+    stepd_reports_keep(ctx, conversation->reports);
     if (news != PROGRAM_ENDED)
         return give_up(conversation, news);
-    if (is_step_error_returned(conversation))
+    if (is_step_error_returned(conversation) && stepd_report_raise(ctx, conversation->failed))
         return STEPD_FAILED;
     return program_exit_status(conversation->program) == 0 ? finish(conversation) : fail(conversation);
 }
 
-enum stepd_status conversation_hold(struct stepd_ctx *ctx, const struct exec_options *options, struct program *program)
+/* ---- from stay to stay ------------------------------------------------------------------------ */
+
+static int64_t now_ms(void)
 {
-    struct conversation conversation = { .ctx = ctx, .options = options, .program = program };
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void pass(int64_t *left_ms, int64_t passed_ms)
+{
+    if (*left_ms != INT64_MAX)
+        *left_ms = *left_ms > passed_ms ? *left_ms - passed_ms : 0;
+}
+
+/* Its time goes by while the run is away: what stepd takes is not its own. */
+static void pass_time(struct conversation *conversation)
+{
+    int64_t passed_ms = now_ms() - conversation->left_at_ms;
+
+    if (conversation->count == 0)
+        pass(&conversation->left_ms, passed_ms);
+    for (size_t i = 0; i < conversation->count; i++)
+        pass(&conversation->running[i].left_ms, passed_ms);
+}
+
+static enum stepd_status leave(struct conversation *conversation)
+{
+    int64_t left_ms = conversation->count == 0 ? conversation->left_ms : INT64_MAX;
+
+    for (size_t i = 0; i < conversation->count; i++) {
+        if (conversation->running[i].left_ms < left_ms)
+            left_ms = conversation->running[i].left_ms;
+    }
+    program_allow(conversation->program, left_ms);
+    conversation->left_at_ms = now_ms();
+    return stepd_reports_leave(conversation->ctx, conversation->reports, &conversation->hosted->errand);
+}
+
+struct conversation *conversation_create(struct stepd_ctx *ctx, const struct exec_options *options, struct hosted *hosted)
+{
+    struct conversation *conversation = calloc(1, sizeof(*conversation));
+
+    if (conversation == NULL)
+        abort();
+    conversation->options = options;
+    conversation->hosted = hosted;
+    conversation->program = hosted->program;
+    conversation->reports = stepd_reports_create(ctx);
+    conversation->timeout_ms = conversation->left_ms = hosted->timeout_ms;
+    conversation->left_at_ms = hosted->begun_at_ms;
+    msgpack_sbuffer_init(&conversation->output);
+    return conversation;
+}
+
+void conversation_destroy(struct conversation *conversation)
+{
+    stepd_reports_destroy(conversation->reports);
+    msgpack_sbuffer_destroy(&conversation->output);
+    free(conversation->running);
+    free(conversation);
+}
+
+enum stepd_status conversation_go_on(struct stepd_ctx *ctx, struct conversation *conversation)
+{
     const char *line;
     size_t size;
 
-    for (;;) {
-        enum program_news news = program_listen(program, &line, &size);
+    conversation->ctx = ctx;
+    pass_time(conversation);
+    while (!conversation->is_over) {
+        enum program_news news = program_look(conversation->program, &line, &size);
+        if (news == PROGRAM_QUIET)
+            return leave(conversation);
         if (news == PROGRAM_SAID)
-            hear(&conversation, line, size);
+            hear(conversation, line, size);
         else if (news == PROGRAM_TOO_LONG)
-            break_off(&conversation, "a line is too long, or they are too many");
+            break_off(conversation, "a line is too long, or they are too many");
         else
-            return settle(&conversation, news);
+            return settle(conversation, news);
     }
+    return conversation->status;
 }

@@ -15,7 +15,8 @@
 #include "common/payload.h"
 #include "common/text.h"
 #include "conversation.h"
-#include "program.h"
+#include "host.h"
+#include "run/reports.h"
 
 #define DEFAULT_TIMEOUT_MS 300000
 #define LOG_LINE_SIZE 900
@@ -93,98 +94,125 @@ static struct environment environment_make(struct stepd_ctx *ctx, const struct e
 
 /* ---- the function ----------------------------------------------------------------------------- */
 
-struct attempt {
-    struct stepd_ctx *ctx;
-    int logged_lines;
-};
-
-static bool is_cancelled(void *context)
+/* What its programs have complained of meanwhile. */
+static void log_complaints(struct stepd_ctx *ctx, struct hosted *hosted)
 {
-    const struct attempt *attempt = context;
-
-    return stepd_is_cancelled(attempt->ctx);
-}
-
-static int64_t time_left_ms(void *context)
-{
-    const struct attempt *attempt = context;
-
-    return stepd_time_left_ms(attempt->ctx);
-}
-
-static void complain(void *context, const char *line)
-{
-    struct attempt *attempt = context;
     char text[LOG_LINE_SIZE];
 
-    if (attempt->logged_lines++ > LOG_LINES_MOST)
-        return;
-    text_to_line(line, strlen(line), text, sizeof(text));
-    if (attempt->logged_lines > LOG_LINES_MOST)
-        stepd_log(attempt->ctx, STEPD_LOG_WARN, "the program writes more than %d lines to its standard error: no more are told",
-                  LOG_LINES_MOST);
-    else
-        stepd_log(attempt->ctx, STEPD_LOG_INFO, "%s", text);
+    for (struct complaint *complaint; (complaint = hosted_take_complaint(hosted)) != NULL;) {
+        text_to_line(complaint->line, strlen(complaint->line), text, sizeof(text));
+        free(complaint);
+        if (++hosted->logged_lines > LOG_LINES_MOST)
+            stepd_log(ctx, STEPD_LOG_WARN, "the program writes more than %d lines to its standard error: no more are told", LOG_LINES_MOST);
+        else
+            stepd_log(ctx, STEPD_LOG_INFO, "%s", text);
+    }
 }
 
-static enum stepd_status run_program(struct stepd_ctx *ctx, const struct exec_options *options, const struct environment *environment)
+static void *copy_of(const void *bytes, size_t size)
 {
+    void *copy = malloc(size + 1);
+
+    if (copy == NULL)
+        abort();
+    memcpy(copy, bytes, size);
+    return copy;
+}
+
+/* What the run leaves for. A payload ends with this stay of the run, so the program has its own. */
+static struct hosted *order(struct stepd_ctx *ctx, const struct exec_options *options)
+{
+    struct hosted *hosted = host_order(stepd_shared(ctx), stepd_attempt(ctx) > 0 || stepd_step_count(ctx) > 0);
     enum payload_form form = PAYLOAD_EVENT;
-    struct attempt attempt = { .ctx = ctx };
-    struct program *program;
 
     (void)payload_form_parse(options->input, &form);
     const struct payload input = payload_make(ctx, form);
-    const struct program_spec spec = {
-        .argv = (char *const *)(uintptr_t)options->command, /* execve() writes to none of them */
-        .environment = environment->entries,
-        .directory = options->directory,
-        .input = input.bytes,
-        .input_size = input.size,
-        .output_most = (size_t)options->output_most,
-        .line_most = (size_t)options->line_most,
-        .is_cancelled = is_cancelled,
-        .time_left_ms = time_left_ms,
-        .complain = complain,
-        .context = &attempt,
-    };
-    int status = program_start(&spec, &program);
-    if (status != 0)
-        return stepd_error(ctx, "ProgramMissing", "%s can't be run%s%s: %s", options->command[0],
-                           options->directory[0] != '\0' ? " in " : "", options->directory, strerror(-status));
-    enum stepd_status outcome = conversation_hold(ctx, options, program);
-    program_destroy(program);
-    return outcome;
+    hosted->input = copy_of(input.bytes, input.size);
+    hosted->environment = environment_make(ctx, options);
+    hosted->timeout_ms = stepd_time_left_ms(ctx);
+    (void)snprintf(hosted->run_id, sizeof(hosted->run_id), "%s", stepd_run_id(ctx));
+    hosted->spec.argv = (char *const *)(uintptr_t)options->command; /* execve() writes to none of them */
+    hosted->spec.directory = options->directory;
+    hosted->spec.input = hosted->input;
+    hosted->spec.input_size = input.size;
+    hosted->spec.output_most = (size_t)options->output_most;
+    hosted->spec.line_most = (size_t)options->line_most;
+    hosted->end = conversation_destroy;
+    return hosted;
 }
 
+static enum stepd_status say_missing(struct stepd_ctx *ctx, const struct exec_options *options, int problem)
+{
+    return stepd_error(ctx, "ProgramMissing", "%s can't be run%s%s: %s", options->command[0], options->directory[0] != '\0' ? " in " : "",
+                       options->directory, strerror(-problem));
+}
+
+/* Entered to order the program, and again whenever there is news of it, or somebody wants the run back. */
 static enum stepd_status hand_on(struct stepd_ctx *ctx)
 {
     const struct exec_options *options = stepd_options(ctx);
-    struct environment environment = environment_make(ctx, options);
-    enum stepd_status status = run_program(ctx, options, &environment);
+    struct hosted *hosted = (struct hosted *)(void *)stepd_errand(ctx);
 
-    environment_done(&environment);
-    return status;
+    if (hosted == NULL)
+        return stepd_leave(ctx, &order(ctx, options)->errand);
+    if (hosted_has_come(hosted))
+        stepd_begins_now(ctx);
+    log_complaints(ctx, hosted);
+    if (atomic_exchange(&hosted->is_wanted, false) && !stepd_may_go_on(ctx))
+        return STEPD_SUSPENDED;
+    if (hosted->problem != 0)
+        return say_missing(ctx, options, hosted->problem);
+    if (hosted->program == NULL)
+        return stepd_leave(ctx, &hosted->errand);
+    if (hosted->conversation == NULL)
+        hosted->conversation = conversation_create(ctx, options, hosted);
+    return conversation_go_on(ctx, hosted->conversation);
+}
+
+/* ---- the module ------------------------------------------------------------------------------- */
+
+struct module_options {
+    int64_t in_flight;
+};
+
+static int init(const void *filled, void **ret_shared)
+{
+    const struct module_options *options = filled;
+
+    if (options->in_flight < 1 || options->in_flight > 100000) {
+        (void)fprintf(stderr, "options: exec: 'in_flight' is 1 to 100000 programs at once\n");
+        return -1;
+    }
+    *ret_shared = host_create((int)options->in_flight);
+    return 0;
+}
+
+static void at_exit(void *shared)
+{
+    host_destroy(shared);
 }
 
 #define OPTION(text, kind, field, ...) \
     STEPD_OPTION(.name = (text), .type = (kind), .offset = offsetof(struct exec_options, field), __VA_ARGS__)
 
-STEPD_MODULE(.name = "exec",
-             .functions = STEPD_FUNCTIONS(STEPD_FUNCTION(
-                     .id = "exec", .template = true, .run = hand_on, .timeout_ms = DEFAULT_TIMEOUT_MS, .check = check,
-                     .options = STEPD_OPTIONS(
-                         OPTION("command", STEPD_STRING_LIST, command, .help = "the program and its arguments; no shell reads them"),
-                         OPTION("env", STEPD_STRING_MAP, environment, .default_text = "{}", .help = "more variables of its environment"),
-                         OPTION("inherit_env", STEPD_BOOL, inherits_environment, .default_text = "true",
-                                .help = "false: of the daemon's variables it gets PATH alone"),
-                         OPTION("directory", STEPD_PATH, directory, .default_text = "",
-                                .help = "where it runs, counted from the config's folder; the daemon's own, else"),
-                         OPTION("input", STEPD_STRING, input, .default_text = "event",
-                                .help = "on its standard input: event, cloudevent, data, or raw: the message's bytes"),
-                         OPTION("fail_on", STEPD_STRING_LIST, fail_on, .default_text = "[64, 65]",
-                                .help = "exit statuses that fail the run now; others but 0 are retried"),
-                         OPTION("max_output", STEPD_SIZE, output_most, .default_text = "64KiB",
-                                .help = "of its standard output that is kept"),
-                         OPTION("max_line", STEPD_SIZE, line_most, .default_text = "8MiB", .help = "of a line on descriptor 3")),
-                     .options_size = sizeof(struct exec_options))));
+STEPD_MODULE(
+        .name = "exec", .init = init, .exit = at_exit,
+        .options = STEPD_OPTIONS(STEPD_OPTION(.name = "in_flight", .type = STEPD_INT, .offset = offsetof(struct module_options, in_flight),
+                                              .default_text = "32", .help = "programs at once, of all its functions")),
+        .options_size = sizeof(struct module_options),
+        .functions = STEPD_FUNCTIONS(STEPD_FUNCTION(
+                .id = "exec", .template = true, .run = hand_on, .timeout_ms = DEFAULT_TIMEOUT_MS, .check = check,
+                .options = STEPD_OPTIONS(
+                    OPTION("command", STEPD_STRING_LIST, command, .help = "the program and its arguments; no shell reads them"),
+                    OPTION("env", STEPD_STRING_MAP, environment, .default_text = "{}", .help = "more variables of its environment"),
+                    OPTION("inherit_env", STEPD_BOOL, inherits_environment, .default_text = "true",
+                           .help = "false: of the daemon's variables it gets PATH alone"),
+                    OPTION("directory", STEPD_PATH, directory, .default_text = "",
+                           .help = "where it runs, counted from the config's folder; the daemon's own, else"),
+                    OPTION("input", STEPD_STRING, input, .default_text = "event",
+                           .help = "on its standard input: event, cloudevent, data, or raw: the message's bytes"),
+                    OPTION("fail_on", STEPD_STRING_LIST, fail_on, .default_text = "[64, 65]",
+                           .help = "exit statuses that fail the run now; others but 0 are retried"),
+                    OPTION("max_output", STEPD_SIZE, output_most, .default_text = "64KiB", .help = "of its standard output that is kept"),
+                    OPTION("max_line", STEPD_SIZE, line_most, .default_text = "8MiB", .help = "of a line on descriptor 3")),
+                .options_size = sizeof(struct exec_options))));

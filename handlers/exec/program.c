@@ -16,7 +16,6 @@
 #include "common/last_words.h"
 #include "common/spawn.h"
 
-#define TICK_MS 100
 #define READ_SIZE 65536
 #define DRAINED_MOST (1024 * 1024) /* of each pipe of a program that has ended: a grandchild may write on */
 #define LINES_MOST 16              /* times line_most: all that is asked in one attempt */
@@ -45,9 +44,10 @@ struct program {
     struct last_words last_words;
     char retry_after[RETRY_AFTER_SIZE];
 
-    int64_t reserve_ms;
+    int64_t reserve_ms;           /* -1: not known yet */
+    int64_t timeout_at_ms;        /* monotonic, the reserve kept back; INT64_MAX: never */
     int64_t end_by_ms;            /* monotonic; 0: nobody waits for its end */
-    enum program_news stopped_as; /* PROGRAM_SAID: nobody stopped it */
+    enum program_news stopped_as; /* PROGRAM_QUIET: nobody stopped it */
     int64_t kill_at_ms, leave_at_ms;
     bool has_ended;
     int exit_status, end_signal;
@@ -247,20 +247,12 @@ static void stop(struct program *program, enum program_news why, int64_t patienc
     signal_group(program, SIGTERM);
 }
 
-static int64_t time_left_ms(const struct program *program)
-{
-    return program->spec->time_left_ms(program->spec->context);
-}
-
 static void keep_time(struct program *program)
 {
-    const struct program_spec *spec = program->spec;
     int64_t now = now_ms();
 
-    if (program->stopped_as == PROGRAM_SAID) {
-        if (spec->is_cancelled(spec->context))
-            stop(program, PROGRAM_CANCELLED, CANCEL_PATIENCE_MS);
-        else if (time_left_ms(program) <= program->reserve_ms)
+    if (program->stopped_as == PROGRAM_QUIET) {
+        if (now >= program->timeout_at_ms)
             stop(program, PROGRAM_TIMED_OUT, program->reserve_ms / 2);
         else if (program->end_by_ms != 0 && now >= program->end_by_ms)
             stop(program, PROGRAM_OVERDUE, OVERDUE_PATIENCE_MS);
@@ -272,18 +264,14 @@ static void keep_time(struct program *program)
         program->has_ended = true;
 }
 
-static int wait_ms(const struct program *program)
+/* When keep_time() has something to do. */
+static int64_t next_ms(const struct program *program)
 {
-    int64_t left = TICK_MS;
-    int64_t now = now_ms();
-    int64_t until_timeout = time_left_ms(program);
-    int64_t end = program->stopped_as == PROGRAM_SAID ? program->end_by_ms : program->kill_at_ms;
+    int64_t end_ms = program->end_by_ms != 0 ? program->end_by_ms : INT64_MAX;
 
-    if (program->stopped_as == PROGRAM_SAID && until_timeout - program->reserve_ms < left)
-        left = until_timeout - program->reserve_ms;
-    if (end > now && end - now < left)
-        left = end - now;
-    return left > 0 ? (int)left : 1;
+    if (program->stopped_as == PROGRAM_QUIET)
+        return program->timeout_at_ms < end_ms ? program->timeout_at_ms : end_ms;
+    return now_ms() < program->kill_at_ms ? program->kill_at_ms : program->leave_at_ms;
 }
 
 /* ---- all of it at once ------------------------------------------------------------------------ */
@@ -294,19 +282,23 @@ static int fd_if(const struct program *program, enum pipe_place place, bool is_w
 }
 
 /* What it asks next waits in its pipe until it has taken the answer before. */
-static void pump(struct program *program)
+void program_poll(const struct program *program, struct pollfd *ret_fds, int64_t *ret_until_ms)
 {
-    struct pollfd fds[PIPE_COUNT + 1] = {
+    const struct pollfd fds[PROGRAM_FDS] = {
         [PIPE_INPUT] = { .fd = program->process.pipes[PIPE_INPUT], .events = POLLOUT },
         [PIPE_OUTPUT] = { .fd = program->process.pipes[PIPE_OUTPUT], .events = POLLIN },
         [PIPE_ERROR] = { .fd = program->process.pipes[PIPE_ERROR], .events = POLLIN },
         [PIPE_ASK] = { .fd = fd_if(program, PIPE_ASK, !program->has_line && !program->is_too_long), .events = POLLIN },
         [PIPE_ANSWER] = { .fd = fd_if(program, PIPE_ANSWER, program->answers.size > 0), .events = POLLOUT },
-        [PIPE_COUNT] = { .fd = program->process.pidfd, .events = POLLIN },
+        [PIPE_COUNT] = { .fd = program->has_ended ? -1 : program->process.pidfd, .events = POLLIN },
     };
 
-    if (poll(fds, PIPE_COUNT + 1, wait_ms(program)) <= 0)
-        return;
+    memcpy(ret_fds, fds, sizeof(fds));
+    *ret_until_ms = next_ms(program);
+}
+
+void program_pump(struct program *program, const struct pollfd *fds)
+{
     if (fds[PIPE_INPUT].revents != 0)
         feed(program);
     if (fds[PIPE_ANSWER].revents != 0)
@@ -317,6 +309,17 @@ static void pump(struct program *program)
     }
     if (fds[PIPE_COUNT].revents != 0)
         bury(program);
+}
+
+void program_wait(struct program *program)
+{
+    struct pollfd fds[PROGRAM_FDS];
+    int64_t until_ms;
+
+    program_poll(program, fds, &until_ms);
+    int64_t left_ms = until_ms - now_ms();
+    if (poll(fds, PROGRAM_FDS, until_ms == INT64_MAX ? -1 : left_ms > INT32_MAX ? INT32_MAX : left_ms > 0 ? (int)left_ms : 0) > 0)
+        program_pump(program, fds);
 }
 
 /* ---- what callers see ------------------------------------------------------------------------- */
@@ -333,9 +336,10 @@ int program_start(const struct program_spec *spec, struct program **ret_program)
         return status;
     }
     program->spec = spec;
-    program->stopped_as = PROGRAM_SAID;
+    program->stopped_as = PROGRAM_QUIET;
     program->exit_status = -1;
-    program->reserve_ms = time_left_ms(program) / 10 < RESERVE_MOST_MS ? time_left_ms(program) / 10 : RESERVE_MOST_MS;
+    program->reserve_ms = -1;
+    program->timeout_at_ms = INT64_MAX;
     *ret_program = program;
     return 0;
 }
@@ -348,7 +352,7 @@ void program_destroy(struct program *program)
         stop(program, PROGRAM_CANCELLED, 0);
         while (!program->has_ended) {
             keep_time(program);
-            pump(program);
+            program_wait(program);
         }
     }
     for (enum pipe_place place = PIPE_INPUT; place < PIPE_COUNT; place++)
@@ -392,25 +396,50 @@ static bool is_to_say_too_long(struct program *program)
     return true;
 }
 
-enum program_news program_listen(struct program *program, const char **ret_line, size_t *ret_size)
+enum program_news program_look(struct program *program, const char **ret_line, size_t *ret_size)
 {
     drop_handed_out(program);
-    for (;;) {
-        if (is_to_say_too_long(program))
-            return PROGRAM_TOO_LONG;
-        if (is_told_all(program) && next_line(program, ret_line, ret_size))
-            return PROGRAM_SAID;
-        if (program->has_ended)
-            return program->stopped_as == PROGRAM_SAID ? PROGRAM_ENDED : program->stopped_as;
-        keep_time(program);
-        pump(program);
-    }
+    keep_time(program);
+    if (is_to_say_too_long(program))
+        return PROGRAM_TOO_LONG;
+    if (is_told_all(program) && next_line(program, ret_line, ret_size))
+        return PROGRAM_SAID;
+    if (program->has_ended)
+        return program->stopped_as == PROGRAM_QUIET ? PROGRAM_ENDED : program->stopped_as;
+    return PROGRAM_QUIET;
+}
+
+bool program_has_news(struct program *program)
+{
+    drop_handed_out(program);
+    keep_time(program);
+    if (program->has_ended || (program->is_too_long && !program->said_so))
+        return true;
+    return is_told_all(program) && (program->has_line || (program->lines.size > 0 && !is_open(program, PIPE_ASK)));
+}
+
+void program_allow(struct program *program, int64_t left_ms)
+{
+    if (program->reserve_ms < 0)
+        program->reserve_ms = left_ms / 10 < RESERVE_MOST_MS ? left_ms / 10 : RESERVE_MOST_MS;
+    program->timeout_at_ms = left_ms == INT64_MAX ? INT64_MAX : now_ms() + left_ms - program->reserve_ms;
+}
+
+void program_cancel(struct program *program)
+{
+    if (program->stopped_as == PROGRAM_QUIET && !program->has_ended)
+        stop(program, PROGRAM_CANCELLED, CANCEL_PATIENCE_MS);
 }
 
 void program_tell(struct program *program, const char *text)
 {
     if (is_open(program, PIPE_ANSWER))
         buffer_add(&program->answers, text, strlen(text));
+}
+
+void program_untell(struct program *program)
+{
+    buffer_drop(&program->answers, program->answers.size);
 }
 
 void program_expect_end(struct program *program, int64_t patience_ms)

@@ -25,6 +25,8 @@ static const struct form {
     { REQUEST_OUTPUT, 1, { "output" } },
     { REQUEST_INVOKE, 2, { "invoke", "function", "data", "timeout_ms" } },
     { REQUEST_WAIT, 2, { "wait", "event", "when", "timeout_ms" } },
+    { REQUEST_STEPS, 1, { "steps" } },
+    { REQUEST_SUSPEND, 1, { "suspend" } },
 };
 static const struct form ERROR_FORM = { REQUEST_ERROR, 1, { "name", "message", "retriable", "retry_after_ms" } };
 
@@ -161,6 +163,46 @@ static const char *rest_read(struct stepd_ctx *ctx, const msgpack_object *map, s
         return invoke_read(ctx, map, request);
     case REQUEST_WAIT:
         return wait_read(ctx, map, request);
+    case REQUEST_SUSPEND:
+        return NULL;
+    case REQUEST_STEPS:
+        request->value = stepd_get(ctx, map, "steps");
+        return NULL;
+    }
+    return NULL;
+}
+
+static bool has_id(enum request_kind kind)
+{
+    return kind != REQUEST_OUTPUT && kind != REQUEST_STEPS && kind != REQUEST_SUSPEND;
+}
+
+static const char *one_read(struct stepd_ctx *ctx, const msgpack_object *map, struct request *ret_request)
+{
+    const struct form *form = map->type == MSGPACK_OBJECT_MAP ? form_find(ctx, map) : NULL;
+
+    if (form == NULL)
+        return "a line is {\"step\"}, {\"step\", \"result\"}, {\"step\", \"error\"}, {\"sleep\", \"ms\"}, "
+               "{\"send\", \"name\", \"data\"}, {\"wait\", \"event\", \"when\", \"timeout_ms\"}, "
+               "{\"invoke\", \"function\", \"data\", \"timeout_ms\"}, {\"steps\"}, {\"suspend\"} or {\"output\"}, this is none";
+    *ret_request = (struct request){ .kind = form->kind, .retry_after_ms = -1 };
+    if (has_id(form->kind) && !text_read(ctx, map, form->keys[0], ID_MAX, &ret_request->id))
+        return "the id of a step is a text of 1 to 200 bytes";
+    return rest_read(ctx, map, ret_request);
+}
+
+static const char *list_check(struct stepd_ctx *ctx, const msgpack_object *list)
+{
+    struct request request;
+
+    if (list->type != MSGPACK_OBJECT_ARRAY || list->via.array.size == 0)
+        return "\"steps\" is a list of steps that are asked for, one at least";
+    for (uint32_t i = 0; i < list->via.array.size; i++) {
+        const char *fault = one_read(ctx, &list->via.array.ptr[i], &request);
+        if (fault != NULL)
+            return fault;
+        if (!has_id(request.kind) || request.kind == REQUEST_RESULT || request.kind == REQUEST_ERROR)
+            return "\"steps\" lists {\"step\"}, {\"sleep\"}, {\"send\"}, {\"wait\"} and {\"invoke\"} alone";
     }
     return NULL;
 }
@@ -171,13 +213,16 @@ const char *request_read(struct stepd_ctx *ctx, const char *line, size_t size, s
 
     if (map == NULL)
         return "a line is one JSON object, this is no JSON";
-    const struct form *form = map->type == MSGPACK_OBJECT_MAP ? form_find(ctx, map) : NULL;
-    if (form == NULL)
-        return "a line is {\"step\"}, {\"step\", \"result\"}, {\"step\", \"error\"}, {\"sleep\", \"ms\"}, "
-               "{\"send\", \"name\", \"data\"}, {\"wait\", \"event\", \"when\", \"timeout_ms\"}, "
-               "{\"invoke\", \"function\", \"data\", \"timeout_ms\"} or {\"output\"}, this is none";
-    *ret_request = (struct request){ .kind = form->kind, .retry_after_ms = -1 };
-    if (form->kind != REQUEST_OUTPUT && !text_read(ctx, map, form->keys[0], ID_MAX, &ret_request->id))
-        return "the id of a step is a text of 1 to 200 bytes";
-    return rest_read(ctx, map, ret_request);
+    const char *fault = one_read(ctx, map, ret_request);
+    return fault == NULL && ret_request->kind == REQUEST_STEPS ? list_check(ctx, ret_request->value) : fault;
+}
+
+size_t request_count(const struct request *steps)
+{
+    return steps->value->via.array.size;
+}
+
+void request_at(struct stepd_ctx *ctx, const struct request *steps, size_t index, struct request *ret_request)
+{
+    (void)one_read(ctx, &steps->value->via.array.ptr[index], ret_request);
 }

@@ -15,24 +15,10 @@
 
 #define PATIENCE_S 60 /* machines are slow; a hang is longer */
 
-static bool is_cancelled;
-static int64_t left_ms = INT64_MAX;
 static char complaints[256];
 static struct program *program;
 static const char *line;
 static size_t line_size;
-
-static bool ask_cancelled(void *context)
-{
-    (void)context;
-    return is_cancelled;
-}
-
-static int64_t ask_left(void *context)
-{
-    (void)context;
-    return left_ms;
-}
 
 static void keep_complaint(void *context, const char *text)
 {
@@ -46,8 +32,6 @@ static struct program_spec spec = {
     .input = "",
     .output_most = 4096,
     .line_most = 4096,
-    .is_cancelled = ask_cancelled,
-    .time_left_ms = ask_left,
     .complain = keep_complaint,
 };
 
@@ -61,6 +45,16 @@ static void start(const char *script)
     spec.argv = argv;
     spec.environment = environment;
     cr_assert_eq(program_start(&spec, &program), 0);
+    program_allow(program, INT64_MAX);
+}
+
+static enum program_news listen(void)
+{
+    enum program_news news;
+
+    while ((news = program_look(program, &line, &line_size)) == PROGRAM_QUIET)
+        program_wait(program);
+    return news;
 }
 
 static void stop(void)
@@ -72,14 +66,14 @@ TestSuite(program, .fini = stop, .timeout = 4 * PATIENCE_S);
 
 static void expect_said(const char *wanted)
 {
-    cr_assert_eq(program_listen(program, &line, &line_size), PROGRAM_SAID);
+    cr_assert_eq(listen(), PROGRAM_SAID);
     cr_assert_eq(line_size, strlen(wanted));
     cr_assert_arr_eq(line, wanted, line_size);
 }
 
 static void expect_ended(int status)
 {
-    cr_assert_eq(program_listen(program, &line, &line_size), PROGRAM_ENDED);
+    cr_assert_eq(listen(), PROGRAM_ENDED);
     cr_assert_eq(program_exit_status(program), status);
 }
 
@@ -179,7 +173,7 @@ Test(program, says_when_to_come_back)
 Test(program, a_signal_that_ended_it_is_known)
 {
     start("kill -9 $$");
-    cr_assert_eq(program_listen(program, &line, &line_size), PROGRAM_ENDED);
+    cr_assert_eq(listen(), PROGRAM_ENDED);
     cr_assert_eq(program_exit_status(program), -1);
     cr_assert_eq(program_end_signal(program), SIGKILL);
 }
@@ -247,7 +241,7 @@ static bool is_alive(pid_t pid)
 
 static pid_t said_pid(void)
 {
-    cr_assert_eq(program_listen(program, &line, &line_size), PROGRAM_SAID);
+    cr_assert_eq(listen(), PROGRAM_SAID);
     return (pid_t)strtol(line, NULL, 10);
 }
 
@@ -264,8 +258,8 @@ Test(program, one_past_its_time_is_ended_with_its_group)
 
     start("trap '' TERM; sleep 1000 & echo $! >&3; wait; wait");
     pid_t grandchild = said_pid();
-    left_ms = 0;
-    cr_assert_eq(program_listen(program, &line, &line_size), PROGRAM_TIMED_OUT);
+    program_allow(program, 0);
+    cr_assert_eq(listen(), PROGRAM_TIMED_OUT);
     expect_dead(grandchild);
     cr_assert_lt(now_s() - started_s, PATIENCE_S);
 }
@@ -274,8 +268,8 @@ Test(program, a_cancelled_one_may_tidy_up)
 {
     start("trap 'echo tidied; exit 0' TERM; echo ready >&3; while :; do sleep 0.05; done");
     expect_said("ready");
-    is_cancelled = true;
-    cr_assert_eq(program_listen(program, &line, &line_size), PROGRAM_CANCELLED);
+    program_cancel(program);
+    cr_assert_eq(listen(), PROGRAM_CANCELLED);
     expect_output("tidied\n");
 }
 
@@ -284,15 +278,15 @@ Test(program, one_that_has_to_go_is_ended)
     start("trap '' TERM; echo ready >&3; while :; do sleep 0.05; done");
     expect_said("ready");
     program_expect_end(program, 10);
-    cr_assert_eq(program_listen(program, &line, &line_size), PROGRAM_OVERDUE);
+    cr_assert_eq(listen(), PROGRAM_OVERDUE);
 }
 
 Test(program, one_that_left_its_group_is_ended)
 {
     start("exec python3 -c 'import os, time; os.setpgid(0, os.getppid()); os.write(3, b\"%d\\n\" % os.getpid()); time.sleep(1000)'");
     pid_t pid = said_pid();
-    left_ms = 0;
-    cr_assert_eq(program_listen(program, &line, &line_size), PROGRAM_TIMED_OUT);
+    program_allow(program, 0);
+    cr_assert_eq(listen(), PROGRAM_TIMED_OUT);
     expect_dead(pid);
 }
 
@@ -315,7 +309,7 @@ Test(program, one_that_escaped_and_writes_on_keeps_nobody_waiting)
     enum program_news news;
 
     program_tell(program, "go\n");
-    while ((news = program_listen(program, &line, &line_size)) == PROGRAM_SAID)
+    while ((news = listen()) == PROGRAM_SAID)
         continue;
     cr_assert(news == PROGRAM_ENDED || news == PROGRAM_TOO_LONG);
     (void)kill(-escaped, SIGKILL);
@@ -324,8 +318,8 @@ Test(program, one_that_escaped_and_writes_on_keeps_nobody_waiting)
 Test(program, a_line_without_end_is_stopped)
 {
     start("yes | tr -d '\\n' >&3");
-    cr_assert_eq(program_listen(program, &line, &line_size), PROGRAM_TOO_LONG);
-    enum program_news news = program_listen(program, &line, &line_size);
+    cr_assert_eq(listen(), PROGRAM_TOO_LONG);
+    enum program_news news = listen();
     cr_assert_eq(news, PROGRAM_ENDED); /* nobody reads it any more */
 }
 
@@ -335,7 +329,7 @@ Test(program, lines_without_end_are_stopped)
     size_t count = 0;
 
     start("yes >&3");
-    while ((news = program_listen(program, &line, &line_size)) == PROGRAM_SAID)
+    while ((news = listen()) == PROGRAM_SAID)
         count++;
     cr_assert_eq(news, PROGRAM_TOO_LONG);
     cr_assert_gt(count, 1000);
@@ -374,7 +368,7 @@ Test(program, closed_descriptors_do_no_harm)
 Test(program, bytes_of_any_kind_are_bytes)
 {
     start("printf '\\000\\377\\n' >&3; printf '\\000\\377' ; printf '\\377\\000x\\n' >&2");
-    cr_assert_eq(program_listen(program, &line, &line_size), PROGRAM_SAID);
+    cr_assert_eq(listen(), PROGRAM_SAID);
     cr_assert_eq(line_size, 2);
     cr_assert_arr_eq(line, "\0\377", 2);
     expect_ended(0);

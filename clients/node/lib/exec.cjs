@@ -145,49 +145,130 @@ function ask(step, request) {
   return answer;
 }
 
-// ---- one at a time ---------------------------------------------------------------------------------
+// ---- steps beside each other ------------------------------------------------------------------------
+//
+// What is asked before the program awaits anything goes in one line, and runs beside each other: Promise.all() and
+// Promise.race() over steps. One that is not to go on in this process, since it failed and is tried again later, or sleeps,
+// waits for a promise that never settles; once all others are finished the process ends, and is started again.
+
+const BETWEEN_STEPS_MS = 1000; // for what the program awaits between two steps while others wait for later
 
 const within = new AsyncLocalStorage();
-let waiting = 0;
-let latest = Promise.resolve();
+let asked = []; // not yet told
+let replays = []; // that are on record, and not yet given
+let running = 0;
+let later = 0; // that go no further in this process
+let moves = 0; // how often something went on
+let hasOutput = false;
 
-// What is asked while a step runs waits until it is over: Promise.all() runs its steps one after another.
-function inTurn(call) {
+const never = () => new Promise(() => {});
+
+function refuseNested() {
   if (within.getStore()) throw new NonRetriable('steps do not nest: ask for what comes next when the step has returned');
-  const result = waiting === 0 ? call() : latest.then(call);
-  if (!(result instanceof Promise)) return result;
-  waiting++;
-  const over = () => void waiting--;
-  latest = result.then(over, over);
+}
+
+function reach(request, run) {
+  return new Promise((resolve, reject) => {
+    moves++;
+    asked.push({ request, run, resolve, reject });
+    if (asked.length === 1) queueMicrotask(askAll);
+  });
+}
+
+function askAll() {
+  const batch = asked;
+  asked = [];
+  let answers;
+  try {
+    answers = ask(null, { steps: batch.map(({ request }) => request) }).steps;
+  } catch (error) {
+    for (const { reject } of batch) reject(error);
+    return;
+  }
+  const recorded = replays.length;
+  batch.forEach((each, i) => begin(each, answers[i]));
+  if (recorded === 0 && replays.length > 0) giveLater();
+  lookAround();
+}
+
+function begin(each, answer) {
+  if (answer.later) later++;
+  else if (answer.run) execute(answer.id, each).then(each.resolve, each.reject);
+  else replays.push({ ...each, answer });
+}
+
+// Recorded steps are given one by one in the order in which they were finished, so that a race is won by the same again.
+const giveLater = () => setImmediate(giveFirst); // when all that the one before set off has run
+
+function giveFirst() {
+  const at = replays.reduce((first, { answer }, i) => (answer.position < replays[first].answer.position ? i : first), 0);
+  const [{ answer, resolve, reject }] = replays.splice(at, 1);
+  if (answer.failed) reject(new StepError(answer.id, answer.failed));
+  else resolve(answer.result);
+  if (replays.length > 0) giveLater();
+  else lookAround();
+}
+
+async function execute(name, { run }) {
+  running++;
+  let result;
+  let told;
+  let thrown = null;
+  try {
+    result = parse(stringify(await within.run(true, run)));
+    told = { step: name, result };
+  } catch (error) {
+    thrown = { error };
+    told = { step: name, error: errorOf(error) };
+  }
+  running--;
+  moves++;
+  const answer = ask(name, told);
+  lookAround();
+  if (answer.later) {
+    later++;
+    return never();
+  }
+  if (thrown !== null) throw thrown.error;
   return result;
 }
 
-function tell(name, error) {
+function errorOf(error) {
   const told = {
     name: nameOf(error).slice(0, 60),
     message: String(error?.message ?? error),
     retriable: !(error instanceof NonRetriable),
   };
   if (error instanceof RetryAfter) told.retry_after_ms = Math.max(0, Math.ceil(error.seconds * 1000));
-  ask(name, { step: name, error: told });
+  return told;
 }
 
-async function runStep(name, run) {
-  const answer = ask(name, { step: name });
-  if ('result' in answer) return answer.result;
-  let result;
-  try {
-    result = parse(stringify(await within.run(true, run)));
-  } catch (error) {
-    tell(name, error);
-    throw error;
-  }
-  ask(name, { step: name, result });
-  return result;
+// Nothing can go on: stepd answers with `suspend`, which ends the process. A program that has told its output needs no more.
+function suspend() {
+  if (later > 0 && running === 0 && asked.length === 0 && replays.length === 0 && !hasOutput) ask(null, { suspend: true });
+}
+
+function lookAround() {
+  if (later === 0) return;
+  const at = moves;
+  setTimeout(() => at === moves && suspend(), BETWEEN_STEPS_MS).unref();
+}
+
+const isIdle = () => running === 0 && later === 0 && asked.length === 0 && replays.length === 0;
+
+// What has no code of its own: at once, or beside the steps that are under way.
+function askOne(name, request, read) {
+  refuseNested();
+  return isIdle() ? read(ask(name, request)) : reach(request).then((result) => read({ result }));
 }
 
 // What `run` returned (or its promise gave), now or in an earlier attempt; as JSON holds it.
-const step = async (name, run) => inTurn(() => runStep(name, run));
+async function step(name, run) {
+  refuseNested();
+  return reach({ step: name }, run);
+}
+
+const timed = (request, timeout) => (timeout === undefined ? request : { ...request, timeout_ms: durationMs(timeout) });
 
 module.exports = {
   StepError,
@@ -196,22 +277,18 @@ module.exports = {
   RetryAfter,
   step,
   event: () => parse(fs.readFileSync(0, 'utf8')),
-  sleep: (name, ms) => inTurn(() => void ask(name, { sleep: name, ms: Math.ceil(ms) })),
+  sleep: (name, ms) => askOne(name, { sleep: name, ms: Math.ceil(ms) }, () => undefined),
   // The event, or null once the time is over; `timeout` as everywhere.
-  wait: (name, { event, when = null, timeout }) =>
-    inTurn(() => {
-      const asked = { wait: name, event, when };
-      if (timeout !== undefined) asked.timeout_ms = durationMs(timeout);
-      return ask(name, asked).result;
-    }),
+  wait: (name, { event, when = null, timeout }) => askOne(name, timed({ wait: name, event, when }, timeout), ({ result }) => result),
   invoke: (name, invoked, data = null, { timeout } = {}) =>
-    inTurn(() => {
-      const asked = { invoke: name, function: invoked, data };
-      if (timeout !== undefined) asked.timeout_ms = durationMs(timeout);
-      return ask(name, asked).result;
-    }),
-  send: (name, eventName, data = null) => inTurn(() => void ask(name, { send: name, name: eventName, data })),
-  output: (value) => inTurn(() => void ask('output', { output: value })),
+    askOne(name, timed({ invoke: name, function: invoked, data }, timeout), ({ result }) => result),
+  send: (name, eventName, data = null) => askOne(name, { send: name, name: eventName, data }, () => undefined),
+  // The run's output. Whatever else runs or waits is not waited for.
+  output: (value) => {
+    refuseNested();
+    ask('output', { output: value });
+    hasOutput = true;
+  },
   // For the package's other half, programs that stay.
   inside: { durationMs, nameOf, parse, shown, stringify },
 };
@@ -225,4 +302,7 @@ function end(error) {
   process.exit(error instanceof NonRetriable || error instanceof StepError ? 65 : 1);
 }
 
-if (process.env.STEPD_RUN_ID !== undefined && process.env.STEPD_PROGRAM === undefined) process.on('uncaughtException', end);
+if (process.env.STEPD_RUN_ID !== undefined && process.env.STEPD_PROGRAM === undefined) {
+  process.on('uncaughtException', end);
+  process.on('beforeExit', suspend);
+}

@@ -4,15 +4,15 @@
 A program declares functions with @stepd.function and ends with stepd.serve(); stepd starts it once, and calls the functions for
 events. What a step returned is remembered: it never runs again in its run.
 
-The names that programs of `exec` use (event, attempt, step, sleep, send, output) are here, too.
+The names that programs of `exec` use (event, attempt, step, parallel, race, sleep, send, output) are here, too.
 """
 from . import testing
 from ._declare import Function, function
 from ._errors import Cancelled, NonRetriable, RetryAfter, StepError, StepFailed, Suspended
 from ._event import Event
-from ._exec import attempt, event, invoke, output, send, sleep, step, wait
+from ._exec import attempt, event, invoke, output, parallel, race, send, sleep, step, wait
 from ._serve import serve
 from ._step import AsyncStep, Step
 
 __all__ = ["AsyncStep", "Cancelled", "Event", "Function", "NonRetriable", "RetryAfter", "Step", "StepError", "StepFailed", "Suspended",
-           "attempt", "event", "function", "invoke", "output", "send", "serve", "sleep", "step", "testing", "wait"]
+           "attempt", "event", "function", "invoke", "output", "parallel", "race", "send", "serve", "sleep", "step", "testing", "wait"]

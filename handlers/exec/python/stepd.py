@@ -6,8 +6,10 @@ import functools
 import json
 import math
 import os
+import queue
 import re
 import sys
+import threading
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -55,13 +57,83 @@ def step(name, function, *args, **kwargs):
     try:
         result = _as_json_holds(function(*args, **kwargs))
     except Exception as error:
-        told = {"name": type(error).__name__, "message": str(error), "retriable": not isinstance(error, NonRetriable)}
-        if isinstance(error, RetryAfter):
-            told["retry_after_ms"] = math.ceil(error.seconds * 1000)
-        _ask(name, {"step": name, "error": told})
+        _ask(name, {"step": name, "error": _error_told(error)})
         raise
     _ask(name, {"step": name, "result": result})
     return result
+
+
+def parallel(steps):
+    """What each of {name: function} returned, in their order. They run beside each other, on threads, and each is retried alone.
+    One that failed for good is raised once all are finished."""
+    ended = _run_beside(steps, is_race=False)
+    failed = next((error for _, error in ended.values() if error is not None), None)
+    if failed is not None:
+        raise failed
+    return [ended[index][0] for index in range(len(steps))]
+
+
+def race(steps):
+    """What the first of {name: function} that succeeds returned; what becomes of the others is dropped."""
+    ended = _run_beside(steps, is_race=True)
+    won = next((result for result, error in ended.values() if error is None), _NOTHING)
+    if won is _NOTHING:
+        raise next((error for _, error in ended.values() if error is not None), ValueError("a race needs a step"))
+    return won
+
+
+_NOTHING = object()
+_beside = threading.local()
+
+
+def _run_beside(steps, is_race):
+    """Index -> (result, error), in the order in which they were finished."""
+    answers = _ask("", {"steps": [{"step": name} for name in steps]})["steps"] if steps else []
+    ended = {}
+    for index in sorted((i for i, answer in enumerate(answers) if "position" in answer), key=lambda i: answers[i]["position"]):
+        ended[index] = _ended(answers[index]["id"], answers[index])
+    later = sum("later" in answer for answer in answers)
+    told = queue.SimpleQueue()
+    runs = [] if is_race and _has_won(ended) else [i for i, answer in enumerate(answers) if "run" in answer]
+    for index in runs:
+        function = list(steps.values())[index]
+        threading.Thread(target=_perform, args=(index, function, told), daemon=True).start()
+    for _ in runs:
+        if is_race and _has_won(ended):
+            break
+        index, report, result = told.get()
+        answer = _ask(None, {"step": answers[index]["id"], **report})
+        if "later" in answer:
+            later += 1
+        else:
+            ended[index] = _ended(answers[index]["id"], {"result": result, **answer})
+    if later > 0 and not (is_race and _has_won(ended)):
+        _ask("", {"suspend": True})
+    return ended
+
+
+def _has_won(ended):
+    return any(error is None for _, error in ended.values())
+
+
+def _ended(name, answer):
+    return (None, StepError(name, **answer["failed"])) if "failed" in answer else (answer["result"], None)
+
+
+def _perform(index, function, told):
+    _beside.is_step = True
+    try:
+        result = _as_json_holds(function())
+        told.put((index, {"result": result}, result))
+    except BaseException as error:  # whatever ended it, it has
+        told.put((index, {"error": _error_told(error)}, None))
+
+
+def _error_told(error):
+    told = {"name": type(error).__name__, "message": str(error), "retriable": not isinstance(error, NonRetriable)}
+    if isinstance(error, RetryAfter):
+        told["retry_after_ms"] = math.ceil(error.seconds * 1000)
+    return told
 
 
 def sleep(name, seconds):
@@ -121,6 +193,9 @@ def _pipes():
 
 
 def _ask(name, request):
+    """An answer that is `later` is the caller's where it gives no name: else this goes no further in this process."""
+    if getattr(_beside, "is_step", False):
+        raise NonRetriable("steps do not nest: ask for what comes next when the step has returned")
     asked, answered = _pipes()
     print(json.dumps(request), file=asked, flush=True)
     answer = json.loads(answered.readline() or '{"error": "stepd is gone"}')
@@ -128,7 +203,9 @@ def _ask(name, request):
         raise RuntimeError(answer["error"])
     if "suspend" in answer:
         sys.exit(0)
-    if "failed" in answer:
+    if name is not None and "later" in answer:
+        return _ask("", {"suspend": True})
+    if name is not None and "failed" in answer:
         raise StepError(name, **answer["failed"])
     return answer
 
