@@ -202,8 +202,7 @@ static enum report_answer settle_beside(struct stepd_ctx *ctx, struct reports *r
 
     if (branches_find(&reports->branches, report->name) == NULL)
         branches_add(&reports->branches, report->name)->attempt = report->attempt;
-    enum stepd_status status =
-        ops_settle_beside(ops_of(ctx, reports), ctx->run->attempt, report->name, settle_begun, report, &is_later);
+    enum stepd_status status = ops_settle_beside(ops_of(ctx, reports), ctx->run->attempt, report->name, settle_begun, report, &is_later);
     return is_later ? REPORT_LATER : answer(ctx, reports, status);
 }
 
