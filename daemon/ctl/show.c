@@ -11,6 +11,7 @@
 #include "run/attempt_log.h"
 #include "run/invoke.h"
 #include "view/run_view.h"
+#include "view/wish.h"
 
 #define NO_EVENT "(not an event's bytes)"
 #define DATA_SHOWN 2000 /* characters of an event's data, or of a result; --json shows all */
@@ -157,16 +158,23 @@ static enum colour step_colour(const struct checkpoint *checkpoint)
     return checkpoint->kind == CHECKPOINT_COMPLETED ? COLOUR_GREEN : COLOUR_YELLOW;
 }
 
-/* " invokes FUNCTION (run ID)", or nothing. The caller frees. */
-static char *invoked_by_step(const struct run_view *view, size_t position)
+/* " invokes FUNCTION (run ID)", " waits for EVENT", or nothing. The caller frees. */
+static char *awaited_by_step(const struct run_view *view, size_t position)
 {
     const struct checkpoint *waiting = run_view_wait_of(view, position);
     struct invoke_view invoked;
+    struct wish wish;
 
-    if (waiting == NULL || !invoke_read(waiting->value, &invoked))
+    if (waiting == NULL)
         return xstrdup("");
-    return xasprintf(" invokes %.*s (run %.*s)", (int)invoked.function_id.size, (const char *)invoked.function_id.data, FIND_SHORT_LENGTH,
-                     (const char *)invoked.run_id.data);
+    if (invoke_read(waiting->value, &invoked))
+        return xasprintf(" invokes %.*s (run %.*s)", (int)invoked.function_id.size, (const char *)invoked.function_id.data,
+                         FIND_SHORT_LENGTH, (const char *)invoked.run_id.data);
+    if (!wish_read(waiting, &wish))
+        return xstrdup("");
+    char *words = xasprintf(" waits for %s%s%s", wish.event, wish.when != NULL ? " when " : "", wish.when != NULL ? wish.when : "");
+    wish_done(&wish);
+    return words;
 }
 
 static void print_steps(const struct run_view *view)
@@ -183,9 +191,9 @@ static void print_steps(const struct run_view *view)
         if (run_view_is_told_further_on(view, i))
             continue;
         AUTO_FREE char *result = shown_packed(checkpoint->value);
-        AUTO_FREE char *invoked = invoked_by_step(view, i);
+        AUTO_FREE char *awaited = awaited_by_step(view, i);
         AUTO_FREE char *until = text_when(checkpoint->until_ms, view->now_ms);
-        table_add(table, COLOUR_NONE, "%s%s%s", checkpoint->phase == RUN_IN_ON_FAILURE ? "on_failure: " : "", checkpoint->id, invoked);
+        table_add(table, COLOUR_NONE, "%s%s%s", checkpoint->phase == RUN_IN_ON_FAILURE ? "on_failure: " : "", checkpoint->id, awaited);
         table_add(table, step_colour(checkpoint), "%s", checkpoint_word(view, checkpoint));
         if (checkpoint->kind == CHECKPOINT_SLEEP)
             table_add(table, COLOUR_DIM, " ");

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codec/packed.h"
 #include "ctl/command.h"
 #include "ctl/find.h"
 #include "ctl/text.h"
@@ -16,6 +15,7 @@
 #include "store/operations.h"
 #include "store/shelf.h"
 #include "view/run_view.h"
+#include "view/wish.h"
 
 struct reason {
     char code[16]; /* for programs: ended due sleeping waiting late owned expired order throttle concurrency breaker pause lost */
@@ -103,38 +103,20 @@ static int why_waiting(struct redis_store *store, const struct run_view *view, c
     return 0;
 }
 
-/* A text of a map of msgpack; the caller frees. NULL: it has none. */
-static char *text_in(const msgpack_object *map, const char *name)
-{
-    for (uint32_t i = 0; map->type == MSGPACK_OBJECT_MAP && i < map->via.map.size; i++) {
-        const msgpack_object *key = &map->via.map.ptr[i].key, *value = &map->via.map.ptr[i].val;
-        if (key->type == MSGPACK_OBJECT_STR && value->type == MSGPACK_OBJECT_STR && key->via.str.size == strlen(name) &&
-            memcmp(key->via.str.ptr, name, key->via.str.size) == 0)
-            return xasprintf("%.*s", (int)value->via.str.size, value->via.str.ptr);
-    }
-    return NULL;
-}
-
 static char *wish_in(const struct checkpoint *waiting)
 {
-    msgpack_object map = { .type = MSGPACK_OBJECT_NIL };
     struct invoke_view invoked;
-    msgpack_zone zone;
+    struct wish wish;
 
     if (invoke_read(waiting->value, &invoked))
         return xasprintf("in step '%s' for run %.*s of %.*s, which it invoked", waiting->id, RUN_ID_LENGTH,
                          (const char *)invoked.run_id.data, (int)invoked.function_id.size, (const char *)invoked.function_id.data);
-    if (!msgpack_zone_init(&zone, 512))
-        abort();
-    if (waiting->value.size > 0)
-        packed_build(waiting->value, &zone, &map);
-    AUTO_FREE char *event = text_in(&map, "event");
-    AUTO_FREE char *condition = text_in(&map, "when");
-    msgpack_zone_destroy(&zone);
-    if (event == NULL)
+    if (!wish_read(waiting, &wish))
         return xasprintf("in step '%s' for what comes from elsewhere", waiting->id);
-    return xasprintf("in step '%s' for an event '%s'%s%s", waiting->id, event, condition != NULL ? " of which is true: " : "",
-                     condition != NULL ? condition : "");
+    char *words = xasprintf("in step '%s' for an event '%s'%s%s", waiting->id, wish.event, wish.when != NULL ? " of which is true: " : "",
+                            wish.when != NULL ? wish.when : "");
+    wish_done(&wish);
+    return words;
 }
 
 /* What its latest step that waits says that it waits for; the caller frees. */

@@ -8,6 +8,7 @@
 #include "event/event_again.h"
 #include "run/attempt_log.h"
 #include "run/invoke.h"
+#include "view/wish.h"
 
 #define REDACTED "[redacted]"
 
@@ -176,6 +177,24 @@ static void put_invoked(const struct run_view *view, size_t position, struct jso
     json_out_close(out, '{');
 }
 
+/* The event that a step waits for, or waited for. */
+static void put_waits_for(const struct run_view *view, size_t position, struct json_out *out)
+{
+    const struct checkpoint *waiting = run_view_wait_of(view, position);
+    struct wish wish;
+
+    if (waiting == NULL || !wish_read(waiting, &wish))
+        return;
+    json_out_open(out, "waits_for", '{');
+    json_out_text(out, "event", wish.event);
+    if (wish.when != NULL)
+        json_out_text(out, "when", wish.when);
+    else
+        json_out_null(out, "when");
+    json_out_close(out, '{');
+    wish_done(&wish);
+}
+
 static void put_steps(const struct run_view *view, struct json_out *out)
 {
     const struct checkpoint *checkpoint;
@@ -196,6 +215,7 @@ static void put_steps(const struct run_view *view, struct json_out *out)
         if (checkpoint->kind == CHECKPOINT_SLEEP || has_time)
             json_out_number(out, "until_ms", checkpoint->until_ms);
         put_invoked(view, i, out);
+        put_waits_for(view, i, out);
         json_out_bool(out, "on_failure", checkpoint->phase == RUN_IN_ON_FAILURE);
         json_out_close(out, '{');
     }

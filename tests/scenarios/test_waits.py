@@ -47,12 +47,18 @@ def test_an_event_ends_the_waits_that_it_matches_and_no_other(serve, send):
     send("order/made", *[{"n": n, "id": n} for n in range(1, 6)])
     worker.wait_for("wait", "waiting", 5)
     assert worker.ctl("stats")["waiting"] == 5
+    wish = {"event": "order/paid", "when": "async.data.id == event.data.id"}
+    for run in worker.runs(status="waiting"):
+        assert [step["waits_for"] for step in worker.show(run["id"])["steps"]] == [wish]
+    assert "waits for order/paid when async.data.id == event.data.id" in worker.ctl_run("show", run["id"]).stdout
     send("order/paid", {"n": 91, "id": 2}, {"n": 92, "id": 3}, {"n": 93, "id": 33})
     worker.wait_for("wait", "completed", 2)
     send("order/paid", {"n": 94, "id": 3})  # the wait is over
     assert outputs(worker) == {2: {"n": 91, "name": "order/paid", "key": "key-2"}, 3: {"n": 92, "name": "order/paid", "key": "key-3"}}
     assert len(worker.runs(status="waiting")) == 3
     assert worker.metrics()["stepd_waits_ended_total"] == 2
+    ended = worker.show(worker.runs(status="completed")[0]["id"])
+    assert [(step["status"], step["waits_for"], step["output"]["name"]) for step in ended["steps"]] == [("completed", wish, "order/paid")]
 
 
 def test_one_event_ends_all_waits_that_it_matches(serve, send):

@@ -35,7 +35,8 @@ function stepLanes(run) {
   return run.steps.filter((step) => step.started_ms !== null).map((step) => {
     const to_ms = step.ended_ms ?? (step.status === "waiting" ? now() : step.until_ms ?? now());
     const text = step.until_ms > now() && !ENDED.includes(run.status) ? due(step.until_ms) : ["running", "waiting"].includes(step.status) ? step.status : duration(to_ms - step.started_ms);
-    return { name: step.id, is_step: true, from_ms: step.started_ms, bars: [{ kind: step.until_ms || step.status === "waiting" ? "wait" : step.status, from_ms: step.started_ms, to_ms }],
+    const is_wait = step.until_ms || step.status === "waiting" || ((step.invoked || step.waits_for) && step.status === "completed");
+    return { name: step.id, run: step.invoked?.run, is_step: true, from_ms: step.started_ms, bars: [{ kind: is_wait ? "wait" : step.status, from_ms: step.started_ms, to_ms }],
       text: [step.status === "failed" ? "failed, " : "", text] };
   });
 }
@@ -78,7 +79,7 @@ function timeline(run) {
   return element("div", { class: "sheet timeline" },
     element("div", { class: "lane axis", "aria-hidden": "true" }, element("span", {}), element("div", { class: "ticks" }, ticks.map(tick)), element("span", {})),
     element("ol", { "aria-label": "Timeline" }, lanes.map((lane) => element("li", { class: lane.is_step ? "lane step" : "lane" },
-      element("span", { class: "name", title: lane.name }, lane.name), element("div", { class: "track", "aria-hidden": "true" }, lane.bars.map((one) => bar(one, place))),
+      element("span", { class: "name", title: lane.name }, lane.run === undefined ? lane.name : runLink(lane.run, lane.name)), element("div", { class: "track", "aria-hidden": "true" }, lane.bars.map((one) => bar(one, place))),
       element("span", { class: "faint small" }, lane.text)))));
 }
 
@@ -91,10 +92,20 @@ const code = (label, value) => element("pre", { tabindex: 0, "aria-label": label
 
 const runLink = (id, name) => element("a", { href: `#/runs/${id}` }, name);
 
+const eventLink = (text, name) => element("a", { href: `#/runs?text=${encodeURIComponent(text)}` }, name);
+
+// What a step waits for, or waited for; once an event has come, the runs of that very one.
+function awaited({ invoked, waits_for, output }) {
+  if (invoked) return [" invokes ", runLink(invoked.run, invoked.function)];
+  if (!waits_for) return "";
+  const when = waits_for.when === null ? "" : element("code", { class: "faint line" }, ` when ${waits_for.when}`);
+  return [" waits for ", eventLink(output?.id ?? waits_for.event, waits_for.event), when];
+}
+
 function steps(run) {
   if (run.steps.length === 0) return [];
   const rows = run.steps.map((step) => [
-    [element("strong", {}, step.id), step.on_failure ? element("span", { class: "faint" }, " in on_failure") : "", step.invoked ? [" invokes ", runLink(step.invoked.run, step.invoked.function)] : ""].flat(), status(step.status), String(step.attempts),
+    [element("strong", {}, step.id), step.on_failure ? element("span", { class: "faint" }, " in on_failure") : "", awaited(step)].flat(), status(step.status), String(step.attempts),
     step.ended_ms !== null && step.started_ms !== null ? duration(step.ended_ms - step.started_ms) : "–",
     step.error !== null ? element("span", {}, element("strong", { class: "bad" }, step.error.name), " ", step.error.message ?? "")
       : step.output === null ? "" : element("details", { "data-key": step.id }, element("summary", {}, element("code", { class: "line" }, JSON.stringify(step.output).slice(0, 200))), code(`Result of ${step.id}`, json(step.output))),
