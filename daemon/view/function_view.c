@@ -101,6 +101,18 @@ static void put_cancel_on(struct json_out *out, const struct stepd_cancels *canc
     json_out_close(out, '[');
 }
 
+static void put_expects(struct json_out *out, const struct stepd_expecteds *expects)
+{
+    json_out_open(out, "expects", '[');
+    for (size_t i = 0; i < expects->count; i++) {
+        json_out_open(out, NULL, '{');
+        json_out_text(out, "event", expects->items[i].event);
+        json_out_text(out, "when", expects->items[i].when);
+        json_out_close(out, '{');
+    }
+    json_out_close(out, '[');
+}
+
 static void put_on_error(struct json_out *out, const struct stepd_error_policies *policies)
 {
     json_out_open(out, "on_error", '[');
@@ -124,6 +136,7 @@ static void put_flow(struct json_out *out, const struct stepd_function *given)
     json_out_text(out, "priority", given->priority);
     put_singleton(out, &given->singleton);
     put_cancel_on(out, &given->cancel_on);
+    put_expects(out, &given->expects);
     json_out_number(out, "start_timeout_ms", given->start_timeout_ms);
     json_out_number(out, "finish_timeout_ms", given->finish_timeout_ms);
     put_on_error(out, &given->on_error);
@@ -203,6 +216,12 @@ static char *tick_words(const struct flow_settings *flow)
     return xasprintf("next tick %s", at);
 }
 
+/* "cancelled by order/cancelled and others"; NULL where there is none. */
+static char *event_words(const char *what, const char *first, size_t count)
+{
+    return count > 0 ? xasprintf("%s %s%s", what, first, count > 1 ? " and others" : "") : NULL;
+}
+
 /* "debounce 2 s by key": NULL where the time is 0. */
 static char *time_words(const char *what, int64_t time_ms, const char *key)
 {
@@ -247,9 +266,9 @@ char *function_view_flow(const struct function *function)
     text = joined(text, given->priority != NULL ? xstrdup("priority") : NULL);
     text = joined(text, singleton_words(&given->singleton));
     text = joined(text, breaker_words(&given->breaker));
-    text = joined(text, given->cancel_on.count > 0 ? xasprintf("cancelled by %s%s", given->cancel_on.items[0].event,
-                                                               given->cancel_on.count > 1 ? " and others" : "")
-                                                   : NULL);
+    text = joined(text,
+                  event_words("cancelled by", given->cancel_on.count > 0 ? given->cancel_on.items[0].event : NULL, given->cancel_on.count));
+    text = joined(text, event_words("expects", given->expects.count > 0 ? given->expects.items[0].event : NULL, given->expects.count));
     text = joined(text, time_words("begins within", given->start_timeout_ms, NULL));
     text = joined(text, time_words("ends within", given->finish_timeout_ms, NULL));
     return joined(text, given->on_error.count > 0 ? xasprintf("%zu errors with retries of their own", given->on_error.count) : NULL);

@@ -28,6 +28,8 @@ Test(function_view, each_setting_of_flow_control_is_a_few_words)
                  "singleton by key, cancels what came before");
     expect_words(&(struct stepd_function){ .breaker = { .failures = 10, .window_ms = 60000 } }, "breaker after 10 in 1 m");
     expect_words(&(struct stepd_function){ .cancel_on = { stops, 2 } }, "cancelled by order/cancelled and others");
+    static const struct stepd_expected answers[] = { { .event = "order/paid" } };
+    expect_words(&(struct stepd_function){ .expects = { answers, 1 } }, "expects order/paid");
     expect_words(&(struct stepd_function){ .start_timeout_ms = 60000, .finish_timeout_ms = 1000 }, "begins within 1 m  ends within 1 s");
     expect_words(&(struct stepd_function){ .priority = "event.data.vip ? 120 : 0" }, "priority");
 }
