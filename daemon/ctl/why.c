@@ -20,7 +20,8 @@
 struct reason {
     char code[16]; /* for programs: ended due sleeping waiting late owned expired order throttle concurrency breaker pause lost */
     char *text;
-    int64_t place; /* in line, the next is 1; 0: it is in none */
+    int64_t place;  /* in line, the next is 1; 0: it is in none */
+    int64_t due_ms; /* when the next in line may begin at the earliest; 0, -1: nobody knows */
     bool has_key;
     char key[260]; /* that the line is of */
 };
@@ -196,6 +197,7 @@ static int why_queued(struct redis_store *store, const struct run_view *view, co
     if (status != 0)
         return status;
     reason->place = standing->before + 1;
+    reason->due_ms = standing->due_ms;
     if (standing->has_key)
         (void)snprintf(reason->key, sizeof(reason->key), "%s", standing->key);
     reason->has_key = standing->has_key;
@@ -302,6 +304,10 @@ static void print(const struct ctl *ctl, const struct run_view *view, const stru
     if (reason->place > 0) {
         json_out_text(&out, "key", reason->has_key ? reason->key : NULL);
         json_out_number(&out, "place", reason->place);
+        if (reason->due_ms > 0)
+            json_out_number(&out, "due_ms", reason->due_ms);
+        else
+            json_out_null(&out, "due_ms");
     }
     json_out_close(&out, '{');
     json_out_flush(&out);

@@ -214,12 +214,12 @@ class Redis:
 
 
 class Daemon:
-    """One stepd with one function of modules/bench.c, and the file in which that counts."""
+    """One stepd with one function of modules/bench.c, and the file in which that counts. `limits`: of its functions, by id."""
 
-    def __init__(self, bench, folder, redis, topic, functions, group=None, http=None, **settings):
+    def __init__(self, bench, folder, redis, topic, functions, group=None, http=None, limits=None, **settings):
         folder.mkdir(parents=True)
         self.folder, self.http = folder, f"127.0.0.1:{free_port()}" if http is None else http  # "": none
-        every = ["noop", "by-key", "burn", "nap", "steps", "steps-100", "steps-1000", "latency", "waits", "late", "retries"]
+        every = ["noop", "by-key", "burn", "nap", "steps", "steps-100", "steps-1000", "latency", "waits", "late", "retries", "gathered", "turn"]
         config = {
             "kafka": {"bootstrap.servers": bench.kafka, "group.id": group or f"stepd-{os.urandom(4).hex()}", "auto.offset.reset": "earliest"},
             "topics": [topic],
@@ -227,7 +227,7 @@ class Daemon:
             "modules": [str(bench.program.module)],
             "http": {"listen": self.http},
             "log": {"level": "error", "format": "text"},
-            "functions": {name: {"enabled": False} for name in every if name not in functions},
+            "functions": {**{name: {"enabled": False} for name in every if name not in functions}, **(limits or {})},
             "options": {"bench": {"file": str(folder / "counts")}},
             **settings,
         }
@@ -292,6 +292,18 @@ class Daemon:
                 raise CantBeHad(f"not ready within 60 s: {self.log()}")
             time.sleep(POLL_S)
         return time.monotonic() - self.started
+
+    def metric(self, name, function):
+        """Of one function, whatever its other labels; 0 while it is not there."""
+        try:
+            with urllib.request.urlopen(f"http://{self.http}/metrics", timeout=10) as answer:
+                lines = answer.read().decode().splitlines()
+        except OSError:
+            return 0
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name + "{") and f'function="{function}"' in line)
+
+    def ctl(self, *words):
+        run(STEPD.parent / "stepctl", "--config", self.folder / "stepd.yaml", *words)
 
     def resident_mb(self):
         for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():

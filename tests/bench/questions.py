@@ -288,6 +288,60 @@ def after_parking(daemon, idle_mb):
     return {"grown_mb": daemon.resident_mb() - idle_mb}
 
 
+# ---- flow control ----------------------------------------------------------------------------------------------
+
+TURN_KEYS = "event.data.number % 10000"     # as modules/bench.c has them
+FLOW = {**THROUGHPUT, "redis_calls": "calls to Redis an event", "p50_ms": "a turn is late, p50 ms", "p99_ms": "a turn is late, p99 ms"}
+
+
+def wait_until(daemon, condition):
+    end = time.monotonic() + contenders.LONGEST_S
+    while not condition():
+        daemon.check()
+        if time.monotonic() > end:
+            raise CantBeHad(f"not within {contenders.LONGEST_S} s: {daemon.log()}")
+        time.sleep(0.05)
+
+
+def refused(bench):
+    """Events over a rate limit of each of 1,000 keys."""
+    count = some_events(bench.options)
+    limits = {"noop": {"rate_limit": {"limit": 1, "period": "24h", "key": "event.data.number % 1000"}}}
+    with Redis(bench.fresh("redis")) as redis, \
+            Daemon(bench, bench.fresh("stepd"), redis, bench.topic_of(count), ["noop"], limits=limits, worker={"threads": 64}) as daemon:
+        wait_until(daemon, daemon.seen)
+        begun = time.monotonic()
+        skipped = daemon.metric("stepd_runs_skipped_total", "noop")
+        wait_until(daemon, lambda: daemon.metric("stepd_runs_skipped_total", "noop") + daemon.seen() >= count)
+        seconds, done = time.monotonic() - begun, count - skipped - 1
+        scripts = float(redis.ask("INFO", "commandstats").split("cmdstat_evalsha:calls=")[1].split(",")[0])
+        return {**contenders.rate({"events": done, "seconds": seconds}, daemon.stop()), "redis_calls": scripts / count}
+
+
+def admitted(function, throttle, figures):
+    """All that wait in line, of 10,000 keys, from the moment that they may begin."""
+    def measure(bench):
+        count = bench.options.waiting
+        with Redis(bench.fresh("redis")) as redis, \
+                Daemon(bench, bench.fresh("stepd"), redis, bench.topic_of(count), [function], worker={"threads": 64},
+                       limits={function: {"throttle": {**throttle, "key": TURN_KEYS}}}) as daemon:
+            daemon.ctl("pause", function)
+            wait_until(daemon, lambda: daemon.metric("stepd_runs_queued", function) + daemon.seen() >= count)
+            already = daemon.seen()
+            daemon.ctl("resume", function)
+            seconds = daemon.wait_for(count)
+            return figures(daemon, count - already, seconds)
+    return measure
+
+
+def admission(daemon, count, seconds):
+    return {"per_second": count / seconds}
+
+
+def lateness_of_turns(daemon, count, seconds):
+    return {"per_second": count / seconds, **percentiles(daemon.samples_ms())}
+
+
 # ---- functions of Inngest's SDKs -------------------------------------------------------------------------------
 
 
@@ -446,6 +500,12 @@ ALL = {
     "cost": Question("one due run with that many waiting", {"cpu_us_a_run": "CPU µs, daemon and Redis"}, {
         "stepd": cost_with(1000), "stepd, 10,000": cost_with(10000), "stepd, 100,000": cost_with(100000),
         "stepd, 1,000,000": cost_with(1000000)}),
+    "flow": Question("flow control: no-op events, 10,000 keys under throttle with 100,000 queued, refusals, batches", FLOW, {
+        "stepd": stepd("noop", events),
+        "stepd, batches of 100": stepd("gathered", events, limits={"gathered": {"batch": {"size": 100, "timeout": "1s"}}}),
+        "stepd, over a rate limit": refused,
+        "stepd, admission": admitted("noop", {"limit": 1000000, "period": "1s"}, admission),
+        "stepd, a turn a second for each key": admitted("turn", {"limit": 1, "period": "1s"}, lateness_of_turns)}),
     "start": Question("process start, broker up", {"ready_ms": "ms to ready", "first_event_ms": "ms to the 1,000th event"}, {
         "stepd": start_of_stepd, "librdkafka loop": start_of_loop}),
     "sdk-noop": Question("no-op runs of Inngest's SDK for Node.js 3.54.2, and of 4.24.0", SDK, {

@@ -217,7 +217,8 @@ static void expect_end(const struct scenario *scenario, const struct stepd_test 
 {
     for (size_t i = 0; i < stepd_test_run_count(test); i++) {
         const struct stepd_test_run *run = stepd_test_run_at(test, i);
-        if (!is_of(scenario, run) || stepd_test_status(run) == STEPD_TEST_DUPLICATE)
+        bool started_nothing = stepd_test_status(run) == STEPD_TEST_DUPLICATE || stepd_test_status(run) == STEPD_TEST_SKIPPED;
+        if (!is_of(scenario, run) || started_nothing)
             continue;
         const struct stepd_error *error = stepd_test_error(run);
         char text[LINE_SIZE] = "";

@@ -22,6 +22,8 @@
 #define HOUR_MS 3600000
 #define LATE_MS 1000
 #define RETRY_MS 200
+#define TURN_KEYS 10000
+#define TURN_US 1000000
 
 struct slot {
     _Alignas(64) _Atomic(uint64_t) count;
@@ -172,6 +174,27 @@ static enum stepd_status late(struct stepd_ctx *ctx)
     return STEPD_OK;
 }
 
+static enum stepd_status gathered(struct stepd_ctx *ctx)
+{
+    for (size_t i = stepd_event_count(ctx); i > 0; i--)
+        count(ctx);
+    return STEPD_OK;
+}
+
+/* A key has a turn each second: how much later than a second after the one before it is. */
+static enum stepd_status turn(struct stepd_ctx *ctx)
+{
+    static _Atomic(int64_t) begun_us[TURN_KEYS];
+    int64_t now_us = now_ns(CLOCK_REALTIME) / 1000;
+    int64_t key = stepd_get_int(ctx, stepd_event(ctx)->data, "number", 0) % TURN_KEYS;
+    int64_t before_us = atomic_exchange(&begun_us[key], now_us);
+
+    if (before_us != 0)
+        sample(ctx, now_us - before_us - TURN_US);
+    count(ctx);
+    return STEPD_OK;
+}
+
 STEPD_MODULE(.name = "bench", .init = open_book, .thread_init = take_slot,
              .options = STEPD_OPTIONS(STEPD_OPTION(.name = "file", .type = STEPD_STRING, .offset = offsetof(struct options, file),
                                                    .help = "where what was seen is counted")),
@@ -186,4 +209,6 @@ STEPD_MODULE(.name = "bench", .init = open_book, .thread_init = take_slot,
                                           STEPD_FUNCTION(.id = "retries", .event = "bench/event", .run = retries),
                                           STEPD_FUNCTION(.id = "latency", .event = "bench/timed", .run = latency),
                                           STEPD_FUNCTION(.id = "waits", .event = "bench/event", .run = waits),
+                                          STEPD_FUNCTION(.id = "gathered", .event = "bench/event", .run = gathered),
+                                          STEPD_FUNCTION(.id = "turn", .event = "bench/event", .run = turn),
                                           STEPD_FUNCTION(.id = "late", .event = "bench/timed", .run = late)));
