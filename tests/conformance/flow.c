@@ -62,26 +62,26 @@ static enum stepd_status stay(struct stepd_ctx *ctx)
         .key = "k", .data = "{" #__VA_ARGS__ "}" \
     }
 
-STEPD_MODULE(
-    .name = "flow",
-    .functions = STEPD_FUNCTIONS(
-        FUNCTION("what-when-is-not-true-of-starts-nothing", .run = see, .when = "event.data.n > 1"),
-        FUNCTION("a-dedupe-key-tells-events-apart", .run = see, .dedupe_ms = HOUR_MS, .dedupe_key = "event.data.cart"),
-        FUNCTION("a-rate-limit-drops-what-is-over-it", .run = see, .rate_limit = { .limit = 2, .period_ms = HOUR_MS }),
-        FUNCTION("an-event-without-the-key-is-not-dropped", .run = see,
-                 .rate_limit = { .limit = 1, .period_ms = HOUR_MS, .key = "event.data.user" }),
-        FUNCTION("a-throttled-run-waits-for-its-turn-and-loses-nothing", .run = see, .throttle = { .limit = 1, .period_ms = 200 }),
-        FUNCTION("of-debounced-events-the-latest-runs", .run = see, .debounce = { .period_ms = 6000 }),
-        FUNCTION("a-full-batch-is-one-run", .run = see_all, .batch = { .size = 3, .timeout_ms = HOUR_MS }),
-        FUNCTION("a-batch-begins-when-its-time-is-over", .run = see_all, .batch = { .size = 100, .timeout_ms = 300 }),
-        FUNCTION("a-batch-is-retried-with-its-events", .run = see_all, .batch = { .size = 2, .timeout_ms = HOUR_MS }, .retries = 1),
-        FUNCTION("a-place-is-one-attempts", .run = stay, .concurrency_limits = STEPD_LIMITS({ .limit = 1 })),
-        FUNCTION("a-singleton-starts-nothing-while-its-run-lives", .run = nap, .singleton = { .mode = STEPD_SINGLETON_SKIP }),
-        FUNCTION("what-has-not-ended-in-time-is-cancelled", .run = nap, .finish_timeout_ms = 500),
-        FUNCTION("an-error-has-retries-of-its-own", .run = fail,
-                 .on_error = STEPD_ON_ERROR({ .error = "Bu*", .retries = 2, .backoff = STEPD_BACKOFF(10) })),
-        FUNCTION("what-a-breaker-holds-goes-on-after-its-pause", .run = fail_once, .backoff = STEPD_BACKOFF(3000),
-                 .breaker = { .failures = 1, .window_ms = 60000, .pause_ms = 6000 })));
+STEPD_MODULE(.name = "flow",
+             .functions = STEPD_FUNCTIONS(
+                 FUNCTION("what-when-is-not-true-of-starts-nothing", .run = see, .when = "event.data.n > 1"),
+                 FUNCTION("a-dedupe-key-tells-events-apart", .run = see, .dedupe_ms = HOUR_MS, .dedupe_key = "event.data.cart"),
+                 FUNCTION("a-rate-limit-drops-what-is-over-it", .run = see, .rate_limit = { .limit = 2, .period_ms = HOUR_MS }),
+                 FUNCTION("an-event-without-the-key-is-not-dropped", .run = see,
+                          .rate_limit = { .limit = 1, .period_ms = HOUR_MS, .key = "event.data.user" }),
+                 FUNCTION("a-throttled-run-waits-for-its-turn-and-loses-nothing", .run = see, .throttle = { .limit = 1, .period_ms = 200 }),
+                 FUNCTION("of-debounced-events-the-latest-runs", .run = see, .debounce = { .period_ms = 6000 }),
+                 FUNCTION("a-full-batch-is-one-run", .run = see_all, .batch = { .size = 3, .timeout_ms = HOUR_MS }),
+                 FUNCTION("a-batch-begins-when-its-time-is-over", .run = see_all, .batch = { .size = 100, .timeout_ms = 300 }),
+                 FUNCTION("a-batch-is-retried-with-its-events", .run = see_all, .batch = { .size = 2, .timeout_ms = HOUR_MS },
+                          .retries = 1),
+                 FUNCTION("a-place-is-one-attempts", .run = stay, .concurrency_limits = STEPD_LIMITS({ .limit = 1 })),
+                 FUNCTION("a-singleton-starts-nothing-while-its-run-lives", .run = nap, .singleton = { .mode = STEPD_SINGLETON_SKIP }),
+                 FUNCTION("what-has-not-ended-in-time-is-cancelled", .run = nap, .finish_timeout_ms = 500),
+                 FUNCTION("an-error-has-retries-of-its-own", .run = fail,
+                          .on_error = STEPD_ON_ERROR({ .error = "Bu*", .retries = 2, .backoff = STEPD_BACKOFF(10) })),
+                 FUNCTION("what-a-breaker-holds-goes-on-after-its-pause", .run = fail_once, .backoff = STEPD_BACKOFF(3000),
+                          .breaker = { .failures = 1, .window_ms = 60000, .pause_ms = 6000 })));
 
 const struct scenario scenarios[] = {
     { .name = "what-when-is-not-true-of-starts-nothing",
@@ -89,7 +89,12 @@ const struct scenario scenarios[] = {
       .trace = LINES("k|function 0/5 n=2"),
       .status = "completed" },
     { .name = "a-dedupe-key-tells-events-apart",
-      .events = EVENTS(EVENT("n" : 1, "cart" : "a"), EVENT("n" : 2, "cart" : "a"), EVENT("n" : 3, "cart" : "b")),
+      .events = EVENTS(EVENT("n" : 1, "cart"
+                             : "a"),
+                       EVENT("n" : 2, "cart"
+                             : "a"),
+                       EVENT("n" : 3, "cart"
+                             : "b")),
       .trace = LINES("k|function 0/5 n=1", "k|function 0/5 n=3"),
       .status = "completed" },
     { .name = "a-rate-limit-drops-what-is-over-it",
