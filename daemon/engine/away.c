@@ -139,3 +139,13 @@ void away_cancel_all(struct away_list *list)
     for (struct away *away = list->first; away != NULL; away = away->next)
         cancel(away);
 }
+
+void away_hear(struct away_list *list, const char *run_id)
+{
+    LOCK_GUARD(&list->lock);
+    for (struct away *away = list->first; away != NULL; away = away->next) {
+        const struct errand_ops *ops = away->run->errand->ops;
+        if (is_held(away->run, run_id) && ops->hear != NULL)
+            ops->hear(away->run->errand);
+    }
+}

@@ -50,5 +50,7 @@ void away_cancel(struct away_list *list, const char *run_id);
 /* The same of a run that the store does not know. */
 void away_cancel_first(struct away_list *list, const char *run_id);
 void away_cancel_all(struct away_list *list);
+/* The one that the store gave us of that id is to look at what has come for it. */
+void away_hear(struct away_list *list, const char *run_id);
 
 #endif

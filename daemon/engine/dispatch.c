@@ -251,6 +251,11 @@ static void end_first(struct run_taker *taker, const char *run_id)
     away_cancel_first(&dispatch->away, run_id);
 }
 
+static void hear(struct run_taker *taker, const char *run_id)
+{
+    away_hear(&of_runs(taker)->away, run_id);
+}
+
 static void see_breakers(struct run_taker *taker, int shard, const struct bytes *names, size_t count, bool has_more)
 {
     breakers_hear(&of_runs(taker)->breakers, shard, names, count, has_more);
@@ -284,6 +289,7 @@ static const struct run_taker_ops RUN_TAKER_OPS = {
     .refused = refused,
     .cancel = cancel,
     .end_first = end_first,
+    .hear = hear,
 };
 
 bool dispatch_breaker_is_open(struct dispatch *dispatch, const struct function *function)

@@ -11,6 +11,7 @@
 #include "program/host.h"
 #include "program/line.h"
 #include "program/reply.h"
+#include "run/awaited.h"
 #include "run/beside.h"
 #include "run/context.h"
 #include "run/invoke.h"
@@ -266,11 +267,12 @@ static enum stepd_status take_all(struct stay *stay)
 enum stepd_status attend_run(struct stepd_ctx *ctx)
 {
     struct stay stay = { .ctx = ctx, .function = stepd_options(ctx) };
+    bool has_news;
 
     if (stay.function->is_gone)
         return stepd_non_retriable(ctx, "FunctionGone", "its program no longer declares function '%s'", stepd_function_id(ctx));
     if (ctx->run->errand == NULL) {
-        if (!invoke_settle_overdue(ctx))
+        if (!awaited_take(ctx, &has_news))
             return STEPD_SUSPENDED;
         begin(&stay);
     }

@@ -138,7 +138,7 @@ static void destroy(struct errand *base)
     free(errand);
 }
 
-static const struct errand_ops ops = { leave, cancel, destroy };
+static const struct errand_ops ops = { .leave = leave, .cancel = cancel, .destroy = destroy };
 
 struct program_errand *program_errand_create(void)
 {

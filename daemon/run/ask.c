@@ -131,7 +131,7 @@ static void destroy(struct errand *errand)
         ask_free(ask);
 }
 
-static const struct errand_ops ERRAND_OPS = { leave, cancel, destroy };
+static const struct errand_ops ERRAND_OPS = { .leave = leave, .cancel = cancel, .destroy = destroy };
 
 static struct ask *ask_create(const struct caller *caller, const struct asked_ops *ops, void *asked)
 {

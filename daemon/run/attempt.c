@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "run/attempt_log.h"
+#include "run/awaited.h"
 #include "run/checkpoints.h"
 #include "run/emit.h"
 #include "run/errand.h"
@@ -200,7 +201,7 @@ static void say_what_was_not_asked(const struct stepd_ctx *ctx)
 
 static void complete(struct stepd_ctx *ctx, struct attempt_report *report)
 {
-    struct transition change = { .kind = TRANSITION_FINISH, .attempt = ctx->run->attempt };
+    struct transition change = { .kind = TRANSITION_FINISH, .attempt = ctx->run->attempt, .look = awaited_rest(ctx) };
 
     if (ctx->run->epoch > 0 || ctx->settings->keeps_all) {
         change.tail = tail_with(ctx, NULL, 0, (struct bytes){ ctx->output.data, ctx->output.size });
@@ -220,7 +221,11 @@ static void complete(struct stepd_ctx *ctx, struct attempt_report *report)
 void attempt_bury(struct stepd_ctx *ctx, const struct failure *failure, struct attempt_report *report)
 {
     const struct transition change = {
-        .kind = TRANSITION_BURY, .phase = ctx->run->phase, .attempt = ctx->run->attempt, .told = told_error(ctx, failure)
+        .kind = TRANSITION_BURY,
+        .phase = ctx->run->phase,
+        .attempt = ctx->run->attempt,
+        .told = told_error(ctx, failure),
+        .look = awaited_rest(ctx),
     };
 
     if (context_advance(ctx, &change))

@@ -289,7 +289,8 @@ bool context_advance(struct stepd_ctx *ctx, const struct transition *transition)
         (void)context_fail_by_limit(ctx, &ctx->raised);
         return false;
     }
-    (void)decide(ctx, (struct verdict){ .kind = verdict_of(error, reply.answer) });
+    if (error != 0 || reply.answer != STORE_KEPT_MORE)
+        (void)decide(ctx, (struct verdict){ .kind = verdict_of(error, reply.answer) });
     return false;
 }
 

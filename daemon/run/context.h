@@ -157,7 +157,8 @@ void context_raise_step_error(struct stepd_ctx *ctx);
 /* A person has cancelled the run in its first attempt: nobody wants what becomes of it. */
 bool context_is_unwanted(const struct stepd_ctx *ctx);
 /* One durable change of ctx->run, whose epoch and owner follow it. False: there is a verdict, of the store's
- * or by a limit. Module code must not be on the clock. */
+ * or by a limit; with none, a wait beside others is to look once more at what is kept for the run. Module code must not be on
+ * the clock. */
 bool context_advance(struct stepd_ctx *ctx, const struct transition *transition);
 /* The daemon stops: nothing new begins. */
 bool context_is_draining(const struct stepd_ctx *ctx);

@@ -19,6 +19,9 @@ struct errand_ops {
     void (*leave)(struct errand *errand, void (*come_back)(void *home), void *home);
     /* Any thread, while the run is away: it is to come back now, since nobody wants the outcome. */
     void (*cancel)(struct errand *errand);
+    /* Any thread, while the run is away: something has come that it waits for beside other steps (run/awaited.h); it is to come
+     * back. NULL: it never waits so. */
+    void (*hear)(struct errand *errand);
     /* The run is over, or left to others. Called by its holder; nothing comes back any more. */
     void (*destroy)(struct errand *errand);
 };

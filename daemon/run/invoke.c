@@ -251,23 +251,7 @@ static bool is_open(const struct run *run, const struct checkpoint *checkpoint)
     return checkpoints_find(run->steps, run->phase, checkpoint->id, &position)->kind == CHECKPOINT_WAITING;
 }
 
-bool invoke_is_awaited(const struct stepd_ctx *ctx, int64_t *ret_until_ms)
-{
-    const struct run *run = ctx->run;
-    bool is_awaited = false;
-
-    *ret_until_ms = WAIT_FOREVER_MS;
-    for (size_t i = 0; i < step_finished_count(run); i++) {
-        const struct checkpoint *checkpoint = checkpoints_at(run->steps, i);
-        if (!is_open(run, checkpoint))
-            continue;
-        is_awaited = true;
-        *ret_until_ms = checkpoint->until_ms < *ret_until_ms ? checkpoint->until_ms : *ret_until_ms;
-    }
-    return is_awaited;
-}
-
-static bool settle_overdue(struct stepd_ctx *ctx)
+bool invoke_settle_overdue(struct stepd_ctx *ctx)
 {
     static const struct invoke_ask nothing = { .function_id = NULL };
     size_t count = step_finished_count(ctx->run);
@@ -282,17 +266,6 @@ static bool settle_overdue(struct stepd_ctx *ctx)
     }
     (void)context_take_raised(ctx); /* the function hears of them where it asks */
     return true;
-}
-
-bool invoke_settle_overdue(struct stepd_ctx *ctx)
-{
-    int64_t left_ns = 0;
-
-    if (!context_pause(ctx, &left_ns))
-        return false;
-    bool is_settled = settle_overdue(ctx);
-    context_resume(ctx, left_ns);
-    return is_settled;
 }
 
 static enum stepd_status record(struct stepd_ctx *ctx, const struct call *call, const struct checkpoint *waiting, bool parks)

@@ -37,10 +37,8 @@ enum stepd_status invoke_call(struct stepd_ctx *ctx, const char *id, const struc
 /* Calls, and goes on: SUSPENDED with no verdict while the outcome is not there. */
 enum stepd_status invoke_beside(struct stepd_ctx *ctx, const char *id, const struct invoke_ask *ask);
 
-/* Before the function is entered again: those that it waited for whose time is over fail. False: there is a verdict. */
+/* Those that it waits for whose time is over fail; the function is off the clock. False: there is a verdict. */
 bool invoke_settle_overdue(struct stepd_ctx *ctx);
-/* Whether it waits for some; *ret_until_ms: the first one's time, WAIT_FOREVER_MS: none has an end. */
-bool invoke_is_awaited(const struct stepd_ctx *ctx, int64_t *ret_until_ms);
 
 /* What a waiting checkpoint's value says of a call: views into it. False: it waits for something else. */
 struct invoke_view {

@@ -5,6 +5,7 @@
 
 #include "codec/number.h"
 #include "run/attempt.h"
+#include "run/awaited.h"
 #include "run/beside.h"
 #include "run/checkpoints.h"
 
@@ -69,7 +70,7 @@ enum stepd_status ops_park(struct ops *ops, int attempt, int64_t due_ms)
 {
     struct stepd_ctx *ctx = ops->ctx;
     int64_t until_ms;
-    bool is_awaited = invoke_is_awaited(ctx, &until_ms);
+    bool is_awaited = awaited_is_open(ctx, &until_ms);
 
     if (is_awaited && ops_note_failure(ops, attempt) != STEPD_OK)
         return STEPD_SUSPENDED;

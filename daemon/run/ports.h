@@ -28,6 +28,7 @@ enum store_answer {
     STORE_GONE,      /* its record is lost: drop it; what is not committed comes again */
     STORE_LIMIT,     /* its state would pass limits.state_bytes */
     STORE_TOO_MANY,  /* as many wait for events of that name, without an index, as may */
+    STORE_KEPT_MORE, /* CHECKPOINT of a wait: more events are kept for the run than when it looked; nothing was changed */
 };
 
 enum transition_kind {
@@ -63,7 +64,8 @@ struct transition {
     bool clears_started;
     bool waits_in_line;             /* PARK, DELAYED, due now: until its function has room for it somewhere */
     const struct flow_ask *held_by; /* waits_in_line: until a breaker lets it begin; NULL: none holds it */
-    const struct wait_ask *wait;    /* PARK, WAITING: for an event. NULL: for something else */
+    const struct wait_ask *wait;    /* PARK, WAITING; or CHECKPOINT, beside other steps: for an event. NULL: for something else */
+    const struct wait_look *look;   /* PHASE: what has come for the run; FINISH, BURY: what it waits for no more; NULL: not asked */
     struct bytes tail;              /* replaces the record's; data NULL: stays */
     const struct callee *callee;    /* CHECKPOINT, PARK: called by this change; NULL: none. A run called before is called no more */
     const struct run_id *call_off;  /* CHECKPOINT: the answer of this one is waited for no more; NULL: none */

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "codec/packed.h"
 #include "run/attempt_log.h"
+#include "run/awaited.h"
 #include "run/beside.h"
 #include "run/checkpoints.h"
 #include "run/context.h"
@@ -149,7 +150,7 @@ static bool is_alone(struct stepd_ctx *ctx, struct reports *reports, bool is_bes
 {
     int64_t until_ms;
 
-    return !is_beside && ops_is_alone(ops_of(ctx, reports)) && !invoke_is_awaited(ctx, &until_ms);
+    return !is_beside && ops_is_alone(ops_of(ctx, reports)) && !awaited_is_open(ctx, &until_ms);
 }
 
 static bool note_failure(struct stepd_ctx *ctx, struct reports *reports)
@@ -279,7 +280,7 @@ enum report_answer reports_invoke(struct stepd_ctx *ctx, struct reports *reports
 
     if (checkpoint != NULL && !is_waiting(checkpoint))
         return answer_known(ctx, checkpoint);
-    bool parks = !is_beside && ops_is_alone(ops_of(ctx, reports)) && (is_waiting(checkpoint) || !invoke_is_awaited(ctx, &until_ms));
+    bool parks = !is_beside && ops_is_alone(ops_of(ctx, reports)) && (is_waiting(checkpoint) || !awaited_is_open(ctx, &until_ms));
     if (!note_failure(ctx, reports))
         return over(reports, STEPD_SUSPENDED);
     enum stepd_status status = ops_invoke(ctx, name, ask, or_nil(data), parks);
@@ -318,7 +319,7 @@ bool stepd_reports_suspend(struct stepd_ctx *ctx, struct reports *reports)
 {
     int64_t due_ms = next_due(ctx, reports), until_ms;
 
-    if (due_ms == 0 && !reports->has_slept && !invoke_is_awaited(ctx, &until_ms)) /* what has slept is awake by now */
+    if (due_ms == 0 && !reports->has_slept && !awaited_is_open(ctx, &until_ms)) /* what has slept is awake by now */
         return false;
     reports->status = ops_park(ops_of(ctx, reports), ctx->run->attempt, due_ms);
     return true;

@@ -134,6 +134,7 @@ bool step_record(struct stepd_ctx *ctx, const struct checkpoint *checkpoint, int
         .position = ctx->step.position,
         .checkpoint = packed(ctx, checkpoint),
         .callee = ctx->step.callee,
+        .wait = ctx->step.wait,
         .call_off = ctx->step.call_off.text[0] != '\0' ? &ctx->step.call_off : NULL,
     };
 
@@ -343,6 +344,7 @@ void step_set_up(struct stepd_ctx *ctx, const struct stepd_policy *policy)
     step->started_ms = context_now_ms(ctx);
     step->beside_error = (struct bytes){ 0 };
     step->callee = NULL;
+    step->wait = NULL;
     step->call_off.text[0] = '\0';
     step->is_beside = false;
     step->attempt_after = 0;

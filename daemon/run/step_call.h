@@ -25,6 +25,7 @@ struct step_call {
     int attempt;                 /* errors of the branch so far */
     int attempt_after;           /* the run's counter, once the step is finished */
     const struct callee *callee; /* that its checkpoint calls; NULL: none */
+    const struct wait_ask *wait; /* that its checkpoint begins; NULL: none */
     struct run_id call_off;      /* whose answer it waits for no more; empty: none */
     struct bytes beside_error;   /* msgpack, as long as the attempt lasts: kept with the error, should it fail for good; empty: nothing */
 };

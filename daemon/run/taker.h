@@ -45,6 +45,8 @@ struct run_taker_ops {
     void (*cancel)(struct run_taker *taker, const char *run_id);
     /* The same of a run that the store does not know: should its first attempt be under way here, its result is dropped. */
     void (*end_first)(struct run_taker *taker, const char *run_id);
+    /* Something has come for that run of ours, which waits beside other steps: should it be away, it is to come back. */
+    void (*hear)(struct run_taker *taker, const char *run_id);
 };
 
 /* What a partition waits for that brings more of a function than may be queued. */

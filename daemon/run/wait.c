@@ -12,6 +12,7 @@
 #include "event/event_fields.h"
 #include "run/checkpoints.h"
 #include "run/step_internal.h"
+#include "run/wait.h"
 #include "run/wait_event.h"
 
 #define CHECKPOINTS 2 /* of a wait: that it waits, and what came of it */
@@ -68,15 +69,15 @@ static bool ask_condition(struct stepd_ctx *ctx, const struct stepd_wait *wait, 
     return true;
 }
 
-/* The outcome's checkpoint up to its sixth field: an array of seven, as checkpoint_pack() makes one. */
-static struct bytes outcome_head(struct stepd_ctx *ctx)
+/* An array of seven, as checkpoint_pack() makes one. */
+struct bytes wait_outcome_head(struct stepd_ctx *ctx, const char *id, int64_t started_ms)
 {
     const struct checkpoint outcome = {
-        .id = ctx->step.id,
+        .id = id,
         .kind = CHECKPOINT_COMPLETED,
         .phase = ctx->run->phase,
         .executions = 1,
-        .started_ms = ctx->step.started_ms,
+        .started_ms = started_ms,
     };
     msgpack_sbuffer buffer;
 
@@ -176,23 +177,21 @@ static void pack_wish(const struct stepd_wait *wait, msgpack_sbuffer *buffer)
     msgpack_pack_str_with_body(&packer, wait->when, strlen(wait->when));
 }
 
-static struct bytes pack_checkpoint(struct stepd_ctx *ctx, const struct stepd_wait *wait, int64_t until_ms)
+static struct checkpoint begin_of(struct stepd_ctx *ctx, const struct stepd_wait *wait, int64_t until_ms)
 {
     struct checkpoint checkpoint = step_checkpoint(ctx, CHECKPOINT_WAITING);
     msgpack_sbuffer wish;
 
     msgpack_sbuffer_init(&wish);
     pack_wish(wait, &wish);
-    checkpoint.value = (struct bytes){ wish.data, wish.size };
+    checkpoint.value = kept(ctx, &wish);
     checkpoint.until_ms = until_ms;
-    checkpoint.ended_ms = 0;
-    msgpack_sbuffer_clear(&ctx->scratch);
-    checkpoint_pack(&ctx->scratch, &checkpoint);
     msgpack_sbuffer_destroy(&wish);
-    return (struct bytes){ ctx->scratch.data, ctx->scratch.size };
+    return checkpoint;
 }
 
-static enum stepd_status park(struct stepd_ctx *ctx, const struct stepd_wait *wait, int64_t until_ms)
+/* NULL: there is a verdict. */
+static const struct wait_ask *make_ask(struct stepd_ctx *ctx, const struct stepd_wait *wait, int64_t until_ms)
 {
     struct wait_ask *ask = context_alloc(ctx, sizeof(*ask));
 
@@ -203,25 +202,57 @@ static enum stepd_status park(struct stepd_ctx *ctx, const struct stepd_wait *wa
         .most = ctx->settings->waits,
     };
     if (!ask_boundary(ctx, ask) || !ask_condition(ctx, wait, ask) || !ask_kept(ctx, wait, ask))
+        return NULL;
+    ask->head = wait_outcome_head(ctx, ctx->step.id, ctx->step.started_ms);
+    return ask;
+}
+
+static enum stepd_status park(struct stepd_ctx *ctx, const struct stepd_wait *wait, int64_t until_ms)
+{
+    const struct wait_ask *ask = make_ask(ctx, wait, until_ms);
+    const struct checkpoint begin = begin_of(ctx, wait, until_ms);
+
+    if (ask == NULL)
         return STEPD_SUSPENDED;
-    ask->head = outcome_head(ctx);
+    msgpack_sbuffer_clear(&ctx->scratch);
+    checkpoint_pack(&ctx->scratch, &begin);
     const struct transition park = {
         .kind = TRANSITION_PARK,
         .status = RUN_WAITING,
         .phase = ctx->run->phase,
         .due_ms = until_ms,
         .position = ctx->step.position,
-        .checkpoint = pack_checkpoint(ctx, wait, until_ms),
+        .checkpoint = { ctx->scratch.data, ctx->scratch.size },
         .wait = ask,
     };
     return context_park(ctx, &park);
+}
+
+static int64_t end_of(const struct stepd_ctx *ctx, const struct stepd_wait *wait)
+{
+    return wait->timeout_ms > 0 ? context_from_now_ms(ctx, wait->timeout_ms) : WAIT_FOREVER_MS;
 }
 
 static enum stepd_status wait_anew(struct stepd_ctx *ctx, const struct stepd_wait *wait)
 {
     step_set_up(ctx, NULL);
     ctx->step.executions = 1;
-    return park(ctx, wait, wait->timeout_ms > 0 ? context_from_now_ms(ctx, wait->timeout_ms) : WAIT_FOREVER_MS);
+    return park(ctx, wait, end_of(ctx, wait));
+}
+
+/* Recorded, and the run goes on; what is kept for it is looked at until nothing has come since. */
+static enum stepd_status begin_beside(struct stepd_ctx *ctx, const struct stepd_wait *wait)
+{
+    int64_t until_ms = end_of(ctx, wait);
+
+    step_set_up(ctx, NULL);
+    ctx->step.executions = 1;
+    const struct checkpoint begin = begin_of(ctx, wait, until_ms);
+    do {
+        ctx->step.wait = make_ask(ctx, wait, until_ms);
+    } while (ctx->step.wait != NULL && !step_record(ctx, &begin, ctx->run->attempt) && !context_is_decided(ctx));
+    ctx->step.wait = NULL;
+    return STEPD_SUSPENDED;
 }
 
 /* ---- ended ---------------------------------------------------------------------------------------- */
@@ -275,6 +306,14 @@ static enum stepd_status wait_named(struct stepd_ctx *ctx, const struct stepd_wa
     return STEPD_FAILED;
 }
 
+static bool is_named(struct stepd_ctx *ctx, const char *id, const struct stepd_wait *wait)
+{
+    if (wait->event != NULL && wait->event[0] != '\0')
+        return step_name(ctx, id);
+    step_refuse(ctx, "InvalidEvent", "step '%.200s' waits for an event without a name", id != NULL ? id : "");
+    return false;
+}
+
 enum stepd_status stepd_wait_for_event(struct stepd_ctx *ctx, const char *id, const struct stepd_wait *wait,
                                        const struct stepd_event **ret_event)
 {
@@ -284,11 +323,29 @@ enum stepd_status stepd_wait_for_event(struct stepd_ctx *ctx, const char *id, co
 
     if (!step_open_call(ctx, id, &left_ns, &status))
         return status;
-    status = STEPD_FAILED;
-    if (wait->event == NULL || wait->event[0] == '\0')
-        step_refuse(ctx, "InvalidEvent", "step '%.200s' waits for an event without a name", id != NULL ? id : "");
-    else if (step_name(ctx, id))
-        status = wait_named(ctx, wait, ret_event != NULL ? ret_event : &ignored);
+    status = is_named(ctx, id, wait) ? wait_named(ctx, wait, ret_event != NULL ? ret_event : &ignored) : STEPD_FAILED;
+    context_resume(ctx, left_ns);
+    return status;
+}
+
+static enum stepd_status wait_named_beside(struct stepd_ctx *ctx, const struct stepd_wait *wait)
+{
+    size_t position;
+    const struct checkpoint *finished = step_find_finished(ctx, &position);
+
+    if (finished == NULL)
+        return step_may_begin(ctx, CHECKPOINTS) ? begin_beside(ctx, wait) : STEPD_SUSPENDED;
+    return finished->kind == CHECKPOINT_WAITING ? STEPD_SUSPENDED : step_answer(ctx, finished, position, NULL);
+}
+
+enum stepd_status wait_beside(struct stepd_ctx *ctx, const char *id, const struct stepd_wait *wait)
+{
+    enum stepd_status status;
+    int64_t left_ns = 0;
+
+    if (!step_open_call(ctx, id, &left_ns, &status))
+        return status;
+    status = is_named(ctx, id, wait) ? wait_named_beside(ctx, wait) : STEPD_FAILED;
     context_resume(ctx, left_ns);
     return status;
 }

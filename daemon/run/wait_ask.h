@@ -29,6 +29,22 @@ struct wait_ask {
     size_t most;           /* without an index, of this name */
 };
 
+/* A wait of a run that we hold, of which no outcome is known here. */
+struct wait_open {
+    size_t position; /* of the checkpoint with which it began */
+    int64_t until_ms;
+    struct bytes head; /* as wait_ask.head */
+};
+
+/* What is asked for the waits of such a run: what has come for it while it was held. */
+struct wait_look {
+    const struct wait_open *waits; /* those whose time is over: they end with nothing; or all, of a run that ends */
+    size_t count;
+    size_t known; /* of its checkpoints: what has come stands behind them */
+    void (*add)(void *context, size_t position, struct bytes checkpoint);
+    void *context;
+};
+
 /* An event that was read, and one value by which waits are found. */
 struct wait_match {
     int shard;

@@ -106,6 +106,7 @@ static bool op_read(struct stepd_ctx *ctx, const msgpack_object *object, struct 
     op->kind = kind_of(packed_find(object, "op"));
     op->data = data != NULL ? data : &nil;
     op->duration = op->kind == OP_SLEEP ? duration_of(ctx, object) : text_of(ctx, packed_find(object, "op"), "");
+    op->races = object_is_text(packed_find(packed_find(object, "opts"), "parallelMode"), "race");
     if (op->kind == OP_WAIT)
         wait_read(ctx, object, op);
     op_error_read(ctx, 0, packed_find(object, "error"), &op->error);

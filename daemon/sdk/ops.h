@@ -29,6 +29,7 @@ struct op {
     const char *duration;    /* OP_SLEEP: a duration or a date; of others what the op is called */
     const char *timeout;     /* OP_WAIT, OP_INVOKE: the same, "": none */
     const char *event;       /* OP_WAIT: the name waited for */
+    bool races;              /* OP_PLANNED: the function is to be told of it as soon as it has ended */
     const char *when;        /* OP_WAIT: the condition; NULL: each */
     const char *function_id; /* OP_INVOKE; data: of the event */
 };

@@ -2,8 +2,8 @@
 #include "sdk/sdk_attempt.h"
 
 #include "run/attempt.h"
+#include "run/awaited.h"
 #include "run/beside.h"
-#include "run/invoke.h"
 
 int64_t sdk_attempt_now_ms(const struct sdk_attempt *turn)
 {
@@ -25,7 +25,7 @@ bool sdk_attempt_is_alone(const struct sdk_attempt *turn)
     int64_t until_ms;
 
     return turn->errand->branches.count == 0 && sdk_errand_under_way(turn->errand) == 0 &&
-           sdk_attempt_next_waking_ms(turn, sdk_attempt_now_ms(turn)) == 0 && !invoke_is_awaited(turn->ctx, &until_ms);
+           sdk_attempt_next_waking_ms(turn, sdk_attempt_now_ms(turn)) == 0 && !awaited_is_open(turn->ctx, &until_ms);
 }
 
 void sdk_attempt_keep_branches(struct sdk_attempt *turn)

@@ -25,6 +25,7 @@ struct sdk_inside {
     struct report **reports_end;
     int64_t wakes_ns; /* the next time that is under way */
     bool is_cancelled;
+    bool has_heard;
     bool is_over;     /* there is no run any more */
     bool has_arrived; /* since the holder last looked: it is not to leave */
     void (*come_back)(void *home);
@@ -223,6 +224,14 @@ bool sdk_errand_is_cancelled(struct sdk_errand *errand)
     return is_cancelled;
 }
 
+bool sdk_errand_has_heard(struct sdk_errand *errand)
+{
+    LOCK_GUARD(&errand->inside->lock);
+    bool has_heard = errand->inside->has_heard;
+    errand->inside->has_heard = false;
+    return has_heard;
+}
+
 /* ---- as core sees it -------------------------------------------------------------------------------- */
 
 static void leave(struct errand *base, void (*come_back)(void *home), void *home)
@@ -240,17 +249,30 @@ static void leave(struct errand *base, void (*come_back)(void *home), void *home
         come_back(home);
 }
 
-static void cancel(struct errand *base)
+/* It comes home, since what `flag` says is so now. */
+static void call_home_for(struct sdk_inside *inside, bool *flag)
 {
-    struct sdk_inside *inside = sdk_errand_of(base)->inside;
-
     lock_take(&inside->lock);
-    inside->is_cancelled = true;
+    *flag = true;
     void *home = call_home(inside);
     void (*come_back)(void *home) = inside->come_back;
     lock_give(&inside->lock);
     if (home != NULL)
         come_back(home);
+}
+
+static void cancel(struct errand *base)
+{
+    struct sdk_inside *inside = sdk_errand_of(base)->inside;
+
+    call_home_for(inside, &inside->is_cancelled);
+}
+
+static void hear(struct errand *base)
+{
+    struct sdk_inside *inside = sdk_errand_of(base)->inside;
+
+    call_home_for(inside, &inside->has_heard);
 }
 
 static void destroy(struct errand *base)
@@ -282,7 +304,7 @@ static void destroy(struct errand *base)
     free(errand);
 }
 
-static const struct errand_ops ops = { leave, cancel, destroy };
+static const struct errand_ops ops = { .leave = leave, .cancel = cancel, .hear = hear, .destroy = destroy };
 
 struct sdk_errand *sdk_errand_create(struct http_pool *http_pool, struct open_calls *open_calls)
 {

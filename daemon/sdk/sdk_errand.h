@@ -38,6 +38,7 @@ struct sdk_errand {
     int version;     /* of the protocol, as the app's replies say; 0: none has come */
     int64_t told_ms; /* the store's time of the last look for what comes next; 0: none yet */
     bool has_news;   /* something has ended that the function has not been told of */
+    bool is_racing;  /* … and it is to be told at once, whatever else is planned: a race, or what came from outside */
     bool is_looking; /* a call of the function as a whole is under way */
     /* Locks itself: */
     struct sdk_inside *inside;
@@ -65,5 +66,7 @@ struct report *sdk_errand_take_report(struct sdk_errand *errand);
 size_t sdk_errand_under_way(struct sdk_errand *errand);
 /* Nobody wants the outcome any more. */
 bool sdk_errand_is_cancelled(struct sdk_errand *errand);
+/* Something has come that the run waits for beside its calls; once. */
+bool sdk_errand_has_heard(struct sdk_errand *errand);
 
 #endif

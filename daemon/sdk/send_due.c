@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sdk/send_due.h"
 
-#include "run/invoke.h"
+#include "run/awaited.h"
 #include "sdk/call_request.h"
 #include "sdk/request.h"
 
@@ -30,7 +30,7 @@ static void call_step(struct sdk_attempt *turn, struct branch *branch, int64_t n
 static void call_function(struct sdk_attempt *turn, int64_t now_ms)
 {
     int64_t until_ms;
-    bool sleeps = sdk_attempt_next_waking_ms(turn, now_ms) != 0 || invoke_is_awaited(turn->ctx, &until_ms);
+    bool sleeps = sdk_attempt_next_waking_ms(turn, now_ms) != 0 || awaited_is_open(turn->ctx, &until_ms);
     const struct request request = {
         .attempt = turn->attempt,
         .plans_alone = has_planned(turn->errand) || sleeps,
@@ -41,6 +41,7 @@ static void call_function(struct sdk_attempt *turn, int64_t now_ms)
     if (turn->errand->branches.count > 0 || sleeps)
         branches_add(&turn->errand->branches, THE_FUNCTION)->is_called = true;
     turn->errand->has_news = false;
+    turn->errand->is_racing = false;
     turn->errand->is_looking = true;
     turn->errand->told_ms = now_ms;
     call_request_send(turn->ctx, turn->function, turn->errand, THE_FUNCTION, &request);
@@ -58,7 +59,7 @@ static bool is_to_look(const struct sdk_attempt *turn, int64_t now_ms)
         return false;
     if (own != NULL)
         return own->due_ms <= now_ms;
-    return has_woken || (errand->has_news && !(errand->version >= PLANS_BESIDE && has_planned(errand)));
+    return has_woken || (errand->has_news && (errand->is_racing || errand->version < PLANS_BESIDE || !has_planned(errand)));
 }
 
 static void call_out(struct sdk_attempt *turn, int64_t now_ms)
@@ -90,15 +91,17 @@ static int64_t next_due(const struct sdk_attempt *turn, int64_t now_ms)
 
 static enum stepd_status leave(struct sdk_attempt *turn, int64_t now_ms)
 {
-    int64_t due_ms = next_due(turn, now_ms);
+    int64_t due_ms = next_due(turn, now_ms), until_ms;
 
     STEPD_TRY(sdk_attempt_note_failure(turn));
+    if (awaited_is_open(turn->ctx, &until_ms) && until_ms != WAIT_FOREVER_MS && (due_ms == 0 || until_ms < due_ms))
+        due_ms = until_ms > now_ms ? until_ms : now_ms + 1;
     if (due_ms != 0)
         sdk_errand_wake(turn->errand, due_ms - now_ms);
     return context_leave_for(turn->ctx, &turn->errand->base);
 }
 
-/* For what it has invoked, or until something of it is due. */
+/* For events, or what it has invoked, or until something of it is due. */
 static enum stepd_status park_to_wait(struct sdk_attempt *turn, int64_t due_ms, int64_t until_ms)
 {
     struct stepd_ctx *ctx = turn->ctx;
@@ -122,7 +125,7 @@ static enum stepd_status park(struct sdk_attempt *turn, int64_t due_ms)
     struct stepd_ctx *ctx = turn->ctx;
     int64_t until_ms;
 
-    if (invoke_is_awaited(ctx, &until_ms))
+    if (awaited_is_open(ctx, &until_ms))
         return park_to_wait(turn, due_ms, until_ms);
     const struct transition change = {
         .kind = TRANSITION_PARK,

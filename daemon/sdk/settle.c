@@ -5,6 +5,7 @@
 #include "run/beside.h"
 #include "run/context.h"
 #include "run/invoke.h"
+#include "run/wait.h"
 #include "sdk/sdk_time.h"
 
 enum stepd_status settle_raise(struct stepd_ctx *ctx, const struct op_error *error, const struct retry_advice *advice)
@@ -115,28 +116,6 @@ enum stepd_status settle_sleep(struct sdk_attempt *turn, const struct op *op, bo
 
 /* ---- waits ---------------------------------------------------------------------------------------- */
 
-enum stepd_status settle_wait(struct sdk_attempt *turn, const struct op *op)
-{
-    struct stepd_wait wait = { .event = op->event, .when = op->when };
-    int64_t ms = 0;
-
-    if (op->timeout[0] == '\0')
-        wait.timeout_ms = 0;
-    else if (sdk_time_parse_delay(op->timeout, &ms) == 0)
-        wait.timeout_ms = ms > 0 ? ms : 1;
-    else if (sdk_time_parse(op->timeout, &ms) == 0)
-        wait.timeout_ms = ms > context_now_ms(turn->ctx) ? ms - context_now_ms(turn->ctx) : 1;
-    else
-        return stepd_non_retriable(turn->ctx, "InvalidTimeout", "step '%s' waits for '%s', which is no duration and no date", op->name,
-                                   op->timeout);
-    sdk_attempt_keep_branches(turn);
-    enum stepd_status status = stepd_wait_for_event(turn->ctx, op->name, &wait, NULL);
-    turn->errand->has_news |= status == STEPD_OK;
-    return status;
-}
-
-/* ---- other functions ------------------------------------------------------------------------------ */
-
 /* False: it is no duration and no date. 0: it has none. */
 static bool read_timeout(const struct sdk_attempt *turn, const struct op *op, int64_t *ret_timeout_ms)
 {
@@ -152,6 +131,34 @@ static bool read_timeout(const struct sdk_attempt *turn, const struct op *op, in
         *ret_timeout_ms = 1;
     return true;
 }
+
+static enum stepd_status refuse_timeout(struct stepd_ctx *ctx, const struct op *op)
+{
+    return stepd_non_retriable(ctx, "InvalidTimeout", "step '%s' has a timeout of '%s', which is no duration and no date", op->name,
+                               op->timeout);
+}
+
+/* It is to be given the outcome once there is one. */
+static enum stepd_status waits(struct sdk_attempt *turn, enum stepd_status status)
+{
+    return status == STEPD_SUSPENDED && !context_is_decided(turn->ctx) ? STEPD_OK : status;
+}
+
+enum stepd_status settle_wait(struct sdk_attempt *turn, const struct op *op, bool is_alone)
+{
+    struct stepd_wait wait = { .event = op->event, .when = op->when };
+
+    if (!read_timeout(turn, op, &wait.timeout_ms))
+        return refuse_timeout(turn->ctx, op);
+    if (op->timeout[0] != '\0' && wait.timeout_ms < 1)
+        wait.timeout_ms = 1;
+    STEPD_TRY(sdk_attempt_note_failure(turn));
+    if (is_alone)
+        turn->attempt = turn->ctx->run->attempt = 0;
+    return waits(turn, wait_beside(turn->ctx, op->name, &wait));
+}
+
+/* ---- other functions ------------------------------------------------------------------------------ */
 
 static enum stepd_status call_function(struct sdk_attempt *turn, const struct op *op, int64_t timeout_ms, bool is_alone)
 {
@@ -179,12 +186,9 @@ enum stepd_status settle_invoke(struct sdk_attempt *turn, const struct op *op, b
     int64_t timeout_ms;
 
     if (!read_timeout(turn, op, &timeout_ms))
-        return stepd_non_retriable(ctx, "InvalidTimeout", "step '%s' has a timeout of '%s', which is no duration and no date", op->name,
-                                   op->timeout);
+        return refuse_timeout(ctx, op);
     STEPD_TRY(sdk_attempt_note_failure(turn));
-    enum stepd_status status = call_function(turn, op, timeout_ms, is_alone);
-    if (status == STEPD_SUSPENDED && !context_is_decided(ctx))
-        return STEPD_OK;
+    enum stepd_status status = waits(turn, call_function(turn, op, timeout_ms, is_alone));
     if (status == STEPD_FAILED) { /* it is on record, for the app to hear of */
         (void)context_take_raised(ctx);
         turn->attempt = ctx->run->attempt;

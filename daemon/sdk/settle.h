@@ -17,7 +17,7 @@ enum stepd_status settle_beside(struct sdk_attempt *turn, const struct op *op);
 /* Likewise a step that invokes another function; what becomes of it comes later. */
 enum stepd_status settle_invoke(struct sdk_attempt *turn, const struct op *op, bool is_alone);
 enum stepd_status settle_sleep(struct sdk_attempt *turn, const struct op *op, bool is_alone);
-/* A wait for an event: parks the run, or is over. */
-enum stepd_status settle_wait(struct sdk_attempt *turn, const struct op *op);
+/* Likewise a wait for an event; once it is all that the run does, the function's errors are forgotten. */
+enum stepd_status settle_wait(struct sdk_attempt *turn, const struct op *op, bool is_alone);
 
 #endif

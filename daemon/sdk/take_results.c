@@ -34,10 +34,7 @@ static enum stepd_status take_op(struct sdk_attempt *turn, const struct op *op, 
     case OP_SLEEP:
         return settle_sleep(turn, op, is_alone);
     case OP_WAIT:
-        if (is_alone)
-            return settle_wait(turn, op);
-        return stepd_non_retriable(turn->ctx, "UnsupportedStep",
-                                   "step '%s' waits for an event beside other steps, which stepd does not have", op->name);
+        return settle_wait(turn, op, is_alone);
     case OP_INVOKE:
         return settle_invoke(turn, op, is_alone);
     case OP_RESULT:
@@ -57,7 +54,7 @@ static bool is_known(const struct sdk_attempt *turn, const struct op *op)
 {
     bool is_planned = op->kind == OP_PLANNED && branches_find(&turn->errand->branches, op->name) != NULL;
 
-    return op->kind != OP_COMPLETE && op->kind != OP_WAIT && (is_planned || sdk_attempt_has_finished(turn, op->name));
+    return op->kind != OP_COMPLETE && (is_planned || sdk_attempt_has_finished(turn, op->name));
 }
 
 static enum stepd_status take_ops(struct sdk_attempt *turn, const struct ops *ops)
@@ -65,6 +62,7 @@ static enum stepd_status take_ops(struct sdk_attempt *turn, const struct ops *op
     bool is_only = sdk_attempt_is_alone(turn) && ops->count == 1;
 
     for (size_t i = 0; i < ops->count && !turn->is_done; i++) {
+        turn->errand->is_racing |= ops->items[i].races;
         if (!is_known(turn, &ops->items[i]))
             STEPD_TRY(take_op(turn, &ops->items[i], is_only));
     }

@@ -397,7 +397,7 @@ static void destroy(struct errand *errand)
     ring(host);
 }
 
-static const struct errand_ops ERRAND_OPS = { leave, cancel, destroy };
+static const struct errand_ops ERRAND_OPS = { .leave = leave, .cancel = cancel, .destroy = destroy };
 
 /* ---- what callers see ------------------------------------------------------------------------------- */
 

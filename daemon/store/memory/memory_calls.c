@@ -72,6 +72,7 @@ void memory_calls_answer(struct memory_store *store, struct memory_call *call, e
     msgpack_sbuffer_write(&checkpoint, call->middle.data, call->middle.size);
     msgpack_pack_int64(&packer, store->now_ms);
     msgpack_sbuffer_write(&checkpoint, value.size > 0 ? value.data : "\xc0", value.size > 0 ? value.size : 1);
+    caller->attempt = 0;
     memory_record_end_wait(store, caller, (struct bytes){ checkpoint.data, checkpoint.size });
     msgpack_sbuffer_destroy(&checkpoint);
 }

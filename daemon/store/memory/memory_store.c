@@ -74,7 +74,7 @@ static struct memory_record *record_add(struct memory_store *store, const struct
     return record;
 }
 
-static void checkpoint_add(struct memory_record *record, struct bytes checkpoint)
+void memory_record_add(struct memory_record *record, struct bytes checkpoint)
 {
     record->checkpoints = xrealloc(record->checkpoints, (record->checkpoint_count + 1) * sizeof(*record->checkpoints));
     record->checkpoints[record->checkpoint_count++] = bytes_copy(checkpoint);
@@ -93,7 +93,8 @@ static void checkpoints_cut(struct memory_record *record, size_t count)
 
 static void record_free(struct memory_record *record)
 {
-    memory_wait_destroy(record->wait);
+    memory_waits_drop(record);
+    memory_record_open_mail(record);
     checkpoints_cut(record, 0);
     free(record->checkpoints);
     bytes_free(&record->tail);
@@ -107,13 +108,27 @@ static void become(struct memory_store *store, struct memory_record *record, enu
     record->changed_ms = store->now_ms;
 }
 
+void memory_record_open_mail(struct memory_record *record)
+{
+    for (size_t i = 0; i < record->mail_count; i++) {
+        memory_record_add(record, record->mail[i]);
+        bytes_free(&record->mail[i]);
+    }
+    free(record->mail);
+    record->mail = NULL;
+    record->mail_count = 0;
+}
+
 void memory_record_end_wait(struct memory_store *store, struct memory_record *record, struct bytes checkpoint)
 {
-    checkpoint_add(record, checkpoint);
-    record->attempt = 0;
-    become(store, record, RUN_DELAYED);
-    memory_wait_destroy(record->wait);
-    record->wait = NULL;
+    if (record->status == RUN_OWNED) {
+        record->mail = xrealloc(record->mail, (record->mail_count + 1) * sizeof(*record->mail));
+        record->mail[record->mail_count++] = bytes_copy(checkpoint);
+        return;
+    }
+    memory_record_add(record, checkpoint);
+    if (record->status == RUN_WAITING)
+        become(store, record, RUN_DELAYED);
 }
 
 /* The first of a key has ended: the next is due. */
@@ -167,7 +182,7 @@ static void checkpoint_apply(struct memory_record *record, const struct transiti
     assert(change->position <= record->checkpoint_count);
     checkpoints_cut(record, change->position);
     if (change->checkpoint.size > 0)
-        checkpoint_add(record, change->checkpoint);
+        memory_record_add(record, change->checkpoint);
 }
 
 static void status_apply(struct memory_store *store, struct memory_record *record, const struct transition *change)
@@ -211,19 +226,17 @@ static enum store_answer apply(struct memory_store *store, const struct run *run
         return STORE_TOO_MANY;
     if (record == NULL)
         record = record_add(store, run, RUN_OWNED);
+    checkpoint_apply(record, change);
     struct transition taken = *change;
-    if (memory_waits_take(store, run, change->wait, &taken.checkpoint)) {
+    struct bytes outcome = { 0 };
+    if (memory_waits_take(store, run, change->wait, &outcome)) {
+        memory_record_end_wait(store, record, outcome);
+        bytes_free(&outcome);
         taken.wait = NULL;
-        taken.status = RUN_DELAYED;
-        taken.due_ms = store->now_ms;
-        taken.attempt = 0;
+        taken.attempt = change->kind == TRANSITION_PARK ? 0 : change->attempt;
     }
-    checkpoint_apply(record, &taken);
-    if (taken.checkpoint.data != change->checkpoint.data)
-        bytes_free(&taken.checkpoint);
     change = &taken;
-    memory_wait_destroy(record->wait);
-    record->wait = memory_wait_create(run, change->wait);
+    memory_waits_apply(record, run, change);
     record->phase = change->phase;
     record->attempt = change->attempt;
     if (change->tail.data != NULL) {
@@ -234,6 +247,12 @@ static enum store_answer apply(struct memory_store *store, const struct run *run
     memory_calls_apply(store, run, change);
     if (has_ended(record))
         memory_calls_hear_end(store, run->id.text, record->status, change->told);
+    else if (change->look != NULL)
+        memory_waits_look(store, record, change->look);
+    if (record->status == RUN_WAITING && record->mail_count > 0) {
+        memory_record_open_mail(record);
+        become(store, record, RUN_DELAYED);
+    }
     return STORE_OK;
 }
 

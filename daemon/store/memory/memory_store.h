@@ -31,14 +31,20 @@ struct memory_record {
     struct bytes *checkpoints; /* each its own */
     size_t checkpoint_count;
     size_t state_bytes;
-    int64_t ended_by;         /* the offset of the event that ended its last wait */
-    struct memory_wait *wait; /* WAITING for an event, else NULL */
-    char *strand;             /* ordered: what it waits in, else NULL */
+    struct bytes *mail; /* each its own: checkpoints that came while a worker held it */
+    size_t mail_count;
+    int64_t ended_by;          /* the offset of the event that ended its last wait */
+    struct memory_wait *waits; /* for events */
+    char *strand;              /* ordered: what it waits in, else NULL */
     int64_t offset;
 };
 
 /* What a run waits for. */
 struct memory_wait {
+    struct memory_wait *next; /* of the same run */
+    bool is_beside;           /* … other steps: it stands whatever the run does; else WAITING runs alone have it */
+    size_t position;          /* of the checkpoint with which it began */
+    int64_t until_ms;
     struct event *own; /* the run's event */
     char *event, *later;
     struct bytes value, when, head; /* each its own */

@@ -5,13 +5,17 @@
 
 #include "store/memory/memory_store.h"
 
-/* Of an ask; NULL: there is none, as below. */
-struct memory_wait *memory_wait_create(const struct run *run, const struct wait_ask *ask);
-void memory_wait_destroy(struct memory_wait *wait);
+/* What the change says of the run's waits: what it waits for alone is what it says now. */
+void memory_waits_apply(struct memory_record *record, const struct run *run, const struct transition *change);
+void memory_waits_drop(struct memory_record *record);
+/* What has come, and those whose time is over, become its checkpoints; the asker is shown them. */
+void memory_waits_look(struct memory_store *store, struct memory_record *record, const struct wait_look *look);
 /* Without an index, for events of that name: as many as may. */
 bool memory_waits_are_full(const struct memory_store *store, const struct wait_ask *ask);
-/* What it waited for has come: it is due, with that as its next checkpoint. */
+/* What it waited for has come: its next checkpoint, and if it waits it is due; while a worker holds it, it is kept. */
 void memory_record_end_wait(struct memory_store *store, struct memory_record *record, struct bytes checkpoint);
+void memory_record_add(struct memory_record *record, struct bytes checkpoint);
+void memory_record_open_mail(struct memory_record *record);
 /* The kept event that is taken becomes the step's outcome, and no more than that. False: it takes none. The caller frees what `ret`
  * points to. */
 bool memory_waits_take(struct memory_store *store, const struct run *run, const struct wait_ask *ask, struct bytes *ret_checkpoint);

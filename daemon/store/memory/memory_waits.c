@@ -11,11 +11,14 @@ static struct bytes copy(struct bytes bytes)
     return (struct bytes){ xmemdup(bytes.size > 0 ? bytes.data : "", bytes.size > 0 ? bytes.size : 1), bytes.size };
 }
 
-struct memory_wait *memory_wait_create(const struct run *run, const struct wait_ask *ask)
+static struct memory_wait *wait_create(const struct run *run, const struct transition *change)
 {
-    if (ask == NULL)
-        return NULL;
+    const struct wait_ask *ask = change->wait;
     struct memory_wait *wait = xcalloc(1, sizeof(*wait));
+
+    wait->is_beside = change->kind == TRANSITION_CHECKPOINT;
+    wait->position = change->position;
+    wait->until_ms = ask->until_ms;
     wait->own = run->event;
     wait->event = xstrdup(ask->event);
     wait->later = ask->later.size > 0 ? xasprintf("%.*s", (int)ask->later.size, (const char *)ask->later.data) : xstrdup("");
@@ -26,16 +29,46 @@ struct memory_wait *memory_wait_create(const struct run *run, const struct wait_
     return wait;
 }
 
-void memory_wait_destroy(struct memory_wait *wait)
+static void wait_destroy(struct memory_wait *wait)
 {
-    if (wait == NULL)
-        return;
     free(wait->event);
     free(wait->later);
     free((void *)(uintptr_t)wait->value.data);
     free((void *)(uintptr_t)wait->when.data);
     free((void *)(uintptr_t)wait->head.data);
     free(wait);
+}
+
+static void wait_remove(struct memory_record *record, struct memory_wait *wait)
+{
+    struct memory_wait **link = &record->waits;
+
+    while (*link != wait)
+        link = &(*link)->next;
+    *link = wait->next;
+    wait_destroy(wait);
+}
+
+void memory_waits_drop(struct memory_record *record)
+{
+    while (record->waits != NULL)
+        wait_remove(record, record->waits);
+}
+
+void memory_waits_apply(struct memory_record *record, const struct run *run, const struct transition *change)
+{
+    if (change->kind == TRANSITION_FINISH || change->kind == TRANSITION_BURY)
+        memory_waits_drop(record);
+    for (struct memory_wait *wait = record->waits, *next; wait != NULL; wait = next) {
+        next = wait->next;
+        if (!wait->is_beside)
+            wait_remove(record, wait);
+    }
+    if (change->wait == NULL)
+        return;
+    struct memory_wait *wait = wait_create(run, change);
+    wait->next = record->waits;
+    record->waits = wait;
 }
 
 bool memory_waits_are_full(const struct memory_store *store, const struct wait_ask *ask)
@@ -45,8 +78,8 @@ bool memory_waits_are_full(const struct memory_store *store, const struct wait_a
     if (ask == NULL || ask->later.size > 0)
         return false;
     for (size_t i = 0; i < store->count; i++) {
-        const struct memory_wait *wait = store->records[i]->wait;
-        count += wait != NULL && wait->later[0] == '\0' && strcmp(wait->event, ask->event) == 0;
+        for (const struct memory_wait *wait = store->records[i]->waits; wait != NULL; wait = wait->next)
+            count += wait->later[0] == '\0' && strcmp(wait->event, ask->event) == 0;
     }
     return count >= ask->most;
 }
@@ -54,8 +87,7 @@ bool memory_waits_are_full(const struct memory_store *store, const struct wait_a
 void memory_store_watch(const struct memory_store *store, struct watches *watches)
 {
     for (size_t i = 0; i < store->count; i++) {
-        const struct memory_wait *wait = store->records[i]->wait;
-        if (wait != NULL)
+        for (const struct memory_wait *wait = store->records[i]->waits; wait != NULL; wait = wait->next)
             watches_add(watches, 0, wait->event, wait->later);
     }
 }
@@ -65,11 +97,9 @@ static bool is_equal(struct bytes a, struct bytes b)
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
-static bool is_found(const struct memory_record *record, const struct wait_match *match)
+static bool is_found(const struct memory_record *record, const struct memory_wait *wait, const struct wait_match *match)
 {
-    const struct memory_wait *wait = record->wait;
-
-    return wait != NULL && record->status == RUN_WAITING && strcmp(wait->event, match->event) == 0 &&
+    return (wait->is_beside || record->status == RUN_WAITING) && strcmp(wait->event, match->event) == 0 &&
            is_equal((struct bytes){ wait->later, strlen(wait->later) }, match->later) && is_equal(wait->value, match->value);
 }
 
@@ -84,13 +114,36 @@ static void pack_outcome(const struct memory_store *store, struct bytes head, st
     msgpack_sbuffer_write(checkpoint, outcome.data, outcome.size);
 }
 
-static void end_wait(struct memory_store *store, struct memory_record *record, struct bytes outcome)
+static void end_wait(struct memory_store *store, struct memory_record *record, struct memory_wait *wait, struct bytes outcome)
 {
     msgpack_sbuffer checkpoint;
 
-    pack_outcome(store, record->wait->head, outcome, &checkpoint);
+    pack_outcome(store, wait->head, outcome, &checkpoint);
     memory_record_end_wait(store, record, (struct bytes){ checkpoint.data, checkpoint.size });
     msgpack_sbuffer_destroy(&checkpoint);
+    if (!wait->is_beside)
+        record->attempt = 0;
+    wait_remove(record, wait);
+}
+
+/* Nothing has come for it in its time. */
+static void end_late(struct memory_store *store, struct memory_record *record, size_t position)
+{
+    for (struct memory_wait *wait = record->waits; wait != NULL; wait = wait->next) {
+        if (wait->position != position || wait->until_ms > store->now_ms)
+            continue;
+        end_wait(store, record, wait, (struct bytes){ "\xc0", 1 });
+        return;
+    }
+}
+
+void memory_waits_look(struct memory_store *store, struct memory_record *record, const struct wait_look *look)
+{
+    for (size_t i = 0; i < look->count; i++)
+        end_late(store, record, look->waits[i].position);
+    memory_record_open_mail(record);
+    for (size_t i = look->known; i < record->checkpoint_count; i++)
+        look->add(look->context, i, record->checkpoints[i]);
 }
 
 /* ---- events that came early ------------------------------------------------------------------------ */
@@ -162,6 +215,21 @@ int memory_waits_list_kept(struct store *port, const struct run *run, const char
 
 /* ---- events that come ------------------------------------------------------------------------------- */
 
+/* Of one run; false: it has none that the event ends. */
+static bool match_run(struct memory_store *store, struct memory_record *record, const struct wait_match *match)
+{
+    for (struct memory_wait *wait = record->waits; wait != NULL; wait = wait->next) {
+        if (!is_found(record, wait, match) || wait->until_ms <= store->now_ms)
+            continue;
+        if (wait->when.size > 0 && !match->holds(match->context, wait->own, wait->is_of_row, wait->when))
+            continue;
+        end_wait(store, record, wait, match->outcome);
+        record->ended_by = match->offset;
+        return true;
+    }
+    return false;
+}
+
 int memory_waits_match(struct store *port, const struct wait_match *match, struct wait_counts *ret_counts)
 {
     struct memory_store *store = (struct memory_store *)port;
@@ -169,15 +237,8 @@ int memory_waits_match(struct store *port, const struct wait_match *match, struc
     if (store->is_out_of_reach)
         return -ESHUTDOWN;
     for (size_t i = 0; i < store->count; i++) {
-        struct memory_record *record = store->records[i];
-        if (!is_found(record, match) || record->changed_ms <= store->now_ms)
-            continue;
-        const struct memory_wait *wait = record->wait;
-        if (wait->when.size > 0 && !match->holds(match->context, wait->own, wait->is_of_row, wait->when))
-            continue;
-        end_wait(store, record, match->outcome);
-        record->ended_by = match->offset;
-        ret_counts->ended++;
+        while (match_run(store, store->records[i], match))
+            ret_counts->ended++;
     }
     return 0;
 }

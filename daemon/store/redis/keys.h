@@ -24,6 +24,7 @@
  *   dead, history             zset    ended runs by time: failed; completed and cancelled
  *   waiting                   zset    runs that wait for what comes from elsewhere, by when their time is over, ms
  *   await:<id>                string  what a run that waits for an event waits for (scripts/waits.lua); beside its record
+ *   await:<id>:<number>       string  likewise, of one of several waits, or of a run's wish
  *   kept:<id>                 hash    events that came before the run waited for them (match.lua); empty: it was given it
  *   wait:<event> NUL <later side> NUL <value>  zset  runs that wait for that: an index, all at 0
  *   watches                   zset    event NUL later side, by the generation in which it was added
@@ -32,7 +33,8 @@
  *   rewound                   hash    what `matched` was when Redis came back as another process; expires
  *   newest                    zset    the 10,000 newest runs there are, or some more, by when they began: for lists
  *   calls:<id>                hash    runs that a run called: 0, or when that was answered; beside its record, an hour longer
- *   mail:<id>                 hash    answers to it that came while a worker held it; beside its record
+ *   mail:<id>                 hash    what came for it while a worker held it: by the run that it called, or its wait's number; beside its record
+ *   mailed:<worker>           set     runs of it that have such
  *   called:<id>               string  who called the run, and what it answered (scripts/called.lua)
  *   letters                   hash    what goes to other shards (scripts/post.lua)
  *   outbox                    zset    their names, by when they go out, ms

@@ -273,6 +273,7 @@ static int advance(struct store *port, const struct run *run, const struct trans
     AUTO_REPLY reply = NULL;
     struct script_call call;
     msgpack_sbuffer wait; /* what it waits for, or the letter to whom it calls */
+    msgpack_sbuffer look; /* what it waits for that is open */
 
     assert(run->epoch > 0 || run->first_epoch > 0);
     if (run->epoch == 0 && change->kind == TRANSITION_FINISH && store_settings(store)->history != HISTORY_ALL) {
@@ -285,6 +286,7 @@ static int advance(struct store *port, const struct run *run, const struct trans
     msgpack_sbuffer_init(&record.rest);
     msgpack_sbuffer_init(&record.events);
     msgpack_sbuffer_init(&wait);
+    msgpack_sbuffer_init(&look);
     script_begin(&call, script_of(run, change), store_shard_of(store, run->id.text));
     script_add_text(&call, run->id.text);
     script_add(&call, change_pack(store, run, change, &times, packed));
@@ -300,16 +302,18 @@ static int advance(struct store *port, const struct run *run, const struct trans
     add_wait(&call, run, change->wait, place, &wait);
     bool is_calling = port_is_calling(run, change);
     if (is_calling)
-        port_add_call(&call, change, &wait);
+        port_add_call(&call, change, &wait, &look);
 
     status = store_call(store, &call, &reply);
     msgpack_sbuffer_destroy(&record.rest);
     msgpack_sbuffer_destroy(&record.events);
     msgpack_sbuffer_destroy(&wait);
+    msgpack_sbuffer_destroy(&look);
     if (status != 0)
         return status;
     if (is_calling)
         store_posted(store, call.shard);
+    port_hear_look(change, reply);
     *ret_reply = change_read_answer(run, &call, &times, reply);
     ret_reply->notes = change_notes_after(run, change, change_list_length(run, change, reply));
     int64_t wake_ms = change_wake_ms(change, ret_reply, reply);

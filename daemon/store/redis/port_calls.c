@@ -31,7 +31,8 @@ bool port_is_calling(const struct run *run, const struct transition *change)
 
     if (change->wait != NULL)
         return false; /* has scripts of its own, which change nothing of this */
-    return run->is_invoked || change->callee != NULL || change->call_off != NULL || is_wait || (is_end && has_called(run));
+    return run->is_invoked || change->callee != NULL || change->call_off != NULL || change->look != NULL || is_wait ||
+           (is_end && has_called(run));
 }
 
 static void pack_member(msgpack_packer *packer, const char *name, struct bytes value)
@@ -63,8 +64,27 @@ static void write_letter(const struct callee *callee, struct bytes caller, msgpa
     msgpack_sbuffer_destroy(&body);
 }
 
+/* As calling.lua reads it. */
+static void pack_look(const struct wait_look *look, msgpack_sbuffer *packed)
+{
+    msgpack_packer packer;
+
+    msgpack_packer_init(&packer, packed, msgpack_sbuffer_write);
+    msgpack_pack_map(&packer, 2);
+    msgpack_pack_str_with_body(&packer, "known", 5);
+    msgpack_pack_uint64(&packer, look->known);
+    msgpack_pack_str_with_body(&packer, "waits", 5);
+    msgpack_pack_array(&packer, look->count);
+    for (size_t i = 0; i < look->count; i++) {
+        msgpack_pack_array(&packer, 3);
+        msgpack_pack_uint64(&packer, look->waits[i].position);
+        msgpack_pack_int64(&packer, look->waits[i].until_ms);
+        msgpack_pack_str_with_body(&packer, look->waits[i].head.data, look->waits[i].head.size);
+    }
+}
+
 /* The run that changes is its script's first argument. */
-void port_add_call(struct script_call *call, const struct transition *change, msgpack_sbuffer *letter)
+void port_add_call(struct script_call *call, const struct transition *change, msgpack_sbuffer *letter, msgpack_sbuffer *look)
 {
     if (change->callee != NULL)
         write_letter(change->callee, call->arguments[0], letter);
@@ -72,6 +92,19 @@ void port_add_call(struct script_call *call, const struct transition *change, ms
     script_add(call, (struct bytes){ letter->data, letter->size });
     script_add_text(call, change->call_off != NULL ? change->call_off->text : "");
     script_add(call, change->told);
+    if (change->look != NULL)
+        pack_look(change->look, look);
+    script_add(call, (struct bytes){ look->size > 0 ? look->data : "", look->size });
+}
+
+void port_hear_look(const struct transition *change, const redisReply *reply)
+{
+    if (change->kind != TRANSITION_PHASE || change->look == NULL || reply->type != REDIS_REPLY_ARRAY || reply->elements < 7)
+        return;
+    const redisReply *come = reply->element[6];
+    for (size_t i = 0; i < come->elements; i++)
+        change->look->add(change->look->context, change->look->known + i,
+                          (struct bytes){ come->element[i]->str, (size_t)come->element[i]->len });
 }
 
 /* ---- before a run that was called begins ---------------------------------------------------------- */

@@ -55,7 +55,8 @@ static void put_64(char *at, int64_t number)
 static bool is_plain_checkpoint(const struct run *run, const struct transition *change)
 {
     return change->kind == TRANSITION_CHECKPOINT && change->checkpoint.size > 0 && !change->clears_started && change->tail.data == NULL &&
-           change->position == run->notes.next && !run_is_ordered(run) && run->bundle == NULL && !port_is_calling(run, change);
+           change->position == run->notes.next && !run_is_ordered(run) && run->bundle == NULL && change->wait == NULL &&
+           !port_is_calling(run, change);
 }
 
 /* With its list, by the change that takes it over. */

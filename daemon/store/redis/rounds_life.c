@@ -204,6 +204,9 @@ static void beat_hear(struct rounds *rounds, const redisReply *reply)
     rounds->has_untold = reply->element[14]->integer > 0;
     rounds_expect_ripe(rounds, reply->element[15]->integer);
     rounds_see_deadline(rounds, reply->element[16]->integer);
+    const redisReply *mailed = reply->element[17];
+    for (size_t i = 0; i < mailed->elements; i++)
+        rounds->common->runs->ops->hear(rounds->common->runs, mailed->element[i]->str);
 }
 
 const struct errand ERRAND_BEAT = { .script = "heartbeat", .when = beat_when, .ask = beat_ask, .hear = beat_hear };

@@ -94,7 +94,7 @@ struct walk {
     struct redis_store *store;
     const struct wait_match *match;
     struct wait_counts *counts;
-    char after[RUN_ID_LENGTH + 8]; /* the last one of the page before; "": the first page */
+    char after[RUN_ID_LENGTH + 24]; /* the last one of the page before; "": the first page */
 };
 
 static int ask(struct walk *walk, const char *only, redisReply **ret_reply)

@@ -99,6 +99,7 @@ static const struct run_taker_ops OPS = {
     .see_breakers = see_breakers,
     .cancel = cancel,
     .end_first = cancel,
+    .hear = cancel,
 };
 static struct run_taker taker = { &OPS };
 

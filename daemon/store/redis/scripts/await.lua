@@ -1,9 +1,11 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Stands between change.lua and take.lua or advance.lua where a run is parked to wait for an event: what it waits for, and that
+-- Stands between change.lua and take.lua or advance.lua where a run is parked to wait for an event, or goes on beside such a wait ('C'): what it waits for, and that
 -- somebody waits for such events, is written first, in the same script. `ask` is msgpack: event, later, value, when, row,
 -- boundary, head, ends, most; stamp, of the run's own event; kept, how many events of that name were kept for it
 -- when it looked; takes, the one of them that it takes; place, where the run is not the store's yet.
-local TOO_MANY = 5
+local TOO_MANY, KEPT_MORE = 5, 6
+local is_beside = kind == 'C'
+local member = is_beside and id .. ':' .. position + WAITS_FROM or id
 
 -- Only where what follows is going to park it.
 local function may_wait()
@@ -28,19 +30,19 @@ end
 local function write_wait()
     local key = key_of_wait(ask.event, ask.later, ask.value)
     local index = P .. 'wait:' .. key
-    local known = await_of(id)
+    local known = await_of(member)
     if known and known.position == position and known.key == key then return true end
-    if ask.later == '' and call('ZCARD', index) >= ask.most and not call('ZSCORE', index, id) then return false end
+    if ask.later == '' and call('ZCARD', index) >= ask.most and not call('ZSCORE', index, member) then return false end
     local is_new = call('EXISTS', index) == 0
     -- The first write is one that a full Redis refuses: it allows all that follows a write.
-    call('SET', P .. 'await:' .. id, '')
-    if known and known.key ~= key then call('ZREM', P .. 'wait:' .. known.key, id) end
+    call('SET', P .. 'await:' .. member, '')
+    if known and known.key ~= key then call('ZREM', P .. 'wait:' .. known.key, member) end
     note_watch(ask.event, ask.later)
     local since = begin_again()
-    call('SET', P .. 'await:' .. id, cmsgpack.pack({ key = key, position = position, head = ask.head, when = ask.when, row = ask.row,
+    call('SET', P .. 'await:' .. member, cmsgpack.pack({ key = key, position = position, head = ask.head, when = ask.when, row = ask.row,
         boundary = ask.boundary, ends = ask.ends, since = since }))
-    keep_until(P .. 'await:' .. id, true, ask.ends)
-    call('ZADD', index, 0, id)
+    keep_until(P .. 'await:' .. member, true, ask.ends)
+    call('ZADD', index, 0, member)
     keep_until(index, is_new, ask.ends)
     return true
 end
@@ -54,18 +56,41 @@ local function count_kept()
     return live
 end
 
--- It need not wait: the step has come to its end. Or something has come since it looked: it looks again.
+-- The step's begin stands before its end, as where it had to wait.
+local function end_at_once(outcome)
+    local h = load(id)
+    if is_beside then
+        keep_mail(id, h, position + WAITS_FROM, outcome)
+    else
+        if h.version == ADDED then
+            fold(id, h)
+            call('SREM', held, id)
+            list_owned()
+        end
+        if position == h.checkpoints then append_checkpoint(id, h, checkpoint) end
+        position = position + 1
+        position_text = string.format('%d', position)
+        checkpoint = outcome
+        attempt, status, due = 0, RUN_DELAYED, now
+    end
+    save(id, h)
+end
+
+-- It need not wait: the step comes to its end. Or something has come since it looked: it looks again.
 local function is_done()
     local taken = ask.takes and call('HGET', P .. 'kept:' .. id, ask.takes)
     if taken and taken ~= '' then
         call('HSET', P .. 'kept:' .. id, ask.takes, '')
-        checkpoint = ask.head .. cmsgpack.pack(now) .. cmsgpack.unpack(taken).outcome
-        attempt, status, due = 0, RUN_DELAYED, now
+        end_at_once(ask.head .. cmsgpack.pack(now) .. cmsgpack.unpack(taken).outcome)
         return true
     end
     if count_kept() == ask.kept then return false end
     status, due = RUN_DELAYED, now
-    return true
+    return true, true
 end
 
-if may_wait() and not is_done() and not write_wait() then return { TOO_MANY, now, epoch, 0, 0 } end
+if may_wait() then
+    local done, is_to_look = is_done()
+    if is_to_look and is_beside then return { KEPT_MORE, now, epoch, 0, 0 } end
+    if not done and not write_wait() then return { TOO_MANY, now, epoch, 0, 0 } end
+end

@@ -1,9 +1,12 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Stands before take.lua and advance.lua, and calling_end.lua behind, where a run calls others or was called. The last
+-- Stands before take.lua and advance.lua, and calling_end.lua behind, where a run calls others, was called, or waits beside other steps. The last
 -- arguments: the run that is called by this change, and the letter to its shard; a call that nobody waits for any more; what
--- is told to the caller of this run, should it end by this. `calls:<id>` holds what it called: 0, or when that was answered or
--- given up. `mail:<id>` has answers that came while a worker held the run (flag MAIL): they become checkpoints
--- when it is parked to wait.
+-- is told to the caller of this run, should it end by this; '', or msgpack: `waits` that its worker knows to be open (each
+-- [position, until when, head of its outcome]), and `known`, its checkpoints. `calls:<id>` holds what it called: 0, or when that was
+-- answered or given up. What came while a worker held the run is opened when it is parked to wait (mail.lua).
+local ENDED_BY = { F = true, B = true }
+local look = table.remove(ARGV)
+look = look ~= '' and cmsgpack.unpack(look)
 local told = table.remove(ARGV)
 local dropped = table.remove(ARGV)
 local letter = table.remove(ARGV)
@@ -12,6 +15,7 @@ local callee = table.remove(ARGV)
 local conclude_alone = conclude
 if told ~= '' then told_value = told end
 local function conclude(id, h, ...)
+    if has(h.flags, MAIL) then call('SREM', mailed_of(h), id) end
     h.flags = without(h.flags, MAIL)
     call('UNLINK', P .. 'mail:' .. id)
     call('PEXPIRE', P .. 'calls:' .. id, ANSWER_MS)

@@ -2,31 +2,53 @@
 -- Stands behind take.lua and advance.lua; see calling.lua.
 end)()
 
-local function open_mail(id, h)
-    local steps = P .. 'steps:' .. id
-    for _, checkpoint in ipairs(call('HVALS', P .. 'mail:' .. id)) do
-        call('ZADD', steps, h.checkpoints, checkpoint)
-        h.checkpoints, h.state = h.checkpoints + 1, h.state + #checkpoint
+if reply[1] ~= OK then return reply end
+local id, kind = ARGV[1], ARGV[2]:sub(1, 1)
+local calls = P .. 'calls:' .. id
+
+-- The wait whose begin stands at that position, with others of the run or alone.
+local function forget_wait_at(position)
+    for _, member in ipairs({ id .. ':' .. position + WAITS_FROM, id }) do
+        local a = await_of(member)
+        if a and a.position == position then forget_wait(member, a) end
     end
-    call('UNLINK', P .. 'mail:' .. id)
-    h.status, h.changed, h.flags = RUN_DELAYED, now, without(h.flags, MAIL)
-    save(id, h)
-    call('ZREM', P .. 'waiting', id)
-    call('ZADD', delayed_of(h), now, id)
 end
 
-if reply[1] ~= OK then return reply end
-local calls = P .. 'calls:' .. ARGV[1]
+-- Its worker asks what has come. Waits whose time is over end with nothing, unless something has come for them. What it does not know
+-- already is what this very call made of it before.
+local function answer_look(h)
+    local is_again = h.checkpoints > look.known
+    for _, wait in ipairs(is_again and {} or look.waits) do
+        local position, ends, head = wait[1], wait[2], wait[3]
+        local has_come = call('HEXISTS', P .. 'mail:' .. id, position + WAITS_FROM) == 1
+        if ends <= now and not has_come then append_checkpoint(id, h, head .. cmsgpack.pack(now) .. '\192') end
+        if ends <= now then forget_wait_at(position) end
+    end
+    open_mail(id, h)
+    save(id, h)
+    return call('ZRANGEBYSCORE', P .. 'steps:' .. id, look.known, '+inf')
+end
+
 if callee ~= '' and call('HSETNX', calls, callee, '0') == 1 then
     post('S' .. callee, letter)
 end
 if dropped ~= '' then
     call('HSET', calls, dropped, now_text)
-    call('HDEL', P .. 'mail:' .. ARGV[1], dropped)
+    call('HDEL', P .. 'mail:' .. id, dropped)
 end
-local waiting = ARGV[2]:sub(1, 1) == 'P' and load(ARGV[1])
-if waiting and waiting.status == RUN_WAITING and has(waiting.flags, MAIL) then
-    open_mail(ARGV[1], waiting)
+if ENDED_BY[kind] then
+    for _, wait in ipairs(look and look.waits or {}) do forget_wait_at(wait[1]) end
+    return reply
+end
+local h = (kind == 'P' or look) and load(id)
+if h and kind == 'P' and h.status == RUN_WAITING and has(h.flags, MAIL) then
+    open_mail(id, h)
+    h.status, h.changed = RUN_DELAYED, now
+    save(id, h)
+    call('ZREM', P .. 'waiting', id)
+    call('ZADD', delayed_of(h), now, id)
     reply[5] = now
+elseif h and look then
+    reply[6], reply[7] = 0, answer_look(h)
 end
 return reply

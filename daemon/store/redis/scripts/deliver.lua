@@ -31,11 +31,6 @@ local function start(id, l)
     return 0
 end
 
-local function append(id, h, checkpoint)
-    call('ZADD', P .. 'steps:' .. id, h.checkpoints, checkpoint)
-    h.checkpoints, h.state = h.checkpoints + 1, h.state + #checkpoint
-end
-
 -- While a worker holds the run its checkpoints are the worker's alone.
 local function answer(callee, id, checkpoint)
     local calls = P .. 'calls:' .. id
@@ -46,10 +41,9 @@ local function answer(callee, id, checkpoint)
     if not h or HAS_ENDED[h.status] then return 0 end
     drop_letter('S' .. callee)
     if h.status == RUN_OWNED then
-        call('HSET', P .. 'mail:' .. id, callee, checkpoint)
-        if not has(h.flags, MAIL) then h.flags = h.flags + MAIL end
+        keep_mail(id, h, callee, checkpoint)
     else
-        append(id, h, checkpoint)
+        append_checkpoint(id, h, checkpoint)
     end
     if h.status == RUN_WAITING then
         h.status, h.changed, woken = RUN_DELAYED, now, now

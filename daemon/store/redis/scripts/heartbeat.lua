@@ -6,7 +6,8 @@
 -- many each of those functions has; how many of these know no more than their function's concurrency; by what the open
 -- breakers of now are known, and, unless that is ARGV[5], which: the first of them, and how many there are;
 -- how many runs were cancelled and that is not out (untold.lua); when the first debounced
--- run is due, -1: none is; the same of the first whose time to begin or end is over.
+-- run is due, -1: none is; the same of the first whose time to begin or end is over; runs of it for which something has
+-- come that they wait for (mail.lua).
 local BREAKERS_MOST = 1000
 local function first_score(list)
     local first = call('ZRANGE', P .. list, 0, 0, 'WITHSCORES')
@@ -28,6 +29,20 @@ local stats = P .. 'stats:' .. worker
 if is_first then look_at_process() end
 if not is_first and call('EXISTS', stats) == 0 then return { 1, now, {} } end
 call('ZADD', P .. 'workers', now + lease, worker)
+
+local function mailed()
+    local list, ids = P .. 'mailed:' .. worker, {}
+    for _, id in ipairs(call('SRANDMEMBER', list, 100)) do
+        local h = load(id)
+        if h and h.status == RUN_OWNED and h.owner == ARGV[1] and has(h.flags, MAIL) then
+            ids[#ids + 1] = id
+        else
+            call('SREM', list, id)
+        end
+    end
+    return ids
+end
+
 call('ZADD', P .. 'holders', now + lease, worker)
 local waiting, lines, lengths = call('ZCARD', P .. 'delayed') + call('ZCARD', P .. 'delayed-3'), {}, {}
 local plain = {}
@@ -49,4 +64,4 @@ return { 0, now, call('SRANDMEMBER', P .. 'asked:' .. worker, 100), waiting,
          call('ZCARD', P .. 'owned:' .. worker) + call('SCARD', P .. 'held:' .. worker), call('ZCARD', P .. 'dead'), call('SPOP', P .. 'lost', 100), lines,
          call('ZRANGEBYSCORE', P .. 'unwanted', now, '+inf', 'LIMIT', 0, 100), lengths, plain,
          at, are_new and call('ZRANGE', P .. 'breakers', 0, BREAKERS_MOST - 1) or {}, are_new and call('ZCARD', P .. 'breakers') or 0,
-         call('ZCOUNT', P .. 'untold', '-inf', now), first_score('debounced'), first_score('deadlines') }
+         call('ZCOUNT', P .. 'untold', '-inf', now), first_score('debounced'), first_score('deadlines'), mailed() }

@@ -45,19 +45,23 @@ local function keep(id)
     drop_oldest(kept)
 end
 
-local function end_wait(id, h, a)
+local function end_wait(member, id, h, a)
     local f = has(h.flags, FLOW) and flow_of(id)
     if f and f.expects then call('HSET', P .. 'kept:' .. id, name, '') end
     local checkpoint = a.head .. cmsgpack.pack(now) .. outcome
-    call('ZADD', P .. 'steps:' .. id, h.checkpoints, checkpoint)
-    h.checkpoints, h.state, h.attempt = h.checkpoints + 1, h.state + #checkpoint, 0
+    if h.status == RUN_OWNED then
+        keep_mail(id, h, member:sub(34), checkpoint)
+    else
+        append_checkpoint(id, h, checkpoint)
+    end
+    if member == id then h.attempt = 0 end
     if h.status == RUN_WAITING then
         h.status, h.changed, woken = RUN_DELAYED, now, now
         call('ZREM', P .. 'waiting', id)
         call('ZADD', delayed_of(h), now, id)
     end
     save(id, h)
-    forget_wait(id, a)
+    forget_wait(member, a)
     ended = ended + 1
 end
 
@@ -90,13 +94,15 @@ local function fulfil(member, id, h, a)
     woken, ended = math.max(woken, due), ended + 1
 end
 
-local function look_at_wait(id, h, a)
+local function look_at_wait(member, id, h, a)
     if not counts(a) then return end
     if a.ends <= now then
         if stamp <= a.ends then late = late + 1 end
-        forget_wait(id, a)
-    elseif h.status ~= RUN_OWNED and not must_try(id, id, a) then -- else it has been woken, and is about to wait on
-        end_wait(id, h, a)
+        forget_wait(member, a)
+    elseif member == id and h.status == RUN_OWNED then
+        return -- it has been woken, and is about to wait on
+    elseif not must_try(member, id, a) then
+        end_wait(member, id, h, a)
     end
 end
 
@@ -109,7 +115,7 @@ local function look_at(member)
     local h, newer = load(id)
     if newer then return end
     if not h or HAS_ENDED[h.status] then return forget(member) end
-    if a.kind then fulfil(member, id, h, a) else look_at_wait(id, h, a) end
+    if a.kind then fulfil(member, id, h, a) else look_at_wait(member, id, h, a) end
 end
 
 local ids = only ~= '' and { only } or call('ZRANGEBYLEX', index, after == '' and '-' or '(' .. after, '+', 'LIMIT', 0, PAGE)

@@ -24,7 +24,7 @@ end
 call('UNLINK', P .. 'calls:' .. id, P .. 'mail:' .. id)
 call('ZREM', P .. 'dead', id)
 call('ZREM', P .. 'history', id)
-h.epoch, h.attempt, h.phase, h.unclean, h.changed, h.flags = epoch + 1, 0, 0, 0, now, without(h.flags, CANCEL)
+h.epoch, h.attempt, h.phase, h.unclean, h.changed, h.flags = epoch + 1, 0, 0, 0, now, without(without(h.flags, CANCEL), MAIL)
 if not has(h.flags, ORDERED) or order.become_head(id) then
     h.status = RUN_DELAYED
     call('ZADD', delayed_of(h), now, id)

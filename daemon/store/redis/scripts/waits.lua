@@ -1,8 +1,10 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Runs that wait for events, and such that events mean something to in any state: wishes (make_wishes). What a run waits for stands in `await:<id>`, msgpack: key, of its index, after P .. 'wait:'; position
--- of its checkpoint; head, of the outcome's; when, or ''; row; boundary, topic -> offsets by partition; until; since, where
--- it may be given what came before the call. The index is a set of ids. docs/inside/waits.md says why each write is there.
+-- Runs that wait for events, and such that events mean something to in any state: wishes (make_wishes). What a run waits for stands in
+-- `await:<id>`; or, where it waits for others beside it or goes on, in `await:<id>:<number>` (WAITS_FROM and the position). Msgpack: key, of its index, after P .. 'wait:'; position
+-- of its checkpoint; head, of the outcome's; when, or ''; row; boundary, topic -> offsets by partition; ends; since, where
+-- it may be given what came before the call. The index is a set of such names. docs/inside/waits.md says why each write is there.
 local FOREVER, LATE_MS = 253402300799999, 60000 -- so long after its time what comes too late is noticed
+local WAITS_FROM = 1000 -- the numbers below are wishes'
 
 local function key_of_wait(event, later, value)
     return event .. '\0' .. later .. '\0' .. value
@@ -13,9 +15,9 @@ local function await_of(id)
     return raw and cmsgpack.unpack(raw) or nil
 end
 
-local function forget_wait(id, a)
-    call('ZREM', P .. 'wait:' .. a.key, id)
-    call('UNLINK', P .. 'await:' .. id)
+local function forget_wait(member, a)
+    call('ZREM', P .. 'wait:' .. a.key, member)
+    call('UNLINK', P .. 'await:' .. member)
 end
 
 -- It goes by itself once nobody could be late any more.

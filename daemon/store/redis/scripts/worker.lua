@@ -37,7 +37,7 @@ local function hand_back(worker, budget, unclean)
         for i = 1, #counts, 2 do
             call('HINCRBY', P .. 'stats', counts[i], counts[i + 1])
         end
-        call('UNLINK', P .. 'stats:' .. worker, P .. 'asked:' .. worker, P .. 'claim:' .. worker)
+        call('UNLINK', P .. 'stats:' .. worker, P .. 'asked:' .. worker, P .. 'mailed:' .. worker, P .. 'claim:' .. worker)
         call('ZREM', P .. 'workers', worker)
         call('ZREM', P .. 'holders', worker)
     end
