@@ -222,7 +222,7 @@ static void destroy(struct errand *errand)
     ((struct trip *)(void *)errand)->destroyed++;
 }
 
-static const struct errand_ops trip_ops = { leave, cancel, destroy };
+static const struct errand_ops trip_ops = { .leave = leave, .cancel = cancel, .destroy = destroy };
 
 static enum stepd_status go_away_once(struct stepd_ctx *ctx)
 {

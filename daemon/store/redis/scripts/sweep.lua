@@ -117,6 +117,7 @@ for _, name in ipairs(page[2]) do
     if name:match('^living:', #P + 1) then drop_ended(name) end
     local waits = name:match('^await:(%x+:?%d*)$', #P + 1)
     if waits then look_at_await(waits) end
+    if kind == 'mailed' and call('EXISTS', P .. 'stats:' .. id) == 0 then call('UNLINK', name) end
     local is_alone = (kind == 'flow' or kind == 'calls' or kind == 'mail') and call('EXISTS', P .. 'run:' .. id) == 0
     if is_alone and kind ~= 'calls' then call('UNLINK', name) end
     if is_alone and kind == 'calls' and call('PTTL', name) < 0 then call('PEXPIRE', name, 3600000) end
