@@ -32,10 +32,10 @@ static const struct known SCRIPTS[] = {
     { "trim_taken", 2, "57879030a5d7e197" }, { "forget", 2, "683a030f31d41fdd" },       { "cancel", 2, "caed8c74936f4eec" },
     { "retry", 2, "45539d8e1cc3062a" },      { "tick", 1, "fc07f152e0506867" },         { "want", 1, "f310f4bc6a87c625" },
     { "breaker", 1, "b89b03f4ff639021" },    { "overdue", 1, "c6e5d7c731e65fb1" },      { "untold", 1, "d2e77f25146f5a34" },
-    { "told", 1, "c62d292db25f76b9" },       { "ripen", 1, "3164ac6dab1e2858" },        { "take_wait", 1, "d7deaf65a0071d58" },
-    { "wait", 1, "c4fd767cdab9237d" },       { "match", 1, "bbbc3a526a05a798" },        { "confirm", 1, "1cf48b0c8a0bfc70" },
-    { "expire", 1, "8883af5c2b15f31f" },     { "take_calling", 1, "fd050455dae3f72a" }, { "advance_calling", 1, "bb16190a423c8ea8" },
-    { "outbox", 1, "45f894c67ee0b698" },     { "deliver", 1, "bca836fcf1c6a80b" },      { "admit_called", 1, "fc3eaa2bb6342e0a" },
+    { "told", 1, "c62d292db25f76b9" },       { "ripen", 1, "214d1b37dcc56da4" },        { "take_wait", 1, "4b3df63b14cb2891" },
+    { "wait", 1, "b7cf43661a9df0be" },       { "match", 1, "6c0d0cdae25d539d" },        { "confirm", 1, "1cf48b0c8a0bfc70" },
+    { "expire", 1, "529818ce90c7187f" },     { "take_calling", 1, "7c40be1a98fcabf3" }, { "advance_calling", 1, "920707fb386bdb0f" },
+    { "outbox", 1, "45f894c67ee0b698" },     { "deliver", 1, "3ee18131b4982019" },      { "admit_called", 1, "2c1464ab61f8741a" },
     { "announce", 1, "09956984e6b9ff1b" },   { "kept", 1, "a74e29b0fcc5f71a" },         { "orphans", 1, "a94e44de95976f99" },
 };
 
