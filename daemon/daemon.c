@@ -142,7 +142,7 @@ static void drain(struct daemon *daemon)
     if (consumer != NULL)
         consumer_pause(consumer);
     if (!dispatch_drain(daemon->dispatch, config->worker.drain_timeout_ms))
-        log_warn("some attempts are not done after worker.drain_timeout: they are broken off and made again elsewhere");
+        log_warn("some attempts still run after worker.drain_timeout: the daemon breaks them off, and they are made again elsewhere");
     if (consumer != NULL) {
         int64_t left_ms = until_ms - clock_monotonic_ms();
         consumer_stop(consumer, left_ms > 1000 ? left_ms : 1000);

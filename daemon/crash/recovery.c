@@ -55,7 +55,7 @@ static bool load_steps(struct run *run, const struct loaded_run *loaded)
 static void say(const struct journal_entry *entry)
 {
     if (entry->signal != 0)
-        log_error("function %s ended the daemon with signal %d (SIG%s), in run %s%s%s: that attempt counts as failed", entry->function,
+        log_error("function %s crashed the daemon with signal %d (SIG%s), in run %s%s%s: the attempt counts as failed", entry->function,
                   entry->signal, sigabbrev_np(entry->signal) != NULL ? sigabbrev_np(entry->signal) : "?", entry->run_id,
                   entry->has_step ? ", step " : "", entry->has_step ? entry->step.id : "");
     else

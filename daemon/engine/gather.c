@@ -18,8 +18,8 @@ static void count_early(struct worker *worker, const struct function *function)
 {
     tally_add(&worker_tally(worker, function)->batches_early);
     if (!atomic_exchange(&worker->dispatch->has_told_early, true))
-        log_warn("batches that are not full hold half of worker.queue, or of its bytes: the oldest begins early, now for function %s; "
-                 "a larger worker.queue lets them fill up (said once)",
+        log_warn("open batches hold half of worker.queue, or half of its bytes: the oldest begins early, now for function %s; "
+                 "raise worker.queue to let them fill up (logged once)",
                  function->id);
 }
 

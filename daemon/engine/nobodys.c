@@ -15,8 +15,8 @@ enum message_state nobodys_reject(struct worker *worker, struct message *message
 {
     const struct timespec pause = { .tv_sec = REJECT_PAUSE_MS / 1000 };
 
-    log_warn("%s [%d] @ %lld is no event (%s: %s): it goes to the dead letters", message->event.view.topic,
-             (int)message->event.view.partition, (long long)message->event.view.offset, name, why);
+    log_warn("%s [%d] @ %lld is no event (%s: %s): it becomes a dead letter", message->event.view.topic, (int)message->event.view.partition,
+             (long long)message->event.view.offset, name, why);
     tally_add(&worker->tally.malformed);
     for (;;) {
         int status = attempt_reject(worker->ctx.publisher, worker->dispatch->settings.dead_letter_topic, event, name, why,
@@ -28,7 +28,7 @@ enum message_state nobodys_reject(struct worker *worker, struct message *message
         }
         if (status == -ESHUTDOWN || worker_is_draining(worker) || atomic_load(&message->assignment->is_revoked))
             return MESSAGE_DROPPED;
-        log_error("the brokers refuse the dead letter of %s [%d] @ %lld: trying on", message->event.view.topic,
+        log_error("the brokers refuse the dead letter of %s [%d] @ %lld: stepd keeps trying", message->event.view.topic,
                   (int)message->event.view.partition, (long long)message->event.view.offset);
         (void)nanosleep(&pause, NULL);
     }

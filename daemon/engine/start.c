@@ -224,7 +224,7 @@ static void put_off(struct worker *worker, struct claimed *claimed)
     };
     struct transition_reply reply;
 
-    log_warn("run %s wants function '%s', which no module here has: it waits in line for a daemon that has it", claimed->run.id.text,
+    log_warn("run %s is of function '%s', which this daemon does not have: it waits in line for a daemon that has it", claimed->run.id.text,
              claimed->function_id);
     claimed->run.function = &stand_in;
     if (worker->ctx.store->ops->advance(worker->ctx.store, &claimed->run, &change, &reply) == -EIO)

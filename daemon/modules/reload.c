@@ -50,17 +50,17 @@ static void log_refusal(const struct config_faults *faults)
         AUTO_FREE char *text = config_fault_text(&faults->items[i]);
         log_error("config: %s", text);
     }
-    log_error("the config is refused, the old one goes on; %zu fault%s to mend", faults->count, faults->count == 1 ? "" : "s");
+    log_error("the config has %zu fault%s: the daemon keeps the old one", faults->count, faults->count == 1 ? "" : "s");
 }
 
 static void log_changes(const char *at_once, const char *at_restart)
 {
     if (at_once == NULL && at_restart == NULL)
-        log_info("config read again: nothing has changed");
+        log_info("config reloaded: nothing has changed");
     if (at_once != NULL)
-        log_info("config read again, now in force: %s", at_once);
+        log_info("config reloaded, now in force: %s", at_once);
     if (at_restart != NULL)
-        log_warn("config read again, in force after a restart only: %s", at_restart);
+        log_warn("config reloaded; these changes need a restart: %s", at_restart);
 }
 
 const struct config *reload_run(struct reload *reload)

@@ -84,7 +84,7 @@ static void end(struct daemon *daemon)
 {
     if (dispatch_destroy(daemon->dispatch))
         return;
-    log_warn("handlers that do not end are left behind");
+    log_warn("some handlers do not return: the daemon ends without waiting for them");
     log_close();
     _exit(EXIT_SUCCESS);
 }

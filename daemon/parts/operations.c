@@ -219,10 +219,10 @@ static void say_memory(bool is_short, const struct server_memory *memory)
 {
     if (is_short)
         log_warn("Redis's memory is nearly full, %" PRIu64 " of %" PRIu64
-                 " MiB: partitions whose events' runs are kept there stop; what it has goes on",
+                 " MiB: partitions whose events start runs that Redis keeps stop; the runs that it has go on",
                  memory->used >> 20, memory->most >> 20);
     else
-        log_info("Redis has memory again: %" PRIu64 " of %" PRIu64 " MiB", memory->used >> 20, memory->most >> 20);
+        log_info("Redis has free memory again: %" PRIu64 " of %" PRIu64 " MiB", memory->used >> 20, memory->most >> 20);
 }
 
 /* Before it refuses. A Redis that refuses loses nothing either, but holds up those who ask. */

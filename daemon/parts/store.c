@@ -31,7 +31,7 @@ static void on_new_incarnation(void *context, bool is_rollback)
     dispatch_cancel(daemon->dispatch, NULL);
     if (!is_rollback)
         return;
-    log_warn("Redis came back as another process and may have lost its last second: reading again from the committed offsets");
+    log_warn("Redis came back as another process and may have lost its last second: stepd reads again from the committed offsets");
     consumer_rewind(consumer);
 }
 
@@ -46,7 +46,7 @@ static int start_store(struct daemon *daemon, struct error *ret_error)
     int status = store_start(daemon->store, ret_error);
     if (status != -EAGAIN)
         return status;
-    log_warn("%s: going on without; what needs Redis waits", ret_error->text);
+    log_warn("%s: the daemon starts without Redis; runs that need it wait", ret_error->text);
     return 0;
 }
 

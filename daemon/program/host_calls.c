@@ -174,7 +174,7 @@ static void look_at_call(struct held_call *held, int64_t now_ms)
     }
     if (late_ms < CANCEL_PATIENCE_MS || held->process->state != PROCESS_SERVING)
         return;
-    log_warn("program %s (%d) has not ended a call of %s after its timeout: another process takes its place", held->program->name,
+    log_warn("program %s (%d) still holds a call of %s after its timeout: stepd replaces the process", held->program->name,
              (int)held->process->pid, held->function_id);
     program_drain_process(held->process, now_ms);
 }
@@ -228,7 +228,7 @@ static void take_hello(struct process *process, const char *text, size_t size)
         calls_begin(program, clock_monotonic_ms());
     } else {
         program->is_refused = true;
-        log_error("program %s: its hello is refused: %s; it is not started again before it changes and stepd reloads", program->name,
+        log_error("program %s: stepd refuses its hello: %s; change the program and reload stepd to start it again", program->name,
                   answer.why);
         program_say_trouble(program, "its hello is refused: %s", answer.why);
         program_drain_process(process, clock_monotonic_ms());

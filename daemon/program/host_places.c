@@ -106,7 +106,7 @@ static struct process *start(struct program *program, int place)
         program_say_trouble(program, "%s", error.text);
         return NULL;
     }
-    log_debug("program %s: process %d is started", program->name, (int)process->pid);
+    log_debug("program %s: process %d started", program->name, (int)process->pid);
     process->next = program->processes;
     program->processes = process;
     return process;
@@ -223,12 +223,12 @@ static void note_death(struct process *process, const char *obituary, int64_t no
     for (int i = 0; i < program->place_count; i++) {
         struct program_place *place = &program->places[i];
         if (place->successor == process)
-            log_error("%s: it was to take the place of an older process, which goes on", obituary);
+            log_error("%s: it should have replaced an older process, which goes on", obituary);
         if (place->process != process)
             continue;
         if (now_ms - process->started_ms >= STEADY_MS)
             place->delay_ms = FIRST_DELAY_MS;
-        log_error("%s; it is started again in %lld s", obituary, (long long)place->delay_ms / 1000);
+        log_error("%s; stepd starts it again in %lld s", obituary, (long long)place->delay_ms / 1000);
         program_say_trouble(program, "%s", obituary);
         put_off(place, now_ms);
     }
@@ -308,7 +308,7 @@ void program_reload(struct program *program, const struct config_program *settin
     program->settings = settings;
     if (!has_changed)
         return;
-    log_info("program %s has changed: its processes are replaced", program->name);
+    log_info("program %s has changed: stepd replaces its processes", program->name);
     program->files = files;
     program->is_refused = false;
     if (settings->processes > program->place_count)

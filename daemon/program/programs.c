@@ -58,7 +58,7 @@ static void take_from_shelf(void *context, const char *name, struct bytes hello)
     if (program == NULL || known != NULL)
         return;
     if (declarations_take(programs->declarations, name, hello, program, &answer) != 0)
-        log_warn("program %s: what is remembered of its functions can't be read: %s", name, answer.why);
+        log_warn("program %s: the list of its functions in Redis can't be read: %s", name, answer.why);
     hello_answer_done(&answer);
 }
 
@@ -219,7 +219,7 @@ void programs_reload(struct programs *programs, const struct config *config)
     if (programs != NULL)
         host_reload(programs->host, config);
     else if (config->program_count > 0)
-        log_warn("the first programs are started with the daemon: restart it");
+        log_warn("the daemon had no programs when it started: restart it to add the first ones");
 }
 
 /* ---- asked --------------------------------------------------------------------------------------- */
@@ -250,8 +250,8 @@ static bool is_waited_for(struct programs *programs, int64_t until_ms)
     if (clock_monotonic_ms() < until_ms)
         return true;
     if (!programs->has_said)
-        log_warn("program %s has not said hello within %d s, and nothing is remembered of it: reading begins without", unknown,
-                 HELLO_WAIT_MS / 1000);
+        log_warn("program %s has not said hello within %d s, and its functions are not known from before: stepd begins to read without it",
+                 unknown, HELLO_WAIT_MS / 1000);
     programs->has_said = true;
     return false;
 }

@@ -155,7 +155,7 @@ static void start_anew(struct producer *producer)
     }
     atomic_store(&producer->has_failed, false);
     if (open_handle(producer, &error) != 0) {
-        log_error("the producer can't start anew, and tries on: %s", error.text);
+        log_error("the producer can't be started again, stepd keeps trying: %s", error.text);
         atomic_store(&producer->has_failed, true);
     }
     pthread_rwlock_unlock(&producer->lock);
@@ -269,7 +269,7 @@ static void say_up(struct producer *producer, const char *topic)
 static void say_down(struct producer *producer, const char *topic, rd_kafka_resp_err_t error)
 {
     if (atomic_exchange(&producer->is_up, false))
-        log_warn("a message for %s can't be delivered now, and is tried until it is: %s", topic, rd_kafka_err2str(error));
+        log_warn("a message for %s can't be delivered now, stepd keeps trying: %s", topic, rd_kafka_err2str(error));
 }
 
 /* One try of those that are not out yet, up to the first that the producer has no room for: all of it is on its way
@@ -311,7 +311,7 @@ static int deliver_all(struct producer *producer, const struct outgoing *message
             return 0;
         }
         if (is_refusal(error)) {
-            log_error("a message for %s is refused: %s", topic, rd_kafka_err2str(error));
+            log_error("the brokers refuse a message for %s: %s", topic, rd_kafka_err2str(error));
             return -EIO;
         }
         if (atomic_load(&producer->is_stopping))

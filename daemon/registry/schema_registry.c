@@ -270,7 +270,7 @@ static struct schema *create_schema(const struct schema_key *key, const struct a
         return create_protobuf(key, texts);
     schema_key_text(key, text);
     AUTO_FREE char *reason = xasprintf("schema %s: stepd does not read %s", text, answer->type);
-    log_warn("%s: functions by topic get such values as they are, for those by event they are dead letters", reason);
+    log_warn("%s: functions with `topic` get such values as they are; for functions with `event` they become dead letters", reason);
     return schema_create_unreadable(key, reason);
 }
 

@@ -251,7 +251,7 @@ static void wait_for_brokers(struct stepd_ctx *ctx, const struct error *error, s
         end_as(report, ATTEMPT_STOPPED, NULL);
         return;
     }
-    log_error("run %s of %s has failed, but %s: it is tried again in %d s", ctx->run->id.text, ctx->run->function->id, error->text,
+    log_error("run %s of %s has failed, but %s: stepd tries again in %d s", ctx->run->id.text, ctx->run->function->id, error->text,
               REFUSED_DELAY_MS / 1000);
     attempt_park_bare(ctx, &change, &ctx->last, report);
 }

@@ -23,8 +23,7 @@ static void note_error(struct matching *matching, const struct error *error)
 {
     atomic_fetch_add_explicit(&matching->expression_errors, 1, memory_order_relaxed);
     if (!atomic_exchange(&matching->has_told_error, true))
-        log_warn("the condition of a run that waits can't be worked out for an event: %s; it is not true of it, and this is said once",
-                 error->text);
+        log_warn("the condition of a run that waits fails for an event: %s; the event does not end the wait (logged once)", error->text);
 }
 
 /* Waits of one name mostly have one condition: it is compiled once. */
@@ -84,16 +83,15 @@ static void count(struct matching *matching, const struct event *event, const st
     if (counts->ended > 0)
         atomic_fetch_add_explicit(&matching->ended, counts->ended, memory_order_relaxed);
     if (counts->dropped > 0)
-        log_warn("of events that are kept for a run that expects them (%s) %zu had to go: 100 of them, or 4 MiB, are the most",
-                 event->view.name, counts->dropped);
+        log_warn("%zu events that were kept for a run that expects them (%s) were dropped: a run keeps at most 100, or 4 MiB",
+                 counts->dropped, event->view.name);
     if (counts->late == 0)
         return;
     atomic_fetch_add_explicit(&matching->late, counts->late, memory_order_relaxed);
     if (!atomic_exchange(&matching->has_told_late, true))
-        log_warn(
-            "%s [%d] @ %lld came in time for a run that waited for it, and is read once that time is over: the run goes on without it; "
-            "this is said once (stepd_waits_late_total)",
-            event->view.topic, (int)event->view.partition, (long long)event->view.offset);
+        log_warn("%s [%d] @ %lld came in time for a run that waited for it, but was read too late: the run goes on without it; "
+                 "logged once (stepd_waits_late_total)",
+                 event->view.topic, (int)event->view.partition, (long long)event->view.offset);
 }
 
 static int match_by(struct pass *pass, const struct watched_side *watch, struct wait_match *match, size_t *ended)

@@ -107,7 +107,7 @@ static struct watched_side *watch_create(int shards, const char *later)
         watch->side = equality.later;
         return watch;
     }
-    log_error("runs wait for events by '%s', which can't be read here: they are not found by this daemon", later);
+    log_error("runs wait for events by '%s', which this daemon can't read: it does not find them", later);
     watch_free(watch);
     return NULL;
 }

@@ -29,7 +29,7 @@ static int holds_of(const struct sdk_function *own, const struct sdk_trigger *tr
     int answer = expression_holds(trigger->condition, scope, &error);
 
     if (answer < 0 && !atomic_exchange(own->has_failed_once, true))
-        log_warn("function '%s': the expression \"%s\" fails, and counts as false: %s (said once)", own->id, trigger->text, error.text);
+        log_warn("function '%s': the expression \"%s\" fails, and counts as false: %s (logged once)", own->id, trigger->text, error.text);
     return answer;
 }
 

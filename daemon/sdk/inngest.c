@@ -76,7 +76,7 @@ static void answer_register(void *context, const struct web_request *request, st
         answer_text(reply, xasprintf("{\"ok\":true,\"modified\":%s}", is_new ? "true" : "false"));
         return;
     }
-    log_warn("an app is refused: %s", error != NULL ? error : "it can't be kept now: Redis does not work");
+    log_warn("stepd refuses an app: %s", error != NULL ? error : "its registration can't be recorded now, since Redis does not work");
     answer_error(reply, status == -EINVAL ? 400 : 503, error != NULL ? error : "it can't be kept now: Redis does not work");
 }
 
@@ -192,7 +192,7 @@ static void note_reason(struct inngest *inngest, size_t position, char *reason)
 
     if (asked->reason == NULL || strcmp(asked->reason, text) != 0) {
         if (reason != NULL)
-            log_warn("app %s does not register: %s; it is asked again every %d s", url, reason, ROUND_MS / 1000 * ASK_APPS_EVERY_ROUNDS);
+            log_warn("app %s does not register: %s; stepd asks it again every %d s", url, reason, ROUND_MS / 1000 * ASK_APPS_EVERY_ROUNDS);
         free(asked->reason);
         asked->reason = xstrdup(text);
         asked->is_kept = false;

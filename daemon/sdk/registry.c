@@ -289,7 +289,7 @@ static void put_in_force(struct registry *registry, struct app *app, struct byte
         put_function(registry, app->name, app->functions[i]);
     app->count = 0;
     renew_routes(registry);
-    log_info("app %s: its functions are in force", app->name);
+    log_info("app %s has registered its functions", app->name);
 }
 
 /* ---- from outside ------------------------------------------------------------------------------- */
@@ -368,7 +368,7 @@ static void note_refusal(struct registry *registry, const char *name, struct byt
     }
     lock_give(&registry->lock);
     if (is_new)
-        log_error("app %s, registered by another daemon, is not taken: %s", name, why);
+        log_error("app %s, which another daemon has registered, can't be used here: %s", name, why);
 }
 
 static void take_from_shelf(void *context, const char *name, struct bytes body)

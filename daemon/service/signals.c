@@ -87,7 +87,7 @@ static void *signals_run(void *argument)
         if (stopper.name != NULL && clock_monotonic_ms() - told_ms < ECHO_MS)
             continue;
         if (stopper.name != NULL) {
-            log_error("told to stop twice: ending at once, what was running is done again at the next start");
+            log_error("told to stop twice: the daemon ends at once; attempts that ran are made again at the next start");
             log_close();
             _exit(128 + (int)info.ssi_signo);
         }

@@ -34,7 +34,8 @@ static void log_change(size_t before, size_t stuck, const char *name, int64_t st
     char text[LOG_DURATION_SIZE];
 
     if (stuck > 0 && before == 0)
-        log_error("thread '%s' has not moved for %s: the watchdog is not fed until it does", name, log_duration(still_ms, text));
+        log_error("thread '%s' has not moved for %s: systemd will restart the daemon unless it moves soon", name,
+                  log_duration(still_ms, text));
     if (stuck == 0 && before > 0)
         log_warn("every thread moves again");
 }

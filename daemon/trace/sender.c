@@ -73,7 +73,7 @@ static void say(struct sender *sender, bool has_trouble)
         return;
     sender->has_trouble = has_trouble;
     if (has_trouble)
-        log_warn("traces do not get to %s: %s; what is not sent in time is dropped", sender->url, sender->why);
+        log_warn("traces do not reach %s: %s; stepd drops those that it can't send in time", sender->url, sender->why);
     else
         log_info("traces get to %s again", sender->url);
 }

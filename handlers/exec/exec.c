@@ -69,7 +69,7 @@ static void environment_add_told(struct environment *environment, struct stepd_c
     if (strlen(name) + 1 + strlen(value) <= STRING_MOST)
         environment_add(environment, name, value);
     else
-        stepd_log(ctx, STEPD_LOG_WARN, "the program gets no %s: its %zu bytes are more than a variable can have (128 KiB)", name,
+        stepd_log(ctx, STEPD_LOG_WARN, "the program gets no variable %s: its %zu bytes are more than a variable can have (128 KiB)", name,
                   strlen(value));
 }
 
@@ -103,7 +103,7 @@ static void log_complaints(struct stepd_ctx *ctx, struct hosted *hosted)
         text_to_line(complaint->line, strlen(complaint->line), text, sizeof(text));
         free(complaint);
         if (++hosted->logged_lines > LOG_LINES_MOST)
-            stepd_log(ctx, STEPD_LOG_WARN, "the program writes more than %d lines to its standard error: no more are told", LOG_LINES_MOST);
+            stepd_log(ctx, STEPD_LOG_WARN, "the program writes more than %d lines to its standard error: the rest is not logged", LOG_LINES_MOST);
         else
             stepd_log(ctx, STEPD_LOG_INFO, "%s", text);
     }

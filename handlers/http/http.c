@@ -247,7 +247,7 @@ static bool passed_headers_add(struct stepd_ctx *ctx, struct curl_slist **list)
         if (!is_passed(stepd_options(ctx), header->name) || is_repeated(event, i))
             continue;
         if (!can_be_sent(header))
-            stepd_log(ctx, STEPD_LOG_INFO, "the message's header '%s' is nothing that HTTP can send: it is left out", header->name);
+            stepd_log(ctx, STEPD_LOG_INFO, "HTTP can't send the message's header '%s': the request goes without it", header->name);
         else if (!passed_header_add(list, header))
             return false;
     }

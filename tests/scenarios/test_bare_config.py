@@ -96,7 +96,7 @@ def test_first_process_reaps_what_programs_leave_and_hands_signals_on(tmp_path):
         assert "Z" not in [state for _, _, state in states], states
         (first,) = Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children").read_text().split()
         os.kill(int(first), signal.SIGHUP)
-        eventually(lambda: "config read again" in daemon.log(), what=daemon.log)
+        eventually(lambda: "config reloaded" in daemon.log(), what=daemon.log)
         os.kill(int(first), signal.SIGTERM)
         assert daemon.process.wait(60) == 0, daemon.log()
     finally:

@@ -50,7 +50,7 @@ def test_before_redis_is_full_what_it_would_keep_stops_and_the_rest_goes_on(kafk
     assert metrics["stepd_redis_memory_bytes"] > 0.9 * metrics["stepd_redis_memory_max_bytes"] > 0
     redis.cli("CONFIG", "SET", "maxmemory", 0)
     eventually(lambda: seen(folder, "slow") == list(range(5)), 60, what=service.log)
-    assert "Redis has memory again" in service.log()
+    assert "Redis has free memory again" in service.log()
 
 
 def test_capacity_tells_what_will_be_full_when(kafka, redis, serve, topic, folder):

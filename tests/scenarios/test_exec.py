@@ -214,7 +214,7 @@ def test_an_id_that_no_variable_holds_is_in_the_input(serve):
     (run,) = service.wait_for("big", "completed")
     unset, size = run["output"].split()
     assert unset == "none" and int(size) > 131_100
-    assert "the program gets no STEPD_EVENT_ID" in service.log()
+    assert "the program gets no variable STEPD_EVENT_ID" in service.log()
 
 
 def test_output_that_is_cut_is_said(serve):

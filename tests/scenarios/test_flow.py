@@ -77,7 +77,7 @@ def test_of_events_that_when_is_not_true_of_nothing_is_started_or_counted(serve,
     eventually(lambda: sorted(book.begun()) == [1, 4])
     eventually(lambda: metric(worker, "stepd_expression_errors_total", function="work") == 1)
     assert metric(worker, "stepd_function_events_consumed_total", function="work") == 2
-    assert worker.log().count("when of function work can't be worked out") == 1
+    assert worker.log().count("when of function work fails for an event") == 1
 
 
 def test_several_events_start_a_function_and_each_is_one_run(serve, send, book):

@@ -167,7 +167,7 @@ def test_headers_of_the_message_are_passed_on_by_name(serve, endpoint):
     assert headers["x-given"] == "ours"
     assert not {"x-lines", "b", "other", "x-bad name"} & headers.keys()
     assert headers["host"] != "no"
-    assert "'x-lines' is nothing that HTTP can send" in service.log()
+    assert "HTTP can't send the message's header 'x-lines'" in service.log()
 
 
 def test_two_secrets_sign_while_one_takes_over(serve, endpoint):

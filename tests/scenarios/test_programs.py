@@ -133,7 +133,7 @@ def test_a_process_that_dies_fails_what_it_held_and_is_started_again(serve, note
     assert "signal 9" in run["error"]["message"] and "my last words" in run["error"]["message"]
     ended(service, "held")
     assert notes().count("once") == 1
-    assert "it is started again in 1 s" in service.log()
+    assert "stepd starts it again in 1 s" in service.log()
 
 
 def test_one_that_hangs_past_its_timeout_is_replaced(serve, notes):
@@ -149,7 +149,7 @@ def test_one_that_hangs_past_its_timeout_is_replaced(serve, notes):
     service.kafka.send("hang")
     (run,) = ended(service, "hang", "failed")
     assert run["error"]["name"] == "HandlerTimeout"
-    eventually(lambda: "another process takes its place" in service.log())
+    eventually(lambda: "stepd replaces the process" in service.log())
     pid = notes()[0]
     eventually(lambda: not os.path.exists(f"/proc/{pid}"))
     service.kafka.send("good")
@@ -302,4 +302,4 @@ def test_of_a_trace_the_error_is_said(serve):
             raise ValueError("no such settings")
         read_settings()
     """)
-    eventually(lambda: re.search(r"program media \(process \d+\): [^:]*: ValueError: no such settings; it is started again", service.log()))
+    eventually(lambda: re.search(r"program media \(process \d+\): [^:]*: ValueError: no such settings; stepd starts it again", service.log()))

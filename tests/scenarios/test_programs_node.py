@@ -254,4 +254,4 @@ def test_of_a_trace_the_error_is_said(serve):
     service = serve("""
         function readSettings() { throw new TypeError("no such settings"); }
         readSettings();""")
-    eventually(lambda: re.search(r"program \S+ \(process \d+\): [^:]*: TypeError: no such settings; it is started again", service.log()))
+    eventually(lambda: re.search(r"program \S+ \(process \d+\): [^:]*: TypeError: no such settings; stepd starts it again", service.log()))

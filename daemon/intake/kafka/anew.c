@@ -109,7 +109,7 @@ static void say_missing(const struct consumer *consumer, const char *name, struc
 {
     watch->looks_missing = seen->is_missing ? watch->looks_missing + 1 : 0;
     if (watch->looks_missing == 2 && protocol_is_consumer(consumer->settings.kafka)) /* at the first it may be about to be made */
-        log_warn("topic '%s' does not exist: its events are taken once it does", name);
+        log_warn("topic '%s' does not exist: stepd reads it once it exists", name);
 }
 
 static void say_anew(const char *name, struct topic_watch *watch, const struct topic_seen *seen)
@@ -117,7 +117,7 @@ static void say_anew(const char *name, struct topic_watch *watch, const struct t
     if (!topic_id_is_known(&seen->id))
         return;
     if (topic_id_is_known(&watch->id) && !topic_id_is(&watch->id, &seen->id))
-        log_warn("topic '%s' was deleted and made anew: it is read from its beginning", name);
+        log_warn("topic '%s' was deleted and created again: stepd reads it from its beginning", name);
     watch->id = seen->id;
 }
 

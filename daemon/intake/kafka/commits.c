@@ -119,12 +119,13 @@ static void part_failed(const struct part *part, rd_kafka_resp_err_t error)
     fields.offset = part->offset;
     if (error == RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE && part->told != 0) {
         partition->metadata_max /= 2;
-        log_event(LOG_LEVEL_INFO, &fields, "the broker's offset.metadata.max.bytes is small: told in %zu bytes from now on",
+        log_event(LOG_LEVEL_INFO, &fields,
+                  "the broker's offset.metadata.max.bytes is small: commits have at most %zu bytes of metadata from now on",
                   partition->metadata_max);
     } else if (is_of_rebalance(error)) {
-        log_event(LOG_LEVEL_DEBUG, &fields, "not committed while the group rebalances: %s", rd_kafka_err2str(error));
+        log_event(LOG_LEVEL_DEBUG, &fields, "nothing is committed while the group rebalances: %s", rd_kafka_err2str(error));
     } else {
-        log_event(LOG_LEVEL_WARN, &fields, "the offset is not committed, and tried again: %s", rd_kafka_err2str(error));
+        log_event(LOG_LEVEL_WARN, &fields, "the offset was not committed, and the next commit has it again: %s", rd_kafka_err2str(error));
     }
 }
 
@@ -214,7 +215,7 @@ void commits_now(struct commits *commits, struct partition *const *partitions, s
         if (event != NULL && rd_kafka_event_type(event) == RD_KAFKA_EVENT_OFFSET_COMMIT) {
             answered(commits, &parts, event);
         } else {
-            log_warn("no answer to a commit within %" PRId64 " ms: what was done since the last one is done again", timeout_ms);
+            log_warn("no answer to a commit within %" PRId64 " ms: messages that were done since the last one are done again", timeout_ms);
             commits->counts.failed++;
             parts_done(&parts);
         }

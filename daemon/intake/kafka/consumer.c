@@ -54,7 +54,7 @@ static void on_error(rd_kafka_t *handle, int code, const char *reason, void *opa
         consumer_end_if_dead(consumer);
     } else if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
         if (!consumer->is_down)
-            log_warn("Kafka can't be reached (%s): tried until it can",
+            log_warn("Kafka can't be reached (%s): stepd keeps trying",
                      conf_text(consumer->settings.kafka, "bootstrap.servers", "no bootstrap.servers"));
         consumer->is_down = true;
         consumer->down_ms = clock_monotonic_ms();
@@ -85,13 +85,13 @@ static void on_group_error(struct consumer *consumer, const rd_kafka_message_t *
         reading_on_error(consumer, message);
         break;
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-        log_warn("topic '%s' does not exist: its events are taken once it does", topic);
+        log_warn("topic '%s' does not exist: stepd reads it once it exists", topic);
         break;
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
         log_error("topic '%s' may not be read: %s", topic, rd_kafka_message_errstr(message));
         break;
     case RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED:
-        log_error("the group took us for dead (max.poll.interval.ms): %s", rd_kafka_message_errstr(message));
+        log_error("Kafka's group has removed this daemon as dead (max.poll.interval.ms): %s", rd_kafka_message_errstr(message));
         break;
     default:
         log_warn("Kafka: %s", rd_kafka_message_errstr(message));
@@ -210,7 +210,7 @@ static void leave(struct consumer *consumer)
         consumer_publish_counts(consumer);
     }
     if (!consumer->is_closed)
-        log_warn("the group does not let us go in time: it finds out by itself");
+        log_warn("leaving Kafka's group takes too long: the group will notice by itself");
     rd_kafka_queue_destroy(control);
 }
 
@@ -345,7 +345,7 @@ void consumer_stop(struct consumer *consumer, int64_t timeout_ms)
     if (consumer->lookups != NULL && !lookups_stop(consumer->lookups, 1000))
         consumer->is_left_behind = true;
     if (consumer->is_left_behind)
-        log_warn("Kafka's client does not end in time: left behind");
+        log_warn("Kafka's client does not stop in time: the daemon ends without it");
 }
 
 /* Those that a thread stuck in a handler may still read stay. */

@@ -75,7 +75,7 @@ static bool may_join(struct consumer *consumer)
     rd_kafka_resp_err_t failed = rd_kafka_list_groups(consumer->handle, id, &list, LOOK_MS);
 
     if (failed != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        log_debug("the group can't be looked at, and is again: %s", rd_kafka_err2str(failed));
+        log_debug("the brokers do not say who is in the group, and are asked again: %s", rd_kafka_err2str(failed));
         return false;
     }
     const struct rd_kafka_group_info *group = known_of(list);
@@ -108,7 +108,8 @@ int joining_begin(struct consumer *consumer, struct error *ret_error)
     consumer->is_heard = !protocol_is_consumer(consumer->settings.kafka);
     if (consumer->is_heard)
         return subscribe(consumer, ret_error);
-    log_warn("group.protocol is consumer: what a killed daemon had goes on elsewhere after the brokers' group.consumer.session.timeout.ms "
+    log_warn("group.protocol is consumer: the partitions of a killed daemon go on elsewhere after the brokers' "
+             "group.consumer.session.timeout.ms "
              "(45 s unless they say otherwise, never less than their group.consumer.min.session.timeout.ms), not within 10 s; "
              "`stepctl doctor` tells what they have");
     return 0;

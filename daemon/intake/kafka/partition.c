@@ -40,7 +40,8 @@ static void refuse_metadata(const struct partition *partition, const char *why)
     fields.topic = partition->assignment.topic;
     fields.partition = partition->assignment.partition;
     fields.offset = partition->start;
-    log_event(LOG_LEVEL_WARN, &fields, "the metadata of the committed offset is ignored: %s; what was done above it is done again", why);
+    log_event(LOG_LEVEL_WARN, &fields,
+              "stepd ignores the metadata of the committed offset: %s; messages above it that were done are done again", why);
 }
 
 struct partition *partition_create(const char *topic, int32_t id, const struct partition_begin *begin, bool *ret_is_unread)

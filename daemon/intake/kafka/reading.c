@@ -190,10 +190,10 @@ static void on_out_of_range(struct consumer *consumer, struct partition *old)
         .end = place_find(places.ends, topic, id),
     };
     reading_places_done(&places);
-    log_event(
-        LOG_LEVEL_WARN, &fields,
-        "the offset to read next is not there any more (deleted by retention, or the topic was made anew): going on at the %s, %" PRId64,
-        consumer->reset == RESET_LATEST ? "end" : "beginning", begin.start);
+    log_event(LOG_LEVEL_WARN, &fields,
+              "the next offset does not exist any more (deleted by retention, or the topic was created again): stepd reads on from the %s, "
+              "%" PRId64,
+              consumer->reset == RESET_LATEST ? "end" : "beginning", begin.start);
     begin_again(consumer, old, &begin);
 }
 
@@ -208,8 +208,8 @@ void reading_begin_anew(struct consumer *consumer, struct partition *old)
     };
 
     reading_places_done(&places);
-    log_event(LOG_LEVEL_WARN, &fields, "the topic was deleted and made anew while it was read: going on at its beginning, %" PRId64,
-              begin.start);
+    log_event(LOG_LEVEL_WARN, &fields,
+              "the topic was deleted and created again while stepd read it: stepd reads it from its beginning, %" PRId64, begin.start);
     begin_again(consumer, old, &begin);
 }
 
@@ -268,7 +268,7 @@ static void rewind_all(struct consumer *consumer)
         partition_list_add(&old, consumer->assigned.items[i]);
     for (size_t i = 0; i < old.count; i++)
         renew(consumer, old.items[i]);
-    log_info("what was not done of %zu partitions is read again", old.count);
+    log_info("stepd reads again all messages of %zu partitions that are not done", old.count);
     free(old.items);
 }
 
@@ -281,7 +281,7 @@ static void read_dropped_again(struct consumer *consumer)
             continue;
         struct log_fields fields = assigned_log_fields(partition, offsets_committable(partition->offsets));
         if (!partition->is_crowded)
-            log_event(LOG_LEVEL_WARN, &fields, "events of this partition could not be worked on: what is not done of it is read again");
+            log_event(LOG_LEVEL_WARN, &fields, "events of this partition could not be handled: stepd reads again all that are not done");
         renew(consumer, partition);
         return; /* the list has another order now */
     }

@@ -152,7 +152,7 @@ static int open_handle(struct reread *reread)
     reread->handle = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof(why));
     if (reread->handle == NULL) {
         rd_kafka_conf_destroy(conf);
-        log_error("what was read before a run waited for it can't be looked at again: %s", why);
+        log_error("events that were read before a run waited for them can't be read again: %s", why);
         return -EINVAL;
     }
     (void)rd_kafka_poll_set_consumer(reread->handle);
@@ -247,7 +247,7 @@ int reread_all(struct reread *reread)
     }
     reread->count = 0;
     if (status != 0 && status != -ESHUTDOWN && !reread->is_trouble_said)
-        log_warn("what was read before a run waited for it can't be looked at again now: tried until it can");
+        log_warn("events that were read before a run waited for them can't be read again now: stepd keeps trying");
     reread->is_trouble_said = status != 0;
     return status;
 }

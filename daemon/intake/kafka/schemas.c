@@ -66,7 +66,7 @@ static void go_on(struct consumer *consumer, struct partition *partition)
     struct log_fields fields = assigned_log_fields(partition, partition->seek_to);
 
     if (partition->is_waiting_said)
-        log_event(LOG_LEVEL_INFO, &fields, "its schema is there: this partition goes on");
+        log_event(LOG_LEVEL_INFO, &fields, "the schema has come: this partition goes on");
     schemas_let_go(consumer, partition);
     if (!partition->is_crowded)
         assigned_forward(consumer, partition);

@@ -60,8 +60,8 @@ static void watch_partition(struct consumer *consumer, struct partition *partiti
     if (partition->is_awaiting)
         return; /* said as what it is */
     struct log_fields fields = assigned_log_fields(partition, next);
-    log_event(LOG_LEVEL_WARN, &fields, "%" PRId64 " events wait in this partition, and none came for %d s", partition->end - next,
-              STALLED_MS / 1000);
+    log_event(LOG_LEVEL_WARN, &fields, "%" PRId64 " events wait in this partition, and the broker has sent none for %d s",
+              partition->end - next, STALLED_MS / 1000);
 }
 
 static int64_t lag_of(const struct partition *partition)

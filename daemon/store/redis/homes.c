@@ -281,7 +281,7 @@ static void note_look(struct homes *homes, int status, const struct error *error
     condition_wake_all(&homes->changed);
     lock_give(&homes->lock);
     if (status != 0 && was_well)
-        log_warn("nobody tells where Redis is (%s): asking on", error->text);
+        log_warn("neither a sentinel nor a node says where Redis is (%s): stepd keeps asking", error->text);
 }
 
 /* Whether all shards have a home. */

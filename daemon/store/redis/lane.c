@@ -117,7 +117,7 @@ static void say_away(struct lane *lane, const char *why)
     lane->away_since_ms = clock_monotonic_ms();
     const char *script = strstr(why, " script: "); /* and its digest: of no use to a reader */
     int length = (int)(script != NULL ? (size_t)(script - why) : strlen(why));
-    log_warn("Redis at %s does not work now (%.*s): runs that need it wait, nothing is lost, trying on",
+    log_warn("Redis at %s does not work now (%.*s): runs that need it wait, nothing is lost, stepd keeps trying",
              place_text(&lane->linked_to, where), length, why);
 }
 

@@ -62,7 +62,7 @@ static void beat_ask(struct rounds *rounds, struct script_call *call)
 /* The store lets go of what it had given to us: Redis, or a lease that ran out, gave it to others. */
 static void begin_anew(struct rounds *rounds)
 {
-    log_warn("this worker's lease ran out: its runs go on elsewhere, and it goes on under a new name");
+    log_warn("this daemon's lease ran out: other daemons take its runs over, and it goes on under a new name");
     store_renew(rounds_store(rounds));
     rounds->common->runs->ops->cancel(rounds->common->runs, NULL);
 }

@@ -292,7 +292,7 @@ static void tick_hear(struct rounds *rounds, const redisReply *reply)
             rounds_see_line(rounds, scheduled->function, 0);
     }
     if (answer == TICK_RECORDED && !ticks->runs && was_known)
-        log_info("function %s: ticks that were missed do not run (catch_up: none)", scheduled->function->id);
+        log_info("function %s: missed ticks do not run (catch_up: none)", scheduled->function->id);
     plan(rounds);
 }
 

@@ -39,7 +39,7 @@ static void reap_hear(struct rounds *rounds, const redisReply *reply)
     if (reaped > 0) {
         rounds->common->takeovers += (uint64_t)reaped;
         rounds_expect(rounds, 0);
-        log_info("took over %lld runs of a worker that died", (long long)reaped);
+        log_info("took over %lld runs of a daemon that died", (long long)reaped);
     }
     rounds->next_reap_ms = has_more ? 0 : now_ms + REAP_EVERY_MS;
     rounds_spare_others(rounds, now_ms);

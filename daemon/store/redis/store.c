@@ -299,11 +299,11 @@ static int check_role(const struct redis_store *store, const struct link *link, 
 static void warn_of_settings(const struct link *link)
 {
     if (!link->is_append_only)
-        log_warn("Redis has appendonly no: what waits in it is lost when it stops; set it to yes");
+        log_warn("Redis has appendonly no: all waiting runs are lost when it stops; set it to yes");
     if (link->evicts)
-        log_warn("Redis has a maxmemory-policy by which it may drop runs when its memory is full; set it to noeviction");
+        log_warn("Redis has a maxmemory-policy that may delete runs when its memory is full; set it to noeviction");
     if (link->trusts_replicas)
-        log_warn("Redis has replicas and min-replicas-to-write 0: cut off from them it goes on taking what a failover will lose; "
+        log_warn("Redis has replicas and min-replicas-to-write 0: while it is cut off from them it accepts writes that a failover loses; "
                  "set it to 1, and redis.durability_lag to min-replicas-max-lag and 2 s more");
 }
 
