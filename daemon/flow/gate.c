@@ -62,6 +62,7 @@ static enum gate_answer answer(const struct gate *gate, int limit, size_t most, 
 
 enum gate_answer gate_enter(struct gate *gate, struct job *job, int limit, size_t most, int64_t now_ns)
 {
+    assert(limit >= 0);
     LOCK_GUARD(&gate->lock);
     enum gate_answer given = answer(gate, limit, most, now_ns);
     job->is_gated = given != GATE_FULL;

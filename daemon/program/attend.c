@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "program/attend.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,7 @@ static void begin(struct stay *stay)
     struct stepd_ctx *ctx = stay->ctx;
     size_t size;
 
+    assert(stay->ctx->run->errand == NULL);
     stay->errand = program_errand_create();
     ctx->run->errand = &stay->errand->base;
     ctx->run->begun_ns = ctx->started_ns;

@@ -117,6 +117,8 @@ static enum attempt_end end_of_park(enum run_status status)
 
 bool attempt_park(struct stepd_ctx *ctx, struct transition *change, const struct failure *failure, struct attempt_report *report)
 {
+    assert(change->kind == TRANSITION_PARK);
+    assert(change->attempt >= 0);
     report->is_setback = report->is_setback || (failure != NULL && ctx->run->phase == RUN_IN_FUNCTION);
     report->due_ms = due_of(ctx, change);
     report->due_in_ms = report->due_ms - context_now_ms(ctx);
@@ -228,6 +230,7 @@ void attempt_bury(struct stepd_ctx *ctx, const struct failure *failure, struct a
         .look = awaited_rest(ctx),
     };
 
+    assert(failure != NULL);
     if (context_advance(ctx, &change))
         end_as(report, ATTEMPT_FAILED, failure);
     else
@@ -269,6 +272,7 @@ static void bring_out(struct stepd_ctx *ctx, struct attempt_report *report)
     struct error error = { 0 };
     const struct transition change = { .kind = TRANSITION_PHASE, .phase = RUN_IN_ON_FAILURE, .attempt = 0 };
 
+    assert(ctx->run->phase == RUN_FAILING);
     if (emit_dead_letter(ctx, &ctx->last, &error) != 0 || emit_failed_event(ctx, &ctx->last, &error) != 0) {
         wait_for_brokers(ctx, &error, report);
         return;
@@ -291,6 +295,7 @@ static void fail(struct stepd_ctx *ctx, const struct failure *failure, struct at
 {
     struct transition change = { .kind = TRANSITION_PHASE, .phase = RUN_FAILING, .attempt = ctx->run->attempt };
 
+    assert(ctx->run->phase == RUN_IN_FUNCTION);
     context_set_last(ctx, failure);
     context_reopen(ctx);
     change.tail = tail_with(ctx, &ctx->last, 0, (struct bytes){ 0 });
@@ -354,6 +359,7 @@ static void run_on_failure(struct stepd_ctx *ctx, struct attempt_report *report)
     const struct failure failure = ctx->last; /* of the run; the handler's own steps may set another */
     enum stepd_status status;
 
+    assert(ctx->run->function->on_failure != NULL);
     ctx->raised.kind = RAISED_NOTHING;
     step_ids_clear(&ctx->ids);
     msgpack_sbuffer_clear(&ctx->output);
@@ -438,6 +444,7 @@ static void make(struct stepd_ctx *ctx, struct attempt_report *report)
 
 void attempt_make(struct stepd_ctx *ctx, struct run *run, int64_t started_ns, struct attempt_report *ret_report)
 {
+    assert(run->function != NULL);
     context_begin(ctx, run, started_ns);
     journal_begin(ctx->journal, run);
     *ret_report = (struct attempt_report){ .started_ns = started_ns };
@@ -473,6 +480,7 @@ bool attempt_note_off_clock(struct stepd_ctx *ctx, int attempt, int64_t due_ms)
             run->phase == RUN_IN_FUNCTION ? tail_with(ctx, &ctx->step_raised.failure, due_ms, (struct bytes){ 0 }) : tail_of_branches(ctx),
     };
 
+    assert(due_ms > 0);
     if (!context_advance(ctx, &change))
         return false;
     if (run->steps == NULL)

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Attempts that did not end by themselves: past their timeout, or their code took its process with it. */
 #include "base/clock.h"
+
 #include "run/attempt_internal.h"
 #include "run/branches.h"
 #include "run/checkpoints.h"
 #include "run/flow_ask.h"
+#include <assert.h>
 
 /* It counts in the branch alone, which waits; what else is to be tried goes on at once. */
 static void retry_branch(struct stepd_ctx *ctx, const struct step_call *step, int64_t delay_ms)
 {
     struct branches kept;
 
+    assert(step->is_beside);
     branches_load(&kept, ctx->branches);
     struct branch *branch = branches_add(&kept, step->id);
     branch->attempt = step->attempt + 1;
@@ -42,6 +45,7 @@ static void fail_step(struct stepd_ctx *ctx, const struct step_call *step, struc
         .failure = &ctx->step_raised.failure,
     };
 
+    assert(ctx->step_raised.kind != RAISED_NOTHING);
     change->position = step->position;
     const struct stepd_error_policy *policy = flow_error_policy(ctx->run->function, ctx->step_raised.failure.name);
     int64_t delay_ms = policy != NULL ? context_retry_delay_ms(ctx, ctx->step_raised.failure.name) : step->retry_delay_ms;
@@ -108,6 +112,7 @@ void attempt_fail(struct stepd_ctx *ctx, struct run *run, const struct step_call
 {
     struct transition change = { .kind = TRANSITION_PARK, .status = RUN_DELAYED, .phase = run->phase };
 
+    assert(name != NULL && message != NULL);
     context_begin(ctx, run, clock_monotonic_ns());
     *ret_report = (struct attempt_report){ .started_ns = ctx->started_ns };
     if (step != NULL) {

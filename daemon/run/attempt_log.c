@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/attempt_log.h"
 
+#include <assert.h>
 #include <limits.h>
 
 #include "codec/packed.h"
@@ -95,6 +96,7 @@ void attempt_log_pack(msgpack_sbuffer *buffer, struct bytes tail, const struct a
     size_t dropped = entry != NULL && log.count == ATTEMPT_LOG_KEPT ? 1 : 0;
     msgpack_packer packer;
 
+    assert(entry == NULL || entry->attempt >= 0);
     msgpack_packer_init(&packer, buffer, msgpack_sbuffer_write);
     msgpack_pack_array(&packer, branches.size > 0 ? 3 : 2);
     msgpack_pack_array(&packer, log.count - dropped + (entry != NULL));

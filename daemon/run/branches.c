@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/branches.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,7 @@ struct branch *branches_add(struct branches *branches, const char *name)
 {
     struct branch *branch = branches_find(branches, name);
 
+    assert(strlen(name) < STEP_ID_SIZE);
     if (branch != NULL)
         return branch;
     branches->items = xrealloc(branches->items, (branches->count + 1) * sizeof(*branches->items));

@@ -221,6 +221,8 @@ void checkpoint_pack(msgpack_sbuffer *buffer, const struct checkpoint *checkpoin
 {
     msgpack_packer packer;
 
+    assert(checkpoint->id != NULL);
+    assert((checkpoint->kind == CHECKPOINT_FAILED) == (checkpoint->failure != NULL));
     msgpack_packer_init(&packer, buffer, msgpack_sbuffer_write);
     msgpack_pack_array(&packer, CHECKPOINT_FIELDS);
     failure_pack_text(&packer, checkpoint->id);
@@ -249,6 +251,7 @@ void checkpoint_pack_failure(msgpack_sbuffer *buffer, const struct failure *fail
 {
     msgpack_packer packer;
 
+    assert(failure != NULL);
     msgpack_packer_init(&packer, buffer, msgpack_sbuffer_write);
     msgpack_pack_array(&packer, 3);
     failure_pack_text(&packer, failure->name);

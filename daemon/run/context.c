@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/context.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -117,6 +118,7 @@ bool context_pause(struct stepd_ctx *ctx, int64_t *ret_left_ns)
 
 void context_resume(struct stepd_ctx *ctx, int64_t left_ns)
 {
+    assert(left_ns >= 0);
     ctx->deadline_ns = left_ns != 0 ? clock_monotonic_ns() + left_ns : 0;
     pulse_rest_here();
     slot_enter(ctx->slot, ctx->deadline_ns);
@@ -221,6 +223,7 @@ static enum stepd_status decide(struct stepd_ctx *ctx, struct verdict verdict)
 
 enum stepd_status context_park(struct stepd_ctx *ctx, const struct transition *park)
 {
+    assert(park->kind == TRANSITION_PARK);
     return decide(ctx, (struct verdict){
                            .kind = VERDICT_PARK,
                            .park = *park,
@@ -258,6 +261,8 @@ bool context_advance(struct stepd_ctx *ctx, const struct transition *transition)
     struct transition_reply reply = { 0 };
     struct run *run = ctx->run;
 
+    assert(transition->attempt >= 0);
+    assert(transition->phase >= ctx->run->phase);
     if (context_is_unwanted(ctx)) {
         (void)decide(ctx, (struct verdict){ .kind = VERDICT_CANCELLED });
         return false;
@@ -318,6 +323,7 @@ bool context_may_go_on(struct stepd_ctx *ctx)
 
 enum stepd_status context_leave_for(struct stepd_ctx *ctx, struct errand *errand)
 {
+    assert(errand != NULL);
     ctx->run->errand = errand;
     ctx->run->begun_ns = ctx->started_ns;
     if (ctx->run->span != 0)

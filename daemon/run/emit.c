@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/emit.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -86,6 +87,7 @@ int emit_letter(struct publisher *publisher, const struct dead_letter *letter)
     AUTO_FREE char *topic = emit_letter_topic(letter->topic, event->view.topic);
     struct header_list list = { .count = 0 };
 
+    assert(letter->event != NULL && letter->error_name != NULL);
     list.items = xcalloc(event->header_count + OWN_HEADERS, sizeof(*list.items));
     fill_headers(&list, letter);
     const struct outgoing message = {

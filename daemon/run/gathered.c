@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/gathered.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,6 +94,7 @@ void gathered_hold(struct gathered *gathered)
 
 void gathered_let_go(struct gathered *gathered)
 {
+    assert(atomic_load(&gathered->holders) > 0);
     for (size_t i = 0; i < gathered->bundle.count; i++)
         atomic_fetch_sub(&gathered->messages[i]->batch->open, 1);
     drop_holder(gathered);

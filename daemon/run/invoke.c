@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/invoke.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -130,6 +131,7 @@ void called_init(struct called *called, const char *function_id, const struct ru
 {
     static const struct checkpoint nobodys = { .id = KIND, .executions = 1 };
 
+    assert(function_id[0] != '\0');
     memset(called, 0, sizeof(*called));
     msgpack_sbuffer_init(&called->value);
     msgpack_sbuffer_init(&called->head);

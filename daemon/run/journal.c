@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/journal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -159,6 +160,7 @@ int journal_open(const char *path, size_t slots, struct journal **ret_journal, s
 {
     struct journal *journal = xcalloc(1, sizeof(*journal));
 
+    assert(slots > 0);
     journal->file = -1;
     journal->slot_count = slots;
     journal->slots = xcalloc(slots, sizeof(*journal->slots));
@@ -316,6 +318,7 @@ void journal_begin(struct journal_slot *slot, const struct run *run)
 
 void journal_begin_step(struct journal_slot *slot, const struct step_call *step)
 {
+    assert(step->is_running);
     if (slot == NULL)
         return;
     slot->entry->step = *step;

@@ -11,6 +11,7 @@
 
 enum stepd_status ops_raise(struct stepd_ctx *ctx, const struct ops_error *error)
 {
+    assert(error->name != NULL && error->message != NULL);
     if (!error->is_retriable)
         return stepd_non_retriable(ctx, error->name, "%s", error->message);
     if (error->retry_after_ms >= 0)
@@ -38,6 +39,7 @@ enum stepd_status ops_note_failure(struct ops *ops, int attempt)
 {
     int64_t due_ms = ops->failed_due_ms;
 
+    assert(attempt >= 0);
     if (due_ms == 0)
         return STEPD_OK;
     ops->failed_due_ms = 0;
@@ -72,6 +74,7 @@ enum stepd_status ops_park(struct ops *ops, int attempt, int64_t due_ms)
     int64_t until_ms;
     bool is_awaited = awaited_is_open(ctx, &until_ms);
 
+    assert(due_ms >= 0);
     if (is_awaited && ops_note_failure(ops, attempt) != STEPD_OK)
         return STEPD_SUSPENDED;
     if (!is_awaited)

@@ -4,6 +4,7 @@
  * recorded before the function goes on. Each call first takes the function off the clock: from there
  * on the watch keeps away, and whoever finds the attempt abandoned touches nothing of it.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
@@ -138,6 +139,8 @@ bool step_record(struct stepd_ctx *ctx, const struct checkpoint *checkpoint, int
         .call_off = ctx->step.call_off.text[0] != '\0' ? &ctx->step.call_off : NULL,
     };
 
+    assert(checkpoint->id != NULL);
+    assert(attempt >= 0);
     if (!context_advance(ctx, &change))
         return false;
     remember(run, ctx->step.position, checkpoint);
@@ -245,6 +248,7 @@ enum stepd_status step_park_until(struct stepd_ctx *ctx, enum run_status status,
         .callee = callee,
     };
 
+    assert(status == RUN_SLEEPING || status == RUN_WAITING);
     return context_park(ctx, &park);
 }
 

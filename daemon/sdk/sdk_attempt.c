@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sdk/sdk_attempt.h"
 
+#include <assert.h>
+
 #include "run/attempt.h"
 #include "run/awaited.h"
 #include "run/beside.h"
@@ -37,6 +39,7 @@ enum stepd_status sdk_attempt_note_failure(struct sdk_attempt *turn)
 {
     int64_t due_ms = turn->failed_due_ms;
 
+    assert(turn->attempt >= 0);
     if (due_ms == 0)
         return STEPD_OK;
     turn->failed_due_ms = 0;

@@ -103,7 +103,8 @@ static void log_complaints(struct stepd_ctx *ctx, struct hosted *hosted)
         text_to_line(complaint->line, strlen(complaint->line), text, sizeof(text));
         free(complaint);
         if (++hosted->logged_lines > LOG_LINES_MOST)
-            stepd_log(ctx, STEPD_LOG_WARN, "the program writes more than %d lines to its standard error: the rest is not logged", LOG_LINES_MOST);
+            stepd_log(ctx, STEPD_LOG_WARN, "the program writes more than %d lines to its standard error: the rest is not logged",
+                      LOG_LINES_MOST);
         else
             stepd_log(ctx, STEPD_LOG_INFO, "%s", text);
     }

@@ -48,6 +48,8 @@ static bool push(struct redis_store *store, const struct run *run, const struct 
     char key[RUN_ID_LENGTH + 20];
     int64_t length = 0;
 
+    assert(run->epoch > 0);
+    assert(change->checkpoint.size > 0);
     (void)snprintf(key, sizeof(key), "added:%s:%" PRIu32, run->id.text, run->epoch);
     *ret_status = store_push(store, shard, key, change->checkpoint, &run->owner, &length);
     if (*ret_status == 0 && length == (int64_t)run->notes.added + 1) {
@@ -93,6 +95,7 @@ static int queue_behind(struct store *port, const struct run *run, enum order_an
     msgpack_sbuffer body;
     struct run_id older_id;
 
+    assert(run->epoch == 0);
     if (!run_is_ordered(run)) {
         *ret_answer = ORDER_FREE;
         return 0;
@@ -341,6 +344,8 @@ static int tell_breaker(struct store *port, const struct run *run, const struct 
     struct script_call call;
     msgpack_sbuffer name;
 
+    assert(news->attempt >= 0);
+    assert(breaker->failures > 0);
     msgpack_sbuffer_init(&name);
     port_add_part(&name, (struct bytes){ run->function->id, strlen(run->function->id) });
     port_add_part(&name, news->key);
@@ -366,6 +371,7 @@ static int condemn(struct store *port, const struct run *run)
     AUTO_REPLY reply = NULL;
     struct script_call call;
 
+    assert(run->epoch > 0);
     script_begin(&call, "condemn", store_shard_of(store, run->id.text));
     script_add_text(&call, run->id.text);
     script_add_owner(&call, &run->owner);

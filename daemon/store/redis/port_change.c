@@ -103,6 +103,9 @@ struct bytes change_pack(const struct redis_store *store, const struct run *run,
     };
     const struct store_settings *settings = store_settings(store);
 
+    assert(change->phase <= RUN_IN_ON_FAILURE);
+    assert(change->attempt >= 0);
+    assert(change->kind != TRANSITION_PARK || change->status != 0);
     memset(ret_bytes, 0, CHANGE_SIZE_MOST);
     ret_bytes[0] = KINDS[change->kind];
     ret_bytes[1] = (char)change->phase;
@@ -134,6 +137,8 @@ struct bytes change_pack_head(const struct run *run, const struct transition *ch
     bool is_parked = change->kind == TRANSITION_PARK;
     bool has_ended = change->kind == TRANSITION_FINISH || change->kind == TRANSITION_BURY;
 
+    assert(run->epoch == 0);
+    assert(body_size > 0);
     memset(ret_bytes, 0, CHANGE_HEAD_SIZE);
     ret_bytes[0] = run->bundle != NULL ? RECORD_VERSION_SEVERAL : takes_with_list(run, change) ? RECORD_VERSION_ADDED : RECORD_VERSION;
     ret_bytes[1] = is_parked ? (char)change->status : has_ended ? STATUSES[change->kind] : (char)RUN_OWNED;

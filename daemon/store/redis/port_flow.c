@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/redis/port_flow.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,6 +72,7 @@ static void pack_place(msgpack_packer *packer, const struct run *run, const stru
     AUTO_FREE char *number = limit->scope != NULL ? xstrdup("") : xasprintf("%zu", at);
     msgpack_sbuffer text;
 
+    assert(at < run->function->flow->given.concurrency_limits.count);
     msgpack_sbuffer_init(&text);
     port_add_part(&text, bytes_of(name));
     port_add_part(&text, bytes_of(number));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/redis/record.h"
 
+#include <assert.h>
 #include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -70,6 +71,7 @@ void record_pack_body(msgpack_packer *packer, const struct run *run)
 {
     const struct bundle *bundle = run->bundle;
 
+    assert(run->function != NULL && run->event != NULL);
     msgpack_pack_array(packer, 1 + EVENT_FIELDS + (bundle != NULL ? 1 : 0));
     pack_text(packer, run->function->id);
     pack_event(packer, run->event);

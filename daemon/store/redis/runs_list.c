@@ -56,6 +56,7 @@ static int list_one(struct redis_store *store, int shard, const char *key, const
     AUTO_FREE char *first = xasprintf("%zu", ids->skip);
     AUTO_FREE char *last = xasprintf("%zu", ids->skip + ids->limit - 1);
 
+    assert(ids->limit > 0);
     int status = store_commandf(store, shard, &reply, "%s %s %s %s", command, key, first, last);
     ids->skip = 0;
     if (status == 0)

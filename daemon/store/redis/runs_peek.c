@@ -53,6 +53,7 @@ int runs_peek(struct redis_store *store, int shard, const struct run_id *ids, si
     AUTO_REPLY reply = NULL;
     bool goes_on = true;
 
+    assert(count <= RUNS_PEEK_MOST);
     if (count == 0)
         return 0;
     int status = read_records(store, shard, ids, count, peek, &reply);
