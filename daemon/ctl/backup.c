@@ -15,6 +15,7 @@
 #include "store/copy.h"
 
 #define FIRST_LINE "stepd-backup 1\n"
+#define SHARDS_MOST 65536
 #define KEYS_A_LOOK 1000 /* so often the bar is drawn */
 
 /*
@@ -122,6 +123,8 @@ struct restoring {
     msgpack_unpacker unpacker;
     FILE *file;
     size_t count;
+    int shards;             /* when it was saved */
+    struct copy_plan *plan; /* NULL: the number of shards stays */
 };
 
 /* False: there is no more, or it is no backup. */
@@ -172,8 +175,8 @@ static enum ctl_exit put_keys(struct restoring *restoring)
     int refused = 0;
 
     msgpack_unpacked_init(&object);
-    while (refused == 0 && next_object(restoring, &object) && read_key(&object.data, &key) && key.shard < store_shards(ctl->store)) {
-        refused = copy_put(ctl->store, &key);
+    while (refused == 0 && next_object(restoring, &object) && read_key(&object.data, &key) && key.shard < restoring->shards) {
+        refused = restoring->plan != NULL ? copy_plan_put(restoring->plan, &key) : copy_put(ctl->store, &key);
         if (++restoring->count % KEYS_A_LOOK == 0)
             progress_show("restored", restoring->count, 0);
     }
@@ -186,24 +189,56 @@ static enum ctl_exit put_keys(struct restoring *restoring)
     return status;
 }
 
+/* To the keys, behind the first line and the number of shards. */
+static bool begin(struct restoring *restoring)
+{
+    msgpack_unpacked object;
+
+    if (fseek(restoring->file, (long)strlen(FIRST_LINE), SEEK_SET) != 0)
+        return false;
+    msgpack_unpacker_destroy(&restoring->unpacker);
+    if (!msgpack_unpacker_init(&restoring->unpacker, 1 << 20))
+        abort();
+    msgpack_unpacked_init(&object);
+    bool is_read = next_object(restoring, &object) && object.data.type == MSGPACK_OBJECT_POSITIVE_INTEGER && object.data.via.u64 > 0 &&
+                   object.data.via.u64 <= SHARDS_MOST;
+    restoring->shards = is_read ? (int)object.data.via.u64 : 0;
+    msgpack_unpacked_destroy(&object);
+    return is_read;
+}
+
+/* The plan is made of one key, wherever it stands; then it begins anew. */
+static int read_plan(struct restoring *restoring)
+{
+    msgpack_unpacked object;
+    struct copied_key key;
+    int status = 0;
+
+    restoring->plan = copy_plan_create(restoring->ctl->store);
+    msgpack_unpacked_init(&object);
+    while (status == 0 && next_object(restoring, &object) && read_key(&object.data, &key))
+        if (copy_plan_wants(&key))
+            status = copy_plan_read(restoring->plan, &key);
+    msgpack_unpacked_destroy(&object);
+    return status;
+}
+
 static enum ctl_exit restore_all(struct restoring *restoring)
 {
     struct ctl *ctl = restoring->ctl;
     char first[sizeof(FIRST_LINE)] = "";
-    msgpack_unpacked object;
 
     if (fread(first, 1, strlen(FIRST_LINE), restoring->file) != strlen(FIRST_LINE) || strcmp(first, FIRST_LINE) != 0)
         return ctl_fail(CTL_FAILED, "%s was not made by `stepctl backup`, or by a later one", ctl->words[1]);
-    msgpack_unpacked_init(&object);
-    bool is_read = next_object(restoring, &object) && object.data.type == MSGPACK_OBJECT_POSITIVE_INTEGER;
-    int shards = is_read ? (int)object.data.via.u64 : 0;
-    msgpack_unpacked_destroy(&object);
-    if (!is_read)
+    if (!begin(restoring))
         return no_backup(ctl);
-    if (shards != store_shards(ctl->store))
-        return ctl_fail(CTL_FAILED,
-                        "the backup has redis.shards: %d, %s says %d: runs stay in their shards (docs/fleet.md tells how to change them)",
-                        shards, ctl->config->path, store_shards(ctl->store));
+    if (restoring->shards != store_shards(ctl->store)) {
+        int failed = read_plan(restoring);
+        if (failed != 0)
+            return ctl_store_failed(ctl, failed);
+        if (!begin(restoring))
+            return no_backup(ctl);
+    }
     progress_begin();
     enum ctl_exit status = put_keys(restoring);
     progress_end();
@@ -242,10 +277,15 @@ static enum ctl_exit run_restore(struct ctl *ctl)
     if (status == CTL_OK) {
         status = restore_all(&restoring);
         msgpack_unpacker_destroy(&restoring.unpacker);
+        if (restoring.plan != NULL)
+            copy_plan_destroy(restoring.plan);
     }
     (void)fclose(restoring.file);
     if (status != CTL_OK)
         return status;
+    if (restoring.shards != store_shards(ctl->store) && !ctl->is_json)
+        (void)printf("Its %d shard%s are %d now: each run is in the shard of its id.\n", restoring.shards, restoring.shards == 1 ? "" : "s",
+                     store_shards(ctl->store));
     deed_tell(ctl, "restore of %zu keys", restoring.count);
     say(ctl, "restored", restoring.count);
     return CTL_OK;
@@ -268,9 +308,11 @@ const struct command COMMAND_RESTORE = {
     .name = "restore",
     .arguments = "FILE",
     .summary = "what `stepctl backup` saved, into an empty place",
-    .help = "Puts it under redis.prefix at redis.url of the config, where nothing may be yet, and no daemon alive. redis.shards has to be\n"
-            "what it was. Needs RESTORE of Redis.\n\n"
-            "  stepctl restore stepd.backup",
+    .help =
+        "Puts it under redis.prefix at redis.url of the config, where nothing may be yet, and no daemon alive. Where redis.shards is\n"
+        "another number than it was, each run goes to its shard among those: this is how the number of shards is changed. Needs RESTORE\n"
+        "of Redis, and for another number of shards DEL, HSCAN, PEXPIREAT, SSCAN, TYPE and ZSCAN.\n\n"
+        "  stepctl restore stepd.backup",
     .most_words = 1,
     .run = run_restore,
 };

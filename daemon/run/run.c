@@ -85,6 +85,11 @@ static unsigned function_placement(const char *function_id)
     return (unsigned)(identity_hash(&identity).high64 >> 48);
 }
 
+unsigned run_function_placement(const char *function_id, enum run_placement placement)
+{
+    return placement == PLACED_BY_SCOPE ? scopes_placement() : function_placement(function_id);
+}
+
 /* All runs of the function share it, or of all functions that have limits of scopes: what they count is in one shard. */
 static unsigned shared_placement(const struct function *function)
 {

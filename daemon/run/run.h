@@ -165,6 +165,8 @@ enum run_placement {
     PLACED_BY_SCOPE,    /* with those of all functions that have limits of scopes */
 };
 enum run_placement run_placement_of(const struct function *function);
+/* What ids of such runs begin with, 0 to 65,535; not for PLACED_BY_ID. */
+unsigned run_function_placement(const char *function_id, enum run_placement placement);
 /* Of a run of that function that step `step_id` of `caller` calls. */
 struct run_id run_id_of_invoke(const struct run_id *caller, enum run_phase phase, const char *step_id, const char *function_id,
                                enum run_placement placement);

@@ -9,6 +9,8 @@
 #include "base/bytes.h"
 #include "store/store.h"
 
+struct copy_plan;
+
 struct copied_key {
     int shard;
     struct bytes name;  /* without the shard's prefix */
@@ -23,5 +25,13 @@ int copy_each(struct redis_store *store, bool (*each)(void *context, const struc
 int copy_is_empty(struct redis_store *store, bool *ret_is_empty) MUST_CHECK;
 /* Puts it in; what stands there is replaced. 0, or negative errno: -EIO where Redis does not take it. */
 int copy_put(struct redis_store *store, const struct copied_key *key) MUST_CHECK;
+
+/* Where each key goes when it is put into another number of shards than it was read from: copy_plan_read() is given those that
+ * copy_plan_wants(), then copy_plan_put() puts one in, once each, whose shard is that of before. */
+struct copy_plan *copy_plan_create(struct redis_store *store);
+void copy_plan_destroy(struct copy_plan *plan);
+bool copy_plan_wants(const struct copied_key *key);
+int copy_plan_read(struct copy_plan *plan, const struct copied_key *key) MUST_CHECK;
+int copy_plan_put(struct copy_plan *plan, const struct copied_key *key) MUST_CHECK;
 
 #endif

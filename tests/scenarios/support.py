@@ -55,11 +55,11 @@ def free_port():
             return port
 
 
-def build_module(source, folder, *flags, root=ROOT):
-    """One .c against the header alone, as a user's compiler sees it; of the tree at `root`."""
+def build_module(source, folder, *flags, include=ROOT / "daemon/include"):
+    """One .c against the header alone, as a user's compiler sees it."""
     target = Path(folder) / (Path(source).stem + ".so")
     run(os.environ.get("CC", "cc"), "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-o", target, source,
-        f"-I{root}/daemon/include", *flags)
+        f"-I{include}", *flags)
     return target
 
 

@@ -91,12 +91,10 @@ def test_runs_move_to_another_redis_and_another_prefix(kafka, redis, serve, topi
         other.kill()
 
 
-def test_what_is_no_backup_or_of_another_number_of_shards_is_refused(kafka, redis, serve, folder, tmp_path):
+def test_what_is_no_backup_is_refused(kafka, redis, serve, folder, tmp_path):
     service = serve()
     assert service.stop() == 0
     eventually(lambda: service.ctl_run("backup", tmp_path / "copy").returncode == 0, 30)
-    service.configure(redis={"url": redis.url, "prefix": "b", "shards": 4})
-    assert "redis.shards" in service.ctl_run("restore", tmp_path / "copy").stderr
     service.configure(redis={"url": redis.url, "prefix": "c"})
     (tmp_path / "text").write_text("hello, this is no backup at all")
     assert "was not made by" in service.ctl_run("restore", tmp_path / "text").stderr
@@ -105,20 +103,46 @@ def test_what_is_no_backup_or_of_another_number_of_shards_is_refused(kafka, redi
     assert service.ctl_run("restore", tmp_path / "missing").returncode == 1
 
 
-def test_another_number_of_shards_with_the_old_runs_lived_out(kafka, redis, serve, topic, folder):
-    service = serve()
+SLOW = "import json, sys, time\nn = json.load(sys.stdin)['data']['n']\ntime.sleep(0.3)\nprint(n, file=open('slow', 'a'))\n"
+
+
+@pytest.mark.parametrize("before, after", [(1, 4), (4, 3)])
+def test_another_number_of_shards(kafka, redis, serve, topic, folder, tmp_path, before, after):
+    """With runs that sleep between two steps, that wait in lines, for limits of all daemons, behind a key, paused, failed."""
+    (folder / "slow.py").write_text(SLOW)
+    (folder / "failing.py").write_text("import os, sys, json\nn = json.load(sys.stdin)['data']['n']\n"
+                                       "if not os.path.exists('mended'): sys.exit('broken')\nprint(n, file=open('mended', 'a'))\n")
+
+    def function(file, **more):
+        return {"use": "exec", "event": "order/paid", "directory": str(folder), **more, "command": ["/usr/bin/python3", str(folder / file)]}
+    functions = {"charge": {**function("work.py"), "command": ["/usr/bin/python3", str(folder / "work.py"), "charged"]},
+                 "slow": function("slow.py", concurrency_limits=[{"limit": 1}]), "later": function("slow.py", throttle={"limit": 1, "period": "700ms"}),
+                 "ordered": function("slow.py", ordering="by_key"), "lined": function("slow.py", concurrency=1),
+                 "failing": function("failing.py", retries=0), "retried": function("failing.py", retries=5, schedule=["8s"], jitter="0")}
+    service = serve(functions=functions, redis={"url": redis.url, "shards": before})
     service.ctl("pause", "charge")
     eventually(lambda: 'stepd_function_paused{function="charge"} 1' in service.get("/metrics")[1])
-    send(kafka, topic, range(8))
-    eventually(lambda: done(folder, "mailed") == list(range(8)) and waiting(service) == 8)
-    service.ctl("pause", "--all")
-    time.sleep(5)  # redis.durability_lag, and a commit
+    send(kafka, topic, range(12))
+    eventually(lambda: len(service.runs(function="failing", status="failed")) == 12 and len(service.runs(function="retried")) == 12, what=service.runs)
+    time.sleep(4)
+    eventually(lambda: service.metrics().get("stepd_partition_lag") == 0)
     assert service.stop() == 0
-    new = serve(redis={"url": redis.url, "prefix": "new", "shards": 4})
-    old = serve(topics=[f"{topic}.old"], redis={"url": redis.url},
-                kafka={"bootstrap.servers": kafka.address, "group.id": f"{topic}-old", "auto.offset.reset": "latest", "allow.auto.create.topics": "true"})
-    old.ctl("resume", "charge")
-    old.ctl("resume", "--all")
-    send(kafka, topic, range(8, 12))
-    eventually(lambda: done(folder, "charged") == done(folder, "mailed") == list(range(12)), 60, what=lambda: old.log() + new.log())
-    eventually(lambda: waiting(old) == 0)
+    eventually(lambda: service.ctl_run("backup", tmp_path / "copy").returncode == 0, 30)
+    ended = len(done(folder, "slow"))
+
+    service.configure(redis={"url": redis.url, "prefix": "other", "shards": after})
+    assert service.ctl("restore", tmp_path / "copy")["restored"] > 10
+    assert service.ctl("stats")["dead"] == 12
+    assert 'paused, by' in service.ctl_run("doctor").stdout
+    (folder / "mended").touch()
+    service.start()
+    assert done(folder, "charged") == []
+    service.ctl("resume", "charge")
+    assert service.ctl("retry", "--all-failed")["retried"] == 12
+    eventually(lambda: done(folder, "charged") == list(range(12)), 60, what=service.log)
+    eventually(lambda: done(folder, "mended") == sorted(2 * list(range(12))), 60, what=service.log)
+    eventually(lambda: done(folder, "slow") == sorted(4 * list(range(12))), 60, what=lambda: (ended, done(folder, "slow"), service.runs(), service.log()[-3000:]))
+    eventually(lambda: waiting(service) == 0)
+    send(kafka, topic, range(12, 15))
+    eventually(lambda: done(folder, "charged") == list(range(15)) and done(folder, "slow") == sorted(4 * list(range(15))), what=service.log)
+    assert "stand in no list" not in service.ctl_run("doctor").stdout

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Daemons of the version before and of this one work in one group and on one Redis; an upgrade one by one, and back, loses nothing and
-runs no step again. The version before is built from git: where its commit is not there, nothing can be said."""
+runs no step again. The version before is installed from its packages, which are made from git: where its commit is not there, nothing can
+be said."""
 import collections
 import json
 import os
@@ -15,30 +16,27 @@ from support import BUILD, ROOT, SLOWER, STEPD, Daemon, KafkaTool, build_module,
 OLDER = "d0da6af"
 FUNCTIONS = {"steps": {"first", "second", "third"}, "keyed": {"first", "second", "third"}, "once": {"first", "second", "third"},
              "retried": {"only"}}
+NOT_IN_THIS_CLONE = 75
+MEMBERS = 3
 PARTITIONS = 6
 KEYS = 1000
 
 
-def build_older():
-    """The tree of the version before; its programs stand in build/release/bin."""
-    tree = BUILD / f"older-{OLDER}"
-    if (tree / "built").exists():
-        return tree
-    if subprocess.run(["git", "cat-file", "-e", OLDER], cwd=ROOT, capture_output=True).returncode != 0:
-        pytest.skip(f"commit {OLDER} is not in this clone: fetch its whole history")
-    tree.mkdir(exist_ok=True)
-    archive = subprocess.run(["git", "archive", OLDER], cwd=ROOT, capture_output=True, check=True)
-    subprocess.run(["tar", "-x", "-C", tree], input=archive.stdout, check=True)
-    for words in (["cmake", "--preset", "release"], ["cmake", "--build", "--preset", "release"]):
-        done = subprocess.run(words, cwd=tree, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    (tree / "built").touch()
-    return tree
+def install_older():
+    """What the packages of the version before hold, under a folder of its own."""
+    folder = BUILD / f"packages-{OLDER}"
+    made = subprocess.run([ROOT / "scripts/packages-of", OLDER, folder], capture_output=True, text=True)
+    if made.returncode == NOT_IN_THIS_CLONE:
+        pytest.skip(made.stderr)
+    assert made.returncode == 0, made.stderr
+    for package in folder.glob("*.deb"):
+        subprocess.run(["dpkg-deb", "-x", package, folder / "root"], check=True)
+    return folder / "root"
 
 
 @pytest.fixture(scope="module")
 def older():
-    return build_older()
+    return install_older()
 
 
 class Producer(threading.Thread):
@@ -66,7 +64,7 @@ class Producer(threading.Thread):
 
 
 class Fleet:
-    """Two daemons of one group, each of either version."""
+    """Three daemons of one group, each of either version."""
 
     def __init__(self, folder, kafka, redis, topic, module, book, programs):
         self.programs, self.members = programs, []
@@ -75,7 +73,7 @@ class Fleet:
             "topics": [topic], "retry": {"schedule": ["300ms"], "jitter": "0"}, "worker": {"threads": 4, "lease": "2s"},
             "redis": {"url": redis.url, "shards": 2}, "options": {"mixed": {"file": str(book)}}, "log": {"level": "warn", "format": "text"},
         }
-        for number in range(2):
+        for number in range(MEMBERS):
             self.members.append(Daemon(folder / f"member-{number}", kafka, redis, [module], settings))
 
     def run_as(self, number, version):
@@ -95,8 +93,8 @@ class Fleet:
 @pytest.fixture
 def fleet(folder, kafka, redis, topic, older):
     KafkaTool(kafka.address).create(topic, PARTITIONS)
-    module = build_module(ROOT / "tests/scenarios/modules/mixed.c", folder, root=older)
-    made = Fleet(folder, kafka, redis, topic, module, folder / "book", {"older": older / "build/release/bin/stepd", "newer": STEPD})
+    module = build_module(ROOT / "tests/scenarios/modules/mixed.c", folder, include=older / "usr/include")
+    made = Fleet(folder, kafka, redis, topic, module, folder / "book", {"older": older / "usr/bin/stepd", "newer": STEPD})
     yield made
     made.end()
 
@@ -116,12 +114,14 @@ def all_done(book, count):
 
 def test_an_upgrade_one_by_one_and_back_loses_nothing_and_runs_no_step_again(fleet, folder, kafka, redis, topic):
     producer = Producer(kafka, topic)
-    for number in (0, 1):
+    for number in range(MEMBERS):
         fleet.run_as(number, "older")
     producer.start()
-    for number, version in ((0, "newer"), (1, "newer"), (0, "older"), (1, "older"), (0, "newer")):
-        time.sleep(4)
-        fleet.run_as(number, version)
+    for version in ("newer", "older"):
+        for number in range(MEMBERS):
+            time.sleep(3)
+            fleet.run_as(number, version)
+    fleet.run_as(0, "newer")
     time.sleep(4)
     count = producer.end()
     assert count > 200
