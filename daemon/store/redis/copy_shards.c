@@ -41,17 +41,17 @@ static const struct {
     const char *start;
     enum way way;
 } WAYS[] = {
-    { "run:", BY_NAME },         { "steps:", BY_NAME },         { "added:", BY_NAME },       { "await:", BY_NAME },
-    { "kept:", BY_NAME },        { "calls:", BY_NAME },         { "mail:", BY_NAME },        { "called:", BY_NAME },
-    { "flow:", BY_NAME },        { "rate:", BY_FUNCTION },      { "turn:", BY_FUNCTION },    { "lock:", BY_FUNCTION },
-    { "blocked:", BY_FUNCTION }, { "heads:", BY_FUNCTION },     { "faults:", BY_FUNCTION },  { "probe:", BY_FUNCTION },
-    { "open:", BY_FUNCTION },    { "debounce:", BY_FUNCTION },  { "breakers_at", TO_EACH },  { "breakers", FUNCTIONS },
-    { "ticks", FUNCTIONS },      { "pausing", FUNCTIONS },      { "paused_ms", FUNCTIONS },  { "workers", TO_ALL },
-    { "holders", TO_ALL },       { "lines", TO_ALL },           { "timed", TO_ALL },         { "watches", TO_ALL },
-    { "watching", TO_ALL },      { "matched", TO_ALL },         { "rewound", TO_ALL },       { "seen:", TO_EACH },
-    { "process", TO_EACH },      { "stats", ADDED_UP },         { "claim:", NOWHERE },       { "sweeper", NOWHERE },
-    { "reborn", NOWHERE },       { "shards", NOWHERE },         { "inngest", TO_FIRST },     { "functions", TO_FIRST },
-    { "paused", TO_FIRST },      { "deeds", TO_FIRST },         { "redrives", TO_FIRST },    { "replays", TO_FIRST },
+    { "run:", BY_NAME },         { "steps:", BY_NAME },        { "added:", BY_NAME },      { "await:", BY_NAME },
+    { "kept:", BY_NAME },        { "calls:", BY_NAME },        { "mail:", BY_NAME },       { "called:", BY_NAME },
+    { "flow:", BY_NAME },        { "rate:", BY_FUNCTION },     { "turn:", BY_FUNCTION },   { "lock:", BY_FUNCTION },
+    { "blocked:", BY_FUNCTION }, { "heads:", BY_FUNCTION },    { "faults:", BY_FUNCTION }, { "probe:", BY_FUNCTION },
+    { "open:", BY_FUNCTION },    { "debounce:", BY_FUNCTION }, { "breakers_at", TO_EACH }, { "breakers", FUNCTIONS },
+    { "ticks", FUNCTIONS },      { "pausing", FUNCTIONS },     { "paused_ms", FUNCTIONS }, { "workers", TO_ALL },
+    { "holders", TO_ALL },       { "lines", TO_ALL },          { "timed", TO_ALL },        { "watches", TO_ALL },
+    { "watching", TO_ALL },      { "matched", TO_ALL },        { "rewound", TO_ALL },      { "seen:", TO_EACH },
+    { "process", TO_EACH },      { "stats", ADDED_UP },        { "claim:", NOWHERE },      { "sweeper", NOWHERE },
+    { "reborn", NOWHERE },       { "shards", NOWHERE },        { "inngest", TO_FIRST },    { "functions", TO_FIRST },
+    { "paused", TO_FIRST },      { "deeds", TO_FIRST },        { "redrives", TO_FIRST },   { "replays", TO_FIRST },
     { "programs", TO_FIRST },
 };
 
@@ -150,8 +150,9 @@ static int write_hash(const struct copy_plan *plan, int shard, struct bytes key,
 {
     const char *name = element->key->name.data;
     bool is_place = strncmp(name, "matched", 7) == 0 || strncmp(name, "rewound", 7) == 0;
-    const struct bytes merge[] = { text("EVAL"),  text(MERGE),    text("1"), key, element->name,
-                                   element->value, text(is_place ? "low" : "high") };
+    const struct bytes merge[] = {
+        text("EVAL"), text(MERGE), text("1"), key, element->name, element->value, text(is_place ? "low" : "high")
+    };
     const struct bytes add[] = { text("HINCRBY"), key, element->name, element->value };
     AUTO_REPLY reply = NULL;
 
