@@ -7,7 +7,7 @@
 
 #include "run/context.h"
 #include "sdk/app.h"
-#include "sdk/ops.h"
+#include "sdk/op_list.h"
 #include "sdk/request.h"
 #include "sdk/sdk_errand.h"
 

@@ -11,7 +11,7 @@
 
 #include "run/context.h"
 #include "sdk/app.h"
-#include "sdk/ops.h"
+#include "sdk/op_list.h"
 #include "sdk/sdk_errand.h"
 
 #define THE_FUNCTION "" /* the branch that looks for what comes next */

@@ -9,7 +9,7 @@
 #include "run/flow_ask.h"
 #include "sdk/call_request.h"
 #include "sdk/object.h"
-#include "sdk/ops.h"
+#include "sdk/op_list.h"
 #include "sdk/send_due.h"
 #include "sdk/settle.h"
 
@@ -57,7 +57,7 @@ static bool is_known(const struct sdk_attempt *turn, const struct op *op)
     return op->kind != OP_COMPLETE && (is_planned || sdk_attempt_has_finished(turn, op->name));
 }
 
-static enum stepd_status take_ops(struct sdk_attempt *turn, const struct ops *ops)
+static enum stepd_status take_ops(struct sdk_attempt *turn, const struct op_list *ops)
 {
     bool is_only = sdk_attempt_is_alone(turn) && ops->count == 1;
 
@@ -116,7 +116,7 @@ static bool is_answered(const struct sdk_attempt *turn, const char *name, int at
 
 /* What might have been reported before, but for a retry's, is told in the reply: the app's reports do not
  * get here, as where another daemon of the group is what the app asks. Each costs it seconds. */
-static void note_silence(const struct sdk_attempt *turn, const struct sdk_call *call, const struct ops *ops)
+static void note_silence(const struct sdk_attempt *turn, const struct sdk_call *call, const struct op_list *ops)
 {
     if (call->was_open && call->attempt == 0 && ops->count > 0 && ops->items[0].kind == OP_RESULT)
         atomic_store(turn->function->silent_until_ns, clock_monotonic_ns() + SILENT_NS);
@@ -129,12 +129,12 @@ static enum stepd_status take_reply(struct sdk_attempt *turn, const struct sdk_c
     int attempts_before = branch != NULL ? branch->attempt : 0;
     const msgpack_object *body = stepd_from_json(turn->ctx, call->call->reply.data, call->call->reply.size);
     struct op_error invalid = { .name = "InvalidReply" };
-    struct ops ops = { 0 };
+    struct op_list ops = { 0 };
 
     if (body != NULL && call->call->status == 200)
         return finish(turn, body);
     if (body != NULL) {
-        ops_read(turn->ctx, body, &ops);
+        op_list_read(turn->ctx, body, &ops);
         note_silence(turn, call, &ops);
         STEPD_TRY(take_ops(turn, &ops));
         if (is_answered(turn, call->name, attempts_before))
@@ -211,9 +211,9 @@ static enum stepd_status take_reported(struct sdk_attempt *turn, const struct op
 
 static enum stepd_status take_steps(struct sdk_attempt *turn, const struct report *report)
 {
-    struct ops ops;
+    struct op_list ops;
 
-    ops_read(turn->ctx, report->steps, &ops);
+    op_list_read(turn->ctx, report->steps, &ops);
     for (size_t i = 0; i < ops.count; i++) {
         if (!sdk_attempt_has_finished(turn, ops.items[i].name))
             STEPD_TRY(take_reported(turn, &ops.items[i]));

@@ -5,17 +5,17 @@
 #include "codec/json.h"
 #include "run/context.h"
 #include "sdk/app.h"
-#include "sdk/ops.h"
+#include "sdk/op_list.h"
 #include "sdk/sdk_time.h"
 
 static void try_reply(struct stepd_ctx *ctx, struct bytes body)
 {
     const msgpack_object *object = stepd_from_json(ctx, body.data, body.size);
     struct op_error error;
-    struct ops ops = { 0 };
+    struct op_list ops = { 0 };
 
     if (object != NULL)
-        ops_read(ctx, object, &ops);
+        op_list_read(ctx, object, &ops);
     for (size_t i = 0; i < ops.count; i++)
         require(strlen(ops.items[i].name) < STEP_ID_SIZE);
     op_error_read(ctx, 500, object, &error);

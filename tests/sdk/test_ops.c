@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sdk/ops.h"
+#include "sdk/op_list.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -22,19 +22,19 @@ static void teardown(void)
 
 TestSuite(ops, .init = setup, .fini = teardown);
 
-static struct ops read(const char *json)
+static struct op_list read(const char *json)
 {
-    struct ops ops = { 0 };
+    struct op_list ops = { 0 };
     const msgpack_object *body = stepd_from_json(&ctx, json, strlen(json));
 
     cr_assert_not_null(body);
-    ops_read(&ctx, body, &ops);
+    op_list_read(&ctx, body, &ops);
     return ops;
 }
 
 static struct op read_one(const char *json)
 {
-    struct ops ops = read(json);
+    struct op_list ops = read(json);
 
     cr_assert_eq(ops.count, 1);
     return ops.items[0];
@@ -70,7 +70,7 @@ Test(ops, tell_how_long_a_step_sleeps)
 
 Test(ops, come_in_the_order_in_which_the_app_lists_them)
 {
-    struct ops ops =
+    struct op_list ops =
         read("[{\"op\":\"StepPlanned\",\"id\":\"x\",\"displayName\":\"p\"},{\"op\":\"RunComplete\",\"id\":\"y\",\"data\":[1]}]");
 
     cr_assert_eq(ops.count, 2);

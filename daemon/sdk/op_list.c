@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sdk/ops.h"
+#include "sdk/op_list.h"
 
 #include <string.h>
 
@@ -115,7 +115,7 @@ static bool op_read(struct stepd_ctx *ctx, const msgpack_object *object, struct 
     return true;
 }
 
-void ops_read(struct stepd_ctx *ctx, const msgpack_object *body, struct ops *ret_ops)
+void op_list_read(struct stepd_ctx *ctx, const msgpack_object *body, struct op_list *ret_ops)
 {
     ret_ops->count = 0;
     if (body->type != MSGPACK_OBJECT_ARRAY)

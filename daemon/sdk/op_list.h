@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a call's reply lists: steps that ran, failed, are planned, or sleep. All live until the attempt ends. */
-#ifndef STEPD_SDK_OPS_H
-#define STEPD_SDK_OPS_H
+#ifndef STEPD_SDK_OP_LIST_H
+#define STEPD_SDK_OP_LIST_H
 
 #include <msgpack.h>
 #include <stdbool.h>
@@ -40,14 +40,14 @@ struct retry_advice {
     const char *after; /* NULL: as the function's backoff says */
 };
 
-struct ops {
+struct op_list {
     struct op *items;
     size_t count;
     struct retry_advice advice;
 };
 
 /* `body` may have any shape: what is no op is left out. */
-void ops_read(struct stepd_ctx *ctx, const msgpack_object *body, struct ops *ret_ops);
+void op_list_read(struct stepd_ctx *ctx, const msgpack_object *body, struct op_list *ret_ops);
 /* Of an error object of any shape, or none; then the HTTP status names it. */
 void op_error_read(struct stepd_ctx *ctx, int http_status, const msgpack_object *object, struct op_error *ret_error);
 
