@@ -9,28 +9,17 @@
 static const char *outcome_of(const struct attempt_report *report)
 {
     switch (report->end) {
-    case ATTEMPT_COMPLETED:
-        return "completed";
-    case ATTEMPT_RETRY:
-        return "retry";
-    case ATTEMPT_SLEEPING:
-        return "sleeping";
-    case ATTEMPT_WAITING:
-        return "waiting";
-    case ATTEMPT_FAILED:
-        return "failed";
-    case ATTEMPT_CANCELLED:
-        return "cancelled";
     case ATTEMPT_AWAY:
-        return report->failure != NULL ? "retry" : NULL;
+        return report->failure != NULL ? attempt_end_word(ATTEMPT_RETRY) : NULL;
     case ATTEMPT_PASSED_ON:
     case ATTEMPT_MOVED:
     case ATTEMPT_STOPPED:
     case ATTEMPT_REFUSED:
     case ATTEMPT_ABANDONED:
-        break;
+        return NULL;
+    default:
+        return attempt_end_word(report->end);
     }
-    return NULL;
 }
 
 static enum log_level level_of(const struct attempt_report *report, bool is_watched)

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "run/attempt_log.h"
@@ -15,6 +16,19 @@
 #include "run/journal.h"
 
 #define REFUSED_DELAY_MS 30000 /* until what the brokers refused is tried again */
+
+const char *attempt_end_word(enum attempt_end end)
+{
+    static const char *const WORDS[] = {
+        [ATTEMPT_COMPLETED] = "completed", [ATTEMPT_RETRY] = "retry",      [ATTEMPT_SLEEPING] = "sleeping",
+        [ATTEMPT_WAITING] = "waiting",     [ATTEMPT_PASSED_ON] = "failed", [ATTEMPT_FAILED] = "failed",
+        [ATTEMPT_CANCELLED] = "cancelled", [ATTEMPT_MOVED] = "moved",      [ATTEMPT_STOPPED] = "stopped",
+        [ATTEMPT_REFUSED] = "stopped",     [ATTEMPT_AWAY] = "stopped",     [ATTEMPT_ABANDONED] = "stopped",
+    };
+
+    assert((size_t)end < COUNT_OF(WORDS));
+    return WORDS[end];
+}
 
 static void end_as(struct attempt_report *report, enum attempt_end end, const struct failure *failure)
 {

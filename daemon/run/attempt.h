@@ -27,6 +27,9 @@ enum attempt_end {
     ATTEMPT_ABANDONED, /* the watch took the attempt over: nothing of it is the caller's any more */
 };
 
+/* "completed", "retry", …: as logs and traces say it. */
+const char *attempt_end_word(enum attempt_end end);
+
 struct attempt_report {
     enum attempt_end end;
     bool is_stored;     /* the store holds, or held, the run: its message is taken, not done */

@@ -5,9 +5,21 @@
 
 #include "codec/number.h"
 #include "run/attempt.h"
+#include "run/attempt_log.h"
 #include "run/awaited.h"
 #include "run/beside.h"
 #include "run/checkpoints.h"
+#include "run/flow_ask.h"
+
+void ops_load_branches(const struct stepd_ctx *ctx, struct branches *branches)
+{
+    assert(branches->count == 0);
+    branches_load(branches, attempt_log_branches(ctx->run->tail));
+    for (size_t i = branches->count; i-- > 0;) {
+        if (beside_has_finished(ctx, branches->items[i].name))
+            branches_remove(branches, branches->items[i].name);
+    }
+}
 
 enum stepd_status ops_raise(struct stepd_ctx *ctx, const struct ops_error *error)
 {
@@ -66,6 +78,24 @@ enum stepd_status ops_settle_beside(struct ops *ops, int attempt, const char *id
     if (status != STEPD_SUSPENDED)
         branches_remove(ops->branches, id);
     return status;
+}
+
+enum stepd_status ops_fail_function(struct ops *ops, int *attempt)
+{
+    struct stepd_ctx *ctx = ops->ctx;
+    const struct function *function = ctx->run->function;
+
+    if (ctx->raised.kind != RAISED_RETRIABLE || *attempt >= flow_retries(function, ctx->raised.failure.name, function->retries))
+        return STEPD_FAILED;
+    const struct raised raised = context_take_raised(ctx);
+    STEPD_TRY(ops_note_failure(ops, *attempt));
+    context_set_part_raised(ctx, &raised);
+    ops->failed_due_ms = raised_due_ms(&raised);
+    if (ops->failed_due_ms == 0)
+        ops->failed_due_ms = context_now_ms(ctx) + context_retry_delay_ms(ctx, raised.failure.name);
+    ++*attempt;
+    branches_add(ops->branches, "")->due_ms = ops->failed_due_ms;
+    return STEPD_OK;
 }
 
 enum stepd_status ops_park(struct ops *ops, int attempt, int64_t due_ms)

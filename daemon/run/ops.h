@@ -29,6 +29,9 @@ struct ops {
     int64_t failed_due_ms;     /* a branch failed, of ctx->step_raised, and is due then; not durable yet. 0: none */
 };
 
+/* What an earlier attempt, or call, has left open: into `branches`, which is empty, out of the run's tail. */
+void ops_load_branches(const struct stepd_ctx *ctx, struct branches *branches);
+
 /* An error of what runs now, step or function. */
 enum stepd_status ops_raise(struct stepd_ctx *ctx, const struct ops_error *error);
 
@@ -43,6 +46,9 @@ enum stepd_status ops_note_failure(struct ops *ops, int attempt);
  * a branch. Else as a step's call answers. */
 enum stepd_status ops_settle_beside(struct ops *ops, int attempt, const char *id, stepd_step_fn settle, const void *arg,
                                     bool *ret_is_later);
+/* The function itself raised an error while steps of it are open. OK: it waits for its next attempt as they do, as the branch with no name,
+ * and *attempt has one more. FAILED: it has none left, or the error is for good. */
+enum stepd_status ops_fail_function(struct ops *ops, int *attempt);
 /* Nothing of the run is under way: it waits in the store until due_ms (0: until now), or until what it has invoked has ended. */
 enum stepd_status ops_park(struct ops *ops, int attempt, int64_t due_ms);
 

@@ -35,11 +35,7 @@ struct reports *stepd_reports_create(struct stepd_ctx *ctx)
 {
     struct reports *reports = xcalloc(1, sizeof(*reports));
 
-    branches_load(&reports->branches, attempt_log_branches(ctx->run->tail));
-    for (size_t i = reports->branches.count; i-- > 0;) {
-        if (beside_has_finished(ctx, reports->branches.items[i].name))
-            branches_remove(&reports->branches, reports->branches.items[i].name);
-    }
+    ops_load_branches(ctx, &reports->branches);
     reports->has_slept = beside_next_waking_ms(ctx, beside_now_ms(ctx)) != 0;
     return reports;
 }

@@ -39,11 +39,7 @@ static void begin(struct sdk_attempt *turn)
     turn->errand = errand;
     ctx->run->errand = &errand->base;
     ctx->run->begun_ns = ctx->started_ns;
-    branches_load(&errand->branches, attempt_log_branches(ctx->run->tail));
-    for (size_t i = errand->branches.count; i-- > 0;) {
-        if (sdk_attempt_has_finished(turn, errand->branches.items[i].name))
-            branches_remove(&errand->branches, errand->branches.items[i].name);
-    }
+    ops_load_branches(ctx, &errand->branches);
     /* A daemon that died may have ended a step and asked nobody what follows. */
     errand->has_news = !is_pending(turn) || ctx->run->unclean > 0 || has_waited(ctx->run);
 }
@@ -68,10 +64,10 @@ static enum stepd_status hear(struct sdk_attempt *turn)
 enum stepd_status calls_run(struct stepd_ctx *ctx)
 {
     const struct sdk_function *function = stepd_options(ctx);
-    struct sdk_attempt turn = { .ctx = ctx, .function = function, .attempt = ctx->run->attempt };
+    struct sdk_attempt turn = { .ctx = ctx, .function = function, .attempt = ctx->run->attempt, .ops = { .ctx = ctx } };
     bool has_news;
 
-    ctx->branches = (struct bytes){ 0 }; /* until sdk_attempt_keep_branches() */
+    ctx->branches = (struct bytes){ 0 }; /* until run/ops keeps them with the next change */
     if (function->is_gone)
         return stepd_non_retriable(ctx, "FunctionGone", "its app no longer has function '%s'", function->slug);
     if (ctx->run->errand == NULL) {
@@ -80,6 +76,7 @@ enum stepd_status calls_run(struct stepd_ctx *ctx)
         begin(&turn);
     }
     turn.errand = sdk_errand_of(ctx->run->errand);
+    turn.ops.branches = &turn.errand->branches;
     if (sdk_errand_is_cancelled(turn.errand) && !context_may_go_on(ctx))
         return STEPD_SUSPENDED;
     STEPD_TRY(hear(&turn));

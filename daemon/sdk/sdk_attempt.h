@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "run/context.h"
+#include "run/ops.h"
 #include "sdk/app.h"
 #include "sdk/op_list.h"
 #include "sdk/sdk_errand.h"
@@ -22,7 +23,7 @@ struct sdk_attempt {
     struct sdk_errand *errand;
     struct retry_advice advice; /* of the reply that is taken */
     int attempt;                /* the function's own errors */
-    int64_t failed_due_ms;      /* a branch failed, of ctx->step_raised, which is not durable yet; 0: none */
+    struct ops ops;             /* its branches are the errand's */
     bool is_done;               /* the function has ended well */
 };
 
@@ -33,8 +34,6 @@ bool sdk_attempt_has_finished(const struct sdk_attempt *turn, const char *step);
 int64_t sdk_attempt_next_waking_ms(const struct sdk_attempt *turn, int64_t after_ms);
 /* Nothing else of the run is under way, or waits: the run as a whole is parked with what fails or sleeps. */
 bool sdk_attempt_is_alone(const struct sdk_attempt *turn);
-/* The branches go into the run's tail with its next change. */
-void sdk_attempt_keep_branches(struct sdk_attempt *turn);
 /* What a branch failed of becomes durable while others go on. */
 enum stepd_status sdk_attempt_note_failure(struct sdk_attempt *turn);
 

@@ -101,44 +101,6 @@ static enum stepd_status leave(struct sdk_attempt *turn, int64_t now_ms)
     return context_leave_for(turn->ctx, &turn->errand->base);
 }
 
-/* For events, or what it has invoked, or until something of it is due. */
-static enum stepd_status park_to_wait(struct sdk_attempt *turn, int64_t due_ms, int64_t until_ms)
-{
-    struct stepd_ctx *ctx = turn->ctx;
-
-    STEPD_TRY(sdk_attempt_note_failure(turn));
-    const struct transition change = {
-        .kind = TRANSITION_PARK,
-        .status = RUN_WAITING,
-        .phase = ctx->run->phase,
-        .attempt = turn->attempt,
-        .due_ms = due_ms > 0 && due_ms < until_ms ? due_ms : until_ms,
-    };
-
-    sdk_attempt_keep_branches(turn);
-    return context_park(ctx, &change);
-}
-
-/* Nothing is under way: the run waits in the store, holding nothing. */
-static enum stepd_status park(struct sdk_attempt *turn, int64_t due_ms)
-{
-    struct stepd_ctx *ctx = turn->ctx;
-    int64_t until_ms;
-
-    if (awaited_is_open(ctx, &until_ms))
-        return park_to_wait(turn, due_ms, until_ms);
-    const struct transition change = {
-        .kind = TRANSITION_PARK,
-        .status = turn->failed_due_ms != 0 ? RUN_DELAYED : RUN_SLEEPING,
-        .phase = ctx->run->phase,
-        .attempt = turn->attempt,
-        .due_ms = due_ms > 0 ? due_ms : 1,
-    };
-
-    sdk_attempt_keep_branches(turn);
-    return context_park(ctx, &change);
-}
-
 enum stepd_status send_due_send(struct sdk_attempt *turn)
 {
     int64_t now_ms = sdk_attempt_now_ms(turn);
@@ -148,10 +110,10 @@ enum stepd_status send_due_send(struct sdk_attempt *turn)
         call_out(turn, now_ms);
     if (sdk_errand_under_way(turn->errand) > 0)
         return leave(turn, now_ms);
-    return may_begin ? park(turn, next_due(turn, now_ms)) : context_give_up(turn->ctx);
+    return may_begin ? ops_park(&turn->ops, turn->attempt, next_due(turn, now_ms)) : context_give_up(turn->ctx);
 }
 
 enum stepd_status send_due_call_anew(struct sdk_attempt *turn)
 {
-    return park(turn, sdk_attempt_now_ms(turn));
+    return ops_park(&turn->ops, turn->attempt, sdk_attempt_now_ms(turn));
 }

@@ -72,20 +72,11 @@ enum stepd_status settle_alone(struct sdk_attempt *turn, const struct op *op)
 enum stepd_status settle_beside(struct sdk_attempt *turn, const struct op *op)
 {
     const struct outcome outcome = { op, &turn->advice };
-    int64_t due_ms = 0;
+    bool is_later;
+    enum stepd_status status = ops_settle_beside(&turn->ops, turn->attempt, op->name, settle, &outcome, &is_later);
 
-    STEPD_TRY(sdk_attempt_note_failure(turn));
-    struct branch *branch = branches_add(&turn->errand->branches, op->name);
-    enum stepd_status status = beside_settle(turn->ctx, op->name, branch->attempt, settle, &outcome, &due_ms);
-    if (due_ms != 0) {
-        branch->attempt++;
-        branch->due_ms = due_ms;
-        turn->failed_due_ms = due_ms;
-        return STEPD_OK;
-    }
-    if (status == STEPD_SUSPENDED)
+    if (is_later || status == STEPD_SUSPENDED)
         return status;
-    branches_remove(&turn->errand->branches, op->name);
     turn->attempt = turn->ctx->run->attempt;
     turn->errand->has_news = true;
     return STEPD_OK;
@@ -160,26 +151,6 @@ enum stepd_status settle_wait(struct sdk_attempt *turn, const struct op *op, boo
 
 /* ---- other functions ------------------------------------------------------------------------------ */
 
-static enum stepd_status call_function(struct sdk_attempt *turn, const struct op *op, int64_t timeout_ms, bool is_alone)
-{
-    struct stepd_ctx *ctx = turn->ctx;
-    msgpack_sbuffer data;
-    msgpack_packer packer;
-
-    msgpack_sbuffer_init(&data);
-    msgpack_packer_init(&packer, &data, msgpack_sbuffer_write);
-    number_pack(&packer, op->data);
-    const struct invoke_ask ask = {
-        .function_id = op->function_id,
-        .data = { data.data, data.size },
-        .timeout_ms = timeout_ms,
-        .event_name = "inngest/function.invoked",
-    };
-    enum stepd_status status = is_alone ? invoke_call(ctx, op->name, &ask, NULL) : invoke_beside(ctx, op->name, &ask);
-    msgpack_sbuffer_destroy(&data);
-    return status;
-}
-
 enum stepd_status settle_invoke(struct sdk_attempt *turn, const struct op *op, bool is_alone)
 {
     struct stepd_ctx *ctx = turn->ctx;
@@ -188,7 +159,12 @@ enum stepd_status settle_invoke(struct sdk_attempt *turn, const struct op *op, b
     if (!read_timeout(turn, op, &timeout_ms))
         return refuse_timeout(ctx, op);
     STEPD_TRY(sdk_attempt_note_failure(turn));
-    enum stepd_status status = waits(turn, call_function(turn, op, timeout_ms, is_alone));
+    const struct invoke_ask ask = {
+        .function_id = op->function_id,
+        .timeout_ms = timeout_ms,
+        .event_name = "inngest/function.invoked",
+    };
+    enum stepd_status status = waits(turn, ops_invoke(ctx, op->name, ask, op->data, is_alone));
     if (status == STEPD_FAILED) { /* it is on record, for the app to hear of */
         (void)context_take_raised(ctx);
         turn->attempt = ctx->run->attempt;

@@ -6,7 +6,6 @@
 
 #include "base/clock.h"
 #include "codec/number.h"
-#include "run/flow_ask.h"
 #include "sdk/call_request.h"
 #include "sdk/object.h"
 #include "sdk/op_list.h"
@@ -77,18 +76,7 @@ static enum stepd_status fail_function(struct sdk_attempt *turn, const struct op
     struct stepd_ctx *ctx = turn->ctx;
 
     (void)settle_raise(ctx, error, &turn->advice);
-    if (sdk_attempt_is_alone(turn) || ctx->raised.kind != RAISED_RETRIABLE ||
-        turn->attempt >= flow_retries(ctx->run->function, ctx->raised.failure.name, ctx->run->function->retries))
-        return STEPD_FAILED;
-    const struct raised raised = context_take_raised(ctx);
-    STEPD_TRY(sdk_attempt_note_failure(turn));
-    context_set_part_raised(ctx, &raised);
-    turn->failed_due_ms = raised_due_ms(&raised);
-    if (turn->failed_due_ms == 0)
-        turn->failed_due_ms = context_now_ms(ctx) + context_retry_delay_ms(ctx, raised.failure.name);
-    turn->attempt++;
-    branches_add(&turn->errand->branches, THE_FUNCTION)->due_ms = turn->failed_due_ms;
-    return STEPD_OK;
+    return sdk_attempt_is_alone(turn) ? STEPD_FAILED : ops_fail_function(&turn->ops, &turn->attempt);
 }
 
 /* A call that was no success: of a step's own call that step's attempt, else the function's. */

@@ -125,33 +125,6 @@ static void begin(struct tracer *tracer, struct run *run)
     put_wait(traces, run, &place);
 }
 
-static const char *outcome_of(enum attempt_end end)
-{
-    switch (end) {
-    case ATTEMPT_COMPLETED:
-        return "completed";
-    case ATTEMPT_RETRY:
-        return "retry";
-    case ATTEMPT_SLEEPING:
-        return "sleeping";
-    case ATTEMPT_WAITING:
-        return "waiting";
-    case ATTEMPT_PASSED_ON:
-    case ATTEMPT_FAILED:
-        return "failed";
-    case ATTEMPT_CANCELLED:
-        return "cancelled";
-    case ATTEMPT_MOVED:
-        return "moved";
-    case ATTEMPT_STOPPED:
-    case ATTEMPT_REFUSED:
-    case ATTEMPT_AWAY:
-    case ATTEMPT_ABANDONED:
-        break;
-    }
-    return "stopped";
-}
-
 static bool ends_run(enum attempt_end end)
 {
     return end == ATTEMPT_COMPLETED || end == ATTEMPT_FAILED || end == ATTEMPT_CANCELLED;
@@ -212,7 +185,7 @@ static void end(struct tracer *tracer, const struct run *run, const struct attem
         .begun_ns = wall_ns(run->begun_ns != 0 ? run->begun_ns : report->started_ns),
         .ended_ns = wall_ns(report->ended_ns),
         .attempt = report->failure != NULL ? report->failure->attempt : run->attempt,
-        .outcome = outcome_of(report->end),
+        .outcome = attempt_end_word(report->end),
         .failure = report->failure,
     };
 
