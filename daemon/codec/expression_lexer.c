@@ -282,6 +282,17 @@ static struct token read_name(struct lexer *lexer)
     return token;
 }
 
+static struct token read_quoted_name(struct lexer *lexer)
+{
+    const char *start = lexer->at + 1, *end = start;
+
+    while (end < lexer->end && (begins_name(*end) || is_digit(*end) || strchr(".-/ ", *end) != NULL) && *end != '\0')
+        end++;
+    if (end == lexer->end || *end != '`' || end == start)
+        return fault(lexer->at, "syntax: between backticks stands a field's name: letters, digits, _ . - / and blanks");
+    return (struct token){ .kind = TOKEN_QUOTED_NAME, .at = lexer->at, .end = end + 1, .text = { start, (size_t)(end - start) } };
+}
+
 static struct token read_operator(struct lexer *lexer)
 {
     static const struct {
@@ -321,7 +332,10 @@ struct token lexer_next(struct lexer *lexer)
         return token;
     }
     bool is_number = is_digit(*start) || (*start == '.' && is_digit(peek(lexer, 1)));
-    struct token token = is_number ? read_number(lexer) : begins_name(*start) ? read_name(lexer) : read_operator(lexer);
+    struct token token = is_number             ? read_number(lexer)
+                         : begins_name(*start) ? read_name(lexer)
+                         : *start == '`'       ? read_quoted_name(lexer)
+                                               : read_operator(lexer);
     if (token.kind != TOKEN_FAULT)
         lexer->at = token.end;
     return token;

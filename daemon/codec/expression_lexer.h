@@ -13,7 +13,8 @@ enum token_kind {
     TOKEN_END,
     TOKEN_FAULT, /* `fault` says why, `at` where */
     TOKEN_NAME,
-    TOKEN_INT, /* `natural`, up to 2^63 */
+    TOKEN_QUOTED_NAME, /* `text` is what stands between backticks: of a field alone */
+    TOKEN_INT,         /* `natural`, up to 2^63 */
     TOKEN_UINT,
     TOKEN_DOUBLE,
     TOKEN_STRING, /* `text` is what it means: escapes are resolved */

@@ -240,10 +240,12 @@ static struct node *parse_member(struct parser *parser)
     static const char *const keywords[] = { "true", "false", "null" };
     struct token name = parser->token;
 
-    if (name.kind != TOKEN_NAME || word_is_among(name.text, keywords, COUNT_OF(keywords)))
+    bool is_quoted = name.kind == TOKEN_QUOTED_NAME;
+
+    if (!is_quoted && (name.kind != TOKEN_NAME || word_is_among(name.text, keywords, COUNT_OF(keywords))))
         return parser_refuse_token(parser, "a name");
     parser_advance(parser);
-    if (parser_take(parser, '('))
+    if (!is_quoted && parser_take(parser, '('))
         return parse_call_on_value(parser, &name);
     struct node *step = parser_make(parser, NODE_SELECT);
     step->name = name.text;

@@ -291,7 +291,7 @@ def after_parking(daemon, idle_mb):
 # ---- flow control ----------------------------------------------------------------------------------------------
 
 TURN_KEYS = "event.data.number % 10000"     # as modules/bench.c has them
-FLOW = {**THROUGHPUT, "redis_calls": "calls to Redis an event", "p50_ms": "a turn is late, p50 ms", "p99_ms": "a turn is late, p99 ms"}
+FLOW = {**DURABLE, "redis_calls": "calls to Redis an event", "p50_ms": "a turn is late, p50 ms", "p99_ms": "a turn is late, p99 ms"}
 
 
 def wait_until(daemon, condition):
@@ -327,10 +327,11 @@ def admitted(function, throttle, figures):
                        limits={function: {"throttle": {**throttle, "key": TURN_KEYS}}}) as daemon:
             daemon.ctl("pause", function)
             wait_until(daemon, lambda: daemon.metric("stepd_runs_queued", function) + daemon.seen() >= count)
-            already = daemon.seen()
+            already, redis_s, daemon_s = daemon.seen(), redis.cpu_s(), daemon.cpu_s()
             daemon.ctl("resume", function)
-            seconds = daemon.wait_for(count)
-            return figures(daemon, count - already, seconds)
+            seconds, done = daemon.wait_for(count), count - already
+            return {**figures(daemon, done, seconds), "redis_us": (redis.cpu_s() - redis_s) * 1e6 / done,
+                    "cpu_s_per_million": (daemon.cpu_s() - daemon_s) * 1e6 / done}
     return measure
 
 
