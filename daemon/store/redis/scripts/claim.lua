@@ -45,6 +45,7 @@ end
 -- All its checkpoints, in order; nil where something else stands in their place. Where some are lost, the
 -- others move up: the header counts them.
 local function checkpoints_of(id, h)
+    if h.checkpoints == 0 and h.state == 0 then return {} end
     local steps = P .. 'steps:' .. id
     local all = read('ZRANGE', steps, 0, -1)
     if not all then return nil end
@@ -108,7 +109,7 @@ end
 for _, id in ipairs(ids) do
     local raw = read('GET', P .. 'run:' .. id)
     local header = raw and not is_again and not from[id] and not has_turn[id] and taken_over(raw)
-    local h = raw and not header and parsed(raw)
+    local h = raw and not header and (headers[id] or parsed(raw))
     if header then
         bytes = bytes + #raw
         if bytes > BYTES and #runs > 0 then break end

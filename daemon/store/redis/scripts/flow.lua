@@ -173,7 +173,7 @@ end
 local function end_flow(id, h, status)
     local f = has(h.flags, FLOW) and flow_of(id)
     if not f then return 0 end
-    leave_line(id, f)
+    if h.status ~= RUN_OWNED or f.held then leave_line(id, f) end
     local woken = leave_living(id, f)
     if f.deadline then call('ZREM', P .. 'deadlines', id) end
     forget_wishes(id, f)

@@ -8,6 +8,7 @@ local LATE_MS = 100 -- a line whose first should have begun by now: expire.lua s
 local PROBE_MS = 86400000 -- the run that a breaker lets begin alone is known as long
 
 local has_turn = {} -- by id: it is to be claimed now: 1, or 2: an open breaker lets it begin alone
+local headers = {}  -- of those, as they were read
 
 -- Places of runs that do not execute any more: a fault of Redis, or an older daemon, may leave some.
 local function drop_stale(place)
@@ -51,18 +52,17 @@ local function note_life(id, f, rules)
     if not rules.lives or call('ZCARD', P .. 'living:' .. f.fn) < rules.lives then wake_blocked(blocked) end
 end
 
--- When the throttle lets the next one begin, µs; 0: now.
+-- When the throttle lets the next one begin, µs; 0: now. And until when its turns are used up; nil: it takes none.
 local function turn_at(f, rules)
-    if f.begun or not f.turn or not rules.interval then return 0 end
+    if f.begun or not f.turn or not rules.interval then return 0, nil end
     local tat = tonumber(call('GET', P .. 'turn:' .. f.turn) or 0)
-    return tat - now_us > rules.tolerance and tat - rules.tolerance or 0
+    return tat - now_us > rules.tolerance and tat - rules.tolerance or 0, tat
 end
 
-local function take_turn(f, rules)
-    if f.begun or not f.turn or not rules.interval then return end
-    local key = P .. 'turn:' .. f.turn
-    local tat = math.max(tonumber(call('GET', key) or 0), now_us) + rules.interval
-    call('SET', key, string.format('%.0f', tat), 'PX', math.ceil((tat - now_us) / 1000) + 1)
+local function take_turn(f, rules, used)
+    if not used then return end
+    local tat = math.max(used, now_us) + rules.interval
+    call('SET', P .. 'turn:' .. f.turn, string.format('%.0f', tat), 'PX', math.ceil((tat - now_us) / 1000) + 1)
 end
 
 local function take_places(id, f, rules)
@@ -89,7 +89,7 @@ end
 -- Whether the run may begin; else when its line is to be tried again, ms.
 local function grant(id, h, f, rules)
     if f.deadline and not f.has_begun and f.deadline <= now then return false, now + LATE_MS end
-    local at = turn_at(f, rules)
+    local at, used = turn_at(f, rules)
     if at > 0 then return false, math.ceil(at / 1000) end
     if are_too_many(f, rules) then
         call('ZADD', P .. 'blocked:' .. living_of(f.fn), 'NX', now_us, f.fn .. '\0' .. f.line)
@@ -110,7 +110,7 @@ local function grant(id, h, f, rules)
         return false, again
     end
     if is_probe then call('SET', P .. 'probe:' .. f.breaker, id, 'PX', PROBE_MS) end
-    take_turn(f, rules)
+    take_turn(f, rules, used)
     take_places(id, f, rules)
     note_life(id, f, rules)
     has_turn[id] = is_probe and 2 or 1
@@ -120,30 +120,32 @@ end
 -- The line's runs that may begin, up to `room`, are added to `ids`.
 local function serve_line(fn, line, rules, room, ids)
     local heads, key = P .. 'heads:' .. fn, P .. 'line:' .. fn .. '\0' .. line
-    local served = 0
-    while served < room do
-        local id = call('ZRANGE', key, 0, 0)[1]
-        if not id then
-            call('ZREM', heads, line)
-            return served
-        end
+    local waiting, gone, served, again = call('ZRANGE', key, 0, room - 1), {}, 0, now
+    for _, id in ipairs(waiting) do
         local h, f = load(id), flow_of(id)
         if h and h.status == RUN_QUEUED and f then
-            local may, again = grant(id, h, f, rules)
+            local may, at = grant(id, h, f, rules)
             if not may then
-                call('ZADD', heads, again, line)
-                return served
+                again = at
+                break
             end
             f.begun = true
             note_begin(id, f)
             call('SET', P .. 'flow:' .. id, cmsgpack.pack(f))
-            ids[#ids + 1] = id
+            ids[#ids + 1], headers[id] = id, h
             served = served + 1
         end
-        call('ZREM', key, id)
-        call('ZREM', P .. 'queue:' .. fn, id)
+        gone[#gone + 1] = id
     end
-    call('ZADD', heads, now, line)
+    if #gone > 0 then
+        call('ZREM', key, unpack(gone))
+        call('ZREM', P .. 'queue:' .. fn, unpack(gone))
+    end
+    if #gone == #waiting and #waiting < room then
+        call('ZREM', heads, line) -- none is left
+    else
+        call('ZADD', heads, again, line)
+    end
     return served
 end
 
