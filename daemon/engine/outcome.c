@@ -15,6 +15,7 @@ static const char *outcome_of(const struct attempt_report *report)
     case ATTEMPT_MOVED:
     case ATTEMPT_STOPPED:
     case ATTEMPT_REFUSED:
+    case ATTEMPT_SETTLING:
     case ATTEMPT_ABANDONED:
         return NULL;
     default:

@@ -16,6 +16,7 @@
 #include "engine/nobodys.h"
 #include "engine/outcome.h"
 #include "engine/room.h"
+#include "engine/settle.h"
 #include "run/trace.h"
 
 #define HELD_US 10000
@@ -102,6 +103,14 @@ struct task *start_next(struct dispatch *dispatch, const struct job *job)
     }
     struct job *next = job->strand != NULL ? strands_leave(dispatch->strands, job->strand) : NULL;
     return next != NULL ? start_task(next) : NULL;
+}
+
+void start_end_settled(struct worker *worker, struct attempt_report *report)
+{
+    (void)finish_attempt(worker, report);
+    struct task *next = start_next(worker->dispatch, &worker->job);
+    if (next != NULL)
+        pool_add(worker->dispatch->pool, next, TASK_FOLLOWS);
 }
 
 /* ---- gates --------------------------------------------------------------------------------------- */
@@ -361,8 +370,10 @@ struct task *run_start(struct worker *worker)
     case START_ATTEMPT:
         worker->ctx.step_durations = &worker_tally(worker, worker->run->function)->steps;
         trace_begin(worker);
+        worker->ctx.may_settle = settle_may(worker);
         attempt_make(&worker->ctx, worker->run, worker->thread.now_ns, &report);
-        is_over = finish_attempt(worker, &report);
+        worker->ctx.may_settle = false;
+        is_over = !settle_leave(worker, &report) && finish_attempt(worker, &report);
         break;
     }
     if (gate == GATE_FULL && worker->job.claimed == NULL)

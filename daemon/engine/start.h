@@ -10,6 +10,8 @@
 struct task *run_start(struct worker *worker);
 /* What worker->job, or one that was taken over, kept from running; others are queued. NULL: none. */
 struct task *start_next(struct dispatch *dispatch, const struct job *job);
+/* As settle.h has it: what worker->job kept from running is queued. */
+void start_end_settled(struct worker *worker, struct attempt_report *report);
 
 /* The job as a task, which frees it. */
 struct task *start_task(struct job *job);

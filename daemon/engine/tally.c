@@ -25,6 +25,7 @@ void tally_end(struct function_tally *tally, const struct attempt_report *report
     case ATTEMPT_CANCELLED:
     case ATTEMPT_STOPPED:
     case ATTEMPT_REFUSED:
+    case ATTEMPT_SETTLING:
     case ATTEMPT_ABANDONED:
         break;
     case ATTEMPT_AWAY:

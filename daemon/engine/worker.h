@@ -22,8 +22,9 @@
 #include "run/taker.h"
 #include "run/unwanted.h"
 
-struct takeover; /* engine/takeover.h */
-struct crew;     /* engine/crew.h */
+struct takeover;    /* engine/takeover.h */
+struct crew;        /* engine/crew.h */
+struct settlements; /* engine/settle.h */
 
 /* Its thread's own, but for what the watch takes over. */
 struct worker {
@@ -50,6 +51,7 @@ struct dispatch {
     struct gate *gates;  /* by function->index */
     size_t waiting_most; /* messages that wait at one gate; at all of them half of what may be in flight */
     struct away_list away;
+    struct settlements *settlements;
     struct crew *crew;
     struct unwanted unwanted;
     struct breakers breakers;

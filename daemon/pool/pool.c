@@ -25,7 +25,7 @@ struct pool {
     atomic_size_t listed;               /* of all lists */
     atomic_size_t urgent;               /* of those that go before what follows: each wants a thread soon */
     atomic_int sleepers;                /* not yet called; lock to write */
-    int calls;                          /* lock; signals that no sleeper has answered yet */
+    atomic_int calls;                   /* lock to write; signals that no sleeper has answered yet */
     struct pool_thread *threads;        /* lock */
     atomic_bool is_stopping;            /* lock to write */
     atomic_int stuck;
@@ -45,8 +45,17 @@ static void call_sleeper(struct pool *pool)
     if (atomic_load_explicit(&pool->sleepers, memory_order_relaxed) == 0)
         return;
     atomic_fetch_sub(&pool->sleepers, 1);
-    pool->calls++;
+    atomic_fetch_add(&pool->calls, 1);
     condition_wake_one(&pool->work);
+}
+
+/* For what is in the lists one call at a time: who comes takes the first, and calls the next before it runs that. So those who are
+ * awake take many small tasks while one is still on its way, and of tasks that take their time each has its thread soon. */
+static void call_for_listed(struct pool *pool)
+{
+    assert_held(&pool->lock);
+    if (atomic_load(&pool->calls) == 0)
+        call_sleeper(pool);
 }
 
 static void wake_one(struct pool *pool)
@@ -91,7 +100,7 @@ void pool_add(struct pool *pool, struct task *task, enum task_rank rank)
     if (rank < TASK_FOLLOWS)
         atomic_fetch_add(&pool->urgent, 1);
     atomic_fetch_add(&pool->listed, 1);
-    call_sleeper(pool);
+    call_for_listed(pool);
 }
 
 struct task *pool_take_listed(struct pool *pool)
@@ -144,8 +153,8 @@ static bool wait_for_work(struct pool *pool)
     pulse_rest_here();
     while (!has_work(pool) && !atomic_load(&pool->is_stopping)) {
         condition_wait(&pool->work, &pool->lock);
-        if (pool->calls > 0) {
-            pool->calls--;
+        if (atomic_load(&pool->calls) > 0) {
+            atomic_fetch_sub(&pool->calls, 1);
             sleepers_add(&pool->sleepers);
         }
     }
@@ -154,12 +163,20 @@ static bool wait_for_work(struct pool *pool)
     return !atomic_load(&pool->is_stopping);
 }
 
+static void share_listed(struct pool *pool)
+{
+    LOCK_GUARD(&pool->lock);
+    call_for_listed(pool);
+}
+
 /* More threads than cores help only where handlers wait. */
 static void share_work(struct pool *pool, bool was_slow)
 {
     int sleepers = atomic_load_explicit(&pool->sleepers, memory_order_relaxed);
 
-    if (sleepers > 0 && has_work(pool) && (was_slow || pool->settings.threads - sleepers < pool->cores))
+    if (sleepers > 0 && atomic_load(&pool->listed) > 0 && atomic_load(&pool->calls) == 0)
+        share_listed(pool);
+    else if (sleepers > 0 && has_work(pool) && (was_slow || pool->settings.threads - sleepers < pool->cores))
         wake_one(pool);
 }
 

@@ -20,10 +20,10 @@
 const char *attempt_end_word(enum attempt_end end)
 {
     static const char *const WORDS[] = {
-        [ATTEMPT_COMPLETED] = "completed", [ATTEMPT_RETRY] = "retry",      [ATTEMPT_SLEEPING] = "sleeping",
-        [ATTEMPT_WAITING] = "waiting",     [ATTEMPT_PASSED_ON] = "failed", [ATTEMPT_FAILED] = "failed",
-        [ATTEMPT_CANCELLED] = "cancelled", [ATTEMPT_MOVED] = "moved",      [ATTEMPT_STOPPED] = "stopped",
-        [ATTEMPT_REFUSED] = "stopped",     [ATTEMPT_AWAY] = "stopped",     [ATTEMPT_ABANDONED] = "stopped",
+        [ATTEMPT_COMPLETED] = "completed", [ATTEMPT_RETRY] = "retry",     [ATTEMPT_SLEEPING] = "sleeping",   [ATTEMPT_WAITING] = "waiting",
+        [ATTEMPT_PASSED_ON] = "failed",    [ATTEMPT_FAILED] = "failed",   [ATTEMPT_CANCELLED] = "cancelled", [ATTEMPT_MOVED] = "moved",
+        [ATTEMPT_STOPPED] = "stopped",     [ATTEMPT_REFUSED] = "stopped", [ATTEMPT_AWAY] = "stopped",        [ATTEMPT_SETTLING] = "stopped",
+        [ATTEMPT_ABANDONED] = "stopped",
     };
 
     assert((size_t)end < COUNT_OF(WORDS));
@@ -115,6 +115,45 @@ static struct bytes tail_of_branches(struct stepd_ctx *ctx)
     return (struct bytes){ ctx->tail.data, ctx->tail.size };
 }
 
+/* ---- left to the store ---------------------------------------------------------------------------- */
+
+/* Whether nothing more is to be decided once the store has agreed to it: no checkpoint, for which there may be no room, and nobody to
+ * be told. */
+static bool may_settle(const struct stepd_ctx *ctx, const struct transition *change)
+{
+    return ctx->may_settle && ctx->run->phase == RUN_IN_FUNCTION && !ctx->run->is_invoked && change->checkpoint.size == 0 &&
+           !change->clears_started && change->look == NULL && (change->kind == TRANSITION_FINISH || change->status == RUN_DELAYED) &&
+           !context_is_unwanted(ctx);
+}
+
+static void leave_to_store(struct stepd_ctx *ctx, const struct transition *change, enum attempt_end end, const struct failure *failure,
+                           struct attempt_report *report)
+{
+    ctx->settling = *change;
+    report->settles_as = end;
+    end_as(report, ATTEMPT_SETTLING, failure);
+}
+
+void attempt_settled(struct run *run, const struct transition *change, const struct transition_reply *reply, struct attempt_report *report)
+{
+    run_follow(run, change, reply);
+    report->end = report->settles_as;
+    report->is_stored = run->epoch > 0;
+    report->ended_ns = clock_monotonic_ns();
+}
+
+void attempt_settle(struct stepd_ctx *ctx, struct run *run, const struct transition *change, struct attempt_report *report)
+{
+    context_begin(ctx, run, report->started_ns);
+    if (context_advance(ctx, change))
+        report->end = report->settles_as;
+    else
+        end_by_store(ctx, report);
+    report->is_stored = run->epoch > 0;
+    report->ended_ns = clock_monotonic_ns();
+    context_end(ctx);
+}
+
 /* ---- parked --------------------------------------------------------------------------------------- */
 
 static int64_t due_of(const struct stepd_ctx *ctx, const struct transition *park)
@@ -140,7 +179,9 @@ bool attempt_park(struct stepd_ctx *ctx, struct transition *change, const struct
         change->tail = tail_with(ctx, failure, report->due_ms < WAIT_FOREVER_MS ? report->due_ms : 0, (struct bytes){ 0 });
     else if (ctx->run->phase == RUN_IN_ON_FAILURE && ctx->branches.size > 0)
         change->tail = tail_of_branches(ctx);
-    if (context_advance(ctx, change))
+    if (may_settle(ctx, change))
+        leave_to_store(ctx, change, end_of_park(change->status), failure, report);
+    else if (context_advance(ctx, change))
         end_as(report, end_of_park(change->status), failure);
     else if (ctx->verdict.kind == VERDICT_LIMIT)
         return false;
@@ -222,6 +263,11 @@ static void complete(struct stepd_ctx *ctx, struct attempt_report *report)
     if (ctx->run->epoch > 0 || ctx->settings->keeps_all) {
         change.tail = tail_with(ctx, NULL, 0, (struct bytes){ ctx->output.data, ctx->output.size });
         change.told = told_result(ctx);
+        if (may_settle(ctx, &change)) {
+            say_what_was_not_asked(ctx);
+            leave_to_store(ctx, &change, ATTEMPT_COMPLETED, NULL, report);
+            return;
+        }
         if (!context_advance(ctx, &change)) {
             end_by_store(ctx, report);
             return;

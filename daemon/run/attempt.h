@@ -24,6 +24,7 @@ enum attempt_end {
     ATTEMPT_STOPPED,   /* the daemon stops; nothing is known of the last change */
     ATTEMPT_REFUSED,   /* the store refuses for good what the attempt came to; it has the run as it was before */
     ATTEMPT_AWAY,      /* not over: it waits for run->errand; `failure`: of a part of it, to be tried again */
+    ATTEMPT_SETTLING,  /* its code is over; ctx->settling, its last change, is to be asked of the store: attempt_settle() */
     ATTEMPT_ABANDONED, /* the watch took the attempt over: nothing of it is the caller's any more */
 };
 
@@ -32,10 +33,11 @@ const char *attempt_end_word(enum attempt_end end);
 
 struct attempt_report {
     enum attempt_end end;
-    bool is_stored;     /* the store holds, or held, the run: its message is taken, not done */
-    int64_t due_ms;     /* the store's time */
-    int64_t due_in_ms;  /* from the store's now */
-    int64_t started_ns; /* monotonic */
+    enum attempt_end settles_as; /* SETTLING: its end, should the store agree */
+    bool is_stored;              /* the store holds, or held, the run: its message is taken, not done */
+    int64_t due_ms;              /* the store's time */
+    int64_t due_in_ms;           /* from the store's now */
+    int64_t started_ns;          /* monotonic */
     int64_t ended_ns;
     bool is_setback;               /* its function, or a step of it, failed of an error that is not said to be for good */
     const struct failure *failure; /* NULL: none; lives until the context's next attempt */
@@ -46,6 +48,11 @@ struct attempt_report {
  * and run->last may be replaced. A run that has an errand goes on with its attempt; whatever the end
  * but ATTEMPT_AWAY, the errand is destroyed. */
 void attempt_make(struct stepd_ctx *ctx, struct run *run, int64_t started_ns, struct attempt_report *ret_report);
+
+/* The end of an attempt that was SETTLING: asks for its last change, and waits. */
+void attempt_settle(struct stepd_ctx *ctx, struct run *run, const struct transition *change, struct attempt_report *report);
+/* The same where the store has agreed already. */
+void attempt_settled(struct run *run, const struct transition *change, const struct transition_reply *reply, struct attempt_report *report);
 
 /* A run that was cancelled while nobody executed it: its stepd/function.cancelled goes out, and it counts as ended. False: it
  * is not known to be out, which was said; the store gives the run to another later. */

@@ -272,11 +272,7 @@ bool context_advance(struct stepd_ctx *ctx, const struct transition *transition)
     if (error == 0 && reply.answer == STORE_OK) {
         if (run->epoch == 0 && reply.epoch > 0)
             hold_set(&ctx->hold, run->id.text);
-        run->epoch = reply.epoch;
-        run->owner = reply.owner;
-        run->notes = reply.notes;
-        run->attempt = transition->attempt;
-        run->phase = transition->phase;
+        run_follow(run, transition, &reply);
         journal_follow(ctx->journal, run);
         return true;
     }

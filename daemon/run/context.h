@@ -105,8 +105,10 @@ struct stepd_ctx {
     bool was_nested;             /* the step that runs called a step of its own: refused */
     struct step_call step;
     struct verdict verdict;
-    int64_t noted_due_ms; /* a part of the attempt failed (step_raised) and is due then; 0: none */
-    struct failure last;  /* what stepd_last_error() tells */
+    bool may_settle;            /* the attempt's last change may be left to the store: ATTEMPT_SETTLING */
+    struct transition settling; /* then: which; what it points to lives until the next attempt */
+    int64_t noted_due_ms;       /* a part of the attempt failed (step_raised) and is due then; 0: none */
+    struct failure last;        /* what stepd_last_error() tells */
     struct stepd_error last_view;
     bool has_last;
     msgpack_zone *zone; /* results and strings of this attempt */

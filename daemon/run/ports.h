@@ -81,6 +81,16 @@ struct transition_reply {
     struct run_notes notes; /* for the run to bring along with its next change */
 };
 
+/* The store has agreed: the run in memory is as the change left it. */
+static inline void run_follow(struct run *run, const struct transition *change, const struct transition_reply *reply)
+{
+    run->epoch = reply->epoch;
+    run->owner = reply->owner;
+    run->notes = reply->notes;
+    run->attempt = change->attempt;
+    run->phase = change->phase;
+}
+
 /* Whether a run of a key may start. */
 enum order_answer { ORDER_FREE, ORDER_QUEUED };
 enum dedupe_answer { DEDUPE_FIRST, DEDUPE_DUPLICATE };
@@ -108,8 +118,19 @@ struct store {
     const struct store_ops *ops;
 };
 
+/* A change that is asked for and not waited for. */
+struct pending_change {
+    const struct run *run; /* as it stands, with the change, until done() */
+    const struct transition *change;
+    int status; /* as advance() */
+    struct transition_reply reply;
+    void (*done)(struct pending_change *pending); /* any thread, once both are set; must not call the store */
+};
+
 struct store_ops {
     int (*advance)(struct store *store, const struct run *run, const struct transition *transition, struct transition_reply *ret_reply);
+    /* The same without waiting. False: it can't be had so, advance() is to be asked. NULL: nothing can. */
+    bool (*advance_later)(struct store *store, struct pending_change *pending);
     /* Ordered runs: if a run of this key is in the store, takes this one over behind it
      * (ORDER_QUEUED); else answers ORDER_FREE and does nothing. */
     int (*queue_behind)(struct store *store, const struct run *run, enum order_answer *ret_answer);

@@ -44,6 +44,47 @@ static int advance(struct store *store, const struct run *run, const struct tran
     return 0;
 }
 
+/* Changes that nobody waits for, until a thread of the store's answers them; some it does not agree to. */
+#define PENDING_MOST 4096
+static pthread_mutex_t pending_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct pending_change *pending[PENDING_MOST];
+static size_t pending_first, pending_last; /* under the lock */
+static atomic_bool is_answering;
+
+static bool advance_later(struct store *store, struct pending_change *change)
+{
+    (void)store;
+    (void)pthread_mutex_lock(&pending_lock);
+    bool has_room = pending_last - pending_first < PENDING_MOST;
+    if (has_room)
+        pending[pending_last++ % PENDING_MOST] = change;
+    (void)pthread_mutex_unlock(&pending_lock);
+    return has_room;
+}
+
+static struct pending_change *take_pending(void)
+{
+    (void)pthread_mutex_lock(&pending_lock);
+    struct pending_change *change = pending_first < pending_last ? pending[pending_first++ % PENDING_MOST] : NULL;
+    (void)pthread_mutex_unlock(&pending_lock);
+    return change;
+}
+
+static void *answer_all(void *unused)
+{
+    for (unsigned count = 0; atomic_load(&is_answering);) {
+        struct pending_change *change = take_pending();
+        if (change == NULL) {
+            (void)usleep(100);
+            continue;
+        }
+        change->reply = (struct transition_reply){ .answer = count++ % 7 == 0 ? STORE_MOVED : STORE_OK, .epoch = change->run->epoch + 1 };
+        change->status = 0;
+        change->done(change);
+    }
+    return unused;
+}
+
 static int queue_behind(struct store *store, const struct run *run, enum order_answer *ret_answer)
 {
     (void)store;
@@ -79,6 +120,7 @@ static int publish(struct publisher *publisher, const struct outgoing *message)
 
 static const struct store_ops store_ops = {
     .advance = advance,
+    .advance_later = advance_later,
     .queue_behind = queue_behind,
     .remember = remember,
     .now_ms = now_ms,
@@ -87,9 +129,8 @@ static const struct publisher_ops publisher_ops = { .publish = publish };
 
 static enum stepd_status quick(struct stepd_ctx *ctx)
 {
-    (void)ctx;
     attempts++;
-    return STEPD_OK;
+    return stepd_event(ctx)->offset % 3 == 0 ? stepd_error(ctx, "Later", "parked") : STEPD_OK;
 }
 
 static enum stepd_status ordered(struct stepd_ctx *ctx)
@@ -127,7 +168,7 @@ static enum stepd_status stuck(struct stepd_ctx *ctx)
 static const struct stepd_module declared = { .name = "stress" };
 static const struct module module = { .declared = &declared };
 static struct function functions[] = {
-    { .id = "quick", .event = "app/*", .run = quick, .module = &module, .index = 0 },
+    { .id = "quick", .event = "app/*", .run = quick, .retries = 1, .module = &module, .index = 0 },
     { .id = "ordered", .event = "app/ordered", .run = ordered, .ordering = STEPD_BY_KEY, .retries = 1, .module = &module, .index = 1 },
     { .id = "gated", .event = "app/gated", .run = gated, .concurrency = GATE, .module = &module, .index = 2 },
     { .id = "stuck", .event = "stuck", .run = stuck, .timeout_ms = 50, .retries = 1, .module = &module, .index = 3 },
@@ -209,7 +250,11 @@ int main(void)
     struct batch *open[4] = { 0 };
     struct error error;
 
+    pthread_t answering;
+
     log_open(LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
+    atomic_store(&is_answering, true);
+    expect(pthread_create(&answering, NULL, answer_all, NULL) == 0, "no thread");
     for (int i = 0; i < KEYS; i++) {
         last_of_key[i] = -1;
         keys[i] = (char)i;
@@ -234,6 +279,8 @@ int main(void)
     expect(dispatch_drain(dispatch, 10000), "it does not drain");
     (void)usleep(50000); /* those that were stuck end */
     expect(dispatch_destroy(dispatch), "threads are left behind");
+    atomic_store(&is_answering, false);
+    (void)pthread_join(answering, NULL);
     routes_destroy(routes);
     key_set_destroy(assignment.parked_keys);
     (void)printf("stress_dispatch: %d attempts\n", attempts);

@@ -266,64 +266,135 @@ static const char *script_of(const struct run *run, const struct transition *cha
     return run->epoch == 0 ? "take" : "advance";
 }
 
+/* A change as a script is asked for it, with what its arguments point to. */
+struct asked {
+    struct script_call call;
+    struct change_times times;
+    struct new_record record;
+    char packed[CHANGE_SIZE_MOST];
+    char *place;
+    msgpack_sbuffer wait; /* what it waits for, or the letter to whom it calls */
+    msgpack_sbuffer look; /* what it waits for that is open */
+    bool is_calling;
+};
+
+static void asked_init(struct asked *asked, struct redis_store *store, const struct run *run, const struct transition *change)
+{
+    struct script_call *call = &asked->call;
+
+    assert(run->epoch > 0 || run->first_epoch > 0);
+    asked->times = change_times_of(store, run, change);
+    asked->place = NULL;
+    msgpack_sbuffer_init(&asked->record.rest);
+    msgpack_sbuffer_init(&asked->record.events);
+    msgpack_sbuffer_init(&asked->wait);
+    msgpack_sbuffer_init(&asked->look);
+    script_begin(call, script_of(run, change), store_shard_of(store, run->id.text));
+    script_add_text(call, run->id.text);
+    script_add(call, change_pack(store, run, change, &asked->times, asked->packed));
+    if (run->epoch == 0)
+        script_add_self(store, call);
+    else
+        script_add_owner(call, &run->owner);
+    script_add(call, change->checkpoint);
+    if (run->epoch == 0)
+        add_record(call, run, change, &asked->times, &asked->record, &asked->place);
+    else
+        add_change(call, run, change, &asked->record.rest, &asked->place);
+    add_wait(call, run, change->wait, asked->place, &asked->wait);
+    asked->is_calling = port_is_calling(run, change);
+    if (asked->is_calling)
+        port_add_call(call, change, &asked->wait, &asked->look);
+}
+
+static void asked_done(struct asked *asked)
+{
+    msgpack_sbuffer_destroy(&asked->record.rest);
+    msgpack_sbuffer_destroy(&asked->record.events);
+    msgpack_sbuffer_destroy(&asked->wait);
+    msgpack_sbuffer_destroy(&asked->look);
+    free(asked->place);
+}
+
+static struct transition_reply hear(struct redis_store *store, const struct run *run, const struct transition *change,
+                                    const struct asked *asked, const redisReply *reply)
+{
+    int shard = asked->call.shard;
+
+    if (asked->is_calling)
+        store_posted(store, shard);
+    port_hear_look(change, reply);
+    struct transition_reply answer = change_read_answer(run, &asked->call, &asked->times, reply);
+    answer.notes = change_notes_after(run, change, change_list_length(run, change, reply));
+    int64_t wake_ms = change_wake_ms(change, &answer, reply);
+    if (wake_ms != 0)
+        store_made_due_in_line(store, shard, function_is_lined(run->function) || change->held_by != NULL ? run->function : NULL, wake_ms);
+    return answer;
+}
+
+/* It is nothing that is kept. */
+static bool leaves_nothing(const struct redis_store *store, const struct run *run, const struct transition *change)
+{
+    return run->epoch == 0 && change->kind == TRANSITION_FINISH && store_settings(store)->history != HISTORY_ALL;
+}
+
 static int advance(struct store *port, const struct run *run, const struct transition *change, struct transition_reply *ret_reply)
 {
     struct redis_store *store = port_store(port);
-    struct change_times times = change_times_of(store, run, change);
-    struct new_record record;
-    char packed[CHANGE_SIZE_MOST];
-    AUTO_FREE char *place = NULL;
     AUTO_REPLY reply = NULL;
-    struct script_call call;
-    msgpack_sbuffer wait; /* what it waits for, or the letter to whom it calls */
-    msgpack_sbuffer look; /* what it waits for that is open */
+    struct asked asked;
+    int status = 0;
 
-    assert(run->epoch > 0 || run->first_epoch > 0);
-    if (run->epoch == 0 && change->kind == TRANSITION_FINISH && store_settings(store)->history != HISTORY_ALL) {
-        *ret_reply = (struct transition_reply){ .answer = STORE_OK, .now_ms = times.now_ms };
+    if (leaves_nothing(store, run, change)) {
+        *ret_reply = (struct transition_reply){ .answer = STORE_OK, .now_ms = change_times_of(store, run, change).now_ms };
         return 0;
     }
-    int status = 0;
     if (change_may_push(store, run, change) && push(store, run, change, ret_reply, &status))
         return status;
-    msgpack_sbuffer_init(&record.rest);
-    msgpack_sbuffer_init(&record.events);
-    msgpack_sbuffer_init(&wait);
-    msgpack_sbuffer_init(&look);
-    script_begin(&call, script_of(run, change), store_shard_of(store, run->id.text));
-    script_add_text(&call, run->id.text);
-    script_add(&call, change_pack(store, run, change, &times, packed));
-    if (run->epoch == 0)
-        script_add_self(store, &call);
-    else
-        script_add_owner(&call, &run->owner);
-    script_add(&call, change->checkpoint);
-    if (run->epoch == 0)
-        add_record(&call, run, change, &times, &record, &place);
-    else
-        add_change(&call, run, change, &record.rest, &place);
-    add_wait(&call, run, change->wait, place, &wait);
-    bool is_calling = port_is_calling(run, change);
-    if (is_calling)
-        port_add_call(&call, change, &wait, &look);
+    asked_init(&asked, store, run, change);
+    status = store_call(store, &asked.call, &reply);
+    if (status == 0)
+        *ret_reply = hear(store, run, change, &asked, reply);
+    asked_done(&asked);
+    return status;
+}
 
-    status = store_call(store, &call, &reply);
-    msgpack_sbuffer_destroy(&record.rest);
-    msgpack_sbuffer_destroy(&record.events);
-    msgpack_sbuffer_destroy(&wait);
-    msgpack_sbuffer_destroy(&look);
-    if (status != 0)
-        return status;
-    if (is_calling)
-        store_posted(store, call.shard);
-    port_hear_look(change, reply);
-    *ret_reply = change_read_answer(run, &call, &times, reply);
-    ret_reply->notes = change_notes_after(run, change, change_list_length(run, change, reply));
-    int64_t wake_ms = change_wake_ms(change, ret_reply, reply);
-    if (wake_ms != 0)
-        store_made_due_in_line(store, call.shard, function_is_lined(run->function) || change->held_by != NULL ? run->function : NULL,
-                               wake_ms);
-    return 0;
+/* ---- a change that nobody waits for --------------------------------------------------------------- */
+
+struct later {
+    struct request request; /* first */
+    struct redis_store *store;
+    struct pending_change *pending;
+    struct asked asked;
+};
+
+static void later_done(struct request *request)
+{
+    struct later *later = (struct later *)request;
+    struct pending_change *pending = later->pending;
+
+    pending->status = request->status;
+    if (request->status == 0) {
+        pending->reply = hear(later->store, pending->run, pending->change, &later->asked, request->reply);
+        freeReplyObject(request->reply);
+    }
+    asked_done(&later->asked);
+    free(later);
+    pending->done(pending);
+}
+
+static bool advance_later(struct store *port, struct pending_change *pending)
+{
+    struct redis_store *store = port_store(port);
+
+    if (leaves_nothing(store, pending->run, pending->change) || pending->change->kind == TRANSITION_CHECKPOINT)
+        return false;
+    struct later *later = xmalloc(sizeof(*later));
+    later->store = store;
+    later->pending = pending;
+    asked_init(&later->asked, store, pending->run, pending->change);
+    store_call_later(store, &later->asked.call, &later->request, later_done);
+    return true;
 }
 
 /* That a run of it has to begin, or to end; 0: none has. */
@@ -396,6 +467,7 @@ static int64_t port_now_ms(struct store *port)
 
 const struct store_ops STORE_PORT_OPS = {
     .advance = advance,
+    .advance_later = advance_later,
     .queue_behind = queue_behind,
     .remember = remember,
     .admit = admit,

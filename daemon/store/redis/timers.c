@@ -37,6 +37,8 @@ struct timers {
     struct condition changed;
     struct news *news;  /* lock; by shard */
     bool has_news;      /* lock */
+    int64_t due_ms;     /* lock; monotonic; when the first of those runs is due that stand in the news alone; INT64_MAX: none does */
+    int64_t looks_ms;   /* lock; monotonic; when the timer thread looks at the news by itself; INT64_MIN: it does not wait */
     struct trim *trims; /* lock */
     bool is_paused;     /* lock */
     bool is_stopping;   /* lock */
@@ -48,14 +50,18 @@ static void on_due(void *context, int shard, const struct function *line_of, int
 {
     struct timers *timers = context;
     struct news *news = &timers->news[shard];
+    int64_t delay_ms = due_ms - store_shard_now_ms(timers->settings.store, shard);
+    int64_t at_ms = clock_monotonic_ms() + (delay_ms > 0 ? delay_ms : 0);
 
     lock_take(&timers->lock);
+    if (due_ms < news->due_ms)
+        news->due_ms = due_ms;
+    if (at_ms < timers->due_ms)
+        timers->due_ms = at_ms;
     bool is_new = line_of != NULL && lines_due_add(&news->lines, line_of, due_ms);
-    if (due_ms < news->due_ms || is_new) {
-        news->due_ms = due_ms < news->due_ms ? due_ms : news->due_ms;
-        timers->has_news = true;
+    timers->has_news = timers->has_news || is_new;
+    if (is_new || at_ms < timers->looks_ms)
         condition_wake_all(&timers->changed);
-    }
     lock_give(&timers->lock);
 }
 
@@ -108,6 +114,8 @@ struct timers *timers_create(const struct timers_settings *settings)
         timers->rounds[i] = rounds_create(&timers->common, (int)i);
         timers->news[i].due_ms = INT64_MAX;
     }
+    timers->due_ms = INT64_MAX;
+    timers->looks_ms = INT64_MIN;
     lock_init(&timers->lock);
     condition_init(&timers->changed);
     store_on_due(settings->store, on_due, timers);
@@ -170,6 +178,7 @@ static struct trim *take_news(struct timers *timers, struct news *news)
         timers->news[i] = (struct news){ .due_ms = INT64_MAX };
     }
     timers->has_news = false;
+    timers->due_ms = INT64_MAX;
     struct trim *trims = timers->trims;
     timers->trims = NULL;
     timers->common.is_paused = timers->is_paused;
@@ -222,8 +231,11 @@ static void wait_for_news(struct timers *timers, int64_t until_ms)
     bool was_stopping = timers->common.is_leaving;
 
     LOCK_GUARD(&timers->lock);
-    while (!timers->has_news && timers->is_stopping == was_stopping && condition_wait_until(&timers->changed, &timers->lock, until_ms))
-        ;
+    do
+        timers->looks_ms = timers->due_ms < until_ms ? timers->due_ms : until_ms;
+    while (!timers->has_news && timers->is_stopping == was_stopping &&
+           condition_wait_until(&timers->changed, &timers->lock, timers->looks_ms));
+    timers->looks_ms = INT64_MIN;
 }
 
 static void *timer_main(void *argument)

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/settle.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/lock.h"
+#include "engine/worker.h"
+#include "run/checkpoints.h"
+
+#define ASKED_MOST 1024 /* at once, and bytes of them; past it a worker waits for the answer */
+#define BYTES_MOST ((size_t)4 << 20)
+#define TAIL_MOST ((size_t)64 << 10) /* a larger one is not copied */
+#define ANSWERS_MS 3000              /* of a store that has stopped */
+#define LOOK_US 1000
+
+struct settlements {
+    struct task task; /* first; ends what is answered; in a list of the pool's, or with a worker */
+    struct dispatch *dispatch;
+    settled_fn end;
+    struct lock lock;
+    struct settling *first; /* lock; answered */
+    struct settling **last; /* lock */
+    bool is_called;         /* lock; the task is on its way */
+    atomic_size_t asked;    /* that the store has not answered, */
+    atomic_size_t bytes;    /* of these, about */
+    atomic_size_t count;    /* that have not ended */
+};
+
+struct settling {
+    struct pending_change pending; /* first */
+    struct settling *next;         /* of those that are answered */
+    struct settlements *settlements;
+    struct job job;
+    struct run own_run; /* of a message; pending.run is it, or the claimed one's */
+    struct transition change;
+    struct attempt_report report;
+    struct failure failure; /* that the report points to */
+    size_t size;            /* of what it asks, about */
+    char tail[];            /* that the change points to */
+};
+
+/* ---- a worker leaves ------------------------------------------------------------------------------ */
+
+static bool has_room(const struct settlements *settlements)
+{
+    return atomic_load_explicit(&settlements->asked, memory_order_relaxed) < ASKED_MOST &&
+           atomic_load_explicit(&settlements->bytes, memory_order_relaxed) < BYTES_MOST;
+}
+
+bool settle_may(const struct worker *worker)
+{
+    const struct job *job = &worker->job;
+    const struct run *run = worker->run;
+
+    return worker->ctx.store->ops->advance_later != NULL && job->strand == NULL && job->gathered == NULL && !run_is_ordered(run) &&
+           run->span == 0 && !function_is_lined(run->function) && !function_has_breaker(run->function) && !worker_is_draining(worker) &&
+           has_room(worker->dispatch->settlements);
+}
+
+static void answered(struct pending_change *pending)
+{
+    struct settling *settling = (struct settling *)pending;
+    struct settlements *settlements = settling->settlements;
+    size_t size = settling->size;
+
+    settling->next = NULL;
+    lock_take(&settlements->lock);
+    *settlements->last = settling;
+    settlements->last = &settling->next;
+    bool must_call = !settlements->is_called;
+    settlements->is_called = true;
+    lock_give(&settlements->lock);
+    if (must_call)
+        pool_add(settlements->dispatch->pool, &settlements->task, TASK_IS_BACK);
+    atomic_fetch_sub(&settlements->bytes, size);
+    atomic_fetch_sub(&settlements->asked, 1); /* the last thing that is done here */
+}
+
+static struct settling *settling_create(struct worker *worker, const struct attempt_report *report)
+{
+    const struct transition *change = &worker->ctx.settling;
+    struct settling *settling = xmalloc(sizeof(*settling) + change->tail.size);
+
+    settling->settlements = worker->dispatch->settlements;
+    settling->job = worker->job;
+    settling->own_run = *worker->run;
+    settling->change = *change;
+    settling->size = change->tail.size + (worker->run->epoch == 0 ? worker->run->event->view.raw_len : 0);
+    settling->report = *report;
+    if (report->failure != NULL) {
+        settling->failure = *report->failure;
+        settling->report.failure = &settling->failure;
+    }
+    if (change->tail.size > 0)
+        memcpy(settling->tail, change->tail.data, change->tail.size);
+    if (change->tail.data != NULL)
+        settling->change.tail.data = settling->tail;
+    settling->pending = (struct pending_change){
+        .run = worker->job.claimed != NULL ? worker->run : &settling->own_run,
+        .change = &settling->change,
+        .done = answered,
+    };
+    return settling;
+}
+
+static bool is_asked(struct worker *worker, struct settling *settling)
+{
+    struct settlements *settlements = settling->settlements;
+
+    atomic_fetch_add(&settlements->count, 1);
+    atomic_fetch_add(&settlements->asked, 1);
+    atomic_fetch_add(&settlements->bytes, settling->size);
+    if (worker->ctx.store->ops->advance_later(worker->ctx.store, &settling->pending))
+        return true;
+    atomic_fetch_sub(&settlements->bytes, settling->size);
+    atomic_fetch_sub(&settlements->asked, 1);
+    atomic_fetch_sub(&settlements->count, 1);
+    return false;
+}
+
+bool settle_leave(struct worker *worker, struct attempt_report *report)
+{
+    if (report->end != ATTEMPT_SETTLING)
+        return false;
+    const struct transition change = worker->ctx.settling;
+    struct settling *settling = change.tail.size <= TAIL_MOST ? settling_create(worker, report) : NULL;
+
+    if (settling != NULL && is_asked(worker, settling))
+        return true;
+    free(settling);
+    attempt_settle(&worker->ctx, worker->run, &change, report);
+    return false;
+}
+
+/* ---- a worker ends what is answered ---------------------------------------------------------------- */
+
+static bool is_agreed(const struct settling *settling)
+{
+    return settling->pending.status == 0 && settling->pending.reply.answer == STORE_OK;
+}
+
+/* What the store did not agree to is asked again, as any change may be, by one who waits and sees to what follows. */
+static void settle(struct worker *worker, struct settling *settling)
+{
+    struct run *run = (struct run *)(uintptr_t)settling->pending.run;
+
+    worker->job = settling->job;
+    if (worker->job.claimed == NULL)
+        worker->own_run = *run;
+    worker->run = worker->job.claimed != NULL ? run : &worker->own_run;
+    if (is_agreed(settling))
+        attempt_settled(worker->run, &settling->change, &settling->pending.reply, &settling->report);
+    else
+        attempt_settle(&worker->ctx, worker->run, &settling->change, &settling->report);
+    settling->settlements->end(worker, &settling->report);
+    atomic_fetch_sub(&settling->settlements->count, 1);
+    free(settling);
+}
+
+static struct settling *take_answered(struct settlements *settlements)
+{
+    LOCK_GUARD(&settlements->lock);
+    struct settling *first = settlements->first;
+    settlements->first = NULL;
+    settlements->last = &settlements->first;
+    settlements->is_called = false;
+    return first;
+}
+
+static struct task *settle_answered(struct task *task, struct pool_thread *thread)
+{
+    struct settling *settling = take_answered((struct settlements *)task);
+
+    while (settling != NULL) {
+        struct settling *next = settling->next;
+        settle(worker_of(thread), settling);
+        settling = next;
+    }
+    worker_look_at_clock(worker_of(thread));
+    return NULL;
+}
+
+/* ---- the life of it -------------------------------------------------------------------------------- */
+
+struct settlements *settlements_create(struct dispatch *dispatch, settled_fn end)
+{
+    struct settlements *settlements = xcalloc(1, sizeof(*settlements));
+
+    settlements->end = end;
+    settlements->task.run = settle_answered;
+    settlements->dispatch = dispatch;
+    lock_init(&settlements->lock);
+    settlements->first = NULL;
+    settlements->last = &settlements->first;
+    settlements->is_called = false;
+    atomic_init(&settlements->asked, 0);
+    atomic_init(&settlements->bytes, 0);
+    atomic_init(&settlements->count, 0);
+    return settlements;
+}
+
+size_t settlements_count(struct settlements *settlements)
+{
+    return atomic_load(&settlements->count);
+}
+
+bool settlements_await(struct settlements *settlements)
+{
+    int64_t until_ms = clock_monotonic_ms() + ANSWERS_MS;
+
+    while (atomic_load(&settlements->asked) > 0) {
+        if (clock_monotonic_ms() >= until_ms)
+            return false;
+        (void)usleep(LOOK_US);
+    }
+    return true;
+}
+
+void settlements_destroy(struct settlements *settlements)
+{
+    for (struct settling *settling = settlements->first, *next; settling != NULL; settling = next) {
+        next = settling->next;
+        if (settling->job.claimed != NULL)
+            settling->job.claimed->release(settling->job.claimed);
+        else
+            checkpoints_destroy(settling->own_run.steps);
+        free(settling);
+    }
+    lock_done(&settlements->lock);
+    free(settlements);
+}
