@@ -13,13 +13,11 @@
 #define SAMPLED 1      /* a flag */
 #define PARENT_LENGTH 55
 
-/* -1: no digit of the only case that is allowed. */
-static int digit_of(char letter)
-{
-    if (letter >= '0' && letter <= '9')
-        return letter - '0';
-    return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
-}
+/* A digit's value and one more, of the only case that is allowed; 0: it is none. */
+static const uint8_t DIGITS[256] = {
+    ['0'] = 1, ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9, ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+};
 
 /* False: something else stands there, or nothing but zeros. */
 static bool read_hex(const char *text, uint8_t *ret_bytes, size_t count)
@@ -27,11 +25,11 @@ static bool read_hex(const char *text, uint8_t *ret_bytes, size_t count)
     unsigned sum = 0;
 
     for (size_t i = 0; i < count; i++) {
-        int high = digit_of(text[2 * i]);
-        int low = high >= 0 ? digit_of(text[2 * i + 1]) : -1;
-        if (low < 0)
+        unsigned high = DIGITS[(uint8_t)text[2 * i]];
+        unsigned low = high != 0 ? DIGITS[(uint8_t)text[2 * i + 1]] : 0;
+        if (low == 0)
             return false;
-        ret_bytes[i] = (uint8_t)(high << 4 | low);
+        ret_bytes[i] = (uint8_t)((high - 1) << 4 | (low - 1));
         sum += ret_bytes[i];
     }
     return sum > 0;
@@ -69,13 +67,20 @@ static bool read_parent(const char *text, struct trace_place *place)
     return true;
 }
 
+bool trace_is_wanted(const struct run *run, uint64_t threshold)
+{
+    const char *parent = run->event->view.traceparent;
+    struct trace_place place;
+
+    if (parent != NULL && read_parent(parent, &place))
+        return place.is_sampled;
+    return XXH3_64bits_withSeed(run->id.text, RUN_ID_LENGTH, LOTTERY_SEED) < threshold;
+}
+
 struct trace_place trace_place_of(const struct run *run)
 {
     const char *parent = run->event->view.traceparent;
-    struct trace_place place = {
-        .run = XXH3_64bits_withSeed(run->id.text, RUN_ID_LENGTH, RUN_SEED) | 1,
-        .lottery = XXH3_64bits_withSeed(run->id.text, RUN_ID_LENGTH, LOTTERY_SEED),
-    };
+    struct trace_place place = { .run = XXH3_64bits_withSeed(run->id.text, RUN_ID_LENGTH, RUN_SEED) | 1 };
 
     if (parent != NULL && read_parent(parent, &place))
         return place;

@@ -19,11 +19,14 @@ struct attempt_report; /* run/attempt.h */
 
 struct trace_place {
     uint8_t id[TRACE_ID_SIZE];
-    uint64_t parent;  /* the producer's span; 0: it gave none that can be read, and then the next is false */
-    bool is_sampled;  /* the producer's decision */
-    uint64_t run;     /* the run's own span */
-    uint64_t lottery; /* decides where no producer did: the same of the run everywhere, spread over all 64 bits */
+    uint64_t parent; /* the producer's span; 0: it gave none that can be read, and then the next is false */
+    bool is_sampled; /* the producer's decision */
+    uint64_t run;    /* the run's own span */
 };
+
+/* Whether the run is traced: as its producer decided, else where a number made of its id, spread over all 64 bits, is below `threshold`. It is
+ * asked of each attempt, and costs no more than that. */
+bool trace_is_wanted(const struct run *run, uint64_t threshold);
 
 struct trace_place trace_place_of(const struct run *run);
 /* What those are told whom the attempt calls or wakes: its own span is their parent. False: nothing, or what the producer

@@ -137,8 +137,17 @@ static void put_id(msgpack_sbuffer *buffer, unsigned field, uint64_t id)
 static void put_name(msgpack_sbuffer *buffer, const struct span *span)
 {
     char name[512];
+    size_t verb = strlen(span->verb), of = span->of != NULL ? strlen(span->of) : 0;
 
-    (void)snprintf(name, sizeof(name), "%s%s%s", span->verb, span->of != NULL ? " " : "", span->of != NULL ? span->of : "");
+    if (verb + 1 + of < sizeof(name)) {
+        memcpy(name, span->verb, verb + 1);
+        if (span->of != NULL) {
+            name[verb] = ' ';
+            memcpy(name + verb + 1, span->of, of + 1);
+        }
+    } else {
+        (void)snprintf(name, sizeof(name), "%s %s", span->verb, span->of);
+    }
     protobuf_text(buffer, SPAN_NAME, name);
 }
 

@@ -25,7 +25,7 @@
 struct traces {
     struct tracer port; /* first */
     struct traces_settings settings;
-    uint64_t threshold;       /* a run whose lottery is below it is kept */
+    uint64_t threshold;       /* of trace_is_wanted() */
     _Atomic(uint64_t) latest; /* of the ids of attempts and steps */
     char host[HOST_SIZE];
     char *instance;
@@ -116,11 +116,11 @@ static void put_wait(struct traces *traces, const struct run *run, const struct 
 static void begin(struct tracer *tracer, struct run *run)
 {
     struct traces *traces = of(tracer);
-    const struct trace_place place = trace_place_of(run);
 
     run->span = 0;
-    if (place.parent != 0 ? !place.is_sampled : place.lottery >= traces->threshold)
+    if (!trace_is_wanted(run, traces->threshold))
         return;
+    const struct trace_place place = trace_place_of(run);
     run->span = new_id(traces);
     put_wait(traces, run, &place);
 }
@@ -145,13 +145,31 @@ static int64_t run_begun_ns(const struct run *run, int64_t attempt_begun_ns)
     return entry.started_ms * NS_PER_MS;
 }
 
+static void write_hex(uint64_t number, char ret_text[static 17])
+{
+    static const char DIGITS[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < 16; i++)
+        ret_text[i] = DIGITS[number >> (60 - 4 * i) & 15];
+    ret_text[16] = '\0';
+}
+
+static uint64_t number_of(const uint8_t *bytes)
+{
+    uint64_t number = 0;
+
+    for (size_t i = 0; i < 8; i++)
+        number = number << 8 | bytes[i];
+    return number;
+}
+
 static void keep_exemplar(struct traces *traces, const struct run *run, const struct span *span)
 {
     struct metric_exemplar exemplar = { .value = (double)(span->ended_ns - span->begun_ns) / 1000, .at_ms = span->ended_ns / NS_PER_MS };
 
-    for (size_t i = 0; i < TRACE_ID_SIZE; i++)
-        (void)snprintf(&exemplar.trace_id[2 * i], 3, "%02x", span->place->id[i]);
-    (void)snprintf(exemplar.span_id, sizeof(exemplar.span_id), "%016" PRIx64, span->id);
+    write_hex(number_of(span->place->id), exemplar.trace_id);
+    write_hex(number_of(span->place->id + 8), exemplar.trace_id + 16);
+    write_hex(span->id, exemplar.span_id);
     exemplars_keep(&traces->exemplars, run->function->index, &exemplar);
 }
 

@@ -64,7 +64,17 @@ Test(trace, all_daemons_make_the_same_of_a_run)
 
     cr_assert_eq(memcmp(&one, &other, sizeof(one)), 0);
     cr_assert_neq(one.run, 0);
-    cr_assert_neq(one.run, one.lottery);
+}
+
+Test(trace, a_run_is_traced_as_its_producer_decided_else_by_its_id)
+{
+    event.view.traceparent = PARENT;
+    cr_assert(trace_is_wanted(&run, 0), "whatever the share");
+    event.view.traceparent = "00-" TRACE "-" SPAN "-00";
+    cr_assert(!trace_is_wanted(&run, UINT64_MAX));
+    event.view.traceparent = "nonsense";
+    cr_assert(trace_is_wanted(&run, UINT64_MAX));
+    cr_assert(!trace_is_wanted(&run, 0));
 }
 
 Test(trace, who_is_called_has_the_attempt_as_parent)
