@@ -307,7 +307,7 @@ static int split(const struct copy_plan *plan, const struct copied_key *key, enu
         status = place_elements(plan, key, type->str[0], way);
     else
         status = put_at(plan, key->shard % store_shards(plan->store), key->name, key);
-    return status != 0 ? status : store_commandf(plan->store, 0, &gone, "DEL %s", apart);
+    return status != 0 ? status : store_commandf(plan->store, 0, &gone, "UNLINK %s", apart);
 }
 
 /* ---- all of it --------------------------------------------------------------------------------------- */
