@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "codec/json_mend.h"
+#include "codec/members_scan.h"
 #include "codec/yajl_run.h"
 
 #define FIRST_ITEMS 16
@@ -129,8 +130,10 @@ static int find(struct bytes text, const char *original, struct scan *scan, stru
 int json_items(struct bytes text, struct bytes **ret_items, size_t *ret_count, struct error *ret_error)
 {
     struct scan scan;
-    int result = find(text, text.data, &scan, ret_error);
 
+    if (members_scan_items(text, ret_items, ret_count))
+        return 0;
+    int result = find(text, text.data, &scan, ret_error);
     if (result < 0) {
         AUTO_FREE char *copy = xmalloc(text.size + 1);
         if (!json_mend(text, copy))

@@ -3,8 +3,10 @@
 
 #include <endian.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "codec/number.h"
 #include "codec/packed.h"
 #include "codec/utf8.h"
@@ -343,4 +345,60 @@ bool members_scan_json(struct bytes text, struct member *members, size_t *ret_ot
     for (struct member *member = members; member->key != NULL; member++)
         member->is_present = false;
     return false;
+}
+
+/* ---- values of an array ----------------------------------------------------------------------------- */
+
+#define FIRST_ITEMS 16
+
+struct items {
+    struct bytes *list;
+    size_t count;
+    size_t room;
+};
+
+static void add_item(struct items *items, const char *start, const char *end)
+{
+    if (items->count == items->room) {
+        items->room = items->room == 0 ? FIRST_ITEMS : 2 * items->room;
+        items->list = xrealloc(items->list, items->room * sizeof(*items->list));
+    }
+    items->list[items->count++] = (struct bytes){ start, (size_t)(end - start) };
+}
+
+/* The outermost array, and nothing behind it. */
+static bool scan_items(struct scan *scan, struct items *items)
+{
+    bool is_over;
+
+    if (peek(scan) != '[' || !open_container(scan, 1, ']', &is_over))
+        return false;
+    while (!is_over) {
+        (void)peek(scan);
+        const char *start = scan->at;
+        if (!skip_value(scan, 1))
+            return false;
+        add_item(items, start, scan->at);
+        if (!skip_comma(scan, ']', &is_over))
+            return false;
+    }
+    (void)peek(scan);
+    return scan->at == scan->end;
+}
+
+bool members_scan_items(struct bytes text, struct bytes **ret_items, size_t *ret_count)
+{
+    struct scan scan = { .at = text.data };
+    struct items items = { .list = NULL };
+
+    if (text.size == 0)
+        return false;
+    scan.end = scan.at + text.size;
+    if (!scan_items(&scan, &items)) {
+        free(items.list);
+        return false;
+    }
+    *ret_items = items.list;
+    *ret_count = items.count;
+    return true;
 }

@@ -63,3 +63,21 @@ size_t utf8_write(uint32_t code, char out[4])
     out[0] = (char)(code | (0xf00u >> size & 0xf0)); /* the mark of that length */
     return size;
 }
+
+/* C0 but for three of them; DEL; C1, which UTF-8 writes as c2 80 to c2 9f. */
+static bool is_control(const unsigned char *at, size_t left)
+{
+    if (at[0] == 0xc2)
+        return left > 1 && at[1] < 0xa0;
+    return (at[0] < ' ' && at[0] != '\t' && at[0] != '\n' && at[0] != '\r') || at[0] == 0x7f;
+}
+
+bool utf8_is_plain(const void *text, size_t size)
+{
+    const unsigned char *at = text;
+
+    for (size_t i = 0; i < size; i++)
+        if (is_control(at + i, size - i))
+            return false;
+    return utf8_is_valid(text, size);
+}

@@ -460,6 +460,7 @@ void forwarder_stop(struct forwarder *forwarder)
         ssize_t written = write(forwarder->stop.fd, &one, sizeof(one));
         assert(written == sizeof(one));
         thread_join(&forwarder->thread);
+        groups_hand_over(forwarder->groups);
     }
     for (struct client *client = forwarder->clients; client != NULL; client = client->next)
         client_close(client);

@@ -337,6 +337,11 @@ bool groups_handle(struct groups *groups, const struct group_request *request, s
     }
 }
 
+void groups_hand_over(struct groups *groups)
+{
+    thread_owner_hand_over(&groups->owner);
+}
+
 void groups_client_closed(struct groups *groups, const void *client, int64_t now_ms)
 {
     assert_owner(&groups->owner);

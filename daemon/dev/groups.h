@@ -24,6 +24,8 @@ struct groups;
 
 struct groups *groups_create(groups_reply_fn *reply);
 void groups_destroy(struct groups *groups);
+/* The thread that asked them is over: from here on whoever asks is the one. */
+void groups_hand_over(struct groups *groups);
 
 /* False: not for the groups, the broker behind is to answer it. */
 bool groups_handle(struct groups *groups, const struct group_request *request, struct wire_reader body);

@@ -16,14 +16,24 @@
 #include "event/event_internal.h"
 #include "schema/schema.h"
 
-#define ZONE_CHUNK_SIZE 1024
+#define ZONE_CHUNK_LEAST 256
+#define ZONE_CHUNK_MOST 1024
+#define ZONE_GROWTH 2       /* bytes of objects that a byte of a value comes to, about */
 #define TRACEPARENT_MAX 128 /* version 00 has 55 characters */
 #define TRACESTATE_MAX 1024 /* what is to be passed on at least is 512 */
 #define REASON_SIZE 400
 
+/* A small event in as little as it needs: thousands of them wait for answers over HTTP. */
+static size_t chunk_size(const struct event *event)
+{
+    size_t size = event->view.raw_len * ZONE_GROWTH;
+
+    return size < ZONE_CHUNK_LEAST ? ZONE_CHUNK_LEAST : size < ZONE_CHUNK_MOST ? size : ZONE_CHUNK_MOST;
+}
+
 msgpack_zone *event_zone(struct event *event)
 {
-    if (!event->has_zone && !msgpack_zone_init(&event->zone, ZONE_CHUNK_SIZE))
+    if (!event->has_zone && !msgpack_zone_init(&event->zone, chunk_size(event)))
         abort();
     event->has_zone = true;
     return &event->zone;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "codec/utf8.h"
 #include "event/event_again.h"
 #include "run/attempt_log.h"
 #include "run/invoke.h"
@@ -346,6 +347,21 @@ static bool is_last(const struct record *record, size_t index)
     return true;
 }
 
+/* As handlers see it: text, or bytes that say that they are some. */
+static void put_header(struct json_out *out, const struct event_header *header)
+{
+    const struct bytes value = header->value;
+    msgpack_object bytes = { .type = MSGPACK_OBJECT_BIN, .via.bin = { (uint32_t)value.size, value.data } };
+
+    if (utf8_is_plain(value.data, value.size)) {
+        json_out_bytes(out, header->name, value);
+        return;
+    }
+    json_out_open(out, header->name, '{');
+    json_out_object(out, "base64", &bytes);
+    json_out_close(out, '{');
+}
+
 static void put_headers(const struct run_view *view, struct json_out *out)
 {
     const struct record *record = &view->run->record;
@@ -360,7 +376,7 @@ static void put_headers(const struct run_view *view, struct json_out *out)
         else if (header->value.data == NULL)
             json_out_null(out, header->name);
         else
-            json_out_bytes(out, header->name, header->value);
+            put_header(out, header);
     }
     json_out_close(out, '{');
 }

@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char forty[] = "{[:,]} 0123456789 abcdefghijklmnopqrstuv";
@@ -145,5 +146,42 @@ Test(members_scan, goes_as_deep_as_the_parser_and_no_deeper)
         text[size + 2 * (size_t)levels] = '}';
         text[size + 2 * (size_t)levels + 1] = 0;
         cr_assert_eq(scan(text, &found), levels < 64);
+    }
+}
+
+/* ---- values of an array ----------------------------------------------------------------------------- */
+
+static void expect_items(const char *text, size_t wanted, const char *const *each)
+{
+    struct bytes *items = NULL;
+    size_t count = 0;
+
+    cr_assert(members_scan_items((struct bytes){ text, strlen(text) }, &items, &count), "%s", text);
+    cr_assert_eq(count, wanted, "%s", text);
+    for (size_t i = 0; i < count; i++) {
+        cr_assert_eq(items[i].size, strlen(each[i]), "%s", text);
+        cr_assert_eq(memcmp(items[i].data, each[i], items[i].size), 0, "%s", text);
+    }
+    free(items);
+}
+
+Test(members_scan, finds_the_values_of_an_array_as_they_stand_there)
+{
+    expect_items("[]", 0, NULL);
+    expect_items(" [ ] ", 0, NULL);
+    expect_items("[1]", 1, (const char *const[]){ "1" });
+    expect_items("[ {\"a\": [1, 2]} ,\n\"x,]\\\"\",[],null,-0.5 ]", 5,
+                 (const char *const[]){ "{\"a\": [1, 2]}", "\"x,]\\\"\"", "[]", "null", "-0.5" });
+}
+
+Test(members_scan, leaves_what_may_be_no_array_to_the_parser)
+{
+    static const char *const texts[] = { "",      " ",    "{}",    "1",    "[",   "[1",   "[1,",           "[1,]", "[,1]",
+                                         "[1 2]", "[1]]", "[1] 2", "[1]x", "[{]", "[01]", "[\"\\u00e4\"]", "[NaN]" };
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct bytes *items = NULL;
+        size_t count = 0;
+        cr_assert_not(members_scan_items((struct bytes){ texts[i], strlen(texts[i]) }, &items, &count), "%s", texts[i]);
     }
 }

@@ -214,6 +214,16 @@ Test(broker, shares_partitions_when_a_second_member_joins)
     rd_kafka_destroy(second);
 }
 
+Test(broker, ends_while_a_member_of_a_group_is_there)
+{
+    produce("events", 1);
+    rd_kafka_t *member = consumer("events");
+    rd_kafka_message_destroy(next(member));
+    stop();
+    start();
+    rd_kafka_destroy(member);
+}
+
 Test(broker, says_that_its_port_is_taken)
 {
     struct broker *second = NULL;

@@ -4,7 +4,8 @@ import json
 
 from support import eventually
 
-HEADERS = {"Authorization": "Bearer s1", "x-api-TOKEN": "s2", "x-tenant": "a", "x-private": "s3"}
+HEADERS = {"Authorization": "Bearer s1", "x-api-TOKEN": "s2", "x-tenant": "a", "x-private": "s3", "x-bytes": "a\x01b"}
+BYTES = {"x-bytes": {"base64": "YQFi"}}  # what is no text is shown as handlers see it
 FAILS = "import json, sys; print(sorted(json.load(sys.stdin)['headers'].items()), file=open('seen', 'a')); raise ValueError('no')"
 
 
@@ -27,8 +28,8 @@ def headers_shown(kafka, daemon, topic, folder, **settings):
 
 def test_headers_that_are_called_like_secrets_are_not_shown(kafka, redis, daemon, topic, folder):
     assert headers_shown(kafka, daemon, topic, folder) == {"Authorization": "[redacted]", "x-api-TOKEN": "[redacted]", "x-tenant": "a",
-                                                           "x-private": "s3"}
+                                                           "x-private": "s3", **BYTES}
 
 
 def test_a_list_of_ones_own_replaces_the_default(kafka, redis, daemon, topic, folder):
-    assert headers_shown(kafka, daemon, topic, folder, redact=["x-priv*"]) == {**HEADERS, "x-private": "[redacted]"}
+    assert headers_shown(kafka, daemon, topic, folder, redact=["x-priv*"]) == {**HEADERS, "x-private": "[redacted]", **BYTES}

@@ -12,6 +12,7 @@
 #include "run/backoff.h"
 #include "run/routes.h"
 #include "run/run.h"
+#include "schema/schema.h"
 
 #define TURNS 1000
 #define FUNCTIONS 100
@@ -27,7 +28,31 @@ static const char packed[] = "\x82\xa4name\xb2"
                              "button\xa8"
                              "checkout\xa1x\xcd\x01\x9c";
 
+/* The same as the JSON's, by a schema. */
+static const char record_schema[] =
+    "{\"type\":\"record\",\"name\":\"E\",\"fields\":[{\"name\":\"name\",\"type\":\"string\"},{\"name\":\"id\",\"type\":\"string\"},"
+    "{\"name\":\"ts\",\"type\":\"long\"},{\"name\":\"data\",\"type\":{\"type\":\"record\",\"name\":\"D\",\"fields\":["
+    "{\"name\":\"user_id\",\"type\":\"string\"},{\"name\":\"button\",\"type\":\"string\"},{\"name\":\"page\",\"type\":\"string\"},"
+    "{\"name\":\"x\",\"type\":\"int\"},{\"name\":\"y\",\"type\":\"int\"},{\"name\":\"items\",\"type\":{\"type\":\"array\",\"items\":"
+    "\"int\"}},"
+    "{\"name\":\"ok\",\"type\":\"boolean\"}]}}]}";
+static const char record[] = "\0\0\0\0\x09\x24"
+                             "app/button.clicked\x34"
+                             "01HF3Z6Y8M2K4Q7R9T1V3X5Z7B\xf6\xa1\xab\xfe\xf9\x62\x14"
+                             "user-48213\x10"
+                             "checkout\x1a"
+                             "/cart/summary\xb8\x06\xc0\x01\x06\x02\x04\x06\x00\x01";
+#define CLOUD_EVENT \
+    "{\"specversion\":\"1.0\",\"type\":\"app/button.clicked\",\"id\":\"01HF3Z6Y8M2K4Q7R9T1V3X5Z7B\",\"source\":\"/shop\"," \
+    "\"data\":{\"user_id\":\"user-48213\",\"button\":\"checkout\",\"page\":\"/cart/" \
+    "summary\",\"x\":412,\"y\":96,\"items\":[1,2,3],\"ok\":true}}"
+#define BATCH 100
+static const struct event_header structured[] = { { "content-type", { "application/cloudevents+json", 28 } } };
+static const struct event_header batched[] = { { "content-type", { "application/cloudevents-batch+json", 34 } } };
+
 static struct event event;
+static struct schema *schema;
+static char batch[BATCH * sizeof(CLOUD_EVENT) + 2];
 static struct function functions[FUNCTIONS];
 static char names[FUNCTIONS][32];
 static const struct function *listed[FUNCTIONS];
@@ -76,6 +101,57 @@ static void data_of_msgpack(int turn)
     (void)turn;
     take(packed, sizeof(packed) - 1);
     kept = event_decode(&event, &error);
+}
+
+static void prepare_record(void)
+{
+    const struct schema_key key = { .form = SCHEMA_BY_ID, .frame_size = FRAME_SIZE, .number = 9 };
+    const struct bytes texts[] = { { record_schema, sizeof(record_schema) - 1 } };
+
+    schema = schema_create_avro(&key, texts, 1);
+}
+
+static void data_of_avro(int turn)
+{
+    struct error error;
+
+    (void)turn;
+    take(record, sizeof(record) - 1);
+    event_set_schema(&event, schema);
+    kept = event_decode(&event, &error);
+    if (kept != 0)
+        abort();
+}
+
+static void data_of_cloud(int turn)
+{
+    struct error error;
+
+    (void)turn;
+    event_init(&event, "events", 3, 4711, 1700000000000, (struct bytes){ "key-17", 6 },
+               (struct bytes){ CLOUD_EVENT, sizeof(CLOUD_EVENT) - 1 }, structured, 1);
+    kept = event_decode(&event, &error);
+}
+
+static void prepare_batch(void)
+{
+    for (int i = 0; i < BATCH; i++) {
+        strcat(batch, i == 0 ? "[" : ",");
+        strcat(batch, CLOUD_EVENT);
+    }
+    strcat(batch, "]");
+}
+
+/* All of its events: as much as 100 turns of the one before. */
+static void data_of_batch(int turn)
+{
+    struct error error;
+
+    (void)turn;
+    event_init(&event, "events", 3, 4711, 1700000000000, (struct bytes){ "key-17", 6 }, (struct bytes){ batch, strlen(batch) }, batched, 1);
+    kept = event_find_name(&event, &error);
+    for (size_t i = 0; i < event.parts->count; i++)
+        kept = event_decode(&event.parts->events[i], &error);
 }
 
 static void delay(int turn)
@@ -162,6 +238,9 @@ static const struct question {
     { "envelope-json-data", NULL, data_of_json, TURNS },
     { "envelope-msgpack-name", NULL, name_of_msgpack, TURNS },
     { "envelope-msgpack-data", NULL, data_of_msgpack, TURNS },
+    { "record-avro-data", prepare_record, data_of_avro, TURNS },
+    { "cloudevent-json-data", NULL, data_of_cloud, TURNS },
+    { "cloudevents-100-data", prepare_batch, data_of_batch, TURNS / 50 },
     { "backoff-delay", NULL, delay, TURNS },
     { "routes-match", prepare_routes, route, TURNS },
     { "run-id", prepare_run, id_of_run, TURNS },
