@@ -160,12 +160,13 @@ static void let_in(struct stepd_test_run *run, const struct flow_ask *ask)
     bool cancels = settings_of(run)->given.singleton.mode == STEPD_SINGLETON_CANCEL;
 
     run->score_ms = run->test->store.now_ms - ask->priority_ms;
-    run->is_skipped = is_over_rate(run, ask) || (other != NULL && !cancels);
+    run->is_skipped = !run->is_ticked && (is_over_rate(run, ask) || (other != NULL && !cancels));
     if (run->is_skipped)
         return;
-    if (other != NULL)
+    if (other != NULL && cancels)
         run_cancel(other);
-    remember(run, ask);
+    if (!run->is_ticked)
+        remember(run, ask);
     note_breaker(run, ask);
     take_turn(run, ask);
 }
@@ -221,12 +222,12 @@ void limits_admit(struct stepd_test_run *run)
 
     if (settings_of(run) == NULL || run->is_duplicate)
         return;
-    if (flow_has_batch(settings_of(run)) && !run->is_invoked) {
+    if (flow_has_batch(settings_of(run)) && !run->is_invoked && !run->is_ticked) {
         limits_gather(run);
         return;
     }
     flow_ask_init(&ask, &run->observed->function, &run->event, run->test->store.now_ms);
-    if (ask.has_debounce && !run->is_invoked)
+    if (ask.has_debounce && !run->is_invoked && !run->is_ticked)
         debounce(run, &ask);
     else
         let_in(run, &ask);

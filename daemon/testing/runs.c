@@ -161,8 +161,12 @@ static bool is_repeated(struct stepd_test_run *run)
     return status == 0 && answer == DEDUPE_DUPLICATE;
 }
 
+/* Whose run it is that no message makes. */
+enum origin { OF_MESSAGE, OF_CALL, OF_TICK };
+
+/* `id`: of OF_CALL and OF_TICK. */
 static struct stepd_test_run *run_create_as(struct stepd_test *test, const struct observed *observed, const struct message_view *message,
-                                            const struct run_id *id)
+                                            enum origin origin, const struct run_id *id)
 {
     struct stepd_test_run *run = xcalloc(1, sizeof(*run));
     struct error error = { 0 };
@@ -176,9 +180,10 @@ static struct stepd_test_run *run_create_as(struct stepd_test *test, const struc
     event_begin(&run->event, message, test->store.now_ms);
     if (event_find_name(&run->event, &error) != 0 && observed->function.topic == NULL)
         test_die("function %s can't be given this message: %s", observed->function.id, error.text);
-    run->is_invoked = id != NULL;
+    run->is_invoked = origin == OF_CALL;
+    run->is_ticked = origin == OF_TICK;
     run->id = id != NULL ? *id : run_id_of(&observed->function, &run->event);
-    run->is_duplicate = is_repeated(run);
+    run->is_duplicate = !run->is_ticked && is_repeated(run);
     test->runs = xrealloc(test->runs, (test->run_count + 1) * sizeof(*test->runs));
     test->runs[test->run_count++] = run;
     limits_admit(run);
@@ -187,7 +192,7 @@ static struct stepd_test_run *run_create_as(struct stepd_test *test, const struc
 
 static struct stepd_test_run *run_create(struct stepd_test *test, const struct observed *observed, const struct message_view *message)
 {
-    return run_create_as(test, observed, message, NULL);
+    return run_create_as(test, observed, message, OF_MESSAGE, NULL);
 }
 
 void run_destroy(struct stepd_test_run *run)
@@ -386,6 +391,31 @@ size_t stepd_test_send(struct stepd_test *test, const struct stepd_test_event *g
     return made;
 }
 
+struct stepd_test_run *stepd_test_tick(struct stepd_test *test, const char *function_id)
+{
+    msgpack_sbuffer value;
+    struct tick tick;
+
+    test_prepare(test);
+    const struct observed *observed = function_find(test, function_id);
+    const struct flow_settings *flow = observed->function.flow;
+    if (flow == NULL || flow->schedule == NULL)
+        test_die("function %s has no .cron", function_id);
+    if (!schedule_next(flow->schedule, test->store.now_ms, &tick))
+        return NULL;
+    stepd_test_advance(test, tick.at_ms - test->store.now_ms);
+    const struct run_id id = run_id_of_tick(&observed->function, tick.at_ms);
+    msgpack_sbuffer_init(&value);
+    schedule_write_event(&value, id.text, &tick);
+    const struct message_view message = {
+        .topic = test->config->topics[0],
+        .offset = -1,
+        .value = keep(test, value.data, value.size),
+    };
+    msgpack_sbuffer_destroy(&value);
+    return run_create_as(test, observed, &message, OF_TICK, &id);
+}
+
 size_t stepd_test_run_count(const struct stepd_test *test)
 {
     return test->run_count;
@@ -469,7 +499,7 @@ void test_begin_invoked(struct stepd_test *test)
             .headers = call->headers,
             .header_count = call->header_count,
         };
-        (void)run_create_as(test, function_find(test, call->function_id), &message, &call->callee);
+        (void)run_create_as(test, function_find(test, call->function_id), &message, OF_CALL, &call->callee);
     }
 }
 

@@ -74,6 +74,7 @@ struct stepd_test_run {
     bool is_debounced;     /* … it waits for later events until not_before_ms; */
     bool is_gathering;     /* … for more events of its batch, likewise; */
     bool is_invoked;       /* … another run called it; */
+    bool is_ticked;        /* … the clock started it, so that nothing drops it; */
     bool is_alone;         /* … its breaker lets it try; */
     bool has_begun;        /* … at begun_ms */
     int64_t first_ms;      /* of its events */

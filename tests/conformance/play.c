@@ -39,16 +39,29 @@ __attribute__((format(printf, 2, 3))) static void add(struct lines *lines, const
 
 /* ---- playing -------------------------------------------------------------------------------------- */
 
-static size_t event_count(const struct scenario *scenario)
+static size_t event_count(const struct scenario_event *events)
 {
     size_t count = 0;
 
-    for (const struct scenario_event *at = scenario->events; at != NULL; at++) {
+    for (const struct scenario_event *at = events; at != NULL; at++) {
         if (at->name == NULL && at->data == NULL && at->key == NULL && at->id == NULL && at->topic == NULL && at->raw == NULL)
             break;
         count++;
     }
-    return scenario->events == NULL ? 1 : count;
+    return count;
+}
+
+/* One without data, where it has none of its own. */
+static const struct scenario_event *events_of(const struct scenario *scenario)
+{
+    static const struct scenario_event plain[] = { { .topic = NULL }, { .name = NULL } };
+
+    return scenario->events != NULL ? scenario->events : plain;
+}
+
+static size_t count_of(const struct scenario *scenario)
+{
+    return scenario->events != NULL ? event_count(scenario->events) : 1;
 }
 
 static const char *event_name(const struct scenario *scenario, const struct scenario_event *event)
@@ -59,12 +72,10 @@ static const char *event_name(const struct scenario *scenario, const struct scen
     return event->name != NULL ? event->name : name;
 }
 
-static void send_events(struct stepd_test *test, const struct scenario *scenario)
+static void send_events(struct stepd_test *test, const struct scenario *scenario, const struct scenario_event *events, size_t count)
 {
-    static const struct scenario_event plain = { .name = NULL };
-
-    for (size_t i = 0; i < event_count(scenario); i++) {
-        const struct scenario_event *event = scenario->events != NULL ? &scenario->events[i] : &plain;
+    for (size_t i = 0; i < count; i++) {
+        const struct scenario_event *event = &events[i];
         (void)stepd_test_send(test, STEPD_TEST_EVENT(.name = event_name(scenario, event), .data = event->data, .key = event->key,
                                                      .id = event->id, .topic = event->topic, .raw = event->raw,
                                                      .raw_len = event->raw != NULL ? strlen(event->raw) : 0));
@@ -100,17 +111,26 @@ static void act(struct stepd_test *test, const struct scenario *scenario)
     finish(test);
 }
 
+static bool is_sent_sleeping(const struct scenario *scenario)
+{
+    return scenario->later_when != NULL && strcmp(scenario->later_when, "sleeping") == 0;
+}
+
 static void play(struct stepd_test *test, const struct scenario *scenario)
 {
-    send_events(test, scenario);
+    send_events(test, scenario, events_of(scenario), count_of(scenario));
     if (scenario->dies_before != NULL)
         stepd_test_crash(stepd_test_run_at(test, 0), STEPD_TEST_BEFORE, scenario->dies_before);
     if (scenario->dies_after != NULL)
         stepd_test_crash(stepd_test_run_at(test, 0), STEPD_TEST_AFTER, scenario->dies_after);
-    if (scenario->act == ACT_CANCEL)
+    if (scenario->act == ACT_CANCEL || is_sent_sleeping(scenario))
         (void)stepd_test_attempt(stepd_test_run_at(test, 0));
     else
         finish(test);
+    if (scenario->later != NULL) {
+        send_events(test, scenario, scenario->later, event_count(scenario->later));
+        finish(test);
+    }
     act(test, scenario);
 }
 
@@ -273,12 +293,12 @@ static json_t *json_of_lines(const char *const *lines)
     return array;
 }
 
-static json_t *json_of_events(const struct scenario *scenario)
+static json_t *json_of_events(const struct scenario *scenario, const struct scenario_event *events, size_t count)
 {
     json_t *array = json_array();
 
-    for (size_t i = 0; i < event_count(scenario); i++) {
-        const struct scenario_event event = scenario->events != NULL ? scenario->events[i] : (struct scenario_event){ .name = NULL };
+    for (size_t i = 0; i < count; i++) {
+        const struct scenario_event event = events[i];
         (void)json_array_append_new(array, json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "name", event_name(scenario, &event), "data",
                                                      json_of(event.data), "key", json_of(event.key), "id", json_of(event.id), "topic",
                                                      json_of(event.topic), "raw", json_of(event.raw)));
@@ -297,9 +317,11 @@ static void dump(const struct scenario *scenario)
     seen.items[seen.count] = NULL;
     (void)snprintf(path, sizeof(path), "%s/%s.json", to, scenario->name);
     json_t *all =
-        json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "name", scenario->name, "settings", SCENARIO_SETTINGS,
-                  "events", json_of_events(scenario), "trace", json_of_lines((const char *const *)seen.items), "status",
-                  json_of(scenario->status), "output", json_of(scenario->output), "error", json_of(scenario->error), "steps",
+        json_pack("{s:s, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "name", scenario->name, "settings",
+                  SCENARIO_SETTINGS, "events", json_of_events(scenario, events_of(scenario), count_of(scenario)), "later",
+                  json_of_events(scenario, scenario->later, event_count(scenario->later)), "later_when",
+                  scenario->later_when != NULL ? scenario->later_when : "waiting", "trace", json_of_lines((const char *const *)seen.items),
+                  "status", json_of(scenario->status), "output", json_of(scenario->output), "error", json_of(scenario->error), "steps",
                   json_of_lines(scenario->steps), "letters", json_of_lines(scenario->letters), "times", json_of_lines(scenario->times),
                   "dies", scenario->dies_before != NULL || scenario->dies_after != NULL, "act", json_of(ACTS[scenario->act]));
     cr_assert_not_null(all);

@@ -39,6 +39,8 @@ enum scenario_act { ACT_NOTHING, ACT_RETRY, ACT_CANCEL };
 struct scenario {
     const char *name;                    /* the function's id */
     const struct scenario_event *events; /* ended by one that is empty; NULL: one, without data */
+    const struct scenario_event *later;  /* sent once its runs are `later_when`; ended by one that is empty; NULL: none */
+    const char *later_when;              /* "sleeping"; NULL: waiting */
     const char *const *trace;            /* what its code said, in order for each key; NULL-ended */
     const char *status;                  /* of each of its runs; NULL: it has none */
     const char *output;                  /* JSON; NULL: not looked at */

@@ -33,7 +33,10 @@ class Scenario:
         self.name = self.wanted["name"]
 
     def send(self):
-        for event in self.wanted["events"]:
+        self.produce(self.wanted["events"])
+
+    def produce(self, events):
+        for event in events:
             parts = {"name": event["name"], **({"id": event["id"]} if event["id"] else {}),
                      **({"data": json.loads(event["data"])} if event["data"] else {})}
             self.stage.kafka.produce(event["raw"] or json.dumps(parts), self.stage.topics[event["topic"]], event["key"])
@@ -43,6 +46,11 @@ class Scenario:
 
     def runs(self):
         return self.stage.service.runs(function=self.name)
+
+    def send_later(self):
+        if self.wanted["later"]:
+            self.stage.wait(lambda: any(run["status"] == self.wanted["later_when"] for run in self.runs()), self.say)
+            self.produce(self.wanted["later"])
 
     def act(self):
         """What a person does."""
@@ -118,7 +126,7 @@ class Stage:
         letters = {scenario.name: [] for scenario in self.scenarios}
         for letter in (letter for topic in self.topics.values() for letter in self.kafka.consume(f"{topic}.dead")):
             name = letter["headers"].get("stepd-function") or re.search(rb"conformance/([a-z0-9/-]+)", letter["value"])[1].decode()
-            letters[name].append(f"{letter['headers']['stepd-error-name']} {letter['headers']['stepd-attempts']}")
+            letters.setdefault(name, []).append(f"{letter['headers']['stepd-error-name']} {letter['headers']['stepd-attempts']}")
         return letters
 
     def wait(self, condition, what):
@@ -131,6 +139,8 @@ class Stage:
     def play(self, scenarios):
         for scenario in scenarios:
             scenario.send()
+        for scenario in sorted(scenarios, key=lambda each: each.wanted["later_when"] == "waiting"):  # the others don't wait for it
+            scenario.send_later()
         for scenario in scenarios:
             scenario.act()
         for scenario in scenarios:

@@ -109,6 +109,9 @@ STEPD_EXPORT size_t stepd_test_send(struct stepd_test *test, const struct stepd_
 /* The event as a message that starts nothing: it ends the waits of runs that it matches, as one that is sent does, too. Returns
  * how many; their runs are READY then. */
 STEPD_EXPORT size_t stepd_test_event(struct stepd_test *test, const struct stepd_test_event *event);
+/* The next tick of the function's .cron: moves the clock there, and makes its run, whose event is "stepd/cron" with {cron, scheduled_ms}.
+ * Nothing runs yet, and no other function's ticks come by it. NULL: no tick will come any more. */
+STEPD_EXPORT struct stepd_test_run *stepd_test_tick(struct stepd_test *test, const char *function_id);
 STEPD_EXPORT size_t stepd_test_run_count(const struct stepd_test *test);
 STEPD_EXPORT struct stepd_test_run *stepd_test_run_at(const struct stepd_test *test, size_t index); /* NULL past the end */
 
