@@ -114,22 +114,21 @@ static enum stepd_status sleeps_long(struct stepd_ctx *ctx)
     return STEPD_OK;
 }
 
-STEPD_MODULE(.name = "waits",
-             .functions = STEPD_FUNCTIONS(
-                 FUNCTION("an-event-ends-the-wait-that-it-matches", .run = waits),
-                 FUNCTION("a-wait-ends-with-nothing-once-its-time-is-over", .run = waits_in_vain),
-                 FUNCTION("a-condition-that-is-none-fails-the-run", .run = waits_by_nonsense),
-                 FUNCTION("an-expected-event-may-come-before-its-wait", .run = asks_before_it_waits,
-                          .expects = STEPD_EXPECTS({ .event = "conformance/expects-paid", .when = SAME_ID })),
-                 FUNCTION("an-invoked-functions-result-comes-back", .run = invokes),
-                 FUNCTION("an-invoked-functions-error-comes-back", .run = invokes_one_that_declines),
-                 FUNCTION("an-invoke-past-its-time-fails", .run = invokes_one_that_takes_long),
-                 FUNCTION("an-invoke-of-no-function-fails", .run = invokes_nobody),
-                 FUNCTION("a-later-event-cancels-the-run-that-it-matches", .run = sleeps_long,
-                          .cancel_on = STEPD_CANCEL_ON({ .event = "conformance/cancels-cancelled", .when = SAME_ID })),
-                 STEPD_FUNCTION(.id = "waits-double-it", .event = "conformance/by-nobody", .run = double_it),
-                 STEPD_FUNCTION(.id = "waits-decline", .event = "conformance/by-nobody", .run = decline),
-                 STEPD_FUNCTION(.id = "waits-take-long", .event = "conformance/by-nobody", .run = take_long)));
+STEPD_MODULE(.name = "waits", .functions = STEPD_FUNCTIONS(
+                                  FUNCTION("an-event-ends-the-wait-that-it-matches", .run = waits),
+                                  FUNCTION("a-wait-ends-with-nothing-once-its-time-is-over", .run = waits_in_vain),
+                                  FUNCTION("a-condition-that-is-none-fails-the-run", .run = waits_by_nonsense),
+                                  FUNCTION("an-expected-event-may-come-before-its-wait", .run = asks_before_it_waits,
+                                           .expects = STEPD_EXPECTS({ .event = "conformance/expects-paid", .when = SAME_ID })),
+                                  FUNCTION("an-invoked-functions-result-comes-back", .run = invokes),
+                                  FUNCTION("an-invoked-functions-error-comes-back", .run = invokes_one_that_declines),
+                                  FUNCTION("an-invoke-past-its-time-fails", .run = invokes_one_that_takes_long),
+                                  FUNCTION("an-invoke-of-no-function-fails", .run = invokes_nobody),
+                                  FUNCTION("a-later-event-cancels-the-run-that-it-matches", .run = sleeps_long,
+                                           .cancel_on = STEPD_CANCEL_ON({ .event = "conformance/cancels-cancelled", .when = SAME_ID })),
+                                  STEPD_FUNCTION(.id = "waits-double-it", .event = "conformance/by-nobody", .run = double_it),
+                                  STEPD_FUNCTION(.id = "waits-decline", .event = "conformance/by-nobody", .run = decline),
+                                  STEPD_FUNCTION(.id = "waits-take-long", .event = "conformance/by-nobody", .run = take_long)));
 
 const struct scenario scenarios[] = {
     { .name = "an-event-ends-the-wait-that-it-matches",
@@ -158,7 +157,10 @@ const struct scenario scenarios[] = {
       .status = "failed",
       .error = "Declined: not today" },
     { .name = "an-invoke-past-its-time-fails", .trace = LINES("behind 0/5 InvokeTimeout"), .status = "failed", .error = "InvokeTimeout" },
-    { .name = "an-invoke-of-no-function-fails", .trace = LINES("behind 0/5 NoSuchFunction"), .status = "failed", .error = "NoSuchFunction" },
+    { .name = "an-invoke-of-no-function-fails",
+      .trace = LINES("behind 0/5 NoSuchFunction"),
+      .status = "failed",
+      .error = "NoSuchFunction" },
     { .name = "a-later-event-cancels-the-run-that-it-matches",
       .events = EVENTS({ .data = "{\"id\":5}" }),
       .later = EVENTS({ .name = "conformance/cancels-cancelled", .data = "{\"id\":5}" }),
