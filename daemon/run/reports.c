@@ -13,6 +13,7 @@
 #include "run/invoke.h"
 #include "run/ops.h"
 #include "run/step_internal.h"
+#include "run/wait.h"
 
 struct reports {
     struct branches branches;
@@ -262,10 +263,12 @@ enum report_answer stepd_report_wait(struct stepd_ctx *ctx, struct reports *repo
 
     if (checkpoint != NULL && !is_waiting(checkpoint))
         return answer_known(ctx, checkpoint);
-    if (is_beside || !ops_is_alone(ops_of(ctx, reports)))
-        return over(reports, stepd_non_retriable(ctx, "UnsupportedStep",
-                                                 "step '%s': this stepd has no waiting for events beside other steps yet", name));
-    return answer(ctx, reports, stepd_wait_for_event(ctx, name, wait, NULL));
+    bool is_latest = stepd_report_position(ctx, name) + 1 == (int)step_finished_count(ctx->run); /* it is parked from its place on */
+    bool parks = is_waiting(checkpoint) ? !is_beside && is_latest && ops_is_alone(ops_of(ctx, reports)) : is_alone(ctx, reports, is_beside);
+    if (!note_failure(ctx, reports))
+        return over(reports, STEPD_SUSPENDED);
+    enum stepd_status status = parks ? stepd_wait_for_event(ctx, name, wait, NULL) : wait_beside(ctx, name, wait);
+    return status == STEPD_SUSPENDED && !context_is_decided(ctx) ? REPORT_LATER : answer(ctx, reports, status);
 }
 
 enum report_answer reports_invoke(struct stepd_ctx *ctx, struct reports *reports, const char *name, bool is_beside, struct invoke_ask ask,
@@ -289,6 +292,13 @@ enum report_answer stepd_report_invoke(struct stepd_ctx *ctx, struct reports *re
     const struct invoke_ask ask = { .function_id = function_id, .timeout_ms = timeout_ms };
 
     return reports_invoke(ctx, reports, name, is_beside, ask, data);
+}
+
+bool stepd_reports_take(struct stepd_ctx *ctx)
+{
+    bool has_news;
+
+    return awaited_take(ctx, &has_news);
 }
 
 /* ---- the end of a call ------------------------------------------------------------------------------- */

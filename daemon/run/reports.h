@@ -33,6 +33,8 @@ enum report_answer {
 
 /* With what an earlier call has left open. */
 STEPD_EXPORT struct reports *stepd_reports_create(struct stepd_ctx *ctx);
+/* Before: what has come for the run since it was here last. False: there is a verdict, and the function returns. */
+STEPD_EXPORT bool stepd_reports_take(struct stepd_ctx *ctx);
 STEPD_EXPORT void stepd_reports_destroy(struct reports *reports);
 /* Of REPORT_PARKED and REPORT_OVER. */
 STEPD_EXPORT enum stepd_status stepd_reports_status(const struct reports *reports);

@@ -165,6 +165,8 @@ static enum stepd_status hand_on(struct stepd_ctx *ctx)
         return say_missing(ctx, options, hosted->problem);
     if (hosted->program == NULL)
         return stepd_leave(ctx, &hosted->errand);
+    if (hosted->conversation == NULL && !stepd_reports_take(ctx))
+        return STEPD_SUSPENDED;
     if (hosted->conversation == NULL)
         hosted->conversation = conversation_create(ctx, options, hosted);
     return conversation_go_on(ctx, hosted->conversation);

@@ -47,7 +47,15 @@ def wait(event, step):
 @stepd.function(id="beside", event="beside/made")
 async def beside(event, step):
     import asyncio
-    return await asyncio.gather(step.run("one", lambda: 1), step.wait("paid", event="order/paid"))
+    same = "async.data.id == event.data.id"
+    one, paid, sent, gone, doubled = await asyncio.gather(
+        step.run("one", lambda: 1), step.wait("paid", event="order/paid", when=same), step.wait("sent", event="order/sent", when=same),
+        step.wait("gone", event="order/gone", timeout="300ms"), step.invoke("double", "double", {"n": 21}))
+    return {"one": one, "paid": paid.data["n"], "sent": sent.data["n"], "gone": gone, "doubled": doubled, "after": await step.run("after", lambda: 2)}
+
+@stepd.function(id="double", event="double/made")
+def double(event, step):
+    return event.data["n"] * 2
 
 stepd.serve()
 """
@@ -110,7 +118,68 @@ def test_a_program_that_stays_waits(stays, send):
     assert see_it_wait(stays, send) == {"before": 14, "paid": 90, "key": "key-7", "gone": None}
 
 
-def test_a_wait_beside_other_steps_is_refused_by_name(stays, send):
-    send("beside/made", {})
-    (run,) = stays.wait_for("beside", "failed")
-    assert run["error"]["name"] == "UnsupportedStep"
+STAYS_IN_NODE = """
+import stepd from '%s/clients/node/index.js';
+const when = 'async.data.id == event.data.id';
+stepd.function({ id: 'beside', event: 'beside/made' }, async (event, step) => {
+  const [one, paid, sent, gone, doubled] = await Promise.all([
+    step.run('one', () => 1), step.wait('paid', { event: 'order/paid', when }), step.wait('sent', { event: 'order/sent', when }),
+    step.wait('gone', { event: 'order/gone', timeout: '300ms' }), step.invoke('double', 'double', { n: 21 })]);
+  return { one, paid: paid.data.n, sent: sent.data.n, gone, doubled, after: await step.run('after', () => 2) };
+});
+stepd.function({ id: 'race', event: 'race/made' }, async (event, step) =>
+  (await Promise.race([step.wait('paid', { event: 'order/paid', when }), step.wait('sent', { event: 'order/sent', when })])).data.n);
+stepd.function({ id: 'double', event: 'double/made' }, (event) => event.data.n * 2);
+await stepd.serve();
+""" % ROOT
+
+
+@pytest.fixture
+def stays_in_node(daemon, folder, topic):
+    (folder / "order.mjs").write_text(STAYS_IN_NODE)
+    return daemon([], topics=[topic], history="all", programs={"order": {"command": ["node", str(folder / "order.mjs")]}})
+
+
+def see_it_wait_beside(worker, send):
+    """The later wait's event comes first."""
+    send("beside/made", {"id": 7})
+    eventually(lambda: [run for run in worker.runs(function="beside", status="waiting")
+                        if [step["id"] for step in worker.show(run["id"])["steps"] if step["status"] == "waiting"] == ["paid", "sent"]])
+    send("order/sent", {"id": 7, "n": 2})
+    send("order/paid", {"id": 8, "n": 3})
+    send("order/paid", {"id": 7, "n": 1})
+    (run,) = worker.wait_for("beside", "completed")
+    assert worker.show(run["id"])["output"] == {"one": 1, "paid": 1, "sent": 2, "gone": None, "doubled": 42, "after": 2}
+
+
+def test_waits_beside_other_steps_in_python(stays, send):
+    see_it_wait_beside(stays, send)
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="no node here")
+def test_waits_beside_other_steps_in_node(stays_in_node, send):
+    see_it_wait_beside(stays_in_node, send)
+    send("race/made", {"id": 5})
+    eventually(lambda: [run for run in stays_in_node.runs(function="race", status="waiting")])
+    send("order/sent", {"id": 5, "n": 50})
+    (run,) = stays_in_node.wait_for("race", "completed")
+    assert stays_in_node.show(run["id"])["output"] == 50
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="no node here")
+def test_waits_beside_steps_of_exec_in_node(exec_of, send, folder):
+    shutil.copy(ROOT / "clients/node/lib/exec.cjs", folder / "stepd.cjs")
+    worker = exec_of(["node", "order.cjs"], "python/stepd.py", "order.cjs", """
+        const stepd = require('./stepd.cjs');
+        const when = 'async.data.id == event.data.id';
+        (async () => {
+          stepd.output(await Promise.all([stepd.step('one', () => 1), stepd.wait('paid', { event: 'order/paid', when }).then((came) => came.data.n),
+            stepd.wait('sent', { event: 'order/sent', when }).then((came) => came.data.n)]));
+        })();
+    """)
+    send("order/made", {"id": 7})
+    worker.wait_for("wait", "waiting")
+    send("order/sent", {"id": 7, "n": 2})
+    send("order/paid", {"id": 7, "n": 1})
+    (run,) = worker.wait_for("wait", "completed")
+    assert worker.show(run["id"])["output"] == [1, 1, 2]

@@ -183,6 +183,8 @@ class AsyncStep(_Base):
         self._wait_for_ever = wait_for_ever
 
     async def _tell(self, work: Work, type: str, members: str, otherwise: Any = None) -> Any:
+        if not work.is_beside and not members.startswith('"result"'):
+            await asyncio.sleep(0)  # what may end the call is told when those that gather() begins with it have begun
         answer = await self._report(self._call, type, work.id, members + (',"beside":true' if work.is_beside else ""))
         return settle(work.id, answer, otherwise)
 
