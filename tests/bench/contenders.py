@@ -219,7 +219,8 @@ class Daemon:
     def __init__(self, bench, folder, redis, topic, functions, group=None, http=None, limits=None, **settings):
         folder.mkdir(parents=True)
         self.folder, self.http = folder, f"127.0.0.1:{free_port()}" if http is None else http  # "": none
-        every = ["noop", "by-key", "burn", "nap", "steps", "steps-100", "steps-1000", "latency", "waits", "late", "retries", "gathered", "turn"]
+        every = ["noop", "by-key", "burn", "nap", "steps", "steps-100", "steps-1000", "latency", "waits", "late", "retries", "gathered", "turn", "holds", "holds-on",
+                 "answered", "unasked"]
         config = {
             "kafka": {"bootstrap.servers": bench.kafka, "group.id": group or f"stepd-{os.urandom(4).hex()}", "auto.offset.reset": "earliest"},
             "topics": [topic],
@@ -371,10 +372,13 @@ class Bench:
         """A topic that holds `count` events already, and a Kafka that has been read before: its first seconds are slow."""
         if count not in self.filled:
             self.filled[count] = self.fresh_topic()
-            run(self.fill_program, self.kafka, self.filled[count], count, 0, "bench/event")
+            self.fill(self.filled[count], count, "bench/event")
             for _ in range(WARM_UPS):
                 run(compile_c(HERE / "floor/loop.c", "-lrdkafka"), self.kafka, self.filled[count], count, 0)
         return self.filled[count]
+
+    def fill(self, topic, count, name):
+        run(self.fill_program, self.kafka, topic, count, 0, name)
 
     def produce_steadily(self, topic, count, rate_per_s, name="bench/timed"):
         return subprocess.Popen([str(word) for word in (self.fill_program, self.kafka, topic, count, rate_per_s, name)])

@@ -343,6 +343,36 @@ def lateness_of_turns(daemon, count, seconds):
     return {"per_second": count / seconds, **percentiles(daemon.samples_ms())}
 
 
+# ---- runs that wait for events -------------------------------------------------------------------------------
+
+
+def waiting(redis, daemon, count):
+    """Once that many stand in the list of those that wait."""
+    wait_until(daemon, lambda: daemon.seen() >= count and float(redis.ask("ZCARD", "stepd{0}:waiting")) >= count)
+
+
+def matched(functions, name, counted):
+    """`--events` events of that name, while `--waiting` runs wait: what `counted` says of each is the daemon's to count."""
+    def measure(bench):
+        held, count = bench.options.waiting, bench.options.events if counted == 0 else bench.options.waiting
+        topic = bench.fresh_topic()
+        with Redis(bench.fresh("redis")) as redis, \
+                Daemon(bench, bench.fresh("stepd"), redis, None, functions, worker={"threads": 64}, topics=[bench.topic_of(held), topic]) as daemon:
+            waiting(redis, daemon, held)
+            before, cpu_s, redis_s = daemon.seen(), daemon.cpu_s(), redis.cpu_s()
+            begun = time.monotonic()
+            bench.fill(topic, count, name)
+            daemon.wait_for(before + count)
+            seconds = time.monotonic() - begun
+            return {"per_second": count / seconds, "cpu_us": (daemon.cpu_s() - cpu_s) * 1e6 / count,
+                    "redis_us": (redis.cpu_s() - redis_s) * 1e6 / count, "resident_mb": daemon.resident_mb()}
+    return measure
+
+
+WAITS = {"per_second": "events a second", "cpu_us": "daemon's CPU µs an event", "redis_us": "Redis's CPU µs an event",
+         "resident_mb": "daemon, MB"}
+
+
 # ---- functions of Inngest's SDKs -------------------------------------------------------------------------------
 
 
@@ -507,6 +537,10 @@ ALL = {
         "stepd, over a rate limit": refused,
         "stepd, admission": admitted("noop", {"limit": 1000000, "period": "1s"}, admission),
         "stepd, a turn a second for each key": admitted("turn", {"limit": 1, "period": "1s"}, lateness_of_turns)}),
+    "waits": Question("events, each counted by a no-op function, while --waiting runs wait by a key of theirs", WAITS, {
+        "stepd": matched(["holds-on", "answered"], "bench/answer", 0),
+        "stepd, each ends one": matched(["holds"], "bench/answer", 1),
+        "stepd, of a name that nobody waits for": matched(["holds-on", "unasked"], "bench/unasked", 0)}),
     "start": Question("process start, broker up", {"ready_ms": "ms to ready", "first_event_ms": "ms to the 1,000th event"}, {
         "stepd": start_of_stepd, "librdkafka loop": start_of_loop}),
     "sdk-noop": Question("no-op runs of Inngest's SDK for Node.js 3.54.2, and of 4.24.0", SDK, {

@@ -174,6 +174,26 @@ static enum stepd_status late(struct stepd_ctx *ctx)
     return STEPD_OK;
 }
 
+static enum stepd_status wait_for_answer(struct stepd_ctx *ctx, const char *when)
+{
+    const struct stepd_wait wait = { .event = "bench/answer", .when = when };
+
+    count(ctx);
+    return stepd_wait_for_event(ctx, "answer", &wait, NULL);
+}
+
+/* Each is answered by the event of its number, and counted twice: as it begins to wait, and then. */
+static enum stepd_status holds(struct stepd_ctx *ctx)
+{
+    return wait_for_answer(ctx, "async.data.number == event.data.number");
+}
+
+/* For numbers that do not come. */
+static enum stepd_status holds_on(struct stepd_ctx *ctx)
+{
+    return wait_for_answer(ctx, "async.data.number == event.data.number + 1000000000");
+}
+
 static enum stepd_status gathered(struct stepd_ctx *ctx)
 {
     for (size_t i = stepd_event_count(ctx); i > 0; i--)
@@ -209,6 +229,10 @@ STEPD_MODULE(.name = "bench", .init = open_book, .thread_init = take_slot,
                                           STEPD_FUNCTION(.id = "retries", .event = "bench/event", .run = retries),
                                           STEPD_FUNCTION(.id = "latency", .event = "bench/timed", .run = latency),
                                           STEPD_FUNCTION(.id = "waits", .event = "bench/event", .run = waits),
+                                          STEPD_FUNCTION(.id = "holds", .event = "bench/event", .run = holds),
+                                          STEPD_FUNCTION(.id = "holds-on", .event = "bench/event", .run = holds_on),
+                                          STEPD_FUNCTION(.id = "answered", .event = "bench/answer", .run = noop),
+                                          STEPD_FUNCTION(.id = "unasked", .event = "bench/unasked", .run = noop),
                                           STEPD_FUNCTION(.id = "gathered", .event = "bench/event", .run = gathered),
                                           STEPD_FUNCTION(.id = "turn", .event = "bench/event", .run = turn),
                                           STEPD_FUNCTION(.id = "late", .event = "bench/timed", .run = late)));
