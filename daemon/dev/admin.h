@@ -2,7 +2,7 @@
 /*
  * What administrators ask of a broker and the mock broker has no answer to: topics are made here, configs described.
  * And what can't be had from this broker is refused, so that the client says so: deleting a topic, undoing a
- * transaction, groups of the consumer protocol (KIP-848). Runs on: the forwarder's thread only.
+ * transaction, groups of the consumer protocol (KIP-848). Runs on: the forwarder's thread.
  */
 #ifndef STEPD_DEV_ADMIN_H
 #define STEPD_DEV_ADMIN_H

@@ -40,7 +40,7 @@ enum {
     REDIS_STOP_MS = 5 * 1000
 };
 
-/* A child that is started again when it ends. Main thread only. */
+/* A child that is started again when it ends. */
 struct watched {
     const char *name;
     pid_t pid; /* 0: it does not run */
@@ -49,7 +49,7 @@ struct watched {
     int backoff_ms;
 };
 
-/* Main thread only. */
+/* The supervisor. The main thread's: the only other thread is the forwarder's, which knows none of it. */
 struct dev {
     struct dev_options options;
     char *folder; /* absolute */

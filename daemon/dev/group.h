@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One consumer group of the embedded broker: its members, the generation they are in, and the answers they
- * wait for. A rebalance ends as soon as all members have joined. The forwarder's thread only.
+ * wait for. A rebalance ends as soon as all members have joined. groups.c asserts whose thread they are.
  */
 #ifndef STEPD_DEV_GROUP_H
 #define STEPD_DEV_GROUP_H

@@ -2,6 +2,7 @@
 /* What people told all daemons: which functions are paused, and what they did, for the log of one. */
 #include "store/operations.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -36,7 +37,7 @@ static struct {
     atomic_bool is_over;
     atomic_bool has_rolled_back;
     struct daemon *daemon;
-    struct names paused;  /* thread only, as all below; as Redis told it last */
+    struct names paused;  /* the thread's, as all below; as Redis told it last */
     struct names resumed; /* what was paused before that, for a moment */
     int64_t resumed_ms;   /* monotonic; when the last of these went on */
     int64_t heard_ms;     /* … and when Redis told anything last */
@@ -166,6 +167,7 @@ static int look_at_paused(struct daemon *daemon)
     struct names now = { 0 };
     int status = shelf_load(daemon->store, PAUSED_SHELF, add_name, &now);
 
+    assert_thread(&operations.thread);
     if (status == 0 && atomic_exchange(&operations.has_rolled_back, false)) {
         status = tell_again(daemon->store, &now);
         names_done(&now);

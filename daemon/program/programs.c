@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "program/programs.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,7 +27,7 @@ struct programs {
     struct declarations *declarations;
     struct host *host;
     struct thread thread; /* the shelf's */
-    struct kept *kept;    /* the shelf's thread alone */
+    struct kept *kept;    /* that thread's: kept_of() asserts it */
     size_t kept_count;
     int64_t started_ms; /* monotonic */
     struct lock lock;   /* of all below */
@@ -76,6 +77,7 @@ static bool load(struct programs *programs)
 
 static struct kept *kept_of(struct programs *programs, const char *name)
 {
+    assert_thread(&programs->thread);
     for (size_t i = 0; i < programs->kept_count; i++) {
         if (strcmp(programs->kept[i].name, name) == 0)
             return &programs->kept[i];

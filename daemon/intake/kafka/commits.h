@@ -2,7 +2,7 @@
 /*
  * What is told the group's coordinator: of each partition the lowest offset that is not done and, as
  * metadata, what above it is. Always an explicit list: offsets that librdkafka stores by itself lose
- * their metadata. Consumer thread only.
+ * their metadata. The consumer's thread's, which is asserted.
  */
 #ifndef STEPD_INTAKE_KAFKA_COMMITS_H
 #define STEPD_INTAKE_KAFKA_COMMITS_H

@@ -67,7 +67,7 @@ struct consumer {
     atomic_bool must_stop;          /* any thread sets */
     _Atomic(int64_t) stop_until_ms; /* monotonic */
 
-    /* Consumer thread only. */
+    /* The consumer's thread's: assert_thread() stands where its rounds begin. */
     struct commits *commits;
     struct loads loads;
     struct load *open; /* oldest first: what the taker has */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "intake/kafka/lookback.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,7 @@ struct lookback {
     struct condition wake;
     bool is_stopping;
 
-    /* Its thread only. */
+    /* Its thread's: round_of() asserts it. */
     struct confirmation *known; /* by shard */
     struct tracked *tracked;
     size_t count;
@@ -178,6 +179,7 @@ static bool round_of(struct lookback *lookback)
     struct position *positions = NULL;
     size_t count = 0;
 
+    assert_thread(&lookback->thread);
     if (!positions_ask(lookback->positions, &positions, &count))
         return false;
     follow(lookback, positions, count);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One partition from its assignment to its revocation. A rewind, or an offset that is out of range,
- * ends one and begins another of the same partition. Consumer thread only, but for `assignment` (see
+ * ends one and begins another of the same partition. The consumer's thread's, as its callers assert, but for `assignment` (see
  * run/message.h) and what the thread of `lookups` writes. Freed once nothing names it any more: loads with
  * messages of it, takings that wait for their lag, `lookups`, a commit under way.
  */

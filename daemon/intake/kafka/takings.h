@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Messages that the store has taken, until it is known to have kept them: only then are they done, and
- * may be committed. Each holds its partition. Consumer thread only.
+ * may be committed. Each holds its partition. The consumer's thread's, as intake.c asserts.
  */
 #ifndef STEPD_INTAKE_KAFKA_TAKINGS_H
 #define STEPD_INTAKE_KAFKA_TAKINGS_H

@@ -31,7 +31,7 @@ struct lane {
     atomic_bool is_up;
     struct inbox inbox;
 
-    struct redis_place linked_to; /* lane thread only, from here on */
+    struct redis_place linked_to; /* the lane's thread's, from here on */
     unsigned turn;                /* of the inbox, in which it leads there */
     struct link link;
     struct link last_link; /* the one before: what was sent over it must not run later */
@@ -141,6 +141,7 @@ static void look_up(struct lane *lane)
 
 static void append(struct lane *lane, struct request *request)
 {
+    assert_thread(&lane->thread);
     library_sign(&lane->library, request);
     if (redisAppendFormattedCommand(lane->link.redis, request->command, request->size) != REDIS_OK)
         abort();
@@ -429,6 +430,7 @@ static void read_replies(struct lane *lane)
 {
     redisReply *reply = NULL;
 
+    assert_thread(&lane->thread);
     if (!read_bytes(lane)) {
         lose_link(lane, lane->link.redis->errstr);
         return;

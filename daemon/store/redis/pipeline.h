@@ -2,7 +2,7 @@
 /*
  * A lane's requests that are under way: those that went out, in the order in which their replies come, and
  * those that were put off. It decides how many go out together, and knows how long the server is silent.
- * Lane thread only, but for its counts.
+ * The lane's thread's, as lane.c asserts, but for its counts.
  */
 #ifndef STEPD_STORE_REDIS_PIPELINE_H
 #define STEPD_STORE_REDIS_PIPELINE_H

@@ -2,7 +2,7 @@
 /*
  * What happens by the clock in one shard: this worker's proof of life, claims of what is due, the runs of
  * workers that died, what is no longer kept, the sweep for runs that a fault lost. One thing is asked at a
- * time, and nothing waits for the answer: a shard that is slow or away holds up no other. Timer thread only.
+ * time, and nothing waits for the answer: a shard that is slow or away holds up no other. The timer thread's, as timers.c asserts.
  */
 #ifndef STEPD_STORE_REDIS_ROUNDS_H
 #define STEPD_STORE_REDIS_ROUNDS_H
