@@ -22,6 +22,7 @@ void branches_load(struct branches *branches, struct bytes packed)
         failure_copy_text(branch.name, sizeof(branch.name), fields_take_text(&fields));
         branch.attempt = (int)fields_take_integer(&fields, 0, INT_MAX);
         branch.due_ms = fields_take_integer(&fields, 0, INT64_MAX);
+        branch.is_outside = fields.count > 0 && fields_take_integer(&fields, 0, 1) == 1;
         if (!fields.is_damaged)
             *branches_add(branches, branch.name) = branch;
     }
@@ -41,10 +42,12 @@ void branches_pack(const struct branches *branches, msgpack_sbuffer *buffer)
     msgpack_pack_array(&packer, branches->count);
     for (size_t i = 0; i < branches->count; i++) {
         const struct branch *branch = &branches->items[i];
-        msgpack_pack_array(&packer, BRANCH_FIELDS);
+        msgpack_pack_array(&packer, BRANCH_FIELDS + branch->is_outside);
         failure_pack_text(&packer, branch->name);
         msgpack_pack_int(&packer, branch->attempt);
         msgpack_pack_int64(&packer, branch->due_ms);
+        if (branch->is_outside)
+            msgpack_pack_int(&packer, 1);
     }
 }
 

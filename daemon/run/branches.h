@@ -20,6 +20,7 @@ struct branch {
     char name[STEP_ID_SIZE]; /* ours */
     int attempt;             /* errors so far; the function's are the run's */
     int64_t due_ms;          /* not before; 0: now */
+    bool is_outside;         /* the daemon itself asks for it elsewhere, for which the app has to say once more what */
     bool is_called;          /* a call of it is under way */
 };
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define REPLY_MAX ((size_t)64 << 20) /* a run's own limits are lower */
 #define CONNECT_TIMEOUT_MS 10000L
@@ -22,14 +23,33 @@ static size_t take_reply(char *data, size_t size, size_t count, void *context)
     return size * count;
 }
 
+/* One that is not of an app: whatever it is asked for. */
+static void prepare_any(const struct call *call, void *curl)
+{
+    bool is_usual = strcmp(call->method, call->body.size > 0 ? "POST" : "GET") == 0;
+
+    if (strcmp(call->method, "HEAD") == 0)
+        (void)curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
+    else if (!is_usual) /* else a redirect may make another of it */
+        (void)curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call->method);
+    (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    (void)curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+    (void)curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
+    (void)curl_easy_setopt(curl, CURLOPT_MAXREDIRS, 10L);
+}
+
 static void prepare(struct http_call *base, void *curl)
 {
     struct call *call = (struct call *)base;
 
     (void)curl_easy_setopt(curl, CURLOPT_URL, call->url);
-    (void)curl_easy_setopt(curl, CURLOPT_POST, 1L);
-    (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, call->body.data);
-    (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.size);
+    if (call->method == NULL || call->body.size > 0) {
+        (void)curl_easy_setopt(curl, CURLOPT_POST, 1L);
+        (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, call->body.data);
+        (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.size);
+    }
+    if (call->method != NULL)
+        prepare_any(call, curl);
     (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, call->headers);
     (void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
     (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)call->timeout_ms);
@@ -47,6 +67,16 @@ static void read_headers(struct call *call, CURL *curl)
     }
 }
 
+static void read_all_headers(struct call *call, CURL *curl)
+{
+    struct curl_header *header = NULL;
+
+    while ((header = curl_easy_nextheader(curl, CURLH_HEADER, -1, header)) != NULL) {
+        msgpack_sbuffer_write(&call->told, header->name, strlen(header->name) + 1);
+        msgpack_sbuffer_write(&call->told, header->value, strlen(header->value) + 1);
+    }
+}
+
 static void finish(struct http_call *base, void *curl, int code)
 {
     struct call *call = (struct call *)base;
@@ -58,6 +88,8 @@ static void finish(struct http_call *base, void *curl, int code)
     }
     (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     read_headers(call, curl);
+    if (call->method != NULL)
+        read_all_headers(call, curl);
     call->status = (int)status;
 }
 
@@ -84,6 +116,7 @@ struct call *call_create(void (*done_fn)(struct call *call), void *context)
     call->context = context;
     msgpack_sbuffer_init(&call->body);
     msgpack_sbuffer_init(&call->reply);
+    msgpack_sbuffer_init(&call->told);
     return call;
 }
 
@@ -96,6 +129,8 @@ void call_destroy(struct call *call)
     curl_slist_free_all(call->headers);
     msgpack_sbuffer_destroy(&call->body);
     msgpack_sbuffer_destroy(&call->reply);
+    msgpack_sbuffer_destroy(&call->told);
+    free(call->method);
     free(call->url);
     free(call);
 }

@@ -20,6 +20,7 @@ struct call {
     struct http_call base; /* first */
     /* The sender's, until it sends it. */
     char *url;                  /* owned; NULL: nothing goes out, it comes back once it is due */
+    char *method;               /* owned; NULL: POST */
     struct curl_slist *headers; /* owned */
     msgpack_sbuffer body;
     int64_t timeout_ms;              /* from when it goes out */
@@ -31,6 +32,7 @@ struct call {
     struct error error; /* ETIMEDOUT, ECANCELED (broken off), EIO */
     msgpack_sbuffer reply;
     char *values[CALL_HEADERS]; /* owned; NULL: not given */
+    msgpack_sbuffer told;       /* where there is a method, all headers of the reply: name, NUL, value, NUL, … */
 };
 
 struct call *call_create(void (*done)(struct call *call), void *context);

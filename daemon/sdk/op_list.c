@@ -16,6 +16,7 @@ static const struct {
     { "StepRun", OP_RESULT },       { "Step", OP_RESULT },         { "StepError", OP_ERROR },
     { "StepFailed", OP_FAILED },    { "StepPlanned", OP_PLANNED }, { "Sleep", OP_SLEEP },
     { "RunComplete", OP_COMPLETE }, { "WaitForEvent", OP_WAIT },   { "InvokeFunction", OP_INVOKE },
+    { "Gateway", OP_FETCH },        { "AIGateway", OP_MODEL },     { "AiGateway", OP_MODEL },
 };
 
 static const msgpack_object nil = { .type = MSGPACK_OBJECT_NIL };
@@ -105,6 +106,7 @@ static bool op_read(struct stepd_ctx *ctx, const msgpack_object *object, struct 
     op->hash = step_name_hash(op->name);
     op->kind = kind_of(packed_find(object, "op"));
     op->data = data != NULL ? data : &nil;
+    op->options = packed_find(object, "opts");
     op->duration = op->kind == OP_SLEEP ? duration_of(ctx, object) : text_of(ctx, packed_find(object, "op"), "");
     op->races = object_is_text(packed_find(packed_find(object, "opts"), "parallelMode"), "race");
     if (op->kind == OP_WAIT)

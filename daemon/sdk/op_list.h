@@ -12,7 +12,7 @@
 #include "run/run.h"
 #include "sdk/step_name.h"
 
-enum op_kind { OP_UNKNOWN, OP_RESULT, OP_ERROR, OP_FAILED, OP_PLANNED, OP_SLEEP, OP_WAIT, OP_INVOKE, OP_COMPLETE };
+enum op_kind { OP_UNKNOWN, OP_RESULT, OP_ERROR, OP_FAILED, OP_PLANNED, OP_SLEEP, OP_WAIT, OP_INVOKE, OP_FETCH, OP_MODEL, OP_COMPLETE };
 
 struct op_error {
     const char *name;
@@ -25,6 +25,7 @@ struct op {
     char name[STEP_ID_SIZE]; /* ours */
     struct step_hash hash;   /* the SDK's */
     const msgpack_object *data;
+    const msgpack_object *options; /* NULL: none */
     struct op_error error;
     const char *duration;    /* OP_SLEEP: a duration or a date; of others what the op is called */
     const char *timeout;     /* OP_WAIT, OP_INVOKE: the same, "": none */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sdk/sdk_errand.h"
 
+#include <curl/curl.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -232,6 +233,15 @@ bool sdk_errand_has_heard(struct sdk_errand *errand)
     return has_heard;
 }
 
+void gateway_destroy(struct gateway *gateway)
+{
+    curl_slist_free_all(gateway->headers);
+    msgpack_sbuffer_destroy(&gateway->body);
+    free(gateway->url);
+    free(gateway->method);
+    free(gateway);
+}
+
 /* ---- as core sees it -------------------------------------------------------------------------------- */
 
 static void leave(struct errand *base, void (*come_back)(void *home), void *home)
@@ -301,6 +311,10 @@ static void destroy(struct errand *base)
         report_release(report);
     }
     branches_done(&errand->branches);
+    for (struct gateway *gateway = errand->gateways, *next; gateway != NULL; gateway = next) {
+        next = gateway->next;
+        gateway_destroy(gateway);
+    }
     free(errand);
 }
 

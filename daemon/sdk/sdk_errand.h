@@ -29,12 +29,27 @@ struct sdk_call {
     int attempt;
     struct open_call open; /* where steps may be reported before it is done */
     bool was_open;
+    bool is_outside;  /* … not of the app: sdk/gateway.h */
+    bool is_of_model; /* … but of a model */
 };
+
+/* What is to be asked for in the app's place, of a branch that is not called yet. */
+struct gateway {
+    struct gateway *next;
+    char name[STEP_ID_SIZE]; /* of the branch */
+    char *url, *method;      /* owned, as all below; method NULL: the usual one */
+    struct curl_slist *headers;
+    msgpack_sbuffer body;
+    bool is_of_model;
+};
+/* One that is in no list. */
+void gateway_destroy(struct gateway *gateway);
 
 struct sdk_errand {
     struct errand base;
     /* The run's holder's: */
     struct branches branches;
+    struct gateway *gateways; /* its own */
     int version;     /* of the protocol, as the app's replies say; 0: none has come */
     int64_t told_ms; /* the store's time of the last look for what comes next; 0: none yet */
     bool has_news;   /* something has ended that the function has not been told of */

@@ -3,6 +3,7 @@
 
 #include "run/awaited.h"
 #include "sdk/call_request.h"
+#include "sdk/gateway.h"
 #include "sdk/request.h"
 
 #define PLANS_BESIDE 2 /* from this version on an app is asked what comes next once all that is planned has ended */
@@ -29,11 +30,13 @@ static void call_step(struct sdk_attempt *turn, struct branch *branch, int64_t n
 
 static void call_function(struct sdk_attempt *turn, int64_t now_ms)
 {
+    const struct branches *branches = &turn->errand->branches;
+    bool is_again = branches->count == 1 && branches->items[0].is_outside;
     int64_t until_ms;
     bool sleeps = sdk_attempt_next_waking_ms(turn, now_ms) != 0 || awaited_is_open(turn->ctx, &until_ms);
     const struct request request = {
-        .attempt = turn->attempt,
-        .plans_alone = has_planned(turn->errand) || sleeps,
+        .attempt = is_again ? branches->items[0].attempt : turn->attempt,
+        .plans_alone = (has_planned(turn->errand) && !is_again) || sleeps,
         .version = turn->errand->version,
         .now_ms = now_ms,
     };
@@ -48,7 +51,7 @@ static void call_function(struct sdk_attempt *turn, int64_t now_ms)
 }
 
 /* Whether the function is to be asked what comes next. */
-static bool is_to_look(const struct sdk_attempt *turn, int64_t now_ms)
+static bool is_to_look(const struct sdk_attempt *turn, int64_t now_ms, bool is_lacking)
 {
     const struct sdk_errand *errand = turn->errand;
     const struct branch *own = branches_find(&errand->branches, THE_FUNCTION);
@@ -59,19 +62,24 @@ static bool is_to_look(const struct sdk_attempt *turn, int64_t now_ms)
         return false;
     if (own != NULL)
         return own->due_ms <= now_ms;
-    return has_woken || (errand->has_news && (errand->is_racing || errand->version < PLANS_BESIDE || !has_planned(errand)));
+    return has_woken || is_lacking || (errand->has_news && (errand->is_racing || errand->version < PLANS_BESIDE || !has_planned(errand)));
 }
 
 static void call_out(struct sdk_attempt *turn, int64_t now_ms)
 {
     struct branches *branches = &turn->errand->branches;
+    bool is_lacking = false; /* the app has to say once more what it asks for */
 
     for (size_t i = 0; i < branches->count; i++) {
         struct branch *branch = &branches->items[i];
-        if (branch->name[0] != '\0' && !branch->is_called && branch->due_ms <= now_ms)
+        if (branch->name[0] == '\0' || branch->is_called || branch->due_ms > now_ms)
+            continue;
+        if (!branch->is_outside)
             call_step(turn, branch, now_ms);
+        else if (!gateway_send(turn, branch))
+            is_lacking = true;
     }
-    if (is_to_look(turn, now_ms))
+    if (is_to_look(turn, now_ms, is_lacking))
         call_function(turn, now_ms);
 }
 

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "codec/number.h"
 #include "sdk/call_request.h"
+#include "sdk/gateway.h"
 #include "sdk/object.h"
 #include "sdk/op_list.h"
 #include "sdk/send_due.h"
@@ -36,6 +37,9 @@ static enum stepd_status take_op(struct sdk_attempt *turn, const struct op *op, 
         return settle_wait(turn, op, is_alone);
     case OP_INVOKE:
         return settle_invoke(turn, op, is_alone);
+    case OP_FETCH:
+    case OP_MODEL:
+        return gateway_take(turn, op);
     case OP_RESULT:
     case OP_ERROR:
     case OP_FAILED:
@@ -143,10 +147,12 @@ static enum stepd_status take_call(struct sdk_attempt *turn, const struct sdk_ca
     const char *version = call->call->values[CALL_VERSION];
     struct op_error error;
 
-    if (version != NULL)
-        turn->errand->version = atoi(version);
     if (branch != NULL)
         branch->is_called = false;
+    if (call->is_outside)
+        return gateway_settle(turn, call);
+    if (version != NULL)
+        turn->errand->version = atoi(version);
     turn->advice = call_request_advice(call);
     if (call->name[0] == '\0') {
         branches_remove(&turn->errand->branches, THE_FUNCTION);
