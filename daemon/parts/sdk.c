@@ -7,6 +7,7 @@
 #include "config/config.h"
 #include "modules/loader.h"
 #include "parts/part.h"
+#include "parts/sdk_runs.h"
 #include "program/programs.h"
 #include "publish/producer.h"
 #include "store/runs.h"
@@ -123,7 +124,7 @@ static struct backoff backoff_of(const struct config *config)
 static int create(struct daemon *daemon, struct error *ret_error)
 {
     const struct config *config = daemon->config;
-    const struct inngest_settings settings = {
+    struct inngest_settings settings = {
         .config = config,
         .apps = config->inngest.apps,
         .event_key = config->inngest.event_key,
@@ -143,8 +144,11 @@ static int create(struct daemon *daemon, struct error *ret_error)
         .absent = { .save = save_absent, .context = daemon },
         .address = config->http_listen,
         .runs = { read_run, daemon },
+        .runs_port = part_runs_port,
+        .knows_function = part_knows_function,
     };
 
+    settings.runs_port.context = daemon;
     (void)ret_error;
     if (config->inngest.is_on)
         daemon->inngest = inngest_create(&settings);

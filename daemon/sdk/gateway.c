@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sdk/gateway.h"
 
-#include <curl/curl.h>
 #include <ctype.h>
+#include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -115,8 +115,8 @@ enum stepd_status gateway_take(struct sdk_attempt *turn, const struct op *op)
     if (add_key(gateway, op->options))
         return STEPD_OK;
     AUTO_FREE char *format = object_find_text(op->options, "format");
-    return stepd_non_retriable(turn->ctx, "UnsupportedStep", "step '%s' asks a model in the format '%s', which stepd does not have", op->name,
-                               format != NULL ? format : "");
+    return stepd_non_retriable(turn->ctx, "UnsupportedStep", "step '%s' asks a model in the format '%s', which stepd does not have",
+                               op->name, format != NULL ? format : "");
 }
 
 bool gateway_send(struct sdk_attempt *turn, struct branch *branch)
@@ -132,7 +132,7 @@ bool gateway_send(struct sdk_attempt *turn, struct branch *branch)
     call->call->url = xstrdup(gateway->url);
     call->call->method = xstrdup(gateway->method != NULL && gateway->method[0] != '\0' ? gateway->method
                                  : gateway->is_of_model                                ? "POST"
-                                                                                        : "GET");
+                                                                                       : "GET");
     call->call->timeout_ms = function->timeout_ms > 0 ? function->timeout_ms : TIMEOUT_MS;
     call->call->headers = gateway->headers;
     gateway->headers = NULL;

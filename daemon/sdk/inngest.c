@@ -21,6 +21,7 @@
 #include "sdk/events.h"
 #include "sdk/open_calls.h"
 #include "sdk/registry.h"
+#include "sdk/runs_api.h"
 #include "sdk/signature.h"
 #include "sdk/state.h"
 
@@ -28,7 +29,7 @@
 #define ASK_APPS_EVERY_ROUNDS 5
 #define ASK_TIMEOUT_MS 5000
 #define REGISTRATION_MAX ((size_t)4 << 20)
-#define ROUTE_COUNT 6
+#define ROUTE_COUNT 10
 
 /* What is known of an app that the config names. */
 struct asked {
@@ -112,6 +113,10 @@ static void fill_routes(struct inngest *inngest)
         { "GET", STATE_PATH "*", 0, state_answer, &inngest->settings },
         { "POST", CHECKPOINT_PATH "*", CHECKPOINT_MAX, checkpoint_answer, &inngest->calls },
         { "GET", "/dev", 0, answer_dev, inngest },
+        { "GET", RUNS_PATH "*", 0, runs_api_show, &inngest->settings },
+        { "DELETE", RUNS_PATH "*", CANCELLATION_MAX, runs_api_cancel, &inngest->settings },
+        { "GET", EVENT_RUNS_PATH "*", 0, runs_api_list, &inngest->settings },
+        { "POST", CANCELLATIONS_PATH, CANCELLATION_MAX, runs_api_cancel_all, &inngest->settings },
     };
 
     memcpy(inngest->routes, routes, sizeof(routes));

@@ -3,7 +3,10 @@
 #ifndef STEPD_SDK_INNGEST_SETTINGS_H
 #define STEPD_SDK_INNGEST_SETTINGS_H
 
+#include <msgpack.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/bytes.h"
 #include "run/function.h"
@@ -34,6 +37,25 @@ struct run_reader {
     void *context;
 };
 
+struct expression;
+
+/* Runs of a function that are to end. */
+struct cancellation {
+    const char *function_id;
+    int64_t after_ms, before_ms;   /* when they began */
+    const struct expression *when; /* of their event; NULL: all */
+};
+
+/* Runs as programs ask for them, and end them. Each appends JSON as Inngest's server has it. 0, -ENOENT, or negative errno. */
+struct runs_port {
+    int (*show)(void *context, const char *id, msgpack_sbuffer *json);
+    /* Of the runs that an event of that id began, all that are found, with commas between them. */
+    int (*list)(void *context, const char *event_id, msgpack_sbuffer *json);
+    int (*cancel)(void *context, const char *id);
+    int (*cancel_all)(void *context, const struct cancellation *wanted, size_t *ret_count);
+    void *context;
+};
+
 struct config;
 struct http_pool;
 
@@ -59,6 +81,9 @@ struct inngest_settings {
     struct app_shelf absent; /* by URL, why an app that is asked has not registered; empty: it has. Written alone */
     const char *address;     /* "host:port", of the daemon's HTTP */
     struct run_reader runs;
+    struct runs_port runs_port;
+    /* Whether there is a function of that id here; its context is runs_port's. */
+    bool (*knows_function)(void *context, const char *id);
 };
 
 #endif

@@ -13,10 +13,9 @@ static const struct {
     const char *name;
     enum op_kind kind;
 } kinds[] = {
-    { "StepRun", OP_RESULT },       { "Step", OP_RESULT },         { "StepError", OP_ERROR },
-    { "StepFailed", OP_FAILED },    { "StepPlanned", OP_PLANNED }, { "Sleep", OP_SLEEP },
-    { "RunComplete", OP_COMPLETE }, { "WaitForEvent", OP_WAIT },   { "InvokeFunction", OP_INVOKE },
-    { "Gateway", OP_FETCH },        { "AIGateway", OP_MODEL },     { "AiGateway", OP_MODEL },
+    { "StepRun", OP_RESULT },        { "Step", OP_RESULT },   { "StepError", OP_ERROR },      { "StepFailed", OP_FAILED },
+    { "StepPlanned", OP_PLANNED },   { "Sleep", OP_SLEEP },   { "RunComplete", OP_COMPLETE }, { "WaitForEvent", OP_WAIT },
+    { "InvokeFunction", OP_INVOKE }, { "Gateway", OP_FETCH }, { "AIGateway", OP_MODEL },      { "AiGateway", OP_MODEL },
 };
 
 static const msgpack_object nil = { .type = MSGPACK_OBJECT_NIL };

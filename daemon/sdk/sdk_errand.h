@@ -50,11 +50,11 @@ struct sdk_errand {
     /* The run's holder's: */
     struct branches branches;
     struct gateway *gateways; /* its own */
-    int version;     /* of the protocol, as the app's replies say; 0: none has come */
-    int64_t told_ms; /* the store's time of the last look for what comes next; 0: none yet */
-    bool has_news;   /* something has ended that the function has not been told of */
-    bool is_racing;  /* … and it is to be told at once, whatever else is planned: a race, or what came from outside */
-    bool is_looking; /* a call of the function as a whole is under way */
+    int version;              /* of the protocol, as the app's replies say; 0: none has come */
+    int64_t told_ms;          /* the store's time of the last look for what comes next; 0: none yet */
+    bool has_news;            /* something has ended that the function has not been told of */
+    bool is_racing;           /* … and it is to be told at once, whatever else is planned: a race, or what came from outside */
+    bool is_looking;          /* a call of the function as a whole is under way */
     /* Locks itself: */
     struct sdk_inside *inside;
 };

@@ -79,6 +79,16 @@ bool signing_key_admits(const char *key, const char *authorization)
     return is_same(given, expected) || is_same(given, expected + (secret_of(key) - key));
 }
 
+bool signature_is_bearer(const char *secret, const char *authorization)
+{
+    return authorization != NULL && strncmp(authorization, SCHEME, strlen(SCHEME)) == 0 && is_same(authorization + strlen(SCHEME), secret);
+}
+
+bool signing_key_admits_program(const char *key, const char *authorization)
+{
+    return signing_key_admits(key, authorization) || signature_is_bearer(key, authorization);
+}
+
 char *signature_make(const char *key, struct bytes body, int64_t unix_s)
 {
     const char *secret = secret_of(key);
