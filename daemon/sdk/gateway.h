@@ -7,7 +7,7 @@
 #define STEPD_SDK_GATEWAY_H
 
 #include "run/branches.h"
-#include "sdk/ops.h"
+#include "sdk/op_list.h"
 #include "sdk/sdk_attempt.h"
 #include "sdk/sdk_errand.h"
 
