@@ -55,13 +55,14 @@ static bool has_token(const struct inngest_settings *settings, const struct web_
 
 static bool may_change(const struct inngest_settings *settings, const struct web_request *request, struct web_reply *reply)
 {
-    bool is_signed = settings->signing_key != NULL &&
-                     signing_key_admits_program(settings->signing_key, request->header(request, "Authorization"));
+    bool is_signed =
+        settings->signing_key != NULL && signing_key_admits_program(settings->signing_key, request->header(request, "Authorization"));
 
     if (is_of_another_site(request))
         answer_error(reply, 403, "another site asks");
     else if (!is_signed && !has_token(settings, request))
-        answer_error(reply, 401, settings->signing_key != NULL ? "the signing key is not the configured one" : "this needs http.token of the config");
+        answer_error(reply, 401,
+                     settings->signing_key != NULL ? "the signing key is not the configured one" : "this needs http.token of the config");
     else
         return true;
     return false;
