@@ -32,7 +32,7 @@ static const struct kind kinds[] = {
     { "sleeping", RUN_SLEEPING, false, { RUNS_DELAYED }, 1 },
     { "waiting", RUN_WAITING, false, { RUNS_WAITING }, 1 },
     { "behind", RUN_BEHIND, false, { RUNS_BEHIND }, 1 },
-    { "queued", RUN_QUEUED, false, { RUNS_QUEUED }, 1 },
+    { "queued", RUN_QUEUED, false, { RUNS_QUEUED, RUNS_FOR_ROOM }, 2 },
     { "failed", RUN_FAILED, true, { RUNS_DEAD }, 1 },
     { "completed", RUN_COMPLETED, true, { RUNS_HISTORY }, 1 },
     { "cancelled", RUN_CANCELLED, true, { RUNS_HISTORY }, 1 },
@@ -172,6 +172,12 @@ struct listing {
     size_t count;
 };
 
+/* Runs in lines are looked for there alone: among the newest nothing tells all of them. */
+static bool has_lines(const struct kind *kind)
+{
+    return kind->lists[0] == RUNS_QUEUED;
+}
+
 static bool is_in_order(const struct listing *listing)
 {
     return listing->stage == STAGE_NEWEST || listing->kind->is_by_end;
@@ -185,7 +191,7 @@ static void add_source(struct listing *listing, enum runs_list list, int shard)
     *source =
         (struct source){ .filter = filter, .is_by_end = listing->kind->is_by_end, .before_ms = INT64_MAX, .rows_most = filter->limit };
     walk_init(&source->walk, list, shard);
-    source->walk.status = listing->kind->status;
+    source->walk.status = list == RUNS_FOR_ROOM ? 0 : listing->kind->status; /* their records say that they are delayed */
     if (is_in_order(listing))
         source->walk.last_ms = filter->since_ms;
     if (listing->stage == STAGE_NEWEST)
@@ -297,7 +303,7 @@ static int source_look(const struct listing *listing, struct source *source)
     source_clear(source);
     source->next = source->walk.place;
     source->rows_most = source->filter->limit;
-    if (!is_in_order(listing))
+    if (!is_in_order(listing) && !has_lines(listing->kind))
         status = runs_newest_since(listing->store, source->walk.shard, &source->before_ms);
     return status != 0 ? status : walk_on(&source->walk, listing->store, LOOK_MOST, look, source);
 }
@@ -403,7 +409,8 @@ int listing_put(struct redis_store *store, const struct listing_filter *filter, 
 
     if (listing.kind == NULL)
         return error_set(ret_error, EINVAL, "no such status: %.40s", filter->status);
-    listing.stage = listing.kind->is_by_end || (cursor != NULL && cursor[0] == STAGE_LISTS) ? STAGE_LISTS : STAGE_NEWEST;
+    listing.stage =
+        listing.kind->is_by_end || has_lines(listing.kind) || (cursor != NULL && cursor[0] == STAGE_LISTS) ? STAGE_LISTS : STAGE_NEWEST;
     add_sources(&listing);
     int status = 0;
     if (cursor != NULL && (cursor[0] != (char)listing.stage || !cursor_read(cursor, &listing)))

@@ -28,6 +28,8 @@ static bool look_at(void *context, size_t index, const struct loaded_run *run, b
     if (!is_whole)
         return looking->goes_on = looking->look(looking->context, &row);
     run_view_open(&view, run, store_now_ms(looking->store));
+    if (looking->walk->list == RUNS_FOR_ROOM)
+        view.status = "queued";
     row.view = &view;
     looking->goes_on = looking->look(looking->context, &row);
     run_view_done(&view);
@@ -51,7 +53,7 @@ void walk_init(struct walk *walk, enum runs_list list, int shard)
 /* These are short, and in no order that lasts. */
 static bool is_by_position(enum runs_list list)
 {
-    return list == RUNS_OWNED || list == RUNS_BEHIND || list == RUNS_QUEUED;
+    return list == RUNS_OWNED || list == RUNS_BEHIND || list == RUNS_QUEUED || list == RUNS_FOR_ROOM;
 }
 
 static int list_by_position(struct redis_store *store, const struct walk *walk, size_t limit, struct listed_run **ret_runs,
@@ -136,7 +138,7 @@ void row_json(const struct row *row, struct json_out *out)
     json_out_open(out, NULL, '{');
     json_out_text(out, "id", row->id);
     json_out_text(out, "function", record->function);
-    json_out_text(out, "status", run_status_word(record->status));
+    json_out_text(out, "status", row->view != NULL ? row->view->status : run_status_word(record->status));
     json_out_bool(out, "is_behind", record->status == RUN_BEHIND);
     json_out_number(out, "attempt", record->attempt);
     json_out_number(out, "created_ms", record->created_ms);

@@ -82,6 +82,7 @@ void page_run(void *context, const struct web_request *request, struct web_reply
     }
     run_view_open(&view, &run, store_now_ms(page->store));
     view.redact = page->settings.config->redact;
+    (void)!run_view_see_line(&view, page->store);
     json_out_init(&whole);
     run_view_json(&view, &whole);
     json_out_init(&out);

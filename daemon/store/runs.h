@@ -35,10 +35,11 @@ enum runs_list {
     RUNS_BEHIND,
     RUNS_DEAD,
     RUNS_HISTORY,
-    RUNS_QUEUED,  /* in line for their turns, each function's first of all */
-    RUNS_WAITING, /* for what comes from elsewhere, by when their time is over */
-    RUNS_NEWEST,  /* those of all states that began last, at least 10,000 a shard: no more are listed so */
-    RUNS_DUE,     /* RUNS_DELAYED but for those that wait in line for room */
+    RUNS_QUEUED,   /* in line for their turns, each function's first of all */
+    RUNS_WAITING,  /* for what comes from elsewhere, by when their time is over */
+    RUNS_NEWEST,   /* those of all states that began last, at least 10,000 a shard: no more are listed so */
+    RUNS_FOR_ROOM, /* those of RUNS_DELAYED that wait in line for room, or until their function is resumed */
+    RUNS_DUE,      /* RUNS_DELAYED but for those that wait in line for room */
 };
 
 /* Whether the first of a list is the next that is due: it goes on in time, others go back. */

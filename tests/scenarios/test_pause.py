@@ -59,6 +59,8 @@ def test_a_paused_functions_runs_wait_and_others_go_on(kafka, redis, serve, topi
     runs = eventually(lambda: (lambda found: found if len(found) == 6 else None)(first.runs(function="charge", status="queued")))
     assert first.ctl("why", runs[0]["id"])["reason"] == "pause"
     assert first.show(runs[0]["id"])["status"] == "queued"
+    assert json.loads(first.get(f"/api/runs/{runs[0]['id']}")[1])["run"]["status"] == "queued"
+    assert [row["status"] for row in json.loads(first.get("/api/runs?status=queued")[1])["runs"]] == 6 * ["queued"]
     assert "function charge is paused" in first.ctl_run("doctor").stdout
     assert seen(folder, "charge") == []
 

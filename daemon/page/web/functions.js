@@ -35,7 +35,7 @@ function row(one) {
     p50_us === null ? "–" : duration(p50_us / 1000),
     p99_us === null ? "–" : duration(p99_us / 1000),
     settings(one),
-    one.module,
+    element("span", { class: "when" }, one.module),
     element("button", { onclick: () => change(one) }, one.paused ? "Resume" : "Pause"),
   ];
 }

@@ -20,7 +20,7 @@ const struct runs_sorted RUNS_SORTED[] = {
 
 bool runs_is_sorted(enum runs_list list)
 {
-    return list != RUNS_OWNED && list != RUNS_BEHIND && list != RUNS_QUEUED;
+    return list != RUNS_OWNED && list != RUNS_BEHIND && list != RUNS_QUEUED && list != RUNS_FOR_ROOM;
 }
 
 /* Runs of several events have a list of their own beside it. */
@@ -161,6 +161,8 @@ int runs_list(struct redis_store *store, enum runs_list list, int shard, size_t 
         status = list_behind(store, shard, &ids);
     } else if (list == RUNS_QUEUED) {
         status = list_lines(store, shard, LINES_TURN, &ids);
+    } else if (list == RUNS_FOR_ROOM) {
+        status = list_lines(store, shard, LINES_ROOM, &ids);
     } else {
         status = list_rest(store, shard, RUNS_SORTED[list].key, RUNS_SORTED[list].by_place, &ids);
         if (status == 0 && is_of_two(list))
