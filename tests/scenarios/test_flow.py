@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Flow control (docs/flow.md): each setting does what it promises, through real Kafka and Redis."""
 import json
+import shutil
 import time
 
 import pytest
@@ -223,3 +224,22 @@ def test_a_killed_daemon_gives_its_places_back_and_limits_hold(serve, send, book
         most = max(most, now)
     assert most <= 2
     eventually(lambda: workers[0].ctl("stats")["owned"] == 0 and workers[0].ctl("stats")["queued"] == 0)
+
+
+def test_after_redis_fell_back_no_place_is_given_while_attempts_execute_that_it_has_forgotten(serve, send, book, redis):
+    workers = [serve({"concurrency_limits": [{"limit": 2}]}, worker={"lease": "8s"}) for _ in range(2)]
+    assert workers[0].ctl_run("pause", "work").returncode == 0
+    eventually(lambda: all("function work is paused here" in worker.log() for worker in workers))
+    send([{"n": n, "ms": 5000} for n in range(6)])
+    eventually(lambda: workers[0].ctl("stats")["queued"] == 6)
+    files = redis.folder / "appendonlydir"
+    shutil.copytree(files, redis.folder / "before")
+    assert workers[0].ctl_run("resume", "work").returncode == 0
+    eventually(lambda: len(book.begun()) == 2)
+    redis.kill()
+    shutil.rmtree(files)
+    shutil.copytree(redis.folder / "before", files)
+    redis.start()
+    workers[0].ctl_run("resume", "work")
+    eventually(lambda: {n for n, _, _ in book.entries("end")} == set(range(6)), 60)
+    assert book.most_at_once() <= 2, book.entries("begin")
