@@ -227,11 +227,11 @@ def test_a_killed_daemon_gives_its_places_back_and_limits_hold(serve, send, book
 
 
 def test_after_redis_fell_back_no_place_is_given_while_attempts_execute_that_it_has_forgotten(serve, send, book, redis):
-    workers = [serve({"concurrency_limits": [{"limit": 2}]}, worker={"lease": "8s"}) for _ in range(2)]
+    workers = [serve({"concurrency_limits": [{"limit": 2}]}, worker={"lease": "10s"}) for _ in range(2)]
     assert workers[0].ctl_run("pause", "work").returncode == 0
     eventually(lambda: all("function work is paused here" in worker.log() for worker in workers))
-    send([{"n": n, "ms": 5000} for n in range(6)])
-    eventually(lambda: workers[0].ctl("stats")["queued"] == 6)
+    send([{"n": n, "ms": 8000} for n in range(4)])
+    eventually(lambda: workers[0].ctl("stats")["queued"] == 4)
     files = redis.folder / "appendonlydir"
     shutil.copytree(files, redis.folder / "before")
     assert workers[0].ctl_run("resume", "work").returncode == 0
@@ -241,5 +241,5 @@ def test_after_redis_fell_back_no_place_is_given_while_attempts_execute_that_it_
     shutil.copytree(redis.folder / "before", files)
     redis.start()
     workers[0].ctl_run("resume", "work")
-    eventually(lambda: {n for n, _, _ in book.entries("end")} == set(range(6)), 60)
+    eventually(lambda: {n for n, _, _ in book.entries("end")} == set(range(4)), 60)
     assert book.most_at_once() <= 2, book.entries("begin")
