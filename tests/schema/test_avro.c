@@ -216,6 +216,16 @@ Test(avro, decimals_are_text_of_any_size)
     expect(DECIMAL(1), BYTES("\x22\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"), "\"34028236692093846346337460743176821145.6\"");
 }
 
+Test(avro, each_precision_of_a_time_is_kept)
+{
+    expect("{\"type\":\"long\",\"logicalType\":\"timestamp-nanos\"}", BYTES("\xaa\xb4\x92\xf2\x83\xed\x99\xec\x31"),
+           "\"2026-11-28T12:00:00.123456789Z\"");
+    expect("{\"type\":\"long\",\"logicalType\":\"local-timestamp-nanos\"}", BYTES("\xaa\xb4\x92\xf2\x83\xed\x99\xec\x31"),
+           "\"2026-11-28T12:00:00.123456789\"");
+    expect("{\"type\":\"long\",\"logicalType\":\"local-timestamp-micros\"}", BYTES("\x80\xc9\xb7\xa8\x9d\xd5\xb0\x06"),
+           "\"2026-11-28T12:00:00.123456\"");
+}
+
 Test(avro, times_that_no_calendar_has_stay_numbers)
 {
     expect("{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}", BYTES("\x01"), "\"1969-12-31T23:59:59.999Z\"");
