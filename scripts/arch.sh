@@ -6,8 +6,17 @@
 machine_of() {
     case $1 in
         arm64) echo aarch64 ;;
-        *) fail "No architecture to test: $1. There is arm64." ;;
+        riscv64) echo riscv64 ;;
+        *) fail "No architecture to test: $1. There are arm64 and riscv64." ;;
     esac
+}
+
+# install_emulator ARCH: with the compilers for it.
+install_emulator() {
+    compilers=$(machine_of "$1")-linux-gnu || exit 1
+    [ "$1" != riscv64 ] || [ "$(release_here)" != bookworm ] || fail "Debian 12 has no riscv64: scripts/test --root trixie --arch riscv64"
+    # shellcheck disable=SC2086
+    install_packages $PACKAGES_TO_EMULATE "gcc-$compilers" "g++-$compilers"
 }
 
 # make_root ARCH FOLDER: libraries and headers to link with, nothing that runs.
@@ -16,8 +25,7 @@ make_root() {
     step "Making a root of $1 in $2"
     libraries=$(echo "$PACKAGES_TO_BUILD $PACKAGES_FOR_UNITS" | tr -s ' \n' '\n\n' | grep -E '^lib.*-dev$' | paste -sd ' ')
     compiler=$("$(machine_of "$1")-linux-gnu-gcc" -dumpversion)
-    suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
-    mmdebstrap --quiet --variant=extract --architectures="$1" --include="$libraries libgcc-${compiler%%.*}-dev" "$suite" "$2" || return 1
+    mmdebstrap --quiet --variant=extract --architectures="$1" --include="$libraries libgcc-${compiler%%.*}-dev" "$(release_here)" "$2" || return 1
     find "$2" -type l | while read -r link; do # what points to /etc or /lib points into the root
         target=$(readlink "$link")
         case $target in /*) ln -sfnr "$2$target" "$link" ;; esac
@@ -38,8 +46,7 @@ not_under_emulation='^(browser|systemd|docs|bench|package|model|processors|stres
 # test_arch ARCH [short]
 test_arch() {
     machine=$(machine_of "$1") || exit 1
-    # shellcheck disable=SC2086
-    install_packages $PACKAGES_TO_EMULATE
+    install_emulator "$1"
     export QEMU_LD_PREFIX="$PWD/build/root-$1"
     if ! make_root "$1" "$QEMU_LD_PREFIX" || ! learn_emulator "$machine"; then
         : >"$reports/root-$1.xml"
@@ -68,8 +75,7 @@ try_in_root() {
 
 # try_packages ARCH: made, installed where there is nothing but what they depend on, and an event worked by what was installed.
 try_packages() {
-    # shellcheck disable=SC2086
-    install_packages $PACKAGES_TO_EMULATE
+    install_emulator "$1"
     make_root "$1" "$PWD/build/root-$1" && learn_emulator "$(machine_of "$1")" || fail "There is no root of $1."
     step "Building packages for $1"
     { cmake --preset "package-$1" && cmake --build --preset "package-$1" && cpack --preset "package-$1"; } >"build/package-$1.log" 2>&1 ||
@@ -82,7 +88,7 @@ try_packages() {
     # Unpacked alone: to configure all of a Debian takes a quarter of an hour in the emulator.
     needed=$(dpkg-deb -f "$package" Depends | tr ',' '\n' | sed 's/[(|].*//; s/ //g' | paste -sd,)
     mmdebstrap --quiet --variant=extract --architectures="$1" --include="$needed,redis-server,dash,bash,coreutils,sed,grep,dpkg,mawk,base-passwd,libc-bin" \
-        "$(. /etc/os-release && echo "$VERSION_CODENAME")" "$root" || fail "It can't be made."
+        "$(release_here)" "$root" || fail "It can't be made."
     cp /etc/passwd /etc/group "$root/etc/"
     cp "$package" "$root/stepd.deb"
     echo 'dpkg --force-depends --force-bad-path -i /stepd.deb >/dev/null 2>&1; dpkg-query -W stepd' >"$root.sh"

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Sourced by the other scripts: what they install, and how they say where they are.
 
+release_here() {
+    (. /etc/os-release 2>/dev/null && echo "${VERSION_CODENAME:-}")
+}
+
 # What bears its version in its name.
-case $(. /etc/os-release 2>/dev/null && echo "${VERSION_CODENAME:-}") in
+case $(release_here) in
     trixie) clang_runtime=libclang-rt-19-dev ;;
     *) clang_runtime=libclang-rt-14-dev ;;
 esac
@@ -15,7 +19,7 @@ PACKAGES_FOR_UNITS="libcriterion-dev libavro-dev binutils git python3-pytest pro
 PACKAGES_TO_TEST="$PACKAGES_FOR_UNITS clang $clang_runtime default-jdk-headless maven systemd valgrind
     mmdebstrap systemd-container util-linux dpkg-dev file clang-format
     mandoc zsh chromium nodejs npm nginx-light golang-go python3-pip python3-venv python3-yaml spin relacy-dev"
-PACKAGES_TO_EMULATE="mmdebstrap arch-test qemu-user-static gcc-aarch64-linux-gnu g++-aarch64-linux-gnu"
+PACKAGES_TO_EMULATE="mmdebstrap arch-test qemu-user-static"
 PACKAGES_TO_BENCH="golang-go npm"
 
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then

@@ -3,9 +3,15 @@
 # machine is told of proxies, mirrors and certificates (its environment, apt's, pip's, npm's, Go's and Maven's own files) holds
 # inside, too.
 
-# Debian's own sources, of all that this machine installs from, for another of its releases.
+# Debian's own sources, of all that this machine installs from, for another of its releases. sid has neither updates nor security of its own.
 write_sources() {
-    here=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    if [ "$1" = sid ]; then
+        mirror=$(grep -hs -oE '[a-z]+://[^ ]*/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list |
+            grep -v snapshot | head -n 1)
+        echo "deb $mirror sid main"
+        return
+    fi
+    here=$(release_here)
     grep -ls /debian /etc/apt/sources.list /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list | while read -r file; do
         sed "s/\\b$here\\b/$1/g" "$file" >"$2.$(basename "$file")"
         echo "$2.$(basename "$file")"
@@ -26,11 +32,12 @@ network_variables() {
     env | grep -E '^([A-Za-z_]*(_proxy|_PROXY)|SSL_CERT_[A-Z]*|[A-Z_]*CA_BUNDLE|NODE_EXTRA_CA_CERTS|PIP_[A-Z_]*|(npm_config|NPM_CONFIG)_[A-Za-z_]*|GO(PROXY|SUMDB|NOSUMDB|FLAGS)|MAVEN_(OPTS|ARGS)|JAVA_TOOL_OPTIONS|CI)='
 }
 
-# make_debian RELEASE ROOT: bare.
+# make_debian RELEASE ROOT: bare. A mirror of sid that stands still for two weeks is good enough.
 make_debian() {
     step "Making a bare Debian $1 in $2"
-    # shellcheck disable=SC2046
-    mmdebstrap --variant=minbase --dpkgopt=force-unsafe-io "$1" "$2" $(write_sources "$1" "$2") >"$2.log" 2>&1 ||
+    mkdir -p "${2%/*}"
+    write_sources "$1" "$2" >"$2.sources"
+    xargs -d '\n' mmdebstrap --variant=minbase --dpkgopt=force-unsafe-io --aptopt='Acquire::Check-Valid-Until "false"' "$1" "$2" <"$2.sources" >"$2.log" 2>&1 ||
         { tail -n 5 "$2.log" >&2; fail "mmdebstrap could not make it."; }
     carry "$2" /etc/resolv.conf /etc/hosts /etc/apt/apt.conf.d/*proxy* /usr/local/share/ca-certificates /etc/pip.conf /etc/npmrc \
         "$HOME/.npmrc" "$HOME/.config/pip" "$HOME/.config/go/env" "$HOME/.m2/settings.xml"
