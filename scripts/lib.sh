@@ -5,13 +5,15 @@ release_here() {
     (. /etc/os-release 2>/dev/null && echo "${VERSION_CODENAME:-}")
 }
 
-# What bears its version in its name.
+# What another release calls otherwise.
+msgpack=libmsgpack-dev
 case $(release_here) in
+    forky | sid) clang_runtime=libclang-rt-dev msgpack=libmsgpack-c-dev ;;
     trixie) clang_runtime=libclang-rt-19-dev ;;
     *) clang_runtime=libclang-rt-14-dev ;;
 esac
 
-PACKAGES_TO_BUILD="gcc g++ libc6-dev cmake ninja-build pkg-config librdkafka-dev libhiredis-dev libmsgpack-dev libfyaml-dev
+PACKAGES_TO_BUILD="gcc g++ libc6-dev cmake ninja-build pkg-config librdkafka-dev libhiredis-dev $msgpack libfyaml-dev
     libjansson-dev libmicrohttpd-dev libsystemd-dev libxxhash-dev libyajl-dev libre2-dev libprotobuf-dev libprotoc-dev libroaring-dev libsqlite3-dev
     libcurl4-openssl-dev libssl-dev"
 PACKAGES_TO_RUN="redis-server redis-tools kcat curl python3 sqlite3 tzdata"

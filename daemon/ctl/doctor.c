@@ -180,7 +180,8 @@ static void add_no_redis(struct findings *findings, const struct config *config,
         AUTO_FREE char *remedy = xasprintf("ACL SETUSER with the user of redis.url, and: %s", missing);
         findings_add(findings, VERDICT_FAULT, "redis", remedy, "its access rules keep from stepd's user what stepd needs");
     } else {
-        AUTO_FREE char *remedy = xasprintf("is Redis up at redis.url of %s?", config->path);
+        AUTO_FREE char *remedy = status == -EACCES ? xasprintf("it answers: change redis.url of %s, or what it allows", config->path)
+                                                   : xasprintf("is Redis up at redis.url of %s?", config->path);
         findings_add(findings, VERDICT_FAULT, "redis", remedy, "%s", why);
     }
 }

@@ -68,6 +68,9 @@ class Proxy:
         self.refuse()
         self._flows.set()
 
+    def answer_to(self, _asked):
+        """What a client hears to it instead of the server's answer; None: the server is asked."""
+
     def _accept(self):
         while not self._is_closed:
             try:
@@ -96,6 +99,9 @@ class Proxy:
     def _pump(self, source, sink, is_answering):
         with contextlib.suppress(OSError):
             while chunk := source.recv(CHUNK):
+                if not is_answering and (answer := self.answer_to(chunk)):
+                    source.sendall(answer)
+                    continue
                 if is_answering and self._delay:
                     time.sleep(self._delay)
                 self._flows.wait()

@@ -5,10 +5,23 @@ import re
 
 import pytest
 
+from proxy import Proxy
 from support import ROOT, Daemon, eventually
 from trips import Trips
 
 USER, PASSWORD = "stepd", "secret"
+
+
+class WantsDeclaredKeys(Proxy):
+    """A server of the kind that wants to know a script's keys before it runs: it answers each EVAL as such servers do."""
+
+    def __init__(self, redis, says):
+        self.says = b"-ERR " + says + b"\r\n"
+        super().__init__(int(re.search(r":(\d+)/", redis.url)[1]))
+        self.url = f"redis://{self.address}/0"
+
+    def answer_to(self, asked):
+        return self.says if re.match(rb"\*\d+\r\n\$4\r\nEVAL\r\n", asked) else None
 
 
 class AsUser:
@@ -102,3 +115,18 @@ def test_a_right_that_is_taken_away_is_named_and_runs_wait_until_it_is_back(serv
     eventually(lambda: "ACL SETUSER stepd +setrange" in serve.service.log(), what=serve.say)
     give(ruled, "+setrange")
     serve.all_end()
+
+
+@pytest.mark.parametrize("says", [
+    b"Error running script (call to 5f3a): @user_script:1: script tried accessing undeclared key, key: stepd{0}:rights",
+    b"bad lua script for redis cluster, all the keys that the script uses should be passed using the KEYS array",
+])
+def test_a_server_that_wants_keys_declared_is_refused_at_the_start_and_doctor_says_so(redis, kafka, module, topic, folder, says):
+    with WantsDeclaredKeys(redis, says) as strict:
+        daemon = Daemon(folder / "strict", kafka, strict, [module("crashing")], {"topics": [topic]})
+        daemon.launch()
+        assert daemon.process.wait(60) == 78
+        assert "it has to allow undeclared keys (docs/platforms.md)" in daemon.log()
+        done = daemon.ctl_run("--json", "doctor")
+        said = [check for check in json.loads(done.stdout)["checks"] if check["about"] == "redis"]
+        assert ["undeclared keys" in check["text"] and "Redis up" not in check["remedy"] for check in said] == [True], done.stdout

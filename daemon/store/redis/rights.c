@@ -183,6 +183,20 @@ char *rights_missing(struct link *link, const struct redis_url *url, const char 
     return missing;
 }
 
+/* Asked with a key that no script of ours names either. Only what is said of it counts: a node that has another slot, or that loads, says
+ * something else. */
+static int check_undeclared(struct link *link, const char *prefix, struct error *ret_error)
+{
+    AUTO_FREE char *key = xasprintf("%s{0}:", prefix);
+    AUTO_REPLY reply = redisCommand(link->redis, "EVAL %s 1 %s", "return redis.call('EXISTS', KEYS[1] .. 'rights')", key);
+
+    if (reply == NULL || reply->type != REDIS_REPLY_ERROR ||
+        (strstr(reply->str, "undeclared key") == NULL && strstr(reply->str, "KEYS array") == NULL))
+        return 0;
+    return error_set(ret_error, EACCES,
+                     "Redis takes no script that finds its keys as it runs, as stepd's do: it has to allow undeclared keys (docs/platforms.md)");
+}
+
 /* Up to TOLD_MOST bytes of whole words. */
 static int told_length(const char *missing)
 {
@@ -201,7 +215,7 @@ int rights_check(struct link *link, const struct redis_url *url, const char *pre
     AUTO_FREE char *missing = rights_missing(link, url, prefix);
 
     if (missing[0] == '\0')
-        return 0;
+        return check_undeclared(link, prefix, ret_error);
     int length = told_length(missing);
     return error_set(ret_error, EACCES, "Redis's access rules lack what stepd needs: ACL SETUSER %.30s %.*s%s",
                      url->user != NULL ? url->user : "default", length, missing, missing[length] != '\0' ? " … (docs/security.md)" : "");

@@ -17,7 +17,7 @@
 /* What is missing, as ACL SETUSER takes it: "~stepd{* +hset +client|kill"; "": nothing, or Redis does not say (it refuses
  * MULTI, or the link fails). The caller frees. The link waits for replies, and its server may be any of a Cluster. */
 char *rights_missing(struct link *link, const struct redis_url *url, const char *prefix);
-/* 0, or -EACCES with what is missing and the command that gives it. */
+/* 0, or -EACCES with what is missing and the command that gives it, or where Redis takes no script but of keys that are declared. */
 int rights_check(struct link *link, const struct redis_url *url, const char *prefix, struct error *ret_error) MUST_CHECK;
 /* The same over a link of its own to `place`; 0 where that fails, too. */
 int rights_check_at(const struct redis_place *place, const struct redis_url *url, const char *prefix, int64_t timeout_ms,
