@@ -7,6 +7,9 @@
 
 #include "base/array.h"
 
+#define UNDECLARED "undeclared key"                      /* Dragonfly's, when a script runs */
+#define UNDECLARED_IN_TEXT "passed using the KEYS array" /* Tair's, of its text */
+
 static const struct {
     const char *text;
     bool is_anywhere; /* inside a script the same errors come wrapped; else the text begins so */
@@ -35,6 +38,8 @@ static const struct {
     { "NOPERM ", true, REFUSAL_RIGHTS },
     { "The user executing the script can't", true, REFUSAL_RIGHTS },
     { "ACL failure in script", true, REFUSAL_RIGHTS },
+    { UNDECLARED, true, REFUSAL_RIGHTS },
+    { UNDECLARED_IN_TEXT, true, REFUSAL_RIGHTS },
     { "ERR max number", false, REFUSAL_PASSING },
     { "Script killed by user", true, REFUSAL_PASSING },
 };
@@ -48,4 +53,9 @@ enum refusal refusal_of(const char *text)
             return REFUSALS[i].refusal;
     }
     return REFUSAL_FINAL;
+}
+
+bool refusal_wants_declared_keys(const char *text)
+{
+    return strstr(text, UNDECLARED) != NULL || strstr(text, UNDECLARED_IN_TEXT) != NULL;
 }

@@ -3,10 +3,12 @@
 #ifndef STEPD_STORE_REDIS_REFUSAL_H
 #define STEPD_STORE_REDIS_REFUSAL_H
 
+#include <stdbool.h>
+
 enum refusal {
     REFUSAL_FINAL,     /* it will be refused again */
     REFUSAL_PASSING,   /* time heals it: loading, busy, out of memory, … */
-    REFUSAL_RIGHTS,    /* Redis's access rules forbid it to our user, until a person changes them */
+    REFUSAL_RIGHTS,    /* Redis's rules forbid it to our user, or to scripts like ours, until a person changes them */
     REFUSAL_READ_ONLY, /* this server is a replica by now */
     REFUSAL_NO_SCRIPT, /* load it */
     REFUSAL_MOVED,     /* "MOVED SLOT HOST:PORT": ask there */
@@ -14,5 +16,7 @@ enum refusal {
 };
 
 enum refusal refusal_of(const char *text);
+/* The server takes no script whose keys are not all named before it runs. */
+bool refusal_wants_declared_keys(const char *text);
 
 #endif

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "base/array.h"
+#include "store/redis/refusal.h"
 
 #define TOLD_MOST 110 /* bytes of what is missing that an error has room for */
 
@@ -190,11 +191,11 @@ static int check_undeclared(struct link *link, const char *prefix, struct error 
     AUTO_FREE char *key = xasprintf("%s{0}:", prefix);
     AUTO_REPLY reply = redisCommand(link->redis, "EVAL %s 1 %s", "return redis.call('EXISTS', KEYS[1] .. 'rights')", key);
 
-    if (reply == NULL || reply->type != REDIS_REPLY_ERROR ||
-        (strstr(reply->str, "undeclared key") == NULL && strstr(reply->str, "KEYS array") == NULL))
+    if (reply == NULL || reply->type != REDIS_REPLY_ERROR || !refusal_wants_declared_keys(reply->str))
         return 0;
-    return error_set(ret_error, EACCES,
-                     "Redis takes no script that finds its keys as it runs, as stepd's do: it has to allow undeclared keys (docs/platforms.md)");
+    return error_set(
+        ret_error, EACCES,
+        "Redis takes no script that finds its keys as it runs, as stepd's do: it has to allow undeclared keys (docs/platforms.md)");
 }
 
 /* Up to TOLD_MOST bytes of whole words. */

@@ -43,3 +43,17 @@ Test(refusal, knows_what_access_rules_forbid)
                  REFUSAL_RIGHTS);
     cr_assert_eq(refusal_of("ERR ACL failure in script: User u has no permissions to run the 'hset' command script: 08be"), REFUSAL_RIGHTS);
 }
+
+Test(refusal, knows_servers_that_want_keys_declared)
+{
+    static const char *const TEXTS[] = {
+        "ERR Error running script (call to 5f3a): @user_script:1: script tried accessing undeclared key, key: stepd{0}:runs",
+        "ERR bad lua script for redis cluster, all the keys that the script uses should be passed using the KEYS array",
+    };
+
+    for (size_t i = 0; i < sizeof(TEXTS) / sizeof(TEXTS[0]); i++) {
+        cr_assert(refusal_wants_declared_keys(TEXTS[i]));
+        cr_assert_eq(refusal_of(TEXTS[i]), REFUSAL_RIGHTS);
+    }
+    cr_assert_not(refusal_wants_declared_keys("NOPERM No permissions to access a key"));
+}
