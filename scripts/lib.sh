@@ -75,14 +75,19 @@ install_packages() {
     done
 }
 
-# Prometheus's checker of rules and metrics, without the server that its package would start: in build/tools.
+# Prometheus's checker of rules and metrics, without the server that its package would start: in build/tools. From Debian 13 on it is
+# a package of its own.
 fetch_promtool() {
     if command -v promtool >/dev/null || [ -x build/tools/usr/bin/promtool ]; then
         return 0
     fi
     mkdir -p build/tools
-    (cd build/tools && apt-get -q download prometheus >/dev/null && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool
-        rm -f prometheus_*.deb) || printf 'There is no promtool here: the tests that want it are skipped.\n' >&2
+    (cd build/tools || exit 1
+        for package in promtool prometheus; do
+            apt-get -q -o APT::Sandbox::User=root download "$package" >/dev/null 2>&1 && break
+        done
+        dpkg-deb --fsys-tarfile "$package"_*.deb | tar -x ./usr/bin/promtool
+        rm -f "$package"_*.deb) || printf 'There is no promtool here: the tests that want it are skipped.\n' >&2
 }
 
 # build PRESET [CMAKE OPTION...]; `targets`: all, unless it names some
