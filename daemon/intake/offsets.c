@@ -18,11 +18,6 @@
 
 #include "codec/base64.h"
 
-#if ROARING_VERSION_MAJOR < 2 /* what iterators were called */
-#define roaring_iterator_init roaring_init_iterator
-#define roaring_uint32_iterator_advance roaring_advance_uint32_iterator
-#endif
-
 #define WORD_BITS 64
 #define BLOCK_WORDS 64
 #define BLOCK_BITS (WORD_BITS * BLOCK_WORDS)
