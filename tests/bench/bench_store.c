@@ -96,10 +96,12 @@ static void report(redisContext *redis, const char *what, int64_t start_ns, cons
            (now.self - start->self) / count * 1e6);
 }
 
+/* By what is kept, not by what is on its way to the disk and to clients. */
 static double bytes_used(redisContext *redis)
 {
     redisReply *reply = redisCommand(redis, "INFO memory");
-    double bytes = info_number(reply->str, "\nused_memory:");
+    double bytes = info_number(reply->str, "\nused_memory:") - info_number(reply->str, "\nmem_aof_buffer:") -
+                   info_number(reply->str, "\nmem_clients_normal:");
 
     freeReplyObject(reply);
     return bytes;

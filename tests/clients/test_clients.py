@@ -53,7 +53,8 @@ def check(dev, topic, *words, env=None, more=(), wanted=("produced", "read", "cr
     done = subprocess.run([*map(str, words), dev.kafka.address, topic, str(COUNT), *map(str, more)], capture_output=True, text=True, timeout=180,
                           env={**os.environ, **(env or {})})
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-3000:]}"
-    result = json.loads(done.stdout.strip().splitlines()[-1])
+    line = done.stdout.strip().splitlines()[-1]
+    result = json.loads(line[line.index("{"):])  # faust may have hidden the cursor just before
     assert set(wanted) <= result.keys(), result
     for name, got in result.items():
         if name in REFUSED:

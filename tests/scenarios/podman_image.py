@@ -13,12 +13,12 @@ from machine import debian_release, debian_sources
 from support import ROOT, SLOWER, eventually
 from test_container import Container, image  # noqa: F401
 
-# podman wants processes, devices and control groups of the newer kind (one that is mixed with the older it refuses), and no more.
+# podman wants processes, devices, and control groups of the newer kind (mixed with the older it refuses them); its `exec` wants that root to be
+# the name space's own, not one that was changed into.
 HOST = """
-root=$1
-mount --bind "$root" "$root" && mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev" && mount -t sysfs sysfs "$root/sys" || exit 99
-mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup" && mount -t tmpfs tmpfs "$root/run" && mount --bind "$2" "$root/mnt" || exit 99
-exec chroot "$root" sleep infinity
+cd "$1" && mount --bind . . && cd "$1" && mount -t proc proc proc && mount --rbind /dev dev && mount -t sysfs sysfs sys || exit 99
+mount -t cgroup2 cgroup2 sys/fs/cgroup && mount -t tmpfs tmpfs run && mount --bind "$2" mnt && mkdir old && pivot_root . old || exit 99
+exec chroot . sh -c 'umount -l /old && exec sleep infinity'
 """
 PROXIES = [file for file in Path("/etc/apt/apt.conf.d").glob("*proxy*")]
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8", "PODMAN_IGNORE_CGROUPSV1_WARNING": "1",
@@ -26,8 +26,9 @@ ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL
 
 
 def make_root(root, *packages):
-    subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", "--dpkgopt=force-unsafe-io", f"--include={','.join(packages)}", debian_release(), root,
-                    *debian_sources()], check=True, timeout=900)
+    include = [f"--include={','.join(packages)}"] if packages else []
+    subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", "--dpkgopt=force-unsafe-io", *include, debian_release(), root, *debian_sources()],
+                   check=True, timeout=900)
     for file in ["/etc/resolv.conf", "/etc/hosts", *PROXIES]:
         if os.path.exists(file):
             shutil.copy(file, f"{root}{file}")
