@@ -25,7 +25,8 @@ make_root() {
     step "Making a root of $1 in $2"
     libraries=$(echo "$PACKAGES_TO_BUILD $PACKAGES_FOR_UNITS" | tr -s ' \n' '\n\n' | grep -E '^lib.*-dev$' | paste -sd ' ')
     compiler=$("$(machine_of "$1")-linux-gnu-gcc" -dumpversion)
-    mmdebstrap --quiet --variant=extract --architectures="$1" --include="$libraries libgcc-${compiler%%.*}-dev" "$(release_here)" "$2" || return 1
+    mmdebstrap --quiet --variant=extract --architectures="$1" --include="$libraries libgcc-${compiler%%.*}-dev" \
+        "$(release_here)" "$2" "$(main_source "$(release_here)")" || return 1
     find "$2" -type l | while read -r link; do # what points to /etc or /lib points into the root
         target=$(readlink "$link")
         case $target in /*) ln -sfnr "$2$target" "$link" ;; esac
@@ -88,7 +89,7 @@ try_packages() {
     # Unpacked alone: to configure all of a Debian takes a quarter of an hour in the emulator.
     needed=$(dpkg-deb -f "$package" Depends | tr ',' '\n' | sed 's/[(|].*//; s/ //g' | paste -sd,)
     mmdebstrap --quiet --variant=extract --architectures="$1" --include="$needed,redis-server,dash,bash,coreutils,sed,grep,dpkg,mawk,base-passwd,libc-bin" \
-        "$(release_here)" "$root" || fail "It can't be made."
+        "$(release_here)" "$root" "$(main_source "$(release_here)")" || fail "It can't be made."
     cp /etc/passwd /etc/group "$root/etc/"
     cp "$package" "$root/stepd.deb"
     echo 'dpkg --force-depends --force-bad-path -i /stepd.deb >/dev/null 2>&1; dpkg-query -W stepd' >"$root.sh"

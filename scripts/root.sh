@@ -3,12 +3,17 @@
 # machine is told of proxies, mirrors and certificates (its environment, apt's, pip's, npm's, Go's and Maven's own files) holds
 # inside, too.
 
+# What a release has without its updates, which mirrors of a seldom architecture may be behind with.
+main_source() {
+    mirror=$(grep -hs -oE '[a-z]+://[^ ]*/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list |
+        grep -v snapshot | head -n 1)
+    echo "deb $mirror $1 main"
+}
+
 # Debian's own sources, of all that this machine installs from, for another of its releases. sid has neither updates nor security of its own.
 write_sources() {
     if [ "$1" = sid ]; then
-        mirror=$(grep -hs -oE '[a-z]+://[^ ]*/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list |
-            grep -v snapshot | head -n 1)
-        echo "deb $mirror sid main"
+        main_source sid
         return
     fi
     here=$(release_here)
