@@ -19,11 +19,18 @@ install_emulator() {
     install_packages $PACKAGES_TO_EMULATE "gcc-$compilers" "g++-$compilers"
 }
 
+# Criterion, which the unit tests want, is not there on riscv64: the daemon alone is tried.
+has_units() {
+    [ "$1" != riscv64 ]
+}
+
 # make_root ARCH FOLDER: libraries and headers to link with, nothing that runs.
 make_root() {
     [ -e "$2/usr/include/stdio.h" ] && return
     step "Making a root of $1 in $2"
-    libraries=$(echo "$PACKAGES_TO_BUILD $PACKAGES_FOR_UNITS" | tr -s ' \n' '\n\n' | grep -E '^lib.*-dev$' | paste -sd ' ')
+    units=
+    ! has_units "$1" || units=$PACKAGES_FOR_UNITS
+    libraries=$(echo "$PACKAGES_TO_BUILD $units" | tr -s ' \n' '\n\n' | grep -E '^lib.*-dev$' | paste -sd ' ')
     compiler=$("$(machine_of "$1")-linux-gnu-gcc" -dumpversion)
     mmdebstrap --quiet --variant=extract --architectures="$1" --include="$libraries libgcc-${compiler%%.*}-dev" \
         "$(release_here)" "$2" "$(main_source "$(release_here)")" || return 1
@@ -59,7 +66,7 @@ test_arch() {
         targets="pool_test_pool engine_test_start engine_test_finish run_test_message run_test_run intake_test_offsets event_test_event"
         only='^(pool/pool|engine/(start|finish)|run/(message|run)|intake/offsets|event/event)$'
     fi
-    try_build "$1" && run_ctest "$1" -R "$only" -E "$not_under_emulation"
+    try_build "$1" && has_units "$1" && run_ctest "$1" -R "$only" -E "$not_under_emulation"
     if [ "${2:-}" != short ] && try_build ci; then
         export STEPD_OTHER_BUILD="build/$1" STEPD_OTHER_CC="$machine-linux-gnu-gcc"
         run_pytest ci "One daemon of each kind" tests/scenarios/mixed_fleet.py
