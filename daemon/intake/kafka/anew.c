@@ -60,6 +60,7 @@ void anew_asked(struct consumer *consumer)
 
 /* ---- what is answered --------------------------------------------------------------------------- */
 
+/* One that has come since the last answer, and not at the beginning, is of the topic that was there then: that one had been read so far. */
 static bool is_another_topic(struct consumer *consumer, struct partition *partition, const struct look *look)
 {
     const char *const *names = consumer->settings.topics;
@@ -69,6 +70,8 @@ static bool is_another_topic(struct consumer *consumer, struct partition *partit
         at++;
     if (names[at] == NULL || !topic_id_is_known(&look->topics[at].id))
         return false;
+    if (!topic_id_is_known(&partition->topic_id) && partition->start > 0)
+        partition->topic_id = consumer->topics[at].id;
     if (topic_id_is_known(&partition->topic_id))
         return !topic_id_is(&partition->topic_id, &look->topics[at].id);
     partition->topic_id = look->topics[at].id;
@@ -135,10 +138,10 @@ void anew_hear(struct consumer *consumer, const struct look *look)
 {
     struct partition_list anew = { 0 };
 
-    watch_topics(consumer, look);
     for (size_t i = 0; i < consumer->assigned.count; i++)
         if (is_anew(consumer, consumer->assigned.items[i], look))
             partition_list_add(&anew, consumer->assigned.items[i]);
+    watch_topics(consumer, look);
     for (size_t i = 0; i < anew.count; i++)
         reading_begin_anew(consumer, anew.items[i]);
     free(anew.items);

@@ -1,7 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What of a topic comes, what is committed of it, and what comes again."""
+import ctypes
+
+import pytest
 from conftest import settle, settle_commits, wait_committed
 from support import eventually, free_port
+
+
+def librdkafka():
+    """The version that is found, "2.8.0"."""
+    library = ctypes.CDLL("librdkafka.so.1")
+    library.rd_kafka_version_str.restype = ctypes.c_char_p
+    return library.rd_kafka_version_str().decode()
 
 
 def test_all_of_a_new_group_comes_and_is_committed(tool, topic, group, consumer):
@@ -360,6 +370,7 @@ def test_a_topic_made_anew_with_more_than_was_read_is_read_from_its_beginning(to
     wait_committed(tool, group, topic, {0: 500, 1: 500})
 
 
+@pytest.mark.xfail(librdkafka().startswith("2.8."), reason="its own thread may die of a topic that is made anew (docs/platforms.md)", strict=False)
 def test_a_topic_made_anew_while_nobody_looks_is_read_from_its_beginning(tool, topic, group, consumer):
     tool.create(topic)
     tool.produce(topic, 0, 0, 100)
