@@ -34,6 +34,7 @@ make_root() {
     compiler=$("$(machine_of "$1")-linux-gnu-gcc" -dumpversion)
     mmdebstrap --quiet --variant=extract --architectures="$1" --include="$libraries libgcc-${compiler%%.*}-dev" \
         "$(release_here)" "$2" "$(main_source "$(release_here)")" || return 1
+    [ -e "$2/lib" ] || ln -s usr/lib "$2/lib" # where programs look for their loader; from Debian 13 on no library's package brings it
     find "$2" -type l | while read -r link; do # what points to /etc or /lib points into the root
         target=$(readlink "$link")
         case $target in /*) ln -sfnr "$2$target" "$link" ;; esac
