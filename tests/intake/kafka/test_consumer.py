@@ -386,7 +386,7 @@ def test_a_topic_made_anew_while_nobody_looks_is_read_from_its_beginning(tool, t
     expected = [str(number) for number in range(1000, 1500)]
     reader.wait_for(lambda: reader.values()[-500:] == expected, 60)
     wait_committed(tool, group, topic, {0: 500})
-    reader.wait_for(lambda: "made anew" in reader.log())
+    reader.wait_for(lambda: "created again" in reader.log())
 
 
 def test_a_topic_that_grows_and_loses_its_first_records_is_the_same(tool, topic, group, consumer):
@@ -398,7 +398,7 @@ def test_a_topic_that_grows_and_loses_its_first_records_is_the_same(tool, topic,
         settle(2.5)
         tool("delete-before", topic, 0, first + 50)
     assert reader.offsets() == list(range(600)), "nothing came twice"
-    assert "made anew" not in reader.log()
+    assert "created again" not in reader.log()
 
 
 def test_wrong_settings_are_refused_with_the_reason(consumer):
