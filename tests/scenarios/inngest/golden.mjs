@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Functions that wait for the world in every way that the SDK has: events, each other, the clock, a server.
+import { Inngest } from "inngest";
+import { serve } from "inngest/node";
+import http from "node:http";
+
+const [port, version] = [Number(process.argv[2]), Number(process.argv[3])];
+const inngest = new Inngest({ id: "golden" });
+const make = (id, run, options = {}) => version >= 4
+  ? inngest.createFunction({ id, triggers: [{ event: id }], ...options }, run)
+  : inngest.createFunction({ id, ...options }, { event: id }, run);
+
+const quick = make("quick", async ({ event }) => ({ twice: event.data.n * 2 }));
+const bad = make("bad", async () => { throw new TypeError("no good"); }, { retries: 0 });
+
+const functions = [
+  quick, bad,
+  make("all", async ({ step, event }) => {
+    const [a, b, gone, i, slept, own] = await Promise.all([
+      step.waitForEvent("a", { event: "go/a", timeout: "1h", if: "async.data.id == event.data.id" }),
+      step.waitForEvent("b", { event: "go/b", timeout: "1h" }),
+      step.waitForEvent("gone", { event: "never", timeout: "1s" }),
+      step.invoke("i", { function: quick, data: { n: event.data.id } }),
+      step.sleep("nap", "1s"),
+      step.run("own", () => "ran"),
+    ]);
+    return { a: a.data, b: b.data, names: [a.name, b.name], gone, i, slept: slept ?? null, own };
+  }),
+  make("race", async ({ step }) => Promise.race([
+    step.waitForEvent("w", { event: "go/race", timeout: "1h" }).then((event) => event.data),
+    step.sleep("nap", "1h").then(() => "slept"),
+  ])),
+  make("late", async ({ step }) => Promise.race([
+    step.waitForEvent("w", { event: "never", timeout: "1h" }),
+    step.sleep("nap", "1s").then(() => "slept"),
+  ])),
+  make("caught", async ({ step }) => {
+    try { await step.invoke("i", { function: bad, data: {} }); return "not caught"; }
+    catch (error) { return error.message; }
+  }, { retries: 0 }),
+  make("fetched", async ({ step, event }) => {
+    const answer = await step.fetch(event.data.url, { method: "POST", headers: { "x-own": "1" }, body: JSON.stringify({ n: 1 }) });
+    return { status: answer.status, body: await answer.json(), own: answer.headers.get("x-from") };
+  }),
+  make("stopped", async ({ step }) => { await step.waitForEvent("w", { event: "never", timeout: "1h" }); return "not stopped"; },
+    { cancelOn: [{ event: "stop", if: "async.data.id == event.data.id" }] }),
+];
+http.createServer(serve({ client: inngest, functions })).listen(port, "127.0.0.1");

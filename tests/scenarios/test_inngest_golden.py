@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Programs of Inngest's own SDKs that wait for the world: what they come to is what they come to on Inngest's server."""
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from support import eventually, free_port
+from test_inngest import HERE, get, post, sdk  # noqa: F401
+from test_inngest_api import call
+from test_inngest_fetch import web  # noqa: F401
+
+
+@pytest.fixture
+def golden(folder, sdk, daemon, topic):  # noqa: F811
+    """The program of an SDK, and a daemon that has its functions: golden("ts3")."""
+    started = []
+
+    def start(name):
+        port, home = free_port(), sdk(name)
+        shutil.copy(HERE / "golden.mjs", home)
+        words = ["node", "golden.mjs", port, name[2:]]
+        stepd = daemon([], topics=[topic], inngest={"apps": [f"http://127.0.0.1:{port}/api/inngest"]}, history="all",
+                       retry={"schedule": ["300ms"], "jitter": "0s"})
+        out = open(folder / "app.log", "wb")
+        started.append(subprocess.Popen(list(map(str, words)), cwd=home, stdout=out, stderr=out,
+                                        env={**os.environ, "INNGEST_DEV": f"http://{stepd.http}"}))
+        eventually(lambda: get(f"http://{stepd.http}/dev")["functions"], 60, what=lambda: (folder / "app.log").read_text() + stepd.log())
+        return stepd
+    yield start
+    for app in started:
+        app.kill()
+        app.wait(20)
+
+
+def send(stepd, name, **data):
+    status, answer = post(f"http://{stepd.http}/e/any", {"name": name, "data": data})
+    assert status == 200, answer
+
+
+def waiting(stepd, function):
+    return eventually(lambda: stepd.runs(function=f"golden-{function}", status="waiting"), 40, what=stepd.log)
+
+
+def output(stepd, function):
+    run, = stepd.wait_for(f"golden-{function}", "completed", seconds=40)
+    return stepd.show(run["id"])["output"]
+
+
+@pytest.mark.parametrize("name", ["ts3"])
+def test_what_a_program_waits_for_comes(golden, web, name):  # noqa: F811
+    stepd = golden(name)
+    for function in ("all", "caught", "stopped", "race", "late", "fetched"):
+        send(stepd, function, id=3, url=web[0] + "/200/x")
+    for function in ("all", "stopped", "race"):
+        waiting(stepd, function)
+    send(stepd, "go/b", n=1)
+    send(stepd, "go/a", id=4)
+    send(stepd, "go/a", id=3)
+    send(stepd, "go/race", n=2)
+    send(stepd, "stop", id=4)
+    send(stepd, "stop", id=3)
+    assert output(stepd, "all") == {"a": {"id": 3}, "b": {"n": 1}, "names": ["go/a", "go/b"], "gone": None, "i": {"twice": 6}, "slept": None,
+                                    "own": "ran"}
+    assert output(stepd, "caught") == "no good"
+    run, = stepd.wait_for("golden-stopped", "cancelled", seconds=40)
+    assert call(stepd.http, "GET", f"/v1/runs/{run['id']}")[1]["data"]["status"] == "Cancelled"
+    assert output(stepd, "race") == {"n": 2} and output(stepd, "late") == "slept"
+    assert output(stepd, "fetched") == {"status": 200, "body": {"got": '{"n":1}'}, "own": None}
