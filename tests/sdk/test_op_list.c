@@ -81,10 +81,10 @@ Test(ops, come_in_the_order_in_which_the_app_lists_them)
 
 Test(ops, that_stepd_has_not_got_say_what_they_are)
 {
-    struct op op = read_one("[{\"op\":\"Gateway\",\"id\":\"" A "\",\"displayName\":\"a\"}]");
+    struct op op = read_one("[{\"op\":\"WaitForSignal\",\"id\":\"" A "\",\"displayName\":\"a\"}]");
 
     cr_assert_eq(op.kind, OP_UNKNOWN);
-    cr_assert_str_eq(op.duration, "Gateway");
+    cr_assert_str_eq(op.duration, "WaitForSignal");
 }
 
 Test(ops, of_any_other_shape_are_none)
