@@ -114,8 +114,8 @@ static bool may_start(struct worker *worker, const struct job *job, struct run *
         *ret_state = MESSAGE_DROPPED;
         int status = store->ops->queue_behind(store, run, &answer);
         worker_look_at_clock(worker);
-        if (status != 0)
-            return false;
+        if (status != 0 || (answer == ORDER_FREE && assignment_is_doubtful(job->message->assignment)))
+            return false; /* dropped: an earlier run of the key may be lost, and comes again first */
         *ret_state = MESSAGE_TAKEN;
         if (answer == ORDER_QUEUED)
             return false;

@@ -27,6 +27,9 @@ struct assignment {
     atomic_int lacks;            /* index of a function without room for more runs, plus 1, or LACKS_ALL: likewise; 0: none */
     struct known_runs known;     /* to the store, at assignment */
     struct key_set *parked_keys; /* flow/key_set.h: ordered keys with a run in the store; locks itself */
+    /* The consumer's: the store came back without its last writes, and all assignments are about to be revoked. Set before the store
+     * answers again. NULL: it has no consumer. */
+    const atomic_bool *must_rewind;
 };
 
 /* A message's state, in the order in which it gets there. Workers write it, the consumer reads it. */
@@ -96,6 +99,14 @@ static inline void message_end(struct message *message, enum message_state state
 static inline enum message_state message_state(const struct message *message)
 {
     return atomic_load_explicit(&message->state, memory_order_acquire);
+}
+
+/* Worker. The store may have lost runs of this assignment: what it says now of those that came before is not to be relied on. The
+ * consumer revokes its assignments before it takes back must_rewind, so that a worker sees one or the other. */
+static inline bool assignment_is_doubtful(const struct assignment *assignment)
+{
+    return (assignment->must_rewind != NULL && atomic_load_explicit(assignment->must_rewind, memory_order_seq_cst)) ||
+           atomic_load_explicit(&assignment->is_revoked, memory_order_seq_cst);
 }
 
 /* Consumer: of its messages none begins any more; those that had begun go on. */

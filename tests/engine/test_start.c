@@ -33,7 +33,20 @@ static int advance(struct store *store, const struct run *run, const struct tran
     return 0;
 }
 
-static const struct store_ops store_ops = { .advance = advance, .now_ms = now_ms };
+/* What it had of the key is lost by the time it answers. */
+static atomic_bool has_lost_runs;
+static bool loses_runs;
+
+static int queue_behind(struct store *store, const struct run *run, enum order_answer *ret_answer)
+{
+    (void)store;
+    (void)run;
+    atomic_store(&has_lost_runs, loses_runs);
+    *ret_answer = ORDER_FREE;
+    return 0;
+}
+
+static const struct store_ops store_ops = { .advance = advance, .now_ms = now_ms, .queue_behind = queue_behind };
 
 static int publish(struct publisher *publisher, const struct outgoing *message)
 {
@@ -189,6 +202,39 @@ Test(start, a_job_of_a_revoked_partition_moves_the_clock)
     cr_assert_geq(worker->thread.now_ns, before_ns);
     atomic_store(&assignment.is_revoked, false);
     batch_free(batch);
+}
+
+/* ---- ordered keys --------------------------------------------------------------------------------- */
+
+static void expect_state_of_ordered(enum message_state state)
+{
+    struct batch *batch = batch_of("{\"name\":\"app/x\"}");
+    struct job *job = xcalloc(1, sizeof(*job));
+    struct error error;
+
+    function.ordering = STEPD_BY_KEY;
+    batch->messages[0].event.view.key = "k";
+    batch->messages[0].event.view.key_len = 1;
+    key_set_add(assignment.parked_keys, function.id, (struct bytes){ "k", 1 });
+    cr_assert_eq(event_decode(&batch->messages[0].event, &error), 0);
+    *job = (struct job){ .function = &function, .message = &batch->messages[0], .event = &batch->messages[0].event };
+    atomic_store(&batch->messages[0].runs, 1);
+    cr_assert(run(start_task(job)));
+    cr_assert_eq(batch->messages[0].state, state);
+    function.ordering = STEPD_UNORDERED;
+    batch_free(batch);
+}
+
+Test(start, a_run_whose_key_is_free_again_runs)
+{
+    expect_state_of_ordered(MESSAGE_DONE);
+}
+
+Test(start, a_run_whose_key_is_free_since_the_store_lost_its_last_writes_waits_for_the_rewind)
+{
+    loses_runs = true;
+    assignment.must_rewind = &has_lost_runs;
+    expect_state_of_ordered(MESSAGE_DROPPED);
 }
 
 /* ---- runs that are away --------------------------------------------------------------------------- */

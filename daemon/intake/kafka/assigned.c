@@ -79,6 +79,7 @@ void assigned_take_up(struct consumer *consumer, struct partition *partition)
 {
     assert_thread(&consumer->thread);
     partition->is_framed = is_framed(consumer, partition);
+    partition->assignment.must_rewind = &consumer->must_rewind;
     partition_list_add(&consumer->assigned, partition);
     consumer->last.topic = NULL;
     consumer->asked_all_ms = 0; /* soon: whether it is made anew shows by what it was at first */

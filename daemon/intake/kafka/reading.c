@@ -263,9 +263,11 @@ static void rewind_all(struct consumer *consumer)
 
     intake_settle_open(consumer);
     takings_drop(&consumer->takings);
-    atomic_store(&consumer->must_rewind, false);
-    for (size_t i = 0; i < consumer->assigned.count; i++)
+    for (size_t i = 0; i < consumer->assigned.count; i++) {
         partition_list_add(&old, consumer->assigned.items[i]);
+        assignment_revoke(&consumer->assigned.items[i]->assignment);
+    }
+    atomic_store(&consumer->must_rewind, false); /* after the revocations: assignment_is_doubtful() */
     for (size_t i = 0; i < old.count; i++)
         renew(consumer, old.items[i]);
     log_info("stepd reads again all messages of %zu partitions that are not done", old.count);
