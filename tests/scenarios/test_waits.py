@@ -350,4 +350,4 @@ def test_of_many_that_are_kept_the_oldest_go(serve, send):
     worker.wait_for("expects", "sleeping")
     send("order/paid", *[{"n": n, "id": 1} for n in range(130)])
     worker.wait_for("expects", "completed")
-    assert outputs(worker)[1]["n"] == 30 and "had to go" in worker.log()
+    assert outputs(worker)[1]["n"] == 30 and "were dropped: a run keeps at most 100" in worker.log()
