@@ -64,6 +64,7 @@ class SlowServer:
         if hung_up.done() and not hung_up.result():
             raise ConnectionResetError
         hung_up.cancel()
+        await asyncio.wait([hung_up])  # until then nobody else may read
 
     def answer(self):
         self.loop.call_soon_threadsafe(self.go.set)
