@@ -11,7 +11,7 @@ static void check_steps(const struct reply *reply)
     for (size_t i = 0; i < reply->step_count; i++) {
         const struct reply_step *step = &reply->steps[i];
         require(strlen(step->id) >= 1 && strlen(step->id) <= 200);
-        require(step->has_failed ? step->error.name[0] != '\0' && step->error.message != NULL : step->result != NULL);
+        require(step->has_failed ? step->error.said.name[0] != '\0' && step->error.said.message != NULL : step->result != NULL);
     }
 }
 
@@ -25,7 +25,7 @@ static void check(const struct reply *reply)
     if (reply->kind == REPLY_OUTPUT)
         require(reply->data != NULL);
     if (reply->kind == REPLY_ERROR)
-        require(reply->error.name[0] != '\0');
+        require(reply->error.said.name[0] != '\0');
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
