@@ -31,7 +31,7 @@ static int take_item(struct scan *scan)
     size_t end = yajl_get_bytes_consumed(scan->handle);
     size_t start = scan->at;
 
-    while (start < end && strchr(" \t\r\n,", text[start]) != NULL)
+    while (start < end && strchr(YAJL_BLANKS ",", text[start]) != NULL)
         start++;
     if (scan->count == scan->room) {
         scan->room = scan->room == 0 ? FIRST_ITEMS : 2 * scan->room;

@@ -159,7 +159,7 @@ bool json_is_no_number(struct bytes mended, const char *original, const char *nu
 
     if (original == mended.data)
         return false;
-    original += offset < mended.size ? offset : strspn(original, " \t\r\n");
+    original += offset < mended.size ? offset : strspn(original, YAJL_BLANKS);
     if (*original == '-')
         original++; /* a digit or a word follows */
     return *original == 'N' || *original == 'I';

@@ -11,6 +11,8 @@
 
 #include "base/bytes.h"
 
+#define YAJL_BLANKS " \t\r\n\v\f" /* what yajl takes between values: JSON's own, and two more */
+
 /* True where a string may have a lone surrogate: quick, and mostly false. */
 bool json_has_surrogates(struct bytes text);
 /* Writes `text`, mended, to `copy`, which has as many bytes. False: there was nothing to mend. */

@@ -37,8 +37,8 @@ static struct member *take_member(struct scan *scan, msgpack_object_type type)
     size_t start = scan->key_end;
     size_t end = yajl_get_bytes_consumed(scan->handle);
 
-    start += strspn(text + start, " \t\r\n") + 1;
-    start += strspn(text + start, " \t\r\n");
+    start += strspn(text + start, YAJL_BLANKS) + 1;
+    start += strspn(text + start, YAJL_BLANKS);
     member->bytes = (struct bytes){ text + start, end - start };
     member->is_present = true;
     member->has_escapes = false;

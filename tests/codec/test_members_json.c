@@ -52,6 +52,15 @@ Test(members_json, finds_members_beside_lone_surrogates)
     cr_assert_eq(memcmp(found.id.value.via.str.ptr, "plain", 5), 0);
 }
 
+Test(members_json, finds_members_behind_blanks_that_yajl_takes)
+{
+    struct found found;
+
+    find("{\"name\"\v:\f\"a\",\"data\"\v\v:\v{\"n\":1}}", &found);
+    expect_bytes(&found.name, "\"a\"");
+    expect_bytes(&found.data, "{\"n\":1}");
+}
+
 Test(members_json, reads_an_integer_beyond_64_bits)
 {
     struct found found;
