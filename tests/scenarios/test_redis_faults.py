@@ -80,10 +80,12 @@ def test_a_link_that_falls_silent(trips, network):
 def test_every_reply_takes_a_tenth_of_a_second(trips, network):
     with Stream(trips, 1):
         network.slow(0.1)
-        before = trips.back()
-        eventually(lambda: trips.back() > before + 5)
-        eventually(trips.service.is_ready)
-        network.restore()
+        try:
+            before = trips.back()
+            eventually(lambda: trips.back() > before + 5)
+            eventually(trips.service.is_ready)
+        finally:
+            network.restore()
     trips.all_end()
 
 

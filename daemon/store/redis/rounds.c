@@ -12,7 +12,9 @@
 
 #define REFUSED_MS 1000 /* before asking again what Redis refused */
 #define PROMISE_MS 250  /* how long workers are kept free for a claim that is not answered */
+#define HEARTBEAT 0     /* its place in ERRANDS */
 
+/* One runs at a time. A daemon that leaves goes by this order; else they take turns (turn_of()). */
 static const struct errand *const ERRANDS[] = {
     &ERRAND_BEAT,   &ERRAND_LEAVE,  &ERRAND_CONDEMN, &ERRAND_REAP,    &ERRAND_TICK,     &ERRAND_OVERDUE,
     &ERRAND_UNTOLD, &ERRAND_RIPEN,  &ERRAND_EXPIRE,  &ERRAND_DELIVER, &ERRAND_OUTBOX,   &ERRAND_CLAIM,
@@ -92,10 +94,52 @@ static int64_t wait_for_answer(struct rounds *rounds, int64_t now_ms)
     return NEVER;
 }
 
+/*
+ * The errand to be looked at as the nth. The heartbeat is first, as the lease hangs on it, but last if it had the last turn. Before or behind it
+ * come the others, beginning after the one of them that had the last turn: were the order fixed, upkeep would keep due runs waiting wherever a
+ * round trip takes longer than upkeep's own interval.
+ */
+static size_t turn_of(const struct rounds *rounds, size_t nth)
+{
+    size_t others = COUNT_OF(ERRANDS) - 1;
+    size_t beat_nth = rounds->was_beat && rounds->is_known ? others : 0;
+
+    if (rounds->common->is_leaving)
+        return nth;
+    if (nth == beat_nth)
+        return HEARTBEAT;
+    return 1 + (rounds->next_turn + nth - (nth > beat_nth ? 1 : 0)) % others;
+}
+
+static void take_turn(struct rounds *rounds, size_t errand)
+{
+    rounds->was_beat = errand == HEARTBEAT;
+    if (!rounds->was_beat)
+        rounds->next_turn = errand % (COUNT_OF(ERRANDS) - 1);
+}
+
+/* NULL: none is due before *next_ms (monotonic; NEVER: as things are). Else *next_ms is NEVER. */
+static const struct errand *next_errand(struct rounds *rounds, int64_t now_ms, int64_t *next_ms)
+{
+    *next_ms = NEVER;
+    for (size_t nth = 0; nth < COUNT_OF(ERRANDS); nth++) {
+        size_t at = turn_of(rounds, nth);
+        int64_t when_ms = ERRANDS[at]->when(rounds, now_ms);
+        if (when_ms <= now_ms) {
+            take_turn(rounds, at);
+            *next_ms = NEVER;
+            return ERRANDS[at];
+        }
+        *next_ms = when_ms < *next_ms ? when_ms : *next_ms;
+    }
+    return NULL;
+}
+
 int64_t rounds_go(struct rounds *rounds)
 {
     int64_t now_ms = clock_monotonic_ms();
     int64_t next_ms = NEVER;
+    const struct errand *errand = NULL;
 
     if (rounds->errand != NULL)
         return wait_for_answer(rounds, now_ms);
@@ -109,14 +153,9 @@ int64_t rounds_go(struct rounds *rounds)
     }
     if (rounds->common->is_leaving && !rounds->has_said_last)
         rounds->next_beat_ms = 0;
-    for (size_t i = 0; i < COUNT_OF(ERRANDS); i++) {
-        int64_t when_ms = ERRANDS[i]->when(rounds, now_ms);
-        if (when_ms <= now_ms) {
-            begin(rounds, ERRANDS[i], now_ms);
-            return NEVER;
-        }
-        next_ms = when_ms < next_ms ? when_ms : next_ms;
-    }
+    errand = next_errand(rounds, now_ms, &next_ms);
+    if (errand != NULL)
+        begin(rounds, errand, now_ms);
     return next_ms;
 }
 

@@ -46,7 +46,7 @@ struct condemned {
     struct run_id id;
 };
 
-/* One thing that is asked. They are looked at in the order of rounds.c's table. */
+/* One thing that is asked. rounds.c says whose turn it is. */
 struct errand {
     const char *script;
     /* Monotonic ms; NEVER: as things are. */
@@ -64,6 +64,8 @@ struct rounds {
     _Atomic(uint64_t) delayed, owned, dead; /* as of the last heartbeat; any thread reads */
     bool is_over;
 
+    size_t next_turn;            /* of the errands but the heartbeat: whose turn it is */
+    bool was_beat;               /* the last errand was the heartbeat */
     const struct errand *errand; /* under way; NULL: none is. From here on to `place`: the errand's */
     struct script_call call;
     struct request request;
