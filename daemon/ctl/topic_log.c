@@ -73,34 +73,12 @@ static int ask_offsets(struct kafka *reader, const char *topic, int64_t at_ms, c
     return failed == RD_KAFKA_RESP_ERR_NO_ERROR ? 0 : error_set(ret_error, EAGAIN, "%s: %s", topic, rd_kafka_err2str(failed));
 }
 
-/* The broker of `stepd dev` answers no question for times: to it, nothing is as young as the beginning of 1970. */
-static int check_that_times_are_known(struct kafka *reader, const char *topic, const struct topic_span *spans, size_t count,
-                                      struct error *ret_error)
-{
-    AUTO_FREE int64_t *offsets = xcalloc(count + 1, sizeof(*offsets));
-    bool has_records = false;
-    int status = ask_offsets(reader, topic, 0, spans, count, offsets, ret_error);
-
-    for (size_t i = 0; i < count && status == 0; i++) {
-        has_records |= spans[i].first < spans[i].log_end;
-        if (offsets[i] < spans[i].log_end)
-            return 0;
-    }
-    if (status == 0 && has_records)
-        return error_set(ret_error, ENOTSUP,
-                         "%s: this broker knows no offsets by time (that of `stepd dev` does not): take a real one (`stepd dev --kafka`)",
-                         topic);
-    return status;
-}
-
 int topic_spans_cut(struct kafka *reader, const char *topic, int64_t from_ms, int64_t to_ms, struct topic_span *spans, size_t count,
                     struct error *ret_error)
 {
     AUTO_FREE int64_t *offsets = xcalloc(count + 1, sizeof(*offsets));
-    int status = check_that_times_are_known(reader, topic, spans, count, ret_error);
+    int status = ask_offsets(reader, topic, from_ms, spans, count, offsets, ret_error);
 
-    if (status == 0)
-        status = ask_offsets(reader, topic, from_ms, spans, count, offsets, ret_error);
     if (status != 0)
         return status;
     for (size_t i = 0; i < count; i++)

@@ -16,8 +16,7 @@ struct topic_span {
 /* All that stands in each partition. The caller frees. -ENOENT: there is no such topic, -EAGAIN: as kafka_look(). */
 int topic_spans(struct kafka *reader, const char *topic, struct topic_span **ret_spans, size_t *ret_count,
                 struct error *ret_error) MUST_CHECK;
-/* Cuts them: from the first message as young as `from_ms` to the last before one that is younger than `to_ms`. -EAGAIN; -ENOTSUP: the broker
- * tells no offsets by time. */
+/* Cuts them: from the first message as young as `from_ms` to the last before one that is younger than `to_ms`. -EAGAIN. */
 int topic_spans_cut(struct kafka *reader, const char *topic, int64_t from_ms, int64_t to_ms, struct topic_span *spans, size_t count,
                     struct error *ret_error) MUST_CHECK;
 /* Shows each message, partition by partition as they come, until `each` wants no more (false). -EAGAIN, -EIO. */

@@ -41,6 +41,8 @@ enum api_key {
 /* Kafka's error codes, as far as the front gives them. */
 enum kafka_error {
     OK = 0,
+    UNKNOWN_TOPIC_OR_PARTITION = 3,
+    REQUEST_TIMED_OUT = 7,
     INVALID_TOPIC = 17,
     ILLEGAL_GENERATION = 22,
     INCONSISTENT_GROUP_PROTOCOL = 23,

@@ -19,6 +19,7 @@
 #include "dev/apis.h"
 #include "dev/groups.h"
 #include "dev/metadata.h"
+#include "dev/offset_times.h"
 #include "dev/wire.h"
 
 enum {
@@ -41,7 +42,7 @@ struct exchange {
 };
 
 struct endpoint {
-    struct client *client; /* NULL: the listening socket, or the wake-up */
+    struct client *client; /* NULL: the listening socket, or a wake-up */
     int fd;
     uint32_t events; /* what epoll watches */
     struct wire_buffer in, out;
@@ -52,7 +53,8 @@ struct client {
     struct forwarder *forwarder;
     struct endpoint user, broker;
     struct exchange *first, **last;
-    bool is_closed; /* freed at the end of the round */
+    int times_asked; /* exchanges that the thread of dev/offset_times.h has as tickets */
+    bool is_closed;  /* freed at the end of a round, once no ticket is out */
 };
 
 /* Written by forwarder_start before the thread runs; then by the thread alone. */
@@ -60,9 +62,10 @@ struct forwarder {
     struct thread thread;
     bool is_running;
     int poll_fd;
-    struct endpoint listener, stop;
+    struct endpoint listener, stop, times_answered;
     uint16_t port, broker_port;
     struct groups *groups;
+    struct offset_times *times;
     struct admin admin;
     struct client *clients;
 };
@@ -92,7 +95,7 @@ static void watch_client(struct client *client)
 /* Sends what is ready, as far as everything asked before it was answered too. */
 static void send_ready(struct client *client)
 {
-    while (client->first != NULL && client->first->is_ready) {
+    while (!client->is_closed && client->first != NULL && client->first->is_ready) {
         struct exchange *exchange = client->first;
         wire_buffer_add(&client->user.out, wire_buffer_data(&exchange->reply), wire_buffer_size(&exchange->reply));
         client->first = exchange->next;
@@ -147,7 +150,7 @@ static void free_closed(struct forwarder *forwarder)
 
     while (*at != NULL) {
         struct client *client = *at;
-        if (!client->is_closed) {
+        if (!client->is_closed || client->times_asked > 0) {
             at = &client->next;
             continue;
         }
@@ -194,6 +197,27 @@ static bool answer_admin(struct exchange *exchange, struct wire_reader body)
     return true;
 }
 
+static bool ask_for_times(struct exchange *exchange, struct wire_reader body)
+{
+    if (exchange->api_key != API_LIST_OFFSETS || !offset_times_are_asked(exchange->version, body))
+        return false;
+    exchange->is_local = true;
+    exchange->client->times_asked++;
+    offset_times_ask(exchange->client->forwarder->times, exchange, exchange->version, body);
+    return true;
+}
+
+static void answer_times(struct forwarder *forwarder)
+{
+    struct wire_buffer answer = { 0 };
+    struct exchange *exchange;
+
+    while ((exchange = offset_times_take(forwarder->times, &answer)) != NULL) {
+        exchange->client->times_asked--;
+        reply_here(exchange, &answer);
+    }
+}
+
 /* The answer's place is taken before the groups are asked, as they may answer at once; a request
    that they leave to the broker keeps that place. What is not offered closes the connection, as Kafka's brokers do. */
 static int handle_request(struct client *client, const uint8_t *frame, size_t size)
@@ -214,7 +238,7 @@ static int handle_request(struct client *client, const uint8_t *frame, size_t si
     exchange->correlation = correlation;
     exchange->is_silent = !is_answered(api_key, version, body);
     exchange->is_local = api_key == API_JOIN_GROUP || api_key == API_SYNC_GROUP || api_key == API_HEARTBEAT || api_key == API_LEAVE_GROUP;
-    if (!answer_admin(exchange, body) && !groups_handle(client->forwarder->groups, &request, body))
+    if (!answer_admin(exchange, body) && !ask_for_times(exchange, body) && !groups_handle(client->forwarder->groups, &request, body))
         pass_on(client, exchange, frame, size);
     return 0;
 }
@@ -385,6 +409,8 @@ static void *forward(void *opaque)
                 return NULL;
             if (endpoint == &forwarder->listener)
                 accept_client(forwarder);
+            else if (endpoint == &forwarder->times_answered)
+                answer_times(forwarder);
             else
                 client_ready(endpoint, events[i].events);
         }
@@ -413,6 +439,19 @@ static int listen_on(struct forwarder *forwarder, uint16_t port)
     return 0;
 }
 
+static int start_threads(struct forwarder *forwarder, struct error *ret_error)
+{
+    int status = offset_times_start(forwarder->broker_port, &forwarder->times, ret_error);
+
+    if (status != 0)
+        return status;
+    forwarder->times_answered.fd = offset_times_fd(forwarder->times);
+    watch(forwarder, &forwarder->listener, EPOLLIN);
+    watch(forwarder, &forwarder->stop, EPOLLIN);
+    watch(forwarder, &forwarder->times_answered, EPOLLIN);
+    return thread_start(&forwarder->thread, "forwarder", 0, forward, forwarder, ret_error);
+}
+
 int forwarder_start(uint16_t port, uint16_t broker_port, const struct admin *admin, struct forwarder **ret_forwarder,
                     struct error *ret_error)
 {
@@ -426,14 +465,13 @@ int forwarder_start(uint16_t port, uint16_t broker_port, const struct admin *adm
     int status = listen_on(forwarder, port);
     if (status == 0 && (forwarder->poll_fd < 0 || forwarder->stop.fd < 0))
         status = -EMFILE;
-    if (status == 0) {
-        watch(forwarder, &forwarder->listener, EPOLLIN);
-        watch(forwarder, &forwarder->stop, EPOLLIN);
-        status = thread_start(&forwarder->thread, "forwarder", 0, forward, forwarder, ret_error);
-    }
+    if (status == 0)
+        status = start_threads(forwarder, ret_error);
+    else
+        status = error_set(ret_error, -status, "cannot listen on 127.0.0.1:%u: %s", port, strerror(-status));
     if (status != 0) {
         forwarder_stop(forwarder);
-        return error_set(ret_error, -status, "cannot listen on 127.0.0.1:%u: %s", port, strerror(-status));
+        return status;
     }
     forwarder->is_running = true;
     *ret_forwarder = forwarder;
@@ -462,8 +500,11 @@ void forwarder_stop(struct forwarder *forwarder)
         thread_join(&forwarder->thread);
         groups_hand_over(forwarder->groups);
     }
-    for (struct client *client = forwarder->clients; client != NULL; client = client->next)
+    offset_times_stop(forwarder->times);
+    for (struct client *client = forwarder->clients; client != NULL; client = client->next) {
         client_close(client);
+        client->times_asked = 0;
+    }
     free_closed(forwarder);
     groups_destroy(forwarder->groups);
     close_if_open(forwarder->listener.fd);

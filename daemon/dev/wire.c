@@ -155,6 +155,12 @@ void wire_put_i32(struct wire_buffer *buffer, int32_t value)
     wire_buffer_add(buffer, &wire, sizeof(wire));
 }
 
+void wire_put_i64(struct wire_buffer *buffer, int64_t value)
+{
+    uint64_t wire = htobe64((uint64_t)value);
+    wire_buffer_add(buffer, &wire, sizeof(wire));
+}
+
 void wire_put_string(struct wire_buffer *buffer, const char *text)
 {
     wire_put_string_span(buffer, (struct wire_span){ .data = (const uint8_t *)text, .size = text != NULL ? strlen(text) : 0 });

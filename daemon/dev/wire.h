@@ -49,6 +49,7 @@ void wire_buffer_take(struct wire_buffer *buffer, size_t size);
 void wire_put_i8(struct wire_buffer *buffer, int8_t value);
 void wire_put_i16(struct wire_buffer *buffer, int16_t value);
 void wire_put_i32(struct wire_buffer *buffer, int32_t value);
+void wire_put_i64(struct wire_buffer *buffer, int64_t value);
 void wire_put_string(struct wire_buffer *buffer, const char *text); /* NULL: null */
 void wire_put_string_span(struct wire_buffer *buffer, struct wire_span span);
 void wire_put_bytes(struct wire_buffer *buffer, struct wire_span span);

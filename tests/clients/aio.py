@@ -3,8 +3,9 @@
 import asyncio
 import json
 import sys
+import time
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
@@ -41,10 +42,19 @@ async def read(consumer, seen):
             return
 
 
+async def offsets_by_time(consumer):
+    """From 1970 on there is a first message in each of the four partitions, from the next hour on there is none."""
+    async def offsets(time_ms):
+        found = await consumer.offsets_for_times({TopicPartition(topic, i): time_ms for i in range(4)})
+        return [at and at.offset for at in found.values()]
+    return await offsets(1) == [0] * 4 and await offsets(int(time.time() + 3600) * 1000) == [None] * 4
+
+
 async def consume():
     seen = set()
     async with AIOKafkaConsumer(topic, bootstrap_servers=broker, group_id=f"{topic}-group", auto_offset_reset="earliest") as consumer:
         await asyncio.wait_for(read(consumer, seen), 20)
+        await attempt("times", lambda: offsets_by_time(consumer))
         await administer()
     return len(seen)
 

@@ -4,7 +4,7 @@ import json
 import sys
 import time
 
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import OFFSET_END, Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
 broker, topic, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
@@ -45,10 +45,18 @@ def read(consumer):
     return len(seen)
 
 
+def offsets_by_time(consumer):
+    """From 1970 on there is a first message in each of the four partitions, from the next hour on there is none."""
+    def offsets(time_ms):
+        return [at.offset for at in consumer.offsets_for_times([TopicPartition(topic, i, time_ms) for i in range(4)], 20)]
+    return offsets(1) == [0] * 4 and offsets(int(time.time() + 3600) * 1000) == [OFFSET_END] * 4
+
+
 def consume():
     consumer = Consumer({"bootstrap.servers": broker, "group.id": f"{topic}-group", "auto.offset.reset": "earliest"})
     consumer.subscribe([topic])
     seen = read(consumer)
+    attempt("times", lambda: offsets_by_time(consumer))
     administer()
     consumer.close()
     return seen

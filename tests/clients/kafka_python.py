@@ -3,8 +3,9 @@
 import inspect
 import json
 import sys
+import time
 
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
 
 broker, topic, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
@@ -27,6 +28,14 @@ def produce():
     return count
 
 
+def offsets_by_time(consumer):
+    """From 1970 on there is a first message in each of the four partitions, from the next hour on there is none."""
+    def offsets(time_ms):
+        found = consumer.offsets_for_times({TopicPartition(topic, i): time_ms for i in range(4)})
+        return [at and at.offset for at in found.values()]
+    return offsets(1) == [0] * 4 and offsets(int(time.time() + 3600) * 1000) == [None] * 4
+
+
 def consume():
     consumer = KafkaConsumer(topic, bootstrap_servers=broker, group_id=f"{topic}-group", auto_offset_reset="earliest", consumer_timeout_ms=20000)
     seen = set()
@@ -35,6 +44,7 @@ def consume():
         if len(seen) == count:
             break
     consumer.commit()
+    attempt("times", lambda: offsets_by_time(consumer))
     administer()
     consumer.close()
     return len(seen)

@@ -30,7 +30,7 @@ OLD_SARAMA = {"SPEAKS": "0.11.0.0"}  # asks no broker which versions it has: the
 
 # What each client that can ask for it is to get.
 EXPECTED = {"produced": COUNT, "read": COUNT, "create": 3, "configs": True, "groups": True, "members": True, "offsets": 0,
-            "committed": "done", "admin": True}
+            "times": True, "committed": "done", "admin": True}
 REFUSED = {"delete": ("deletion is disabled", "deletiondisabled", "error_code=73"), "aborted": ("not supported", "unsupported", "unexpected error"),
            "new_protocol": ("group.protocol=classic", "not supported")}
 

@@ -214,6 +214,67 @@ Test(broker, shares_partitions_when_a_second_member_joins)
     rd_kafka_destroy(second);
 }
 
+static void produce_at(rd_kafka_t *producer, int32_t partition, int64_t time_ms)
+{
+    rd_kafka_resp_err_t status =
+        rd_kafka_producev(producer, RD_KAFKA_V_TOPIC("shared"), RD_KAFKA_V_PARTITION(partition), RD_KAFKA_V_VALUE("value", 5),
+                          RD_KAFKA_V_TIMESTAMP(time_ms), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
+    cr_assert(status == 0);
+}
+
+static int64_t offset_at(rd_kafka_t *kafka, const char *topic, int32_t partition, int64_t time_ms)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    const rd_kafka_topic_partition_t *asked = rd_kafka_topic_partition_list_add(list, topic, partition);
+    rd_kafka_topic_partition_list_set_offset(list, topic, partition, time_ms);
+    rd_kafka_resp_err_t status = rd_kafka_offsets_for_times(kafka, list, 20000);
+    if (status == 0)
+        status = asked->err;
+    const int64_t offset = status == 0 ? asked->offset : -1000 - status;
+    rd_kafka_topic_partition_list_destroy(list);
+    return offset;
+}
+
+/* Messages of one compressed batch have times of their own, in any order. */
+Test(broker, tells_offsets_by_time)
+{
+    rd_kafka_conf_t *conf = client_conf();
+    set(conf, "linger.ms", "50");
+    set(conf, "compression.type", "gzip");
+    rd_kafka_t *producer = client(RD_KAFKA_PRODUCER, conf);
+    static const int64_t times[] = { 1000, 3000, 2000, 5000 };
+
+    for (size_t i = 0; i < 4; i++)
+        produce_at(producer, 1, times[i]);
+    cr_assert(rd_kafka_flush(producer, 40000) == 0);
+    produce_at(producer, 1, 7000);
+    cr_assert(rd_kafka_flush(producer, 40000) == 0);
+
+    cr_expect_eq(offset_at(producer, "shared", 1, 0), 0);
+    cr_expect_eq(offset_at(producer, "shared", 1, 1000), 0);
+    cr_expect_eq(offset_at(producer, "shared", 1, 1001), 1);
+    cr_expect_eq(offset_at(producer, "shared", 1, 2000), 1, "the first that is as young, in the log's order");
+    cr_expect_eq(offset_at(producer, "shared", 1, 3001), 3);
+    cr_expect_eq(offset_at(producer, "shared", 1, 7000), 4);
+    cr_expect_eq(offset_at(producer, "shared", 1, 7001), RD_KAFKA_OFFSET_END, "none is as young");
+    cr_expect_eq(offset_at(producer, "shared", 0, 1000), RD_KAFKA_OFFSET_END, "an empty partition");
+    rd_kafka_destroy(producer);
+}
+
+Test(broker, ends_while_it_is_asked_for_offsets_by_time)
+{
+    produce("events", 2000);
+    rd_kafka_t *kafka = client(RD_KAFKA_PRODUCER, client_conf());
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+
+    rd_kafka_topic_partition_list_add(list, "events", 0)->offset = INT64_MAX;
+    (void)rd_kafka_offsets_for_times(kafka, list, 1);
+    stop();
+    start();
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(kafka);
+}
+
 Test(broker, ends_while_a_member_of_a_group_is_there)
 {
     produce("events", 1);

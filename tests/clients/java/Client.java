@@ -5,6 +5,7 @@ import java.util.concurrent.Callable;
 import org.apache.kafka.clients.admin.*;
 import org.apache.kafka.clients.consumer.*;
 import org.apache.kafka.clients.producer.*;
+import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
 
 /** kafka-clients against a broker: BROKER TOPIC COUNT. What came of it, as JSON. */
@@ -64,6 +65,17 @@ public class Client {
         }
     }
 
+    /** From 1970 on there is a first message in each of the four partitions, from the next hour on there is none. */
+    static Object offsetsByTime(Consumer<String, String> consumer) {
+        Map<TopicPartition, Long> early = new HashMap<>(), late = new HashMap<>();
+        for (int i = 0; i < 4; i++) {
+            early.put(new TopicPartition(topic, i), 1L);
+            late.put(new TopicPartition(topic, i), System.currentTimeMillis() + 3_600_000);
+        }
+        return consumer.offsetsForTimes(early).values().stream().allMatch(found -> found != null && found.offset() == 0)
+            && consumer.offsetsForTimes(late).values().stream().allMatch(Objects::isNull);
+    }
+
     static Object read() {
         Set<String> seen = new HashSet<>();
         try (var consumer = new KafkaConsumer<String, String>(properties("group.id", topic + "-group"))) {
@@ -72,6 +84,7 @@ public class Client {
                 for (var record : consumer.poll(Duration.ofMillis(200)))
                     seen.add(record.value());
             consumer.commitSync();
+            attempt("times", () -> offsetsByTime(consumer));
             administer();
         }
         return seen.size();
@@ -102,7 +115,7 @@ public class Client {
             attempt("groups", () -> admin.listConsumerGroups().all().get().stream().anyMatch(listed -> listed.groupId().equals(group)));
             attempt("members", () -> admin.describeConsumerGroups(List.of(group)).all().get().get(group).members().size() == 1);
             attempt("offsets", () -> {
-                var partition = new org.apache.kafka.common.TopicPartition(made, 0);
+                var partition = new TopicPartition(made, 0);
                 return admin.listOffsets(Map.of(partition, OffsetSpec.latest())).all().get().get(partition).offset();
             });
             attempt("delete", () -> admin.deleteTopics(List.of(made)).all().get());

@@ -57,6 +57,12 @@ async function administer() {
   });
   await attempt('groups', async () => (await admin.listGroups()).groups.some((group) => group.groupId === `${topic}-group`));
   await attempt('members', async () => (await admin.describeGroups([`${topic}-group`])).groups[0].members.length === 1);
+  await attempt('times', async () => {
+    // From 1970 on there is a first message in each of the four partitions, from the next hour on there is none.
+    const offsets = async (time) => (await admin.fetchTopicOffsetsByTimestamp(topic, time)).map((partition) => partition.offset);
+    const [first, end] = [await offsets(1), await offsets(Date.now() + 3600000)];
+    return first.length === 4 && first.every((offset) => offset === '0') && end.every((offset) => Number(offset) > 0);
+  });
   await attempt('delete', async () => { await admin.deleteTopics({ topics: [`${topic}-made`] }); return 'done'; });
   await admin.disconnect();
 }
