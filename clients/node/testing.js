@@ -127,7 +127,7 @@ class TestRun {
 
   // False: it failed for good, which is told.
   #retryLater(error, attempt, due) {
-    if (error.retriable === false || error.step_id !== undefined || attempt >= this.#retries) {
+    if (error.retriable === false || error.step_id !== undefined || attempt >= this.#policyOf(error.name).retries) {
       this.outcome.status = this.#phase === 'function' ? 'failed' : this.outcome.status;
       this.outcome.error = stepError(error.step_id ?? null, error);
       return false;
@@ -138,7 +138,14 @@ class TestRun {
   }
 
   #delayOf(error, attempt) {
-    return error.retry_after_ms ?? this.#schedule[Math.min(attempt, this.#schedule.length - 1)];
+    const { schedule } = this.#policyOf(error.name);
+    return error.retry_after_ms ?? schedule[Math.min(attempt, schedule.length - 1)];
+  }
+
+  // Of the first entry of onError that the name matches, else the function's.
+  #policyOf(name) {
+    const entry = this.#declared.wire.on_error?.find(({ error }) => (error.endsWith('*') ? name.startsWith(error.slice(0, -1)) : name === error));
+    return { retries: entry?.retries ?? this.#retries, schedule: entry?.backoff?.map(durationMs) ?? this.#schedule };
   }
 
   // ---- what the call says --------------------------------------------------------------------------
@@ -219,7 +226,7 @@ class TestRun {
 
   #failed(id, error, beside) {
     const attempt = beside ? this.#attempts[id] ?? 0 : this.#attempt;
-    if (error.retriable === false || attempt >= this.#retries) return this.#record(id, { error });
+    if (error.retriable === false || attempt >= this.#policyOf(error.name).retries) return this.#record(id, { error });
     const due = this.#nowMs + this.#delayOf(error, attempt);
     if (beside) {
       this.#attempts[id] = attempt + 1;

@@ -33,6 +33,17 @@ test('what fails for good is its error, after the retries that its function has'
   assert.deepEqual([run.status, run.error.name, run.error.message, run.delays, run.attempts], ['failed', 'RangeError', 'no', [1, 1], 3]);
 });
 
+test('an error has the retries and delays that onError gives it', async () => {
+  const onError = [{ error: 'Range*', retries: 3, backoff: ['1s', '2s'] }, { error: 'RangeError', retries: 9 }, { error: 'TypeError', retries: 0 }];
+  const delaysOf = async (error, settings = {}) => (await stepd.testing.run(made({ retries: 1, schedule: ['7s'], onError, ...settings }, failing(9, error)))).delays;
+  assert.deepEqual(await delaysOf(new RangeError('no')), [1, 2, 2]);
+  assert.deepEqual(await delaysOf(new TypeError('no')), []);
+  assert.deepEqual(await delaysOf(new Error('no')), [7]);
+  assert.deepEqual(await delaysOf(new RangeError('no'), { onError: [{ error: 'RangeError' }] }), [7]);
+  const step = made({ retries: 0, onError }, async (event, s) => s.run('a', failing(9, new RangeError('no'))));
+  assert.deepEqual((await stepd.testing.run(step)).delays, [1, 2, 2]);
+});
+
 test('NonRetriable ends it now, RetryAfter says when', async () => {
   const never = await stepd.testing.run(made({}, failing(9, new stepd.NonRetriable('never'))));
   assert.deepEqual([never.error.name, never.attempts], ['NonRetriable', 1]);

@@ -19,7 +19,6 @@ class Function:
 
     def __init__(self, id: str, code: Callable[..., Any], on_failure: Optional[Callable[..., Any]], settings: Dict[str, Any], place: str):
         self.id, self.code, self.on_failure, self.settings, self.place = id, code, on_failure, settings, place
-        self.is_async = inspect.iscoroutinefunction(code)
 
     def hello(self) -> Dict[str, Any]:
         told = {"id": self.id, **self.settings, "place": self.place}
@@ -103,10 +102,10 @@ def _setting(name: str, value: Any) -> Any:
         return _duration(value, name)
     if name in _COUNTS:
         return _count(value, name)
-    if name == "schedule":
+    if name in ("schedule", "backoff"):
         if not isinstance(value, (list, tuple)) or not value:
-            raise TypeError('schedule is a list of durations, such as ["1s", "5s"]')
-        return [_duration(each, "schedule") for each in value]
+            raise TypeError(f'{name} is a list of durations, such as ["1s", "5s"]')
+        return [_duration(each, name) for each in value]
     if name in _CHOICES:
         if value not in _CHOICES[name]:
             raise ValueError(f"{name} is one of {', '.join(_CHOICES[name])}, not {value!r}")
@@ -126,7 +125,8 @@ def _place(code: Callable[..., Any]) -> str:
 
 def function(*, id: Optional[str] = None, event: Union[str, Sequence[str], None] = None, topic: Optional[str] = None,
              cron: Union[str, Sequence[str], None] = None, retries: Optional[int] = None, schedule: Optional[Sequence[Duration]] = None,
-             jitter: Optional[Duration] = None, timeout: Optional[Duration] = None, concurrency: Optional[int] = None,
+             backoff: Optional[Sequence[Duration]] = None, jitter: Optional[Duration] = None, timeout: Optional[Duration] = None,
+             concurrency: Optional[int] = None,
              ordering: Optional[str] = None, dedupe: Optional[Duration] = None, dedupe_key: Optional[str] = None,
              when: Optional[str] = None, rate_limit: Optional[Key] = None, throttle: Optional[Key] = None,
              debounce: Optional[Key] = None, batch: Optional[Key] = None, concurrency_limits: Optional[Sequence[Key]] = None,
@@ -138,11 +138,15 @@ def function(*, id: Optional[str] = None, event: Union[str, Sequence[str], None]
     """Declares a function of this program: code(event, step), or an async one.
 
     What starts it: `event` (a name, a trailing * matches a prefix; or several), `topic` (every message of it), or `cron`. The rest
-    are settings as in the config's `functions:`; durations are seconds, texts ("5s") or timedeltas. `on_failure(event, step)` is
-    called after a run failed for good, with `step.failure`.
+    are settings as in the config's `functions:` (`backoff` is another word for `schedule`); durations are seconds, texts ("5s") or
+    timedeltas. `on_failure(event, step)` is called after a run failed for good, with `step.failure`.
     """
     given = {name: value for name, value in locals().items() if name not in ("id", "on_failure") and value is not None}
     settings = {name: _setting(name, value) for name, value in given.items()}
+    if "schedule" in settings and "backoff" in settings:
+        raise TypeError("backoff is another word for schedule: give one of them")
+    if "backoff" in settings:
+        settings["schedule"] = settings.pop("backoff")
     if sum(name in settings for name in ("event", "topic")) == 2:
         raise TypeError("a function is started by events or by a topic: not both")
     if not any(name in settings for name in ("event", "topic", "cron")):

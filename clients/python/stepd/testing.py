@@ -3,19 +3,19 @@
 import asyncio
 import dataclasses
 import datetime
-import json
-from typing import Any, Callable, Dict, List, Mapping, Optional, Union
+import inspect
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from ._call import Call, current
 from ._declare import Function
 from ._errors import Cancelled, Suspended, StepError, step_error, told
 from ._event import event_of
 from ._step import AsyncStep, Step
-from ._values import hold, seconds
+from ._values import hold, load, seconds
 
 _ENVELOPE = {"id", "name", "data", "user", "ts", "topic", "partition", "offset", "key", "headers"}
 _RETRIES = 4
-_SCHEDULE = (15, 30, 60, 120, 240)
+_SCHEDULE = (15, 30, 60, 120, 300, 600, 1200, 2400, 3600, 7200)
 
 
 @dataclasses.dataclass
@@ -27,6 +27,7 @@ class Run:
     delays: List[float] = dataclasses.field(default_factory=list)     # seconds: of sleeps and before retries, in order
     sent: List[Dict[str, Any]] = dataclasses.field(default_factory=list)  # {"name", "data"}
     attempts: int = 0                                                 # how often the function was called
+    on_failure_error: Optional[StepError] = None                      # of `on_failure`, where the run failed and it did, too
 
     @property
     def status(self) -> str:
@@ -36,24 +37,46 @@ class Run:
 class _Host:
     """Keeps what a daemon would keep of one run."""
 
-    def __init__(self, function: Function, event: Dict[str, Any], waits: Mapping[str, Any], invokes: Mapping[str, Any]):
-        self.function, self.event, self.waits, self.invokes = function, event, waits, invokes
+    def __init__(self, function: Function, events: Sequence[Dict[str, Any]], waits: Mapping[str, Any], invokes: Mapping[str, Any]):
+        self.function, self.events, self.waits, self.invokes = function, events, waits, invokes
+        self.code = function.code
+        self.failure: Optional[Dict[str, Any]] = None
         self.run = Run()
         self.finished: Dict[str, Dict[str, Any]] = {}
         self.attempts: Dict[str, int] = {}
         self.attempt = 0
-        self.retries = function.settings.get("retries", _RETRIES)
+        self.retries: int = function.settings.get("retries", _RETRIES)
         self.schedule = [seconds(each) for each in function.settings.get("schedule", ())] or list(_SCHEDULE)
 
-    def _delay(self, error: Mapping[str, Any], attempt: int) -> float:
+    def begin_on_failure(self, code: Callable[..., Any]) -> None:
+        """The run has failed: what follows is asked of `code`, with counters and steps of its own."""
+        assert self.run.error is not None
+        self.code = code
+        self.failure = {"name": self.run.error.name, "message": self.run.error.message, "step_id": self.run.error.step_id or None}
+        self.finished, self.attempts, self.attempt = {}, {}, 0
+
+    def _policy(self, name: str) -> Tuple[int, List[float]]:
+        """Retries and delays of an error of that name: of the first of `on_error` that it matches, else of the function."""
+        for entry in self.function.settings.get("on_error", ()):
+            pattern = entry["error"]
+            if name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern:
+                return entry.get("retries", self.retries), [seconds(each) for each in entry.get("backoff", ())] or self.schedule
+        return self.retries, self.schedule
+
+    def delay(self, error: Mapping[str, Any], attempt: int) -> Optional[float]:
+        """Seconds until the next attempt; None: there is none."""
+        retries, schedule = self._policy(error["name"])
+        if not error.get("retriable", True) or attempt >= retries:
+            return None
         if "retry_after_ms" in error:
             return error["retry_after_ms"] / 1000
-        return self.schedule[min(attempt, len(self.schedule) - 1)]
+        return schedule[min(attempt, len(schedule) - 1)]
 
     def _fail_step(self, id: str, error: Dict[str, Any], is_beside: bool) -> Dict[str, Any]:
         attempt = self.attempts.get(id, 0) if is_beside else self.attempt
-        if error.get("retriable", True) and attempt < self.retries:
-            self.run.delays.append(self._delay(error, attempt))
+        delay = self.delay(error, attempt)
+        if delay is not None:
+            self.run.delays.append(delay)
             if is_beside:
                 self.attempts[id] = attempt + 1
             else:
@@ -81,13 +104,16 @@ class _Host:
 
     def _wait(self, id: str, line: Dict[str, Any]) -> Dict[str, Any]:
         given = self.waits.get(id, self.waits.get(line["event"]))
+        if given is None and line["timeout_ms"] == 0:
+            message = f"nothing ends the wait {id}: say what comes by waits={{{id!r}: …}}, or give it a timeout"
+            return self._fail_step(id, {"name": "NonRetriable", "message": message, "retriable": False}, False)
         if given is None:
             self.run.delays.append(line["timeout_ms"] / 1000)
             return self._finish(id, None)
         return self._finish(id, _envelope(given, line["event"]))
 
     def report(self, call: Call, type: str, id: str, members: str) -> Dict[str, Any]:
-        line = json.loads("{" + members + "}")
+        line = load("{" + members + "}")
         if type == "step":
             return self._fail_step(id, line["error"], bool(line.get("beside"))) if "error" in line else self._finish(id, line["result"])
         if type == "sleep":
@@ -105,8 +131,9 @@ class _Host:
         return self.report(call, type, id, members)
 
     def call(self) -> Dict[str, Any]:
-        return {"function": self.function.id, "run_id": "0" * 32, "attempt": self.attempt, "max_attempts": 1 + self.retries,
-                "event": self.event, "steps": list(self.finished.values()), "attempts": dict(self.attempts)}
+        line = {"function": self.function.id, "run_id": "0" * 32, "attempt": self.attempt, "max_attempts": 1 + self.retries,
+                "event": self.events[0], "steps": list(self.finished.values()), "attempts": dict(self.attempts), "failure": self.failure}
+        return {**line, "events": list(self.events)} if len(self.events) > 1 else line
 
 
 async def _call_async(host: _Host, call: Call, line: Dict[str, Any]) -> Any:
@@ -126,7 +153,7 @@ async def _call_async(host: _Host, call: Call, line: Dict[str, Any]) -> Any:
         asyncio.get_running_loop().call_later(0.01, end)
         await asyncio.get_running_loop().create_future()
 
-    task = asyncio.ensure_future(host.function.code(event_of(line), AsyncStep(call, host.report_async, wait_for_ever)))
+    task = asyncio.ensure_future(host.code(event_of(line), AsyncStep(call, host.report_async, wait_for_ever)))
     try:
         return await task
     except asyncio.CancelledError:
@@ -140,9 +167,9 @@ def _call(host: _Host) -> Any:
     call = Call(line)
     token = current.set(call)
     try:
-        if host.function.is_async:
+        if inspect.iscoroutinefunction(host.code):
             return asyncio.run(_call_async(host, call, line))
-        return host.function.code(event_of(line), Step(call, host.report))
+        return host.code(event_of(line), Step(call, host.report))
     finally:
         current.reset(token)
 
@@ -154,39 +181,50 @@ def _envelope(given: Any, name: str) -> Dict[str, Any]:
     return {**event, "data": hold(event["data"])[1]}
 
 
-def _fail(host: _Host, error: BaseException) -> bool:
-    """True: the function is called again."""
+def _fails_for_good(host: _Host, error: BaseException) -> Optional[StepError]:
+    """None: the function is called again."""
     said = told(error)
     is_steps = isinstance(error, StepError) and "error" in host.finished.get(error.step_id, {})
-    if not is_steps and said["retriable"] and host.attempt < host.retries:
-        host.run.delays.append(host._delay(said, host.attempt))
-        host.attempt += 1
-        return True
-    host.run.error = step_error(said.get("step_id", ""), said)
-    return False
+    delay = None if is_steps else host.delay(said, host.attempt)
+    if delay is None:
+        return step_error(said.get("step_id", ""), said)
+    host.run.delays.append(delay)
+    host.attempt += 1
+    return None
 
 
-def run(function: Union[Callable[..., Any], Function], event: Any = None, *, waits: Optional[Mapping[str, Any]] = None,
-        invokes: Optional[Mapping[str, Any]] = None) -> Run:
-    """Runs the function on an event to its end.
+def _attempts(host: _Host) -> "Tuple[Any, Optional[StepError]]":
+    """Calls the code until it has a result, or an error for good."""
+    while True:
+        host.run.attempts += 1
+        try:
+            return hold(_call(host))[1], None
+        except Suspended:
+            continue
+        except Cancelled:
+            return None, None
+        except Exception as error:
+            failed = _fails_for_good(host, error)
+            if failed is not None:
+                return None, failed
 
-    `event`: its data; or a dict with "data" (and "name", "id", "user", "key", "headers", …). `waits`: by step id or event
-    name, what step.wait() gets; nothing: it times out. `invokes`: by step id or function, the result or what makes it of data.
+
+def run(function: Union[Callable[..., Any], Function], event: Any = None, *, events: Optional[Sequence[Any]] = None,
+        waits: Optional[Mapping[str, Any]] = None, invokes: Optional[Mapping[str, Any]] = None) -> Run:
+    """Runs the function on an event to its end, and `on_failure` after it, where it failed.
+
+    `event`: its data; or a dict with "data" (and "name", "id", "user", "key", "headers", …). `events`: instead, those of a batch.
+    `waits`: by step id or event name, what step.wait() gets; nothing: it times out. `invokes`: by step id or function, the result
+    or what makes it of data.
     """
     found = getattr(function, "__stepd__", function)
     if not isinstance(found, Function):
         raise TypeError("stepd.testing.run() takes a function declared by @stepd.function")
     names = found.settings.get("event", found.settings.get("topic", "stepd/cron"))
-    host = _Host(found, _envelope(event, names if isinstance(names, str) else names[0]), waits or {}, invokes or {})
-    while True:
-        host.run.attempts += 1
-        try:
-            host.run.result = hold(_call(host))[1]
-            return host.run
-        except Suspended:
-            continue
-        except Cancelled:
-            return host.run
-        except Exception as error:
-            if not _fail(host, error):
-                return host.run
+    name = names if isinstance(names, str) else names[0]
+    host = _Host(found, [_envelope(each, name) for each in (events or [event])], waits or {}, invokes or {})
+    host.run.result, host.run.error = _attempts(host)
+    if host.run.error is not None and found.on_failure is not None:
+        host.begin_on_failure(found.on_failure)
+        _, host.run.on_failure_error = _attempts(host)
+    return host.run

@@ -66,6 +66,15 @@ class TestHello(unittest.TestCase):
         self.assertEqual(told["rate_limit"], {"limit": 2, "period": "3600000ms", "key": "event.data.user"})
         self.assertRegex(told["place"], r"test_client.py:\d+$")
 
+    def test_backoff_is_another_word_for_schedule(self):
+        told = declare(lambda event, step: None, id="f", backoff=["1s", 5]).hello()
+        self.assertEqual(told["schedule"], ["1000ms", "5000ms"])
+        self.assertNotIn("backoff", told)
+        with self.assertRaisesRegex(TypeError, "backoff is another word for schedule"):
+            declare(lambda event, step: None, id="f", schedule=["1s"], backoff=["1s"])
+        with self.assertRaisesRegex(TypeError, "backoff is a list of durations"):
+            declare(lambda event, step: None, id="f", backoff="1s")
+
     def test_settings_are_checked_where_they_are_written(self):
         for wrong in ({"retrys": 1}, {"event": "e", "retries": -1}, {"event": "e", "retries": "2"}, {"event": "e", "timeout": "5 parsecs"},
                       {"event": "e", "rate_limit": {"limits": 1}}, {"event": "e", "rate_limit": {"period": 1}}, {"event": "e", "topic": "t"},
@@ -242,6 +251,62 @@ class TestTesting(unittest.TestCase):
         made = declare(waits)
         self.assertEqual(stepd.testing.run(made, waits={"paid": {"id": 4}}, invokes={"bill": lambda data: data["n"] + 1}).result[1], 3)
         self.assertEqual(stepd.testing.run(made, invokes={"bill": 1}).result, [None, 1])
+
+    def test_the_usual_schedule_is_the_daemons(self):
+        def fails(event, step):
+            raise ValueError
+        run = stepd.testing.run(declare(fails, retries=11))
+        self.assertEqual(run.delays, [15, 30, 60, 120, 300, 600, 1200, 2400, 3600, 7200, 7200])
+
+    def test_an_error_has_the_retries_that_on_error_gives_it(self):
+        def fails(event, step):
+            raise ValueError
+        on_error = [{"error": "Value*", "retries": 3, "backoff": ["1s", "2s"]}, {"error": "ValueError", "retries": 9}]
+        self.assertEqual(stepd.testing.run(declare(fails, retries=1, on_error=on_error)).delays, [1, 2, 2])
+        self.assertEqual(stepd.testing.run(declare(fails, retries=1, backoff=["7s"], on_error=[{"error": "ValueError"}])).delays, [7])
+        self.assertEqual(stepd.testing.run(declare(fails, on_error=[{"error": "ValueError", "retries": 0}])).delays, [])
+        in_step = declare(lambda event, step: step.run("a", lambda: 1 / 0), id="f", on_error=[{"error": "Zero*", "retries": 2, "backoff": "9s"}])
+        self.assertEqual(stepd.testing.run(in_step).delays, [9, 9])
+
+    def test_values_are_as_json_holds_them_in_the_first_attempt_too(self):
+        seen = []
+
+        def values(event, step):
+            seen.append(step.run("a", lambda: [float("nan"), {"b": float("inf")}]))
+            step.send("tell", "e", float("nan"))
+            if step.attempt == 0:
+                raise ValueError
+            return step.invoke("i", "other", float("-inf"))
+        run = stepd.testing.run(declare(values), invokes={"i": lambda data: [data]})
+        self.assertEqual(seen, [[None, {"b": None}]] * 2)
+        self.assertEqual((run.steps["a"], run.sent[0]["data"], run.result), ([None, {"b": None}], None, [None]))
+
+    def test_a_batch_is_given_as_events(self):
+        run = stepd.testing.run(declare(lambda event, step: [event.data, [each.data for each in event.events]], id="f"), events=[{"data": 1}, 2])
+        self.assertEqual(run.result, [1, [1, 2]])
+
+    def test_on_failure_is_called_after_a_run_failed(self):
+        def fails(event, step):
+            step.run("a", lambda: 1 / 0)
+
+        def mourn(event, step):
+            if not mourned:
+                mourned.append(step.attempt)
+                raise KeyError
+            mourned.append((step.attempt, step.failure.name, step.failure.step_id, step.run("tell", lambda: event.data)))
+        mourned = []
+        run = stepd.testing.run(declare(fails, retries=1, backoff=["1s"], on_failure=mourn), {"n": 1})
+        self.assertEqual(mourned, [0, (1, "ZeroDivisionError", "a", {"n": 1})])
+        self.assertEqual((run.status, run.error.name, run.on_failure_error, run.delays), ("failed", "ZeroDivisionError", None, [1, 1]))
+
+        def fails_too(event, step):
+            raise stepd.NonRetriable("too")
+        run = stepd.testing.run(declare(fails, retries=0, on_failure=fails_too))
+        self.assertEqual((run.error.name, run.on_failure_error.name), ("ZeroDivisionError", "NonRetriable"))
+
+    def test_a_wait_that_nothing_ends_is_an_error(self):
+        run = stepd.testing.run(declare(lambda event, step: step.wait("paid", event="order/paid"), id="f"))
+        self.assertRegex(run.error.message, "nothing ends the wait paid")
 
     def test_async_functions(self):
         async def both(event, step):
