@@ -13,10 +13,14 @@ function escaped(text,    lines) {
     return text ~ /^[.']/ ? "\\&" text : text
 }
 
-# As words of a macro.
-function word(text) {
+# As words of a macro. One that is a punctuation mark alone would close up to the word before it.
+function word(text,    words, count, i) {
     gsub(/\\/, "\\e", text)
     gsub(/"/, "\\(dq", text)
+    count = split(text, words, / /)
+    text = ""
+    for (i = 1; i <= count; i++)
+        text = text (i > 1 ? " " : "") (words[i] ~ /^[][.,:;()?!|]$/ ? "\\&" : "") words[i]
     return text
 }
 

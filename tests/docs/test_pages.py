@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The manual's pages and the shells' completions say what the programs do: no more, no less."""
+import json
 import os
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -68,6 +70,14 @@ def test_the_page_tells_the_defaults():
         assert value in text, value
 
 
+def test_the_page_has_each_example_as_the_config_writes_it():
+    text = shown(BUILD / "man/stepd.yaml.5")
+    examples = re.findall(r"^ *# +[a-z_.]+: (\S.*?)(?: +#.*)?$", CONFIG, re.M)
+    assert len(examples) > 30
+    for example in examples:
+        assert example in text, example
+
+
 # ---- stepctl(1), stepd.h(3) ----------------------------------------------------------------------------
 
 
@@ -88,6 +98,17 @@ def test_stepctl_page_has_every_command_option_and_status():
     source = (ROOT / "daemon/ctl/ctl.h").read_text()
     codes = re.findall(r"^    CTL_\w+ = (\d+),", source, re.M)
     assert codes == re.findall(r"^\.It (\d+)$", page.split("EXIT STATUS")[1], re.M)
+
+
+def test_stepctl_page_has_its_examples_with_their_quotes():
+    examples = [line.strip() for line in shown(ROOT / "docs/man/stepctl.1").split("EXAMPLES")[1].splitlines() if line.strip().startswith("stepctl ")]
+    words = [shlex.split(example.split(" | ")[0]) for example in examples]
+    assert len(words) > 5
+    for line in words:
+        for word in line:
+            if word.startswith("{"):
+                json.loads(word)
+    assert '{"name": "Ada"}' in shown(ROOT / "docs/man/stepctl.1")
 
 
 def test_each_command_helps_with_an_example():
