@@ -17,7 +17,7 @@
 #define LOOK_LEAST 10000 /* but for so many runs */
 #define AT_ONCE 100
 
-/* Those of the runs that scripts/orphans.lua finds in no list; ret_reply: now, ids. */
+/* Those of the runs that scripts/orphans.lua finds in no list; ret_reply: how many, now, ids. */
 static int ask(struct redis_store *store, int shard, const struct bytes *ids, size_t count, redisReply **ret_reply)
 {
     char text[AT_ONCE * RUN_ID_LENGTH];
@@ -74,7 +74,7 @@ static bool is_lost(struct redis_store *store, int shard, const char *id)
     loaded_run_done(&run);
     if (is_found || ask(store, shard, &(struct bytes){ id, RUN_ID_LENGTH }, 1, &reply) != 0)
         return false;
-    return reply->element[1]->elements == 1;
+    return reply->element[0]->integer == 1;
 }
 
 static int look_at(struct redis_store *store, int shard, const struct bytes *ids, size_t count, struct orphans *orphans)
@@ -85,7 +85,7 @@ static int look_at(struct redis_store *store, int shard, const struct bytes *ids
     if (status != 0)
         return status;
     orphans->looked_at += count;
-    const redisReply *found = reply->element[1];
+    const redisReply *found = reply->element[2];
     for (size_t i = 0; i < found->elements; i++) {
         const redisReply *id = found->element[i];
         if (id->len != RUN_ID_LENGTH || !is_lost(store, shard, id->str))

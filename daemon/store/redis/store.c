@@ -436,7 +436,8 @@ static void on_heard(void *context, const struct request *request, const redisRe
 
     if (sent_ms > shard->seen_ms)
         shard->seen_ms = sent_ms;
-    if (reply->type == REDIS_REPLY_ARRAY && reply->elements >= 2)
+    /* Each script that answers with a list has its server's time in the second place. */
+    if (reply->type == REDIS_REPLY_ARRAY && reply->elements >= 2 && reply->element[1]->type == REDIS_REPLY_INTEGER)
         set_clock_by(shard, reply->element[1]->integer);
 }
 

@@ -230,7 +230,7 @@ int waits_list_kept(struct store *port, const struct run *run, const char *event
     int status = store_call(store, &call, &reply);
     if (status != 0)
         return status;
-    const redisReply *told = reply->element[1];
+    const redisReply *told = reply->element[2];
     for (size_t i = 0; i + 1 < told->elements; i += 2)
         each(context, told->element[i]->str, (struct bytes){ told->element[i + 1]->str, told->element[i + 1]->len });
     return 0;

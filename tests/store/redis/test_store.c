@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "redis_fixture.h"
+#include "store/orphans.h"
 #include "store/redis/keys.h"
 #include "store/redis/record.h"
 #include "store/runs.h"
@@ -1059,6 +1060,30 @@ static void sample_init_again(struct sample *sample, int64_t offset, const struc
     sample_init(sample, offset);
     sample->function.dedupe_ms = 60000;
     sample->event.view.id = first->event.view.id;
+}
+
+static void count_kept(void *context, const char *name, struct bytes outcome)
+{
+    (void)name;
+    (void)outcome;
+    (*(size_t *)context)++;
+}
+
+/* Retries, leases and waits hang on it. */
+Test(store, its_clock_is_the_servers_whatever_it_has_been_asked)
+{
+    struct store *port = store_port(redis.store);
+    struct orphans orphans;
+    struct sample sample;
+    size_t kept = 0;
+
+    sample_init(&sample, 1);
+    cr_assert_eq(advance(&sample.run, PARK), STORE_OK);
+    cr_assert_eq(port->ops->list_kept(port, &sample.run, "order/paid", count_kept, &kept), 0);
+    cr_expect_eq(kept, 0);
+    cr_expect_lt(llabs(store_now_ms(redis.store) - clock_wall_ms()), 60000, "after events that are kept were listed");
+    cr_assert_eq(orphans_find(redis.store, &orphans), 0);
+    cr_expect_lt(llabs(store_now_ms(redis.store) - clock_wall_ms()), 60000, "after orphans were looked for");
 }
 
 Test(store, an_event_id_is_first_for_its_own_message_only)

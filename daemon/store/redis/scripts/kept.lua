@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Events of a name that are kept for a run until it waits for them (match.lua), oldest first. Answers: now; name and event of each.
+-- Events of a name that are kept for a run until it waits for them (match.lua), oldest first. Answers: how many; now; name and
+-- event of each.
 local kept, event, found = P .. 'kept:' .. ARGV[1], ARGV[2], {}
 local all = call('HGETALL', kept)
 for i = 1, #all, 2 do
@@ -12,4 +13,4 @@ for _, each in ipairs(found) do
     told[#told + 1] = each.name
     told[#told + 1] = each.outcome
 end
-return { now, told }
+return { #found, now, told }

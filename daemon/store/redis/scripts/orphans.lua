@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Which of some runs stand in no list by which they go on. ARGV[1]: their ids, one behind the other. Of runs that wait behind another
 -- all are answered, and those that could wait in their function's line: a list's name is made of what stands in their bodies, which
--- scripts never read. Answers: now; ids.
+-- scripts never read. Answers: how many; now; ids.
 local ids, lost = ARGV[1], {}
 
 local function is_lost(id, h)
@@ -19,4 +19,4 @@ for at = 1, #ids, 32 do
     local h = load(id)
     if h and is_lost(id, h) then lost[#lost + 1] = id end
 end
-return { now, lost }
+return { #lost, now, lost }
