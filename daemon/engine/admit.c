@@ -187,19 +187,42 @@ bool admit_message(struct worker *worker, enum message_state *ret_state)
     return take_event(worker, ret_state) && may_start(worker, &worker->job, worker->run, ret_state);
 }
 
+/* Whether the window of its key is another run's. Without a key none is: what is called has an id of its own. */
+static int find_window(struct worker *worker, const struct run *run, bool *ret_is_duplicate)
+{
+    struct flow_troubles troubles = { 0 };
+    enum dedupe_answer answer = DEDUPE_FIRST;
+    struct dedupe_id id;
+    int status = 0;
+
+    if (run->function->dedupe_ms > 0 && run->function->flow != NULL && run->function->flow->dedupe_key != NULL &&
+        flow_dedupe_id(run->function, run->event, context_now_ms(&worker->ctx), &id, &troubles)) {
+        status = worker->ctx.store->ops->remember(worker->ctx.store, run, &id, run->function->dedupe_ms, &answer);
+        worker_look_at_clock(worker);
+    }
+    troubles_note(worker, run->function, &troubles);
+    *ret_is_duplicate = answer == DEDUPE_DUPLICATE;
+    return status;
+}
+
 bool admit_called(struct worker *worker)
 {
     struct run *run = worker->run;
     struct function_tally *tally = worker_tally(worker, run->function);
     struct store *store = worker->ctx.store;
     enum flow_answer answer = FLOW_BEGINS;
+    bool is_duplicate = false;
     struct flow_ask ask;
 
     run->is_unasked = false;
     tally_add(&tally->started);
-    if (!function_asks(run->function))
-        return true;
+    if (!function_asks(run->function)) {
+        int found = find_window(worker, run, &is_duplicate);
+        if (found != 0 || !is_duplicate)
+            return found == 0;
+    }
     flow_ask_init(&ask, run->function, run->event, context_now_ms(&worker->ctx));
+    ask.is_duplicate = is_duplicate;
     troubles_note(worker, run->function, &ask.troubles);
     int status = store->ops->admit_called(store, run, &ask, &answer);
     flow_ask_done(&ask);

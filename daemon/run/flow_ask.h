@@ -32,6 +32,7 @@ struct flow_ask {
     msgpack_sbuffer texts; /* of the keys */
     bool has_dedupe;
     struct dedupe_id dedupe;
+    bool is_duplicate;   /* of a run that was called: its key's window is another's */
     bool has_rate_limit; /* else it does not apply to this event, as the next two */
     bool has_singleton;
     bool has_debounce;

@@ -139,6 +139,28 @@ def test_what_starts_nothing_is_an_error_of_its_caller(serve, ask):
     assert len(service.runs(function="rated")) == 1
 
 
+def test_what_its_dedupe_window_has_seen_starts_nothing(serve, ask, kafka, redis, topic):
+    """Whether a limit of all daemons stands beside the window or not; its key may be in another shard than the run."""
+    once = {"use": "exec", "command": ["/bin/sh", "-c", "cat >/dev/null"], "dedupe": "1h", "dedupe_key": "event.data.cart"}
+    service = serve(functions={"once": {**once, "event": "once/go"},
+                               "limited": {**once, "event": "limited/go", "concurrency_limits": [{"limit": 5}]}},
+                    redis={"url": redis.url, "shards": 4}, inngest={"event_key": "k1"})
+    for function in ("once", "limited"):
+        kafka.send(f"{function}/go", {"cart": 1}, topic=topic)
+        service.wait_for(function, "completed", 1)
+        assert post(service, function, {"cart": 2}, "?wait=60s&key=k1") == (200, None)
+        for cart in (1, 2):
+            status, answer = post(service, function, {"cart": cart}, "?wait=60s&key=k1")
+            why = f"function {function} started nothing: its key was seen within its dedupe window"
+            assert (status, answer["name"], answer["message"]) == (409, "InvokeSkipped", why)
+        assert post(service, function, {}, "?wait=60s&key=k1") == (200, None), "an event without a key is not dropped"
+        assert [run["status"] for run in service.runs(function=function)] == ["completed"] * 3
+    ask("once", {"cart": 2})
+    (answer,) = outputs(service, 1)
+    assert answer == ["InvokeSkipped", "function once started nothing: its key was seen within its dedupe window"]
+    assert redis.cli("--scan", "--pattern", "*admitted:*:-1") == ""
+
+
 def test_a_function_that_only_another_daemon_has(serve, ask, daemon, topic):
     caller = serve()
     ask("elsewhere", {"n": 1})

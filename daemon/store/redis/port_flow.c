@@ -197,6 +197,10 @@ static void add_members(struct members *members, const struct redis_store *store
         pack_text(next_member(members), "origin", bytes_of(origin));
         pack_number(next_member(members), "window", run->function->dedupe_ms);
     }
+    if (ask->is_duplicate) {
+        pack_name(next_member(members), "duplicate");
+        msgpack_pack_true(&members->packer);
+    }
     add_rules(members, store, run, ask);
     if (ask->has_debounce)
         add_debounce(members, run, ask);

@@ -20,7 +20,7 @@ local function skip(how, why)
 end
 
 local WHY = { [OVER_RATE] = 'it is over its rate limit', [NOT_ALONE] = 'another run of its key has not ended (singleton)' }
-local first = ask.seen and call('GET', P .. 'seen:' .. ask.seen)
+local first = ask.duplicate or ask.seen and call('GET', P .. 'seen:' .. ask.seen)
 if first and first ~= ask.origin then return skip(DUPLICATE, 'its key was seen within its dedupe window') end
 local why = refusal(id, ask)
 if why then return skip(why, WHY[why]) end

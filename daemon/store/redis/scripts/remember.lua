@@ -4,6 +4,6 @@
 local key, origin, window, id, place, offset = P .. 'seen:' .. ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local first = call('GET', key)
 if first and first ~= origin then return { 1, now } end
-call('ZADD', P .. 'admitted:' .. place, offset, id)
+if tonumber(offset) >= 0 then call('ZADD', P .. 'admitted:' .. place, offset, id) end -- else it is of no message
 if not first then call('SET', key, origin, 'PX', window) end
 return { 0, now }
