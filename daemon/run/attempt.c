@@ -511,6 +511,7 @@ void attempt_make(struct stepd_ctx *ctx, struct run *run, int64_t started_ns, st
     make(ctx, ret_report);
     if (ret_report->end == ATTEMPT_ABANDONED)
         return;
+    ret_report->started_ns = ctx->started_ns; /* earlier, of one that was away */
     journal_end(ctx->journal);
     if (ret_report->end != ATTEMPT_AWAY) {
         errand_destroy(run->errand);

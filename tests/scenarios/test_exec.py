@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+import urllib.request
 
 import pytest
 
@@ -648,6 +649,19 @@ def test_a_program_dies_with_its_daemon_and_the_run_goes_on(serve, folder):
     os.kill(daemon, signal.SIGKILL)
     eventually(lambda: not is_alive(int(first)))
     service.wait_for("long", "completed", seconds=60)
+
+
+def test_an_attempt_takes_as_long_as_its_program(serve):
+    """The program runs while no thread waits for it: its time is the attempt's all the same."""
+    service = serve(slow={"command": sh("sleep 1.2")})
+    service.kafka.send("slow")
+    (run,) = service.wait_for("slow", "completed")
+    assert service.show(run["id"])["attempts"][0]["duration_ms"] >= 1200
+    with urllib.request.urlopen(f"http://{service.at['http']}/metrics", timeout=60) as answer:
+        (spent,) = re.findall(r'^stepd_attempt_duration_seconds_sum{function="slow"} (.*)$', answer.read().decode(), re.M)
+    assert float(spent) >= 1.2
+    (told,) = re.findall(r"^.*slow.*$", service.log().split("dev ready", 1)[1], re.M)
+    assert " 0 ms" not in told and "1." in told
 
 
 # ---- the functions of the tables ------------------------------------------------------------------------
