@@ -323,6 +323,16 @@ static void take_away(const char *name, struct stepd_function *function)
     }
 }
 
+/* An empty one says neither that there is to be a limit nor that there is to be none. */
+static void map_read(const struct flow_map *map, const struct setting *setting, struct stepd_function *function,
+                     struct config_faults *faults)
+{
+    if (setting->count == 0)
+        config_faults_add(faults, &setting->value_place, "'%s' is empty: give it '%s', or let it be null, which takes the module's away",
+                          setting->name, map->keys.list[0].name);
+    config_keys_read(&map->keys, setting, (char *)function + map->offset, faults);
+}
+
 void config_flow_read(const struct setting *given, struct stepd_function *function, struct config_lists *lists,
                       struct config_faults *faults)
 {
@@ -339,7 +349,7 @@ void config_flow_read(const struct setting *given, struct stepd_function *functi
         if (setting->kind == SETTING_NULL)
             continue;
         if (map != NULL && config_is_map(setting, faults))
-            config_keys_read(&map->keys, setting, (char *)function + map->offset, faults);
+            map_read(map, setting, function, faults);
         else if (map == NULL && value != NULL)
             config_key_read(value, setting, function, faults);
         else if (map == NULL)

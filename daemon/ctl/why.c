@@ -191,7 +191,7 @@ static int why_queued(struct redis_store *store, const struct run_view *view, co
     AUTO_FREE char *who = NULL;
     AUTO_FREE char *since = text_when(view->run->record.changed_ms, view->now_ms);
     AUTO_FREE char *key = standing->has_key ? xasprintf(" of key '%s'", standing->key) : xstrdup("");
-    AUTO_FREE char *when = text_when(standing->due_ms, view->now_ms);
+    AUTO_FREE char *when = text_when(standing->due_ms > view->now_ms ? standing->due_ms : view->now_ms, view->now_ms);
 
     int status = find_pauser(store, view, &who);
     if (status != 0)

@@ -526,3 +526,16 @@ Test(loader, a_setting_of_flow_control_that_is_wrong_in_the_config_is_named_with
     cr_assert(has_fault("'limit' must be between 1 and 1000000000, not '0'"));
     cr_assert(has_fault("[function many] 'throttle' needs 'period'"));
 }
+
+Test(loader, a_setting_of_flow_control_that_is_empty_says_nothing_and_is_refused)
+{
+    static const char *const maps[] = { "rate_limit", "throttle", "debounce", "batch", "singleton", "breaker" };
+    char text[80];
+
+    cr_assert_neq(
+        load("flow", "functions:\n  plain: {rate_limit: {}, throttle: {}, debounce: {}, batch: {}, singleton: {}, breaker: {}}\n"), 0);
+    for (size_t i = 0; i < sizeof(maps) / sizeof(*maps); i++) {
+        (void)snprintf(text, sizeof(text), "'%s' is empty: give it '", maps[i]);
+        cr_expect(has_fault(text), "%s", text);
+    }
+}
