@@ -18,7 +18,14 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BUILD = ROOT / "build/bench"
 STEPD = Path(os.environ.get("STEPD_BUILD") or ROOT / "build/release").resolve() / "bin/stepd"
-MODULE = HERE / "modules/bench.c"
+MODULES = HERE / "modules"
+# The functions of each module. A stepd from before waits, or before batches, has not the modules of them.
+FUNCTIONS = {
+    "bench": ["noop", "by-key", "burn", "nap", "steps", "steps-100", "steps-1000", "latency", "checkpoint", "waits", "late", "retries", "turn",
+              "answered", "unasked"],
+    "bench-waits": ["holds", "holds-on"],
+    "bench-batches": ["gathered"],
+}
 KAFKA_SERVER = ROOT / "tests/kafka-server/kafka-server"
 LONGEST_S = 900   # of one measurement; past it the contender is left out
 POLL_S = 0.002
@@ -62,53 +69,56 @@ def measured(*words):
     return rate(result, cpu_s) if "seconds" in result else result
 
 
-def compile_c(source, *flags):
+def compile_c(source, *flags, into=BUILD):
     """A program or module of this folder, built once."""
-    target = BUILD / (source.stem + (".so" if "-shared" in flags else ""))
-    if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
-        BUILD.mkdir(parents=True, exist_ok=True)
+    target = into / (source.stem + (".so" if "-shared" in flags else ""))
+    newest = max(file.stat().st_mtime for file in (source, *source.parent.glob("*.h")))
+    if not target.exists() or target.stat().st_mtime < newest:
+        into.mkdir(parents=True, exist_ok=True)
         run(os.environ.get("CC", "cc"), "-O2", "-D_GNU_SOURCE", "-o", target, source, *flags)
     return target
 
 
 @dataclass(frozen=True)
 class Program:
-    """A build of stepd, and the measured handlers compiled for it."""
+    """A build of stepd; the measured handlers are compiled for its header."""
     stepd: Path
-    module: Path
     tree: Path
+
+    def module(self, source):
+        """Of a module in C, the one for this build. One that wants what this stepd has not can't be had."""
+        into = BUILD / "modules" / self.tree.name
+        try:
+            return str(compile_c(source, "-std=c11", "-shared", "-fPIC", f"-I{self.tree}/daemon/include", into=into))
+        except CantBeHad as why:
+            raise CantBeHad(f"{source.name} does not fit the stepd.h of {self.tree}: {why}") from None
 
     def many(self, functions):
         """A module of that many functions, each of an event of its own; an event of the benchmark starts none of them."""
-        source = BUILD / f"many-{functions}-{self.tree.name}.c"
+        source = BUILD / f"many-{functions}.c"
         rows = ",".join(f'STEPD_FUNCTION(.id = "f{i}", .event = "many/{i}", .run = nothing)' for i in range(functions))
         text = ("#include <stepd/stepd.h>\nstatic enum stepd_status nothing(struct stepd_ctx *ctx) { (void)ctx; return STEPD_OK; }\n"
                 f'STEPD_MODULE(.name = "many", .functions = STEPD_FUNCTIONS({rows}));\n')
         if not source.exists():
             BUILD.mkdir(parents=True, exist_ok=True)
             source.write_text(text)
-        return str(compile_c(source, *module_flags(self.tree)))
+        return self.module(source)
 
 
 def this_build():
-    return Program(STEPD, compile_c(MODULE, *module_flags(ROOT)), ROOT)
-
-
-def module_flags(tree):
-    return "-std=c11", "-shared", "-fPIC", f"-I{tree}/daemon/include"
+    return Program(STEPD, ROOT)
 
 
 def build_of(commit):
     """The same of another commit, built once from its tree in git."""
     tree = BUILD / f"stepd-{run('git', 'rev-parse', '--short', commit + '^{commit}', cwd=ROOT)[0].strip()}"
-    stepd, module = tree / "build/release/bin/stepd", tree / "bench.so"
-    if not module.exists():
+    stepd = tree / "build/release/bin/stepd"
+    if not stepd.exists():
         tree.mkdir(parents=True, exist_ok=True)
         run("sh", "-c", f"git archive {commit} | tar -x -C {tree}", cwd=ROOT)
         run("cmake", "--preset", "release", cwd=tree)
         run("cmake", "--build", "--preset", "release", "--target", "stepd", cwd=tree)
-        run(os.environ.get("CC", "cc"), "-O2", "-D_GNU_SOURCE", "-o", module, MODULE, *module_flags(tree))
-    return Program(stepd, module, tree)
+    return Program(stepd, tree)
 
 
 def once(folder, *steps):
@@ -214,25 +224,24 @@ class Redis:
 
 
 class Daemon:
-    """One stepd with one function of modules/bench.c, and the file in which that counts. `limits`: of its functions, by id."""
+    """One stepd with these functions of modules/, and the file in which they count. `limits`: of its functions, by id."""
 
     def __init__(self, bench, folder, redis, topic, functions, group=None, http=None, limits=None, **settings):
         folder.mkdir(parents=True)
         self.folder, self.http = folder, f"127.0.0.1:{free_port()}" if http is None else http  # "": none
-        every = ["noop", "by-key", "burn", "nap", "steps", "steps-100", "steps-1000", "latency", "waits", "late", "retries", "gathered", "turn", "holds", "holds-on",
-                 "answered", "unasked"]
+        modules = [name for name, its in FUNCTIONS.items() if name == "bench" or not set(its).isdisjoint(functions)]
+        unasked = [function for module in modules for function in FUNCTIONS[module] if function not in functions]
         config = {
             "kafka": {"bootstrap.servers": bench.kafka, "group.id": group or f"stepd-{os.urandom(4).hex()}", "auto.offset.reset": "earliest"},
             "topics": [topic],
             "redis": {"url": f"redis://127.0.0.1:{redis.port}/0"},
-            "modules": [str(bench.program.module)],
             "http": {"listen": self.http},
             "log": {"level": "error", "format": "text"},
-            "functions": {**{name: {"enabled": False} for name in every if name not in functions}, **(limits or {})},
-            "options": {"bench": {"file": str(folder / "counts")}},
+            "functions": {**{name: {"enabled": False} for name in unasked}, **(limits or {})},
+            "options": {name: {"file": str(folder / "counts")} for name in modules},
             **settings,
+            "modules": [bench.program.module(MODULES / f"{name}.c") for name in modules] + settings.get("modules", []),
         }
-        config["modules"] = [str(bench.program.module), *settings.get("modules", [])]
         (folder / "stepd.yaml").write_text(json.dumps(config))
         if not bench.program.stepd.exists():
             raise CantBeHad(f"no {bench.program.stepd}: cmake --workflow --preset release")

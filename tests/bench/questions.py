@@ -19,6 +19,7 @@ STEPS = 10
 THROUGHPUT = {"per_second": "a second", "cpu_s_per_million": "CPU s a million"}
 DURABLE = {**THROUGHPUT, "redis_us": "CPU µs of Redis each"}
 RATE = 1000
+SELDOM = 100     # a second: each has the daemon for itself
 SDK = {"per_second": "runs a second", "app_cores": "cores that the app's process used", "app_ms": "CPU ms of the app a run",
        "daemon_ms": "CPU ms of the daemon a run", "start_mb": "daemon at the first run, MB", "daemon_mb": "daemon after the last, MB"}
 FULL_CORE = 0.9     # what the app's process gets of a core, and more: nothing makes it faster but another app
@@ -176,6 +177,24 @@ def latency_of_loop(bench):
             producer.wait()
 
 
+def checkpoints_of_stepd(bench):
+    count = SELDOM * bench.options.seconds
+    topic = bench.fresh_topic()
+    with Redis(bench.fresh("redis")) as redis, Daemon(bench, bench.fresh("stepd"), redis, topic, ["checkpoint"]) as daemon:
+        daemon.wait_ready()
+        time.sleep(1)
+        producer = bench.produce_steadily(topic, count, SELDOM)
+        daemon.wait_for(count * 2)
+        producer.wait()
+        time.sleep(0.1)
+        return percentiles(daemon.samples_ms())
+
+
+def checkpoints_of_loop(bench):
+    with Redis(bench.fresh("redis")) as redis:
+        return measured(compile_c(HERE / "floor/push.c", "-lhiredis"), redis.port, SELDOM * bench.options.seconds, SELDOM)
+
+
 def start_of_stepd(bench):
     topic = bench.topic_of(1000)
     with Redis(bench.fresh("redis")) as redis, Daemon(bench, bench.fresh("stepd"), redis, topic, ["noop"]) as daemon:
@@ -241,7 +260,7 @@ def cost_with(waiting):
 
 # ---- how cost grows --------------------------------------------------------------------------------------------
 
-PARKED = 200000
+BURST = 200000
 
 
 def among(functions):
@@ -269,23 +288,21 @@ def step_of(function, steps):
     return measure
 
 
-def after_a_burst(bench):
+def after_a_burst(runs):
     """What is left of the memory ten seconds after that many runs were parked at once."""
-    topic = bench.fresh_topic()
-    with Redis(bench.fresh("redis")) as redis:
-        with Daemon(bench, bench.fresh("stepd"), redis, topic, ["waits"]) as daemon:
-            daemon.wait_ready()
-            time.sleep(1)
-            idle_mb = daemon.resident_mb()
-            daemon.stop()
-        with Daemon(bench, bench.fresh("stepd"), redis, topic, ["waits"], topics=[bench.topic_of(PARKED)]) as daemon:
-            return after_parking(daemon, idle_mb)
-
-
-def after_parking(daemon, idle_mb):
-    daemon.wait_for(PARKED)
-    time.sleep(10)
-    return {"grown_mb": daemon.resident_mb() - idle_mb}
+    def measure(bench):
+        topic = bench.fresh_topic()
+        with Redis(bench.fresh("redis")) as redis:
+            with Daemon(bench, bench.fresh("stepd"), redis, topic, ["waits"]) as daemon:
+                daemon.wait_ready()
+                time.sleep(1)
+                idle_mb = daemon.resident_mb()
+                daemon.stop()
+            with Daemon(bench, bench.fresh("stepd"), redis, topic, ["waits"], topics=[bench.topic_of(runs)]) as daemon:
+                daemon.wait_for(runs)
+                time.sleep(10)
+                return {"grown_mb": daemon.resident_mb() - idle_mb}
+    return measure
 
 
 # ---- flow control ----------------------------------------------------------------------------------------------
@@ -518,12 +535,14 @@ ALL = {
         "BullMQ": on_redis(contenders.bullmq, "retry", jobs), "asynq": on_redis(contenders.asynq, "retry", jobs),
         "dramatiq": on_redis(contenders.dramatiq, "retry", few_jobs)}),
     "grow": Question("what is larger, and costs no more by it", {
-        "event_us": "CPU µs an event", "step_us": "CPU µs a step, daemon and Redis", "grown_mb": f"MB more, 10 s after {PARKED:,} were parked"}, {
+        "event_us": "CPU µs an event", "step_us": "CPU µs a step, daemon and Redis", "grown_mb": "MB more, 10 s after a burst of runs was parked"}, {
         "stepd, 1 function": among(1), "stepd, 10,000 functions": among(10000),
         "stepd, runs of 100 steps": step_of("steps-100", 100), "stepd, runs of 1,000 steps": step_of("steps-1000", 1000),
-        "stepd, a burst": after_a_burst}),
+        f"stepd, {BURST:,} parked": after_a_burst(BURST), f"stepd, {5 * BURST:,} parked": after_a_burst(5 * BURST)}),
     "latency": Question("produced to handler started, 1,000 a second", {"p50_ms": "p50 ms", "p99_ms": "p99 ms"}, {
         "stepd": latency_of_stepd, "librdkafka loop": latency_of_loop}),
+    "checkpoint": Question("a step's result is kept, 100 runs a second", {"p50_ms": "p50 ms", "p99_ms": "p99 ms"}, {
+        "stepd": checkpoints_of_stepd, "hiredis loop, RPUSH": checkpoints_of_loop}),
     "lateness": Question("retries, 1,000 due a second while others wait", {
         "p50_ms": "late, p50 ms", "p99_ms": "late, p99 ms", "idle_mb": "daemon idle, MB", "waiting_mb": "daemon with all waiting, MB",
         "bytes_a_run": "Redis bytes a waiting run beyond its 200 B"}, {

@@ -1,22 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The handlers that are measured. What they have seen goes into a file in shared memory, a cache line a
- * thread, which the driver reads: counting costs one addition.
- */
-#include <fcntl.h>
-#include <stdatomic.h>
-#include <stddef.h>
-#include <stdint.h>
+/* The handlers that are measured, of what stepd has had since its first version. */
+#include "book.h"
+
 #include <stdio.h>
 #include <stdlib.h>
-#include <stepd/stepd.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <time.h>
-#include <unistd.h>
 
-#define SLOTS 256
-#define SAMPLES 1000000
 #define STEPS 10
 #define RESULT_SIZE 100
 #define HOUR_MS 3600000
@@ -24,62 +13,6 @@
 #define RETRY_MS 200
 #define TURN_KEYS 10000
 #define TURN_US 1000000
-
-struct slot {
-    _Alignas(64) _Atomic(uint64_t) count;
-};
-
-struct book {
-    struct slot slots[SLOTS];
-    _Alignas(64) _Atomic(uint64_t) samples;
-    _Atomic(uint64_t) used_slots;
-    _Alignas(64) int32_t sample_us[SAMPLES];
-};
-
-struct options {
-    const char *file;
-};
-
-static int open_book(const void *options, void **ret_shared)
-{
-    int file = open(((const struct options *)options)->file, O_RDWR | O_CREAT, 0600);
-
-    if (file < 0 || ftruncate(file, sizeof(struct book)) != 0)
-        return 1;
-    *ret_shared = mmap(NULL, sizeof(struct book), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-    (void)close(file);
-    return *ret_shared == MAP_FAILED;
-}
-
-static int take_slot(void *shared, void **ret_local)
-{
-    struct book *book = shared;
-
-    *ret_local = &book->slots[atomic_fetch_add(&book->used_slots, 1) % SLOTS];
-    return 0;
-}
-
-static int64_t now_ns(clockid_t clock)
-{
-    struct timespec now;
-
-    (void)clock_gettime(clock, &now);
-    return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
-
-static void count(struct stepd_ctx *ctx)
-{
-    struct slot *slot = stepd_local(ctx);
-
-    atomic_store_explicit(&slot->count, atomic_load_explicit(&slot->count, memory_order_relaxed) + 1, memory_order_relaxed);
-}
-
-static void sample(struct stepd_ctx *ctx, int64_t taken_us)
-{
-    struct book *book = stepd_shared(ctx);
-
-    book->sample_us[atomic_fetch_add(&book->samples, 1) % SAMPLES] = (int32_t)taken_us;
-}
 
 static enum stepd_status noop(struct stepd_ctx *ctx)
 {
@@ -154,6 +87,16 @@ static enum stepd_status latency(struct stepd_ctx *ctx)
     return STEPD_OK;
 }
 
+/* How long it is until the result of a step is kept. The run's first change is more than that: it is not counted. */
+static enum stepd_status checkpoint(struct stepd_ctx *ctx)
+{
+    STEPD_TRY(stepd_step_run(ctx, "first", one_step, NULL, NULL));
+    int64_t begun_us = now_ns(CLOCK_MONOTONIC) / 1000;
+    STEPD_TRY(stepd_step_run(ctx, "second", one_step, NULL, NULL));
+    sample(ctx, now_ns(CLOCK_MONOTONIC) / 1000 - begun_us);
+    return STEPD_OK;
+}
+
 static enum stepd_status waits(struct stepd_ctx *ctx)
 {
     count(ctx);
@@ -174,33 +117,6 @@ static enum stepd_status late(struct stepd_ctx *ctx)
     return STEPD_OK;
 }
 
-static enum stepd_status wait_for_answer(struct stepd_ctx *ctx, const char *when)
-{
-    const struct stepd_wait wait = { .event = "bench/answer", .when = when };
-
-    count(ctx);
-    return stepd_wait_for_event(ctx, "answer", &wait, NULL);
-}
-
-/* Each is answered by the event of its number, and counted twice: as it begins to wait, and then. */
-static enum stepd_status holds(struct stepd_ctx *ctx)
-{
-    return wait_for_answer(ctx, "async.data.number == event.data.number");
-}
-
-/* For numbers that do not come. */
-static enum stepd_status holds_on(struct stepd_ctx *ctx)
-{
-    return wait_for_answer(ctx, "async.data.number == event.data.number + 1000000000");
-}
-
-static enum stepd_status gathered(struct stepd_ctx *ctx)
-{
-    for (size_t i = stepd_event_count(ctx); i > 0; i--)
-        count(ctx);
-    return STEPD_OK;
-}
-
 /* A key has a turn each second: how much later than a second after the one before it is. */
 static enum stepd_status turn(struct stepd_ctx *ctx)
 {
@@ -215,10 +131,7 @@ static enum stepd_status turn(struct stepd_ctx *ctx)
     return STEPD_OK;
 }
 
-STEPD_MODULE(.name = "bench", .init = open_book, .thread_init = take_slot,
-             .options = STEPD_OPTIONS(STEPD_OPTION(.name = "file", .type = STEPD_STRING, .offset = offsetof(struct options, file),
-                                                   .help = "where what was seen is counted")),
-             .options_size = sizeof(struct options),
+STEPD_MODULE(.name = "bench", WITH_A_BOOK,
              .functions = STEPD_FUNCTIONS(STEPD_FUNCTION(.id = "noop", .event = "bench/event", .run = noop),
                                           STEPD_FUNCTION(.id = "by-key", .event = "bench/event", .run = noop, .ordering = STEPD_BY_KEY),
                                           STEPD_FUNCTION(.id = "burn", .event = "bench/event", .run = burn),
@@ -228,11 +141,9 @@ STEPD_MODULE(.name = "bench", .init = open_book, .thread_init = take_slot,
                                           STEPD_FUNCTION(.id = "steps-1000", .event = "bench/event", .run = steps_1000),
                                           STEPD_FUNCTION(.id = "retries", .event = "bench/event", .run = retries),
                                           STEPD_FUNCTION(.id = "latency", .event = "bench/timed", .run = latency),
+                                          STEPD_FUNCTION(.id = "checkpoint", .event = "bench/timed", .run = checkpoint),
                                           STEPD_FUNCTION(.id = "waits", .event = "bench/event", .run = waits),
-                                          STEPD_FUNCTION(.id = "holds", .event = "bench/event", .run = holds),
-                                          STEPD_FUNCTION(.id = "holds-on", .event = "bench/event", .run = holds_on),
                                           STEPD_FUNCTION(.id = "answered", .event = "bench/answer", .run = noop),
                                           STEPD_FUNCTION(.id = "unasked", .event = "bench/unasked", .run = noop),
-                                          STEPD_FUNCTION(.id = "gathered", .event = "bench/event", .run = gathered),
                                           STEPD_FUNCTION(.id = "turn", .event = "bench/event", .run = turn),
                                           STEPD_FUNCTION(.id = "late", .event = "bench/timed", .run = late)));
