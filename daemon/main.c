@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/footprint.h"
 #include "daemon.h"
 #include "dev/dev.h"
 #include "service/first_process.h"
@@ -61,6 +62,7 @@ int main(int argc, char **argv)
     struct daemon daemon = { 0 };
     struct arguments arguments;
 
+    footprint_keep_small();
     if (argc > 1 && strcmp(argv[1], "dev") == 0)
         return dev_main(argc, argv);
     int status = parse_arguments(argc, argv, &arguments);

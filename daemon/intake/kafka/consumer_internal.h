@@ -100,7 +100,7 @@ struct consumer {
     int64_t committed_ms;
     int64_t came_ms; /* a message came */
     int64_t watched_ms;
-    uint64_t given_back_at; /* events_consumed then */
+    size_t left_bytes; /* that the process had once free memory was given back */
     int trims_left;
     int64_t backoff_us;
     bool must_tend;

@@ -6,14 +6,15 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/footprint.h"
 #include "base/log.h"
 #include "base/memory.h"
 
 #define WATCH_MS 1000
-#define ASK_MS 5000        /* where partitions end, and of what topics they are */
-#define STALLED_MS 30000   /* lag, nothing in flight, and no move for that long */
-#define BURST_EVENTS 10000 /* so many leave enough free memory behind to give it back, */
-#define TRIMS 5            /* at this many looks: runs that the store has go a little later than their events */
+#define ASK_MS 5000                   /* where partitions end, and of what topics they are */
+#define STALLED_MS 30000              /* lag, nothing in flight, and no move for that long */
+#define GROWN_BYTES ((size_t)2 << 20) /* so much more than was left the last time is worth giving back, */
+#define TRIMS 5                       /* at this many looks: runs that the store has go a little later than their events */
 
 /* Until it does, its position is one of before. */
 static bool reads_as_told(const struct consumer *consumer, const struct partition *partition)
@@ -102,20 +103,19 @@ static void publish_views(struct consumer *consumer)
     }
 }
 
-/* Librdkafka and loads take tens of MB for a burst, which malloc would keep for the next one. */
+/* Librdkafka, loads and runs that are claimed take tens of MB for a burst, which malloc would keep for the next one. */
 static void give_back_memory(struct consumer *consumer)
 {
     loads_trim(&consumer->loads);
     if (consumer->in_flight + consumer->away > 0)
         return;
-    if (consumer->counts.events_consumed - consumer->given_back_at >= BURST_EVENTS) {
-        consumer->given_back_at = consumer->counts.events_consumed;
+    if (footprint_bytes() >= consumer->left_bytes + GROWN_BYTES)
         consumer->trims_left = TRIMS;
-    }
     if (consumer->trims_left == 0)
         return;
     consumer->trims_left--;
     memory_give_back();
+    consumer->left_bytes = footprint_bytes();
 }
 
 void stalls_watch(struct consumer *consumer)

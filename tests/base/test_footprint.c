@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/footprint.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <criterion/criterion.h>
+
+#include "base/memory.h"
+
+#define THREADS 8
+#define BLOCKS 4096
+#define BLOCK_SIZE 2048
+#define MIB ((size_t)1 << 20)
+
+static pthread_barrier_t is_full, is_seen, is_freed, is_over;
+
+static void *take_and_free(void *unused)
+{
+    char **blocks = xcalloc(BLOCKS, sizeof(*blocks));
+
+    for (size_t i = 0; i < BLOCKS; i++)
+        blocks[i] = memset(xmalloc(BLOCK_SIZE), 'x', BLOCK_SIZE);
+    (void)pthread_barrier_wait(&is_full);
+    (void)pthread_barrier_wait(&is_seen);
+    for (size_t i = 0; i < BLOCKS; i++)
+        free(blocks[i]);
+    free(blocks);
+    (void)pthread_barrier_wait(&is_freed);
+    (void)pthread_barrier_wait(&is_over);
+    return unused;
+}
+
+static void free_a_large_block(void)
+{
+    volatile char *block = xmalloc(24 * MIB);
+
+    block[0] = 1;
+    free((void *)block);
+}
+
+Test(footprint, that_threads_have_freed_is_given_back_though_a_large_block_was_freed_before)
+{
+    pthread_t threads[THREADS];
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    cr_skip_test("a sanitizer's malloc keeps what is freed");
+#endif
+    footprint_keep_small();
+    free_a_large_block();
+    size_t before = footprint_bytes();
+    (void)pthread_barrier_init(&is_full, NULL, THREADS + 1);
+    (void)pthread_barrier_init(&is_seen, NULL, THREADS + 1);
+    (void)pthread_barrier_init(&is_freed, NULL, THREADS + 1);
+    (void)pthread_barrier_init(&is_over, NULL, THREADS + 1);
+    for (size_t i = 0; i < THREADS; i++)
+        cr_assert_eq(pthread_create(&threads[i], NULL, take_and_free, NULL), 0);
+    (void)pthread_barrier_wait(&is_full);
+    size_t full = footprint_bytes();
+    (void)pthread_barrier_wait(&is_seen);
+    (void)pthread_barrier_wait(&is_freed);
+    memory_give_back();
+    size_t left = footprint_bytes();
+    (void)pthread_barrier_wait(&is_over);
+    for (size_t i = 0; i < THREADS; i++)
+        (void)pthread_join(threads[i], NULL);
+    cr_expect_geq(full, before + THREADS * BLOCKS * BLOCK_SIZE / 2); /* the system counts roughly */
+    cr_expect_leq(left, before + 8 * MIB, "%zu MiB were left of %zu", (left - before) / MIB, (full - before) / MIB);
+}
