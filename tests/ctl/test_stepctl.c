@@ -604,3 +604,20 @@ Test(stepctl, a_function_without_a_name_is_not_paused)
     cr_assert_eq(stepctl("pause ''"), 2, "%s", said);
     cr_assert_not_null(strstr(said, "which function?"), "%s", said);
 }
+
+Test(stepctl, evaluates_an_expression_on_a_given_event)
+{
+    cr_assert_eq(stepctl("eval 'event.data.total > 100' --event '{\"data\": {\"total\": 120}}'"), 0, "%s", said);
+    cr_assert_str_eq(said, "true\n");
+    cr_assert_eq(
+        stepctl("--json eval 'event.data.id == async.data.id' --event '{\"data\": {\"id\": 7}}' --async '{\"data\": {\"id\": 8}}'"), 0,
+        "%s", said);
+    json_t *shown = parsed();
+    cr_assert_str_eq(text_at(shown, "type"), "bool");
+    cr_assert(json_is_false(json_object_get(shown, "value")), "%s", said);
+    json_decref(shown);
+    cr_assert_eq(stepctl("eval '1 / 0'"), 1, "%s", said);
+    cr_assert_eq(stepctl("eval '1 +'"), 2, "%s", said);
+    cr_assert_not_null(strstr(said, "1:"), "%s", said);
+    cr_assert_eq(stepctl("eval true --event '[]'"), 2, "%s", said);
+}

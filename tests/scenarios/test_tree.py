@@ -196,22 +196,29 @@ def test_threads_and_locks_are_those_of_base():
     assert not wrong
 
 
+def rows_of_tests(readme):
+    """README's "Tests": of each row the sources that it is for, as patterns, and the tests that it names."""
+    _, _, section = readme.read_text().partition("## Tests\n")
+    section, _, _ = section.partition("\n## ")
+    for files, by in (row.split("|")[1:3] for row in section.splitlines() if re.match(r"\| (?!file )", row)):
+        patterns = re.findall(r"`([\w*]+)`", files)
+        yield ["*"] if files.strip().startswith("all") else patterns, set(re.findall(r"`(tests/[\w./*-]+)`", by))
+
+
 def test_each_source_has_a_test_or_its_readme_says_which():
-    """README's "Tests": a file's own name, or a pattern that it fits, in a row that names tests which are there."""
+    """A test of its own name; or a row of its folder's README that names it, or a pattern that it fits, and tests that are there."""
     missing = []
-    for readme in tracked("daemon/*/README.md", "daemon/*/*/README.md"):
-        _, found, section = readme.read_text().partition("## Tests")
-        if not found:
-            continue
-        rows = [row.split("|")[1:3] for row in section.splitlines() if row.startswith("| ")]
-        named = [(name, all_others) for files, _ in rows for name, all_others in [(re.findall(r"`([\w*]+)`", files), files.strip().startswith("all"))]]
-        patterns = [pattern for names, is_all in named for pattern in (["*"] if is_all else names)]
-        tests = {path for _, by in rows for path in re.findall(r"`(tests/[\w./*-]+)`", by)}
-        missing += [f"{readme.parent.name}/README.md: {path}" for path in tests if not list(ROOT.glob(path))]
-        folder = readme.parent.relative_to(ROOT / "daemon")
-        missing += [str(source.relative_to(ROOT)) for source in [*readme.parent.glob("*.c"), *readme.parent.glob("*.cc")]
-                    if not (ROOT / "tests" / folder / f"test_{source.stem}.c").exists()
-                    and not any(fnmatch.fnmatch(source.stem, pattern) for pattern in patterns)]
+    for folder in sorted({source.parent for source in tracked("daemon/*/*.c", "daemon/*/*.cc")}):
+        rows = list(rows_of_tests(folder / "README.md"))
+        place = folder.relative_to(ROOT)
+        sources = [source.stem for source in tracked(f"{place}/*.c", f"{place}/*.cc") if source.parent == folder]
+        missing += [f"{place}/README.md: no test {path}" for _, tests in rows for path in tests if not list(ROOT.glob(path))]
+        missing += [f"{place}/README.md: a row without a test" for patterns, tests in rows if not tests]
+        missing += [f"{place}/README.md: no source {pattern}" for patterns, _ in rows for pattern in patterns
+                    if not fnmatch.filter(sources, pattern)]
+        missing += [f"{place}/{source}: no test" for source in sources
+                    if not (ROOT / "tests" / place.relative_to("daemon") / f"test_{source}.c").exists()
+                    and not any(fnmatch.fnmatch(source, pattern) for patterns, tests in rows if tests for pattern in patterns)]
     assert not missing
 
 
