@@ -130,7 +130,7 @@ def test_the_daemon_exports_the_header_and_nothing_else():
 def test_what_is_installed(prefix):
     wanted = ["bin/stepd", "bin/stepctl", "include/stepd/stepd.h", "etc/stepd/stepd.yaml", "etc/stepd/redis.conf",
               "lib/systemd/system/stepd.service", "share/stepd/grafana.json", "share/stepd/alerts.yaml",
-              "share/stepd/clients/node/index.js", "share/stepd/clients/python/stepd/__init__.py", "share/stepd/exec/node/stepd.js"]
+              "share/stepd/clients/node/index.js", "share/stepd/clients/python/stepd/__init__.py", "share/stepd/exec/node/stepd.js", "share/stepd/exec/python/stepd.py"]
     missing = [name for name in wanted if not (prefix / name).exists()]
     assert not missing
     done = subprocess.run([prefix / "bin/stepd", "--check", "--config", prefix / "etc/stepd/stepd.yaml"], capture_output=True, text=True)

@@ -8,9 +8,10 @@ The names that programs of `exec` use (event, attempt, step, parallel, race, sle
 """
 from . import testing
 from ._declare import Function, function
-from ._errors import Cancelled, NonRetriable, RetryAfter, StepError, StepFailed, Suspended
+from ._errors import Cancelled, Suspended
 from ._event import Event
-from ._exec import attempt, event, invoke, output, parallel, race, send, sleep, step, wait
+from ._exec import (NonRetriable, RetryAfter, StepError, StepFailed, attempt, event, invoke, output, parallel, race, send, sleep, step,
+                    wait)
 from ._serve import serve
 from ._step import AsyncStep, Step
 

@@ -4,7 +4,8 @@ import contextvars
 import threading
 from typing import Any, Callable, Dict, List, Optional
 
-from ._errors import Cancelled, NonRetriable, StepError, Suspended, step_error
+from ._errors import Cancelled, Suspended, step_error
+from ._exec import NonRetriable, StepError
 
 current: "contextvars.ContextVar[Optional[Call]]" = contextvars.ContextVar("stepd_call", default=None)
 _inside: "contextvars.ContextVar[Optional[str]]" = contextvars.ContextVar("stepd_inside", default=None)

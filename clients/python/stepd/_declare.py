@@ -4,7 +4,7 @@ import inspect
 import os
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
 
-from ._values import Duration, ms
+from ._exec import Duration, ms
 
 Key = Mapping[str, Any]
 _DURATION = object()  # what a member of a setting must be

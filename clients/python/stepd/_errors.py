@@ -1,43 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What goes wrong, and how it is told."""
-import datetime
 import os
 import traceback
-from typing import Any, Dict, Optional, Union
+from typing import Any, Dict, Optional
 
-from ._values import Duration, ms, seconds, unix_ms
+from ._exec import NonRetriable, RetryAfter, StepError, ms
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _FRAMES_MOST = 5
 _FRAME = "\n  at "
-
-
-class NonRetriable(Exception):
-    """Another attempt would fare no better: in a step, the step fails now; outside, the run."""
-
-
-class RetryAfter(Exception):
-    """Another attempt is worth it in so many seconds ("5s", or at a datetime), whatever the schedule says."""
-
-    def __init__(self, after: Union[Duration, datetime.datetime], message: str = ""):
-        if isinstance(after, datetime.datetime):
-            now = datetime.datetime.now(datetime.timezone.utc)
-            self.seconds: float = max(0.0, unix_ms(after) / 1000 - now.timestamp())
-        else:
-            self.seconds = seconds(after, "RetryAfter")
-        super().__init__(message or f"again in {self.seconds:g} s")
-
-
-class StepError(Exception):
-    """A step failed for good. Unhandled, it fails the run; handled, the function goes on."""
-
-    def __init__(self, step_id: str, name: str, message: str):
-        super().__init__(f"{step_id}: {name}: {message}")
-        self.step = self.step_id = step_id
-        self.name, self.message = name, message
-
-
-StepFailed = StepError
 
 
 class Suspended(BaseException):

@@ -4,7 +4,16 @@ import base64
 import datetime
 from typing import Any, Dict, List, Optional, Union
 
-from ._values import moment
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+
+
+def moment(unix: int) -> datetime.datetime:
+    """An aware datetime; beyond what Python has, the nearest that it has."""
+    try:
+        return _EPOCH + datetime.timedelta(milliseconds=unix)
+    except OverflowError:
+        bound = datetime.datetime.max if unix > 0 else datetime.datetime.min
+        return bound.replace(tzinfo=datetime.timezone.utc)
 
 
 class Event:

@@ -17,8 +17,8 @@ from ._call import Call, current
 from ._declare import Function, declared
 from ._errors import Cancelled, Suspended, told
 from ._event import event_of
+from ._exec import dump, load
 from ._step import AsyncStep, Step
-from ._values import dump, load
 
 _LEVELS = ((logging.ERROR, "error"), (logging.WARNING, "warn"), (logging.INFO, "info"), (logging.DEBUG, "debug"))
 _QUIET_S = 0.01  # an async function in which nothing moves for so long waits

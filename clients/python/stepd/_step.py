@@ -9,9 +9,9 @@ from typing import Any, Awaitable, Callable, Dict, List, Mapping, Optional, Unio
 
 from ._call import MISSING, Call, Reporter, Work, settle
 from ._declare import Function
-from ._errors import StepError, Suspended, told
+from ._errors import Suspended, told
 from ._event import Event
-from ._values import Duration, dump, hold, ms, unix_ms
+from ._exec import Duration, StepError, dump, hold, ms, unix_ms
 
 
 def _as_event(given: Any) -> Optional[Event]:

@@ -8,10 +8,10 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ._call import Call, current
 from ._declare import Function
-from ._errors import Cancelled, Suspended, StepError, step_error, told
+from ._errors import Cancelled, Suspended, step_error, told
 from ._event import event_of
+from ._exec import StepError, hold, load, seconds
 from ._step import AsyncStep, Step
-from ._values import hold, load, seconds
 
 _ENVELOPE = {"id", "name", "data", "user", "ts", "topic", "partition", "offset", "key", "headers"}
 _RETRIES = 4
