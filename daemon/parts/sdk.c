@@ -79,22 +79,16 @@ static int read_run(void *context, const char *id,
                     void *take_context)
 {
     const struct daemon *daemon = context;
-    struct loaded_run run;
-    struct run_view view;
-    struct error error;
+    struct shown_run shown;
 
-    if (!store_is_up(daemon->store))
-        return -EAGAIN;
-    int status = runs_load(daemon->store, id, &run, &error);
+    int status = shown_run_open(&shown, daemon->store, id);
     if (status != 0)
         return status;
-    run_view_open(&view, &run, 0);
-    if (view.has_event)
-        take_all(&view, &run.record, take, take_context);
+    if (shown.view.has_event)
+        take_all(&shown.view, &shown.run.record, take, take_context);
     else
         status = -EBADMSG;
-    run_view_done(&view);
-    loaded_run_done(&run);
+    shown_run_done(&shown);
     return status;
 }
 

@@ -79,22 +79,34 @@ static void write_run(const struct run_view *view, msgpack_sbuffer *json)
     json_out_done(&out);
 }
 
+int shown_run_open(struct shown_run *shown, struct redis_store *store, const char *id)
+{
+    struct error error;
+
+    if (!store_is_up(store))
+        return -EAGAIN;
+    int status = runs_load(store, id, &shown->run, &error);
+    if (status == 0)
+        run_view_open(&shown->view, &shown->run, 0);
+    return status;
+}
+
+void shown_run_done(struct shown_run *shown)
+{
+    run_view_done(&shown->view);
+    loaded_run_done(&shown->run);
+}
+
 static int show(void *context, const char *id, msgpack_sbuffer *json)
 {
     const struct daemon *daemon = context;
-    struct loaded_run run;
-    struct run_view view;
-    struct error error;
+    struct shown_run shown;
 
-    if (!store_is_up(daemon->store))
-        return -EAGAIN;
-    int status = runs_load(daemon->store, id, &run, &error);
+    int status = shown_run_open(&shown, daemon->store, id);
     if (status != 0)
         return status;
-    run_view_open(&view, &run, 0);
-    write_run(&view, json);
-    run_view_done(&view);
-    loaded_run_done(&run);
+    write_run(&shown.view, json);
+    shown_run_done(&shown);
     return 0;
 }
 

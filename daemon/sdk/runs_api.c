@@ -114,30 +114,37 @@ static char *run_id_of_path(const struct web_request *request, struct web_reply 
     return NULL;
 }
 
+/* What the port tells of that run, or of the runs of that event. */
+static void answer_told(struct web_reply *reply, int (*tell)(void *context, const char *id, msgpack_sbuffer *json), void *context,
+                        const char *id, bool is_list)
+{
+    msgpack_sbuffer json;
+
+    msgpack_sbuffer_init(&json);
+    int status = tell(context, id, &json);
+    if (status == 0)
+        answer_data(reply, &json, is_list);
+    else
+        answer_status(reply, status);
+    msgpack_sbuffer_destroy(&json);
+}
+
 void runs_api_show(void *context, const struct web_request *request, struct web_reply *reply)
 {
     const struct inngest_settings *settings = context;
-    msgpack_sbuffer json;
 
     if (!may_read(settings, request, reply))
         return;
     AUTO_FREE char *id = run_id_of_path(request, reply);
     if (id == NULL)
         return;
-    msgpack_sbuffer_init(&json);
-    int status = settings->runs_port.show(settings->runs_port.context, id, &json);
-    if (status == 0)
-        answer_data(reply, &json, false);
-    else
-        answer_status(reply, status);
-    msgpack_sbuffer_destroy(&json);
+    answer_told(reply, settings->runs_port.show, settings->runs_port.context, id, false);
 }
 
 void runs_api_list(void *context, const struct web_request *request, struct web_reply *reply)
 {
     const struct inngest_settings *settings = context;
     AUTO_FREE char *id = id_of(request->path, EVENT_RUNS_PATH, "/runs");
-    msgpack_sbuffer json;
 
     if (!may_read(settings, request, reply))
         return;
@@ -145,13 +152,7 @@ void runs_api_list(void *context, const struct web_request *request, struct web_
         answer_error(reply, 404, "of an event there are /runs");
         return;
     }
-    msgpack_sbuffer_init(&json);
-    int status = settings->runs_port.list(settings->runs_port.context, id, &json);
-    if (status == 0)
-        answer_data(reply, &json, true);
-    else
-        answer_status(reply, status);
-    msgpack_sbuffer_destroy(&json);
+    answer_told(reply, settings->runs_port.list, settings->runs_port.context, id, true);
 }
 
 /* ---- changes --------------------------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/engine_fixture.h"
 #include "run/attempt_log.h"
 #include "run/checkpoints.h"
 #include "run/routes.h"
@@ -46,12 +47,6 @@ static int condemn(struct store *store, const struct run *run)
     return 0;
 }
 
-static int64_t now_ms(struct store *store)
-{
-    (void)store;
-    return 1000;
-}
-
 static int publish(struct publisher *publisher, const struct outgoing *message)
 {
     (void)publisher;
@@ -59,7 +54,7 @@ static int publish(struct publisher *publisher, const struct outgoing *message)
     return 0;
 }
 
-static const struct store_ops store_ops = { .advance = advance, .condemn = condemn, .now_ms = now_ms };
+static const struct store_ops store_ops = { .advance = advance, .condemn = condemn, .now_ms = engine_fixture_now_ms };
 static const struct publisher_ops publisher_ops = { .publish = publish };
 
 /* ---- one run -------------------------------------------------------------------------------------- */
@@ -76,9 +71,7 @@ static enum stepd_status call(struct stepd_ctx *ctx)
     return stepd_step_run(ctx, "charge", charge, NULL, NULL);
 }
 
-static const struct stepd_module declared = { .name = "tests" };
-static const struct module module = { .declared = &declared };
-static struct function function = { .id = "f", .event = "app/x", .run = call, .retries = 2, .module = &module };
+static struct function function = { .id = "f", .event = "app/x", .run = call, .retries = 2, .module = &engine_fixture_module };
 static struct event event;
 
 static void release(struct claimed *claimed)
@@ -88,33 +81,15 @@ static void release(struct claimed *claimed)
     released++;
 }
 
-static void fatal(const char *why)
-{
-    cr_assert_fail("%s", why);
-}
-
 static void run_one(int attempt, enum run_phase phase)
 {
     const struct function *const list[] = { &function };
-    static const char *const topics[] = { "topic", NULL };
     struct failure failed_of = { .name = "Broken" };
     struct store store = { &store_ops };
     struct publisher publisher = { &publisher_ops };
     struct routes *routes = routes_create(list, 1);
-    struct dispatch *dispatch = dispatch_create(&(struct dispatch_settings){ .threads = 1,
-                                                                             .queue = 10,
-                                                                             .max_away = 1,
-                                                                             .max_stuck = 1,
-                                                                             .event_bytes = 1000,
-                                                                             .steps = 10,
-                                                                             .result_bytes = 1000,
-                                                                             .dead_letter_topic = "%t.dead",
-                                                                             .topics = topics,
-                                                                             .store = &store,
-                                                                             .publisher = &publisher,
-                                                                             .routes = routes,
-                                                                             .function_count = 1,
-                                                                             .fatal = fatal });
+    const struct dispatch_settings settings = engine_fixture_settings(&store, &publisher, routes);
+    struct dispatch *dispatch = dispatch_create(&settings);
     struct claimed claimed = {
         .run = { .function = &function,
                  .event = &event,

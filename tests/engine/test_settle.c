@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "engine/dispatch.h"
+#include "engine/engine_fixture.h"
 #include "run/checkpoints.h"
 #include "run/routes.h"
 
@@ -43,12 +44,6 @@ static int advance(struct store *store, const struct run *run, const struct tran
     return status_for_who_waits;
 }
 
-static int64_t now_ms(struct store *store)
-{
-    (void)store;
-    return 1000;
-}
-
 static void answer(int number, int status, enum store_answer with)
 {
     struct pending_change *pending = asked[number];
@@ -58,7 +53,7 @@ static void answer(int number, int status, enum store_answer with)
     pending->done(pending);
 }
 
-static const struct store_ops store_ops = { .advance = advance, .advance_later = advance_later, .now_ms = now_ms };
+static const struct store_ops store_ops = { .advance = advance, .advance_later = advance_later, .now_ms = engine_fixture_now_ms };
 
 /* ---- one worker, two runs ------------------------------------------------------------------------- */
 
@@ -68,9 +63,7 @@ static enum stepd_status fail(struct stepd_ctx *ctx)
     return stepd_error(ctx, "Broken", "once more");
 }
 
-static const struct stepd_module declared = { .name = "tests" };
-static const struct module module = { .declared = &declared };
-static struct function function = { .id = "f", .event = "app/x", .run = fail, .retries = 2, .module = &module };
+static struct function function = { .id = "f", .event = "app/x", .run = fail, .retries = 2, .module = &engine_fixture_module };
 static struct event events[RUNS];
 static struct claimed runs[RUNS];
 static struct dispatch *dispatch;
@@ -84,31 +77,14 @@ static void release(struct claimed *claimed)
     released++;
 }
 
-static void fatal(const char *why)
-{
-    cr_assert_fail("%s", why);
-}
-
 static void setup(void)
 {
-    static const char *const topics[] = { "topic", NULL };
     const struct function *const list[] = { &function };
     struct error error;
 
     routes = routes_create(list, 1);
-    dispatch = dispatch_create(&(struct dispatch_settings){ .threads = 1,
-                                                            .queue = 10,
-                                                            .max_away = 1,
-                                                            .max_stuck = 1,
-                                                            .event_bytes = 1000,
-                                                            .steps = 10,
-                                                            .result_bytes = 1000,
-                                                            .dead_letter_topic = "%t.dead",
-                                                            .topics = topics,
-                                                            .store = &store,
-                                                            .routes = routes,
-                                                            .function_count = 1,
-                                                            .fatal = fatal });
+    const struct dispatch_settings settings = engine_fixture_settings(&store, NULL, routes);
+    dispatch = dispatch_create(&settings);
     cr_assert_eq(dispatch_start(dispatch, &error), 0);
 }
 

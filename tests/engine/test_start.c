@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "engine/dispatch.h"
+#include "engine/engine_fixture.h"
 #include "engine/route.h"
 #include "engine/takeover.h"
 #include "engine/worker.h"
@@ -18,12 +19,6 @@
 
 #define TIMEOUT_MS 1000
 #define LONG_AGO_NS 1 /* nothing began then */
-
-static int64_t now_ms(struct store *store)
-{
-    (void)store;
-    return 1000;
-}
 
 static int advance(struct store *store, const struct run *run, const struct transition *change, struct transition_reply *ret_reply)
 {
@@ -46,7 +41,7 @@ static int queue_behind(struct store *store, const struct run *run, enum order_a
     return 0;
 }
 
-static const struct store_ops store_ops = { .advance = advance, .now_ms = now_ms, .queue_behind = queue_behind };
+static const struct store_ops store_ops = { .advance = advance, .now_ms = engine_fixture_now_ms, .queue_behind = queue_behind };
 
 static int publish(struct publisher *publisher, const struct outgoing *message)
 {
@@ -71,11 +66,10 @@ static enum stepd_status answer_ok(struct stepd_ctx *ctx)
     return STEPD_OK;
 }
 
-static const struct stepd_module declared = { .name = "tests" };
-static const struct module module = { .declared = &declared };
-static struct function function = { .id = "f", .event = "app/x", .run = answer_ok, .timeout_ms = TIMEOUT_MS, .module = &module };
+static struct function function = {
+    .id = "f", .event = "app/x", .run = answer_ok, .timeout_ms = TIMEOUT_MS, .module = &engine_fixture_module
+};
 static const struct function *const functions[] = { &function };
-static const char *const topics[] = { "topic", NULL };
 static struct store store = { &store_ops };
 static struct publisher publisher = { &publisher_ops };
 
@@ -84,31 +78,12 @@ static struct routes *routes;
 static struct worker *worker;
 static struct assignment assignment = { .topic = (char *)(uintptr_t) "topic" };
 
-static void fatal(const char *why)
-{
-    cr_assert_fail("%s", why);
-}
-
 static void set_up(void)
 {
     routes = routes_create(functions, 1);
     assignment.parked_keys = key_set_create();
-    dispatch = dispatch_create(&(struct dispatch_settings){ .threads = 1,
-                                                            .queue = 10,
-                                                            .pause_most = 10,
-                                                            .flow_most = 10,
-                                                            .max_away = 1,
-                                                            .max_stuck = 1,
-                                                            .event_bytes = 1000,
-                                                            .steps = 10,
-                                                            .result_bytes = 1000,
-                                                            .dead_letter_topic = "%t.dead",
-                                                            .topics = topics,
-                                                            .store = &store,
-                                                            .publisher = &publisher,
-                                                            .routes = routes,
-                                                            .function_count = 1,
-                                                            .fatal = fatal });
+    const struct dispatch_settings settings = engine_fixture_settings(&store, &publisher, routes);
+    dispatch = dispatch_create(&settings);
     worker = worker_of(worker_create(dispatch));
     worker->thread.pool = dispatch->pool;
     worker->thread.now_ns = LONG_AGO_NS;

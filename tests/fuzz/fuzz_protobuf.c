@@ -1,29 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Indexes of a header in a byte's count, a .proto or a descriptor, a NUL, and bytes by it: whatever comes of them is msgpack that
  * our reader takes, within its bounds. */
-#include "fuzz.h"
+#include "fuzz_schema.h"
 
-#include <errno.h>
-
-#include "codec/packed.h"
 #include "registry/protobuf.h"
 
-static void read_data(const struct protobuf *protobuf, struct bytes data)
+static int read_value(const void *schema, struct bytes value, msgpack_sbuffer *buffer, struct error *ret_error)
 {
-    void *exact = exact_copy(data.data, data.size);
-    msgpack_sbuffer buffer;
-    struct error error = { 0 };
-    size_t size = 0;
-
-    msgpack_sbuffer_init(&buffer);
-    if (protobuf_to_msgpack(protobuf, (struct bytes){ exact, data.size }, &buffer, &error) == 0) {
-        int result = packed_measure((struct bytes){ buffer.data, buffer.size }, DATA_MAX_DEPTH, &size, &error);
-        require(result == -ELOOP || (result == 0 && size == buffer.size));
-    } else {
-        require(error.text[0] != '\0');
-    }
-    msgpack_sbuffer_destroy(&buffer);
-    free(exact);
+    return protobuf_to_msgpack(schema, value, buffer, ret_error);
 }
 
 /* What several import, and what imports itself, is in the corpus. */
@@ -35,7 +19,7 @@ static void read_by(struct bytes indexes, struct bytes text, struct bytes data)
     for (size_t count = 1; count <= 2; count++) {
         struct protobuf *protobuf = NULL;
         if (protobuf_create(&sources[2 - count], count, indexes, &protobuf, &error) == 0)
-            read_data(protobuf, data);
+            require_packed(read_value, protobuf, data);
         else
             require(error.text[0] != '\0');
         protobuf_destroy(protobuf);
