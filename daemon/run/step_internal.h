@@ -31,6 +31,8 @@ bool step_run_body(struct stepd_ctx *ctx, stepd_step_fn fn, const void *arg, enu
 
 /* Of ctx->step, ended now. */
 struct checkpoint step_checkpoint(struct stepd_ctx *ctx, enum checkpoint_kind kind);
+/* Its bytes, in ctx->scratch: until the next checkpoint is packed. */
+struct bytes step_packed(struct stepd_ctx *ctx, const struct checkpoint *checkpoint);
 /* Makes it durable; the counter is then `attempt`. False: there is a verdict. */
 bool step_record(struct stepd_ctx *ctx, const struct checkpoint *checkpoint, int attempt);
 /* Records what is in ctx->step_output. As a step's call answers. */
