@@ -104,10 +104,11 @@ static bool order(struct dispatch *dispatch, struct message *message, uint64_t *
         return true;
     }
     jobs_of_event(message, &message->event, matches, count, &jobs);
-    bool is_awaited = !is_malformed && match_is_wanted(dispatch, &message->event);
-    if (is_awaited)
-        jobs_add_match(message, &message->event, &jobs);
-    message->runs = count + is_awaited;
+    struct job beside;
+    bool has_beside = job_beside(dispatch, message, &message->event, is_malformed, &beside);
+    if (has_beside)
+        jobs_add_copy(&beside, &jobs);
+    message->runs = count + has_beside;
     put_jobs(dispatch, &jobs, at);
     return true;
 }

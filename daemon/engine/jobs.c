@@ -28,12 +28,21 @@ void jobs_of_event(struct message *message, struct event *event, const struct fu
         add(message, event, functions[i], jobs);
 }
 
-void jobs_add_match(struct message *message, struct event *event, struct job_list *jobs)
+bool job_beside(const struct dispatch *dispatch, struct message *message, struct event *event, bool is_malformed, struct job *ret_job)
 {
-    struct job *job = xmalloc(sizeof(*job));
+    const char *name = is_malformed ? event->said_name : event->view.name;
+    bool is_awaited = match_is_wanted(dispatch, name);
 
-    *job = match_job(message, event);
-    jobs_add(jobs, job);
+    *ret_job = is_malformed ? (struct job){ .message = message, .event = event } : match_job(message, event);
+    return is_awaited || (is_malformed && routes_take_name(dispatch->settings.routes, name));
+}
+
+void jobs_add_copy(const struct job *job, struct job_list *jobs)
+{
+    struct job *copy = xmalloc(sizeof(*copy));
+
+    *copy = *job;
+    jobs_add(jobs, copy);
 }
 
 static size_t jobs_of_part(const struct dispatch *dispatch, struct message *message, struct event *event, const struct function **matches,
@@ -43,14 +52,15 @@ static size_t jobs_of_part(const struct dispatch *dispatch, struct message *mess
     bool is_malformed = event_find_name(event, &error) != 0;
     size_t count = routes_match(dispatch->settings.routes, event->view.topic, is_malformed ? NULL : event->view.name, matches,
                                 dispatch->settings.function_count);
-    bool is_awaited = !is_malformed && match_is_wanted(dispatch, event);
+    struct job beside;
+    bool has_beside = job_beside(dispatch, message, event, is_malformed, &beside);
 
     jobs_of_event(message, event, matches, count, jobs);
-    if (is_awaited)
-        jobs_add_match(message, event, jobs);
+    if (has_beside)
+        jobs_add_copy(&beside, jobs);
     else if (count == 0)
         add(message, event, NULL, jobs);
-    return count + is_awaited > 0 ? count + is_awaited : 1;
+    return count + has_beside > 0 ? count + has_beside : 1;
 }
 
 size_t jobs_of_parts(const struct dispatch *dispatch, struct message *message, const struct function **matches, struct job_list *jobs)

@@ -14,8 +14,10 @@ void jobs_free(struct job_list *jobs);
 /* A job for each function. */
 void jobs_of_event(struct message *message, struct event *event, const struct function *const *functions, size_t count,
                    struct job_list *jobs);
-/* A job for the runs that wait for it. */
-void jobs_add_match(struct message *message, struct event *event, struct job_list *jobs);
+/* What there is to do beside the runs of its functions: it is matched with the runs that wait for it; one that can't be read becomes
+ * a dead letter if functions by event, or waits, would have had it. False: nothing. */
+bool job_beside(const struct dispatch *dispatch, struct message *message, struct event *event, bool is_malformed, struct job *ret_job);
+void jobs_add_copy(const struct job *job, struct job_list *jobs);
 /* Jobs for all events of a message that is a batch; one without a function for an event that none takes. Returns
  * how many. `matches` has room for all functions, and is scratch. */
 size_t jobs_of_parts(const struct dispatch *dispatch, struct message *message, const struct function **matches, struct job_list *jobs);

@@ -5,12 +5,12 @@
 
 #include "engine/worker.h"
 
-/* Its name was found. Any thread. */
-static inline bool match_is_wanted(const struct dispatch *dispatch, const struct event *event)
+/* Whether runs wait for events of that name. Any thread. */
+static inline bool match_is_wanted(const struct dispatch *dispatch, const char *name)
 {
     const struct matching *matching = dispatch->settings.matching;
 
-    return matching != NULL && watches_find(matching->watches, event->view.name) != NULL;
+    return matching != NULL && watches_find(matching->watches, name) != NULL;
 }
 
 struct job match_job(struct message *message, struct event *event);

@@ -10,21 +10,21 @@
 #include "engine/room.h"
 #include "engine/start.h"
 
-static void spread_match(struct dispatch *dispatch, struct message *message)
+static void start_copy_later(struct dispatch *dispatch, const struct job *job)
 {
-    struct job *job = xmalloc(sizeof(*job));
+    struct job *copy = xmalloc(sizeof(*copy));
 
-    *job = match_job(message, &message->event);
-    start_later(dispatch, job);
+    *copy = *job;
+    start_later(dispatch, copy);
 }
 
-/* All its functions but the first become jobs of their own, and what it ends. */
+/* All its functions but the first become jobs of their own, and what there is to do beside them. */
 static void spread(struct dispatch *dispatch, struct message *message, const struct function *const *functions, size_t count,
-                   bool is_awaited)
+                   const struct job *beside)
 {
-    atomic_store(&message->runs, count + is_awaited);
-    if (is_awaited)
-        spread_match(dispatch, message);
+    atomic_store(&message->runs, count + (beside != NULL));
+    if (beside != NULL)
+        start_copy_later(dispatch, beside);
     for (size_t i = 1; i < count; i++) {
         struct job *job = xmalloc(sizeof(*job));
         *job = (struct job){ .function = functions[i], .message = message, .event = &message->event };
@@ -80,10 +80,11 @@ static bool route(struct worker *worker, struct message *message)
     }
     size_t count = routes_match(dispatch->settings.routes, event->view.topic, is_malformed ? NULL : event->view.name, worker->matches,
                                 dispatch->settings.function_count);
-    bool is_awaited = !is_malformed && match_is_wanted(dispatch, event);
-    if (count == 0 && is_awaited) {
+    struct job beside;
+    bool has_beside = job_beside(dispatch, message, event, is_malformed, &beside);
+    if (count == 0 && has_beside) {
         atomic_store(&message->runs, 1);
-        worker->job = match_job(message, event);
+        worker->job = beside;
         return true;
     }
     if (count == 0) {
@@ -94,7 +95,7 @@ static bool route(struct worker *worker, struct message *message)
         message_end(message, MESSAGE_DROPPED);
         return false;
     }
-    spread(dispatch, message, worker->matches, count, is_awaited);
+    spread(dispatch, message, worker->matches, count, has_beside ? &beside : NULL);
     worker->job = (struct job){ .function = worker->matches[0], .message = message, .event = event };
     room_enter(dispatch, &worker->job);
     return true;

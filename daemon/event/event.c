@@ -111,6 +111,7 @@ void event_init(struct event *event, const char *topic, int32_t partition, int64
         schema_release(event->schema);
     event->schema = NULL;
     event->kept = (struct bytes){ 0 };
+    event->said_name = NULL;
     event->view = (struct stepd_event){
         .id = "",
         .name = topic,
@@ -308,6 +309,7 @@ static void keep_reason(struct event *event, const struct event_marks *marks, bo
 
 static void become_malformed(struct event *event, const struct event_marks *marks, const struct error *error)
 {
+    event->said_name = event->view.name;
     event->view.name = event->view.topic;
     event->view.id = "";
     event->view.ts_ms = event->timestamp_ms;

@@ -68,6 +68,7 @@ struct event {
     uint32_t part;             /* 0: the message as a whole; else 1 + its index among the events of a CloudEvents batch */
     struct bytes source;       /* a CloudEvent's, after event_find_name(); size 0: none */
     enum event_format format;  /* known after event_find_name() */
+    const char *said_name;     /* of one that is malformed: its name, or its topic's where none could be read; else NULL */
     const char *tracestate;    /* what goes with view.traceparent; NULL: none */
     struct schema *schema;     /* that the value names; a reference. NULL: it names none */
     struct bytes kept;         /* after event_find_name() what a schema read, for event_set_kept(); size 0: none did */

@@ -303,6 +303,19 @@ size_t routes_match(const struct routes *routes, const char *topic, const char *
     return found.count;
 }
 
+bool routes_take_name(const struct routes *routes, const char *event_name)
+{
+    routes = routes_newest(routes);
+    const struct entry *entry = table_place(&routes->names, event_name);
+
+    if (entry->name != NULL)
+        return entry->list.count > 0;
+    for (size_t i = 0; i < routes->prefixes.count; i++)
+        if (is_started_by(routes->functions[routes->prefixes.at[i]], event_name))
+            return true;
+    return false;
+}
+
 size_t routes_function_count(const struct routes *routes)
 {
     return routes_newest(routes)->count;

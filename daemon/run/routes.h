@@ -27,6 +27,8 @@ void routes_replace(struct routes *routes, enum routes_source source, const stru
  * to routes_create(), and returns how many match, which may be more. `event_name` NULL (undecodable): those with a
  * topic only. Allocates nothing. */
 size_t routes_match(const struct routes *routes, const char *topic, const char *event_name, const struct function **out, size_t max);
+/* Whether some function is started by an event of this name, whatever its topic. Allocates nothing. */
+bool routes_take_name(const struct routes *routes, const char *event_name);
 /* No event starts more functions than this. */
 size_t routes_function_count(const struct routes *routes);
 /* Whether some function takes every message of this topic, whatever its bytes. */

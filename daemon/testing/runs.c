@@ -232,9 +232,14 @@ struct stepd_test_run *stepd_test_start(struct stepd_test *test, const char *fun
 }
 
 /* What no function can be given. */
-static size_t reject(struct stepd_test *test, struct event *event, const char *name, const char *why)
+static void write_letter(struct stepd_test *test, const struct event *event, const char *name, const char *why)
 {
     (void)!attempt_reject(&test->outbox.port, test->settings.dead_letter_topic, event, name, why, test->store.now_ms);
+}
+
+static size_t reject(struct stepd_test *test, struct event *event, const char *name, const char *why)
+{
+    write_letter(test, event, name, why);
     event_done(event);
     return 0;
 }
@@ -308,6 +313,12 @@ static size_t start_all(struct stepd_test *test, const struct function *const *f
     return made;
 }
 
+/* Whether functions by event would have had what can't be read. */
+static bool is_missed(const struct stepd_test *test, const struct event *malformed)
+{
+    return routes_take_name(test->routes, malformed->said_name);
+}
+
 /* An event of a batch, whose bytes are the batch's. */
 static size_t send_part(struct stepd_test *test, struct event *part, const struct message_view *batch)
 {
@@ -325,8 +336,8 @@ static size_t send_part(struct stepd_test *test, struct event *part, const struc
     bool is_read = event_find_name(part, &error) == 0;
     size_t count =
         routes_match(test->routes, message.topic, is_read ? part->view.name : NULL, functions, routes_function_count(test->routes));
-    if (!is_read && count == 0)
-        (void)!attempt_reject(&test->outbox.port, test->settings.dead_letter_topic, part, "MalformedEvent", error.text, test->store.now_ms);
+    if (!is_read && (count == 0 || is_missed(test, part)))
+        write_letter(test, part, "MalformedEvent", error.text);
     if (is_read)
         (void)match(test, part);
     return start_all(test, functions, count, part, &message);
@@ -384,6 +395,8 @@ size_t stepd_test_send(struct stepd_test *test, const struct stepd_test_event *g
         routes_match(test->routes, message.topic, is_read ? event.view.name : NULL, functions, routes_function_count(test->routes));
     if (!is_read && count == 0)
         return reject(test, &event, "MalformedEvent", error.text);
+    if (!is_read && is_missed(test, &event))
+        write_letter(test, &event, "MalformedEvent", error.text);
     if (is_read)
         (void)match(test, &event);
     size_t made = start_all(test, functions, count, &event, &message);

@@ -66,6 +66,19 @@ Test(routes, start_only_topic_functions_for_what_has_no_name)
     expect("events", NULL, "");
 }
 
+Test(routes, know_which_names_start_functions_by_event)
+{
+    cr_assert(routes_take_name(routes, "user/created"));
+    cr_assert(routes_take_name(routes, "clicks")); /* "*" takes all */
+
+    routes_destroy(routes);
+    routes = routes_of(&functions[1], COUNT - 1);
+    cr_assert(routes_take_name(routes, "user/created"));
+    cr_assert(routes_take_name(routes, "user/gone"));
+    cr_assert_not(routes_take_name(routes, "clicks"));
+    cr_assert_not(routes_take_name(routes, "user"));
+}
+
 Test(routes, count_what_does_not_fit)
 {
     const struct function *found[2] = { NULL, NULL };

@@ -84,16 +84,17 @@ def test_a_program_sees_what_a_producer_wrote(service, what):
     assert is_seen(seen, by_topic), seen
     if isinstance(by_event, str):
         service.kafka.produce(bytes_of(value), topic="events", headers={**headers, **tag})
-        letter = eventually(lambda: letter_of(service, tag["tag"]), 60)
-        assert by_event in letter["headers"]["stepd-error-message"]
-        assert letter["value"] == bytes_of(value)
+        for topic in ("events.dead", "rows.dead"):  # by-event would have had it there, too
+            letter = eventually(lambda: letter_of(service, tag["tag"], topic), 60)
+            assert by_event in letter["headers"]["stepd-error-message"]
+            assert letter["value"] == bytes_of(value)
         return
     seen = tagged(service, "by-event", tag["tag"])
     assert is_seen(seen, by_event), seen
 
 
-def letter_of(service, tag):
-    for letter in service.kafka.consume("events.dead"):
+def letter_of(service, tag, topic="events.dead"):
+    for letter in service.kafka.consume(topic):
         if letter["headers"].get("tag") == tag:
             return letter
     return None
@@ -128,6 +129,39 @@ def test_each_event_of_a_batch_is_a_run_of_its_own(service):
     assert json.loads(letter["value"])["id"] == "bad"
     assert letter["headers"]["content-type"] == "application/cloudevents+json"
     assert letter_of(service, "nothing") is None
+
+
+@pytest.fixture(scope="module")
+def named(tmp_path_factory):
+    """Functions by event of one name, beside one by topic."""
+    folder = tmp_path_factory.mktemp("named")
+    config = folder / "user.yaml"
+    config.write_text(json.dumps({
+        "modules": [str(BUILD / "modules/exec.so")],
+        "topics": ["rows", "events"],
+        "functions": {
+            "by-event": {"use": "exec", "event": "order/made", "command": ["cat"]},
+            "by-topic": {"use": "exec", "topic": "rows", "command": ["cat"]},
+        },
+    }))
+    service = Dev(folder / "dev", [], "--config", config).start()
+    yield service
+    assert service.stop() == 0
+
+
+def test_what_cannot_be_read_is_a_dead_letter_too_where_a_function_by_event_would_have_had_it(named):
+    wrong = {"name": "order/made", "data": 1, "ts": "soon"}
+    batch = [{**CLOUD, "type": "order/made", "id": "2", "time": "soon"}, {**CLOUD, "type": "other", "id": "3", "time": "soon"}]
+    for tag, headers, value in (("no-event-of-anybody", {}, b"\x01\x02"), ("of-another-name", {}, {**wrong, "name": "other"}),
+                                ("of-its-name", {}, wrong), ("batch", BATCH, batch)):
+        named.kafka.produce(bytes_of(value), topic="rows", headers={**headers, "tag": tag})
+
+    for tag, runs in (("no-event-of-anybody", 1), ("of-another-name", 1), ("of-its-name", 1), ("batch", 2)):
+        eventually(lambda: len([run for run in named.runs(function="by-topic", status="completed")
+                                if named.show(run["id"])["headers"].get("tag") == tag]) == runs, 60)
+    letters = eventually(lambda: len(found := named.kafka.consume("rows.dead")) == 2 and found, 60)
+    assert sorted(letter["headers"]["tag"] for letter in letters) == ["batch", "of-its-name"]
+    assert {json.loads(letter["value"])["id"] for letter in letters if letter["headers"]["tag"] == "batch"} == {"2"}
 
 
 def test_headers_that_are_no_text_come_as_base64(service):
