@@ -184,7 +184,7 @@ static void warn_of_name(struct ctl *ctl)
 
 enum ctl_exit bulk_run(struct ctl *ctl, const struct bulk *bulk, const struct selection *selection)
 {
-    const struct find_filter filter = { .selection = selection, .limit = ALL_MOST, .is_in_line = choice_is_queued(ctl), .is_whole = true };
+    const struct find_filter filter = { .selection = selection, .limit = ALL_MOST, .lines = choice_lines(ctl), .is_whole = true };
     struct finds finds = { 0 };
 
     int found = find_runs(ctl->store, &filter, &finds);

@@ -11,7 +11,7 @@ static const struct {
     const char *word;
     const char *letters; /* of enum run_status */
 } STATUSES[] = {
-    { "running", "o" }, { "delayed", "db" },  { "queued", "dbq" }, { "sleeping", "s" },
+    { "running", "o" }, { "delayed", "d" },   { "queued", "dbq" }, { "sleeping", "s" },
     { "waiting", "w" }, { "completed", "c" }, { "failed", "f" },   { "cancelled", "x" },
 };
 
@@ -21,9 +21,11 @@ bool choice_is_given(const struct ctl *ctl)
            ctl->until != NULL || ctl->where != NULL;
 }
 
-bool choice_is_queued(const struct ctl *ctl)
+enum find_lines choice_lines(const struct ctl *ctl)
 {
-    return ctl->status != NULL && strcmp(ctl->status, "queued") == 0;
+    if (ctl->status != NULL && strcmp(ctl->status, "queued") == 0)
+        return FIND_LINES_ALONE;
+    return ctl->status != NULL && strcmp(ctl->status, "delayed") == 0 ? FIND_LINES_NOT : FIND_LINES_TOO;
 }
 
 static enum ctl_exit read_status(const struct ctl *ctl, const char *otherwise, const char **ret_statuses)

@@ -4,6 +4,7 @@
 #define STEPD_CTL_CHOICE_H
 
 #include "ctl/ctl.h"
+#include "ctl/find.h"
 #include "view/selection.h"
 
 /* Letters of enum run_status. */
@@ -18,8 +19,8 @@ struct choice {
 
 /* Whether any filter is given. */
 bool choice_is_given(const struct ctl *ctl);
-/* Whether those that wait in a line are asked for, which no record tells. */
-bool choice_is_queued(const struct ctl *ctl);
+/* Of those that wait in a line: `queued` are they alone, `delayed` none of them. */
+enum find_lines choice_lines(const struct ctl *ctl);
 /* `otherwise`: the statuses that are meant where --status is not given; NULL: all. Says itself what is wrong;
  * choice_done() in any case. */
 enum ctl_exit choice_read(const struct ctl *ctl, const char *otherwise, struct choice *choice) MUST_CHECK;

@@ -333,6 +333,13 @@ static bool is_line(enum stand stand)
     return stand == BEHIND || stand == FOR_ROOM || stand == FOR_TURN;
 }
 
+static bool is_looked_at(const struct find_filter *filter, enum stand stand)
+{
+    if (filter->lines != FIND_LINES_TOO && is_line(stand) != (filter->lines == FIND_LINES_ALONE))
+        return false;
+    return is_in(stand, filter->selection->statuses);
+}
+
 static int look_everywhere(struct search *search)
 {
     /* In the order in which a run goes through them, with a second look at where it may go back to:
@@ -341,7 +348,7 @@ static int look_everywhere(struct search *search)
     int status = 0;
 
     for (size_t i = 0; i < COUNT_OF(PLACES) && status == 0; i++) {
-        if (!is_in(PLACES[i], search->filter->selection->statuses) || (search->filter->is_in_line && !is_line(PLACES[i])))
+        if (!is_looked_at(search->filter, PLACES[i]))
             continue;
         for (int shard = 0; shard < store_shards(search->store) && status == 0; shard++)
             status = look_through_one(search, PLACES[i], shard);
@@ -354,7 +361,7 @@ int find_runs(struct redis_store *store, const struct find_filter *filter, struc
     struct search search = { .store = store, .filter = filter };
     bool is_enough = false;
 
-    int status = filter->is_whole || filter->is_in_line ? 0 : look_among_newest(&search, &is_enough);
+    int status = filter->is_whole || filter->lines != FIND_LINES_TOO ? 0 : look_among_newest(&search, &is_enough);
     if (status == 0 && !is_enough)
         status = look_everywhere(&search);
     if (status != 0) {

@@ -26,11 +26,15 @@ struct found {
     int64_t created_ms;
 };
 
+/* Of runs that wait in a line (behind another of their key, for room, for their turns): they are looked at as all others, alone, or not.
+ * Of a run for room only the list in which it stands says that it does. */
+enum find_lines { FIND_LINES_TOO, FIND_LINES_ALONE, FIND_LINES_NOT };
+
 struct find_filter {
     const struct selection *selection;
     size_t limit;
-    bool is_in_line; /* those alone that wait in one: behind another of their key, for room, for their turns */
-    bool is_whole;   /* all are looked at, however many there are and however long that takes */
+    enum find_lines lines;
+    bool is_whole; /* all are looked at, however many there are and however long that takes */
 };
 
 struct finds {

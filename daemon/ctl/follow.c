@@ -117,7 +117,7 @@ static int look(struct follow *follow, const struct selection *selection)
 {
     const struct find_filter filter = { .selection = selection,
                                         .limit = follow->ctl->limit > LEAST ? follow->ctl->limit : LEAST,
-                                        .is_in_line = choice_is_queued(follow->ctl) };
+                                        .lines = choice_lines(follow->ctl) };
     struct finds finds = { 0 };
 
     int status = find_runs(follow->ctl->store, &filter, &finds);

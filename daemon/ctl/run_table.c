@@ -7,10 +7,10 @@
 #include "base/array.h"
 #include "ctl/choice.h"
 
-/* Only a look at its line tells what is queued; `delayed` has those too. */
+/* Only a look at its line tells what is queued, and no longer delayed. */
 static bool is_asked_for(const struct ctl *ctl, const struct run_view *view)
 {
-    return !choice_is_queued(ctl) || strcmp(view->status, "queued") == 0;
+    return choice_lines(ctl) == FIND_LINES_TOO || strcmp(view->status, ctl->status) == 0;
 }
 
 int run_views_each(struct ctl *ctl, const struct find_filter *filter, const struct finds *finds,

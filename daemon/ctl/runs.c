@@ -71,7 +71,7 @@ static int print_table(struct ctl *ctl, const struct find_filter *filter, const 
 
 static enum ctl_exit list(struct ctl *ctl, const struct selection *selection)
 {
-    const struct find_filter filter = { .selection = selection, .limit = ctl->limit + SPARE, .is_in_line = choice_is_queued(ctl) };
+    const struct find_filter filter = { .selection = selection, .limit = ctl->limit + SPARE, .lines = choice_lines(ctl) };
     struct finds finds = { 0 };
 
     int status = find_runs(ctl->store, &filter, &finds);

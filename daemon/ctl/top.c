@@ -149,6 +149,7 @@ static void print_json(const struct top *top)
         json_out_number(&out, COUNTS[i].name, (int64_t)(rate_of(top, i) + 0.5));
     json_out_close(&out, '{');
     json_out_number(&out, "delayed", (int64_t)latest->stats.delayed);
+    json_out_number(&out, "queued", (int64_t)latest->stats.queued);
     json_out_number(&out, "owned", (int64_t)latest->stats.owned);
     json_out_number(&out, "dead", (int64_t)latest->stats.dead);
     json_out_number(&out, "history", (int64_t)latest->stats.history);
@@ -180,8 +181,8 @@ static void print_head(const struct top *top)
     AUTO_FREE char *alive = xasprintf("%" PRId64 " daemon%s alive", latest->alive, latest->alive == 1 ? "" : "s");
 
     text_print(latest->alive > 0 ? COLOUR_GREEN : COLOUR_RED, alive);
-    (void)printf("   %" PRIu64 " delayed%s   %" PRIu64 " owned   %" PRIu64 " dead   %" PRIu64 " in the history\n\n", latest->stats.delayed,
-                 due, latest->stats.owned, latest->stats.dead, latest->stats.history);
+    (void)printf("   %" PRIu64 " delayed%s   %" PRIu64 " queued   %" PRIu64 " owned   %" PRIu64 " dead   %" PRIu64 " in the history\n\n",
+                 latest->stats.delayed, due, latest->stats.queued, latest->stats.owned, latest->stats.dead, latest->stats.history);
 }
 
 static bool take_row(void *context, const struct run_view *view)

@@ -55,6 +55,7 @@ struct found_row {
 };
 
 struct source {
+    struct redis_store *store;
     const struct listing_filter *filter;
     bool is_by_end;
     struct walk walk;
@@ -83,11 +84,20 @@ static bool passes(const struct source *source, const struct row *row)
     return view != NULL && (strstr(view->event.view.name, filter->text) != NULL || strstr(view->event.view.id, filter->text) != NULL);
 }
 
+/* Of a run that is due only its line tells whether it is queued. */
+static bool is_delayed_no_more(const struct source *source, const struct row *row)
+{
+    if (row->view == NULL || source->walk.list == RUNS_FOR_ROOM)
+        return false;
+    (void)!run_view_see_line(row->view, source->store); /* else it is shown as its record has it */
+    return source->walk.status == RUN_DELAYED && strcmp(row->view->status, "queued") == 0;
+}
+
 static bool look(void *context, const struct row *row)
 {
     struct source *source = context;
 
-    if (!passes(source, row))
+    if (!passes(source, row) || is_delayed_no_more(source, row))
         return true;
     source->rows = xrealloc(source->rows, (source->count + 1) * sizeof(*source->rows));
     struct found_row *found = &source->rows[source->count++];
@@ -188,8 +198,9 @@ static void add_source(struct listing *listing, enum runs_list list, int shard)
     const struct listing_filter *filter = listing->filter;
     struct source *source = &listing->sources[listing->count++];
 
-    *source =
-        (struct source){ .filter = filter, .is_by_end = listing->kind->is_by_end, .before_ms = INT64_MAX, .rows_most = filter->limit };
+    *source = (struct source){
+        .store = listing->store, .filter = filter, .is_by_end = listing->kind->is_by_end, .before_ms = INT64_MAX, .rows_most = filter->limit
+    };
     walk_init(&source->walk, list, shard);
     source->walk.status = list == RUNS_FOR_ROOM ? 0 : listing->kind->status; /* their records say that they are delayed */
     if (is_in_order(listing))

@@ -25,7 +25,7 @@ struct row {
     char id[RUN_ID_LENGTH + 1];
     struct runs_place after; /* the place behind it in the walk */
     const struct record *record;
-    const struct run_view *view; /* NULL: it is too large to be read for a row */
+    struct run_view *view; /* NULL: it is too large to be read for a row */
 };
 
 /* At the start of a list, with no end before its own. */

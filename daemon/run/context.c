@@ -290,6 +290,8 @@ bool context_advance(struct stepd_ctx *ctx, const struct transition *transition)
         (void)context_fail_by_limit(ctx, &ctx->raised);
         return false;
     }
+    if (error == 0 && reply.answer == STORE_CANCELLED)
+        run->tell_by_ms = reply.due_ms;
     if (error != 0 || reply.answer != STORE_KEPT_MORE)
         (void)decide(ctx, (struct verdict){ .kind = verdict_of(error, reply.answer) });
     return false;

@@ -77,7 +77,7 @@ struct transition_reply {
     uint32_t epoch; /* of the run now */
     struct incarnation owner;
     int64_t now_ms;         /* the store's */
-    int64_t due_ms;         /* PARK */
+    int64_t due_ms;         /* PARK; STORE_CANCELLED: by when that is to be told */
     struct run_notes notes; /* for the run to bring along with its next change */
 };
 

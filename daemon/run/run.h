@@ -123,6 +123,7 @@ struct run {
     int unclean;               /* daemons that died holding it, in a row */
     bool is_to_end;            /* it was cancelled before it came to be ours */
     bool is_cancelled;         /* it has ended so; what is left to do is its stepd/function.cancelled */
+    int64_t tell_by_ms;        /* by when it is to be told that it was cancelled, 0: the store has not said; then others may be given it */
     int64_t created_ms;        /* store's or message's time */
     int64_t now_ms;            /* the store's time when it was claimed; 0: never was */
     bool is_invoked;           /* it was called: who did wants to know how it ends */

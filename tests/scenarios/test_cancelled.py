@@ -89,3 +89,15 @@ def test_a_run_whose_function_is_gone_is_told_of(serve, send, book, told, daemon
                    kafka={"bootstrap.servers": kafka.address, "group.id": topic, "auto.offset.reset": "earliest"})
     assert other.ctl("cancel", run["id"])["cancelled"] is True
     assert [data["function_id"] for data in told()] == ["work"] and other.show(run["id"])["status"] == "cancelled"
+
+
+def test_a_run_that_is_retried_before_it_is_told_of_is_told_of_and_goes_on(serve, send, book, told):
+    worker = serve(history="none")
+    send([{"n": 1, "sleep_ms": 3600_000}])
+    (run,) = worker.wait_for("work", "sleeping")
+    worker.stop()
+    assert worker.ctl("cancel", run["id"])["cancelled"] is True
+    assert worker.ctl("retry", run["id"])["retried"] is True
+    worker.start()
+    eventually(lambda: [data["run_id"] for data in told()] == [run["id"]], what=worker.log)
+    worker.wait_for("work", "sleeping")

@@ -68,7 +68,10 @@ def test_due_runs_over_the_limit_stay_in_redis_and_all_daemons_take_them(kafka, 
     assert len(book.numbers("limited")) < count, "there is a line"
     assert resident_kib(first.process) - before < 30000, "and it is not in memory"
     assert first.ctl("stats")["owned"] < 100
-    waiting = first.runs(status="delayed", limit=5)
+    waiting = first.runs(status="queued", limit=5)
+    assert not {run["id"] for run in waiting} & {run["id"] for run in first.runs(status="delayed", limit=5)}
+    stats = first.ctl("stats")
+    assert stats["queued"] > 0 and {run["status"] for run in first.runs(function="limited", limit=50)} <= {"queued", "running", "delayed"}
     assert len(waiting) == 5, "though the first that were found may have ended before they were read"
     eventually(lambda: first.ctl("why", waiting[-1]["id"])["reason"] in ("concurrency", "owned", "completed", "late"))
     assert second.process.poll() is None
@@ -96,7 +99,7 @@ def test_all_that_was_over_the_limit_is_done_once(kafka, daemon, module, topic, 
     eventually(lambda: len(book.numbers("limited")) >= 3000, 60)
     assert sorted(book.numbers("limited")) == list(range(3000))
     assert max(at_once for _, _, at_once in book.entries("limited")) <= 4
-    eventually(lambda: service.ctl("stats")["delayed"] == 0, 10)
+    eventually(lambda: service.ctl("stats")["queued"] == service.ctl("stats")["delayed"] == 0, 10)
 
 
 def test_a_keys_order_holds_over_the_limit(kafka, daemon, module, topic, book):
@@ -115,7 +118,13 @@ def test_a_keys_order_holds_over_the_limit(kafka, daemon, module, topic, book):
 def test_a_limit_that_is_lifted_lets_the_line_go(kafka, daemon, module, topic, book):
     service = serve(daemon, module, kafka, topic, book, functions={"limited": {"concurrency": 1}}, worker={"threads": 8, "queue": 64})
     kafka.produce_lines(events("limited", range(400), ms=200), topic)
-    eventually(lambda: service.ctl("stats")["delayed"] > 200, 20)
+    eventually(lambda: service.ctl("stats")["queued"] > 200, 20)
+    eventually(lambda: service.metrics()["stepd_runs_queued"] > 0)
+    assert service.metrics()["stepd_runs_delayed"] == 0 and service.ctl("stats")["delayed"] == 0, "they wait for no time"
+    assert {run["status"] for run in service.runs(function="limited")} <= {"queued", "running"}
+    rows = json.loads(service.get("/api/runs?function=limited")[1])["runs"]
+    assert rows and {row["status"] for row in rows} <= {"queued", "running"}, "nor on the page"
+    assert json.loads(service.get("/api/runs?status=delayed")[1])["runs"] == [] == service.runs(status="delayed")
     service.configure(functions={"limited": {"concurrency": 0}})
     service.process.send_signal(signal.SIGHUP)
     eventually(lambda: len(book.numbers("limited")) >= 400, 30)

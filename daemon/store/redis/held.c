@@ -68,6 +68,7 @@ static void fill_run(struct held *held, const char *id, int64_t now_ms)
     run->unclean = record->unclean;
     run->is_to_end = (record->flags & RECORD_CANCEL) != 0;
     run->is_cancelled = record->status == RUN_ENDING;
+    run->tell_by_ms = run->is_cancelled ? record->changed_ms : 0;
     run->notes = (struct run_notes){ .next = record->checkpoints, .state_bytes = record->state_bytes };
     run->created_ms = record->created_ms;
     run->now_ms = now_ms;

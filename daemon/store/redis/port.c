@@ -457,6 +457,7 @@ static int told(struct store *port, const struct run *run)
 
     script_begin(&call, "told", store_shard_of(store, run->id.text));
     script_add_text(&call, run->id.text);
+    script_add_number(&call, run->tell_by_ms);
     return store_call(store, &call, &reply);
 }
 

@@ -36,7 +36,6 @@ static void give(struct rounds *rounds, const redisReply *run, int64_t now_ms)
         rounds_condemn(rounds, run->element[0]->str, error.text);
         return;
     }
-    claimed->run.is_cancelled = true; /* a person may have begun it anew meanwhile: then that it was is still to be told */
     claimed->run.function = common->find_function(common->context, claimed->function_id);
     common->runs->ops->take_run(common->runs, claimed);
 }

@@ -122,7 +122,7 @@ static int add_shard(struct redis_store *store, int shard, struct runs_stats *st
     if (status == 0)
         status = runs_count_key(store, shard, RUNS_DELAYED_OF_SEVERAL, &stats->delayed);
     if (status == 0)
-        status = lines_count(store, shard, LINES_ROOM, &stats->delayed);
+        status = lines_count(store, shard, LINES_ROOM, &stats->queued);
     if (status == 0)
         status = lines_count(store, shard, LINES_TURN, &stats->queued);
     if (status == 0)

@@ -1172,6 +1172,7 @@ Test(store, a_cancelled_run_counts_as_ended_once_that_is_out)
     cr_assert_eq(advance(&sample.run, PARK), STORE_OK);
     cr_assert_eq(runs_cancel(redis.store, sample.run.id.text, &change, &error), 0);
     cr_assert_str_eq(list_of("untold"), sample.run.id.text);
+    sample.run.tell_by_ms = atoll(redis_says(redis.store, "ZSCORE t{0}:untold %s", sample.run.id.text));
     cr_assert_eq(ops->told(store_port(redis.store), &sample.run), 0);
     cr_assert_eq(ops->told(store_port(redis.store), &sample.run), 0, "sent twice");
     cr_assert_str_eq(list_of("untold"), "");

@@ -15,7 +15,12 @@ local function skip(how, why)
     fail_caller(id, h.flags, 'InvokeSkipped', 'function ' .. fn .. ' started nothing: ' .. why)
     call('ZREM', P .. 'owned:' .. worker, id)
     call('ZREM', P .. 'newest', id)
-    call('UNLINK', P .. 'run:' .. id)
+    if has(h.flags, TELL) then -- it was cancelled and begun anew: told.lua drops it
+        h.status, h.changed = RUN_CANCELLED, now
+        save(id, h)
+    else
+        call('UNLINK', P .. 'run:' .. id)
+    end
     return { how, now, 0 }
 end
 

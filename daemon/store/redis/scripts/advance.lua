@@ -26,7 +26,7 @@ if has(h.flags, CANCEL) then
     call('SREM', held, id)
     call('SREM', P .. 'asked:' .. worker, id)
     local woken = conclude(id, h, RUN_CANCELLED, history, TELLS_MS)
-    return { CANCELLED, now, h.epoch, 0, math.max(woken, ordered and order.release(id) or 0) }
+    return { CANCELLED, now, h.epoch, now + TELLS_MS, math.max(woken, ordered and order.release(id) or 0) }
 end
 
 if was_added then call('SREM', held, id) end

@@ -29,7 +29,7 @@ local function answer_again(h)
     if kind == 'P' and (h.status == RUN_DELAYED or h.status == RUN_SLEEPING or h.status == RUN_WAITING or h.status == RUN_BEHIND or h.status == RUN_QUEUED) then
         return { OK, now, h.epoch, h.changed, 0 }
     end
-    if h.status == RUN_CANCELLED then return { CANCELLED, now, h.epoch, 0, 0 } end
+    if h.status == RUN_CANCELLED then return { CANCELLED, now, h.epoch, tonumber(call('ZSCORE', P .. 'untold', id) or 0), 0 } end
     return { h.status == ENDS[kind] and OK or MOVED, now, h.epoch, 0, 0 }
 end
 

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- A run that its owner can bring no further, since its record can't be read or all that becomes of it is
--- refused, ends among the dead, for a person to look at. Those of its key that wait behind it go on by the sweep.
+-- refused, ends among the dead, for a person to look at. Those of its key that wait behind it go on by the sweep. Where it was
+-- cancelled before, and that is not told yet, it still is, unless it is who was to tell that condemns it.
 local id, owner, worker = ARGV[1], ARGV[2], ARGV[3]
 call('ZREM', P .. 'owned:' .. worker, id)
 call('SREM', P .. 'held:' .. worker, id)
@@ -13,7 +14,8 @@ if h then
     fold(id, h)
     end_flow(id, h, RUN_FAILED)
     tell_caller(id, h, RUN_FAILED)
-    h.status, h.changed, h.flags = RUN_FAILED, now, without(h.flags, TELL)
+    if h.status ~= RUN_OWNED then h.flags = without(h.flags, TELL) end
+    h.status, h.changed = RUN_FAILED, now
     save(id, h)
 end
 call('ZADD', P .. 'dead', now_text, id)

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Proof of life, with this worker's counters since it began. `is_first`: nothing was said before.
 -- Answers: 1 when its lease ran out meanwhile (and nothing was done), else 0; now; runs of it that a
--- person has cancelled; how many runs wait, are its own, are dead; runs
+-- person has cancelled; how many runs wait for their time, are its own, are dead; runs
 -- whose records are lost; the functions with runs that wait in line; runs without a record that a person has cancelled; how
 -- many each of those functions has; how many of these know no more than their function's concurrency; by what the open
 -- breakers of now are known, and, unless that is ARGV[5], which: the first of them, and how many there are;
@@ -55,7 +55,6 @@ for _, fn in ipairs(call('SMEMBERS', P .. 'lines')) do
         lengths[#lengths + 1] = length + queued
         plain[#plain + 1] = length
     end
-    waiting = waiting + length
 end
 call('HSET', stats, unpack(ARGV, 6))
 local at = call('GET', P .. 'breakers_at') or ''

@@ -37,6 +37,7 @@ end
 local function look_at_run(id)
     local h = load(id)
     if h then look_at_deadline(id, h) end
+    if h and has(h.flags, TELL) then put_back(P .. 'untold', now, id) end
     if not h then
         return -- not of this version: for those who know it
     elseif h.status == RUN_QUEUED then
@@ -69,9 +70,7 @@ local function look_at_run(id)
         waiting[#waiting + 1] = head
     elseif h.status == RUN_FAILED then
         call('ZADD', P .. 'dead', 'NX', h.changed, id)
-    elseif h.status == RUN_CANCELLED and has(h.flags, TELL) then
-        put_back(P .. 'untold', now, id)
-    elseif h.status == RUN_COMPLETED or h.status == RUN_CANCELLED then
+    elseif (h.status == RUN_COMPLETED or h.status == RUN_CANCELLED) and not has(h.flags, TELL) then
         call('ZADD', P .. 'history', 'NX', h.changed, id)
     end
 end
