@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures: each ends what it started. `--keep` leaves the folders (configs, logs, data) and names them."""
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -75,11 +76,10 @@ def daemon(folder, kafka, redis):
 
     def make(modules, env=None, **settings):
         made.append(support.Daemon(folder / f"daemon-{len(made)}", kafka, redis, modules, settings, env))
+        ends.callback(made[-1].end)
         return made[-1].start()
-    yield make
-    for each in made:
-        if each.process.poll() is None:
-            each.kill()
+    with contextlib.ExitStack() as ends:  # each is ended, also where the end of another fails
+        yield make
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def dev(folder):
 
     def make(modules=(), *words, env=None):
         made.append(support.Dev(folder / f"dev-{len(made)}", modules, *words, env=env))
+        ends.callback(made[-1].stop)
         return made[-1].start()
-    yield make
-    for each in made:
-        each.stop()
+    with contextlib.ExitStack() as ends:
+        yield make

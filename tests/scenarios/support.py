@@ -225,6 +225,7 @@ class Service:
         self.process = None
 
     def launch(self):
+        assert self.process is None or self.process.poll() is not None, "the one before would be left running"
         out = open(self.folder / "log", "ab")
         self.process = subprocess.Popen(self.words, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=self.env,
                                         start_new_session=True)
@@ -265,6 +266,11 @@ class Service:
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"did not stop\n{self.log()[-2000:]}") from None
+
+    def end(self):
+        """Where it is still there."""
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
 
     def kill(self):
         """All of it at once, children too."""
