@@ -6,6 +6,7 @@
 #include "config/setting.h"
 #include "ctl/doctor.h"
 #include "ctl/kafka.h"
+#include "kafka/library.h"
 #include "kafka/protocol.h"
 
 #define CONFIGS_MS 15000
@@ -119,6 +120,20 @@ static void check_protocol(struct findings *findings, struct kafka *kafka, const
                      session.own_ms / 1000, session.least_ms / 1000);
 }
 
+/* ---- librdkafka -------------------------------------------------------------------------------------- */
+
+static void check_library(struct findings *findings, int version)
+{
+    if (library_may_die_of_new_topics(version))
+        findings_add(findings, VERDICT_WARNING, "kafka",
+                     "stop all daemons before you delete a topic and create it again, or install librdkafka 2.10 or newer; a daemon that "
+                     "ended so is started again and goes on",
+                     "librdkafka %s may end the daemon (SIGSEGV) when a topic that it reads or writes is deleted and created again",
+                     rd_kafka_version_str());
+    else
+        findings_add(findings, VERDICT_OK, "kafka", "", "librdkafka %s", rd_kafka_version_str());
+}
+
 /* ---- all of it -------------------------------------------------------------------------------------- */
 
 void doctor_check_kafka(struct findings *findings, const struct config *config)
@@ -127,6 +142,7 @@ void doctor_check_kafka(struct findings *findings, const struct config *config)
     struct error error = { 0 };
     struct kafka kafka;
 
+    check_library(findings, rd_kafka_version());
     if (kafka_open(&kafka, config, &error) != 0) {
         findings_add(findings, VERDICT_FAULT, "kafka", "mend that setting", "%s", error.text);
         return;

@@ -28,7 +28,7 @@ ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL
 def make_root(root, *packages):
     include = [f"--include={','.join(packages)}"] if packages else []
     subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", "--dpkgopt=force-unsafe-io", *include, debian_release(), root, *debian_sources()],
-                   check=True, timeout=900)
+                   check=True, timeout=900 * SLOWER)
     for file in ["/etc/resolv.conf", "/etc/hosts", *PROXIES]:
         if os.path.exists(file):
             shutil.copy(file, f"{root}{file}")

@@ -39,9 +39,9 @@ def eventually(condition, seconds=20, what=None):
         time.sleep(0.05)
 
 
-def run(*words, **more):
+def run(*words, seconds=200, **more):
     """A program that has to succeed; its output."""
-    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=600, **more)
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=seconds * SLOWER, **more)
     assert done.returncode == 0, f"{words}: exit {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done.stdout
 

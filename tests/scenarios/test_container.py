@@ -37,7 +37,7 @@ class Image:
         if os.geteuid() != 0 or shutil.which("mmdebstrap") is None:
             pytest.skip("no machine here: a root is made by root, with mmdebstrap")
         build_packages()
-        done = subprocess.run([ROOT / "packaging/container/image", "--root", self.root, self.archive], capture_output=True, text=True, timeout=900)
+        done = subprocess.run([ROOT / "packaging/container/image", "--root", self.root, self.archive], capture_output=True, text=True, timeout=900 * SLOWER)
         if "mmdebstrap" in done.stderr:
             pytest.skip(f"no machine here: {done.stderr.strip()[-300:]}")
         assert done.returncode == 0, done.stderr

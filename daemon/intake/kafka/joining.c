@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "kafka/conf.h"
+#include "kafka/library.h"
 #include "kafka/protocol.h"
 
 #define LOOK_MS 1000    /* between two looks at a group that may not be joined yet, and for each */
@@ -103,8 +104,18 @@ static int subscribe(struct consumer *consumer, struct error *ret_error)
     return 0;
 }
 
+static void say_what_library_does(void)
+{
+    if (library_may_die_of_new_topics(rd_kafka_version()))
+        log_info("librdkafka %s may end the daemon (SIGSEGV) when a topic that it reads or writes is deleted and created again: stop all "
+                 "daemons "
+                 "before you do that, or install librdkafka 2.10 or newer",
+                 rd_kafka_version_str());
+}
+
 int joining_begin(struct consumer *consumer, struct error *ret_error)
 {
+    say_what_library_does();
     consumer->is_heard = !protocol_is_consumer(consumer->settings.kafka);
     if (consumer->is_heard)
         return subscribe(consumer, ret_error);
