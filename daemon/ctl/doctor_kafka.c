@@ -124,12 +124,13 @@ static void check_protocol(struct findings *findings, struct kafka *kafka, const
 
 static void check_library(struct findings *findings, int version)
 {
-    if (library_may_die_of_new_topics(version))
-        findings_add(findings, VERDICT_WARNING, "kafka",
-                     "stop all daemons before you delete a topic and create it again, or install librdkafka 2.10 or newer; a daemon that "
-                     "ended so is started again and goes on",
-                     "librdkafka %s may end the daemon (SIGSEGV) when a topic that it reads or writes is deleted and created again",
-                     rd_kafka_version_str());
+    if (library_breaks_on_new_topics(version))
+        findings_add(
+            findings, VERDICT_WARNING, "kafka",
+            "stop all daemons before you delete a topic and create it again, or install librdkafka 2.10 or newer",
+            "librdkafka %s does not outlive that a topic is deleted and created again: a daemon that reads it ends, and has to be started "
+            "again (systemd does)",
+            rd_kafka_version_str());
     else
         findings_add(findings, VERDICT_OK, "kafka", "", "librdkafka %s", rd_kafka_version_str());
 }

@@ -6,9 +6,10 @@
 #include <stdbool.h>
 
 /*
- * Whether the process may end with SIGSEGV, in a thread of librdkafka's, once a topic that it reads or writes is deleted and made anew: from 2.4
- * on, its cache keeps what it has freed, under the old topic's id. Mended in 2.10 (confluentinc/librdkafka#4778). `version` is rd_kafka_version()'s.
+ * Whether a handle is broken once a topic that it knows is deleted and made anew: from 2.4 on, its cache keeps what it has freed, under the old
+ * topic's id. It then finds the topic no more, for good, or ends the process (SIGSEGV). Mended in 2.10 (confluentinc/librdkafka#4778). `version`
+ * is rd_kafka_version()'s.
  */
-bool library_may_die_of_new_topics(int version);
+bool library_breaks_on_new_topics(int version);
 
 #endif

@@ -15,6 +15,7 @@ struct describing {
     const char *(*name_of)(const void *topic);
     const rd_kafka_error_t *(*error_of)(const void *topic);
     const void *(*id_of)(const void *topic);
+    const void **(*partitions_of)(const void *topic, size_t *ret_count);
     int64_t (*high_of)(const void *id);
     int64_t (*low_of)(const void *id);
 };
@@ -38,8 +39,10 @@ static void find_all(void)
         find("rd_kafka_TopicCollection_destroy", &the_calls.collection_destroy) && find("rd_kafka_DescribeTopics", &the_calls.describe) &&
         find("rd_kafka_event_DescribeTopics_result", &the_calls.result_of) &&
         find("rd_kafka_DescribeTopics_result_topics", &the_calls.topics_of) && find("rd_kafka_TopicDescription_name", &the_calls.name_of) &&
-        find("rd_kafka_TopicDescription_error", &the_calls.error_of) && find("rd_kafka_TopicDescription_topic_id", &the_calls.id_of) &&
-        find("rd_kafka_Uuid_most_significant_bits", &the_calls.high_of) && find("rd_kafka_Uuid_least_significant_bits", &the_calls.low_of);
+        find("rd_kafka_TopicDescription_error", &the_calls.error_of) &&
+        find("rd_kafka_TopicDescription_partitions", &the_calls.partitions_of) &&
+        find("rd_kafka_TopicDescription_topic_id", &the_calls.id_of) && find("rd_kafka_Uuid_most_significant_bits", &the_calls.high_of) &&
+        find("rd_kafka_Uuid_least_significant_bits", &the_calls.low_of);
 }
 
 bool topic_ids_are_told(void)
@@ -60,8 +63,10 @@ static void note(const void *topic, const char *const *names, struct topic_seen 
         return;
     if (error != NULL && rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
         seen[at].is_missing = true;
-    else if (error == NULL && id != NULL)
-        seen[at].id = (struct topic_id){ the_calls.high_of(id), the_calls.low_of(id) };
+    if (error != NULL || id == NULL)
+        return;
+    seen[at].id = (struct topic_id){ the_calls.high_of(id), the_calls.low_of(id) };
+    (void)the_calls.partitions_of(topic, &seen[at].partitions);
 }
 
 static bool note_all(rd_kafka_event_t *event, const char *const *names, struct topic_seen *seen)

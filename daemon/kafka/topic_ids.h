@@ -18,6 +18,7 @@ struct topic_id {
 
 struct topic_seen {
     struct topic_id id;
+    size_t partitions; /* of that id */
     bool is_missing;
 };
 

@@ -4,6 +4,9 @@
  * skipped without a word, unless the new one is still shorter. So it is asked for every few seconds: by its id, where librdkafka tells that.
  * Else by the times of its records: if a partition's very first record is younger than all that had been read of it, then what had been
  * read is not there any more, though its offsets are.
+ *
+ * Some versions of librdkafka break on such a topic (kafka/library.h). With these the process ends, and one that is started in its place reads
+ * the topic from its beginning.
  */
 #include "intake/kafka/consumer_internal.h"
 
@@ -13,7 +16,11 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "intake/kafka/ends.h"
+#include "kafka/library.h"
 #include "kafka/protocol.h"
+
+#define TAKE_BACK_MS 5000
+#define TAKE_BACK_LOOKS 3
 
 /* ---- what is asked ------------------------------------------------------------------------------ */
 
@@ -115,11 +122,16 @@ static void say_missing(const struct consumer *consumer, const char *name, struc
         log_warn("topic '%s' does not exist: stepd reads it once it exists", name);
 }
 
+static bool is_made_anew(const struct topic_watch *watch, const struct topic_seen *seen)
+{
+    return topic_id_is_known(&watch->id) && topic_id_is_known(&seen->id) && !topic_id_is(&watch->id, &seen->id);
+}
+
 static void say_anew(const char *name, struct topic_watch *watch, const struct topic_seen *seen)
 {
     if (!topic_id_is_known(&seen->id))
         return;
-    if (topic_id_is_known(&watch->id) && !topic_id_is(&watch->id, &seen->id))
+    if (is_made_anew(watch, seen))
         log_warn("topic '%s' was deleted and created again: stepd reads it from its beginning", name);
     watch->id = seen->id;
 }
@@ -134,10 +146,41 @@ static void watch_topics(struct consumer *consumer, const struct look *look)
     }
 }
 
+/* What is committed may be of the old topic, or of what was read of the new one as if it were the old one: neither is to be gone on from. */
+static bool ends_over(struct consumer *consumer, const char *name, struct topic_watch *watch, const struct topic_seen *seen)
+{
+    if (!is_made_anew(watch, seen))
+        return false;
+    if (!commits_take_back(consumer->commits, name, seen->partitions, TAKE_BACK_MS) && ++watch->looks_anew < TAKE_BACK_LOOKS)
+        return true; /* tried again at the next look */
+    AUTO_FREE char *why = xasprintf("Kafka: topic '%s' was deleted and created again, which librdkafka %s does not outlive (2.10 does): %s",
+                                    name, rd_kafka_version_str(),
+                                    watch->looks_anew < TAKE_BACK_LOOKS
+                                        ? "started again, stepd reads the topic from its beginning"
+                                        : "the group's offsets could not be set back to its beginning, so that started again, stepd may "
+                                          "skip its first events: kafka-consumer-groups.sh --reset-offsets --to-earliest sets them back");
+    consumer->settings.fatal(why);
+    return true;
+}
+
+static bool breaks_library(struct consumer *consumer, const struct look *look)
+{
+    const char *const *names = consumer->settings.topics;
+    bool is_over = false;
+
+    if (look->topics == NULL || !library_breaks_on_new_topics(rd_kafka_version()))
+        return false;
+    for (size_t i = 0; names[i] != NULL; i++)
+        is_over |= ends_over(consumer, names[i], &consumer->topics[i], &look->topics[i]);
+    return is_over;
+}
+
 void anew_hear(struct consumer *consumer, const struct look *look)
 {
     struct partition_list anew = { 0 };
 
+    if (breaks_library(consumer, look))
+        return;
     for (size_t i = 0; i < consumer->assigned.count; i++)
         if (is_anew(consumer, consumer->assigned.items[i], look))
             partition_list_add(&anew, consumer->assigned.items[i]);

@@ -225,6 +225,25 @@ void commits_now(struct commits *commits, struct partition *const *partitions, s
     rd_kafka_queue_destroy(answers);
 }
 
+bool commits_take_back(struct commits *commits, const char *topic, size_t count, int64_t timeout_ms)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
+    rd_kafka_queue_t *answers = rd_kafka_queue_new(commits->handle);
+    rd_kafka_event_t *event = NULL;
+
+    assert_owner(&commits->owner);
+    for (size_t i = 0; i < count; i++)
+        rd_kafka_topic_partition_list_add(list, topic, (int32_t)i)->offset = 0;
+    if (rd_kafka_commit_queue(commits->handle, list, answers, NULL, NULL) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        event = rd_kafka_queue_poll(answers, (int)timeout_ms);
+    const bool is_done = event != NULL && rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (event != NULL)
+        rd_kafka_event_destroy(event);
+    rd_kafka_queue_destroy(answers);
+    rd_kafka_topic_partition_list_destroy(list);
+    return is_done;
+}
+
 struct commits_counts commits_counts(const struct commits *commits)
 {
     return commits->counts;

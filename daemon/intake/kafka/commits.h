@@ -27,6 +27,10 @@ void commits_poll(struct commits *commits);
 /* Sends what has changed of these and waits for the answer. */
 void commits_now(struct commits *commits, struct partition *const *partitions, size_t count, int64_t timeout_ms);
 
+/* Takes back what was committed of a topic's first `count` partitions: whoever begins with them next begins at offset 0. Waits for the answer.
+ * False: not now. */
+bool commits_take_back(struct commits *commits, const char *topic, size_t count, int64_t timeout_ms);
+
 struct commits_counts {
     uint64_t done;
     uint64_t failed;

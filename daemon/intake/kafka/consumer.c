@@ -20,6 +20,7 @@
 #include "base/thread.h"
 #include "kafka/conf.h"
 #include "kafka/handle.h"
+#include "kafka/library.h"
 
 #define DESTROY_MS 3000
 #define IDLE_WAIT_MS 50    /* for a message, when nothing is in flight: how late a rebalance is seen */
@@ -249,6 +250,22 @@ static void set_callbacks(struct consumer *consumer, rd_kafka_conf_t *conf)
     group_watch_add(&consumer->group, conf);
 }
 
+/* One that reads and writes nothing. That a topic was made anew is the last that it hears, but it does; `handle` may hear nothing by then. */
+static int open_by_id(struct consumer *consumer, struct error *ret_error)
+{
+    rd_kafka_conf_t *conf;
+    char why[150];
+    int failed = conf_create(consumer->settings.kafka, &conf, ret_error);
+
+    if (failed != 0)
+        return failed;
+    consumer->by_id = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why));
+    if (consumer->by_id != NULL)
+        return 0;
+    rd_kafka_conf_destroy(conf);
+    return error_set(ret_error, EINVAL, "kafka: %s", why);
+}
+
 static int open_handle(struct consumer *consumer, struct error *ret_error)
 {
     rd_kafka_conf_t *conf;
@@ -271,9 +288,11 @@ static int open_handle(struct consumer *consumer, struct error *ret_error)
     (void)rd_kafka_poll_set_consumer(consumer->handle);
     consumer->messages = rd_kafka_queue_new(consumer->handle);
     consumer->commits = commits_create(consumer->handle, &consumer->settings);
-    consumer->lookups = lookups_create(consumer->handle, &consumer->settings);
     boundaries_set_handle(&consumer->boundaries, consumer->handle);
-    return 0;
+    if (library_breaks_on_new_topics(rd_kafka_version()))
+        failed = open_by_id(consumer, ret_error);
+    consumer->lookups = lookups_create(consumer->handle, consumer->by_id != NULL ? consumer->by_id : consumer->handle, &consumer->settings);
+    return failed;
 }
 
 static size_t topics_count(const char *const *topics)
@@ -387,6 +406,8 @@ void consumer_destroy(struct consumer *consumer)
             !handle_destroy(consumer->handle, consumer->is_closed ? 0 : RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE, DESTROY_MS))
             return; /* still used there */
     }
+    if (consumer->by_id != NULL)
+        (void)handle_destroy(consumer->by_id, 0, DESTROY_MS);
     positions_done(&consumer->positions);
     boundaries_done(&consumer->boundaries);
     free(consumer->assigned.items);

@@ -40,6 +40,7 @@ struct partition_list {
 struct topic_watch {
     struct topic_id id;     /* as last seen */
     unsigned looks_missing; /* so many in a row it was not there */
+    unsigned looks_anew;    /* at so many it was another one, and what was committed could not be taken back */
 };
 
 enum reset { RESET_EARLIEST, RESET_LATEST, RESET_REFUSED };
@@ -48,6 +49,7 @@ struct consumer {
     struct consumer_settings settings;
     enum reset reset; /* where no offset is committed, or it is gone */
     rd_kafka_t *handle;
+    rd_kafka_t *by_id;          /* asked for topics, where `handle` breaks on one that is made anew; else NULL */
     rd_kafka_queue_t *messages; /* of all partitions */
     struct group_watch group;
     struct lookups *lookups;

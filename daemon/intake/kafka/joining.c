@@ -104,18 +104,18 @@ static int subscribe(struct consumer *consumer, struct error *ret_error)
     return 0;
 }
 
-static void say_what_library_does(void)
+static void say_what_library_breaks_on(void)
 {
-    if (library_may_die_of_new_topics(rd_kafka_version()))
-        log_info("librdkafka %s may end the daemon (SIGSEGV) when a topic that it reads or writes is deleted and created again: stop all "
-                 "daemons "
-                 "before you do that, or install librdkafka 2.10 or newer",
-                 rd_kafka_version_str());
+    if (library_breaks_on_new_topics(rd_kafka_version()))
+        log_info(
+            "librdkafka %s does not outlive that a topic is deleted and created again: the daemon ends then, to be started again; stop all "
+            "daemons before you do that, or install librdkafka 2.10 or newer",
+            rd_kafka_version_str());
 }
 
 int joining_begin(struct consumer *consumer, struct error *ret_error)
 {
-    say_what_library_does();
+    say_what_library_breaks_on();
     consumer->is_heard = !protocol_is_consumer(consumer->settings.kafka);
     if (consumer->is_heard)
         return subscribe(consumer, ret_error);

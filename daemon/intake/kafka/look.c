@@ -45,7 +45,7 @@ static void ask_topics(struct look *look, rd_kafka_t *handle, const char *const 
     look->topics = NULL;
 }
 
-void look_run(struct look *look, rd_kafka_t *handle, const char *const *names, int timeout_ms)
+void look_run(struct look *look, rd_kafka_t *handle, rd_kafka_t *by_id, const char *const *names, int timeout_ms)
 {
     ends_ask(handle, look->ends, RD_KAFKA_OFFSET_END, timeout_ms);
     if (look->beginnings != NULL)
@@ -53,5 +53,5 @@ void look_run(struct look *look, rd_kafka_t *handle, const char *const *names, i
     if (look->since != NULL)
         ends_ask_since(handle, look->since, timeout_ms);
     if (look->wants_topics)
-        ask_topics(look, handle, names, timeout_ms);
+        ask_topics(look, by_id, names, timeout_ms);
 }

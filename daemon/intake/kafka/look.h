@@ -25,7 +25,8 @@ struct look {
 struct look *look_create(rd_kafka_topic_partition_list_t *ends, int64_t now_ms);
 /* NULL is fine. */
 void look_destroy(struct look *look);
-/* Runs on: the thread of `lookups`. `names` as topic_ids_ask() has them. Waits for the brokers, timeout_ms at most for each question. */
-void look_run(struct look *look, rd_kafka_t *handle, const char *const *names, int timeout_ms);
+/* Runs on: the thread of `lookups`. `by_id` is asked for topics; `names` as topic_ids_ask() has them. Waits for the brokers, timeout_ms at most for
+ * each question. */
+void look_run(struct look *look, rd_kafka_t *handle, rd_kafka_t *by_id, const char *const *names, int timeout_ms);
 
 #endif

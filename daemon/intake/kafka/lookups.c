@@ -19,6 +19,7 @@ struct partition_read {
 
 struct lookups {
     rd_kafka_t *handle;
+    rd_kafka_t *by_id;
     const struct consumer_settings *settings;
     struct thread thread;
     atomic_bool is_stopping;
@@ -31,11 +32,12 @@ struct lookups {
     bool is_asking;
 };
 
-struct lookups *lookups_create(rd_kafka_t *handle, const struct consumer_settings *settings)
+struct lookups *lookups_create(rd_kafka_t *handle, rd_kafka_t *by_id, const struct consumer_settings *settings)
 {
     struct lookups *lookups = xcalloc(1, sizeof(*lookups));
 
     lookups->handle = handle;
+    lookups->by_id = by_id;
     lookups->settings = settings;
     lock_init(&lookups->lock);
     condition_init(&lookups->wake);
@@ -105,7 +107,7 @@ static void run_question(struct lookups *lookups)
     lookups->question = NULL;
     lookups->is_asking = true;
     lock_give(&lookups->lock);
-    look_run(look, lookups->handle, lookups->settings->topics, ASK_TIMEOUT_MS);
+    look_run(look, lookups->handle, lookups->by_id, lookups->settings->topics, ASK_TIMEOUT_MS);
     lock_take(&lookups->lock);
     lookups->is_asking = false;
     look_destroy(lookups->answer);

@@ -15,8 +15,8 @@
 
 struct lookups;
 
-/* `handle` and `settings` are borrowed. */
-struct lookups *lookups_create(rd_kafka_t *handle, const struct consumer_settings *settings);
+/* All are borrowed; `by_id` is asked for topics. */
+struct lookups *lookups_create(rd_kafka_t *handle, rd_kafka_t *by_id, const struct consumer_settings *settings);
 /* 0, or negative errno with the reason. */
 int lookups_start(struct lookups *lookups, struct error *ret_error) MUST_CHECK;
 /* Consumer thread. Loads what the store knows of it, then sets is_loaded. The partition must stay until
