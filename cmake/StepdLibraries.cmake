@@ -18,7 +18,6 @@ pkg_check_modules(MICROHTTPD REQUIRED IMPORTED_TARGET libmicrohttpd>=0.9.75)
 pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash>=0.8)
 pkg_check_modules(YAJL REQUIRED IMPORTED_TARGET yajl>=2.1)
-pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
 pkg_check_modules(PROTOBUF REQUIRED IMPORTED_TARGET protobuf>=3.21)
 pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl>=7.85)
 pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto>=3)
@@ -26,6 +25,14 @@ if(STEPD_TESTS)
     pkg_check_modules(CRITERION REQUIRED IMPORTED_TARGET criterion)
     pkg_check_modules(AVRO REQUIRED IMPORTED_TARGET avro-c>=1.11) # what its tests compare our reader with
 endif()
+
+# Not by its .pc file: from Debian 13 on that names a hundred others, and each question about it takes pkg-config two seconds.
+find_path(RE2_INCLUDE re2/re2.h REQUIRED)
+find_library(RE2_LIBRARY re2 REQUIRED)
+add_library(RE2::RE2 INTERFACE IMPORTED)
+target_include_directories(RE2::RE2 SYSTEM INTERFACE ${RE2_INCLUDE})
+target_compile_options(RE2::RE2 INTERFACE -pthread)
+target_link_libraries(RE2::RE2 INTERFACE ${RE2_LIBRARY})
 
 # CRoaring in Debian 12 brings no .pc file.
 find_path(ROARING_INCLUDE roaring/roaring.h REQUIRED)
