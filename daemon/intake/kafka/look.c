@@ -47,11 +47,11 @@ static void ask_topics(struct look *look, rd_kafka_t *handle, const char *const 
 
 void look_run(struct look *look, rd_kafka_t *handle, rd_kafka_t *by_id, const char *const *names, int timeout_ms)
 {
+    if (look->wants_topics)
+        ask_topics(look, by_id, names, timeout_ms);
     ends_ask(handle, look->ends, RD_KAFKA_OFFSET_END, timeout_ms);
     if (look->beginnings != NULL)
         ends_ask(handle, look->beginnings, RD_KAFKA_OFFSET_BEGINNING, timeout_ms);
     if (look->since != NULL)
         ends_ask_since(handle, look->since, timeout_ms);
-    if (look->wants_topics)
-        ask_topics(look, by_id, names, timeout_ms);
 }

@@ -12,6 +12,7 @@
 
 #define WATCH_MS 1000
 #define ASK_MS 5000                   /* where partitions end, and of what topics they are */
+#define ASK_SOON_MS 1000              /* … where librdkafka may not live long on a topic that was made anew */
 #define STALLED_MS 30000              /* lag, nothing in flight, and no move for that long */
 #define GROWN_BYTES ((size_t)2 << 20) /* so much more than was left the last time is worth giving back, */
 #define TRIMS 5                       /* at this many looks: runs that the store has go a little later than their events */
@@ -125,7 +126,7 @@ void stalls_watch(struct consumer *consumer)
         return;
     consumer->watched_ms = consumer->now_ms;
     consumer_look_whether_back(consumer);
-    if (consumer->now_ms - consumer->asked_all_ms >= ASK_MS)
+    if (consumer->now_ms - consumer->asked_all_ms >= (consumer->by_id != NULL ? ASK_SOON_MS : ASK_MS))
         assigned_ask_all(consumer);
     for (size_t i = 0; i < consumer->assigned.count; i++)
         watch_partition(consumer, consumer->assigned.items[i]);
