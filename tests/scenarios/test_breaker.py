@@ -51,7 +51,7 @@ def test_while_a_breaker_is_open_no_attempt_begins_in_any_daemon_and_then_one_do
 
 
 def test_a_held_run_uses_no_attempt_and_says_what_holds_it(serve, send, book, outage):
-    worker = serve({**BREAKER, "breaker": {"failures": 1, "window": "1m", "pause": "3s", "key": "event.data.host"}, "retries": 1})
+    worker = serve({**BREAKER, "breaker": {"failures": 1, "window": "1m", "pause": "9s", "key": "event.data.host"}, "retries": 1})
     send(down(outage, [1], host="a"))
     eventually(lambda: metric(worker, "stepd_breaker_open", function="work") == 1)
     send(down(outage, [2], host="a") + [{"n": 3, "host": "b"}])
