@@ -37,6 +37,8 @@ def ticks(service, function_id):
 
 
 def test_a_tick_is_one_run_of_all_daemons(serve, redis, topic):
+    while time.time() % 60 > 20:
+        time.sleep(1)  # both stand before the next one
     first, second = serve(clock=function()), serve(clock=function())
     last_ms = missed_at(redis, "clock", 0)
     eventually(lambda: ticks(first, "clock"), 75)
