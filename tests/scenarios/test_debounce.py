@@ -30,7 +30,7 @@ def keys_left(redis):
 
 
 def test_of_events_in_a_row_the_latest_has_one_run_under_the_id_of_the_first(serve, send_by_doc, book):
-    worker = serve({"debounce": {"period": "1500ms", "key": "event.data.doc"}})
+    worker = serve({"debounce": {"period": "6s", "key": "event.data.doc"}})
     send_by_doc([{"n": 1, "doc": "a"}])
     (first,) = worker.wait_for("work", "queued")
     why = worker.ctl("why", first["id"])
@@ -44,17 +44,17 @@ def test_of_events_in_a_row_the_latest_has_one_run_under_the_id_of_the_first(ser
 
 
 def test_its_run_is_put_off_by_each_event_and_at_most_by_the_timeout(serve, send_by_doc, book):
-    serve({"debounce": {"period": "1s", "timeout": "3s", "key": "event.data.doc"}}, history="all")
+    serve({"debounce": {"period": "4s", "timeout": "12s", "key": "event.data.doc"}}, history="all")
     began = time.monotonic()
     n = 0
     while not book.begun():
         n += 1
         send_by_doc([{"n": n, "doc": "a"}])
         time.sleep(0.3)
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < 120
     took = time.monotonic() - began
-    assert 3 <= took < 20, took
-    assert book.begun()[0] > 5
+    assert 12 <= took < 60, took
+    assert book.begun()[0] > 3
 
 
 def test_a_debounced_run_has_the_id_of_its_first_event_and_is_listed_as_one(serve, send_by_doc, book):
