@@ -118,7 +118,7 @@ def test_another_number_of_shards(kafka, redis, serve, topic, folder, tmp_path, 
     functions = {"charge": {**function("work.py"), "command": ["/usr/bin/python3", str(folder / "work.py"), "charged"]},
                  "slow": function("slow.py", concurrency_limits=[{"limit": 1}]), "later": function("slow.py", throttle={"limit": 1, "period": "700ms"}),
                  "ordered": function("slow.py", ordering="by_key"), "lined": function("slow.py", concurrency=1),
-                 "failing": function("failing.py", retries=0), "retried": function("failing.py", retries=5, schedule=["8s"], jitter="0")}
+                 "failing": function("failing.py", retries=0), "retried": function("failing.py", retries=50, schedule=["8s"], jitter="0")}
     service = serve(functions=functions, redis={"url": redis.url, "shards": before})
     service.ctl("pause", "charge")
     eventually(lambda: 'stepd_function_paused{function="charge"} 1' in service.get("/metrics")[1])
