@@ -136,6 +136,17 @@ static void topics_read(struct config *config, struct config_faults *faults)
     }
 }
 
+/* A name, or one with * as in a shell; NULL after a fault. */
+static const char *pattern_read(const struct setting *setting, const char *list, const char *expected, struct config_faults *faults)
+{
+    const char *pattern = config_text(setting, expected, faults);
+
+    if (pattern == NULL || pattern[0] != '\0')
+        return pattern;
+    config_faults_add(faults, &setting->value_place, "'%s' has an empty entry, which fits nothing: it must be %s", list, expected);
+    return NULL;
+}
+
 /* A list of one's own stands in the place of the default; it may be empty. */
 static void redact_read(struct config *config, struct config_faults *faults)
 {
@@ -152,7 +163,7 @@ static void redact_read(struct config *config, struct config_faults *faults)
     if (redact->kind != SETTING_LIST)
         config_faults_add(faults, &redact->value_place, "'redact' must be a list of headers, such as [authorization, \"*token*\"]");
     for (size_t i = 0; redact->kind == SETTING_LIST && i < redact->count; i++) {
-        const char *pattern = config_text(&redact->items[i], "a header's name or a pattern", faults);
+        const char *pattern = pattern_read(&redact->items[i], "redact", "a header's name or a pattern", faults);
         if (pattern != NULL)
             config->redact[count++] = pattern;
     }
@@ -225,7 +236,7 @@ static void registry_topics_read(struct config *config, const struct setting *to
     }
     config->schema_registry.topics = xcalloc(topics->count + 1, sizeof(*config->schema_registry.topics));
     for (size_t i = 0; i < topics->count; i++) {
-        const char *pattern = config_text(&topics->items[i], "a topic or a pattern", faults);
+        const char *pattern = pattern_read(&topics->items[i], "topics", "a topic or a pattern", faults);
         if (pattern != NULL)
             config->schema_registry.topics[count++] = pattern;
     }
@@ -278,6 +289,9 @@ static void registry_check(const struct config *config, struct config_faults *fa
         return;
     if (config->schema_registry.password != NULL && config->schema_registry.user == NULL)
         config_faults_add(faults, &registry->place, "schema_registry has a 'password' and no 'user'");
+    if (config->schema_registry.user != NULL && strchr(config->schema_registry.user, ':') != NULL)
+        config_faults_add(faults, &setting_find(registry, "user")->value_place,
+                          "'user' can't have a ':': HTTP ends the user's name there; a 'password' is a key of its own");
     if ((config->schema_registry.private_key != NULL) != (config->schema_registry.certificate != NULL))
         config_faults_add(faults, &registry->place, "schema_registry has one of 'certificate' and 'private_key': they go together");
 }

@@ -129,12 +129,13 @@ static void check_workers(struct findings *findings, struct redis_store *store)
 
     if (runs_stats(store, &stats) != 0 || store_workers_alive(store, 0, &alive) != 0)
         return;
+    const uint64_t waiting = stats.delayed + stats.queued + stats.waiting;
     if (alive == 0)
-        findings_add(findings, VERDICT_WARNING, "runs", "start stepd", "no daemon is alive; %" PRIu64 " run%s", stats.delayed,
-                     stats.delayed == 1 ? " waits" : "s wait");
+        findings_add(findings, VERDICT_WARNING, "runs", "start stepd", "no daemon is alive; %" PRIu64 " run%s", waiting,
+                     waiting == 1 ? " waits" : "s wait");
     else
         findings_add(findings, VERDICT_OK, "runs", "", "%" PRId64 " daemon%s alive, %" PRIu64 " run%s", alive, alive == 1 ? " is" : "s are",
-                     stats.delayed, stats.delayed == 1 ? " waits" : "s wait");
+                     waiting, waiting == 1 ? " waits" : "s wait");
     int64_t late_ms = store_now_ms(store) - stats.next_due_ms;
     if (alive > 0 && stats.next_due_ms > 0 && late_ms > 10000) {
         AUTO_FREE char *late = text_duration(late_ms);

@@ -278,8 +278,16 @@ static bool is_read_only(const char *method)
     return strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
 }
 
+static bool starts_with(const char *text, const char *start)
+{
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
 static struct answer page_answer(const struct http *http, struct MHD_Connection *connection, const char *method, const char *url)
 {
+    if (!is_read_only(method) && (starts_with(url, "/invoke/") || starts_with(url, "/e/")))
+        return plain(MHD_HTTP_NOT_FOUND,
+                     xstrdup("this daemon takes events and invokes over HTTP once its config has a section 'inngest:'\n"));
     if (!is_read_only(method))
         return plain(MHD_HTTP_METHOD_NOT_ALLOWED, xstrdup("GET only\n"));
     for (size_t i = 0; i < COUNT_OF(pages); i++) {

@@ -121,6 +121,9 @@ static int check(const void *filled, char *ret_why, size_t why_size)
         return text_refuse(ret_why, why_size, "'body' must be cloudevent, event, data or raw, not '%s'", options->body);
     if (wrong_header != NULL)
         return text_refuse(ret_why, why_size, "'headers' has '%s', whose name or value can't stand in a request", wrong_header);
+    for (const char *const *at = options->pass_headers; *at != NULL; at++)
+        if ((*at)[0] == '\0')
+            return text_refuse(ret_why, why_size, "'pass_headers' has an empty entry, which fits nothing");
     if (options->secret[0] != '\0' && !signature_secrets_are_valid(options->secret))
         return text_refuse(ret_why, why_size, "'secret' must be whsec_ and the base64 of 24 to 64 bytes");
     if (check_statuses("done_on", options->done_on, ret_why, why_size) != 0 ||

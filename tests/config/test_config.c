@@ -584,6 +584,21 @@ Test(config, schema_registry_refuses_a_password_without_a_user)
     check_fault("schema_registry: {url: 'http://r', password: x}\n", 3, 1, "a 'password' and no 'user'");
 }
 
+Test(config, schema_registry_refuses_a_user_with_a_colon)
+{
+    check_fault("schema_registry: {url: 'http://r', user: 'me:pw'}\n", 3, 42, "'user' can't have a ':'");
+}
+
+Test(config, schema_registry_refuses_an_empty_pattern)
+{
+    check_fault("schema_registry: {url: 'http://r', topics: ['']}\n", 3, 45, "'topics' has an empty entry");
+}
+
+Test(config, redact_refuses_an_empty_pattern)
+{
+    check_fault("redact: [cookie, '']\n", 3, 18, "'redact' has an empty entry");
+}
+
 Test(config, schema_registry_refuses_half_a_certificate)
 {
     check_fault("schema_registry: {url: 'http://r', certificate: c.pem}\n", 3, 1, "they go together");

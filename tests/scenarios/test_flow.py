@@ -186,6 +186,7 @@ def test_a_queued_run_says_what_it_waits_for(serve, send, book):
     why = worker.ctl("why", queued[0]["id"])
     assert (why["reason"], why["key"], why["place"]) == ("concurrency", "acme", 1), why
     assert worker.ctl("stats")["queued"] == 1
+    assert "1 daemon is alive, 1 run waits" in worker.ctl_run("doctor").stdout
     eventually(lambda: metric(worker, "stepd_runs_queued", function="work") == 1)
     assert worker.ctl_run("cancel", queued[0]["id"]).returncode == 0
     eventually(lambda: worker.ctl("stats")["queued"] == 0)

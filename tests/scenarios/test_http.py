@@ -375,6 +375,7 @@ functions:
   h: {{use: http, event: e, url: "http://x", method: put}}
   i: {{use: http, event: e, url: "http://x", method: HEAD}}
   j: {{use: http, event: e, url: "http://x", headers: {{Content-Length: 5}}}}
+  k: {{use: http, event: e, url: "http://x", pass_headers: [a, ""]}}
 """)
     done = subprocess.run([BUILD / "bin/stepd", "--check", "--config", config], capture_output=True, text=True)
     said = done.stderr + done.stdout
@@ -383,7 +384,7 @@ functions:
                    r":8:.*\[function d\] 'headers' has 'a b'", r":9:.*\[function e\] 'body' must be .*'xml'",
                    r":10:.*\[function f\] needs option 'url'", r":11:.*\[function g\] 'method' .*'GET /'",
                    r":12:.*\[function h\] 'method' .*'put'", r":13:.*\[function i\] 'method' .*'HEAD'",
-                   r":14:.*\[function j\] 'headers' has 'Content-Length'"):
+                   r":14:.*\[function j\] 'headers' has 'Content-Length'", r":15:.*\[function k\] 'pass_headers' has an empty entry"):
         assert re.search(wanted, said), said
     assert "t0psecret" not in said
 

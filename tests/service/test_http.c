@@ -149,6 +149,9 @@ Test(http, knows_no_other_page_and_no_other_method)
     cr_assert_eq(strncmp(GET("/etc/passwd"), "HTTP/1.1 404", 12), 0);
     const char *answer = ask("POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc");
     cr_assert_eq(strncmp(answer, "HTTP/1.1 405", 12), 0, "%s", answer);
+    answer = ask("POST /invoke/f?wait=1s HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}");
+    cr_assert_eq(strncmp(answer, "HTTP/1.1 404", 12), 0, "%s", answer);
+    cr_assert_not_null(strstr(answer, "section 'inngest:'"));
     answer = ask("HEAD /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     cr_assert_eq(strncmp(answer, "HTTP/1.1 200", 12), 0);
     cr_assert_null(strstr(answer, "ok\n"));
