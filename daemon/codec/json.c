@@ -31,7 +31,8 @@ struct builder {
     msgpack_object first_objects[INLINE_OBJECTS];
 };
 
-static void builder_grow(struct builder *builder)
+/* Not inline, so that push() is. */
+__attribute__((noinline)) static void builder_grow(struct builder *builder)
 {
     msgpack_object *old = builder->objects == builder->first_objects ? NULL : builder->objects;
 
@@ -41,7 +42,7 @@ static void builder_grow(struct builder *builder)
         memcpy(builder->objects, builder->first_objects, sizeof(builder->first_objects));
 }
 
-static msgpack_object *push(struct builder *builder)
+static inline msgpack_object *push(struct builder *builder)
 {
     if (builder->count == builder->capacity)
         builder_grow(builder);

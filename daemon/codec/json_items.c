@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "codec/json_mend.h"
-#include "codec/members_scan.h"
 #include "codec/yajl_run.h"
 
 #define FIRST_ITEMS 16
@@ -131,8 +130,6 @@ int json_items(struct bytes text, struct bytes **ret_items, size_t *ret_count, s
 {
     struct scan scan;
 
-    if (members_scan_items(text, ret_items, ret_count))
-        return 0;
     int result = find(text, text.data, &scan, ret_error);
     if (result < 0) {
         AUTO_FREE char *copy = xmalloc(text.size + 1);

@@ -20,6 +20,7 @@ struct scan {
     const char *at;
     const char *end;
     struct member *members;
+    int depth; /* of the map whose members they are */
     size_t others;
 };
 
@@ -296,7 +297,7 @@ static bool take_other(struct scan *scan, struct member *member, char first)
                          : first == 'n' ? MSGPACK_OBJECT_NIL
                                         : MSGPACK_OBJECT_BOOLEAN;
     member->value.via.boolean = first == 't';
-    return skip_value(scan, 1);
+    return skip_value(scan, scan->depth);
 }
 
 static bool take_value(struct scan *scan, struct member *member)
@@ -313,32 +314,37 @@ static bool take_value(struct scan *scan, struct member *member)
     return true;
 }
 
-/* The outermost map, and nothing behind it. */
+/* Stands on what should be a map; then behind it. */
 static bool scan_members(struct scan *scan)
 {
     struct member *member;
     bool is_over;
 
-    if (peek(scan) != '{' || !open_container(scan, 1, '}', &is_over))
+    if (peek(scan) != '{' || !open_container(scan, scan->depth, '}', &is_over))
         return false;
     while (!is_over) {
         if (peek(scan) != '"' || !find_member(scan, &member) || !skip_sign(scan, ':'))
             return false;
-        if (!(member != NULL ? take_value(scan, member) : skip_value(scan, 1)) || !skip_comma(scan, '}', &is_over))
+        if (!(member != NULL ? take_value(scan, member) : skip_value(scan, scan->depth)) || !skip_comma(scan, '}', &is_over))
             return false;
     }
+    return true;
+}
+
+static bool is_at_end(struct scan *scan)
+{
     (void)peek(scan);
     return scan->at == scan->end;
 }
 
 bool members_scan_json(struct bytes text, struct member *members, size_t *ret_others)
 {
-    struct scan scan = { .at = text.data, .members = members };
+    struct scan scan = { .at = text.data, .members = members, .depth = 1 };
 
     if (text.size == 0)
         return false;
     scan.end = scan.at + text.size;
-    if (scan_members(&scan)) {
+    if (scan_members(&scan) && is_at_end(&scan)) {
         *ret_others = scan.others;
         return true;
     }
@@ -347,27 +353,34 @@ bool members_scan_json(struct bytes text, struct member *members, size_t *ret_ot
     return false;
 }
 
-/* ---- values of an array ----------------------------------------------------------------------------- */
+/* ---- maps of an array ------------------------------------------------------------------------------- */
 
-#define FIRST_ITEMS 16
+#define FIRST_MAPS 16
 
-struct items {
-    struct bytes *list;
+struct maps {
+    const struct member *wanted;
+    size_t wanted_count; /* with the end of the list */
+    struct bytes *texts;
+    struct member *members;
     size_t count;
     size_t room;
 };
 
-static void add_item(struct items *items, const char *start, const char *end)
+/* The members of the next map, of which nothing is found yet. */
+static struct member *add_map(struct maps *maps)
 {
-    if (items->count == items->room) {
-        items->room = items->room == 0 ? FIRST_ITEMS : 2 * items->room;
-        items->list = xrealloc(items->list, items->room * sizeof(*items->list));
+    if (maps->count == maps->room) {
+        maps->room = maps->room == 0 ? FIRST_MAPS : 2 * maps->room;
+        maps->texts = xrealloc(maps->texts, maps->room * sizeof(*maps->texts));
+        maps->members = xrealloc(maps->members, maps->room * maps->wanted_count * sizeof(*maps->members));
     }
-    items->list[items->count++] = (struct bytes){ start, (size_t)(end - start) };
+    struct member *members = maps->members + maps->count++ * maps->wanted_count;
+    memcpy(members, maps->wanted, maps->wanted_count * sizeof(*members));
+    return members;
 }
 
 /* The outermost array, and nothing behind it. */
-static bool scan_items(struct scan *scan, struct items *items)
+static bool scan_maps(struct scan *scan, struct maps *maps)
 {
     bool is_over;
 
@@ -376,29 +389,41 @@ static bool scan_items(struct scan *scan, struct items *items)
     while (!is_over) {
         (void)peek(scan);
         const char *start = scan->at;
-        if (!skip_value(scan, 1))
+        scan->members = add_map(maps);
+        if (!scan_members(scan))
             return false;
-        add_item(items, start, scan->at);
+        maps->texts[maps->count - 1] = (struct bytes){ start, (size_t)(scan->at - start) };
         if (!skip_comma(scan, ']', &is_over))
             return false;
     }
-    (void)peek(scan);
-    return scan->at == scan->end;
+    return is_at_end(scan);
 }
 
-bool members_scan_items(struct bytes text, struct bytes **ret_items, size_t *ret_count)
+static size_t list_size(const struct member *members)
 {
-    struct scan scan = { .at = text.data };
-    struct items items = { .list = NULL };
+    size_t count = 1;
+
+    while (members[count - 1].key != NULL)
+        count++;
+    return count;
+}
+
+bool members_scan_maps(struct bytes text, const struct member *wanted, struct bytes **ret_texts, struct member **ret_members,
+                       size_t *ret_count)
+{
+    struct scan scan = { .at = text.data, .depth = 2 };
+    struct maps maps = { .wanted = wanted, .wanted_count = list_size(wanted) };
 
     if (text.size == 0)
         return false;
     scan.end = scan.at + text.size;
-    if (!scan_items(&scan, &items)) {
-        free(items.list);
+    if (!scan_maps(&scan, &maps)) {
+        free(maps.texts);
+        free(maps.members);
         return false;
     }
-    *ret_items = items.list;
-    *ret_count = items.count;
+    *ret_texts = maps.texts;
+    *ret_members = maps.members;
+    *ret_count = maps.count;
     return true;
 }

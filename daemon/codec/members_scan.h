@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The quick way to the members of a JSON map, and the values of an array: knows what events are mostly made of, and leaves all else
+ * The quick way to the members of a JSON map, or of each map of an array: knows what events are mostly made of, and leaves all else
  * (\u, exponents, anything that may be wrong) to the parser that knows every rule and says what is wrong.
  * What it takes, that parser takes too, and finds the same in it.
  */
@@ -15,8 +15,9 @@
 /* True: the text is a valid JSON map and `members` are filled; *ret_others: how many members are not in
  * the list. False: not known; `members` are as if nothing was found. */
 bool members_scan_json(struct bytes text, struct member *members, size_t *ret_others);
-/* True: the text is a valid JSON array, and *ret_items, to be freed, are its values as they stand there; NULL where there are none.
- * False: not known. */
-bool members_scan_items(struct bytes text, struct bytes **ret_items, size_t *ret_count);
+/* True: the text is a valid JSON array of maps. *ret_texts are they as they stand there, *ret_members a list as `wanted` for each, filled, one
+ * behind the other; both are to be freed, NULL where there are none. False: not known. */
+bool members_scan_maps(struct bytes text, const struct member *wanted, struct bytes **ret_texts, struct member **ret_members,
+                       size_t *ret_count);
 
 #endif

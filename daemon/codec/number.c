@@ -10,6 +10,7 @@
 #include "base/memory.h"
 
 #define LARGE_MARK UINT32_C(0x9d1b7c35)
+#define ALWAYS_FITS 18    /* characters: any integer of so many is within 64 bits */
 #define SHORTEST_LARGE 20 /* characters: of 2^64, and of -2^63 - 1 */
 
 /* The size of an ext stands where a text has nothing. */
@@ -29,7 +30,7 @@ static enum range range_of(const char *text, size_t size, uint64_t *ret_magnitud
         unsigned digit = (unsigned char)text[i] - (unsigned)'0';
         if (digit > 9)
             return NO_INTEGER;
-        if (range == BEYOND_64_BITS || magnitude > (limit - digit) / 10)
+        if (i >= ALWAYS_FITS && (range == BEYOND_64_BITS || magnitude > (limit - digit) / 10))
             range = BEYOND_64_BITS;
         else
             magnitude = magnitude * 10 + digit;

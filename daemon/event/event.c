@@ -161,7 +161,7 @@ void event_done(struct event *event)
     memset(event, 0, offsetof(struct event, inline_text)); /* the text counts for nothing while none is used */
 }
 
-static char *write_decimal(char *at, int64_t number)
+char *event_write_decimal(char *at, int64_t number)
 {
     char digits[20];
     size_t count = 0;
@@ -188,12 +188,12 @@ static const char *default_id(struct event *event)
     memcpy(id, event->view.topic, topic_size);
     char *at = id + topic_size;
     *at++ = '-';
-    at = write_decimal(at, event->view.partition);
+    at = event_write_decimal(at, event->view.partition);
     *at++ = '-';
-    at = write_decimal(at, event->view.offset);
+    at = event_write_decimal(at, event->view.offset);
     if (event->part > 0) {
         *at++ = '-';
-        at = write_decimal(at, (int64_t)event->part - 1);
+        at = event_write_decimal(at, (int64_t)event->part - 1);
     }
     *at = 0;
     return id;
@@ -324,6 +324,18 @@ static void become_malformed(struct event *event, const struct event_marks *mark
     keep_reason(event, marks, is_data, error->text);
 }
 
+/* `error`: why it is none; NULL: it is read. */
+static void become_named(struct event *event, const struct error *error, const struct event_marks *marks)
+{
+    if (error != NULL)
+        become_malformed(event, marks, error);
+    else if (event->row_part.form != PART_NIL)
+        make_row(event);
+    if (event->view.id[0] == 0)
+        event->view.id = default_id(event);
+    atomic_store_explicit(&event->state, error != NULL ? EVENT_MALFORMED : EVENT_NAMED, memory_order_release);
+}
+
 int event_find_name(struct event *event, struct error *ret_error)
 {
     struct error error;
@@ -335,15 +347,21 @@ int event_find_name(struct event *event, struct error *ret_error)
         return 0;
     const struct event_marks marks = event->header_count > 0 ? event_marks_of(event) : (struct event_marks){ .cloud_prefix = NULL };
     event->format = format_of(event, &marks);
-    bool is_malformed = (event_is_framed(event) ? event_read_framed(event, &marks, &error) : read_as(event, &marks, &error)) < 0;
-    if (is_malformed)
-        become_malformed(event, &marks, &error);
-    else if (event->row_part.form != PART_NIL)
-        make_row(event);
-    if (event->view.id[0] == 0)
-        event->view.id = default_id(event);
-    atomic_store_explicit(&event->state, is_malformed ? EVENT_MALFORMED : EVENT_NAMED, memory_order_release);
-    return is_malformed ? error_set(ret_error, EBADMSG, "%s", event->failure) : 0;
+    int result = event_is_framed(event) ? event_read_framed(event, &marks, &error) : read_as(event, &marks, &error);
+    become_named(event, result < 0 ? &error : NULL, &marks);
+    return result < 0 ? error_set(ret_error, EBADMSG, "%s", event->failure) : 0;
+}
+
+void event_find_name_in(struct event *event, struct member *members)
+{
+    struct error error;
+    struct event_marks marks = { .cloud_prefix = NULL };
+
+    event->format = EVENT_CLOUD_STRUCTURED;
+    int result = event_read_cloud_members(event, members, &error);
+    if (result < 0)
+        marks = event_marks_of(event);
+    become_named(event, result < 0 ? &error : NULL, &marks);
 }
 
 static void build_base64(struct event *event, struct bytes text, msgpack_object *object)

@@ -148,12 +148,15 @@ static bool is_text(const struct member *member)
 
 bool event_is_cloud_structured(struct bytes value)
 {
-    enum { SPECVERSION, TYPE, SOURCE, ID };
     struct member members[] = { MEMBER("specversion"), MEMBER("type"), MEMBER("source"), MEMBER("id"), { .key = NULL } };
     struct members_shape shape;
 
-    return members_find_json(value, members, &shape, NULL) == 0 && is_text(&members[SPECVERSION]) && is_text(&members[TYPE]) &&
-           is_text(&members[SOURCE]) && is_text(&members[ID]);
+    if (members_find_json(value, members, &shape, NULL) != 0)
+        return false;
+    for (const struct member *member = members; member->key != NULL; member++)
+        if (!is_text(member))
+            return false;
+    return true;
 }
 
 /* As bytes; or decoded and read, where its content type says that it is more than that. */
@@ -239,20 +242,19 @@ static void find_part(struct event *event)
     event->part = number + 1;
 }
 
-int event_read_cloud_structured(struct event *event, struct bytes value, struct error *ret_error)
-{
-    enum { TYPE, ID, SOURCE, TIME, DATA, DATA_BASE64, DATACONTENTTYPE, TRACEPARENT, TRACESTATE };
-    struct member members[] = { MEMBER("type"),       MEMBER("id"),          MEMBER("source"),          MEMBER("time"),
-                                MEMBER("data"),       MEMBER("data_base64"), MEMBER("datacontenttype"), MEMBER("traceparent"),
-                                MEMBER("tracestate"), { .key = NULL } };
-    const char *time = NULL, *content_type = NULL;
-    struct members_shape shape;
-    int result = members_find_json(value, members, &shape, ret_error);
+enum { TYPE, ID, SOURCE, TIME, DATA, DATA_BASE64, DATACONTENTTYPE, TRACEPARENT, TRACESTATE };
 
-    if (result == 0 && !shape.is_map)
-        result = error_set(ret_error, EBADMSG, "a structured CloudEvent is a JSON object, this is none");
-    if (result == 0)
-        result = event_text_of(event, &members[TYPE], &event->view.name, ret_error);
+const struct member event_cloud_members[CLOUD_MEMBERS] = {
+    MEMBER("type"),       MEMBER("id"),          MEMBER("source"),          MEMBER("time"),
+    MEMBER("data"),       MEMBER("data_base64"), MEMBER("datacontenttype"), MEMBER("traceparent"),
+    MEMBER("tracestate"), { .key = NULL }
+};
+
+int event_read_cloud_members(struct event *event, struct member *members, struct error *ret_error)
+{
+    const char *time = NULL, *content_type = NULL;
+    int result = event_text_of(event, &members[TYPE], &event->view.name, ret_error);
+
     if (result == 0)
         result = event_text_of(event, &members[ID], &event->view.id, ret_error);
     if (result == 0)
@@ -268,4 +270,16 @@ int event_read_cloud_structured(struct event *event, struct bytes value, struct 
         find_part(event);
     keep_trace_of(event, &members[TRACEPARENT], &members[TRACESTATE]);
     return read_data(event, &members[DATA], &members[DATA_BASE64], content_type, ret_error);
+}
+
+int event_read_cloud_structured(struct event *event, struct bytes value, struct error *ret_error)
+{
+    struct member members[CLOUD_MEMBERS];
+    struct members_shape shape;
+
+    memcpy(members, event_cloud_members, sizeof(members));
+    int result = members_find_json(value, members, &shape, ret_error);
+    if (result == 0 && !shape.is_map)
+        result = error_set(ret_error, EBADMSG, "a structured CloudEvent is a JSON object, this is none");
+    return result < 0 ? result : event_read_cloud_members(event, members, ret_error);
 }

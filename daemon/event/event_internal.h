@@ -14,6 +14,8 @@
 /* Copies `text` with a NUL behind it; lives as long as the event. */
 const char *event_keep_text(struct event *event, struct bytes text);
 msgpack_zone *event_zone(struct event *event);
+/* Writes `number`, of at most 20 characters, without a NUL; returns what is behind it. */
+char *event_write_decimal(char *at, int64_t number);
 struct bytes event_value(const struct event *event);
 
 /* What the headers say of the value's format. */
@@ -34,6 +36,12 @@ int event_read_cloud_binary(struct event *event, const struct event_marks *marks
 int event_read_cloud_attributes(struct event *event, const struct event_marks *marks, struct bytes *ret_type,
                                 struct error *ret_error) MUST_CHECK;
 int event_read_cloud_structured(struct event *event, struct bytes value, struct error *ret_error) MUST_CHECK;
+/* The same where its members are found already: a list of what event_cloud_members has. */
+int event_read_cloud_members(struct event *event, struct member *members, struct error *ret_error) MUST_CHECK;
+#define CLOUD_MEMBERS 10 /* with the list's end */
+extern const struct member event_cloud_members[CLOUD_MEMBERS];
+/* As event_find_name(), of an event of a batch whose members are found already. */
+void event_find_name_in(struct event *event, struct member *members);
 /* Whether JSON that has a `specversion` is a structured CloudEvent: it has all that one must have. */
 bool event_is_cloud_structured(struct bytes value);
 /* What the whole value is, as data; by its content type, without one by its looks. */

@@ -149,39 +149,110 @@ Test(members_scan, goes_as_deep_as_the_parser_and_no_deeper)
     }
 }
 
-/* ---- values of an array ----------------------------------------------------------------------------- */
+/* ---- maps of an array ------------------------------------------------------------------------------- */
 
-static void expect_items(const char *text, size_t wanted, const char *const *each)
+static bool scan_array(const char *text, struct bytes **ret_texts, struct member **ret_members, size_t *ret_count)
 {
-    struct bytes *items = NULL;
+    static const struct member wanted[] = { MEMBER("id"), MEMBER("n"), { .key = NULL } };
+
+    return members_scan_maps((struct bytes){ text, strlen(text) }, wanted, ret_texts, ret_members, ret_count);
+}
+
+static void expect_maps(const char *text, size_t wanted, const char *const *each)
+{
+    struct bytes *texts = NULL;
+    struct member *members = NULL;
     size_t count = 0;
 
-    cr_assert(members_scan_items((struct bytes){ text, strlen(text) }, &items, &count), "%s", text);
+    cr_assert(scan_array(text, &texts, &members, &count), "%s", text);
     cr_assert_eq(count, wanted, "%s", text);
     for (size_t i = 0; i < count; i++) {
-        cr_assert_eq(items[i].size, strlen(each[i]), "%s", text);
-        cr_assert_eq(memcmp(items[i].data, each[i], items[i].size), 0, "%s", text);
+        cr_assert_eq(texts[i].size, strlen(each[i]), "%s", text);
+        cr_assert_eq(memcmp(texts[i].data, each[i], texts[i].size), 0, "%s", text);
     }
-    free(items);
+    free(texts);
+    free(members);
 }
 
-Test(members_scan, finds_the_values_of_an_array_as_they_stand_there)
+Test(members_scan, finds_the_maps_of_an_array_as_they_stand_there)
 {
-    expect_items("[]", 0, NULL);
-    expect_items(" [ ] ", 0, NULL);
-    expect_items("[1]", 1, (const char *const[]){ "1" });
-    expect_items("[ {\"a\": [1, 2]} ,\n\"x,]\\\"\",[],null,-0.5 ]", 5,
-                 (const char *const[]){ "{\"a\": [1, 2]}", "\"x,]\\\"\"", "[]", "null", "-0.5" });
+    expect_maps("[]", 0, NULL);
+    expect_maps(" [ ] ", 0, NULL);
+    expect_maps("[{}]", 1, (const char *const[]){ "{}" });
+    expect_maps("[ {\"a\": [1, 2]} ,\n{\"b\": \"x,]\\\"\"},{ } ]", 3,
+                (const char *const[]){ "{\"a\": [1, 2]}", "{\"b\": \"x,]\\\"\"}", "{ }" });
 }
 
-Test(members_scan, leaves_what_may_be_no_array_to_the_parser)
+/* Of more maps than there is room for at first, each its own. */
+Test(members_scan, finds_the_members_of_each_map_of_an_array)
 {
-    static const char *const texts[] = { "",      " ",    "{}",    "1",    "[",   "[1",   "[1,",           "[1,]", "[,1]",
-                                         "[1 2]", "[1]]", "[1] 2", "[1]x", "[{]", "[01]", "[\"\\u00e4\"]", "[NaN]" };
+    char text[2000] = "[";
+    struct bytes *texts = NULL;
+    struct member *members = NULL;
+    size_t count = 0;
+
+    for (int i = 0; i < 50; i++)
+        (void)snprintf(text + strlen(text), 40, "%s{\"n\": %d%s}", i > 0 ? ", " : "", i, i % 2 == 0 ? ", \"id\": \"x\"" : "");
+    cr_assert(scan_array(strcat(text, "]"), &texts, &members, &count));
+    cr_assert_eq(count, 50);
+    for (size_t i = 0; i < count; i++) {
+        cr_expect_eq(members[3 * i].is_present, i % 2 == 0);
+        cr_expect(members[3 * i + 1].is_present && members[3 * i + 1].value.via.u64 == i);
+        cr_expect_null(members[3 * i + 2].key);
+    }
+    free(texts);
+    free(members);
+}
+
+Test(members_scan, leaves_what_may_be_no_array_of_maps_to_the_parser)
+{
+    static const char *const texts[] = { "",
+                                         " ",
+                                         "{}",
+                                         "1",
+                                         "[",
+                                         "[{}",
+                                         "[{},",
+                                         "[{},]",
+                                         "[,{}]",
+                                         "[1]",
+                                         "[{} {}]",
+                                         "[{}]]",
+                                         "[]]",
+                                         "[{}] 2",
+                                         "[{}]x",
+                                         "[{]",
+                                         "[{},1]",
+                                         "[[]]",
+                                         "[{\"a\":01}]",
+                                         "[\"{}\"]",
+                                         "[null]",
+                                         "[{\"a\":\"\\u00e4\"}]",
+                                         "[{\"a\":NaN}]" };
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        struct bytes *items = NULL;
+        struct bytes *found = NULL;
+        struct member *members = NULL;
         size_t count = 0;
-        cr_assert_not(members_scan_items((struct bytes){ texts[i], strlen(texts[i]) }, &items, &count), "%s", texts[i]);
+        cr_assert_not(scan_array(texts[i], &found, &members, &count), "%s", texts[i]);
+    }
+}
+
+Test(members_scan, refuses_an_array_of_maps_at_the_depth_at_which_the_parser_does)
+{
+    for (int levels = 62; levels <= 66; levels++) {
+        char text[200] = "[{\"a\":";
+        struct bytes *texts = NULL;
+        struct member *members = NULL;
+        size_t count = 0;
+        for (int i = 2; i < levels; i++)
+            strcat(text, "[");
+        for (int i = 2; i < levels; i++)
+            strcat(text, "]");
+        cr_assert_eq(scan_array(strcat(text, "}]"), &texts, &members, &count), levels <= 64, "%d", levels);
+        if (levels <= 64) {
+            free(texts);
+            free(members);
+        }
     }
 }

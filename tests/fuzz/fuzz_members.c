@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the quick scan of a JSON map or array takes, the parser takes too, and finds the same in it. */
+/* What the quick scan of a JSON map, or of an array of maps, takes, the parser takes too, and finds the same in it. */
 #include "fuzz.h"
+
+#include <string.h>
 
 #include "codec/json.h"
 #include "codec/members_scan.h"
@@ -31,32 +33,39 @@ static void compare(const msgpack_object *map, const struct member *member, msgp
         require(msgpack_object_equal(member->value, *value));
 }
 
-/* Of an array: as many values as the parser finds, and the same. */
-static void compare_items(struct bytes text, msgpack_zone *zone)
+/* Of an array of maps: as many as the parser finds, and the same. */
+static void compare_maps(struct bytes text, const struct member *wanted, size_t wanted_count, msgpack_zone *zone)
 {
-    struct bytes *items = NULL;
+    struct bytes *texts = NULL;
+    struct member *members = NULL;
     size_t count = 0;
-    msgpack_object array, item;
+    msgpack_object array, map;
     struct error error = { 0 };
 
-    if (!members_scan_items(text, &items, &count))
+    if (!members_scan_maps(text, wanted, &texts, &members, &count))
         return;
     require(json_decode(text, zone, &array, &error) == 0);
     require(array.type == MSGPACK_OBJECT_ARRAY && array.via.array.size == count);
-    for (size_t i = 0; i < count; i++)
-        require(json_decode(items[i], zone, &item, &error) == 0 && msgpack_object_equal(item, array.via.array.ptr[i]));
-    free(items);
+    for (size_t i = 0; i < count; i++) {
+        require(json_decode(texts[i], zone, &map, &error) == 0 && msgpack_object_equal(map, array.via.array.ptr[i]));
+        for (const struct member *member = &members[i * wanted_count]; member->key != NULL; member++)
+            compare(&map, member, zone);
+    }
+    free(texts);
+    free(members);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct member members[] = { MEMBER("name"), MEMBER("data"), MEMBER("ts"), MEMBER(""), { .key = NULL } };
+    static const struct member wanted[] = { MEMBER("name"), MEMBER("data"), MEMBER("ts"), MEMBER(""), { .key = NULL } };
+    struct member members[sizeof(wanted) / sizeof(wanted[0])];
     void *exact = exact_copy(data, size);
     msgpack_zone zone;
     msgpack_object object;
     struct error error = { 0 };
     size_t others;
 
+    memcpy(members, wanted, sizeof(members));
     require(msgpack_zone_init(&zone, 1024));
     if (members_scan_json((struct bytes){ exact, size }, members, &others)) {
         require(json_decode((struct bytes){ exact, size }, &zone, &object, &error) == 0);
@@ -64,7 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (const struct member *member = members; member->key != NULL; member++)
             compare(&object, member, &zone);
     }
-    compare_items((struct bytes){ exact, size }, &zone);
+    compare_maps((struct bytes){ exact, size }, wanted, sizeof(wanted) / sizeof(wanted[0]), &zone);
     msgpack_zone_destroy(&zone);
     free(exact);
     return 0;
