@@ -269,18 +269,6 @@ static int64_t dedupe_choose(const struct config_function *given, const struct s
     return declared->dedupe_ms > 0 ? declared->dedupe_ms : all_ms;
 }
 
-/* What the author's own check says of the filled options. */
-static void options_ask(const struct declaration *declaration, const char *owner, const void *options, const struct place *place,
-                        struct config_faults *faults)
-{
-    char why[400] = "";
-
-    if (declaration->function.check == NULL || options == NULL)
-        return;
-    if (declaration->function.check(options, why, sizeof(why)) != 0)
-        config_faults_add(faults, place, "[%s] %s", owner, why[0] != '\0' ? why : "its module refuses the options");
-}
-
 /* ---- flow control ------------------------------------------------------------------------------ */
 
 /* The config's entry as its function takes it: own options beside the settings of flow control. */
@@ -430,7 +418,7 @@ static void function_make(struct builder *builder, const struct declaration *dec
     };
     add_flow(builder, declaration, given, &split.flow, made);
     entry_done(&split);
-    options_ask(declaration, owner, made->function.options, &place, builder->faults);
+    options_ask(owner, declaration->function.check, made->function.options, &place, builder->faults);
     trigger_check(builder, &made->function, given);
     functions->items = xrealloc(functions->items, (functions->count + 1) * sizeof(*functions->items));
     functions->items[functions->count++] = &made->function;

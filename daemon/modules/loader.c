@@ -216,7 +216,10 @@ static void *module_options_fill(const struct module *module, const struct confi
         .owner = owner, .options = declared->options, .size = declared->options_size, .config_path = config->path
     };
 
-    return options_fill(&table, given, &place, faults);
+    void *filled = options_fill(&table, given, &place, faults);
+
+    options_ask(owner, declared->check, filled, &place, faults);
+    return filled;
 }
 
 static void options_load(struct loaded *loaded, const struct config *config, struct config_faults *faults)

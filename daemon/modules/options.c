@@ -372,3 +372,13 @@ void options_free(const struct stepd_option *options, void *filled)
     }
     free(filled);
 }
+
+void options_ask(const char *owner, options_check_fn *check, const void *filled, const struct place *place, struct config_faults *faults)
+{
+    char why[400] = "";
+
+    if (check == NULL || filled == NULL)
+        return;
+    if (check(filled, why, sizeof(why)) != 0)
+        config_faults_add(faults, place, "[%s] %s", owner, why[0] != '\0' ? why : "its module refuses the options");
+}

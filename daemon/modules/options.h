@@ -28,6 +28,9 @@ bool options_check(const struct option_table *table, const struct place *place, 
 /* The filled struct of a sound table, options_free() it; NULL when the table is empty or after a
  * fault. `given` is a map, or NULL; `place` is where what is missing should have been. Copies. */
 void *options_fill(const struct option_table *table, const struct setting *given, const struct place *place, struct config_faults *faults);
+typedef int options_check_fn(const void *options, char *ret_why, size_t why_size);
+/* What the author's own check (NULL: there is none) says of a filled struct; of NULL nothing. */
+void options_ask(const char *owner, options_check_fn *check, const void *filled, const struct place *place, struct config_faults *faults);
 void options_free(const struct stepd_option *options, void *filled);
 
 #endif

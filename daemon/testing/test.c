@@ -88,6 +88,12 @@ void stepd_test_configure(struct stepd_test *test, const char *format, ...)
 
 /* ---- getting ready ------------------------------------------------------------------------------- */
 
+/* A module that was built before it may have one has none. */
+static options_check_fn *check_of(const struct stepd_module *module)
+{
+    return module->size < sizeof(*module) ? NULL : module->check;
+}
+
 static void options_load(struct stepd_test *test, struct config_faults *faults)
 {
     const struct stepd_module *declared = test->declared;
@@ -97,6 +103,7 @@ static void options_load(struct stepd_test *test, struct config_faults *faults)
 
     if (options_check(&table, &place, faults))
         test->module.options = options_fill(&table, config_module_options(test->config, declared->name), &place, faults);
+    options_ask(owner, check_of(declared), test->module.options, &place, faults);
 }
 
 static void options_check_names(const struct stepd_test *test, struct config_faults *faults)

@@ -178,14 +178,19 @@ struct module_options {
     int64_t in_flight;
 };
 
+static int check_module(const void *filled, char *ret_why, size_t why_size)
+{
+    const struct module_options *options = filled;
+
+    if (options->in_flight >= 1 && options->in_flight <= 100000)
+        return 0;
+    return text_refuse(ret_why, why_size, "'in_flight' must be 1 to 100000 programs at once, not %" PRId64, options->in_flight);
+}
+
 static int init(const void *filled, void **ret_shared)
 {
     const struct module_options *options = filled;
 
-    if (options->in_flight < 1 || options->in_flight > 100000) {
-        (void)fprintf(stderr, "options: exec: 'in_flight' is 1 to 100000 programs at once\n");
-        return -1;
-    }
     *ret_shared = host_create((int)options->in_flight);
     return 0;
 }
@@ -199,7 +204,7 @@ static void at_exit(void *shared)
     STEPD_OPTION(.name = (text), .type = (kind), .offset = offsetof(struct exec_options, field), __VA_ARGS__)
 
 STEPD_MODULE(
-        .name = "exec", .init = init, .exit = at_exit,
+        .name = "exec", .init = init, .exit = at_exit, .check = check_module,
         .options = STEPD_OPTIONS(STEPD_OPTION(.name = "in_flight", .type = STEPD_INT, .offset = offsetof(struct module_options, in_flight),
                                               .default_text = "32", .help = "programs at once, of all its functions")),
         .options_size = sizeof(struct module_options),

@@ -209,6 +209,12 @@ Test(loader, an_author_refuses_what_types_allow)
     check_fault("stepd.yaml", 7, "[function crm] 'url' must begin with http, not 'ftp://a'");
 }
 
+Test(loader, an_author_refuses_what_types_allow_a_module)
+{
+    cr_assert_eq(load("good", "options:\n  good: {server: 'mail:25', port: 0}\n"), -EINVAL);
+    cr_assert(has_fault("[module good] 'port' must be more than 0"));
+}
+
 /* ---- slips in the config ---------------------------------------------------------------------- */
 
 Test(loader, a_function_that_is_not_there_is_a_slip)

@@ -300,6 +300,16 @@ def test_errors_of_the_config_have_their_place(folder):
         assert re.search(wanted, done.stderr + done.stdout), done.stderr + done.stdout
 
 
+def test_an_option_of_the_module_is_refused_before_the_start(folder):
+    config = folder / "stepd.yaml"
+    for wrong in (0, 100001, "many"):
+        config.write_text(f"kafka: {{bootstrap.servers: b}}\ntopics: [events]\nmodules: [{EXEC}]\noptions:\n  exec: {{in_flight: {wrong}}}\n"
+                          "functions:\n  a: {use: exec, event: e, command: [x]}\n")
+        done = subprocess.run([BUILD / "bin/stepd", "--check", "--config", config], capture_output=True, text=True)
+        assert done.returncode == 78, done
+        assert re.search(rf"stepd.yaml:5:.*'?in_flight'?.*{wrong}", done.stderr), done.stderr
+
+
 # ---- steps ---------------------------------------------------------------------------------------------
 
 # Runs the lines of a script: ["ask", line, answer], and anything else as code.

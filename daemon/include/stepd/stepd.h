@@ -13,7 +13,7 @@
  *
  * ABI changes, newest first (the daemon accepts its own major number, and minors up to its own):
  *   1.1  stepd_parallel(), stepd_race(); stepd_invoke(); stepd_header(); stepd_event has headers and is_raw; stepd_pack(); STEPD_PATH; a function's
- *        settings from `events` on: flow control
+ *        settings from `events` on: flow control; a module's `check`
  *   1.0  first version
  */
 #ifndef STEPD_STEPD_H
@@ -343,6 +343,8 @@ struct stepd_module {
     void (*thread_exit)(void *shared, void *local);
     const struct stepd_option *options; /* the module's settings, `options: {NAME: …}` */
     size_t options_size;
+    /* since 1.1: of the module's settings what a function's `check` is of its own; `stepd --check` asks it too */
+    int (*check)(const void *options, char *ret_why, size_t why_size);
 } STEPD_DESIGNATED;
 
 /* Defaults stand first, the author's designators overwrite them (C11 6.7.9p19). */
