@@ -36,6 +36,12 @@ static void print_caller(const struct run_view *view)
     line("invoked by", COLOUR_NONE, text);
 }
 
+/* Where an event stands in Kafka; what an invoke or the clock made stands nowhere there. */
+static char *text_message(const char *topic, int32_t partition, int64_t offset)
+{
+    return partition < 0 ? xstrdup("in no topic") : xasprintf("%s/%d at offset %" PRId64, topic, (int)partition, offset);
+}
+
 static void print_head(const struct run_view *view)
 {
     const struct record *record = &view->run->record;
@@ -43,9 +49,9 @@ static void print_head(const struct run_view *view)
     AUTO_FREE char *created_when = text_when(record->created_ms, view->now_ms);
     AUTO_FREE char *when = text_when(record->changed_ms, view->now_ms);
     AUTO_FREE char *since = xasprintf("%s (%s)", created, created_when);
+    AUTO_FREE char *message = text_message(record->topic, record->partition, record->offset);
     AUTO_FREE char *event = record->more_count > 0 ? xasprintf("a batch of %zu", record->more_count + 1)
-                                                   : xasprintf("%s  id %s  %s/%d at offset %" PRId64, view->event.view.name,
-                                                               view->event.view.id, record->topic, (int)record->partition, record->offset);
+                                                   : xasprintf("%s  id %s  %s", view->event.view.name, view->event.view.id, message);
 
     text_print(COLOUR_BOLD, view->run->id);
     (void)printf("  ");
@@ -94,10 +100,11 @@ static void print_event_of_batch(void *context, const struct stepd_event *event,
 {
     struct table *table = context;
     AUTO_FREE char *data = shown(event->data);
+    AUTO_FREE char *message = text_message(event->topic, event->partition, event->offset);
 
     table_add(table, COLOUR_NONE, "%s", event->name);
     table_add(table, COLOUR_DIM, "id %s", event->id);
-    table_add(table, COLOUR_DIM, "%s/%d at offset %" PRId64, event->topic, (int)event->partition, event->offset);
+    table_add(table, COLOUR_DIM, "%s", message);
     table_add(table, COLOUR_NONE, "%s", is_read ? data : NO_EVENT);
 }
 

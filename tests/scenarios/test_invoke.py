@@ -57,7 +57,8 @@ def test_the_result_of_a_function_of_this_daemon_comes_back(serve, ask):
     assert (step["id"], step["status"], step["output"]) == ("ask", "completed", 42)
     assert step["invoked"] == {"run": run["id"], "function": "add"}
     assert shown["invoked_by"] == {"run": caller["id"], "step": "ask"}
-    assert f"invoked by run {caller['id']}, step ask" in service.ctl_run("show", run["id"]).stdout
+    told = service.ctl_run("show", run["id"]).stdout
+    assert f"invoked by run {caller['id']}, step ask" in told and "in no topic" in told and "/-1" not in told
     assert f"ask invokes add (run {run['id'][:12]})" in service.ctl_run("show", caller["id"]).stdout
 
 
