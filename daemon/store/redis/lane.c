@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/pulse.h"
 #include "base/thread.h"
+#include "store/redis/group.h"
 #include "store/redis/inbox.h"
 #include "store/redis/library.h"
 #include "store/redis/pipeline.h"
@@ -42,6 +43,7 @@ struct lane {
     int64_t backoff_ms;
     struct library library; /* of the server linked to */
     struct pipeline pipeline;
+    struct gathering gathering; /* between two sends alone */
 };
 
 /* ---- any thread --------------------------------------------------------------------------------- */
@@ -54,6 +56,7 @@ struct lane *lane_create(const struct lane_settings *settings)
     lane->backoff_ms = BACKOFF_MIN_MS;
     inbox_init(&lane->inbox);
     pipeline_init(&lane->pipeline);
+    gathering_init(&lane->gathering);
     return lane;
 }
 
@@ -148,6 +151,29 @@ static void append(struct lane *lane, struct request *request)
     pipeline_send(&lane->pipeline, request);
 }
 
+static void send_gathered(struct lane *lane)
+{
+    const struct request *first = lane->gathering.members.first;
+    struct request *gathered =
+        first != NULL ? gathering_take(&lane->gathering, host(lane)->prefix(host(lane)->context, first->shard)) : NULL;
+
+    if (gathered != NULL)
+        append(lane, gathered);
+}
+
+/* With others, if it may. */
+static void gather_or_append(struct lane *lane, struct request *request)
+{
+    if (gathering_add(&lane->gathering, request))
+        return;
+    if (request->call == NULL || request->call->group == GROUP_NONE) {
+        append(lane, request);
+        return;
+    }
+    send_gathered(lane);
+    (void)gathering_add(&lane->gathering, request);
+}
+
 /* What must not be asked twice: whoever asked finds out what became of it. */
 static void end_unknown(struct lane *lane, struct request *request)
 {
@@ -171,6 +197,15 @@ static void give_back(struct lane *lane, struct request *request)
     host(lane)->route(host(lane)->context, request);
 }
 
+static void give_back_group(struct lane *lane, struct request *group)
+{
+    struct request_list members;
+
+    group_dissolve(group, &members);
+    for (struct request *member; (member = request_list_take(&members)) != NULL;)
+        give_back(lane, member);
+}
+
 static void send_or_hold(struct lane *lane, struct request *request)
 {
     if (request->not_before_ms != 0 && request->not_before_ms > clock_monotonic_ms()) {
@@ -179,7 +214,7 @@ static void send_or_hold(struct lane *lane, struct request *request)
     }
     switch (host(lane)->admit(host(lane)->context, lane, request)) {
     case LANE_SENDS:
-        append(lane, request);
+        gather_or_append(lane, request);
         return;
     case LANE_PUTS_OFF:
         pipeline_hold(&lane->pipeline, request, clock_monotonic_ms() + UNADMITTED_MS);
@@ -207,6 +242,7 @@ static void send_waiting(struct lane *lane)
         pipeline_enter(&lane->pipeline, request);
         send_or_hold(lane, request);
     }
+    send_gathered(lane);
     histogram_add(&lane->pipeline.batches, (double)count);
 }
 
@@ -220,6 +256,7 @@ static void send_put_off(struct lane *lane)
         request->sent_ns = now_ns;
         send_or_hold(lane, request);
     }
+    send_gathered(lane);
 }
 
 /* ---- linking ------------------------------------------------------------------------------------- */
@@ -270,6 +307,8 @@ static void reroute(struct lane *lane)
     for (struct request *request; (request = request_list_take(&all)) != NULL;) {
         if (library_is_reload(request))
             request_end(request, -ECONNRESET, NULL);
+        else if (request_is_group(request))
+            give_back_group(lane, request);
         else
             give_back(lane, request);
     }
@@ -395,8 +434,48 @@ static void take_error(struct lane *lane, struct request *request, const char *t
     abort(); /* a refusal that there is not */
 }
 
+static redisReply *reply_of_number(long long number)
+{
+    redisReply *reply = xcalloc(1, sizeof(*reply));
+
+    reply->type = REDIS_REPLY_INTEGER;
+    reply->integer = number;
+    return reply;
+}
+
+/* Each has a letter of the answer. What has none, or was left alone, is asked by itself, and meets its own error if there is one. */
+static void take_group_reply(struct lane *lane, struct request *group, const redisReply *reply)
+{
+    bool is_answered = reply->type == REDIS_REPLY_STRING && (size_t)reply->len == group_count(group);
+    struct request *reload = reply->type == REDIS_REPLY_ERROR && refusal_of(reply->str) == REFUSAL_NO_SCRIPT
+                                 ? library_reload(&lane->library, group->script)
+                                 : NULL;
+    struct request_list members;
+    size_t at = 0;
+
+    if (reload != NULL)
+        append(lane, reload);
+    if (is_answered)
+        host(lane)->heard(host(lane)->context, group, reply);
+    group_dissolve(group, &members);
+    for (struct request *member; (member = request_list_take(&members)) != NULL; at++) {
+        if (!is_answered || reply->str[at] != '0') {
+            append(lane, member);
+            continue;
+        }
+        pipeline_leave(&lane->pipeline, member);
+        request_end(member, 0, reply_of_number(STORE_OK));
+    }
+    look_up(lane);
+}
+
 static void take_reply(struct lane *lane, struct request *request, redisReply *reply)
 {
+    if (request_is_group(request)) {
+        take_group_reply(lane, request, reply);
+        freeReplyObject(reply);
+        return;
+    }
     if (reply->type == REDIS_REPLY_ERROR) {
         take_error(lane, request, reply->str);
         freeReplyObject(reply);

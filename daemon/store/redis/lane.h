@@ -42,6 +42,7 @@ struct lane_host {
     /* How connecting ended. */
     void (*tried)(void *context, struct lane *lane, int status, const struct error *error);
     enum lane_admission (*admit)(void *context, struct lane *lane, struct request *request);
+    const char *(*prefix)(void *context, int shard);
     /* Takes a request to the lane that it belongs to; it may be this one. */
     void (*route)(void *context, struct request *request);
     /* Something lives elsewhere, or can't be reached: `shard`, or (-1) any of this lane's. `place` says

@@ -29,7 +29,7 @@ int library_fill(struct library *library, struct link *link, struct error *ret_e
 
 void library_sign(const struct library *library, struct request *request)
 {
-    if (request->call != NULL)
+    if (request->sha_at > 0)
         memcpy(request->command + request->sha_at, library->digests[request->script], SCRIPT_SHA_SIZE);
 }
 

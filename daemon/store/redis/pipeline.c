@@ -62,7 +62,7 @@ void pipeline_send(struct pipeline *pipeline, struct request *request)
     if (pipeline->sent.first == NULL)
         pipeline_hear(pipeline);
     request_list_add(&pipeline->sent, request);
-    pipeline->sent_count++;
+    pipeline->sent_count += 1 + request->others;
     pipeline->sent_bytes += request->size;
 }
 
@@ -102,7 +102,7 @@ struct request *pipeline_answered(struct pipeline *pipeline, int64_t now_ns)
     if (request == NULL)
         return NULL;
     int64_t took_ns = now_ns - request->sent_ns;
-    pipeline->sent_count--;
+    pipeline->sent_count -= 1 + request->others;
     pipeline->sent_bytes -= request->size;
     pipeline->reply_ns += (took_ns - pipeline->reply_ns) / 8;
     histogram_add(&pipeline->round_trips, (double)took_ns / 1000);

@@ -368,6 +368,19 @@ struct later {
     struct asked asked;
 };
 
+/* What take_many.lua and advance_many.lua do: no order, no line and no other run has to do with it. */
+static enum script_group group_of(const struct run *run, const struct transition *change, const struct asked *asked)
+{
+    bool is_park = change->kind == TRANSITION_PARK;
+
+    if (run_is_ordered(run) || run->bundle != NULL || change->waits_in_line || change->held_by != NULL || change->wait != NULL ||
+        change->clears_started || change->checkpoint.size > 0 || asked->is_calling)
+        return GROUP_NONE;
+    if (run->epoch == 0)
+        return is_park && run->function->dedupe_ms == 0 ? GROUP_TAKES : GROUP_NONE;
+    return (is_park && run->notes.added == 0) || change->kind == TRANSITION_FINISH ? GROUP_ADVANCES : GROUP_NONE;
+}
+
 static void later_done(struct request *request)
 {
     struct later *later = (struct later *)request;
@@ -393,6 +406,7 @@ static bool advance_later(struct store *port, struct pending_change *pending)
     later->store = store;
     later->pending = pending;
     asked_init(&later->asked, store, pending->run, pending->change);
+    later->asked.call.group = group_of(pending->run, pending->change, &later->asked);
     store_call_later(store, &later->asked.call, &later->request, later_done);
     return true;
 }

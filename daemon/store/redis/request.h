@@ -17,7 +17,7 @@ struct request {
     struct script_call *call; /* script >= 0 */
     char *command;            /* as it goes over the wire */
     size_t size;
-    size_t sha_at;
+    size_t sha_at; /* 0: nowhere */
     /* Asked once at most, and only as long as this is the worker's name: whatever comes between ends it with -EAGAIN, and whether
      * it was done nobody knows. NULL: it may be asked twice, as any script may. */
     const struct incarnation *only_as;
@@ -27,6 +27,7 @@ struct request {
     int64_t sent_ns;       /* monotonic; not after it went out */
     redisReply *reply;
     int status;
+    size_t others; /* requests that go out and are answered with it, of a group (group.h) */
     /* Any lane's thread, or whoever stops the store: status and reply are set. The request is gone after. */
     void (*done)(struct request *request);
 };

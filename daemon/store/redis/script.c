@@ -26,6 +26,8 @@ static const struct script SCRIPTS[SCRIPT_COUNT] = {
       2,
       { script_advance_short, script_common, script_order, script_added, script_flow, script_post, script_called, script_ending,
         script_change, script_advance } },
+    { "take_many", 1, { script_take_many } },
+    { "advance_many", 1, { script_advance_many } },
     { "queue_behind", 2, { script_common, script_order, script_queue_behind } },
     { "remember", 2, { script_common, script_remember } },
     { "admit",
@@ -91,7 +93,7 @@ static const struct script SCRIPTS[SCRIPT_COUNT] = {
     { "orphans", 1, { script_common, script_orphans } },
 };
 
-static int script_index(const char *name)
+int script_index(const char *name)
 {
     for (int i = 0; i < SCRIPT_COUNT; i++) {
         if (strcmp(SCRIPTS[i].name, name) == 0)
@@ -128,6 +130,7 @@ void script_begin(struct script_call *call, const char *script, int shard)
 {
     call->script = script_index(script);
     call->shard = shard;
+    call->group = GROUP_NONE;
     call->count = 0;
     call->owner_at = -1;
 }
@@ -170,21 +173,28 @@ void script_add_self_as(struct script_call *call, const struct incarnation *self
     script_add_owner(call, self);
 }
 
-char *script_format(const struct script_call *call, const char *shard_prefix, size_t *ret_size, size_t *ret_sha_at)
+char *script_format_arguments(const struct bytes *arguments, size_t count, const char *shard_prefix, size_t *ret_size, size_t *ret_sha_at)
 {
     static const char NO_DIGEST[SCRIPT_SHA_SIZE + 1] = "0000000000000000000000000000000000000000";
-    const char *words[SCRIPT_MAX_ARGUMENTS + 4] = { "EVALSHA", NO_DIGEST, "1", shard_prefix };
-    size_t sizes[SCRIPT_MAX_ARGUMENTS + 4] = { 7, SCRIPT_SHA_SIZE, 1, strlen(shard_prefix) };
+    AUTO_FREE const char **words = xcalloc(count + 4, sizeof(*words));
+    AUTO_FREE size_t *sizes = xcalloc(count + 4, sizeof(*sizes));
+    const struct bytes fixed[4] = { { "EVALSHA", 7 }, { NO_DIGEST, SCRIPT_SHA_SIZE }, { "1", 1 }, { shard_prefix, strlen(shard_prefix) } };
     char *command = NULL;
 
-    for (size_t i = 0; i < call->count; i++) {
-        words[i + 4] = call->arguments[i].size != 0 ? call->arguments[i].data : "";
-        sizes[i + 4] = call->arguments[i].size;
+    for (size_t i = 0; i < count + 4; i++) {
+        const struct bytes *word = i < 4 ? &fixed[i] : &arguments[i - 4];
+        words[i] = word->size != 0 ? word->data : "";
+        sizes[i] = word->size;
     }
-    long long size = redisFormatCommandArgv(&command, (int)call->count + 4, words, sizes);
+    long long size = redisFormatCommandArgv(&command, (int)count + 4, words, sizes);
     if (size < 0)
         abort();
     *ret_size = (size_t)size;
-    *ret_sha_at = (size_t)snprintf(NULL, 0, "*%zu\r\n$7\r\nEVALSHA\r\n$40\r\n", call->count + 4);
+    *ret_sha_at = (size_t)snprintf(NULL, 0, "*%zu\r\n$7\r\nEVALSHA\r\n$40\r\n", count + 4);
     return command;
+}
+
+char *script_format(const struct script_call *call, const char *shard_prefix, size_t *ret_size, size_t *ret_sha_at)
+{
+    return script_format_arguments(call->arguments, call->count, shard_prefix, ret_size, ret_sha_at);
 }

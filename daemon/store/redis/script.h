@@ -12,13 +12,21 @@
 #include "base/bytes.h"
 #include "run/run.h"
 
-#define SCRIPT_COUNT 36
+#define SCRIPT_COUNT 38
 #define SCRIPT_SHA_SIZE 40
 #define SCRIPT_MAX_ARGUMENTS 32
+
+/* With what calls a call may go out as one (group.h). */
+enum script_group {
+    GROUP_NONE,
+    GROUP_TAKES,
+    GROUP_ADVANCES,
+};
 
 struct script_call {
     int script;
     int shard;
+    enum script_group group;
     struct bytes arguments[SCRIPT_MAX_ARGUMENTS];
     size_t count;
     char numbers[SCRIPT_MAX_ARGUMENTS][24]; /* what script_add_number() wrote */
@@ -30,6 +38,8 @@ struct script_call {
 };
 
 /* `script`: the name of its file, "claim". */
+int script_index(const char *name);
+/* It goes out alone unless its `group` is set. */
 void script_begin(struct script_call *call, const char *script, int shard);
 void script_add(struct script_call *call, struct bytes argument);
 void script_add_text(struct script_call *call, const char *text);
@@ -48,5 +58,7 @@ char *script_text(int script);
 /* The command that calls it, on "PREFIX{shard}:", as it goes over the wire; the caller frees. The script's
  * digest is to be written at *ret_sha_at. */
 char *script_format(const struct script_call *call, const char *shard_prefix, size_t *ret_size, size_t *ret_sha_at);
+/* The same of arguments that no call has. */
+char *script_format_arguments(const struct bytes *arguments, size_t count, const char *shard_prefix, size_t *ret_size, size_t *ret_sha_at);
 
 #endif

@@ -419,6 +419,11 @@ static enum lane_admission on_admit(void *context, struct lane *lane, struct req
     return LANE_SENDS;
 }
 
+static const char *on_prefix(void *context, int shard)
+{
+    return store_prefix(context, shard);
+}
+
 static void set_clock_by(struct shard *shard, int64_t server_ms)
 {
     /* A reply that waited to be read makes Redis seem slow: believe the fast ones. */
@@ -449,6 +454,7 @@ static struct lane_host host_of(struct redis_store *store)
                                .forbidden = on_forbidden,
                                .tried = on_tried,
                                .admit = on_admit,
+                               .prefix = on_prefix,
                                .route = on_route,
                                .astray = on_astray,
                                .heard = on_heard,

@@ -37,6 +37,7 @@ static const struct known SCRIPTS[] = {
     { "expire", 1, "84282519781cefb8" },     { "take_calling", 1, "ff1768304afcdd76" }, { "advance_calling", 1, "290d1d6413c41875" },
     { "outbox", 1, "45f894c67ee0b698" },     { "deliver", 1, "3ee18131b4982019" },      { "admit_called", 1, "dce4b8624437c456" },
     { "announce", 1, "09956984e6b9ff1b" },   { "kept", 1, "9ff29ca57a6d16e3" },         { "orphans", 1, "c4aa7cfed887e541" },
+    { "take_many", 1, "2eb7a0514c54c174" },  { "advance_many", 1, "238f80726ffeafe6" },
 };
 
 /* XXH3, in hex digits. */
