@@ -8,9 +8,9 @@
 /* Whether runs wait for events of that name. Any thread. */
 static inline bool match_is_wanted(const struct dispatch *dispatch, const char *name)
 {
-    const struct matching *matching = dispatch->settings.matching;
+    struct matching *matching = dispatch->settings.matching;
 
-    return matching != NULL && watches_find(matching->watches, name) != NULL;
+    return matching != NULL && watches_have(matching->watches, name);
 }
 
 struct job match_job(struct message *message, struct event *event);

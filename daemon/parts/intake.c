@@ -49,11 +49,11 @@ static void on_committed(void *context, const char *topic, int32_t partition, in
 }
 
 static int confirm(void *context, int shard, struct confirmation *known, struct matched_place *places, size_t count,
-                   void (*add)(void *matching, int shard, const char *event, const char *later))
+                   const struct watch_listener *listener)
 {
     struct daemon *daemon = context;
 
-    return store_confirm(daemon->store, shard, known, places, count, add, part_matching(daemon));
+    return store_confirm(daemon->store, shard, known, places, count, listener);
 }
 
 static bool reads_schemas_of(void *context, const char *topic)

@@ -20,4 +20,11 @@ struct confirmation {
     int64_t lowered; /* the generation as of which `matched` was lowered last */
 };
 
+/* Who hears of watches. What is forgotten comes before what is new, which may be the same. */
+struct watch_listener {
+    void (*add)(void *context, int shard, const char *event, const char *later);
+    void (*forget)(void *context, int shard, const char *event, const char *later);
+    void *context;
+};
+
 #endif

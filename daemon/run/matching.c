@@ -144,7 +144,7 @@ static int match_name(struct pass *pass, const struct watched_name *name, struct
 
 int matching_match(struct matching *matching, struct event *event, size_t *ret_ended)
 {
-    const struct watched_name *name = watches_find(matching->watches, event->view.name);
+    const struct watched_name *name = watches_enter(matching->watches, event->view.name);
     struct pass pass = { .matching = matching, .now_ms = matching->store->ops->now_ms(matching->store) };
 
     *ret_ended = 0;
@@ -153,6 +153,7 @@ int matching_match(struct matching *matching, struct event *event, size_t *ret_e
     event_fields_init(&pass.later, event);
     msgpack_sbuffer_init(&pass.text_room);
     int status = match_name(&pass, name, event, ret_ended);
+    watches_leave(name);
     expression_destroy(pass.expression);
     msgpack_sbuffer_destroy(&pass.text_room);
     return status;

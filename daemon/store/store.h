@@ -84,10 +84,10 @@ int store_load_partition(struct redis_store *store, const char *topic, int32_t p
 
 /* ---- what readers have to know of runs that wait (docs/inside/waits.md) ---- */
 
-/* Tells how far `places` are matched, where all watches are known that there are, and hears of those that are not: `add` is
- * called with each. Waits. *known follows; with another process than before nothing was told. */
+/* Tells how far `places` are matched, where all watches are known that there are, and hears of those that are not, and of those
+ * that are none any more. Waits. *known follows; with another process than before nothing was told. */
 int store_confirm(struct redis_store *store, int shard, struct confirmation *known, struct matched_place *places, size_t count,
-                  void (*add)(void *context, int shard, const char *event, const char *later), void *context) MUST_CHECK;
+                  const struct watch_listener *listener) MUST_CHECK;
 
 /* Daemons whose heartbeat has not run out, of one shard; a crashed one may count until another looks. */
 int store_workers_alive(struct redis_store *store, int shard, int64_t *ret_count) MUST_CHECK;

@@ -35,6 +35,9 @@ typedef Store {
 }
 Store redis, disk;
 unsigned rewound : 2;            /* `matched`, as Redis came back with it, the lowest there was */
+#ifdef WITHOUT_EACH_REWIND
+bit has_come_back;               /* what it forgets from then on does not count */
+#endif
 
 /* ---- Kafka ---------------------------------------------------------------------------------------------- */
 
@@ -331,10 +334,17 @@ inline roll_back()
     if
     :: redis.wait == WAIT_NONE && call > CALL_NOT_YET ->
         call = CALL_NOT_YET;
+#ifdef WITHOUT_EACH_REWIND
+        is_repeated = !has_come_back;
+#else
         is_repeated = true;
+#endif
         first_may = MIN(first_may, rewound) /* what it had waited for once it may be given again */
     :: else
     fi;
+#ifdef WITHOUT_EACH_REWIND
+    has_come_back = true;
+#endif
     has_ended = (redis.wait == WAIT_ENDED)
 }
 

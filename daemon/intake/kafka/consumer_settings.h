@@ -33,7 +33,7 @@ struct consumer_settings {
     struct matching *matching;
     /* A thread of the consumer's own, waits: as store/store.h's store_confirm(). */
     int (*confirm)(void *context, int shard, struct confirmation *known, struct matched_place *places, size_t count,
-                   void (*add)(void *matching, int shard, const char *event, const char *later));
+                   const struct watch_listener *listener);
     /* Consumer thread, waits for nothing: offsets below `committed` are committed. */
     void (*committed)(void *context, const char *topic, int32_t partition, int64_t committed);
     /* Any of its threads: it can't go on. Ends the process. */

@@ -89,6 +89,13 @@ static void learn(void *context, int shard, const char *event, const char *later
     watches_add(matching->watches, shard, event, later);
 }
 
+static void forget(void *context, int shard, const char *event, const char *later)
+{
+    struct matching *matching = context;
+
+    watches_remove(matching->watches, shard, event, later);
+}
+
 /* What the answers of all shards come to. */
 struct answer {
     struct matched_place *places;
@@ -98,10 +105,11 @@ struct answer {
 static int ask_shard(struct lookback *lookback, int shard, struct answer *answer)
 {
     const struct consumer_settings *settings = lookback->settings;
+    const struct watch_listener listener = { .add = learn, .forget = forget, .context = settings->matching };
     struct confirmation *known = &lookback->known[shard];
     const struct confirmation before = *known;
 
-    int status = settings->confirm(settings->context, shard, known, answer->places, lookback->count, learn);
+    int status = settings->confirm(settings->context, shard, known, answer->places, lookback->count, &listener);
     if (status != 0)
         return status;
     bool is_another = strcmp(known->process, before.process) != 0;

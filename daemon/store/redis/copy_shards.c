@@ -52,7 +52,8 @@ static const struct {
     { "process", TO_EACH },      { "stats", ADDED_UP },        { "claim:", NOWHERE },      { "sweeper", NOWHERE },
     { "reborn", NOWHERE },       { "shards", NOWHERE },        { "inngest", TO_FIRST },    { "functions", TO_FIRST },
     { "paused", TO_FIRST },      { "deeds", TO_FIRST },        { "redrives", TO_FIRST },   { "replays", TO_FIRST },
-    { "programs", TO_FIRST },
+    { "programs", TO_FIRST },    { "fading", TO_ALL },         { "faded", TO_ALL },        { "walk", NOWHERE },
+    { "unseen", NOWHERE },       { "idle", NOWHERE },          { "forgotten", NOWHERE },
 };
 
 static enum way way_of(struct bytes name)
@@ -149,7 +150,7 @@ static const char MERGE[] = "local had, new = tonumber(redis.call('HGET', KEYS[1
 static int write_hash(const struct copy_plan *plan, int shard, struct bytes key, const struct element *element, enum way way)
 {
     const char *name = element->key->name.data;
-    bool is_place = strncmp(name, "matched", 7) == 0 || strncmp(name, "rewound", 7) == 0;
+    bool is_place = strncmp(name, "matched", 7) == 0 || strncmp(name, "rewound", 7) == 0 || strncmp(name, "faded", 5) == 0;
     const struct bytes merge[] = {
         text("EVAL"), text(MERGE), text("1"), key, element->name, element->value, text(is_place ? "low" : "high")
     };

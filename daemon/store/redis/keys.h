@@ -31,6 +31,12 @@
  *   watching                  hash    the generation; as of which `matched` was lowered; the process that Redis was
  *   matched                   hash    topic:partition -> below that offset all is matched against all that could be waited for
  *   rewound                   hash    what `matched` was when Redis came back as another process; expires
+ *   walk                      hash    the walk over all keys (sweeper): whose, in which process of Redis, from which generation on it looks for watches
+ *   unseen                    set     watches of which it has seen no wait yet
+ *   idle                      zset    watches of which no wait was seen, by since when, ms
+ *   fading                    zset    watches that are none any more, unless the next walk sees a wait of them (scripts/unwatch.lua); all at 0
+ *   faded                     hash    what `matched` was when they became so
+ *   forgotten                 zset    those of which it saw none, by the generation in which readers are told; the latest 10,000
  *   newest                    zset    the 10,000 newest runs there are, or some more, by when they began: for lists
  *   calls:<id>                hash    runs that a run called: 0, or when that was answered; beside its record, an hour longer
  *   mail:<id>                 hash    what came for it while a worker held it: by the run that it called, or its wait's number; beside its record

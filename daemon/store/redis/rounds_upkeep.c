@@ -7,6 +7,7 @@
 #define REAP_EVERY_MS 1000
 #define NOT_YET_MS 100
 #define FORGET_EVERY_MS 1000
+#define WATCH_IDLE_MS 3600000 /* that nobody waits by, until it is forgotten */
 
 /* ---- what dead workers left --------------------------------------------------------------------- */
 
@@ -139,6 +140,7 @@ static void sweep_ask_here(struct rounds *rounds, struct script_call *call)
     sweep_ask(&rounds->sweep, store_lineage(rounds_store(rounds), rounds->shard), call);
     script_add_self(rounds_store(rounds), call);
     script_add_number(call, rounds_lease_ms(rounds));
+    script_add_number(call, WATCH_IDLE_MS);
 }
 
 static void sweep_hear_here(struct rounds *rounds, const redisReply *reply)

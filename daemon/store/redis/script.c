@@ -39,7 +39,7 @@ static const struct script SCRIPTS[SCRIPT_COUNT] = {
     { "heartbeat", 2, { script_common, script_heartbeat } },
     { "reap", 2, { script_common, script_added, script_flow, script_worker, script_reap } },
     { "leave", 2, { script_common, script_added, script_flow, script_worker, script_leave } },
-    { "sweep", 2, { script_common, script_added, script_flow, script_worker, script_waits, script_sweep } },
+    { "sweep", 2, { script_common, script_added, script_flow, script_worker, script_waits, script_unwatch, script_sweep } },
     { "rejoin", 2, { script_common, script_order, script_rejoin } },
     { "trim_taken", 2, { script_common, script_trim_taken } },
     { "forget", 2, { script_common, script_added, script_forget } },

@@ -263,14 +263,14 @@ static int confirm_some(struct redis_store *store, int shard, const struct confi
     return 0;
 }
 
-static void learn(const redisReply *news, int shard, void (*add)(void *context, int shard, const char *event, const char *later),
-                  void *context)
+static void tell(const redisReply *news, int shard, void (*listen)(void *context, int shard, const char *event, const char *later),
+                 void *context)
 {
     for (size_t i = 0; i < news->elements; i++) {
         const redisReply *watch = news->element[i];
         size_t size = strlen(watch->str);
         if (size < watch->len)
-            add(context, shard, watch->str, watch->str + size + 1);
+            listen(context, shard, watch->str, watch->str + size + 1);
     }
 }
 
@@ -281,7 +281,7 @@ static bool is_another(const struct confirmation *known, const redisReply *reply
 }
 
 int store_confirm(struct redis_store *store, int shard, struct confirmation *known, struct matched_place *places, size_t count,
-                  void (*add)(void *context, int shard, const char *event, const char *later), void *context)
+                  const struct watch_listener *listener)
 {
     struct confirmation asked = *known;
     size_t at = 0;
@@ -301,7 +301,8 @@ int store_confirm(struct redis_store *store, int shard, struct confirmation *kno
         *known = asked;
         known->generation = reply->element[2]->integer;
         known->lowered = reply->element[3]->integer;
-        learn(reply->element[4], shard, add, context);
+        tell(reply->element[6], shard, listener->forget, listener->context);
+        tell(reply->element[4], shard, listener->add, listener->context);
         at += some;
     } while (at < count);
     return 0;

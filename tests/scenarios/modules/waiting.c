@@ -3,12 +3,31 @@
  * A function that waits for an event and ends with what it was given: {"n", "name", "key"} of it, or nil. Its event's data:
  * `for` the name, `when` the condition (none where it is ""; by default that the ids are equal), `timeout_ms`, `fails` so
  * many attempts fail before it waits, `after_fails` so many once it has waited, `sleep_ms` a sleep before, `again` it
- * waits for a second one.
+ * waits for a second one; `book` a file that gets a line, "ID N", of what it ends with.
  */
+#define _POSIX_C_SOURCE 200809L
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stepd/stepd.h>
 #include <string.h>
+#include <unistd.h>
+
+static void book_event(struct stepd_ctx *ctx, const msgpack_object *own, const struct stepd_event *event)
+{
+    const char *path = stepd_get_str(ctx, own, "book", "");
+    int book = path[0] != '\0' ? open(path, O_WRONLY | O_CREAT | O_APPEND, 0600) : -1;
+    char line[200];
+
+    if (book < 0)
+        return;
+    int length = snprintf(line, sizeof(line), "%s %lld\n", stepd_get_str(ctx, own, "id", "?"),
+                          event != NULL ? (long long)stepd_get_int(ctx, event->data, "n", -1) : -1);
+    if (write(book, line, (size_t)length) != length)
+        stepd_log(ctx, STEPD_LOG_ERROR, "the book is lost");
+    (void)close(book);
+}
 
 static void pack_event(struct stepd_ctx *ctx, const struct stepd_event *event)
 {
@@ -47,6 +66,7 @@ static enum stepd_status wait(struct stepd_ctx *ctx)
         STEPD_TRY(stepd_wait_for_event(ctx, "paid", &wish, &event));
     if (stepd_attempt(ctx) < stepd_get_int(ctx, data, "after_fails", 0))
         return stepd_error(ctx, "NotYet", "as it was told");
+    book_event(ctx, data, event);
     pack_event(ctx, event);
     return STEPD_OK;
 }

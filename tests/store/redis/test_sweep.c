@@ -3,6 +3,8 @@
 #include "store/redis/sweep.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "redis_fixture.h"
@@ -10,6 +12,7 @@
 
 static struct redis_fixture redis;
 static struct sweep sweep;
+static int64_t patience_ms = 3600000;
 
 static void setup(void)
 {
@@ -56,6 +59,7 @@ static int64_t walk_as(const struct incarnation *worker)
         sweep_ask(&sweep, store_lineage(redis.store, 0), &call);
         script_add_owner(&call, worker);
         script_add_number(&call, 1);
+        script_add_number(&call, patience_ms);
         cr_assert_eq(store_call(redis.store, &call, &reply), 0);
         found += reply->element[0]->integer;
         sweep_hear(&sweep, reply);
@@ -270,4 +274,95 @@ Test(sweep, a_lost_record_of_a_dead_worker_is_told)
     cr_assert_eq(store_call(redis.store, &call, &told), 0);
     cr_assert_eq(told->element[6]->elements, 1);
     cr_assert_str_eq(told->element[6]->element[0]->str, sample.run.id.text);
+}
+
+/* ---- watches -------------------------------------------------------------------------------------------- */
+
+static void make_watch(const char *event, int generation)
+{
+    (void)redis_says(redis.store, "EVAL redis.call('ZADD','t{0}:watches',%d,'%s\\0') 0", generation, event);
+    (void)redis_says(redis.store, "HSET t{0}:watching generation %d", generation);
+}
+
+/* Of a run that nobody knows: it is there as long as nobody looks for its event. */
+static void make_wait(const char *event)
+{
+    (void)redis_says(redis.store, "EVAL redis.call('ZADD','t{0}:wait:%s\\0\\0',0,'x') 0", event);
+}
+
+static int64_t count_of(const char *list)
+{
+    return atoll(redis_says(redis.store, "ZCARD t{0}:%s", list));
+}
+
+static int64_t number(const char *key, const char *field)
+{
+    return atoll(redis_says(redis.store, "HGET t{0}:%s %s", key, field));
+}
+
+Test(sweep, a_watch_that_nobody_waits_by_fades_and_is_forgotten)
+{
+    make_watch("a", 1);
+    make_watch("b", 2);
+    make_wait("a");
+    cr_assert_eq(walk(), 0);
+    cr_assert_eq(count_of("watches"), 2, "it is not idle for an hour");
+    cr_assert_eq(count_of("idle"), 1);
+    patience_ms = 0;
+    cr_assert_eq(walk(), 0);
+    cr_assert_eq(count_of("watches"), 1);
+    cr_assert_eq(count_of("fading"), 1);
+    cr_assert_eq(count_of("forgotten"), 0);
+    cr_assert_eq(walk(), 0);
+    cr_assert_eq(count_of("watches"), 1);
+    cr_assert_eq(atoll(redis_says(redis.store, "EXISTS t{0}:fading t{0}:faded t{0}:idle t{0}:unseen")), 0);
+    cr_assert_eq(count_of("forgotten"), 1);
+    cr_assert_eq(number("watching", "generation"), 3, "readers hear of it");
+}
+
+Test(sweep, a_wait_that_is_seen_brings_its_fading_watch_back_and_readers_look_back)
+{
+    make_watch("a", 1);
+    (void)redis_says(redis.store, "HSET t{0}:matched t:0 10");
+    patience_ms = 0;
+    cr_assert_eq(walk(), 0);
+    cr_assert_eq(count_of("watches"), 0);
+    (void)redis_says(redis.store, "HSET t{0}:matched t:0 50 t:1 7");
+    make_wait("a");
+    cr_assert_eq(walk(), 0);
+    cr_assert_eq(count_of("watches"), 1);
+    cr_assert_eq(number("watching", "generation"), 2);
+    cr_assert_eq(number("watching", "lowered"), 2);
+    cr_assert_eq(number("matched", "t:0"), 10);
+    cr_assert_eq(number("matched", "t:1"), 0, "it was read for the first time since then");
+    cr_assert_eq(walk(), 0);
+    cr_assert_eq(atoll(redis_says(redis.store, "EXISTS t{0}:fading t{0}:faded t{0}:forgotten")), 0);
+}
+
+Test(sweep, a_walk_that_another_process_of_redis_began_judges_nothing)
+{
+    char name[40];
+
+    make_watch("a", 1);
+    for (int i = 0; i < 1000; i++) {
+        (void)snprintf(name, sizeof(name), "t{0}:other:%d", i);
+        (void)redis_says(redis.store, "SET %s x", name);
+    }
+    patience_ms = 0;
+    struct incarnation self = store_incarnation(redis.store);
+    for (int page = 0; page == 0 || strcmp(sweep.cursor, "0") != 0; page++) {
+        struct script_call call;
+        AUTO_REPLY reply = NULL;
+        script_begin(&call, "sweep", 0);
+        sweep_ask(&sweep, store_lineage(redis.store, 0), &call);
+        script_add_owner(&call, &self);
+        script_add_number(&call, 1);
+        script_add_number(&call, 0);
+        cr_assert_eq(store_call(redis.store, &call, &reply), 0);
+        sweep_hear(&sweep, reply);
+        if (page == 1)
+            (void)redis_says(redis.store, "HSET t{0}:walk process another");
+    }
+    cr_assert_eq(count_of("watches"), 1);
+    cr_assert_eq(count_of("idle"), 0);
 }

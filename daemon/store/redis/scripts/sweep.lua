@@ -3,7 +3,7 @@
 -- where a record is lost, that is told (heartbeat.lua). Of a worker that is in no list itself the lease begins:
 -- if it is dead, it is reaped. Answers: how many were put back; now; the next cursor, 0 at the end; of runs
 -- that wait behind another: id, the record's first bytes, …
-local cursor, worker, lease = ARGV[1], ARGV[3], tonumber(ARGV[4])
+local cursor, lease = ARGV[1], tonumber(ARGV[4])
 local HEAD, BYTES = 4096, 512 * 1024
 local found, waiting, bytes = 0, {}, 0
 
@@ -11,6 +11,7 @@ local found, waiting, bytes = 0, {}, 0
 local sweeper = call('GET', P .. 'sweeper')
 if sweeper and sweeper ~= worker then return { 0, now, '0', {} } end
 call('SET', P .. 'sweeper', worker, 'PX', 10000)
+if cursor == '0' then begin_walk() end
 
 -- Of a breaker that was open, nothing came for a day: it is forgotten.
 if cursor == '0' and call('ZREMRANGEBYSCORE', P .. 'breakers', '-inf', now - 86400000) > 0 then note_breakers() end
@@ -116,9 +117,11 @@ for _, name in ipairs(page[2]) do
     if name:match('^living:', #P + 1) then drop_ended(name) end
     local waits = name:match('^await:(%x+:?%d*)$', #P + 1)
     if waits then look_at_await(waits) end
+    if name:sub(#P + 1, #P + 5) == 'wait:' then see_wait(name:sub(#P + 6)) end
     if kind == 'mailed' and call('EXISTS', P .. 'stats:' .. id) == 0 then call('UNLINK', name) end
     local is_alone = (kind == 'flow' or kind == 'calls' or kind == 'mail') and call('EXISTS', P .. 'run:' .. id) == 0
     if is_alone and kind ~= 'calls' then call('UNLINK', name) end
     if is_alone and kind == 'calls' and call('PTTL', name) < 0 then call('PEXPIRE', name, 3600000) end
 end
+if page[1] == '0' then end_walk() end
 return { found, now, page[1], waiting }

@@ -31,9 +31,10 @@ local function keep_until(key, is_new, ends)
     end
 end
 
--- That somebody waits for such events: readers hear of it.
+-- That somebody waits for such events: readers hear of it, and it is not forgotten (unwatch.lua).
 local function note_watch(event, later)
     local watch = event .. '\0' .. later
+    call('ZREM', P .. 'idle', watch)
     if not call('ZSCORE', P .. 'watches', watch) then
         call('ZADD', P .. 'watches', call('HINCRBY', P .. 'watching', 'generation', 1), watch)
     end
