@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -49,6 +50,18 @@ def output(stepd, function):
     return stepd.show(run["id"])["output"]
 
 
+def ticks(stepd):
+    """One run for each tick, of an event as Inngest's server makes it."""
+    run = stepd.wait_for("golden-ticking", "completed", seconds=80)[-1]
+    shown = stepd.show(run["id"])["output"]
+    ts = shown["event"]["ts"]
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(ts / 1000))
+    assert ts % 60000 == 0 and shown == {"own": ts, "event": {"id": at, "name": "inngest/scheduled.timer", "ts": ts, "data": {
+        "cron": "TZ=Europe/Paris * * * * *", "fireAt": at, "scheduledAt": at}}}
+    all_ticks = [stepd.show(run["id"])["output"]["own"] for run in stepd.runs(function="golden-ticking", status="completed")]
+    assert len(set(all_ticks)) == len(all_ticks)
+
+
 @pytest.mark.parametrize("name", ["ts3", "ts4", "py"])
 def test_what_a_program_waits_for_comes(golden, web, name):  # noqa: F811
     stepd = golden(name)
@@ -68,6 +81,7 @@ def test_what_a_program_waits_for_comes(golden, web, name):  # noqa: F811
     assert output(stepd, "caught") == "no good"
     run, = stepd.wait_for("golden-stopped", "cancelled", seconds=40)
     assert call(stepd.http, "GET", f"/v1/runs/{run['id']}")[1]["data"]["status"] == "Cancelled"
+    ticks(stepd)
     if not races:
         return
     assert output(stepd, "race") == {"n": 2} and output(stepd, "late") == "slept"

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "run/checkpoints.h"
+#include "run/invoke.h"
 #include "store/calls.h"
 #include "store/redis/port_flow.h"
 #include "store/redis/record.h"
@@ -13,12 +14,14 @@
 
 /* ---- changes of runs that call, or were called ---------------------------------------------------- */
 
+/* Waits for events leave nothing behind but what `look` says is open. */
 static bool has_called(const struct run *run)
 {
     const struct checkpoint *checkpoint;
+    struct invoke_view view;
 
     for (size_t i = 0; run->steps != NULL && (checkpoint = checkpoints_at(run->steps, i)) != NULL; i++) {
-        if (checkpoint->kind == CHECKPOINT_WAITING)
+        if (checkpoint->kind == CHECKPOINT_WAITING && invoke_read(checkpoint->value, &view))
             return true;
     }
     return false;

@@ -6,9 +6,10 @@ import http from "node:http";
 
 const [port, version] = [Number(process.argv[2]), Number(process.argv[3])];
 const inngest = new Inngest({ id: "golden" });
-const make = (id, run, options = {}) => version >= 4
-  ? inngest.createFunction({ id, triggers: [{ event: id }], ...options }, run)
-  : inngest.createFunction({ id, ...options }, { event: id }, run);
+const on = (trigger) => (id, run, options = {}) => version >= 4
+  ? inngest.createFunction({ id, triggers: [trigger ?? { event: id }], ...options }, run)
+  : inngest.createFunction({ id, ...options }, trigger ?? { event: id }, run);
+const make = on(null);
 
 const quick = make("quick", async ({ event }) => ({ twice: event.data.n * 2 }));
 const bad = make("bad", async () => { throw new TypeError("no good"); }, { retries: 0 });
@@ -48,5 +49,9 @@ const functions = [
   }),
   make("stopped", async ({ step }) => { await step.waitForEvent("w", { event: "never", timeout: "1h" }); return "not stopped"; },
     { cancelOn: [{ event: "stop", if: "async.data.id == event.data.id" }] }),
+  on({ cron: "TZ=Europe/Paris * * * * *" })("ticking", async ({ event, step }) => {
+    await step.sleep("nap", "1s");
+    return { event: { id: event.id, name: event.name, ts: event.ts, data: event.data }, own: await step.run("own", () => event.ts) };
+  }),
 ];
 http.createServer(serve({ client: inngest, functions })).listen(port, "127.0.0.1");

@@ -56,5 +56,12 @@ def stopped(ctx: inngest.ContextSync):
     return "not stopped"
 
 
-inngest.flask.serve(app, client, [quick, bad, every, caught, stopped])
+@client.create_function(fn_id="ticking", trigger=inngest.TriggerCron(cron="TZ=Europe/Paris * * * * *"))
+def ticking(ctx: inngest.ContextSync):
+    event = ctx.event
+    ctx.step.sleep("nap", SECOND)
+    return {"event": {"id": event.id, "name": event.name, "ts": event.ts, "data": dict(event.data)}, "own": ctx.step.run("own", lambda: event.ts)}
+
+
+inngest.flask.serve(app, client, [quick, bad, every, caught, stopped, ticking])
 app.run("127.0.0.1", int(sys.argv[1]), threaded=True)
