@@ -206,13 +206,20 @@ inline forget_question(d)
     daemon[d].look_end = up_to; \
     daemon[d].confirms = then_confirmed
 
+/* What is in flight is not matched yet: who reads it next may have it done without. */
+#ifdef WITHOUT_DONE
+#define TOLD(d) daemon[d].confirmed
+#else
+#define TOLD(d) MIN(daemon[d].confirmed, DONE(d))
+#endif
+
 /* One script: what it has confirmed so far is told, unless there is something that it does not know. */
 inline answer(d)
 {
     daemon[d].asking = ASKING_ANSWERED;
     daemon[d].heard = redis.watches;
     daemon[d].told = (redis.lowered > daemon[d].watches -> redis.matched : NEVER);
-    redis.matched = (redis.watches == daemon[d].watches && redis.matched < daemon[d].confirmed -> daemon[d].confirmed : redis.matched)
+    redis.matched = (redis.watches == daemon[d].watches && redis.matched < TOLD(d) -> TOLD(d) : redis.matched)
 }
 
 /* What was read before it asked is confirmed; where there is something new, once that is looked back for. */
@@ -246,18 +253,16 @@ inline end_look(d)
     daemon[d].confirms = 0
 }
 
-#define ALL_WATCHES redis.watches /* it learns all of them before it reads */
+#define ALL_WATCHES redis.watches /* it learns all of them before it reads on */
 
 inline begin_assignment(d)
 {
     daemon[d].has_partition = true;
-    daemon[d].next = committed;
-    daemon[d].watches = ALL_WATCHES;
+    daemon[d].next = committed; /* it reads on, and knows of no watch until it has asked */
 #ifdef WITHOUT_HANDOVER
     daemon[d].confirmed = committed
 #else
-    daemon[d].confirmed = MIN(redis.matched, committed);
-    BEGIN_LOOK(d, daemon[d].confirmed, committed, daemon[d].confirmed)
+    daemon[d].confirmed = MIN(redis.matched, committed)
 #endif
 }
 

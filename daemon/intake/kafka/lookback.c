@@ -122,13 +122,19 @@ static int ask_shard(struct lookback *lookback, int shard, struct answer *answer
     return 0;
 }
 
+/* What is in flight is not matched yet. Who reads it after us may have it done before it has heard of any watch. */
+static int64_t matched_of(const struct tracked *tracked)
+{
+    return tracked->confirmed < tracked->position.done ? tracked->confirmed : tracked->position.done;
+}
+
 static int ask(struct lookback *lookback, struct answer *answer)
 {
     int status = 0;
 
     for (size_t i = 0; i < lookback->count; i++) {
         const struct tracked *tracked = &lookback->tracked[i];
-        answer->places[i] = (struct matched_place){ tracked->position.topic, tracked->position.partition, tracked->confirmed, -1 };
+        answer->places[i] = (struct matched_place){ tracked->position.topic, tracked->position.partition, matched_of(tracked), -1 };
     }
     for (int shard = 0; shard < watches_shards(lookback->settings->matching->watches) && status == 0; shard++)
         status = ask_shard(lookback, shard, answer);

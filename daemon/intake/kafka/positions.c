@@ -42,6 +42,7 @@ static struct position position_of(const struct partition *partition)
         .serial = partition->serial,
         .start = partition->start,
         .next = offsets_next(partition->offsets),
+        .done = offsets_committable(partition->offsets),
         .is_framed = partition->is_framed,
     };
 

@@ -21,6 +21,7 @@ struct position {
     uint64_t serial; /* of its assignment */
     int64_t start;   /* where its reading began; negative: not known yet, as the next */
     int64_t next;    /* all that was handed over lies below */
+    int64_t done;    /* all below is done */
     bool is_framed;
 };
 
