@@ -53,7 +53,7 @@ fails, and remembers the steps that are done so that none is done twice.")
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME stepd-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS
-    "libmsgpack-c-dev | libmsgpack-dev, pkg-config, libfyaml-dev, libjansson-dev, libyajl-dev, libre2-dev, libxxhash-dev, libsystemd-dev")
+    "libmsgpack-c-dev | libmsgpack-dev, pkg-config, libfyaml-dev, libjansson-dev, libyajl-dev, libre2-dev, g++, libxxhash-dev, libsystemd-dev")
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SUGGESTS "cmake (>= 3.25)")
 set(CPACK_COMPONENT_DEVELOPMENT_DESCRIPTION "Header, CMake package, pkg-config files and testing library:
 all that is needed to write a module of functions for stepd, to build it
