@@ -75,7 +75,8 @@ static bool is_sound(const struct journal_entry *entry)
     return (entry->state == JOURNAL_RUNNING || entry->state == JOURNAL_CRASHED) && is_terminated(entry->run_id, sizeof(entry->run_id)) &&
            run_id_is_valid(entry->run_id) && is_terminated(entry->function, sizeof(entry->function)) &&
            is_terminated(entry->topic, sizeof(entry->topic)) && is_terminated(entry->step.id, sizeof(entry->step.id)) &&
-           entry->attempt >= 0 && entry->attempt <= UINT16_MAX && entry->phase >= RUN_IN_FUNCTION && entry->phase <= RUN_IN_ON_FAILURE;
+           entry->attempt >= 0 && entry->attempt <= UINT16_MAX && entry->phase >= RUN_IN_FUNCTION && entry->phase <= RUN_IN_ON_FAILURE &&
+           (entry->has_step == 0 || (entry->step.id[0] != '\0' && entry->step.executions >= 0));
 }
 
 /* Of what one process left, from `first` on: where it is known whose handler ended it, the others are
@@ -134,12 +135,14 @@ static int take_files(struct journal *journal, const char *path, struct error *r
             journal->file = file;
         else
             journal->orphans[journal->orphan_count++] = file;
+        assert(journal->orphan_count < FILES_MAX);
     }
     return journal->file >= 0 ? 0 : error_set(ret_error, EMFILE, "%d daemons hold the crash journals %s already", FILES_MAX, path);
 }
 
 static int map_file(struct journal *journal, struct error *ret_error)
 {
+    assert(journal->file >= 0 && journal->map == NULL);
     journal->map_size = sizeof(struct file_head) + journal->slot_count * sizeof(struct journal_entry);
     if (ftruncate(journal->file, 0) != 0 || ftruncate(journal->file, (off_t)journal->map_size) != 0)
         return error_set(ret_error, errno, "can't write the crash journal: %s", strerror(errno));
@@ -262,6 +265,7 @@ void journal_give_slot(struct journal_slot *slot)
 
     if (slot == NULL)
         return;
+    assert(slot->is_taken && own_entry == slot->entry);
     own_entry = NULL;
     slot->entry->state = JOURNAL_FREE;
     (void)sigaltstack(&none, NULL);
@@ -275,6 +279,7 @@ void journal_attach(struct journal_slot *slot)
 {
     if (slot == NULL)
         return;
+    assert(slot->is_taken && slot->signal_stack == NULL);
     /* A handler that ran out of stack leaves none to note it on. */
     slot->signal_stack = xmalloc(SIGNAL_STACK_SIZE);
     const stack_t stack = { .ss_sp = slot->signal_stack, .ss_size = SIGNAL_STACK_SIZE };

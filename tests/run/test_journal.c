@@ -211,3 +211,23 @@ Test(journal, bytes_of_strangers_are_not_believed)
     cr_assert_eq(count, 0);
     journal_close(journal);
 }
+
+Test(journal, a_step_without_a_name_is_not_believed)
+{
+    char bytes[65536];
+    size_t count;
+
+    live_and(be_killed, true);
+    FILE *file = fopen(path, "r+");
+    cr_assert_not_null(file);
+    size_t size = fread(bytes, 1, sizeof(bytes), file);
+    const char *name = memmem(bytes, size, "charge", 6);
+    cr_assert_not_null(name);
+    cr_assert_eq(fseek(file, name - bytes, SEEK_SET), 0);
+    (void)fputc('\0', file);
+    (void)fclose(file);
+    struct journal *journal = opened();
+    (void)journal_found(journal, &count);
+    cr_assert_eq(count, 0);
+    journal_close(journal);
+}
