@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/error.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 int error_set(struct error *error, int code, const char *format, ...)
 {
+    assert(code > 0);
     if (error == NULL)
         return -code;
 

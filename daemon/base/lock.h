@@ -42,6 +42,7 @@ static inline void lock_init(struct lock *lock)
 
 static inline void lock_done(struct lock *lock)
 {
+    assert(atomic_load_explicit(&lock->holder, memory_order_relaxed) == 0);
     (void)pthread_mutex_destroy(&lock->mutex);
 }
 
@@ -53,6 +54,7 @@ static inline bool lock_is_held(const struct lock *lock)
 /* Waits for it. */
 static inline void lock_take(struct lock *lock)
 {
+    assert(!lock_is_held(lock)); /* it would wait for itself */
     int failed = pthread_mutex_lock(&lock->mutex);
 
     assert(failed == 0);

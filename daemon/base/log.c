@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -60,6 +61,7 @@ static bool stderr_has_colour(void)
 
 void log_open(enum log_level level, enum log_format format)
 {
+    assert(level <= LOG_LEVEL_DEBUG);
     if (format == LOG_FORMAT_AUTO)
         format = stderr_is_journal() ? LOG_FORMAT_JOURNAL : LOG_FORMAT_TEXT;
     atomic_store(&the_log.level, level);
@@ -69,6 +71,7 @@ void log_open(enum log_level level, enum log_format format)
 
 void log_set_level(enum log_level level)
 {
+    assert(level <= LOG_LEVEL_DEBUG);
     atomic_store(&the_log.level, level);
 }
 
@@ -160,6 +163,7 @@ static void print_text(FILE *line, bool has_colour, enum log_level level, int64_
     time_t seconds = (time_t)(wall_ms / 1000);
     struct tm utc;
 
+    assert((size_t)level < COUNT_OF(colours));
     (void)strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", gmtime_r(&seconds, &utc));
     (void)fprintf(line, "%s%s.%03dZ%s %s%-5s%s ", has_colour ? DIM : "", stamp, (int)(wall_ms % 1000), has_colour ? RESET : "",
                   has_colour ? colours[level] : "", LOG_LEVEL_NAMES[level], has_colour ? RESET : "");
@@ -260,6 +264,7 @@ static const struct glyph *glyph_of(const struct log_fields *fields, enum log_le
     };
     static const struct glyph levels[] = { { NULL, "✘", RED }, { NULL, "!", YELLOW }, { NULL, "·", DIM }, { NULL, "·", DIM } };
 
+    assert((size_t)level < COUNT_OF(levels));
     for (size_t i = 0; fields != NULL && fields->outcome != NULL && i < COUNT_OF(outcomes); i++) {
         if (strcmp(outcomes[i].outcome, fields->outcome) == 0)
             return &outcomes[i];
@@ -364,6 +369,7 @@ struct journal_entry {
 
 static void journal_add(struct journal_entry *entry, char *field)
 {
+    assert(entry->count < JOURNAL_FIELDS);
     entry->fields[entry->count++] = (struct iovec){ .iov_base = field, .iov_len = strlen(field) };
 }
 
@@ -385,6 +391,7 @@ static void journal_send(const struct log_site *site, enum log_level level, cons
     struct journal_entry entry = { .count = 0 };
     char trace[33];
 
+    assert((size_t)level < COUNT_OF(priorities));
     AUTO_FREE char *message = log_line(LOG_FORMAT_JOURNAL, false, level, 0, fields, text);
     message[strcspn(message, "\n")] = '\0';
     journal_add_string(&entry, "MESSAGE", message);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/memory.h"
 
+#include <assert.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +30,7 @@ void *xcalloc_aligned(size_t alignment, size_t size)
 {
     size_t whole = (size + alignment - 1) / alignment * alignment; /* aligned_alloc() wants a multiple */
 
+    assert((alignment & (alignment - 1)) == 0);
     return memset(memory_require(aligned_alloc(alignment, whole)), 0, whole);
 }
 

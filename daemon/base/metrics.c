@@ -5,14 +5,18 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/array.h"
+
 #define TOTAL "_total" /* how all counters' names end */
 
 void metrics_family(struct metrics_page *page, enum metric_kind kind, const char *name, const char *help)
 {
     static const char *const kinds[] = { "counter", "gauge", "histogram" };
 
+    assert((size_t)kind < COUNT_OF(kinds));
     int length = (int)strlen(name);
 
+    assert(kind != METRIC_COUNTER || (length > (int)strlen(TOTAL) && strcmp(name + length - strlen(TOTAL), TOTAL) == 0));
     page->name = name;
     if (page->is_open && kind == METRIC_COUNTER)
         length -= (int)strlen(TOTAL); /* its samples are called so, not itself */
@@ -50,6 +54,7 @@ static void put_labels(FILE *out, const struct metric_label *labels, const char 
 
 void metrics_put(struct metrics_page *page, const struct metric_label *labels, double value)
 {
+    assert(page->name != NULL); /* its family comes first */
     (void)fprintf(page->out, "stepd_%s", page->name);
     put_labels(page->out, labels, NULL);
     (void)fprintf(page->out, " %.15g\n", value);
@@ -100,6 +105,7 @@ void metrics_put_traced_histogram(struct metrics_page *page, const struct metric
     uint64_t below = 0;
     size_t bucket = 0, first = 0;
 
+    assert(scale->first <= scale->last);
     assert(2 * (size_t)scale->last < HISTOGRAM_BUCKETS - 1);
     for (unsigned power = scale->first; power <= scale->last; first = ++power) {
         for (; bucket <= 2 * (size_t)power; bucket++)

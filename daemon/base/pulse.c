@@ -19,6 +19,7 @@ struct pulse *pulse_start(const char *name, int64_t limit_ms)
 {
     struct pulse *pulse = xcalloc_aligned(_Alignof(struct pulse), sizeof(*pulse));
 
+    assert(limit_ms > 0);
     *pulse = (struct pulse){ .name = name, .limit_ms = limit_ms, .moved_ms = clock_monotonic_ms() };
     lock_take(&the_pulses.lock);
     pulse->next = the_pulses.first;

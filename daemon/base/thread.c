@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/thread.h"
 
+#include <assert.h>
 #include <sched.h>
 #include <string.h>
 #include <time.h>
@@ -23,6 +24,7 @@ static void *thread_main(void *argument)
 int thread_start(struct thread *thread, const char *name, int64_t pulse_limit_ms, void *(*run)(void *context), void *context,
                  struct error *ret_error)
 {
+    assert(pulse_limit_ms >= 0);
     assert(!thread->is_started && strlen(name) <= 15);
     thread->name = name;
     thread->pulse_limit_ms = pulse_limit_ms;
@@ -44,6 +46,7 @@ void thread_yield_when_woken(void)
 
 void thread_join(struct thread *thread)
 {
+    assert(!thread->is_started || atomic_load_explicit(&thread->identity, memory_order_relaxed) != thread_identity()); /* itself */
     if (!thread->is_started)
         return;
     (void)pthread_join(thread->id, NULL);
@@ -52,6 +55,7 @@ void thread_join(struct thread *thread)
 
 void thread_leave(struct thread *thread)
 {
+    assert(thread->is_started);
     (void)pthread_detach(thread->id);
     thread->is_started = false;
 }

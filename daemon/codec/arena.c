@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/arena.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
@@ -36,6 +37,7 @@ void *arena_take(struct arena *arena, size_t size)
     arena->most -= rounded < arena->most ? rounded : arena->most;
     if (rounded > arena->left)
         add_chunk(arena, rounded);
+    assert(rounded <= arena->left);
     void *taken = arena->at;
     arena->at += rounded;
     arena->left -= rounded;

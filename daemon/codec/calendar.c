@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/calendar.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 /* Years that begin in March put the leap day last; 400 of them are an era. */
@@ -20,6 +21,7 @@ int64_t calendar_days(struct date date)
     int64_t day_of_year = (153 * (date.month + (date.month > 2 ? -3 : 9)) + 2) / 5 + date.day - 1;
     int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
 
+    assert(date.month >= 1 && date.month <= 12);
     return era * ERA_DAYS + day_of_era - DAYS_TO_1970;
 }
 
@@ -48,6 +50,7 @@ int calendar_month_length(int year, int month)
     static const int lengths[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
     bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 
+    assert(month >= 1 && month <= 12);
     return lengths[month - 1] + (month == 2 && is_leap);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/expression_internal.h"
 
+#include <assert.h>
 #include <math.h>
 
 #include "codec/expression_functions.h"
@@ -25,6 +26,7 @@ void evaluation_done(struct evaluation *evaluation)
 
 struct value evaluation_over(const struct evaluation *evaluation)
 {
+    assert(evaluation->budget.over != NULL);
     return value_error(evaluation->budget.over);
 }
 
@@ -35,6 +37,7 @@ static struct value evaluate_list(struct evaluation *evaluation, const struct no
     struct value *items = budget_take(&evaluation->budget, node->count * sizeof(*items));
     size_t count = 0;
 
+    assert(node->kind == NODE_LIST);
     if (items == NULL)
         return evaluation_over(evaluation);
     for (const struct node *child = node->children; child != NULL; child = child->next, count++) {
@@ -66,6 +69,7 @@ static struct value evaluate_map(struct evaluation *evaluation, const struct nod
     struct value_pair *pairs = budget_take(&evaluation->budget, node->count / 2 * sizeof(*pairs));
     struct value map = { .kind = VALUE_MAP, .map = { pairs, 0 } };
 
+    assert(node->kind == NODE_MAP && node->count % 2 == 0);
     if (pairs == NULL)
         return evaluation_over(evaluation);
     for (const struct node *child = node->children; child != NULL; child = child->next->next) {
@@ -88,6 +92,7 @@ static struct value evaluate_chain(struct evaluation *evaluation, const struct n
     const struct node *operand = node->children;
     struct value value = evaluate(evaluation, operand);
 
+    assert(node->kind == NODE_CHAIN && operand != NULL);
     while ((operand = operand->next) != NULL && value.kind != VALUE_ERROR) {
         struct value right = evaluate(evaluation, operand);
         if (right.kind == VALUE_ERROR || !budget_step(&evaluation->budget))
@@ -102,6 +107,7 @@ static struct value evaluate_joined(struct evaluation *evaluation, const struct 
 {
     struct value last = VALUE_NOTHING, error = VALUE_NOTHING;
 
+    assert(node->kind == NODE_AND || node->kind == NODE_OR);
     for (const struct node *child = node->children; child != NULL; child = child->next) {
         last = evaluate(evaluation, child);
         if (last.kind == VALUE_ERROR && error.kind != VALUE_ERROR)
@@ -162,6 +168,7 @@ static struct value index_list(struct evaluation *evaluation, const struct value
     char text[NUMBER_TEXT_SIZE];
     int64_t at = -1;
 
+    assert(list->kind == VALUE_LIST);
     if (!value_is_number(index))
         return value_error_format(&evaluation->budget, "no such overload: list[%s]", value_type_name(index));
     (void)number_write(index, text);
@@ -197,6 +204,7 @@ static struct value evaluate_call(struct evaluation *evaluation, const struct no
     if (on != NULL)
         arguments[call.count++] = *on;
     for (const struct node *child = node->children; child != NULL; child = child->next) {
+        assert(call.count < FUNCTION_MOST_ARGUMENTS); /* the parser counts them */
         arguments[call.count] = evaluate(evaluation, child);
         if (arguments[call.count].kind == VALUE_ERROR)
             return arguments[call.count];
@@ -228,6 +236,7 @@ static struct value evaluate_path(struct evaluation *evaluation, const struct no
     const struct node *step = path->children;
     struct value value = evaluate(evaluation, step);
 
+    assert(path->kind == NODE_PATH && step != NULL);
     while ((step = step->next) != NULL && value.kind != VALUE_ERROR) {
         if (!budget_step(&evaluation->budget))
             return evaluation_over(evaluation);
@@ -244,6 +253,7 @@ struct value evaluate(struct evaluation *evaluation, const struct node *node)
     case NODE_CONSTANT:
         return node->constant;
     case NODE_LOCAL:
+        assert(node->slot < EXPRESSION_MOST_DEPTH);
         return evaluation->locals[node->slot];
     case NODE_EVENT:
         return evaluate_event(evaluation, node);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/expression_number.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,11 +19,13 @@ static bool is_whole_kind(const struct value *value)
 
 static wide wide_of(const struct value *whole)
 {
+    assert(whole->kind == VALUE_INT || whole->kind == VALUE_UINT);
     return whole->kind == VALUE_INT ? (wide)whole->integer : (wide)whole->natural;
 }
 
 double number_to_double(const struct value *number)
 {
+    assert(number->kind == VALUE_DOUBLE || number->kind == VALUE_INT || number->kind == VALUE_UINT);
     if (number->kind == VALUE_DOUBLE)
         return number->number;
     return number->kind == VALUE_INT ? (double)number->integer : (double)number->natural;
@@ -167,6 +170,7 @@ size_t number_write_double(double number, char text[NUMBER_TEXT_SIZE])
         return (size_t)snprintf(text, NUMBER_TEXT_SIZE, "%s", isnan(number) ? "NaN" : number > 0 ? "+Inf" : "-Inf");
     write_shortest(number, text, NUMBER_TEXT_SIZE);
     const char *mark = strchr(text, 'e');
+    assert(mark != NULL);
     int exponent = atoi(mark + 1);
     if (exponent < -4 || exponent >= 6)
         return strlen(text);
@@ -193,6 +197,7 @@ size_t number_write(const struct value *number, char text[NUMBER_TEXT_SIZE])
 
 bool number_to_int(const struct value *number, int64_t *ret_integer)
 {
+    assert(number->kind == VALUE_DOUBLE || number->kind == VALUE_INT || number->kind == VALUE_UINT);
     if (number->kind == VALUE_DOUBLE) {
         if (!(number->number >= -0x1p63 && number->number < 0x1p63))
             return false;
@@ -207,6 +212,7 @@ bool number_to_int(const struct value *number, int64_t *ret_integer)
 
 bool number_to_uint(const struct value *number, uint64_t *ret_natural)
 {
+    assert(number->kind == VALUE_DOUBLE || number->kind == VALUE_INT || number->kind == VALUE_UINT);
     if (number->kind == VALUE_DOUBLE) {
         if (!(number->number > -1 && number->number < 0x1p64))
             return false;

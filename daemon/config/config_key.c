@@ -47,6 +47,7 @@ static void fault_range(struct config_faults *faults, const struct setting *sett
     char least[LOG_DURATION_SIZE];
     char most[LOG_DURATION_SIZE];
 
+    assert(key->least <= key->most);
     if (key->type == KEY_DURATION || key->type == KEY_SCHEDULE)
         config_faults_add(faults, &setting->value_place, "'%s' must be between %s and %s, not '%s'", name, log_duration(key->least, least),
                           log_duration(key->most, most), setting_shown(setting));
@@ -93,6 +94,7 @@ static bool name_read(const struct config_key *key, const struct setting *settin
     size_t count = 0;
     char known[128] = "";
 
+    assert(key->names != NULL);
     if (text == NULL)
         return false;
     for (; key->names[count] != NULL; count++) {
@@ -110,6 +112,7 @@ static bool schedule_read(const struct config_key *key, const struct setting *se
 {
     char *base = target;
 
+    assert(key->given != NOT_TOLD); /* where its count stands */
     if (setting->kind != SETTING_LIST || setting->count == 0) {
         config_faults_add(faults, &setting->value_place, "'%s' must be a list of durations, such as [15s, 30s, 1m]", key->name);
         return false;

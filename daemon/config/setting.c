@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/setting.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
@@ -51,6 +52,7 @@ void config_faults_add(struct config_faults *faults, const struct place *place, 
 {
     va_list arguments;
 
+    assert(format[0] != '\0');
     faults->items = xrealloc(faults->items, (faults->count + 1) * sizeof(*faults->items));
     struct config_fault *fault = &faults->items[faults->count++];
     *fault = (struct config_fault){ 0 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pool/pool.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -95,6 +96,7 @@ struct ring *pool_ring(struct pool *pool)
 
 void pool_add(struct pool *pool, struct task *task, enum task_rank rank)
 {
+    assert(rank < TASK_RANKS);
     LOCK_GUARD(&pool->lock);
     tasks_add(&pool->lists[rank], task);
     if (rank < TASK_FOLLOWS)
@@ -112,6 +114,8 @@ struct task *pool_take_listed(struct pool *pool)
         struct task *task = tasks_take(&pool->lists[rank]);
         if (task == NULL)
             continue;
+        assert(rank >= TASK_FOLLOWS || atomic_load(&pool->urgent) > 0);
+        assert(atomic_load(&pool->listed) > 0);
         if (rank < TASK_FOLLOWS)
             atomic_fetch_sub(&pool->urgent, 1);
         atomic_fetch_sub(&pool->listed, 1);
@@ -182,6 +186,7 @@ static void share_work(struct pool *pool, bool was_slow)
 
 static struct pulse *begin(struct pool_thread *thread)
 {
+    assert_thread(&thread->thread);
     thread->pool->settings.ops->begin(thread);
     struct pulse *pulse = pulse_start("worker", PULSE_LIMIT_MS);
     if (thread->first != NULL) {
@@ -196,6 +201,7 @@ static void end(struct pool_thread *thread, struct pulse *pulse)
 {
     const struct pool_ops *ops = thread->pool->settings.ops;
 
+    assert_thread(&thread->thread);
     if (slot_is_abandoned(&thread->slot)) {
         ops->let_go(thread);
         atomic_fetch_sub(&thread->pool->stuck, 1);
@@ -264,6 +270,7 @@ static int start_thread(struct pool *pool, struct task *first, struct error *ret
 
 void pool_adopt(struct pool *pool, struct pool_thread *thread)
 {
+    assert(thread->pool == pool);
     LOCK_GUARD(&pool->lock);
     thread->next = pool->threads;
     pool->threads = thread;
@@ -281,11 +288,13 @@ static bool is_overdue(const struct pool_thread *thread, int64_t now_ns)
 /* From one thread that is stuck; NULL: none is. */
 static struct task *take_over_one(struct pool *pool, int64_t now_ns)
 {
+    assert_thread(&pool->watch);
     LOCK_GUARD(&pool->lock);
     for (struct pool_thread *thread = pool->threads; thread != NULL; thread = thread->next) {
         struct task *task = is_overdue(thread, now_ns) ? pool->settings.ops->take_over(thread, now_ns) : NULL;
         if (task == NULL)
             continue;
+        assert(slot_is_abandoned(&thread->slot)); /* take_over() has won it */
         thread->is_stuck = true;
         return task;
     }
@@ -314,6 +323,7 @@ static void bury_finished(struct pool *pool)
             link = &thread->next;
             continue;
         }
+        assert(slot_is_abandoned(&thread->slot));
         *link = thread->next;
         pool->settings.ops->retire(thread);
         thread_join(&thread->thread);
@@ -326,6 +336,7 @@ void pool_watch(struct pool *pool)
     int64_t now_ns = clock_monotonic_ns();
     struct task *task;
 
+    assert_thread(&pool->watch);
     bury_finished(pool);
     while ((task = take_over_one(pool, now_ns)) != NULL)
         replace(pool, task);
@@ -369,6 +380,7 @@ struct pool *pool_create(const struct pool_settings *settings)
     struct pool *pool = xcalloc_aligned(_Alignof(struct pool), sizeof(*pool));
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
+    assert(settings->threads >= 0 && settings->max_stuck >= 0);
     pool->settings = *settings;
     pool->cores = cores > 0 ? (int)cores : 1;
     ring_init(&pool->ring, settings->ring_size);
@@ -380,6 +392,7 @@ struct pool *pool_create(const struct pool_settings *settings)
 
 int pool_start(struct pool *pool, struct error *ret_error)
 {
+    assert(pool->threads == NULL); /* once */
     for (int i = 0; i < pool->settings.threads; i++) {
         int status = start_thread(pool, NULL, ret_error);
         if (status != 0)
@@ -406,6 +419,7 @@ static bool join_threads(struct pool *pool)
 {
     bool are_joined = true;
 
+    assert(atomic_load(&pool->is_stopping) && !pool->watch.is_started);
     for (struct pool_thread *thread = pool->threads, *next; thread != NULL; thread = next) {
         next = thread->next;
         if (!can_be_joined(thread)) {

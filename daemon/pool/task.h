@@ -6,6 +6,7 @@
 #ifndef STEPD_POOL_TASK_H
 #define STEPD_POOL_TASK_H
 
+#include <assert.h>
 #include <stddef.h>
 
 struct pool_thread; /* pool/pool.h */
@@ -23,6 +24,8 @@ struct task_list {
 
 static inline void tasks_add(struct task_list *list, struct task *task)
 {
+    assert(task->run != NULL);
+    assert(list->first == NULL || list->last->next == NULL);
     task->next = NULL;
     if (list->first == NULL)
         list->first = task;

@@ -155,7 +155,7 @@ Test(pool, runs_what_comes_through_the_ring_and_what_is_added)
 Test(pool, lists_go_by_rank)
 {
     struct pool *pool = pool_create(&(struct pool_settings){ .ring_size = 1, .ops = &ops });
-    struct task follows, is_due, is_back;
+    struct task follows = { .run = settle }, is_due = follows, is_back = follows; /* none of them runs */
 
     pool_add(pool, &follows, TASK_FOLLOWS);
     pool_add(pool, &is_due, TASK_IS_DUE);
