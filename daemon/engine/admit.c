@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/admit.h"
 
+#include <assert.h>
+
 #include "base/clock.h"
 #include "engine/breaker.h"
 #include "engine/finish.h"
@@ -51,6 +53,7 @@ static bool may_pass_flow(struct worker *worker, const struct known_runs *known,
     enum flow_answer answer = FLOW_BEGINS;
     struct flow_ask ask;
 
+    assert(run->function->flow != NULL);
     if (!run->function->flow->is_lined && known_runs_find(known, KNOWN_ADMITTED, &run->id) != NULL)
         return true;
     (event_is_again(run->event) ? flow_ask_init_again : flow_ask_init)(&ask, run->function, run->event, context_now_ms(&worker->ctx));
@@ -106,6 +109,7 @@ static bool may_start(struct worker *worker, const struct job *job, struct run *
     struct key_set *parked = job->message->assignment->parked_keys;
     struct bytes key = { run->event->view.key, run->event->view.key_len };
 
+    assert(job->message != NULL && run->epoch == 0);
     *ret_state = MESSAGE_TAKEN;
     if (is_taken(&job->message->assignment->known, run) || !may_pass(worker, &job->message->assignment->known, run, ret_state))
         return false;
@@ -136,6 +140,7 @@ static void begin_run(struct worker *worker, const struct job *job)
     const struct function *function = function_newest(job->function);
     struct event *event = job->event;
 
+    assert(job->function != NULL && job->event != NULL);
     worker->own_run = (struct run){
         .function = function,
         .event = event,
@@ -214,6 +219,7 @@ bool admit_called(struct worker *worker)
     bool is_duplicate = false;
     struct flow_ask ask;
 
+    assert(run->is_unasked && worker->job.claimed != NULL);
     run->is_unasked = false;
     tally_add(&tally->started);
     if (!function_asks(run->function)) {
@@ -247,6 +253,7 @@ bool admit_gathered(struct worker *worker, enum message_state *ret_state)
     struct run *run = &worker->own_run;
     int status;
 
+    assert(gathered->bundle.count > 0);
     *ret_state = MESSAGE_DROPPED;
     if (worker_is_draining(worker))
         return false;

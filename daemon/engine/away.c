@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/away.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@
 
 void away_list_init(struct away_list *list, int places, void (*come_back)(void *context, struct away *away), void *context)
 {
+    assert(places >= 0);
     lock_init(&list->lock);
     list->first = NULL;
     list->places = places;
@@ -80,6 +82,8 @@ void away_leave(struct away_list *list, const struct job *job, struct run *run)
 {
     struct away *away = xcalloc(1, sizeof(*away));
 
+    assert(run->errand != NULL);
+    assert((job->claimed != NULL) != (job->message != NULL));
     away->list = list;
     away->job = *job;
     away->run = run;
@@ -98,6 +102,8 @@ void away_return(struct away *away)
 
     LOCK_GUARD(&list->lock);
     give_place(list, away);
+    assert(*away->link == away);
+    assert(atomic_load(&list->count) > 0);
     *away->link = away->next;
     if (away->next != NULL)
         away->next->link = away->link;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/breaker.h"
 
+#include <assert.h>
+
 #include "engine/troubles.h"
 #include "run/flow_ask.h"
 
@@ -30,6 +32,7 @@ bool breaker_holds_message(struct worker *worker, int *ret_status)
     enum flow_answer answer;
     struct flow_ask ask;
 
+    assert(run->epoch == 0);
     if (function_is_lined(run->function) || !is_open(worker, run, &ask))
         return false;
     *ret_status = store->ops->admit(store, run, &ask, &answer);
@@ -45,6 +48,7 @@ bool breaker_holds_claimed(struct worker *worker, int *ret_status)
     struct transition_reply reply;
     struct flow_ask ask;
 
+    assert(run->epoch > 0);
     if (!is_open(worker, run, &ask))
         return false;
     const struct transition change = {

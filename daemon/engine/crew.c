@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/crew.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,7 +41,7 @@ static struct engine_crew *of(struct crew *crew)
 
 /* ---- the thread ----------------------------------------------------------------------------------- */
 
-/* Lock held. NULL: the end. A thread that was left behind and came back is one too many where another took its place. */
+/* NULL: the end. A thread that was left behind and came back is one too many where another took its place. */
 static struct crew_task *take(struct engine_crew *crew)
 {
     assert_held(&crew->lock);
@@ -50,9 +51,11 @@ static struct crew_task *take(struct engine_crew *crew)
         condition_wait(&crew->work, &crew->lock);
     pulse_beat_here();
     crew->idle--;
+    assert(crew->idle >= 0);
     if (crew->is_over || crew->count - crew->left > crew->dispatch->settings.threads)
         return NULL;
     struct crew_task *task = crew->first;
+    assert(task != NULL);
     crew->first = task->next;
     if (crew->first == NULL)
         crew->last = &crew->first;
@@ -73,12 +76,14 @@ static void run_tasks(struct hand *hand)
         crew->left -= !was_wanted;
     }
     crew->count--;
+    assert(crew->count >= 0);
 }
 
 static void *hand_main(void *context)
 {
     struct hand *hand = context;
 
+    assert_thread(&hand->thread);
     worker_begin(hand->worker);
     run_tasks(hand);
     worker_end(hand->worker);
@@ -89,12 +94,12 @@ static void *hand_main(void *context)
 
 static void hand_destroy(struct hand *hand)
 {
+    assert(!hand->is_running);
     thread_join(&hand->thread);
     worker_destroy(hand->worker);
     free(hand);
 }
 
-/* Lock held. */
 static void add_hand(struct engine_crew *crew)
 {
     struct hand *hand = xcalloc(1, sizeof(*hand));
@@ -113,7 +118,7 @@ static void add_hand(struct engine_crew *crew)
     crew->count++;
 }
 
-/* Lock held. Those whose thread has ended. */
+/* Those whose thread has ended. */
 static void bury_finished(struct engine_crew *crew)
 {
     assert_held(&crew->lock);
@@ -134,6 +139,7 @@ static size_t waiting(const struct engine_crew *crew)
 {
     size_t count = 0;
 
+    assert_held(&crew->lock);
     for (const struct crew_task *task = crew->first; task != NULL; task = task->next)
         count++;
     return count;
@@ -143,8 +149,10 @@ static void offer(struct crew *base, struct crew_task *task)
 {
     struct engine_crew *crew = of(base);
 
+    assert(task->run != NULL);
     LOCK_GUARD(&crew->lock);
     bury_finished(crew);
+    assert(*crew->last == NULL);
     task->next = NULL;
     *crew->last = task;
     crew->last = &task->next;
@@ -212,7 +220,7 @@ void crew_cancel(struct crew *base)
         atomic_store(&hand->worker->slot.is_cancelled, true);
 }
 
-/* Lock held. Whether any is in module code: such threads are left to the end of the process. */
+/* Whether any is in module code: such threads are left to the end of the process. */
 static bool leave_running(struct engine_crew *crew)
 {
     bool is_left = false;

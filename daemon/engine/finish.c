@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/finish.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 
@@ -30,6 +31,7 @@ void finish_condemned(struct worker *worker, const struct run *run)
  * failed for good already has no attempts left. */
 static void settle_refusal(struct worker *worker, struct run *run, struct attempt_report *report)
 {
+    assert(report->end == ATTEMPT_REFUSED);
     if (run->phase != RUN_FAILING)
         attempt_fail(&worker->ctx, run, NULL, "StoreRefused", refused_text, report);
     if (report->end == ATTEMPT_REFUSED)
@@ -38,6 +40,7 @@ static void settle_refusal(struct worker *worker, struct run *run, struct attemp
 
 static void end_attempt(struct worker *worker, struct run *run, struct attempt_report *report)
 {
+    assert(report->end != ATTEMPT_SETTLING && report->end != ATTEMPT_ABANDONED);
     if (report->end == ATTEMPT_REFUSED)
         settle_refusal(worker, run, report);
     breaker_hear(worker, run, report);
@@ -52,6 +55,7 @@ static void end_attempt(struct worker *worker, struct run *run, struct attempt_r
 /* Known before the strand goes on. */
 enum message_state finish_in_store(const struct job *job, const struct run *run)
 {
+    assert(job->message != NULL);
     if (run_is_ordered(run))
         key_set_add(job->message->assignment->parked_keys, run->function->id,
                     (struct bytes){ run->event->view.key, run->event->view.key_len });
@@ -61,6 +65,7 @@ enum message_state finish_in_store(const struct job *job, const struct run *run)
 /* What its message is now. */
 static enum message_state state_after(const struct job *job, const struct run *run, const struct attempt_report *report)
 {
+    assert(report->end != ATTEMPT_AWAY && report->end != ATTEMPT_SETTLING);
     if (report->end == ATTEMPT_STOPPED || report->end == ATTEMPT_REFUSED)
         return run->epoch > 0 ? MESSAGE_TAKEN : MESSAGE_DROPPED;
     /* Whatever the store may yet lose of a run that ended, nothing of it is left to do. */
@@ -76,6 +81,7 @@ static void give_back(struct worker *worker, const struct attempt_report *report
 {
     struct job *job = &worker->job;
 
+    assert((worker->job.claimed != NULL) != (worker->job.message != NULL));
     if (job->claimed != NULL) {
         job->claimed->release(job->claimed);
         return;
@@ -116,6 +122,7 @@ void finish_takeover(struct worker *worker, const struct job *job, struct run *r
     struct attempt_report report;
     char text[160];
 
+    assert(step == NULL || step->is_running);
     int64_t timeout_ms = step != NULL ? step->timeout_ms : run->function->timeout_ms;
     (void)snprintf(text, sizeof(text), "not done after %lld ms; its thread is left behind", (long long)timeout_ms);
     tally_add(&tally->timed_out);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/gather.h"
 
+#include <assert.h>
+
 #include "base/log.h"
 #include "engine/admit.h"
 #include "engine/troubles.h"
@@ -31,6 +33,7 @@ void gather_event(struct worker *worker)
     enum message_state state;
     msgpack_sbuffer key;
 
+    assert(gather_takes(&worker->job));
     if (!admit_to_batch(worker, &state)) {
         message_end_run(message, state);
         return;

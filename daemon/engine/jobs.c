@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/jobs.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
@@ -11,6 +12,7 @@ static void add(struct message *message, struct event *event, const struct funct
 {
     struct job *job = xmalloc(sizeof(*job));
 
+    assert(event != NULL);
     *job = (struct job){ .function = function, .message = message, .event = event };
     jobs_add(jobs, job);
 }
@@ -68,6 +70,7 @@ size_t jobs_of_parts(const struct dispatch *dispatch, struct message *message, c
     struct event_parts *parts = message->event.parts;
     size_t sum = 0;
 
+    assert(parts != NULL);
     for (size_t i = 0; i < parts->count; i++)
         sum += jobs_of_part(dispatch, message, &parts->events[i], matches, jobs);
     return sum;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/nobodys.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <time.h>
 
@@ -50,5 +51,6 @@ void nobodys_end_job(struct worker *worker)
     struct message *message = worker->job.message;
     bool may_end = message_begin(message) && !worker_is_draining(worker);
 
+    assert(worker->job.function == NULL && !worker->job.is_match);
     message_end_run(message, may_end ? nobodys_end(worker, message, worker->job.event) : MESSAGE_DROPPED);
 }

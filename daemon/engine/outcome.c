@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/outcome.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -85,6 +86,7 @@ void outcome_log(const struct run *run, const struct attempt_report *report, boo
 
     if (!log_has_level(level) || outcome_of(report) == NULL)
         return;
+    assert(run->function != NULL);
     struct log_fields fields = fields_of(run, report);
     if (report->failure != NULL)
         log_event(level, &fields, "%s: %s", report->failure->name, report->failure->message);

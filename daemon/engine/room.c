@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/room.h"
 
+#include <assert.h>
+
 #include "base/clock.h"
 
 static uint64_t most_of(const struct dispatch *dispatch, const struct gate *gate)
@@ -10,6 +12,7 @@ static uint64_t most_of(const struct dispatch *dispatch, const struct gate *gate
 
 static struct gate *gate_of(struct dispatch *dispatch, const struct function *function)
 {
+    assert(function->index < dispatch->settings.function_count);
     return &dispatch->gates[function->index];
 }
 
@@ -65,6 +68,7 @@ bool room_has_for_jobs(struct dispatch *dispatch, struct message *message, const
 /* All that comes of a function that is paused, or whose runs wait for their turns, goes into the store. */
 void room_enter(struct dispatch *dispatch, struct job *job)
 {
+    assert(!job->is_expected);
     if (job->function == NULL)
         return;
     struct gate *gate = gate_of(dispatch, job->function);
@@ -83,6 +87,7 @@ void room_leave(struct dispatch *dispatch, struct job *job, bool is_over)
 /* A sixteenth of them has begun: a partition does not stop and go for each. */
 bool room_is_back(struct dispatch *dispatch, int lacks, struct room_lack *ret_lack)
 {
+    assert(lacks == LACKS_ALL || (lacks > 0 && (size_t)lacks <= dispatch->settings.function_count));
     if (lacks == LACKS_ALL) {
         *ret_lack = (struct room_lack){ .function = NULL };
         return !atomic_load(&dispatch->is_stopped);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/route.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -22,6 +23,7 @@ static void start_copy_later(struct dispatch *dispatch, const struct job *job)
 static void spread(struct dispatch *dispatch, struct message *message, const struct function *const *functions, size_t count,
                    const struct job *beside)
 {
+    assert(count > 0);
     atomic_store(&message->runs, count + (beside != NULL));
     if (beside != NULL)
         start_copy_later(dispatch, beside);
@@ -40,6 +42,7 @@ static void spread_parts(struct worker *worker, struct message *message)
     struct job_list jobs = { .first = NULL };
     size_t count = jobs_of_parts(dispatch, message, worker->matches, &jobs);
 
+    assert(message->event.parts != NULL);
     if (count == 0) {
         message_end(message, MESSAGE_DONE);
         return;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/settle.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -42,6 +43,9 @@ struct settling {
     char tail[];            /* that the change points to */
 };
 
+static_assert(offsetof(struct settlements, task) == 0, "settle_answered() is given the task");
+static_assert(offsetof(struct settling, pending) == 0, "answered() is given the change");
+
 /* ---- a worker leaves ------------------------------------------------------------------------------ */
 
 static bool has_room(const struct settlements *settlements)
@@ -66,6 +70,7 @@ static void answered(struct pending_change *pending)
     struct settlements *settlements = settling->settlements;
     size_t size = settling->size;
 
+    assert(atomic_load(&settlements->asked) > 0);
     settling->next = NULL;
     lock_take(&settlements->lock);
     *settlements->last = settling;
@@ -75,6 +80,7 @@ static void answered(struct pending_change *pending)
     lock_give(&settlements->lock);
     if (must_call)
         pool_add(settlements->dispatch->pool, &settlements->task, TASK_IS_BACK);
+    assert(atomic_load(&settlements->bytes) >= size);
     atomic_fetch_sub(&settlements->bytes, size);
     atomic_fetch_sub(&settlements->asked, 1); /* the last thing that is done here */
 }
@@ -84,6 +90,8 @@ static struct settling *settling_create(struct worker *worker, const struct atte
     const struct transition *change = &worker->ctx.settling;
     struct settling *settling = xmalloc(sizeof(*settling) + change->tail.size);
 
+    assert(change->tail.size <= TAIL_MOST);
+    assert(worker->job.strand == NULL && worker->job.gathered == NULL);
     settling->settlements = worker->dispatch->settlements;
     settling->job = worker->job;
     settling->own_run = *worker->run;
@@ -156,6 +164,7 @@ static void settle(struct worker *worker, struct settling *settling)
     else
         attempt_settle(&worker->ctx, worker->run, &settling->change, &settling->report);
     settling->settlements->end(worker, &settling->report);
+    assert(atomic_load(&settling->settlements->count) > 0);
     atomic_fetch_sub(&settling->settlements->count, 1);
     free(settling);
 }
@@ -221,6 +230,7 @@ bool settlements_await(struct settlements *settlements)
 
 void settlements_destroy(struct settlements *settlements)
 {
+    assert(atomic_load(&settlements->asked) == 0); /* settlements_await() said so */
     for (struct settling *settling = settlements->first, *next; settling != NULL; settling = next) {
         next = settling->next;
         if (settling->job.claimed != NULL)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/start.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -32,6 +33,7 @@ static void take_run_back(struct worker *worker)
 
     if (away == NULL)
         return;
+    assert(away->run->errand != NULL);
     away_return(away);
     worker->own_run = away->own_run;
     worker->run = worker->job.claimed != NULL ? away->run : &worker->own_run;
@@ -44,6 +46,7 @@ static struct task *job_run(struct task *task, struct pool_thread *thread)
     struct job *job = (struct job *)task;
     int64_t begun_ns = thread->now_ns;
 
+    assert(thread->now_ns > 0);
     worker->job = *job;
     free(job);
     take_run_back(worker);
@@ -69,6 +72,7 @@ void start_claimed_later(struct dispatch *dispatch, struct claimed *claimed)
 {
     struct job *job = xmalloc(sizeof(*job));
 
+    assert(claimed->release != NULL);
     *job = (struct job){ .function = claimed->run.function, .claimed = claimed, .is_gated = claimed->has_place };
     start_later(dispatch, job);
 }
@@ -77,6 +81,7 @@ void start_gathered_later(void *context, struct gathered *gathered)
 {
     struct job *job = xmalloc(sizeof(*job));
 
+    assert(gathered->bundle.count > 0);
     *job = (struct job){
         .function = gathered->function,
         .message = gathered->messages[0],
@@ -98,6 +103,7 @@ void start_waiting(struct dispatch *dispatch, const struct function *function)
 struct task *start_next(struct dispatch *dispatch, const struct job *job)
 {
     if (job->is_gated) {
+        assert(job->function != NULL);
         gate_leave(&dispatch->gates[job->function->index]);
         start_waiting(dispatch, job->function);
     }
@@ -107,6 +113,7 @@ struct task *start_next(struct dispatch *dispatch, const struct job *job)
 
 void start_end_settled(struct worker *worker, struct attempt_report *report)
 {
+    assert(report->end != ATTEMPT_SETTLING && report->end != ATTEMPT_ABANDONED);
     (void)finish_attempt(worker, report);
     struct task *next = start_next(worker->dispatch, &worker->job);
     if (next != NULL)
@@ -148,6 +155,7 @@ static void leave_for_line(struct dispatch *dispatch, const struct job *job)
 {
     struct job *next = gate_left(&dispatch->gates[job->function->index], dispatch->waiting_most);
 
+    assert(job->claimed == NULL && job->message != NULL);
     if (next != NULL) {
         next->is_over = true;
         start_later(dispatch, next);
@@ -170,6 +178,7 @@ static int line_up(struct worker *worker, const struct run *run)
     struct transition_reply reply;
     int status = store->ops->advance(store, run, &change, &reply);
 
+    assert(run->function != NULL);
     worker_look_at_clock(worker);
     return status;
 }
@@ -233,6 +242,7 @@ static void put_off(struct worker *worker, struct claimed *claimed)
     };
     struct transition_reply reply;
 
+    assert(claimed->run.function == NULL);
     log_warn("run %s is of function '%s', which this daemon does not have: it waits in line for a daemon that has it", claimed->run.id.text,
              claimed->function_id);
     claimed->run.function = &stand_in;
@@ -248,6 +258,7 @@ static bool learn_function(struct worker *worker, struct claimed *claimed)
 {
     const struct dispatch_settings *settings = &worker->dispatch->settings;
 
+    assert(claimed->run.function == NULL);
     if (settings->learn_function != NULL)
         claimed->run.function = settings->learn_function(settings->context, claimed->function_id);
     worker_look_at_clock(worker);
@@ -323,6 +334,7 @@ static void fail_crashed(struct worker *worker)
 {
     struct attempt_report report;
 
+    assert(worker->job.away == NULL);
     tally_add(&worker_tally(worker, worker->run->function)->crashed);
     trace_begin(worker);
     attempt_fail(&worker->ctx, worker->run, NULL, "HandlerCrashed", crash_text, &report);

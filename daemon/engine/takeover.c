@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/takeover.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "engine/finish.h"
@@ -12,6 +13,7 @@
 /* One of its two holders has done with it. */
 static void drop(struct takeover *takeover)
 {
+    assert(atomic_load(&takeover->holders) > 0);
     if (atomic_fetch_sub(&takeover->holders, 1) != 1)
         return;
     errand_destroy(takeover->run.errand);
@@ -43,6 +45,8 @@ static struct task *settle(struct task *task, struct pool_thread *thread)
 /* What the thread was at, as it stood when the watch won it. */
 static void fill_takeover(struct takeover *takeover, const struct worker *worker)
 {
+    assert(slot_is_abandoned(&worker->thread.slot));
+    assert((worker->job.claimed != NULL) != (worker->job.message != NULL));
     takeover->job = worker->job;
     takeover->run = *worker->run;
     takeover->run.errand = worker->ctx.entered_with;
@@ -59,6 +63,8 @@ struct task *takeover_begin(struct pool_thread *thread, int64_t now_ns)
     struct worker *worker = worker_of(thread);
     struct takeover *takeover = xcalloc(1, sizeof(*takeover));
 
+    assert_held(pool_lock(thread->pool));
+    assert(worker->takeover == NULL);
     takeover->task.run = settle;
     atomic_init(&takeover->holders, 2);
     worker->takeover = takeover;
@@ -73,6 +79,7 @@ struct task *takeover_begin(struct pool_thread *thread, int64_t now_ns)
 
 void takeover_let_go(struct pool_thread *thread)
 {
+    assert(slot_is_abandoned(&thread->slot));
     drop(worker_of(thread)->takeover);
 }
 

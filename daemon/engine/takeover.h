@@ -3,6 +3,7 @@
 #ifndef STEPD_ENGINE_TAKEOVER_H
 #define STEPD_ENGINE_TAKEOVER_H
 
+#include <assert.h>
 #include <stdatomic.h>
 
 #include "pool/task.h"
@@ -22,6 +23,8 @@ struct takeover {
     int64_t started_ns;
     atomic_int holders;
 };
+
+static_assert(offsetof(struct takeover, task) == 0, "settle() is given the task");
 
 /* Of pool_ops. */
 struct task *takeover_begin(struct pool_thread *thread, int64_t now_ns);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/worker.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "run/journal.h"
@@ -95,6 +96,7 @@ struct function_tally *worker_tally(struct worker *worker, const struct function
     _Atomic(struct function_tally *) *place = &worker->functions[function->index];
     struct function_tally *tally = atomic_load_explicit(place, memory_order_relaxed);
 
+    assert(function->index < worker->dispatch->settings.function_count);
     if (tally == NULL) {
         tally = xcalloc(1, sizeof(*tally));
         atomic_store_explicit(place, tally, memory_order_release);

@@ -5,6 +5,7 @@
 #ifndef STEPD_ENGINE_WORKER_H
 #define STEPD_ENGINE_WORKER_H
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -40,6 +41,8 @@ struct worker {
     struct tally tally;
     _Atomic(struct function_tally *) *functions; /* by function->index; NULL: had nothing to do with it */
 };
+
+static_assert(offsetof(struct worker, thread) == 0, "worker_of()");
 
 struct dispatch {
     struct dispatch_settings settings;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flow/breakers.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,6 +50,7 @@ void breakers_hear(struct breakers *breakers, int shard, const struct bytes *nam
 {
     size_t open_count = 0;
 
+    assert(shard >= 0);
     LOCK_GUARD(&breakers->lock);
     struct breakers_of_shard *heard = shard_at(breakers, (size_t)shard);
     clear(heard);

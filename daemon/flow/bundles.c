@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flow/bundles.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -38,6 +39,7 @@ static struct gathered *find(struct bundles *bundles, const struct function *fun
 {
     struct gathered *each = *chain_of(bundles, hash);
 
+    assert_held(&bundles->lock);
     while (each != NULL && (each->hash != hash || each->function->index != function->index || each->key_size != key.size ||
                             memcmp(each->key, key.data, key.size) != 0))
         each = each->next_of_chain;
@@ -49,6 +51,7 @@ static struct gathered *open_one(struct bundles *bundles, const struct function 
     struct gathered *opened = gathered_create(function);
     struct gathered **chain = chain_of(bundles, hash);
 
+    assert(function->flow != NULL);
     opened->hash = hash;
     opened->key = xmemdup(key.data, key.size);
     opened->key_size = key.size;
@@ -69,12 +72,14 @@ static void take_out(struct bundles *bundles, struct gathered *gathered)
 {
     struct gathered **link = chain_of(bundles, gathered->hash);
 
+    assert(bundles->events >= gathered->bundle.count && bundles->bytes >= gathered->bytes);
     while (*link != gathered)
         link = &(*link)->next_of_chain;
     *link = gathered->next_of_chain;
     *(gathered->older != NULL ? &gathered->older->newer : &bundles->oldest) = gathered->newer;
     *(gathered->newer != NULL ? &gathered->newer->older : &bundles->newest) = gathered->older;
     gathered->older = gathered->newer = NULL;
+    assert((bundles->oldest == NULL) == (bundles->newest == NULL));
     bundles->events -= gathered->bundle.count;
     bundles->bytes -= gathered->bytes;
 }
@@ -86,7 +91,7 @@ static size_t bytes_of(const struct event *event)
 
 /* ---- the thread ------------------------------------------------------------------------------------- */
 
-/* The first that is due; else *ret_next_ns is when the next one is. Lock held. */
+/* The first that is due; else *ret_next_ns is when the next one is. */
 static struct gathered *take_due(struct bundles *bundles, int64_t now_ns, int64_t *ret_next_ns)
 {
     assert_held(&bundles->lock);
@@ -106,6 +111,7 @@ static void *begin_due(void *context)
     struct bundles *bundles = context;
     int64_t next_ns;
 
+    assert_thread(&bundles->thread);
     lock_take(&bundles->lock);
     while (!bundles->is_closed) {
         int64_t now_ns = clock_monotonic_ns();
@@ -125,7 +131,6 @@ static void *begin_due(void *context)
     return NULL;
 }
 
-/* Lock held. */
 static void start_thread(struct bundles *bundles)
 {
     struct error error = { 0 };
@@ -144,6 +149,7 @@ struct bundles *bundles_create(const struct bundles_settings *settings)
 {
     struct bundles *bundles = xcalloc(1, sizeof(*bundles));
 
+    assert(settings->begin != NULL && settings->fatal != NULL);
     bundles->settings = *settings;
     lock_init(&bundles->lock);
     condition_init(&bundles->changed);
@@ -161,7 +167,7 @@ void bundles_destroy(struct bundles *bundles)
     free(bundles);
 }
 
-/* The oldest, where more is open than may be. Lock held. */
+/* The oldest, where more is open than may be. */
 static struct gathered *take_early(struct bundles *bundles)
 {
     const struct bundles_settings *settings = &bundles->settings;
@@ -174,13 +180,14 @@ static struct gathered *take_early(struct bundles *bundles)
     return oldest;
 }
 
-/* Lock held. NULL: it is not full yet. */
+/* NULL: it is not full yet. */
 static struct gathered *put(struct bundles *bundles, const struct function *function, struct bytes key, struct message *message,
                             struct event *event)
 {
     uint64_t hash = XXH3_64bits_withSeed(key.data, key.size, function->index);
     struct gathered *into = find(bundles, function, key, hash);
 
+    assert_held(&bundles->lock);
     if (into == NULL) {
         into = open_one(bundles, function, key, hash);
         condition_wake_one(&bundles->changed);
@@ -239,6 +246,7 @@ void bundles_drop_revoked(struct bundles *bundles)
         size_t left = gathered_drop_revoked(each);
         for (size_t i = 0; i < left; i++)
             bytes += bytes_of(each->bundle.events[i]);
+        assert(left <= before && bytes <= each->bytes);
         bundles->events -= before - left;
         bundles->bytes -= each->bytes - bytes;
         each->bytes = bytes;

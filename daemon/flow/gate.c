@@ -43,6 +43,7 @@ static bool has_line(const struct gate *gate, int64_t now_ns)
 
 static bool has_place(const struct gate *gate, int limit)
 {
+    assert(limit >= 0);
     assert_held(&gate->lock);
     if (gate_is_closed(gate))
         return false;
@@ -107,6 +108,7 @@ static struct job *take_waiting(struct gate *gate)
     assert_held(&gate->lock);
     struct job *job = jobs_take(&gate->waiting);
 
+    assert((job != NULL) == (gate->waiting_count > 0));
     if (job != NULL)
         gate->waiting_count--;
     return job;
@@ -129,6 +131,7 @@ struct job *gate_left(struct gate *gate, size_t most)
         next->is_gated = false;
     else
         gate->leaving--;
+    assert(gate->leaving >= 0);
     return next;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flow/key_set.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -64,6 +65,7 @@ static struct entry **find(struct key_set *set, uint64_t hash, const char *funct
     size_t function_size = strlen(function) + 1;
     struct entry **link = &set->chains[hash & (set->size - 1)];
 
+    assert((set->size & (set->size - 1)) == 0);
     assert_held(&set->lock);
     for (; *link != NULL; link = &(*link)->next) {
         const struct entry *entry = *link;

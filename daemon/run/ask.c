@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/ask.h"
 
+#include <assert.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -25,6 +26,8 @@ struct ask {
     void *home; /* NULL: the run is at home */
 };
 
+static_assert(offsetof(struct ask, errand) == 0, "of() is given the errand");
+
 static struct ask *of(struct errand *errand)
 {
     return (struct ask *)(void *)errand;
@@ -37,6 +40,7 @@ static struct ask *of_call(struct http_call *call)
 
 static void ask_free(struct ask *ask)
 {
+    assert(ask->is_over);
     ask->ops->destroy(ask->asked);
     lock_done(&ask->lock);
     free(ask);

@@ -110,6 +110,7 @@ static struct bytes tail_with(struct stepd_ctx *ctx, const struct failure *failu
 /* In on_failure the tail keeps what the run failed of: no attempt is added. */
 static struct bytes tail_of_branches(struct stepd_ctx *ctx)
 {
+    assert(ctx->run->phase == RUN_IN_ON_FAILURE);
     msgpack_sbuffer_clear(&ctx->tail);
     attempt_log_pack(&ctx->tail, ctx->run->tail, NULL, (struct bytes){ 0 }, ctx->branches);
     return (struct bytes){ ctx->tail.data, ctx->tail.size };
@@ -129,6 +130,7 @@ static bool may_settle(const struct stepd_ctx *ctx, const struct transition *cha
 static void leave_to_store(struct stepd_ctx *ctx, const struct transition *change, enum attempt_end end, const struct failure *failure,
                            struct attempt_report *report)
 {
+    assert(end == ATTEMPT_RETRY || end == ATTEMPT_COMPLETED);
     ctx->settling = *change;
     report->settles_as = end;
     end_as(report, ATTEMPT_SETTLING, failure);
@@ -136,6 +138,7 @@ static void leave_to_store(struct stepd_ctx *ctx, const struct transition *chang
 
 void attempt_settled(struct run *run, const struct transition *change, const struct transition_reply *reply, struct attempt_report *report)
 {
+    assert(report->end == ATTEMPT_SETTLING && reply->answer == STORE_OK);
     run_follow(run, change, reply);
     report->end = report->settles_as;
     report->is_stored = run->epoch > 0;
@@ -144,6 +147,7 @@ void attempt_settled(struct run *run, const struct transition *change, const str
 
 void attempt_settle(struct stepd_ctx *ctx, struct run *run, const struct transition *change, struct attempt_report *report)
 {
+    assert(report->end == ATTEMPT_SETTLING);
     context_begin(ctx, run, report->started_ns);
     if (context_advance(ctx, change))
         report->end = report->settles_as;
@@ -163,6 +167,7 @@ static int64_t due_of(const struct stepd_ctx *ctx, const struct transition *park
 
 static enum attempt_end end_of_park(enum run_status status)
 {
+    assert(status == RUN_WAITING || status == RUN_SLEEPING || status == RUN_DELAYED);
     if (status == RUN_WAITING)
         return ATTEMPT_WAITING;
     return status == RUN_SLEEPING ? ATTEMPT_SLEEPING : ATTEMPT_RETRY;
@@ -195,6 +200,7 @@ static bool park_suspended(struct stepd_ctx *ctx, struct attempt_report *report)
 {
     struct verdict verdict = ctx->verdict;
 
+    assert(verdict.kind == VERDICT_PARK);
     return attempt_park(ctx, &verdict.park, verdict.failure, report);
 }
 
@@ -216,6 +222,7 @@ static void retry(struct stepd_ctx *ctx, struct attempt_report *report)
         .due_ms = raised_due_ms(&ctx->raised),
     };
 
+    assert(ctx->raised.kind == RAISED_RETRIABLE);
     attempt_park_bare(ctx, &change, &ctx->raised.failure, report);
 }
 
@@ -231,6 +238,7 @@ static struct bytes told_result(const struct stepd_ctx *ctx)
 
 static struct bytes told_error(struct stepd_ctx *ctx, const struct failure *failure)
 {
+    assert(failure != NULL);
     if (!ctx->run->is_invoked)
         return (struct bytes){ 0 };
     msgpack_sbuffer_clear(&ctx->scratch);
@@ -310,6 +318,7 @@ static void wait_for_brokers(struct stepd_ctx *ctx, const struct error *error, s
         .delay_ms = REFUSED_DELAY_MS,
     };
 
+    assert(ctx->run->phase == RUN_FAILING);
     if (error->code == ESHUTDOWN) {
         end_as(report, ATTEMPT_STOPPED, NULL);
         return;
@@ -322,6 +331,7 @@ static void wait_for_brokers(struct stepd_ctx *ctx, const struct error *error, s
 /* What the function was away for is over: on_failure goes away for its own. Between the two no watch takes the run. */
 static void end_errand(struct stepd_ctx *ctx)
 {
+    assert(ctx->run->phase == RUN_IN_ON_FAILURE);
     errand_destroy(ctx->run->errand);
     ctx->run->errand = NULL;
 }
@@ -504,6 +514,7 @@ static void make(struct stepd_ctx *ctx, struct attempt_report *report)
 
 void attempt_make(struct stepd_ctx *ctx, struct run *run, int64_t started_ns, struct attempt_report *ret_report)
 {
+    assert(run->attempt >= 0 && run->event != NULL);
     assert(run->function != NULL);
     context_begin(ctx, run, started_ns);
     journal_begin(ctx->journal, run);

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Attempts that did not end by themselves: past their timeout, or their code took its process with it. */
-#include "base/clock.h"
+#include <assert.h>
 
+#include "base/clock.h"
 #include "run/attempt_internal.h"
 #include "run/branches.h"
 #include "run/checkpoints.h"
 #include "run/flow_ask.h"
-#include <assert.h>
 
 /* It counts in the branch alone, which waits; what else is to be tried goes on at once. */
 static void retry_branch(struct stepd_ctx *ctx, const struct step_call *step, int64_t delay_ms)
 {
     struct branches kept;
 
+    assert(delay_ms >= 0);
     assert(step->is_beside);
     branches_load(&kept, ctx->branches);
     struct branch *branch = branches_add(&kept, step->id);
@@ -70,6 +71,7 @@ static void fail_step(struct stepd_ctx *ctx, const struct step_call *step, struc
 
 static void fail_function(struct stepd_ctx *ctx, struct transition *change)
 {
+    assert(ctx->raised.kind != RAISED_NOTHING);
     if (attempt_may_retry(ctx)) {
         change->attempt = ctx->run->attempt + 1;
         change->delay_ms = context_retry_delay_ms(ctx, ctx->raised.failure.name);
@@ -112,6 +114,7 @@ void attempt_fail(struct stepd_ctx *ctx, struct run *run, const struct step_call
 {
     struct transition change = { .kind = TRANSITION_PARK, .status = RUN_DELAYED, .phase = run->phase };
 
+    assert(step == NULL || step->id[0] != '\0');
     assert(name != NULL && message != NULL);
     context_begin(ctx, run, clock_monotonic_ns());
     *ret_report = (struct attempt_report){ .started_ns = ctx->started_ns };

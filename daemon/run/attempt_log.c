@@ -97,6 +97,8 @@ void attempt_log_pack(msgpack_sbuffer *buffer, struct bytes tail, const struct a
     msgpack_packer packer;
 
     assert(entry == NULL || entry->attempt >= 0);
+    assert(log.count <= ATTEMPT_LOG_KEPT);
+    assert(tail.data == NULL || tail.data != buffer->data); /* read while it is written */
     msgpack_packer_init(&packer, buffer, msgpack_sbuffer_write);
     msgpack_pack_array(&packer, branches.size > 0 ? 3 : 2);
     msgpack_pack_array(&packer, log.count - dropped + (entry != NULL));
@@ -136,6 +138,7 @@ void attempt_log_at(struct bytes tail, size_t index, struct attempt_entry *ret_e
 {
     struct log log = log_of(tail);
 
+    assert(index < log.count);
     (void)read_entry(log.entries[index], ret_entry, ret_failure);
 }
 

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/branch_task.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "run/journal.h"
 #include "run/step_internal.h"
+
+static_assert(offsetof(struct branch_task, base) == 0, "run() is given the crew's part of it");
 
 /* ---- the event ------------------------------------------------------------------------------------ */
 
@@ -65,6 +68,7 @@ struct branch_group *branch_group_create(const struct run *run)
 void branch_group_leave(struct branch_group *group)
 {
     lock_take(&group->lock);
+    assert(group->holders > 0);
     bool is_last = --group->holders == 0;
     lock_give(&group->lock);
     if (!is_last)
@@ -91,6 +95,7 @@ static void begin(struct branch_task *task, struct stepd_ctx *ctx)
 {
     int64_t now_ns = clock_monotonic_ns();
 
+    assert(ctx->slot != NULL);
     context_begin(ctx, &task->run, now_ns);
     ctx->step = task->step;
     ctx->step_raised.kind = RAISED_NOTHING;
@@ -110,6 +115,7 @@ static bool end(struct branch_task *task, struct stepd_ctx *ctx, enum stepd_stat
 {
     LOCK_GUARD(&task->group->lock);
     journal_end(ctx->journal);
+    assert(task->state == BRANCH_TASK_RUNNING || task->state == BRANCH_TASK_LEFT);
     task->slot = NULL;
     task->journal = NULL;
     if (task->state == BRANCH_TASK_LEFT)
@@ -159,6 +165,7 @@ struct branch_task *branch_task_create(struct stepd_ctx *ctx, struct branch_grou
     }
     msgpack_sbuffer_init(&task->output);
     LOCK_GUARD(&group->lock);
+    assert(group->holders > 0); /* its maker */
     group->holders++;
     return task;
 }

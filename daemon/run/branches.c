@@ -93,6 +93,7 @@ void branches_remove(struct branches *branches, const char *name)
 
     if (branch == NULL)
         return;
+    assert(branch >= branches->items && branch < branches->items + branches->count);
     size_t behind = (size_t)(branches->items + branches->count - branch) - 1;
     memmove(branch, branch + 1, behind * sizeof(*branch));
     branches->count--;

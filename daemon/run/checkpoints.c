@@ -67,6 +67,7 @@ static struct kept *kept_copy(const struct checkpoint *checkpoint)
     size_t id_size = strlen(checkpoint->id) + 1;
     struct kept *kept = xmalloc(sizeof(*kept) + id_size + checkpoint->value.size);
 
+    assert(id_size <= STEP_ID_SIZE);
     kept->checkpoint = *checkpoint;
     kept->is_old = kept->is_asked = false;
     kept->checkpoint.id = memcpy(kept->memory, checkpoint->id, id_size);
@@ -98,6 +99,7 @@ void checkpoints_add(struct checkpoints *steps, size_t position, const struct ch
         steps->items = xrealloc(steps->items, steps->capacity * sizeof(struct kept *));
         steps->hashes = xrealloc(steps->hashes, steps->capacity * sizeof(*steps->hashes));
     }
+    assert(steps->count < steps->capacity);
     steps->hashes[steps->count] = hash_of(checkpoint->phase, checkpoint->id);
     steps->items[steps->count++] = kept;
 }
@@ -221,6 +223,7 @@ void checkpoint_pack(msgpack_sbuffer *buffer, const struct checkpoint *checkpoin
 {
     msgpack_packer packer;
 
+    assert(checkpoint->executions >= 0);
     assert(checkpoint->id != NULL);
     assert((checkpoint->kind == CHECKPOINT_FAILED) == (checkpoint->failure != NULL));
     msgpack_packer_init(&packer, buffer, msgpack_sbuffer_write);
@@ -238,6 +241,7 @@ void checkpoint_pack_around(msgpack_sbuffer *head, msgpack_sbuffer *middle, cons
 {
     msgpack_packer packer;
 
+    assert(checkpoint->id != NULL);
     msgpack_packer_init(&packer, head, msgpack_sbuffer_write);
     msgpack_pack_array(&packer, CHECKPOINT_FIELDS);
     failure_pack_text(&packer, checkpoint->id);

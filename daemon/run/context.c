@@ -61,6 +61,7 @@ static void empty(msgpack_sbuffer *buffer)
 
 void context_begin(struct stepd_ctx *ctx, struct run *run, int64_t started_ns)
 {
+    assert(ctx->slot != NULL && ctx->store != NULL && ctx->settings != NULL);
     ctx->run = run;
     ctx->started_ns = run->errand != NULL ? run->begun_ns : started_ns;
     ctx->entered_ns = started_ns;
@@ -94,6 +95,7 @@ void context_end(struct stepd_ctx *ctx)
 
 void context_enter(struct stepd_ctx *ctx, int64_t now_ns, int64_t timeout_ms)
 {
+    assert(timeout_ms >= 0);
     ctx->deadline_ns = timeout_ms > 0 ? now_ns + timeout_ms * 1000000 : 0;
     pulse_rest_here(); /* the watch looks at its timeout */
     slot_enter(ctx->slot, ctx->deadline_ns);
@@ -204,11 +206,13 @@ struct raised context_take_raised(struct stepd_ctx *ctx)
 
 void context_set_part_raised(struct stepd_ctx *ctx, const struct raised *raised)
 {
+    assert(raised->kind != RAISED_NOTHING);
     ctx->step_raised = *raised;
 }
 
 void context_raise_step_error(struct stepd_ctx *ctx)
 {
+    assert(ctx->has_last);
     ctx->raised.kind = RAISED_BY_STEP;
 }
 
@@ -217,12 +221,15 @@ void context_raise_step_error(struct stepd_ctx *ctx)
 /* The one place where the end of an attempt is decided before its function has returned. */
 static enum stepd_status decide(struct stepd_ctx *ctx, struct verdict verdict)
 {
+    assert(verdict.kind != VERDICT_OPEN);
     ctx->verdict = verdict;
     return STEPD_SUSPENDED;
 }
 
 enum stepd_status context_park(struct stepd_ctx *ctx, const struct transition *park)
 {
+    assert(park->status == RUN_DELAYED || park->status == RUN_SLEEPING || park->status == RUN_WAITING);
+    assert(park->attempt >= 0);
     assert(park->kind == TRANSITION_PARK);
     return decide(ctx, (struct verdict){
                            .kind = VERDICT_PARK,
@@ -233,6 +240,7 @@ enum stepd_status context_park(struct stepd_ctx *ctx, const struct transition *p
 
 enum stepd_status context_fail_by_limit(struct stepd_ctx *ctx, const struct raised *raised)
 {
+    assert(raised->kind == RAISED_NON_RETRIABLE || raised->kind == RAISED_RETRIABLE);
     if (raised != &ctx->raised)
         ctx->raised = *raised;
     return decide(ctx, (struct verdict){ .kind = VERDICT_LIMIT });
@@ -246,6 +254,7 @@ void context_reopen(struct stepd_ctx *ctx)
 /* Of a change that was not made; `error`: the store's negative errno. */
 static enum verdict_kind verdict_of(int error, enum store_answer answer)
 {
+    assert(error <= 0);
     if (error != 0)
         return error == -EIO ? VERDICT_REFUSED : VERDICT_STOPPED;
     return answer == STORE_CANCELLED ? VERDICT_CANCELLED : VERDICT_MOVED;
@@ -442,6 +451,7 @@ bool context_check_output(struct stepd_ctx *ctx, const msgpack_sbuffer *output, 
     struct error error;
     size_t size = 0;
 
+    assert(output != &ctx->scratch);
     *ret_is_limit = false;
     if (output->size == 0)
         return true;

@@ -38,12 +38,14 @@ void gathered_add(struct gathered *gathered, struct message *message, struct eve
 {
     size_t count = gathered->bundle.count;
 
+    assert(count <= gathered->room);
     if (count == gathered->room) {
         gathered->room = count > 0 ? 2 * count : FIRST_ROOM;
         gathered->bundle.events = xrealloc(gathered->bundle.events, gathered->room * sizeof(*gathered->bundle.events));
         gathered->messages = xrealloc(gathered->messages, gathered->room * sizeof(*gathered->messages));
     }
     size_t place = place_of(gathered, message, event);
+    assert(place <= count);
     memmove(gathered->bundle.events + place + 1, gathered->bundle.events + place, (count - place) * sizeof(*gathered->bundle.events));
     memmove(gathered->messages + place + 1, gathered->messages + place, (count - place) * sizeof(*gathered->messages));
     gathered->bundle.events[place] = event;
@@ -70,6 +72,7 @@ size_t gathered_drop_revoked(struct gathered *gathered)
 
 static void drop_holder(struct gathered *gathered)
 {
+    assert(atomic_load(&gathered->holders) > 0);
     if (atomic_fetch_sub(&gathered->holders, 1) != 1)
         return;
     free(gathered->bundle.events);
@@ -87,6 +90,7 @@ void gathered_end(struct gathered *gathered, enum message_state state)
 
 void gathered_hold(struct gathered *gathered)
 {
+    assert(atomic_load(&gathered->holders) > 0);
     atomic_fetch_add(&gathered->holders, 1);
     for (size_t i = 0; i < gathered->bundle.count; i++)
         atomic_fetch_add(&gathered->messages[i]->batch->open, 1);
@@ -94,7 +98,6 @@ void gathered_hold(struct gathered *gathered)
 
 void gathered_let_go(struct gathered *gathered)
 {
-    assert(atomic_load(&gathered->holders) > 0);
     for (size_t i = 0; i < gathered->bundle.count; i++)
         atomic_fetch_sub(&gathered->messages[i]->batch->open, 1);
     drop_holder(gathered);

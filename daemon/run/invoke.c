@@ -34,6 +34,7 @@ static void write_value(msgpack_sbuffer *value, const struct run_id *id, const c
 {
     msgpack_packer packer;
 
+    assert(id->text[0] != '\0');
     msgpack_packer_init(&packer, value, msgpack_sbuffer_write);
     msgpack_pack_array(&packer, FIELDS);
     failure_pack_text(&packer, KIND);
@@ -114,6 +115,7 @@ static struct call *make_call(struct stepd_ctx *ctx, const struct invoke_ask *as
 {
     struct call *call = context_alloc(ctx, sizeof(*call));
 
+    assert(ask->function_id != NULL);
     memset(call, 0, sizeof(*call));
     call->function.id = context_strdup(ctx, ask->function_id, strlen(ask->function_id));
     call->run = (struct run){ .function = &call->function,
@@ -221,6 +223,7 @@ static enum stepd_status wait_on(struct stepd_ctx *ctx, const struct invoke_ask 
     struct invoke_view view;
     struct run_id id = { "" };
 
+    assert(waiting->kind == CHECKPOINT_WAITING);
     step_set_up(ctx, NULL);
     ctx->step.executions = waiting->executions;
     ctx->step.started_ms = waiting->started_ms;
@@ -272,6 +275,7 @@ bool invoke_settle_overdue(struct stepd_ctx *ctx)
 
 static enum stepd_status record(struct stepd_ctx *ctx, const struct call *call, const struct checkpoint *waiting, bool parks)
 {
+    assert(waiting->kind == CHECKPOINT_WAITING);
     msgpack_sbuffer_clear(&ctx->scratch);
     checkpoint_pack(&ctx->scratch, waiting);
     if (parks)

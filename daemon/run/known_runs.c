@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/known_runs.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@ void known_runs_add(struct known_runs *runs, enum known_as as, const char id[sta
         runs->room = runs->room != 0 ? runs->room * 2 : ROOM_MIN;
         runs->items = xrealloc(runs->items, runs->room * sizeof(*runs->items));
     }
+    assert(runs->count < runs->room);
     struct known_run *run = &runs->items[runs->count++];
     *run = (struct known_run){ .as = as, .offset = offset };
     memcpy(run->id.text, id, RUN_ID_LENGTH);

@@ -63,6 +63,7 @@ enum stepd_status ops_settle_beside(struct ops *ops, int attempt, const char *id
 {
     int64_t due_ms = 0;
 
+    assert(attempt >= 0);
     *ret_is_later = false;
     STEPD_TRY(ops_note_failure(ops, attempt));
     struct branch *branch = branches_add(ops->branches, id);
@@ -85,6 +86,7 @@ enum stepd_status ops_fail_function(struct ops *ops, int *attempt)
     struct stepd_ctx *ctx = ops->ctx;
     const struct function *function = ctx->run->function;
 
+    assert(*attempt >= 0);
     if (ctx->raised.kind != RAISED_RETRIABLE || *attempt >= flow_retries(function, ctx->raised.failure.name, function->retries))
         return STEPD_FAILED;
     const struct raised raised = context_take_raised(ctx);

@@ -5,6 +5,7 @@
  * of the run's record (branches.h), so that whoever has the run next counts on. Where nothing is under way and nothing
  * due, the run is parked until the first is.
  */
+#include <assert.h>
 #include <string.h>
 
 #include <stepd/stepd.h>
@@ -58,6 +59,7 @@ static size_t count_in(const struct together *together, enum part_state state)
 
 static const struct checkpoint *checkpoint_at(const struct together *together, const struct part *part)
 {
+    assert(part->state == PART_FINISHED);
     return checkpoints_at(together->ctx->run->steps, part->position);
 }
 
@@ -92,6 +94,7 @@ static bool settle_unknown(struct together *together, struct part *part, const s
 {
     struct stepd_ctx *ctx = together->ctx;
 
+    assert(started->kind == CHECKPOINT_STARTED);
     if (part->attempt >= started->executions)
         return true;
     size_t position = step_finished_count(ctx->run);
@@ -180,6 +183,7 @@ static bool try_again_later(struct together *together, struct part *part)
     struct stepd_ctx *ctx = together->ctx;
     int64_t due_ms = raised_due_ms(&ctx->step_raised);
 
+    assert(ctx->step_raised.kind == RAISED_RETRIABLE);
     part->state = PART_WAITING;
     part->attempt++;
     part->due_ms = due_ms != 0 ? due_ms : context_now_ms(ctx) + ctx->step.retry_delay_ms;
@@ -213,6 +217,7 @@ static bool settle(struct together *together, struct part *part, enum stepd_stat
     struct stepd_ctx *ctx = together->ctx;
     bool is_good = status == STEPD_OK;
 
+    assert(part->state == PART_WAITING);
     part->task = NULL;
     ctx->step.position = step_finished_count(ctx->run);
     ctx->step.attempt_after = attempt_after(together, part, is_good);
@@ -264,6 +269,7 @@ static bool try_part(struct together *together, struct part *part)
     struct stepd_ctx *ctx = together->ctx;
     const struct stepd_branch *branch = &together->branches[part - together->parts];
 
+    assert(part->state == PART_WAITING);
     if (!note_failure(together) || !set_up(together, part, branch->policy))
         return false;
     if (together->group == NULL)
@@ -294,7 +300,7 @@ static bool try_due(struct together *together)
 
 /* ---- waiting for those that are under way --------------------------------------------------------- */
 
-/* Its task has ended, or has run out of time; NULL: none. Lock held. */
+/* Its task has ended, or has run out of time; NULL: none. */
 static struct part *find_news(struct together *together, int64_t now_ns)
 {
     assert_held(&together->group->lock);
@@ -314,7 +320,6 @@ static bool is_cancelled(const struct together *together)
     return atomic_load_explicit(&together->ctx->slot->is_cancelled, memory_order_relaxed);
 }
 
-/* Lock held. */
 static void cancel_all(struct together *together)
 {
     assert_held(&together->group->lock);
@@ -389,6 +394,7 @@ static bool settle_news(struct together *together, struct part *part)
     uint32_t epoch = together->ctx->run->epoch;
     struct branch_task *task = part->task;
 
+    assert(part->state == PART_UNDER_WAY && task != NULL);
     if (!note_failure(together))
         return false;
     enum stepd_status status = take_outcome(together, task);
@@ -420,6 +426,7 @@ static void park(struct together *together)
     struct stepd_ctx *ctx = together->ctx;
     int64_t due_ms = next_due_ms(together);
 
+    assert(count_in(together, PART_UNDER_WAY) == 0);
     keep_branches(together);
     const struct transition change = {
         .kind = TRANSITION_PARK,
@@ -455,6 +462,7 @@ static bool try_all(struct together *together)
 
 static bool all_have_ended(struct together *together)
 {
+    assert_held(&together->group->lock);
     for (size_t i = 0; i < together->count; i++) {
         const struct part *part = &together->parts[i];
         if (part->state == PART_UNDER_WAY && part->task->state == BRANCH_TASK_RUNNING)
@@ -520,6 +528,7 @@ static enum stepd_status answer(struct together *together, const msgpack_object 
 {
     const struct part *failed = first_of(together, CHECKPOINT_FAILED);
 
+    assert(is_decided(together));
     if (together->is_race && together->count > 0)
         return answer_race(together, ret_results);
     for (size_t i = 0; ret_results != NULL && i < together->count; i++) {

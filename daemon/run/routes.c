@@ -90,6 +90,7 @@ static struct entry *table_add(struct table *table, const char *name)
 {
     struct entry *entry = table_place(table, name);
 
+    assert(entry->name == NULL || entry->size == strlen(name));
     entry->name = name;
     entry->size = strlen(name);
     return entry;
@@ -142,6 +143,7 @@ static void add_name(struct routes *routes, const char *name)
 {
     struct entry *entry = table_place(&routes->names, name);
 
+    assert(!is_prefix(name));
     if (entry->name != NULL)
         return;
     entry = table_add(&routes->names, name);
@@ -196,6 +198,7 @@ static struct routes *make(const struct function *const *functions, size_t count
 
 static void set_source(struct routes *routes, enum routes_source source, const struct function *const *functions, size_t count)
 {
+    assert(source < ROUTES_SOURCES);
     free(routes->sources[source].functions);
     routes->sources[source].functions = xmemdup(functions, count * sizeof(const struct function *));
     routes->sources[source].count = count;

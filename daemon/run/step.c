@@ -82,6 +82,7 @@ static int earlier_executions(const struct run *run, const char *id)
 
 bool step_may_begin(struct stepd_ctx *ctx, size_t count)
 {
+    assert(!ctx->step.is_running);
     if (atomic_load_explicit(&ctx->slot->is_cancelled, memory_order_relaxed) && !context_may_go_on(ctx))
         return false;
     if (step_finished_count(ctx->run) + count <= (size_t)ctx->settings->steps)
@@ -94,6 +95,7 @@ bool step_may_begin(struct stepd_ctx *ctx, size_t count)
 
 struct checkpoint step_checkpoint(struct stepd_ctx *ctx, enum checkpoint_kind kind)
 {
+    assert(ctx->step.id[0] != '\0');
     return (struct checkpoint){
         .id = ctx->step.id,
         .kind = kind,
@@ -113,6 +115,7 @@ struct bytes step_packed(struct stepd_ctx *ctx, const struct checkpoint *checkpo
 
 static void remember(struct run *run, size_t position, const struct checkpoint *checkpoint)
 {
+    assert(position <= step_finished_count(run));
     if (run->steps == NULL)
         run->steps = checkpoints_create();
     checkpoints_add(run->steps, position, checkpoint);
@@ -152,6 +155,7 @@ enum stepd_status step_answer_result(struct stepd_ctx *ctx, size_t position, con
     if (ret_result == NULL)
         return STEPD_OK;
     const struct checkpoint *checkpoint = checkpoints_at(ctx->run->steps, position);
+    assert(checkpoint != NULL);
     msgpack_object *result = context_alloc(ctx, sizeof(*result));
     result->type = MSGPACK_OBJECT_NIL;
     if (checkpoint->kind == CHECKPOINT_COMPLETED && checkpoint->value.size > 0)
@@ -166,6 +170,7 @@ static enum stepd_status park_for_retry(struct stepd_ctx *ctx)
 {
     const struct step_call *step = &ctx->step;
 
+    assert(ctx->step_raised.kind == RAISED_RETRIABLE);
     const struct transition park = {
         .kind = TRANSITION_PARK,
         .status = RUN_DELAYED,
@@ -184,6 +189,7 @@ enum stepd_status step_fail_for_good(struct stepd_ctx *ctx)
 {
     struct checkpoint checkpoint = step_checkpoint(ctx, CHECKPOINT_FAILED);
 
+    assert(ctx->step_raised.kind != RAISED_NOTHING);
     checkpoint.failure = &ctx->step_raised.failure;
     checkpoint.value = ctx->step.beside_error;
     if (!step_record(ctx, &checkpoint, ctx->step.attempt_after))
@@ -212,6 +218,7 @@ enum stepd_status step_settle_failure(struct stepd_ctx *ctx)
 
 enum stepd_status step_answer_unknown(struct stepd_ctx *ctx, const struct checkpoint *started, size_t position)
 {
+    assert(checkpoint_is_begun(started));
     ctx->step.position = position;
     ctx->step.executions = started->executions;
     ctx->step.beside_error = (struct bytes){ 0 };
@@ -312,6 +319,7 @@ void step_set_up(struct stepd_ctx *ctx, const struct stepd_policy *policy)
     const struct function *function = ctx->run->function;
     struct step_call *step = &ctx->step;
 
+    assert(!step->is_running);
     step->retries = policy != NULL ? policy->retries : function->retries;
     if (step->retries < 0)
         step->retries = 0;
@@ -334,6 +342,7 @@ enum stepd_status step_keep_result(struct stepd_ctx *ctx, const msgpack_object *
 {
     bool is_limit;
 
+    assert(!ctx->step.is_running);
     ctx->step.is_running = true; /* errors are the step's */
     bool is_good = context_check_output(ctx, &ctx->step_output, &is_limit);
     ctx->step.is_running = false;
@@ -350,6 +359,7 @@ enum stepd_status step_keep_result(struct stepd_ctx *ctx, const msgpack_object *
 
 bool step_run_body(struct stepd_ctx *ctx, stepd_step_fn fn, const void *arg, enum stepd_status *ret_status)
 {
+    assert(!ctx->step.is_running && ctx->step.id[0] != '\0');
     msgpack_sbuffer_clear(&ctx->step_output);
     ctx->was_nested = false;
     ctx->step.is_running = true;

@@ -4,6 +4,7 @@
  * recorded before the function goes on. Each call first takes the function off the clock: from there
  * on the watch keeps away, and whoever finds the attempt abandoned touches nothing of it.
  */
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -24,6 +25,7 @@ static bool note_start(struct stepd_ctx *ctx)
 {
     const struct checkpoint started = step_checkpoint(ctx, CHECKPOINT_STARTED);
 
+    assert(ctx->step.is_at_most_once);
     return step_record(ctx, &started, ctx->run->attempt);
 }
 
@@ -78,6 +80,7 @@ static enum stepd_status settle_beside(struct stepd_ctx *ctx, int attempt, stepd
     int attempt_of_run = ctx->run->attempt;
     enum stepd_status status;
 
+    assert(attempt >= 0);
     ctx->run->attempt = attempt; /* what errors and delays go by */
     step_set_up(ctx, NULL);
     *ret_is_abandoned = !step_run_body(ctx, settle, arg, &status);
@@ -217,6 +220,7 @@ static const struct stepd_step *view_of(struct stepd_ctx *ctx, const struct chec
 {
     struct stepd_step *step = context_alloc(ctx, sizeof(*step));
 
+    assert(!checkpoint_is_begun(checkpoint));
     *step = (struct stepd_step){ .id = context_strdup(ctx, checkpoint->id, strlen(checkpoint->id)), .status = STEPD_STEP_COMPLETED };
     if (checkpoint->kind == CHECKPOINT_FAILED) {
         struct failure *failure = context_alloc(ctx, sizeof(*failure));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/step_ids.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,7 @@ void step_ids_done(struct step_ids *ids)
 
 static struct step_id_use *find(const struct step_ids *ids, XXH128_hash_t hash)
 {
+    assert(ids->count < ids->capacity); /* else it would look for ever */
     for (size_t at = hash.low64;; at++) {
         struct step_id_use *use = &ids->uses[at & (ids->capacity - 1)];
         if (use->count == 0 || XXH128_isEqual(use->hash, hash))
@@ -68,6 +70,7 @@ void step_ids_next(struct step_ids *ids, const char *id, char *ret_name)
 {
     unsigned number = entry(ids, id)->count;
 
+    assert(id[0] != '\0');
     (void)snprintf(ret_name, STEP_ID_SIZE, "%s", id);
     while (number > 0) {
         (void)snprintf(ret_name, STEP_ID_SIZE, "%s:%u", id, number);

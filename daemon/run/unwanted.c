@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/unwanted.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,7 +36,6 @@ void unwanted_done(struct unwanted *unwanted)
     free(unwanted->list);
 }
 
-/* Lock held. */
 static size_t find(const struct unwanted *unwanted, const char *run_id)
 {
     size_t count = atomic_load_explicit(&unwanted->count, memory_order_relaxed);
@@ -47,18 +47,17 @@ static size_t find(const struct unwanted *unwanted, const char *run_id)
     return at;
 }
 
-/* Lock held. */
 static void remove_at(struct unwanted *unwanted, size_t at)
 {
     struct entry *entries = unwanted->list->entries;
     size_t count = atomic_load_explicit(&unwanted->count, memory_order_relaxed);
 
+    assert(at < count);
     assert_held(&unwanted->list->lock);
     memmove(&entries[at], &entries[at + 1], (count - at - 1) * sizeof(*entries));
     atomic_store_explicit(&unwanted->count, count - 1, memory_order_relaxed);
 }
 
-/* Lock held. */
 static void forget_old(struct unwanted *unwanted, int64_t now_ms)
 {
     assert_held(&unwanted->list->lock);
@@ -83,6 +82,7 @@ void unwanted_add(struct unwanted *unwanted, const char *run_id)
         remove_at(unwanted, 0);
         at--;
     }
+    assert(at < KEPT_MOST);
     unwanted->list->entries[at] = entry;
     atomic_store_explicit(&unwanted->count, at + 1, memory_order_relaxed);
 }
