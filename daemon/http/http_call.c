@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/http_call.h"
 
+#include <assert.h>
 #include <stddef.h>
 
 /* Behind `before`; NULL: it is the first. */
@@ -16,6 +17,7 @@ static void insert(struct http_call_list *list, struct http_call *before, struct
 
 void http_call_list_add(struct http_call_list *list, struct http_call *call)
 {
+    assert(list->first == NULL || list->last->next == NULL);
     insert(list, list->first == NULL ? NULL : list->last, call);
 }
 

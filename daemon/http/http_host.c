@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/http_host.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,6 +105,8 @@ void http_host_end(struct http_host *host, unsigned lane, int64_t since_ns, int6
 {
     int64_t took_ns = now_ns - since_ns;
 
+    assert(host->under_way > 0 && lane < HTTP_LANES && host->lanes[lane] > 0);
+    assert(took_ns >= 0);
     host->under_way--;
     host->lanes[lane]--;
     host->ended_ns = now_ns;

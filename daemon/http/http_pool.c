@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/http_pool.h"
 
+#include <assert.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <stdatomic.h>
@@ -61,6 +62,7 @@ struct http_pool {
 /* From here on nobody asks to break it off. */
 static void mark_done(struct http_pool *http_pool, struct http_call *call)
 {
+    assert(!call->is_done);
     LOCK_GUARD(&http_pool->lock);
     call->is_done = true;
     struct http_call **link = &http_pool->broken;
@@ -72,6 +74,7 @@ static void mark_done(struct http_pool *http_pool, struct http_call *call)
 
 static void give_back(struct http_pool *http_pool, struct http_call *call)
 {
+    assert_thread(&http_pool->thread);
     mark_done(http_pool, call);
     call->ops->done(call);
 }
@@ -79,6 +82,7 @@ static void give_back(struct http_pool *http_pool, struct http_call *call)
 /* Its connection is kept, or closed where the reply is not through. */
 static void take_off(struct http_pool *http_pool, struct http_call *call)
 {
+    assert_thread(&http_pool->thread);
     (void)curl_multi_remove_handle(http_pool->lanes[call->lane].multi, call->curl);
     curl_easy_reset(call->curl); /* what it points to is the call's */
     if (http_pool->spare_count < SPARE_HANDLES)
@@ -86,6 +90,7 @@ static void take_off(struct http_pool *http_pool, struct http_call *call)
     else
         curl_easy_cleanup(call->curl);
     call->curl = NULL;
+    assert(http_pool->shares[call->share].under_way > 0);
     http_pool->shares[call->share].under_way--;
     if (call->host != NULL)
         http_host_end(call->host, call->lane, call->out_ns, clock_monotonic_ns());
@@ -136,6 +141,7 @@ static struct lane *lane_of(struct http_pool *http_pool, unsigned number)
 {
     struct lane *lane = &http_pool->lanes[number];
 
+    assert(number < HTTP_LANES);
     if (lane->multi != NULL)
         return lane;
     lane->multi = curl_multi_init();
@@ -163,6 +169,8 @@ static CURL *take_handle(struct http_pool *http_pool)
 
 static void go_out(struct http_pool *http_pool, struct http_call *call)
 {
+    assert(call->curl == NULL && call->lane < HTTP_LANES);
+    assert_thread(&http_pool->thread);
     CURL *curl = take_handle(http_pool);
 
     (void)curl_easy_setopt(curl, CURLOPT_PRIVATE, call);
@@ -185,6 +193,7 @@ static struct http_call_list *waiting_with(struct http_pool *http_pool, const st
 
 static void take_sent(struct http_pool *http_pool)
 {
+    assert_thread(&http_pool->thread);
     lock_take(&http_pool->lock);
     struct http_call_list sent = http_pool->sent;
     http_pool->sent.first = NULL;
@@ -250,6 +259,7 @@ static void serve_hosts(struct http_pool *http_pool)
 
 static void look_around(struct http_pool *http_pool)
 {
+    assert_thread(&http_pool->thread);
     take_sent(http_pool);
     for (struct http_call *call = take_broken(http_pool); call != NULL; call = take_broken(http_pool)) {
         take_sent(http_pool); /* it may have been sent since */
@@ -286,6 +296,7 @@ static void tell_curl(struct http_pool *http_pool, const struct epoll_event *eve
     const struct lane *lane = &http_pool->lanes[event->data.u64 >> 32];
     int what = 0, running;
 
+    assert(event->data.u64 >> 32 < HTTP_LANES);
     if ((event->events & EPOLLIN) != 0)
         what |= CURL_CSELECT_IN;
     if ((event->events & EPOLLOUT) != 0)
@@ -329,6 +340,7 @@ static void take_news(struct http_pool *http_pool)
     struct epoll_event events[READY_AT_ONCE];
     uint64_t wakes;
 
+    assert_thread(&http_pool->thread);
     int count = epoll_wait(http_pool->epoll_fd, events, READY_AT_ONCE, wait_ms(http_pool));
     for (int i = 0; i < count; i++) {
         if (events[i].data.u64 == WAKE_MARK)
@@ -366,6 +378,7 @@ static void wake(struct http_pool *http_pool)
 
 void http_pool_send(struct http_pool *http_pool, struct http_call *call)
 {
+    assert(call->ops != NULL && call->share < HTTP_SHARES);
     lock_take(&http_pool->lock);
     bool is_woken = http_pool->sent.first != NULL; /* by who sent that */
     http_call_list_add(&http_pool->sent, call);

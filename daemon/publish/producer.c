@@ -6,9 +6,11 @@
  */
 #include "publish/producer.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -52,14 +54,18 @@ struct delivery {
     rd_kafka_resp_err_t error;
 };
 
+static_assert(offsetof(struct producer, publisher) == 0, "core's view of it");
+
 /* Runs on: the polling thread, and who destroys the handle. */
 static void on_delivery(rd_kafka_t *handle, const rd_kafka_message_t *message, void *opaque)
 {
     struct delivery *delivery = message->_private;
 
+    assert(delivery != NULL);
     (void)handle;
     (void)opaque;
     lock_take(&delivery->lock);
+    assert(!delivery->is_done); /* reported on once */
     delivery->error = message->err;
     delivery->is_done = true;
     condition_wake_one(&delivery->done);
@@ -108,6 +114,7 @@ static int open_handle(struct producer *producer, struct error *ret_error)
     char why[150];
     int failed = make_conf(producer->settings, &conf, ret_error);
 
+    assert(producer->handle == NULL);
     if (failed != 0)
         return failed;
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
@@ -131,6 +138,7 @@ static void purge(rd_kafka_t *handle)
 /* Every message is reported on, so that nobody waits for a report that never comes. */
 static void empty(struct producer *producer)
 {
+    assert(producer->handle != NULL);
     purge(producer->handle);
     while (rd_kafka_outq_len(producer->handle) > 0)
         (void)rd_kafka_poll(producer->handle, POLL_MS);
@@ -146,6 +154,7 @@ static void start_anew(struct producer *producer)
 {
     struct error error;
 
+    assert_thread(&producer->thread);
     pthread_rwlock_wrlock(&producer->lock);
     forget_expected(producer);
     if (producer->handle != NULL) {

@@ -9,6 +9,7 @@
 
 void partition_list_add(struct partition_list *list, struct partition *partition)
 {
+    assert(list->count <= list->room);
     if (list->count == list->room) {
         list->room = list->room == 0 ? 16 : list->room * 2;
         list->items = xrealloc(list->items, list->room * sizeof(list->items[0]));
@@ -28,6 +29,7 @@ struct partition *partition_list_find(const struct partition_list *list, const c
 
 struct partition *assigned_partition_of(struct consumer *consumer, const rd_kafka_message_t *message)
 {
+    assert_thread(&consumer->thread);
     if (consumer->last.topic == message->rkt && consumer->last.id == message->partition && message->rkt != NULL)
         return consumer->last.partition;
     if (message->rkt == NULL)
@@ -53,6 +55,7 @@ void assigned_forward(struct consumer *consumer, const struct partition *partiti
 {
     rd_kafka_queue_t *queue = rd_kafka_queue_get_partition(consumer->handle, partition->assignment.topic, partition->assignment.partition);
 
+    assert_thread(&consumer->thread);
     assert(queue != NULL);
     rd_kafka_queue_forward(queue, consumer->messages);
     rd_kafka_queue_destroy(queue);
@@ -127,6 +130,7 @@ void assigned_hear_lookups(struct consumer *consumer)
 
     assert_thread(&consumer->thread);
     while ((partition = lookups_take_back(consumer->lookups)) != NULL) {
+        assert(partition->holders > 0);
         partition->holders--;
         consumer->must_count_loading = true;
     }

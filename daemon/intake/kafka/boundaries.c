@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "intake/kafka/boundaries.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -22,6 +23,7 @@ void boundaries_init(struct boundaries *boundaries, const char *const *topics)
 
 void boundaries_set_handle(struct boundaries *boundaries, rd_kafka_t *handle)
 {
+    assert(boundaries->handle == NULL || handle == NULL || boundaries->handle == handle);
     boundaries->handle = handle;
 }
 
@@ -60,6 +62,7 @@ static bool look_for_partitions(struct boundaries *boundaries)
 {
     const struct rd_kafka_metadata *metadata = NULL;
 
+    assert(!lock_is_held(&boundaries->lock)); /* the brokers may take their time */
     if (boundaries->known != NULL && clock_monotonic_ms() - boundaries->known_ms < PARTITIONS_MS)
         return true;
     if (rd_kafka_metadata(boundaries->handle, 1, NULL, &metadata, ASK_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -77,6 +80,7 @@ static size_t count_of_topic(const rd_kafka_topic_partition_list_t *list, int fr
 {
     size_t count = 0;
 
+    assert(from < list->cnt);
     for (int i = from; i < list->cnt && strcmp(list->elems[i].topic, list->elems[from].topic) == 0; i++)
         count++;
     return count;
@@ -130,6 +134,7 @@ static void ask_for_all(struct boundaries *boundaries)
 {
     msgpack_sbuffer answer;
 
+    assert(!boundaries->is_asking);
     assert_held(&boundaries->lock);
     boundaries->is_asking = true;
     uint64_t question = ++boundaries->begun;

@@ -82,6 +82,7 @@ static void gather(struct partition *partition, struct parts *parts, rd_kafka_to
         entry->metadata = xmemdup(text, size); /* the list frees it */
         entry->metadata_size = size;
     }
+    assert(size <= partition->metadata_max);
     partition->holders++;
     parts->items[parts->count++] = (struct part){ .partition = partition, .offset = offset, .told = told };
 }
@@ -133,6 +134,7 @@ static void part_committed(const struct commits *commits, const struct part *par
 {
     struct partition *partition = part->partition;
 
+    assert(part->offset >= 0);
     partition->committed = part->offset;
     partition->committed_told = part->told;
     if (commits->settings->committed != NULL)
@@ -145,6 +147,7 @@ static void answered(struct commits *commits, struct parts *parts, rd_kafka_even
     rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
     rd_kafka_resp_err_t failed = rd_kafka_event_error(event);
 
+    assert(parts->count > 0);
     for (size_t i = 0; i < parts->count; i++) {
         const struct part *part = &parts->items[i];
         const struct assignment *assignment = &part->partition->assignment;
@@ -209,6 +212,7 @@ void commits_now(struct commits *commits, struct partition *const *partitions, s
     rd_kafka_queue_t *answers = rd_kafka_queue_new(commits->handle);
     struct parts parts;
 
+    assert(timeout_ms >= 0);
     assert_owner(&commits->owner);
     if (send_commit(commits, partitions, count, answers, &parts)) {
         rd_kafka_event_t *event = rd_kafka_queue_poll(answers, (int)timeout_ms);

@@ -2,6 +2,7 @@
 /* How the group is joined: with which settings, and when. */
 #include "intake/kafka/consumer_internal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -75,6 +76,7 @@ static bool may_join(struct consumer *consumer)
     const struct rd_kafka_group_list *list;
     rd_kafka_resp_err_t failed = rd_kafka_list_groups(consumer->handle, id, &list, LOOK_MS);
 
+    assert(!consumer->is_subscribed);
     if (failed != RD_KAFKA_RESP_ERR_NO_ERROR) {
         log_debug("the brokers do not say who is in the group, and are asked again: %s", rd_kafka_err2str(failed));
         return false;
@@ -93,6 +95,7 @@ static int subscribe(struct consumer *consumer, struct error *ret_error)
 {
     rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(4);
 
+    assert(!consumer->is_subscribed);
     for (const char *const *topic = consumer->settings.topics; *topic != NULL; topic++)
         rd_kafka_topic_partition_list_add(topics, *topic, RD_KAFKA_PARTITION_UA);
     rd_kafka_resp_err_t failed = rd_kafka_subscribe(consumer->handle, topics);
@@ -150,6 +153,7 @@ void joining_tend(struct consumer *consumer)
 {
     struct error error;
 
+    assert_thread(&consumer->thread);
     if (consumer->is_heard || consumer->is_refused || consumer->now_ms - consumer->looked_ms < LOOK_MS)
         return;
     consumer->looked_ms = consumer->now_ms;

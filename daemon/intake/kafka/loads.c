@@ -26,6 +26,7 @@ static struct load *load_create(unsigned room, size_t bytes)
     size_t size = head + spans + bytes;
     struct load *load = xcalloc(1, size); /* events must be zeroed before their first use */
 
+    assert(room > 0);
     load->room = room;
     load->size = size;
     load->spans = (struct span *)((char *)load + head);
@@ -82,6 +83,7 @@ static struct load *pool_take(struct load_pool *pool, unsigned room, size_t byte
 {
     struct load *load = pool->first;
 
+    assert(load == NULL || load->room == room);
     if (load == NULL) {
         pool->least = 0;
         return load_create(room, bytes);
@@ -156,6 +158,7 @@ static void *place_in(struct load *load, size_t size)
 {
     char *at = load->bytes;
 
+    assert(size <= load->bytes_left);
     load->bytes += size;
     load->bytes_left -= size;
     return at;
@@ -196,6 +199,7 @@ static void span_add(struct load *load, struct partition *partition, int64_t off
 {
     struct span *span = &load->spans[load->span_count];
 
+    assert(load->span_count < load->room || span[-1].partition == partition);
     if (load->span_count > 0 && span[-1].partition == partition) {
         span[-1].last = offset;
         return;
@@ -211,6 +215,7 @@ void load_add(struct load *load, struct partition *partition, const rd_kafka_mes
     size_t header_count = headers != NULL ? rd_kafka_header_cnt(headers) : 0;
     rd_kafka_timestamp_type_t type;
 
+    assert(load->batch.count <= load->room);
     assert(((uintptr_t)load->bytes & 7) == 0);
     const size_t count = header_count + (schema != NULL);
     const struct event_header *copies = count > 0 ? headers_in(load, headers, header_count, schema) : NULL;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "intake/kafka/lookups.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -48,6 +49,7 @@ static void wait_ms(struct lookups *lookups, int64_t delay_ms)
 {
     int64_t until_ms = clock_monotonic_ms() + delay_ms;
 
+    assert_held(&lookups->lock);
     pulse_rest_here();
     if (!atomic_load(&lookups->is_stopping))
         (void)condition_wait_until(&lookups->wake, &lookups->lock, until_ms);
@@ -57,6 +59,7 @@ static void wait_ms(struct lookups *lookups, int64_t delay_ms)
 /* The same, for as long as there is nothing to do. */
 static void wait_for_work(struct lookups *lookups)
 {
+    assert_held(&lookups->lock);
     pulse_rest_here();
     condition_wait(&lookups->wake, &lookups->lock);
     pulse_beat_here();
@@ -74,6 +77,7 @@ static int read_taken(struct lookups *lookups, struct partition *partition)
 
 static void read_until_known(struct lookups *lookups, struct partition *partition)
 {
+    assert_thread(&lookups->thread);
     while (read_taken(lookups, partition) != 0 && !atomic_load(&lookups->is_stopping)) {
         log_warn("Redis does not say which runs of %s [%d] it has: asked again", partition->assignment.topic,
                  (int)partition->assignment.partition);
@@ -90,6 +94,7 @@ static void run_read(struct lookups *lookups)
 {
     struct partition_read *read = lookups->reads;
 
+    assert(read != NULL);
     assert_held(&lookups->lock);
     lookups->reads = read->next;
     lock_give(&lookups->lock);
@@ -103,6 +108,7 @@ static void run_question(struct lookups *lookups)
 {
     struct look *look = lookups->question;
 
+    assert(look != NULL && !lookups->is_asking);
     assert_held(&lookups->lock);
     lookups->question = NULL;
     lookups->is_asking = true;
@@ -142,6 +148,7 @@ void lookups_load(struct lookups *lookups, struct partition *partition)
 {
     struct partition_read *read = xcalloc(1, sizeof(*read));
 
+    assert(partition->holders > 0);
     read->partition = partition;
     LOCK_GUARD(&lookups->lock);
     read->next = lookups->reads;

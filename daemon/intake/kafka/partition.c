@@ -15,6 +15,7 @@ static struct partition *partition_new(const char *topic, int32_t id, int64_t st
 {
     struct partition *partition = xcalloc(1, sizeof(*partition));
 
+    assert(id >= 0);
     partition->assignment.topic = xstrdup(topic);
     partition->assignment.partition = id;
     partition->assignment.parked_keys = key_set_create();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "intake/kafka/positions.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -61,6 +62,7 @@ void positions_tell(struct positions *positions, struct partition *const *partit
         positions->room = count + 16;
         positions->items = xrealloc(positions->items, positions->room * sizeof(positions->items[0]));
     }
+    assert(count < positions->room);
     positions->count = count;
     for (size_t i = 0; i < count; i++)
         positions->items[i] = position_of(partitions[i]);

@@ -43,6 +43,7 @@ static void on_assigned(struct consumer *consumer, rd_kafka_topic_partition_list
 {
     rd_kafka_topic_partition_list_t *committed = rd_kafka_topic_partition_list_copy(list);
 
+    assert_thread(&consumer->thread);
     log_partitions("partitions assigned:", list);
     consumer->is_joined = true;
     if (list->cnt > 0 && fetch_committed(consumer, committed)) {
@@ -78,6 +79,7 @@ static void drain(struct consumer *consumer)
 {
     int64_t until_ms = consumer->now_ms + consumer->settings.drain_timeout_ms;
 
+    assert_thread(&consumer->thread);
     while (is_running(consumer) && consumer->now_ms < until_ms) {
         consumer->settings.batches->ops->nudge(consumer->settings.batches);
         (void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
@@ -95,6 +97,7 @@ static void on_revoked(struct consumer *consumer, rd_kafka_topic_partition_list_
     bool is_lost = rd_kafka_assignment_lost(consumer->handle);
     struct partition_list gone = { 0 };
 
+    assert_thread(&consumer->thread);
     log_partitions(is_lost ? "partitions lost:" : "partitions revoked:", list);
     for (int i = 0; i < list->cnt; i++) {
         struct partition *partition = partition_list_find(&consumer->assigned, list->elems[i].topic, list->elems[i].partition);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "intake/kafka/reread.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <librdkafka/rdkafka.h>
 #include <stdatomic.h>
@@ -63,6 +64,7 @@ void reread_stop(struct reread *reread)
 
 void reread_add(struct reread *reread, const struct position *position, int64_t first)
 {
+    assert(first < position->next);
     if (reread->count == reread->room) {
         reread->room = reread->room * 2 + 16;
         reread->spans = xrealloc(reread->spans, reread->room * sizeof(reread->spans[0]));
@@ -115,6 +117,7 @@ static int match(struct reread *reread, const struct stretch *span, const rd_kaf
     const void *value;
     size_t size;
 
+    assert(message->offset >= span->next && message->offset < span->end);
     if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
         headers = NULL;
     AUTO_FREE struct event_header *list = xcalloc((headers != NULL ? rd_kafka_header_cnt(headers) : 0) + 1, sizeof(*list));
@@ -172,6 +175,7 @@ static int assign(struct reread *reread)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)reread->count);
 
+    assert(reread->handle != NULL);
     for (size_t i = 0; i < reread->count; i++) {
         const struct stretch *span = &reread->spans[i];
         if (span->next < span->end)

@@ -6,6 +6,7 @@
  */
 #include "intake/kafka/consumer_internal.h"
 
+#include <assert.h>
 #include <inttypes.h>
 
 #include "base/log.h"
@@ -25,6 +26,8 @@ static void stop(struct consumer *consumer, struct partition *partition)
     struct room_lack lack;
     char why[400];
 
+    assert_thread(&consumer->thread);
+    assert(!partition->is_crowded);
     (void)room_ask(consumer, partition, &lack);
     if (!partition->is_awaiting)
         assigned_take_off(consumer, partition);

@@ -6,6 +6,8 @@
  */
 #include "intake/kafka/consumer_internal.h"
 
+#include <assert.h>
+
 #include "base/log.h"
 #include "intake/kafka/message_schema.h"
 
@@ -13,6 +15,7 @@
 
 static void hold(struct consumer *consumer, struct partition *partition, const struct schema_key *key, int64_t offset)
 {
+    assert(!partition->is_awaiting);
     assigned_take_off(consumer, partition);
     partition->awaited = *key;
     partition->is_awaiting = true;
@@ -29,6 +32,7 @@ bool schemas_may_take(struct consumer *consumer, struct partition *partition, co
     const struct schema_port *port = &consumer->settings.schemas;
     struct schema_key key;
 
+    assert_thread(&consumer->thread);
     *ret_schema = NULL;
     if (!partition->is_framed || !message_schema_key(message, headers, &key))
         return true;
@@ -41,6 +45,7 @@ bool schemas_may_take(struct consumer *consumer, struct partition *partition, co
 
 void schemas_let_go(struct consumer *consumer, struct partition *partition)
 {
+    assert(!partition->is_awaiting || consumer->awaiting > 0);
     assert_thread(&consumer->thread);
     consumer->awaiting -= partition->is_awaiting;
     partition->is_awaiting = false;
@@ -65,6 +70,7 @@ static void go_on(struct consumer *consumer, struct partition *partition)
 {
     struct log_fields fields = assigned_log_fields(partition, partition->seek_to);
 
+    assert(partition->is_awaiting);
     if (partition->is_waiting_said)
         log_event(LOG_LEVEL_INFO, &fields, "the schema has come: this partition goes on");
     schemas_let_go(consumer, partition);

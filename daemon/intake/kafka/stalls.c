@@ -44,6 +44,7 @@ static void watch_partition(struct consumer *consumer, struct partition *partiti
     int64_t low;
     int64_t high;
 
+    assert_thread(&consumer->thread);
     if (rd_kafka_get_watermark_offsets(consumer->handle, partition->assignment.topic, partition->assignment.partition, &low, &high) ==
             RD_KAFKA_RESP_ERR_NO_ERROR &&
         high > partition->end)
@@ -94,6 +95,7 @@ static void publish_views(struct consumer *consumer)
 {
     size_t count = consumer->assigned.count;
 
+    assert_thread(&consumer->thread);
     consumer->counts.stalled = 0;
     LOCK_GUARD(&consumer->lock);
     consumer->views = xrealloc(consumer->views, (count + 1) * sizeof(consumer->views[0]));

@@ -17,6 +17,7 @@ struct taking {
 
 static struct taking *at(const struct takings *takings, size_t index)
 {
+    assert(index < takings->room && (takings->room & (takings->room - 1)) == 0);
     return &takings->items[(takings->first + index) & (takings->room - 1)];
 }
 
@@ -33,6 +34,7 @@ static void grow(struct takings *takings)
 
 void takings_add(struct takings *takings, struct partition *partition, int64_t offset, int64_t seen_ms)
 {
+    assert(offset >= 0);
     assert(takings->count == 0 || at(takings, takings->count - 1)->seen_ms <= seen_ms);
     if (takings->count == takings->room)
         grow(takings);

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,9 +11,11 @@
 #include "run/checkpoints.h"
 #include "store/memory/memory_store_internal.h"
 
+static_assert(offsetof(struct memory_store, port) == 0, "store_of() is given the port");
+
 static struct memory_store *store_of(struct store *port)
 {
-    return (struct memory_store *)port; /* its first member */
+    return (struct memory_store *)port;
 }
 
 static struct bytes bytes_copy(struct bytes bytes)
@@ -57,6 +60,7 @@ static struct memory_record *record_add(struct memory_store *store, const struct
 {
     struct memory_record *record = xcalloc(1, sizeof(*record));
 
+    assert(memory_store_find(store, run->id.text) == NULL);
     record->id = run->id;
     record->status = status;
     record->epoch = 1;
@@ -86,6 +90,7 @@ static void checkpoints_cut(struct memory_record *record, size_t count)
 {
     while (record->checkpoint_count > count) {
         struct bytes *last = &record->checkpoints[--record->checkpoint_count];
+        assert(record->state_bytes >= last->size);
         record->state_bytes -= last->size;
         bytes_free(last);
     }
@@ -121,6 +126,7 @@ void memory_record_open_mail(struct memory_record *record)
 
 void memory_record_end_wait(struct memory_store *store, struct memory_record *record, struct bytes checkpoint)
 {
+    assert(checkpoint.size > 0);
     if (record->status == RUN_OWNED) {
         record->mail = xrealloc(record->mail, (record->mail_count + 1) * sizeof(*record->mail));
         record->mail[record->mail_count++] = bytes_copy(checkpoint);
@@ -147,6 +153,8 @@ static void release_next(struct memory_store *store, const struct memory_record 
 
 static void conclude(struct memory_store *store, struct memory_record *record, enum run_status status)
 {
+    assert(status == RUN_COMPLETED || status == RUN_FAILED || status == RUN_CANCELLED);
+    assert(!has_ended(record));
     become(store, record, status);
     record->is_cancel_asked = false;
     release_next(store, record);
@@ -436,6 +444,7 @@ static const struct store_ops MEMORY_STORE_OPS = {
 
 void memory_store_init(struct memory_store *store, int64_t now_ms, size_t state_bytes_max)
 {
+    assert(now_ms > 0);
     *store = (struct memory_store){
         .port = { .ops = &MEMORY_STORE_OPS },
         .now_ms = now_ms,
@@ -463,6 +472,7 @@ void memory_store_claim(struct memory_store *store, struct memory_record *record
 {
     struct error error = { 0 };
 
+    assert(!has_ended(record));
     become(store, record, RUN_OWNED);
     record->epoch++;
     record->owner = store->self;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/redis/held.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +22,8 @@ struct held {
     msgpack_zone zone;
     char *data; /* the record's bytes */
 };
+
+static_assert(offsetof(struct held, claimed) == 0, "release() is given the claimed run");
 
 static void release(struct claimed *claimed)
 {
@@ -94,6 +98,7 @@ static void begin_more(struct held *held)
 {
     size_t count = held->record.more_count;
 
+    assert(count > 0 && held->more == NULL);
     held->more = xcalloc(count, sizeof(*held->more));
     held->bundle = (struct bundle){ .events = xcalloc(count + 1, sizeof(*held->bundle.events)), .count = count + 1 };
     held->bundle.events[0] = &held->event;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/redis/homes.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -48,6 +49,7 @@ struct homes {
 
 struct homes *homes_create(const struct homes_settings *settings)
 {
+    assert(settings->shards >= 1);
     struct homes *homes = xcalloc(1, sizeof(*homes));
     homes->settings = *settings;
     homes->lanes = xcalloc((size_t)settings->shards, sizeof(*homes->lanes));
@@ -92,6 +94,7 @@ void homes_destroy(struct homes *homes)
 
 struct lane *homes_lane(const struct homes *homes, int shard)
 {
+    assert(shard >= 0 && shard < homes->settings.shards);
     return homes->lanes[shard];
 }
 
@@ -101,6 +104,7 @@ void homes_route(struct homes *homes, struct request *request)
 {
     struct lane *lane = homes->lanes[request->shard];
 
+    assert(request->shard >= 0 && request->shard < homes->settings.shards);
     if (lane == NULL) {
         lock_take(&homes->lock);
         lane = homes->lanes[request->shard];
@@ -117,11 +121,12 @@ void homes_route(struct homes *homes, struct request *request)
 
 static void look_soon(struct homes *homes)
 {
+    assert_held(&homes->lock);
     homes->must_look = true;
     condition_wake_all(&homes->changed);
 }
 
-/* Under the lock. NULL: no thread can be started now. */
+/* NULL: no thread can be started now. */
 static struct route *add_route(struct homes *homes)
 {
     struct route *route = xcalloc(1, sizeof(*route));
@@ -150,7 +155,7 @@ static bool is_used(const struct homes *homes, const struct route *route)
     return false;
 }
 
-/* Under the lock: one that leads there, one that nobody uses any more, or a new one. */
+/* One that leads there, one that nobody uses any more, or a new one. */
 static struct route *route_to(struct homes *homes, const struct redis_place *place)
 {
     struct route *unused = NULL;
@@ -170,11 +175,12 @@ static struct route *route_to(struct homes *homes, const struct redis_place *pla
     return route;
 }
 
-/* Under the lock; then lead_routes(). */
+/* Then lead_routes(). */
 static void set_home(struct homes *homes, int shard, const struct redis_place *place)
 {
     struct route *route = place->name[0] != '\0' ? route_to(homes, place) : NULL;
 
+    assert(shard >= 0 && shard < homes->settings.shards);
     assert_held(&homes->lock);
     if (route == NULL || homes->lanes[shard] == route->lane)
         return;
@@ -183,7 +189,7 @@ static void set_home(struct homes *homes, int shard, const struct redis_place *p
         route->must_lead = true; /* linked anew it is asked what concerns all shards */
 }
 
-/* Under the lock: all lanes go where they lead by now; those that no shard needs rest. */
+/* All lanes go where they lead by now; those that no shard needs rest. */
 static void lead_routes(struct homes *homes)
 {
     assert_held(&homes->lock);
@@ -203,6 +209,7 @@ static void lead_routes(struct homes *homes)
 
 void homes_astray(struct homes *homes, const struct lane *lane, int shard, const struct redis_place *place)
 {
+    assert(shard < homes->settings.shards);
     if (homes->settings.url->kind == URL_SERVER)
         return;
     lock_take(&homes->lock);
@@ -293,6 +300,7 @@ static bool look(struct homes *homes)
     AUTO_FREE struct redis_place *places = xcalloc((size_t)settings->shards, sizeof(*places));
     struct error error = { 0 };
 
+    assert_thread(&homes->resolver);
     int status = topology_find(settings->url, known, count, settings->shards, settings->timeout_ms, places, &error);
     if (status == 0)
         set_homes(homes, places);
@@ -337,7 +345,7 @@ static void *resolver_main(void *argument)
 
 /* ---- starting ------------------------------------------------------------------------------------ */
 
-/* Under the lock: what came of it; -EINPROGRESS: not known yet. */
+/* What came of it; -EINPROGRESS: not known yet. */
 static int first_outcome(struct homes *homes, struct error *ret_error)
 {
     int outcome = 0;

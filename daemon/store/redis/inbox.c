@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/redis/inbox.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@ void inbox_init(struct inbox *inbox)
 
 void inbox_done(struct inbox *inbox)
 {
+    assert(inbox->waiting.first == NULL);
     (void)close(inbox->wake_fd);
     lock_done(&inbox->lock);
 }
@@ -65,7 +67,6 @@ bool inbox_push(struct inbox *inbox, struct request *request)
     return is_taken;
 }
 
-/* Under the lock. */
 static void take_all(struct inbox *inbox, struct request_list *ret_taken)
 {
     assert_held(&inbox->lock);
@@ -121,6 +122,7 @@ size_t inbox_take(struct inbox *inbox, const struct pipeline *pipeline, struct r
     lock_take(&inbox->lock);
     if (pipeline_wants(pipeline, inbox->count))
         count = pipeline_admit(pipeline, &inbox->waiting, ret_taken);
+    assert(count <= inbox->count);
     inbox->count -= count;
     lock_give(&inbox->lock);
     return count;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/redis/keys.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 
 char *keys_shard_prefix(const char *prefix, int shard)
 {
+    assert(shard >= 0);
     return keys_format(prefix, "{%d}:", shard);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/redis/lane.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -52,6 +53,7 @@ struct lane *lane_create(const struct lane_settings *settings)
 {
     struct lane *lane = xcalloc(1, sizeof(*lane));
 
+    assert(settings->timeout_ms > 0);
     lane->settings = *settings;
     lane->backoff_ms = BACKOFF_MIN_MS;
     inbox_init(&lane->inbox);
@@ -113,6 +115,7 @@ static void say_away(struct lane *lane, const char *why)
 {
     char where[PLACE_TEXT_SIZE];
 
+    assert_thread(&lane->thread);
     lane->is_up = false;
     if (lane->is_away)
         return;
@@ -144,6 +147,7 @@ static void look_up(struct lane *lane)
 
 static void append(struct lane *lane, struct request *request)
 {
+    assert(lane->is_linked);
     assert_thread(&lane->thread);
     library_sign(&lane->library, request);
     if (redisAppendFormattedCommand(lane->link.redis, request->command, request->size) != REDIS_OK)
@@ -177,6 +181,7 @@ static void gather_or_append(struct lane *lane, struct request *request)
 /* What must not be asked twice: whoever asked finds out what became of it. */
 static void end_unknown(struct lane *lane, struct request *request)
 {
+    assert(request->only_as != NULL);
     pipeline_leave(&lane->pipeline, request);
     request_end(request, -EAGAIN, NULL);
 }
@@ -234,6 +239,7 @@ static void send_waiting(struct lane *lane)
     struct request_list taken;
     size_t count = inbox_take(&lane->inbox, &lane->pipeline, &taken);
 
+    assert_thread(&lane->thread);
     if (count == 0)
         return;
     int64_t now_ns = clock_monotonic_ns();
@@ -288,6 +294,7 @@ static void connect_lane(struct lane *lane)
 {
     struct error error = { 0 };
 
+    assert(!lane->is_linked);
     pulse_rest_here();
     int status = establish(lane, &error);
     pulse_beat_here();
@@ -316,6 +323,7 @@ static void reroute(struct lane *lane)
 
 static void disconnect(struct lane *lane)
 {
+    assert_thread(&lane->thread);
     link_close(&lane->link);
     lane->is_linked = false;
     lane->is_up = false;
@@ -389,6 +397,7 @@ static void put_off_forbidden(struct lane *lane, struct request *request, const 
 
 static void give_up(struct lane *lane, struct request *request, const char *text)
 {
+    assert(request->only_as == NULL);
     log_error("Redis refuses %s: %s", request->script >= 0 ? script_name(request->script) : "a command", text);
     pipeline_leave(&lane->pipeline, request);
     request_end(request, -EIO, NULL);
@@ -546,6 +555,7 @@ static void rest_until(struct lane *lane, int64_t until_ms)
 
 static void follow_place(struct lane *lane)
 {
+    assert_thread(&lane->thread);
     if (!inbox_is_diverted(&lane->inbox, lane->turn))
         return;
     if (lane->is_linked)
@@ -597,6 +607,7 @@ static void serve(struct lane *lane)
 {
     int is_flushed = 0;
 
+    assert(lane->is_linked);
     send_put_off(lane);
     send_waiting(lane);
     look_up(lane);

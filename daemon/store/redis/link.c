@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/redis/link.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -41,6 +42,7 @@ int link_ask(struct link *link, redisReply **ret_reply, struct error *ret_error,
 {
     va_list arguments;
 
+    assert(link->redis != NULL);
     va_start(arguments, format);
     redisReply *reply = redisvCommand(link->redis, format, arguments);
     va_end(arguments);
@@ -51,6 +53,7 @@ int link_hear(struct link *link, redisReply **ret_reply, struct error *ret_error
 {
     void *reply = NULL;
 
+    assert(link->redis != NULL);
     (void)redisGetReply(link->redis, &reply);
     return check_reply(link, reply, ret_reply, ret_error);
 }

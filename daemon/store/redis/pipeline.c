@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/redis/pipeline.h"
 
+#include <assert.h>
+
 #include "base/clock.h"
 
 #define WINDOW_REQUESTS 1024 /* sent and not answered, at most */
@@ -77,6 +79,7 @@ void pipeline_put_off(struct pipeline *pipeline, struct request *request)
     int doublings = request->tries < DOUBLINGS_MAX ? request->tries : DOUBLINGS_MAX;
     int64_t delay_ms = DELAY_MIN_MS << doublings;
 
+    assert(request->tries >= 0);
     request->tries++;
     pipeline->troubled += !request->is_troubled;
     request->is_troubled = true;
@@ -85,6 +88,7 @@ void pipeline_put_off(struct pipeline *pipeline, struct request *request)
 
 void pipeline_leave(struct pipeline *pipeline, const struct request *request)
 {
+    assert(!request->is_troubled || pipeline->troubled > 0);
     pipeline->troubled -= request->is_troubled;
 }
 
@@ -101,6 +105,7 @@ struct request *pipeline_answered(struct pipeline *pipeline, int64_t now_ns)
 
     if (request == NULL)
         return NULL;
+    assert(pipeline->sent_count > 0 && pipeline->sent_bytes >= request->size);
     int64_t took_ns = now_ns - request->sent_ns;
     pipeline->sent_count -= 1 + request->others;
     pipeline->sent_bytes -= request->size;

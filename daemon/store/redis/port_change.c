@@ -75,6 +75,7 @@ bool change_may_push(const struct redis_store *store, const struct run *run, con
 {
     const struct run_notes *notes = &run->notes;
 
+    assert(run->epoch > 0 || notes->added == 0);
     return notes->added > 0 && is_plain_checkpoint(run, change) && change->attempt == 0 && change->phase == run->phase &&
            notes->state_bytes + change->checkpoint.size <= store_settings(store)->state_bytes;
 }
@@ -83,6 +84,7 @@ struct run_notes change_notes_after(const struct run *run, const struct transiti
 {
     bool is_next = is_plain_checkpoint(run, change);
 
+    assert(change->position < UINT32_MAX);
     return (struct run_notes){
         .next = change->checkpoint.size > 0 ? (uint32_t)change->position + 1 : run->notes.next,
         .added = added,
@@ -103,6 +105,7 @@ struct bytes change_pack(const struct redis_store *store, const struct run *run,
     };
     const struct store_settings *settings = store_settings(store);
 
+    assert((size_t)change->kind < sizeof(KINDS));
     assert(change->phase <= RUN_IN_ON_FAILURE);
     assert(change->attempt >= 0);
     assert(change->kind != TRANSITION_PARK || change->status != 0);

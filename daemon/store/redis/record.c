@@ -71,6 +71,7 @@ void record_pack_body(msgpack_packer *packer, const struct run *run)
 {
     const struct bundle *bundle = run->bundle;
 
+    assert(bundle == NULL || bundle->count > 1);
     assert(run->function != NULL && run->event != NULL);
     msgpack_pack_array(packer, 1 + EVENT_FIELDS + (bundle != NULL ? 1 : 0));
     pack_text(packer, run->function->id);
@@ -224,6 +225,7 @@ static void set_first(struct record *record, const struct record_event *first)
 
 static bool read_more(const msgpack_object *object, msgpack_zone *zone, struct record *record)
 {
+    assert(record->more_count == 0);
     if (object->type != MSGPACK_OBJECT_ARRAY || object->via.array.size == 0 || object->via.array.size > EVENTS_MAX)
         return false;
     record->more = zone_alloc(zone, object->via.array.size * sizeof(*record->more));

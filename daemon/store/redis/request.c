@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/redis/request.h"
 
+#include <assert.h>
+
 void request_end(struct request *request, int status, redisReply *reply)
 {
+    assert(request->done != NULL && request->command != NULL);
+    assert((status == 0) == (reply != NULL));
     redisFreeCommand(request->command);
     request->command = NULL;
     request->status = status;
@@ -34,6 +38,7 @@ struct request *request_list_take(struct request_list *list)
 
 void request_list_move(struct request_list *from, struct request_list *to)
 {
+    assert(from != to);
     if (from->first != NULL) {
         *to->end = from->first;
         to->end = from->end;

@@ -25,6 +25,7 @@ struct rounds *rounds_create(struct rounds_common *common, int shard)
 {
     struct rounds *rounds = xcalloc(1, sizeof(*rounds));
 
+    assert(shard >= 0);
     rounds->common = common;
     rounds->shard = shard;
     rounds->ripe_ms = rounds->deadline_ms = rounds->next_expire_ms = NEVER;
@@ -69,6 +70,7 @@ static void answered(struct request *request)
 
 static void begin(struct rounds *rounds, const struct errand *errand, int64_t now_ms)
 {
+    assert(rounds->errand == NULL && rounds->promised == 0);
     rounds->errand = errand;
     rounds->asked_ms = now_ms;
     script_begin(&rounds->call, errand->script, rounds->shard);
@@ -78,6 +80,7 @@ static void begin(struct rounds *rounds, const struct errand *errand, int64_t no
 
 static void take_promise_back(struct rounds *rounds)
 {
+    assert(rounds->common->promised >= rounds->promised);
     rounds->common->promised -= rounds->promised;
     rounds->promised = 0;
 }
@@ -104,6 +107,7 @@ static size_t turn_of(const struct rounds *rounds, size_t nth)
     size_t others = COUNT_OF(ERRANDS) - 1;
     size_t beat_nth = rounds->was_beat && rounds->is_known ? others : 0;
 
+    assert(nth < COUNT_OF(ERRANDS));
     if (rounds->common->is_leaving)
         return nth;
     if (nth == beat_nth)
@@ -113,6 +117,7 @@ static size_t turn_of(const struct rounds *rounds, size_t nth)
 
 static void take_turn(struct rounds *rounds, size_t errand)
 {
+    assert(errand < COUNT_OF(ERRANDS));
     rounds->was_beat = errand == HEARTBEAT;
     if (!rounds->was_beat)
         rounds->next_turn = errand % (COUNT_OF(ERRANDS) - 1);
@@ -164,6 +169,7 @@ void rounds_hear(struct rounds *rounds)
     const struct errand *errand = rounds->errand;
     int status = rounds->request.status;
 
+    assert(errand != NULL);
     rounds->errand = NULL;
     take_promise_back(rounds);
     free(rounds->place);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The schedules of functions: each daemon asks at each tick, and the store records it once. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,6 +108,7 @@ static struct scheduled *first_due(const struct ticks *ticks)
 {
     struct scheduled *first = &ticks->items[0];
 
+    assert(ticks->count > 0);
     for (size_t i = 1; i < ticks->count; i++) {
         if (due_ms(ticks, &ticks->items[i]) < due_ms(ticks, first))
             first = &ticks->items[i];
@@ -197,6 +199,7 @@ static struct tick choose(const struct rounds *rounds, const struct scheduled *s
     int64_t until_ms = missed_until_ms(rounds->ticks, shard_now_ms(rounds));
     struct tick tick = scheduled->next;
 
+    assert(scheduled->is_known && scheduled->has_next);
     *ret_runs = true;
     if (tick.at_ms > until_ms || flow->given.catch_up == STEPD_CATCH_UP_ALL)
         return tick;
@@ -278,6 +281,7 @@ static void tick_hear(struct rounds *rounds, const redisReply *reply)
     enum tick_answer answer = (enum tick_answer)reply->element[0]->integer;
     int64_t now_ms = reply->element[1]->integer;
 
+    assert(scheduled != NULL);
     if (ticks->since_ms == 0)
         ticks->since_ms = now_ms;
     if (answer == TICK_EARLY) {

@@ -28,6 +28,8 @@ struct many {
     sem_t answered; /* once for each that was sent */
 };
 
+static_assert(offsetof(struct many_call, request) == 0, "on_answer() is given the request");
+
 /* On the lane's thread. */
 static void on_answer(struct request *request)
 {
@@ -43,6 +45,7 @@ static bool send_one(void *context, size_t index, const struct loaded_run *run, 
         memcpy(many->alone[many->alone_count++].text, run->id, sizeof(run->id));
         return true;
     }
+    assert(many->sent < RUNS_PEEK_MOST && many->alone_count <= RUNS_PEEK_MOST);
     struct many_call *call = &many->calls[many->sent++];
     AUTO_FREE char *place = NULL;
     call->many = many;

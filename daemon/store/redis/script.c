@@ -104,11 +104,13 @@ int script_index(const char *name)
 
 const char *script_name(int script)
 {
+    assert(script >= 0 && script < SCRIPT_COUNT);
     return SCRIPTS[script].name;
 }
 
 int script_version(int script)
 {
+    assert(script >= 0 && script < SCRIPT_COUNT);
     return SCRIPTS[script].version;
 }
 
@@ -116,6 +118,7 @@ char *script_text(int script)
 {
     char *text = xasprintf("-- stepd's %s, version %d\n", SCRIPTS[script].name, SCRIPTS[script].version);
 
+    assert(script >= 0 && script < SCRIPT_COUNT);
     for (size_t i = 0; i < PARTS && SCRIPTS[script].parts[i] != NULL; i++) {
         char *longer = xasprintf("%s%s", text, SCRIPTS[script].parts[i]);
         free(text);
@@ -128,6 +131,7 @@ char *script_text(int script)
 
 void script_begin(struct script_call *call, const char *script, int shard)
 {
+    assert(shard >= 0);
     call->script = script_index(script);
     call->shard = shard;
     call->group = GROUP_NONE;
@@ -169,6 +173,7 @@ void script_add_owner(struct script_call *call, const struct incarnation *owner)
 
 void script_add_self_as(struct script_call *call, const struct incarnation *self)
 {
+    assert(call->owner_at == -1); /* once */
     call->owner_at = (int)call->count;
     script_add_owner(call, self);
 }

@@ -6,10 +6,12 @@
 #include <semaphore.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
@@ -45,6 +47,8 @@ struct redis_store {
     void (*on_post)(void *context, int shard); /* lock; NULL: nobody */
     void *on_post_context;                     /* lock */
 };
+
+static_assert(offsetof(struct redis_store, port) == 0, "store_of() is given the port");
 
 static struct lane_host host_of(struct redis_store *store);
 
@@ -136,9 +140,9 @@ struct incarnation store_incarnation(struct redis_store *store)
     return incarnation;
 }
 
-/* Under renew_lock. */
 static void renew(struct redis_store *store, bool is_rollback)
 {
+    assert_held(&store->renew_lock);
     lock_take(&store->lock);
     store->incarnation = new_incarnation();
     lock_give(&store->lock);
@@ -155,6 +159,7 @@ void store_renew(struct redis_store *store)
 
 int64_t store_shard_now_ms(struct redis_store *store, int shard)
 {
+    assert(shard >= 0 && shard < store->settings.shards);
     return clock_monotonic_ms() + store->shards[shard].clock_offset_ms;
 }
 
@@ -165,11 +170,13 @@ int64_t store_now_ms(struct redis_store *store)
 
 uint64_t store_lineage(struct redis_store *store, int shard)
 {
+    assert(shard >= 0 && shard < store->settings.shards);
     return store->shards[shard].lineage;
 }
 
 void store_made_due_in_line(struct redis_store *store, int shard, const struct function *function, int64_t due_ms)
 {
+    assert(shard >= 0 && shard < store->settings.shards);
     lock_take(&store->lock);
     if (store->on_due != NULL)
         store->on_due(store->on_due_context, shard, function, due_ms);
@@ -183,6 +190,7 @@ void store_made_due(struct redis_store *store, int shard, int64_t due_ms)
 
 void store_posted(struct redis_store *store, int shard)
 {
+    assert(shard >= 0 && shard < store->settings.shards);
     lock_take(&store->lock);
     if (store->on_post != NULL)
         store->on_post(store->on_post_context, shard);
@@ -204,6 +212,7 @@ const char *store_history_letter(const struct redis_store *store)
 {
     static const char *const LETTERS[] = { [HISTORY_NONE] = "n", [HISTORY_FAILURES] = "f", [HISTORY_ALL] = "a" };
 
+    assert((size_t)store->settings.history < COUNT_OF(LETTERS));
     return LETTERS[store->settings.history];
 }
 
@@ -219,6 +228,7 @@ int store_shard_of(const struct redis_store *store, const char *run_id)
 
 const char *store_prefix(const struct redis_store *store, int shard)
 {
+    assert(shard >= 0 && shard < store->settings.shards);
     return store->shards[shard].prefix;
 }
 
@@ -492,6 +502,8 @@ struct awaited {
     sem_t done;
 };
 
+static_assert(offsetof(struct awaited, request) == 0, "post() is given the request");
+
 static void post(struct request *request)
 {
     (void)sem_post(&((struct awaited *)request)->done);
@@ -518,6 +530,7 @@ int store_command(struct redis_store *store, int shard, size_t count, const stru
     AUTO_FREE const char **texts = xcalloc(count, sizeof(*texts));
     AUTO_FREE size_t *sizes = xcalloc(count, sizeof(*sizes));
 
+    assert(count > 0 && shard >= 0 && shard < store->settings.shards);
     for (size_t i = 0; i < count; i++) {
         texts[i] = words[i].size != 0 ? words[i].data : "";
         sizes[i] = words[i].size;

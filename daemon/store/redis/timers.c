@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/redis/timers.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -53,6 +54,7 @@ static void on_due(void *context, int shard, const struct function *line_of, int
     int64_t delay_ms = due_ms - store_shard_now_ms(timers->settings.store, shard);
     int64_t at_ms = clock_monotonic_ms() + (delay_ms > 0 ? delay_ms : 0);
 
+    assert(shard >= 0 && (size_t)shard < timers->count);
     lock_take(&timers->lock);
     if (due_ms < news->due_ms)
         news->due_ms = due_ms;
@@ -69,6 +71,7 @@ static void on_post(void *context, int shard)
 {
     struct timers *timers = context;
 
+    assert(shard >= 0 && (size_t)shard < timers->count);
     lock_take(&timers->lock);
     timers->news[shard].has_post = true;
     timers->has_news = true;
@@ -80,6 +83,7 @@ static void on_answered(void *context, struct rounds *rounds)
 {
     struct timers *timers = context;
 
+    assert((size_t)rounds_shard(rounds) < timers->count);
     lock_take(&timers->lock);
     timers->news[rounds_shard(rounds)].is_answered = true;
     timers->has_news = true;
@@ -172,6 +176,7 @@ uint64_t timers_queued(const struct timers *timers, const struct function *funct
 /* What was heard meanwhile. `news` has room for all shards; the trims are the caller's. */
 static struct trim *take_news(struct timers *timers, struct news *news)
 {
+    assert_thread(&timers->timer);
     lock_take(&timers->lock);
     for (size_t i = 0; i < timers->count; i++) {
         news[i] = timers->news[i];
