@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "crash/crashes.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,7 @@ void crashes_destroy(struct crashes *crashes)
 /* NULL: not there. */
 static struct crash *find(struct crashes *crashes, const char *run_id)
 {
+    assert_held(&crashes->lock);
     for (size_t i = 0; i < crashes->count; i++) {
         if (strcmp(crashes->items[i].id.text, run_id) == 0)
             return &crashes->items[i];
@@ -49,6 +51,7 @@ static struct crash *find(struct crashes *crashes, const char *run_id)
 
 void crashes_set(struct crashes *crashes, const char *run_id, int stops)
 {
+    assert(stops >= 0);
     lock_take(&crashes->lock);
     struct crash *crash = find(crashes, run_id);
     if (crash == NULL) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "crash/recovery.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -29,6 +30,7 @@ struct recovery {
 
 static int count_unknown(struct recovery *recovery, const struct journal_entry *entry)
 {
+    assert(entry->state == JOURNAL_CRASHED || entry->state == JOURNAL_RUNNING);
     return crash_counts_add(recovery->settings.store, entry->topic, entry->partition, entry->run_id,
                             entry->state == JOURNAL_CRASHED ? CRASHES_ENOUGH : 1);
 }

@@ -111,6 +111,7 @@ static void reply_here(void *ticket, struct wire_buffer *body)
 {
     struct exchange *exchange = ticket;
 
+    assert(!exchange->is_ready && wire_buffer_size(&exchange->reply) == 0);
     wire_put_i32(&exchange->reply, (int32_t)wire_buffer_size(body) + 4);
     wire_put_i32(&exchange->reply, exchange->correlation);
     wire_buffer_add(&exchange->reply, wire_buffer_data(body), wire_buffer_size(body));
@@ -148,6 +149,7 @@ static void free_closed(struct forwarder *forwarder)
 {
     struct client **at = &forwarder->clients;
 
+    assert_thread(&forwarder->thread);
     while (*at != NULL) {
         struct client *client = *at;
         if (!client->is_closed || client->times_asked > 0) {
@@ -222,6 +224,7 @@ static void answer_times(struct forwarder *forwarder)
    that they leave to the broker keeps that place. What is not offered closes the connection, as Kafka's brokers do. */
 static int handle_request(struct client *client, const uint8_t *frame, size_t size)
 {
+    assert_thread(&client->forwarder->thread);
     struct wire_reader body = wire_reader(frame, size);
     (void)wire_read_i32(&body); /* length */
     const int16_t api_key = wire_read_i16(&body);
@@ -376,6 +379,7 @@ static void accept_client(struct forwarder *forwarder)
     const int on = 1;
     int user = accept4(forwarder->listener.fd, NULL, NULL, SOCK_CLOEXEC);
 
+    assert_thread(&forwarder->thread);
     if (user < 0)
         return;
     int broker = connect_broker(forwarder->broker_port);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dev/groups.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
@@ -63,6 +64,7 @@ static void reply_code(struct groups *groups, const struct group_request *reques
 
 static void refuse_join(struct groups *groups, const struct group_request *request, int16_t code)
 {
+    assert(code != OK);
     const struct group none = { .reply = groups->reply };
     char no_id[] = "";
     struct member stranger = { .id = no_id, .join = { request->ticket, request->version } };
@@ -145,6 +147,7 @@ static void refuse_sync(struct groups *groups, const struct group_request *reque
     const struct group none = { .reply = groups->reply };
     struct waiting sync = { request->ticket, request->version };
 
+    assert(code != OK);
     group_answer_sync(&none, &sync, code, NULL);
 }
 
@@ -220,6 +223,7 @@ static void refuse_commit(struct groups *groups, const struct group_request *req
     struct wire_buffer reply = { 0 };
     int32_t topics = wire_read_i32(body);
 
+    assert(code != OK);
     wire_put_throttle(&reply, request->version, 3);
     wire_put_i32(&reply, topics);
     for (; topics > 0 && !body->is_short; topics--) {

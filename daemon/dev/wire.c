@@ -168,12 +168,14 @@ void wire_put_string(struct wire_buffer *buffer, const char *text)
 
 void wire_put_string_span(struct wire_buffer *buffer, struct wire_span span)
 {
+    assert(span.size <= INT16_MAX);
     wire_put_i16(buffer, span.data != NULL ? (int16_t)span.size : -1);
     wire_buffer_add(buffer, span.data, span.size);
 }
 
 void wire_put_bytes(struct wire_buffer *buffer, struct wire_span span)
 {
+    assert(span.size <= INT32_MAX);
     wire_put_i32(buffer, span.data != NULL ? (int32_t)span.size : -1);
     wire_buffer_add(buffer, span.data, span.size);
 }

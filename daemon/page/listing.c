@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "page/listing.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -109,6 +110,7 @@ static bool look(void *context, const struct row *row)
 
 static bool is_spent(const struct source *source)
 {
+    assert(source->used <= source->count);
     return source->used == source->count;
 }
 
@@ -198,6 +200,7 @@ static void add_source(struct listing *listing, enum runs_list list, int shard)
     const struct listing_filter *filter = listing->filter;
     struct source *source = &listing->sources[listing->count++];
 
+    assert(shard >= 0 && shard < store_shards(listing->store));
     *source = (struct source){
         .store = listing->store, .filter = filter, .is_by_end = listing->kind->is_by_end, .before_ms = INT64_MAX, .rows_most = filter->limit
     };

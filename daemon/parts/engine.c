@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The threads that run attempts. */
+#include <assert.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -70,6 +71,7 @@ static int start(struct daemon *daemon, struct error *ret_error)
         .fatal = part_fatal,
     };
 
+    assert(daemon->store != NULL && daemon->producer != NULL && daemon->routes != NULL); /* those parts start before */
     daemon->dispatch = dispatch_create(&settings);
     return dispatch_start(daemon->dispatch, ret_error);
 }
@@ -133,6 +135,7 @@ static void add_row(void *context, const struct function *function)
 {
     struct function_rows *rows = context;
 
+    assert(rows->dispatch != NULL);
     rows->items = xrealloc(rows->items, (rows->count + 1) * sizeof(*rows->items));
     struct function_row *row = &rows->items[rows->count++];
     row->id = function->id;

@@ -123,6 +123,7 @@ static int tell_again(struct redis_store *store, const struct names *now)
 {
     int status = tell_resumed(store, now);
 
+    assert_thread(&operations.thread);
     for (size_t i = 0; i < operations.paused.count && status == 0; i++) {
         const char *value = operations.paused.values[i];
         if (!names_have(now, operations.paused.items[i]))
@@ -136,6 +137,7 @@ static void note_resumed(const struct names *now)
 {
     bool has_begun = false;
 
+    assert_thread(&operations.thread);
     for (size_t i = 0; i < operations.paused.count; i++) {
         if (names_have(now, operations.paused.items[i]))
             continue;
@@ -154,6 +156,7 @@ static void stop_or_release(struct daemon *daemon)
 {
     bool is_held = names_have(&operations.paused, PAUSED_ALL);
 
+    assert_thread(&operations.thread);
     dispatch_set_stopped(daemon->dispatch, is_held);
     if (!operations.is_known)
         dispatch_release(daemon->dispatch);
@@ -233,6 +236,7 @@ static int look_at_memory(struct daemon *daemon)
     struct server_memory *servers = NULL;
     size_t count = 0;
 
+    assert_thread(&operations.thread);
     if (clock_monotonic_ms() - operations.memory_ms < MEMORY_MS)
         return 0;
     operations.memory_ms = clock_monotonic_ms();

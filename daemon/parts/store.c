@@ -2,6 +2,7 @@
 /* The store, and the clock by which runs in it go on. */
 #include "store/store.h"
 
+#include <assert.h>
 #include <errno.h>
 
 #include "base/array.h"
@@ -39,6 +40,7 @@ static int start_store(struct daemon *daemon, struct error *ret_error)
 {
     struct store_settings settings = store_settings_of(daemon->config);
 
+    assert(daemon->store == NULL);
     settings.on_new_incarnation = on_new_incarnation;
     settings.fatal = part_fatal;
     settings.context = daemon;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runs that wait for events: what all of intake, engine and store share of it. docs/inside/waits.md. */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -21,6 +22,8 @@ struct waits {
     struct daemon *daemon;
     atomic_bool is_over;
 };
+
+static_assert(offsetof(struct waits, boundary) == 0, "ask_boundary() is given the port");
 
 struct waits_counts {
     uint64_t ended, late, expression_errors, watches;

@@ -254,6 +254,7 @@ static enum stepd_status take_all(struct stay *stay)
 {
     enum stepd_status status = STEPD_OK;
 
+    assert(stay->errand->held != NULL);
     while (status == STEPD_OK && !stay->is_done) {
         struct said *said = held_call_take(stay->errand->held);
         if (said == NULL)

@@ -194,7 +194,7 @@ static const struct declared *find_twin(struct declared *const *list, size_t cou
     return NULL;
 }
 
-/* NULL: it may have its id; else why not, which the caller frees. Lock held. */
+/* NULL: it may have its id; else why not, which the caller frees. */
 static char *check_id(const struct declarations *declarations, const struct declared *declared, const struct program *program)
 {
     const struct declarations_settings *settings = &declarations->settings;
@@ -298,7 +298,6 @@ static const char *check_hello(const msgpack_object *hello, char *room, size_t s
     return functions != NULL && functions->type == MSGPACK_OBJECT_ARRAY ? NULL : "a hello has a list of 'functions'";
 }
 
-/* Lock held. */
 static void take(struct declarations *declarations, const char *name, const msgpack_object *hello, struct program *program,
                  struct hello_answer *answer)
 {

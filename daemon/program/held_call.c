@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "program/held_call.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@ struct held_call *held_call_create(struct program *program, atomic_size_t *unrea
 {
     struct held_call *held = xcalloc(1, sizeof(*held));
 
+    assert(let_go != NULL);
     atomic_init(&held->holders, 1);
     held->program = program;
     held->unread = unread;
@@ -21,6 +23,7 @@ struct held_call *held_call_create(struct program *program, atomic_size_t *unrea
 
 void held_call_release(struct held_call *held)
 {
+    assert(atomic_load(&held->holders) > 0);
     if (atomic_fetch_sub(&held->holders, 1) != 1)
         return;
     for (struct said *said = held->first, *next; said != NULL; said = next) {
@@ -33,7 +36,7 @@ void held_call_release(struct held_call *held)
     free(held);
 }
 
-/* Lock held. Whom to call once it is not; NULL: nobody. */
+/* Whom to call once it is not; NULL: nobody. */
 static void *call_home(struct held_call *held)
 {
     void *home = held->home;
@@ -80,6 +83,7 @@ struct said *held_call_take(struct held_call *held)
     held->first = said->next;
     if (held->first == NULL)
         held->end = &held->first;
+    assert(held->bytes >= said->size);
     held->bytes -= said->size;
     atomic_fetch_sub(held->unread, said->size);
     return said;
@@ -97,7 +101,9 @@ static void leave(struct errand *base, void (*come_back)(void *home), void *home
 {
     struct held_call *held = program_errand_of(base)->held;
 
+    assert(come_back != NULL && home != NULL);
     lock_take(&held->lock);
+    assert(held->home == NULL && !held->is_over);
     bool stays = held->has_news || held->is_cancelled;
     if (!stays) {
         held->come_back = come_back;

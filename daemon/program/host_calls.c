@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +38,7 @@ void calls_take(struct held_call *held, int64_t now_ms)
 {
     struct program *program = held->program;
 
+    assert(held->line != NULL && held->process == NULL);
     assert_thread(&held->program->host->thread);
     held->since_ms = now_ms;
     held->next = NULL;
@@ -66,6 +68,7 @@ static struct held_call *take_waiting(struct program *program)
 {
     struct held_call *held = program->waiting;
 
+    assert(held != NULL && atomic_load(&program->waiting_count) > 0);
     program->waiting = held->next;
     if (program->waiting == NULL)
         program->waiting_end = &program->waiting;
@@ -75,6 +78,8 @@ static struct held_call *take_waiting(struct program *program)
 
 static void begin(struct process *process, struct held_call *held, int64_t now_ms)
 {
+    assert(process->state == PROCESS_SERVING && held->process == NULL);
+    assert(process->call_count < (size_t)process->program->settings->in_flight);
     held->number = ++process->calls_made;
     held->process = process;
     held->since_ms = now_ms;
@@ -104,6 +109,7 @@ static void end(struct held_call *held)
     struct process *process = held->process;
     struct held_call **link = &process->calls;
 
+    assert(process->call_count > 0 && atomic_load(&process->program->call_count) > 0);
     while (*link != held)
         link = &(*link)->next;
     *link = held->next;
@@ -128,6 +134,7 @@ static void remove_waiting(struct held_call *held)
     struct program *program = held->program;
     struct held_call **link = &program->waiting;
 
+    assert(held->process == NULL);
     while (*link != held)
         link = &(*link)->next;
     *link = held->next;
@@ -141,11 +148,13 @@ static void tell_cancel(struct held_call *held, const char *reason)
 {
     AUTO_FREE char *rest = xasprintf("\"reason\":\"%s\"}", reason);
 
+    assert(held->process != NULL);
     tell(held->process, "cancel", held->number, rest, strlen(rest));
 }
 
 void calls_let_go(struct held_call *held, bool is_told)
 {
+    assert(!held->is_let_go);
     assert_thread(&held->program->host->thread);
     if (held->line != NULL) {
         remove_waiting(held);
@@ -164,6 +173,7 @@ static void look_at_call(struct held_call *held, int64_t now_ms)
 {
     int64_t late_ms = held->timeout_ms > 0 ? now_ms - held->since_ms - held->timeout_ms : -1;
 
+    assert(held->process != NULL);
     if (late_ms < 0)
         return;
     if (!held->is_overdue) {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -51,6 +52,7 @@ static uint64_t look_at_files(const struct config_program *settings)
 
 static void set_places(struct program *program, int count)
 {
+    assert(count >= program->place_count);
     program->places = xrealloc(program->places, (size_t)count * sizeof(*program->places));
     for (int i = program->place_count; i < count; i++)
         program->places[i] = (struct program_place){ .delay_ms = FIRST_DELAY_MS };
@@ -74,6 +76,7 @@ struct program *program_create(struct host *host, const struct config_program *s
 
 void program_destroy(struct program *program)
 {
+    assert(program->processes == NULL);
     while (program->waiting != NULL) {
         struct held_call *held = program->waiting;
         program->waiting = held->next;
@@ -101,6 +104,7 @@ static struct process *start(struct program *program, int place)
     struct process *process = NULL;
     struct error error = { 0 };
 
+    assert(place >= 0 && place < program->place_count);
     if (process_start(program, program->settings, place, program->host->epoll, &process, &error) != 0) {
         log_error("program %s: %s", program->name, error.text);
         program_say_trouble(program, "%s", error.text);
@@ -122,6 +126,7 @@ static void look_at_place(struct program *program, int number, int64_t now_ms)
 {
     struct program_place *place = &program->places[number];
 
+    assert(number >= 0 && number < program->place_count);
     if (place->process != NULL || place->start_at_ms > now_ms || program->is_refused || number >= program->settings->processes)
         return;
     place->process = start(program, number);
@@ -148,6 +153,7 @@ void program_serves(struct process *process)
     struct program *program = process->program;
     struct program_place *place = &program->places[process->place];
 
+    assert(process->state == PROCESS_STARTING);
     assert_thread(&process->program->host->thread);
     process->state = PROCESS_SERVING;
     atomic_fetch_add(&program->serving_count, 1);
@@ -164,6 +170,7 @@ void program_serves(struct process *process)
 
 static void stop_serving(struct process *process, enum process_state state)
 {
+    assert(state == PROCESS_DRAINING || state == PROCESS_KILLED);
     if (process->state == PROCESS_SERVING)
         atomic_fetch_sub(&process->program->serving_count, 1);
     process->state = state;
@@ -240,6 +247,7 @@ void program_bury(struct process *process)
     bool was_to_end = process->state == PROCESS_DRAINING || (process->state == PROCESS_KILLED && process->fault == NULL);
     int status = 0;
 
+    assert(process->pid > 0);
     assert_thread(&process->program->host->thread);
     process_signal(process, SIGKILL);
     (void)waitpid(process->pid, &status, 0);
@@ -287,6 +295,7 @@ static void replace(struct program *program, int number)
 {
     struct program_place *place = &program->places[number];
 
+    assert(number < program->place_count);
     if (place->process == NULL || place->process->state == PROCESS_STARTING) {
         if (place->process != NULL)
             program_drain_process(place->process, clock_monotonic_ms());

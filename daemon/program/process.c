@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "program/process.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -45,6 +46,7 @@ static char *stretch_reserve(struct stretch *stretch, size_t size)
 
 static void stretch_drop(struct stretch *stretch, size_t size)
 {
+    assert(size <= stretch_size(stretch));
     stretch->begin += size;
     if (stretch->begin < stretch->end)
         return;
@@ -60,6 +62,7 @@ static void stretch_drop(struct stretch *stretch, size_t size)
 /* In the bits that an address leaves free. */
 static struct epoll_event event_of(const struct process *process, enum process_pipe pipe, uint32_t events)
 {
+    assert(((uintptr_t)process & 7) == 0 && (unsigned)pipe <= 7);
     return (struct epoll_event){ .events = events, .data = { .u64 = (uint64_t)(uintptr_t)process | pipe } };
 }
 
@@ -180,6 +183,7 @@ void process_tell(struct process *process, const char *text, size_t size)
     char *room = stretch_reserve(&process->told, size + 1);
     memcpy(room, text, size);
     room[size] = '\n';
+    assert(process->told.end + size + 1 <= process->told.room);
     process->told.end += size + 1;
     process->is_dirty = true;
 }
@@ -238,6 +242,7 @@ const char *process_line(struct process *process, size_t *ret_size)
 
     if (stretch_size(said) == 0)
         return NULL;
+    assert(process->searched <= stretch_size(said));
     const char *end = memchr(begin + process->searched, '\n', stretch_size(said) - process->searched);
     if (end == NULL) {
         process->searched = stretch_size(said);
@@ -313,6 +318,7 @@ bool process_log(struct process *process, int fd)
     struct stretch *stretch = is_error ? &process->errors : &process->output;
     ssize_t got = read(fd, stretch_reserve(stretch, READ_SIZE), READ_SIZE);
 
+    assert(fd == process->error_fd || fd == process->output_fd);
     if (got > 0) {
         stretch->end += (size_t)got;
         log_lines(process, stretch, is_error);

@@ -58,7 +58,7 @@ struct schema_registry {
 
 /* ---- what is kept --------------------------------------------------------------------------------- */
 
-/* Lock held. The last one that was looked for stands first: there it is mostly found. */
+/* The last one that was looked for stands first: there it is mostly found. */
 static struct entry *entry_find(struct schema_registry *registry, const struct schema_key *key)
 {
     size_t at = 0;
@@ -74,7 +74,7 @@ static struct entry *entry_find(struct schema_registry *registry, const struct s
     return &registry->entries[0];
 }
 
-/* Lock held. The least used schema; one that is asked for is waited for. NULL: all are. */
+/* The least used schema; one that is asked for is waited for. NULL: all are. */
 static struct entry *entry_oldest(const struct schema_registry *registry)
 {
     struct entry *oldest = NULL;
@@ -88,9 +88,9 @@ static struct entry *entry_oldest(const struct schema_registry *registry)
     return oldest;
 }
 
-/* Lock held. */
 static struct entry *entry_place(struct schema_registry *registry)
 {
+    assert(registry->count <= registry->settings.room);
     assert_held(&registry->lock);
     if (registry->count < registry->settings.room)
         return &registry->entries[registry->count++];
@@ -100,7 +100,6 @@ static struct entry *entry_place(struct schema_registry *registry)
     return entry;
 }
 
-/* Lock held. */
 static void ask_for(struct schema_registry *registry, const struct schema_key *key, int64_t now_ms)
 {
     struct entry *entry = entry_place(registry);
@@ -112,7 +111,7 @@ static void ask_for(struct schema_registry *registry, const struct schema_key *k
     condition_wake_one(&registry->work);
 }
 
-/* Lock held. An id that was not known may be by now: whoever comes after a while has it asked for once more. */
+/* An id that was not known may be by now: whoever comes after a while has it asked for once more. */
 static bool is_stale(const struct entry *entry, int64_t now_ms)
 {
     return entry->is_unknown && entry->due_ms <= now_ms;
@@ -188,6 +187,7 @@ static struct answer ask(struct schema_registry *registry, const char *path, boo
     struct error error;
     struct answer answer;
 
+    assert_thread(&registry->thread);
     bool is_answered = registry_client_get(registry->client, path, &reply, &error) == 0;
     if (is_answered) {
         answer = answer_read(reply.status, reply.body, has_codes, &registry->zone);
@@ -214,6 +214,7 @@ struct texts {
 /* What a schema refers to, and what that refers to. The first answer that is no schema, or the last. */
 static struct answer gather(struct schema_registry *registry, const struct answer *of, const char *name, struct texts *texts, int depth)
 {
+    assert(depth >= 0 && depth <= REFERENCE_DEPTH_MAX);
     for (size_t i = 0; i < of->reference_count; i++) {
         AUTO_FREE char *subject = registry_client_escape(of->references[i].subject);
         AUTO_FREE char *path = xasprintf("/subjects/%s/versions/%" PRId64, subject, of->references[i].version);
@@ -225,6 +226,7 @@ static struct answer gather(struct schema_registry *registry, const struct answe
         if (answer.verdict != ANSWER_SCHEMA)
             return answer;
     }
+    assert(texts->count <= REFERENCES_MAX);
     texts->names[texts->count] = name;
     texts->list[texts->count++] = of->schema;
     return *of;
@@ -279,6 +281,7 @@ static struct answer ask_for_schema(struct schema_registry *registry, const stru
     struct texts texts = { .count = 0 };
     AUTO_FREE char *path = path_of(key);
 
+    assert_thread(&registry->thread);
     msgpack_zone_clear(&registry->zone);
     /* An id that no registry can have: Apicurio then says that there is no such page. */
     bool has_codes = key->form == SCHEMA_BY_ID && key->number <= INT32_MAX;
@@ -294,7 +297,6 @@ static struct answer ask_for_schema(struct schema_registry *registry, const stru
 
 /* ---- what comes of an answer ---------------------------------------------------------------------- */
 
-/* Lock held. */
 static void wait_longer(struct entry *entry, int64_t now_ms, int64_t most_ms)
 {
     entry->pause_ms = entry->pause_ms == 0 ? PAUSE_MIN_MS : entry->pause_ms * 2;
@@ -303,12 +305,13 @@ static void wait_longer(struct entry *entry, int64_t now_ms, int64_t most_ms)
     entry->due_ms = now_ms + entry->pause_ms;
 }
 
-/* Lock held. What is known of an id that is not known. */
+/* What is known of an id that is not known. */
 static void believe_unknown(struct schema_registry *registry, struct entry *entry, const char *words, int64_t now_ms)
 {
     char id[SCHEMA_TEXT_SIZE];
     AUTO_FREE char *who = who_asks(registry);
 
+    assert(entry->schema == NULL);
     assert_held(&registry->lock);
     schema_key_text(&entry->key, id);
     AUTO_FREE char *reason = xasprintf("the schema registry, asked %s, does not know schema %s (%s)", who, id, words);
@@ -318,7 +321,6 @@ static void believe_unknown(struct schema_registry *registry, struct entry *entr
     log_warn("%s", reason);
 }
 
-/* Lock held. */
 static void say_trouble(struct schema_registry *registry, const struct answer *answer)
 {
     char text[sizeof(registry->trouble)];
@@ -336,7 +338,6 @@ static void say_trouble(struct schema_registry *registry, const struct answer *a
     memcpy(registry->trouble, text, sizeof(text));
 }
 
-/* Lock held. */
 static void say_back(struct schema_registry *registry)
 {
     assert_held(&registry->lock);
@@ -346,7 +347,6 @@ static void say_back(struct schema_registry *registry)
     registry->trouble[0] = '\0';
 }
 
-/* Lock held. */
 static void note_unknown(struct schema_registry *registry, struct entry *entry, const struct answer *answer, int64_t now_ms)
 {
     AUTO_FREE char *who = who_asks(registry);
@@ -386,7 +386,7 @@ static void take_answer(struct schema_registry *registry, const struct schema_ke
 
 /* ---- the thread ----------------------------------------------------------------------------------- */
 
-/* Lock held. The one that is due first among those that are asked for; NULL: none is asked for. */
+/* The one that is due first among those that are asked for; NULL: none is asked for. */
 static const struct entry *next_due(const struct schema_registry *registry)
 {
     const struct entry *next = NULL;
@@ -438,6 +438,7 @@ struct schema_registry *schema_registry_create(const struct schema_registry_sett
 {
     struct schema_registry *registry = xcalloc(1, sizeof(*registry));
 
+    assert(settings->room > 0);
     registry->settings = *settings;
     registry->entries = xcalloc(settings->room, sizeof(*registry->entries));
     registry->client = registry_client_create(&settings->address, &registry->must_stop);

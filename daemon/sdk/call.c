@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sdk/call.h"
 
+#include <assert.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <stddef.h>
@@ -11,6 +12,8 @@
 #define CONNECT_TIMEOUT_MS 10000L
 
 static const char *const header_names[CALL_HEADERS] = { "X-Inngest-No-Retry", "Retry-After", "X-Inngest-Req-Version" };
+
+static_assert(offsetof(struct call, base) == 0, "prepare(), finish() and done() are given the http call");
 
 /* ---- on the http_pool's thread ---------------------------------------------------------------------- */
 
@@ -42,6 +45,7 @@ static void prepare(struct http_call *base, void *curl)
 {
     struct call *call = (struct call *)base;
 
+    assert(call->url != NULL);
     (void)curl_easy_setopt(curl, CURLOPT_URL, call->url);
     if (call->method == NULL || call->body.size > 0) {
         (void)curl_easy_setopt(curl, CURLOPT_POST, 1L);
@@ -110,6 +114,7 @@ struct call *call_create(void (*done_fn)(struct call *call), void *context)
 {
     struct call *call = xcalloc(1, sizeof(*call));
 
+    assert(done_fn != NULL);
     call->base.ops = &OPS;
     call->base.share = HTTP_OF_APPS;
     call->done = done_fn;

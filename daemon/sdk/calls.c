@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sdk/calls.h"
 
+#include <assert.h>
+
 #include "run/attempt_log.h"
 #include "run/awaited.h"
 #include "run/checkpoints.h"
@@ -36,6 +38,7 @@ static void begin(struct sdk_attempt *turn)
     const struct calls_settings *settings = turn->function->settings;
     struct sdk_errand *errand = sdk_errand_create(settings->http_pool, settings->open_calls);
 
+    assert(ctx->run->errand == NULL);
     turn->errand = errand;
     ctx->run->errand = &errand->base;
     ctx->run->begun_ns = ctx->started_ns;

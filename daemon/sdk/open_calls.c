@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sdk/open_calls.h"
 
+#include <assert.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,6 +65,7 @@ void open_calls_add(struct open_calls *calls, struct open_call *call, const stru
 {
     struct open_call **bucket = bucket_of(calls, run);
 
+    assert(call->take != NULL && call->token[0] == '\0');
     call->run = *run;
     LOCK_GUARD(&calls->lock);
     (void)snprintf(call->token, sizeof(call->token), "%s-%llu", calls->process, (unsigned long long)++calls->opened);
@@ -77,8 +79,10 @@ void open_calls_remove(struct open_calls *calls, struct open_call *call)
         return;
     lock_take(&calls->lock);
     struct open_call **link = bucket_of(calls, &call->run);
-    while (*link != call)
+    while (*link != call) {
+        assert(*link != NULL);
         link = &(*link)->next;
+    }
     *link = call->next;
     lock_give(&calls->lock);
     call->token[0] = '\0';
@@ -86,7 +90,7 @@ void open_calls_remove(struct open_calls *calls, struct open_call *call)
 
 /* ---- reports ---------------------------------------------------------------------------------------- */
 
-/* NULL: there is none; *ret_is_ours: but the run is called by us, or that call was. Lock held. */
+/* NULL: there is none; *ret_is_ours: but the run is called by us, or that call was. */
 static struct open_call *find(struct open_calls *calls, const struct run_id *run, const char *token, bool *ret_is_ours)
 {
     assert_held(&calls->lock);
@@ -101,14 +105,15 @@ static struct open_call *find(struct open_calls *calls, const struct run_id *run
     return NULL;
 }
 
-/* Lock held. */
 static void forget(struct open_calls *calls, const struct report *report)
 {
     struct report **link = &calls->waiting;
 
     assert_held(&calls->lock);
-    while (*link != report)
+    while (*link != report) {
+        assert(*link != NULL);
         link = &(*link)->waiting_next;
+    }
     *link = report->waiting_next;
 }
 

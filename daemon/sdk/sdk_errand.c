@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sdk/sdk_errand.h"
 
+#include <assert.h>
 #include <curl/curl.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -33,7 +34,7 @@ struct sdk_inside {
     void *home; /* NULL: the run is at home */
 };
 
-/* Lock held. Whom to call once it is not; NULL: nobody. */
+/* Whom to call once it is not; NULL: nobody. */
 static void *call_home(struct sdk_inside *inside)
 {
     void *home = inside->home;
@@ -46,6 +47,7 @@ static void *call_home(struct sdk_inside *inside)
 
 static void inside_destroy(struct sdk_inside *inside)
 {
+    assert(inside->out_count == 0 && inside->is_over);
     lock_done(&inside->lock);
     free(inside);
 }
@@ -56,6 +58,8 @@ static void take_out(struct sdk_inside *inside, struct sdk_call *call)
 {
     struct sdk_call **link = &inside->out;
 
+    assert_held(&inside->lock);
+    assert(inside->out_count > 0 && inside->call_count <= inside->out_count);
     while (*link != call)
         link = &(*link)->next;
     *link = call->next;
@@ -68,6 +72,7 @@ static void take_out(struct sdk_inside *inside, struct sdk_call *call)
 
 static void add_arrived(struct sdk_inside *inside, struct sdk_call *call)
 {
+    assert_held(&inside->lock);
     call->next = NULL;
     *inside->arrived_end = call;
     inside->arrived_end = &call->next;
@@ -151,6 +156,7 @@ void sdk_errand_send(struct sdk_errand *errand, struct sdk_call *call)
 {
     struct sdk_inside *inside = errand->inside;
 
+    assert((call->call->url != NULL) != call->call->base.is_time);
     LOCK_GUARD(&inside->lock);
     call->next = inside->out;
     inside->out = call;
@@ -249,6 +255,7 @@ static void leave(struct errand *base, void (*come_back)(void *home), void *home
     struct sdk_inside *inside = sdk_errand_of(base)->inside;
 
     lock_take(&inside->lock);
+    assert(inside->home == NULL && !inside->is_over);
     bool stays = inside->has_arrived || inside->reports != NULL;
     if (!stays) {
         inside->come_back = come_back;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sdk/settle.h"
 
+#include <assert.h>
+
 #include "codec/number.h"
 #include "run/beside.h"
 #include "run/context.h"
@@ -50,6 +52,7 @@ static enum stepd_status settle(struct stepd_ctx *ctx, const void *arg)
     const struct outcome *outcome = arg;
     struct retry_advice advice = *outcome->advice;
 
+    assert(outcome->op->kind == OP_RESULT || outcome->op->kind == OP_ERROR || outcome->op->kind == OP_FAILED);
     if (outcome->op->kind == OP_RESULT) {
         number_pack(stepd_output(ctx), outcome->op->data);
         return STEPD_OK;

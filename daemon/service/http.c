@@ -2,6 +2,7 @@
 #include "service/http.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -120,6 +121,7 @@ static struct answer page_metrics(const struct http *http, struct MHD_Connection
 /* `body` is taken. */
 static struct answer plain(unsigned status, char *body)
 {
+    assert(body != NULL);
     return (struct answer){ .status = status, .type = "text/plain; charset=utf-8", .body = body, .size = strlen(body) };
 }
 
@@ -171,6 +173,7 @@ static struct MHD_Response *response_of(const struct answer *answer)
             ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, stream_read, answer->stream, stream_close)
             : MHD_create_response_from_buffer(answer->size, answer->body, MHD_RESPMEM_MUST_FREE);
 
+    assert((answer->stream != NULL) != (answer->body != NULL));
     if (response == NULL)
         abort();
     return response;
@@ -258,6 +261,7 @@ static struct answer route_answer(const struct exchange *exchange, struct MHD_Co
     };
     struct web_reply reply = { .status = MHD_HTTP_OK, .type = "application/json" };
 
+    assert(exchange->route != NULL);
     if (exchange->is_too_large)
         return plain(MHD_HTTP_CONTENT_TOO_LARGE, xstrdup("the body is too large\n"));
     exchange->route->answer(exchange->route->context, &request, &reply);

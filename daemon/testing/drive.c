@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lets runs go on: one attempt at a time, on a clock that jumps to when it is due. */
+#include <assert.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stddef.h>
@@ -79,6 +80,7 @@ static void note_end(struct stepd_test_run *run, const struct attempt_report *re
     struct attempt_note *note = note_last(run);
     const struct failure *failure = report->failure;
 
+    assert(note != NULL);
     if (report->end == ATTEMPT_FAILED && note->view.is_on_failure)
         failure = note->answer != STEPD_OK ? &run->test->ctx.raised.failure : NULL;
     if (failure != NULL && (report->end == ATTEMPT_RETRY || report->end == ATTEMPT_PASSED_ON || report->end == ATTEMPT_FAILED))
@@ -133,6 +135,7 @@ static int run_rescued(struct stepd_test *test, struct run *run, struct attempt_
 {
     struct sigaction before[FATAL_SIGNAL_COUNT];
 
+    assert(rescued_slot == NULL); /* one attempt at a time on a thread */
     signals_catch(before);
     rescued_slot = &test->slot;
     int number = sigsetjmp(rescue, 1);
@@ -193,6 +196,7 @@ static void hold(struct stepd_test_run *run, struct held *held)
     struct memory_store *store = &run->test->store;
     struct memory_record *record = memory_store_find(store, run->id.text);
 
+    assert(run->test != NULL);
     view(run, held);
     if (record == NULL)
         return;

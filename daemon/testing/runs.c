@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runs come to be: from an event as it was given to a message, and from that to the functions it starts. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -171,6 +172,7 @@ static struct stepd_test_run *run_create_as(struct stepd_test *test, const struc
     struct stepd_test_run *run = xcalloc(1, sizeof(*run));
     struct error error = { 0 };
 
+    assert((origin == OF_MESSAGE) == (id == NULL));
     run->test = test;
     run->observed = observed;
     run->started_ms = test->store.now_ms;
@@ -347,6 +349,7 @@ static size_t send_parts(struct stepd_test *test, struct event *batch, const str
 {
     size_t count = 0;
 
+    assert(batch->parts != NULL);
     for (size_t i = 0; i < batch->parts->count; i++)
         count += send_part(test, &batch->parts->events[i], message);
     event_done(batch);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/outbox.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,7 @@ static void destroy(struct sealed_span *spans)
 
 void outbox_done(struct outbox *outbox)
 {
+    assert(outbox->fetched == 0); /* outbox_settle() */
     destroy(outbox->first);
     condition_done(&outbox->news);
     lock_done(&outbox->lock);
@@ -68,6 +70,7 @@ struct sealed_span *outbox_fetch(struct outbox *outbox, size_t many, int64_t tim
     LOCK_GUARD(&outbox->lock);
     while (!outbox->is_closed && outbox->count < many && condition_wait_until(&outbox->news, &outbox->lock, until_ms))
         ;
+    assert(outbox->fetched == 0); /* one batch at a time */
     struct sealed_span *spans = outbox->first;
     outbox->fetched = outbox->count;
     outbox->fetched_size = outbox->size;

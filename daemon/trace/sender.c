@@ -51,6 +51,7 @@ static enum answer post(struct sender *sender)
     int64_t left_ms = sender->last_ms != 0 ? sender->last_ms - clock_monotonic_ms() : TIMEOUT_MS;
     long status = 0;
 
+    assert_thread(&sender->thread);
     sender->why[0] = '\0';
     (void)curl_easy_setopt(sender->curl, CURLOPT_TIMEOUT_MS, left_ms > 1 ? (long)left_ms : 1L);
     (void)curl_easy_setopt(sender->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)sender->body.size);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/traces.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +35,8 @@ struct traces {
     struct exemplars exemplars;
     struct sender *sender;
 };
+
+static_assert(offsetof(struct traces, port) == 0, "of() is given the port");
 
 static struct traces *of(struct tracer *tracer)
 {
@@ -94,6 +98,7 @@ static void put_wait(struct traces *traces, const struct run *run, const struct 
     const char *waited_for;
     int64_t since_ms;
 
+    assert(run->span != 0);
     if (!waited_since(run, &since_ms, &waited_for))
         return;
     const struct span span = {
@@ -207,6 +212,7 @@ static void end(struct tracer *tracer, const struct run *run, const struct attem
         .failure = report->failure,
     };
 
+    assert(run->span != 0);
     put(traces, &span);
     keep_exemplar(traces, run, &span);
     if (ends_run(report->end))
@@ -233,6 +239,7 @@ static void step(struct tracer *tracer, const struct run *run, const struct step
         .failure = failure,
     };
 
+    assert(run->span != 0);
     put(traces, &span);
 }
 
@@ -243,6 +250,7 @@ static const struct tracer_ops OPS = { .begin = begin, .step = step, .end = end 
 /* All of 64 bits, and none for 0. */
 static uint64_t threshold_of(double sample)
 {
+    assert(sample >= 0);
     return sample >= 1 ? UINT64_MAX : sample > 0 ? (uint64_t)(sample * 18446744073709551616.0) : 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "view/json_out.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,12 +44,14 @@ static void begin(struct json_out *out, const char *name)
 
 void json_out_open(struct json_out *out, const char *name, char bracket)
 {
+    assert(bracket == '{' || bracket == '[');
     begin(out, name);
     put(out, &bracket, 1);
 }
 
 void json_out_close(struct json_out *out, char bracket)
 {
+    assert(bracket == '{' || bracket == '[');
     put(out, bracket == '{' ? "}" : "]", 1);
 }
 

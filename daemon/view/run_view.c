@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "view/run_view.h"
 
+#include <assert.h>
 #include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
@@ -140,6 +141,7 @@ static const struct checkpoint *outcome_of(const struct run_view *view, size_t p
     const struct checkpoint *waiting = checkpoints_at(view->steps, position);
     const struct checkpoint *later;
 
+    assert(waiting != NULL);
     for (size_t i = position + 1; (later = checkpoints_at(view->steps, i)) != NULL; i++) {
         if (later->phase == waiting->phase && !checkpoint_is_begun(later) && strcmp(later->id, waiting->id) == 0)
             return later;
@@ -149,6 +151,7 @@ static const struct checkpoint *outcome_of(const struct run_view *view, size_t p
 
 bool run_view_is_told_further_on(const struct run_view *view, size_t position)
 {
+    assert(position < checkpoints_count(view->steps));
     return checkpoints_at(view->steps, position)->kind == CHECKPOINT_WAITING && outcome_of(view, position) != NULL;
 }
 
@@ -156,6 +159,7 @@ const struct checkpoint *run_view_wait_of(const struct run_view *view, size_t po
 {
     const struct checkpoint *step = checkpoints_at(view->steps, position);
 
+    assert(step != NULL);
     for (size_t i = position + 1; i-- > 0;) {
         const struct checkpoint *earlier = checkpoints_at(view->steps, i);
         if (earlier->kind == CHECKPOINT_WAITING && earlier->phase == step->phase && strcmp(earlier->id, step->id) == 0)
