@@ -344,6 +344,19 @@ def test_answers_that_come_while_the_question_is_asked(serve, send):
     assert {n: output["n"] for n, output in outputs(worker).items()} == {n: 2000 + n for n in range(30)}
 
 
+def test_an_answer_that_is_read_after_its_question_though_it_came_before(serve, send, redis):
+    """The daemon that is back has its runs at once, and its partitions when the group forgets who it was."""
+    worker = serve(worker={"lease": "500ms"})
+    send("expects/made", {"n": 1, "id": 1, "sleep_ms": 1500, "again": True}, {"n": 2, "id": 2, "sleep_ms": 1500})
+    worker.wait_for("expects", "sleeping", 2)
+    worker.kill()
+    send("order/paid", {"n": 90, "id": 1}, {"n": 91, "id": 1}, {"n": 92, "id": 2}, {"n": 93, "id": 3})
+    worker.start()
+    worker.wait_for("expects", "completed", 2)
+    assert {n: output["n"] for n, output in outputs(worker).items()} == {1: 91, 2: 92}
+    assert not redis.cli("KEYS", "*:kept:*") and not redis.cli("KEYS", "*:await:*") and not redis.cli("KEYS", "*:wait:*")
+
+
 def test_of_many_that_are_kept_the_oldest_go(serve, send):
     worker = serve()
     send("expects/made", {"n": 1, "id": 1, "sleep_ms": 4000})

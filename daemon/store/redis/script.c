@@ -13,7 +13,7 @@
 #include "store/redis/keys.h"
 
 /* A script is loaded as its parts, one after another. */
-#define PARTS 13
+#define PARTS 14
 struct script {
     const char *name;
     int version;
@@ -87,8 +87,8 @@ static const struct script SCRIPTS[SCRIPT_COUNT] = {
     { "match",
       1,
       { script_match_short, script_common, script_order, script_added, script_flow, script_post, script_called, script_ending,
-        script_worker, script_cancelling, script_mail, script_waits, script_match } },
-    { "kept", 1, { script_common, script_kept } },
+        script_worker, script_cancelling, script_mail, script_waits, script_older, script_match } },
+    { "kept", 1, { script_common, script_older, script_kept } },
     { "confirm", 1, { script_common, script_confirm } },
     { "orphans", 1, { script_common, script_orphans } },
 };

@@ -81,6 +81,8 @@ local function is_done()
     local taken = ask.takes and call('HGET', P .. 'kept:' .. id, ask.takes)
     if taken and taken ~= '' then
         call('HSET', P .. 'kept:' .. id, ask.takes, '')
+        local waits = await_of(member)
+        if waits then forget_wait(member, waits) end
         end_at_once(ask.head .. cmsgpack.pack(now) .. cmsgpack.unpack(taken).outcome)
         return true
     end

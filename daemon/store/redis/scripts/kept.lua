@@ -5,9 +5,11 @@ local kept, event, found = P .. 'kept:' .. ARGV[1], ARGV[2], {}
 local all = call('HGETALL', kept)
 for i = 1, #all, 2 do
     local entry = all[i + 1] ~= '' and cmsgpack.unpack(all[i + 1])
-    if entry and entry.event == event then found[#found + 1] = { at = entry.at, name = all[i], outcome = entry.outcome } end
+    if entry and entry.event == event then
+        found[#found + 1] = { stamp = entry.stamp, offset = entry.offset, name = all[i], outcome = entry.outcome }
+    end
 end
-table.sort(found, function(a, b) return a.at < b.at or a.at == b.at and a.name < b.name end)
+table.sort(found, is_older)
 local told = {}
 for _, each in ipairs(found) do
     told[#told + 1] = each.name

@@ -27,10 +27,13 @@ local function drop_oldest(kept)
     local live, size, all = {}, 0, call('HGETALL', kept)
     for i = 1, #all, 2 do
         size = size + #all[i + 1]
-        if all[i + 1] ~= '' then live[#live + 1] = { name = all[i], at = cmsgpack.unpack(all[i + 1]).at, size = #all[i + 1] } end
+        if all[i + 1] ~= '' then
+            local entry = cmsgpack.unpack(all[i + 1])
+            live[#live + 1] = { name = all[i], stamp = entry.stamp, offset = entry.offset, size = #all[i + 1] }
+        end
     end
     if #live <= KEPT_MOST and size <= KEPT_BYTES then return end
-    table.sort(live, function(x, y) return x.at < y.at end)
+    table.sort(live, is_older)
     for i = 1, #live - 1 do
         if #live - i + 1 <= KEPT_MOST and size <= KEPT_BYTES then break end
         call('HSET', kept, live[i].name, '')
@@ -38,11 +41,29 @@ local function drop_oldest(kept)
     end
 end
 
-local function keep(id)
+-- Kept for the run, and not given to it yet.
+local function is_kept_for(id)
+    local entry = call('HGET', P .. 'kept:' .. id, name)
+    return entry and entry ~= ''
+end
+
+-- It goes on, now.
+local function wake(h, id)
+    h.status, h.changed, woken = RUN_DELAYED, now, now
+    call('ZREM', P .. 'waiting', id)
+    call('ZADD', delayed_of(h), now, id)
+end
+
+-- A run that waits for such an event already, for one after its call, looks whether it is this one that it waits for.
+local function keep(id, h)
     local kept = P .. 'kept:' .. id
-    if call('HSETNX', kept, name, cmsgpack.pack({ at = now_us, event = ARGV[1], outcome = outcome })) == 0 then return end
+    if call('HSETNX', kept, name, cmsgpack.pack({ stamp = stamp, offset = offset, event = ARGV[1], outcome = outcome })) == 0 then return end
     ended = ended + 1
     drop_oldest(kept)
+    local a = h.status == RUN_WAITING and await_of(id)
+    if not a or a.key:sub(1, #ARGV[1] + 1) ~= ARGV[1] .. '\0' then return end
+    wake(h, id)
+    save(id, h)
 end
 
 local function end_wait(member, id, h, a)
@@ -55,11 +76,7 @@ local function end_wait(member, id, h, a)
         append_checkpoint(id, h, checkpoint)
     end
     if member == id then h.attempt = 0 end
-    if h.status == RUN_WAITING then
-        h.status, h.changed, woken = RUN_DELAYED, now, now
-        call('ZREM', P .. 'waiting', id)
-        call('ZADD', delayed_of(h), now, id)
-    end
+    if h.status == RUN_WAITING then wake(h, id) end
     save(id, h)
     forget_wait(member, a)
     ended = ended + 1
@@ -89,13 +106,13 @@ local function fulfil(member, id, h, a)
     local f = flow_of(id)
     if not f then return forget(member) end
     if not concerns(a) or has(h.flags, CANCEL) or must_try(member, id, a) then return end
-    if a.kind == 'e' then return keep(id) end
+    if a.kind == 'e' then return keep(id, h) end
     local _, due = cancel_flow(id, h, f, history)
     woken, ended = math.max(woken, due), ended + 1
 end
 
 local function look_at_wait(member, id, h, a)
-    if not counts(a) then return end
+    if not counts(a) and not is_kept_for(id) then return end
     if a.ends <= now then
         if stamp <= a.ends then late = late + 1 end
         forget_wait(member, a)
