@@ -401,6 +401,7 @@ Test(stepctl, cancels_what_waits)
 
     cr_assert_eq(stepctl("cancel %s", parked.run.id.text), 0, "%s", said);
     cr_assert_not_null(strstr(said, "once a daemon has brought its stepd/function.cancelled out"), "%s", said);
+    parked.run.tell_by_ms = atoll(redis_says(redis.store, "ZSCORE t{0}:untold %s", parked.run.id.text)); /* as if it had been given to us */
     cr_assert_eq(store_port(redis.store)->ops->told(store_port(redis.store), &parked.run), 0);
     cr_assert_eq(stepctl("--json runs --status cancelled"), 0);
     json_t *runs = parsed();
