@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The producer of dead letters and emitted events. */
+#include "base/array.h"
 #include "config/config.h"
 #include "parts/families.h"
 #include "parts/part.h"
@@ -39,8 +40,20 @@ static const char *trouble(struct daemon *daemon, char *room, size_t size)
     return producer_is_up(daemon->producer) ? NULL : "Kafka refuses what is to be produced: failed runs wait";
 }
 
+struct counts {
+    uint64_t refused;
+};
+
+static const struct family FAMILIES[] = {
+    COUNTER("producer_refused_total",
+            "Dead letters and emitted events that Kafka refused, each try: too large, no such topic, no right to write.", counts, refused),
+};
+
 static void write_metrics(struct daemon *daemon, struct metrics_page *page)
 {
+    const struct counts counts = { .refused = producer_refused(daemon->producer) };
+
+    families_put(page, FAMILIES, COUNT_OF(FAMILIES), &counts);
     families_put_gauge(page, "producer_up", "Whether Kafka takes dead letters and emitted events.", producer_is_up(daemon->producer));
 }
 

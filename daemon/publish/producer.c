@@ -37,6 +37,7 @@ struct producer {
     atomic_bool must_end;    /* the polling thread */
     atomic_bool is_stopping; /* callers are turned away */
     atomic_bool is_up;
+    _Atomic(uint64_t) refused;   /* messages; any thread */
     atomic_bool has_failed;      /* the handle, for good: the thread makes another */
     pthread_rwlock_t lock;       /* guards handle: callers read, the thread replaces it */
     rd_kafka_t *handle;          /* NULL: it could not be made anew yet */
@@ -321,6 +322,7 @@ static int deliver_all(struct producer *producer, const struct outgoing *message
         }
         if (is_refusal(error)) {
             log_error("the brokers refuse a message for %s: %s", topic, rd_kafka_err2str(error));
+            atomic_fetch_add_explicit(&producer->refused, 1, memory_order_relaxed);
             return -EIO;
         }
         if (atomic_load(&producer->is_stopping))
@@ -361,6 +363,7 @@ int producer_create(const struct setting *kafka, struct producer **ret_producer,
     producer->publisher.ops = &producer_ops;
     producer->settings = kafka;
     atomic_init(&producer->is_up, true);
+    atomic_init(&producer->refused, 0);
     (void)pthread_rwlock_init(&producer->lock, NULL);
     lock_init(&producer->stop_lock);
     condition_init(&producer->stop);
@@ -394,6 +397,11 @@ void producer_expect(struct producer *producer, const char *topic)
 bool producer_is_up(const struct producer *producer)
 {
     return atomic_load(&producer->is_up);
+}
+
+uint64_t producer_refused(const struct producer *producer)
+{
+    return atomic_load_explicit(&producer->refused, memory_order_relaxed);
 }
 
 void producer_stop(struct producer *producer)

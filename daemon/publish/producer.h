@@ -28,6 +28,9 @@ struct publisher *producer_port(struct producer *producer);
 void producer_expect(struct producer *producer, const char *topic);
 /* Any thread. Whether the brokers took the last message that was tried. */
 bool producer_is_up(const struct producer *producer);
+/* Any thread. How often the brokers refused a message itself: its size, its topic, or stepd's rights. Who published it decides whether to try
+ * it again, and each try counts. */
+uint64_t producer_refused(const struct producer *producer);
 /* Any thread: calls that wait, now and later, answer -ESHUTDOWN. */
 void producer_stop(struct producer *producer);
 /* Stops, bounded by timeout_ms, and frees. NULL is fine. */

@@ -107,7 +107,7 @@ FIGURES = {
     "StepdRedisFills": lambda it: it.now("stepd_redis_memory_bytes") > 0.8 * it.now("stepd_redis_memory_max_bytes") > 0
     and it.now("stepd_redis_memory_bytes") + 240 * it.grew("stepd_redis_memory_bytes") > it.now("stepd_redis_memory_max_bytes"),
     "StepdRedisFull": lambda it: it.now("stepd_redis_memory_bytes") > 0.95 * it.now("stepd_redis_memory_max_bytes") > 0,
-    "StepdProducerRefused": lambda it: it.of("stepd_producer_up") == [0],
+    "StepdProducerRefused": lambda it: it.of("stepd_producer_up") == [0] or it.grew("stepd_producer_refused_total") > 0,
     "StepdTracesDropped": lambda it: it.grew("stepd_trace_spans_dropped_total") > 0,
     "StepdFallsBehind": lambda it: it.now("stepd_partition_lag") > 10000 and it.grew("stepd_partition_lag") > 0,
     "StepdQueueFull": lambda it: it.now("stepd_partitions_crowded") > 0,

@@ -25,6 +25,7 @@ SERIES = {
     'stepd_redis_memory_bytes{instance="a"}': ("5000x60", "9000+10x60"),
     'stepd_redis_memory_max_bytes{instance="a"}': ("10000x60", "9400x60"),
     'stepd_producer_up{instance="a"}': ("1x60", "0x60"),
+    'stepd_producer_refused_total{instance="a"}': ("3x60", "0+1x60"),
     'stepd_trace_spans_dropped_total{instance="a"}': ("0x60", "0+10x60"),
     'stepd_partition_lag{instance="a",topic="events",partition="0"}': ("100x60", "20000+1000x60"),
     'stepd_partitions_stalled{instance="a"}': ("0x60", "1x60"),

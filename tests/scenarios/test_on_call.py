@@ -16,13 +16,12 @@ import pytest
 from alerts import FIGURES, NAMES, Alert, rows
 from proxy import Proxy
 from schema_registry import SchemaRegistry
-from support import BUILD, SLOWER, STEPD, eventually, free_port
+from support import BUILD, SLOWER, STEPD, KafkaTool, eventually, free_port
 from test_flow import book, send, serve  # noqa: F401 (fixtures)
 
 
-# Brokers that refuse one message leave stepd_producer_up at 1: what follows for its run is in test_kafka_faults.py. One broker that is
-# gone takes the whole group with it, and a daemon without partitions has none that stand still.
-UNTRIED = ["StepdProducerRefused", "StepdPartitionStalled"]
+# One broker that is gone takes the whole group with it, and a daemon without partitions has none that stand still.
+UNTRIED = ["StepdPartitionStalled"]
 
 
 @pytest.fixture
@@ -216,6 +215,29 @@ def test_a_collector_that_takes_no_traces(kafka, daemon, module, topic, alert):
     finally:
         collector.shutdown()
         collector.server_close()
+
+
+def test_kafka_that_refuses_dead_letters(kafka, daemon, module, topic, alert):
+    tool, dead = KafkaTool(kafka.address), f"{topic}.dead"
+    tool.create(topic, 1)
+    tool.create(dead, 1, max_message_bytes=10)
+    service = daemon([module("traced")], topics=[topic], retry={"retries": 0},
+                     kafka={"bootstrap.servers": kafka.address, "group.id": topic, "auto.offset.reset": "earliest"})
+    refused = alert("StepdProducerRefused").watch(service)
+    assert not refused.fires(service)
+    kafka.send("trip/doomed", {}, topic=topic)
+    comes(refused, service)
+    refused.says("`the brokers refuse a message`")
+    assert f"the brokers refuse a message for {dead}" in service.log()
+    refused.says("failed runs wait, and do not end")
+    assert service.runs(status="failed") == []
+    refused.says("allow larger messages")
+    tool.delete(dead)
+    tool.create(dead, 1)
+    refused.says("every half minute")
+    eventually(lambda: len(service.runs(status="failed")) == 1, 60, what=service.log)
+    refused.watch(service)
+    assert not refused.fires(service)
 
 
 # ---- events ----------------------------------------------------------------------------------------------
