@@ -1529,6 +1529,37 @@ Test(store, a_run_that_an_open_breaker_holds_is_claimed_by_nobody_before_its_pau
     cr_assert_str_eq(redis_says(redis.store, "ZCARD t{0}:delayed"), "0");
 }
 
+/* ---- lines -------------------------------------------------------------------------------------------- */
+
+static void stand_in_line(struct sample *sample, int64_t offset, int64_t timestamp_ms)
+{
+    struct store *port = store_port(redis.store);
+    struct flow_ask ask;
+    enum flow_answer answer;
+
+    sample_init(sample, offset);
+    sample->event.timestamp_ms = sample->run.created_ms = timestamp_ms;
+    sample->function.flow = &flow_with_breaker;
+    flow_ask_init_again(&ask, &sample->function, sample->run.event, 0);
+    ask.is_held = true;
+    cr_assert_eq(port->ops->admit(port, &sample->run, &ask, &answer), 0);
+    flow_ask_done(&ask);
+    cr_assert_eq(answer, FLOW_IN_LINE);
+}
+
+Test(store, runs_of_a_partition_stand_in_line_by_offset_whichever_worker_is_first)
+{
+    struct sample first, second, third, to_come;
+    int64_t now_ms = clock_wall_ms();
+
+    stand_in_line(&to_come, 14, now_ms + 86400000);
+    stand_in_line(&third, 13, now_ms - 1000);
+    stand_in_line(&first, 11, now_ms - 2000);
+    stand_in_line(&second, 12, now_ms - 1000);
+    AUTO_FREE char *expected = xasprintf("%s %s %s %s", first.run.id.text, second.run.id.text, third.run.id.text, to_come.run.id.text);
+    cr_assert_str_eq(redis_says(redis.store, "ZRANGE t{0}:queue:f 0 -1"), expected);
+}
+
 /* ---- runs of several events ----------------------------------------------------------------------------- */
 
 Test(store, a_run_of_several_events_stands_in_no_list_that_older_daemons_read_and_keeps_all_of_them)

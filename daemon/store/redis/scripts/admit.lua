@@ -11,6 +11,7 @@ local id, owner, fn, place, offset, key = ARGV[1], ARGV[2], ARGV[4], ARGV[5], AR
 local epoch, created, body, is_ordered = tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[10], ARGV[11] == '1'
 local ask = cmsgpack.unpack(ARGV[12])
 local BEGINS, IN_LINE, DUPLICATE, REPLACES, KNOWN = 0, 1, 2, 5, 6
+local LATE_US = 600 * 1000000
 local events = ARGV[13] and cmsgpack.unpack(ARGV[13]) or {} -- of several, each one's place, offset and id
 local taken, admitted = P .. 'taken:' .. place, P .. 'admitted:' .. place
 
@@ -42,9 +43,18 @@ end
 local h = { version = ARGV[13] and SEVERAL or VERSION, status = RUN_QUEUED, phase = 0,
             flags = FLOW + (is_ordered and ORDERED or 0), attempt = 0, takeovers = 0, epoch = epoch,
             checkpoints = 0, created = created, changed = now, body = #body, tail = 0, state = 0, unclean = 0, owner = owner }
+
+-- When the event arrived, as the order in a line has it. Kafka's time and the offset say so, since workers may bring the messages of a
+-- partition in another order than they came. A time to come is now, and one that is long ago counts as LATE_US ago: Kafka's times may be a
+-- producer's.
+local function arrived_us()
+    if ask.again then return now_us end
+    return math.min(math.max(created * 1000 + tonumber(offset) % 1000, now_us - LATE_US), now_us)
+end
+
 local f = ask.flow
 if f then
-    f.fn, f.lock, f.begun, f.ahead, f.score = fn, ask.lock, false, ask.ahead, now_us - ask.ahead
+    f.fn, f.lock, f.begun, f.ahead, f.score = fn, ask.lock, false, ask.ahead, arrived_us() - ask.ahead
     if is_ordered then f.place, f.offset, f.key = place, offset, key end
 end
 
