@@ -73,7 +73,8 @@ def test_due_runs_over_the_limit_stay_in_redis_and_all_daemons_take_them(kafka, 
     stats = first.ctl("stats")
     assert stats["queued"] > 0 and {run["status"] for run in first.runs(function="limited", limit=50)} <= {"queued", "running", "delayed", "completed"}
     assert len(waiting) == 5, "though the first that were found may have ended before they were read"
-    eventually(lambda: first.ctl("why", waiting[-1]["id"])["reason"] in ("concurrency", "owned", "completed", "late"))
+    eventually(lambda: first.ctl("why", waiting[-1]["id"])["reason"] in ("concurrency", "owned", "ended", "late"),
+               what=lambda: first.ctl("why", waiting[-1]["id"]))
     assert second.process.poll() is None
 
 
