@@ -9,6 +9,7 @@
 #include "base/memory.h"
 
 #define ARGUMENTS_MOST (2 + GROUP_MOST * 5)
+static_assert(ARGUMENTS_MOST <= SCRIPT_MAX_FORMATTED, "they are formatted at once");
 
 /* Of a call's arguments, as asked_init() of port.c gives them, those that the group's script has of each run. */
 struct kind {

@@ -181,11 +181,12 @@ void script_add_self_as(struct script_call *call, const struct incarnation *self
 char *script_format_arguments(const struct bytes *arguments, size_t count, const char *shard_prefix, size_t *ret_size, size_t *ret_sha_at)
 {
     static const char NO_DIGEST[SCRIPT_SHA_SIZE + 1] = "0000000000000000000000000000000000000000";
-    AUTO_FREE const char **words = xcalloc(count + 4, sizeof(*words));
-    AUTO_FREE size_t *sizes = xcalloc(count + 4, sizeof(*sizes));
+    const char *words[SCRIPT_MAX_FORMATTED + 4];
+    size_t sizes[SCRIPT_MAX_FORMATTED + 4];
     const struct bytes fixed[4] = { { "EVALSHA", 7 }, { NO_DIGEST, SCRIPT_SHA_SIZE }, { "1", 1 }, { shard_prefix, strlen(shard_prefix) } };
     char *command = NULL;
 
+    assert(count <= SCRIPT_MAX_FORMATTED);
     for (size_t i = 0; i < count + 4; i++) {
         const struct bytes *word = i < 4 ? &fixed[i] : &arguments[i - 4];
         words[i] = word->size != 0 ? word->data : "";

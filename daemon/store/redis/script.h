@@ -15,6 +15,7 @@
 #define SCRIPT_COUNT 38
 #define SCRIPT_SHA_SIZE 40
 #define SCRIPT_MAX_ARGUMENTS 32
+#define SCRIPT_MAX_FORMATTED 322 /* of a group's call (group.h) */
 
 /* With what calls a call may go out as one (group.h). */
 enum script_group {
@@ -58,7 +59,7 @@ char *script_text(int script);
 /* The command that calls it, on "PREFIX{shard}:", as it goes over the wire; the caller frees. The script's
  * digest is to be written at *ret_sha_at. */
 char *script_format(const struct script_call *call, const char *shard_prefix, size_t *ret_size, size_t *ret_sha_at);
-/* The same of arguments that no call has. */
+/* The same of arguments that no call has, at most SCRIPT_MAX_FORMATTED. */
 char *script_format_arguments(const struct bytes *arguments, size_t count, const char *shard_prefix, size_t *ret_size, size_t *ret_sha_at);
 
 #endif
