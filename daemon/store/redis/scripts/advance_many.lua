@@ -2,15 +2,8 @@
 -- What advance_short.lua does for one run, for many that their owner parks, or ends well, in the same breath (group.h): what
 -- their lists gain and lose is one command for each. A run whose owner adds checkpoints to a list (added.lua) only ends here. ARGV[1] owner, ARGV[2] worker; then of each
 -- run: id, change, tail. Answers a letter each: '0' done, '-' nothing was done, and advance.lua answers.
-local P, call, owner, worker = KEYS[1], redis.call, ARGV[1], ARGV[2]
-local answers, lists, not_owned, not_held, gone, not_new = {}, {}, {}, {}, {}, {}
-
-local function add(name, score, id)
-    local list = lists[name] or {}
-    lists[name] = list
-    list[#list + 1] = score
-    list[#list + 1] = id
-end
+local worker = ARGV[2]
+local lists, not_owned, not_held, gone, not_new = {}, {}, {}, {}, {}
 
 local function advance(id, change, tail)
     local kind, _, bits = change:byte(1, 3)
@@ -26,9 +19,9 @@ local function advance(id, change, tail)
             (has_tail and struct.pack('<I4', #tail) or h:sub(37, 40)) .. h:sub(41, 44) .. '\0\0')
         if has_tail then call('SETRANGE', run, 64 + struct.unpack('<I4', h, 33), tail) end
         if is_parked then
-            add(change:byte(4) == 119 and 'waiting' or 'delayed', change:sub(79, 94), id)
+            add(lists, change:byte(4) == 119 and 'waiting' or 'delayed', change:sub(79, 94), id)
         else
-            add('history', change:sub(66, 78), id)
+            add(lists, 'history', change:sub(66, 78), id)
         end
     else
         gone[#gone + 1] = run
@@ -46,7 +39,7 @@ if #gone > 0 then
     call('UNLINK', unpack(gone))
     call('ZREM', P .. 'newest', unpack(not_new))
 end
-for name, members in pairs(lists) do call('ZADD', P .. name, unpack(members)) end
+write(lists)
 if #not_owned > 0 then call('ZREM', P .. 'owned:' .. worker, unpack(not_owned)) end
 if #not_held > 0 then call('SREM', P .. 'held:' .. worker, unpack(not_held)) end
 return table.concat(answers)
