@@ -15,10 +15,10 @@
  * give it, which several events may share. */
 static bool is_taken(const struct known_runs *known, const struct run *run)
 {
-    if (known_runs_find(known, KNOWN_TAKEN, &run->id) != NULL)
-        return true;
     if (known->count == 0)
         return false;
+    if (known_runs_find(known, KNOWN_TAKEN, &run->id) != NULL)
+        return true;
     struct run_id placed = run_id_of_other_placement(run->function, run->event);
     if (known_runs_find(known, KNOWN_TAKEN, &placed) != NULL)
         return true;
@@ -75,13 +75,12 @@ static bool may_pass_flow(struct worker *worker, const struct known_runs *known,
  * goes on, whatever has become of the window since; so does an event that a person sends again. */
 static bool may_pass_dedupe(struct worker *worker, const struct known_runs *known, const struct run *run, enum message_state *ret_state)
 {
+    if (run->function->dedupe_ms == 0 || event_is_again(run->event) || known_runs_find(known, KNOWN_ADMITTED, &run->id) != NULL)
+        return true;
     struct store *store = worker->ctx.store;
     struct flow_troubles troubles = { 0 };
     enum dedupe_answer answer;
     struct dedupe_id id;
-
-    if (run->function->dedupe_ms == 0 || event_is_again(run->event) || known_runs_find(known, KNOWN_ADMITTED, &run->id) != NULL)
-        return true;
     bool applies = flow_dedupe_id(run->function, run->event, context_now_ms(&worker->ctx), &id, &troubles);
     troubles_note(worker, run->function, &troubles);
     if (!applies)
@@ -151,18 +150,27 @@ static void begin_run(struct worker *worker, const struct job *job)
     worker->run = &worker->own_run;
 }
 
+static bool is_wanted_by_flow(struct worker *worker, const struct run *run)
+{
+    struct flow_troubles troubles = { 0 };
+
+    if (flow_wants(run->function, run->event, context_now_ms(&worker->ctx), &troubles))
+        return true;
+    troubles_note(worker, run->function, &troubles);
+    return false;
+}
+
 /* What can't be read is for its attempt to refuse. */
 static bool is_wanted(struct worker *worker, const struct run *run)
 {
     const struct function *function = run->function;
-    struct flow_troubles troubles = { 0 };
-    struct error error;
 
-    if (function->flow != NULL && !flow_wants(function, run->event, context_now_ms(&worker->ctx), &troubles)) {
-        troubles_note(worker, function, &troubles);
+    if (function->flow != NULL && !is_wanted_by_flow(worker, run))
         return false;
-    }
-    if (function->wants == NULL || event_decode(run->event, &error) != 0)
+    if (function->wants == NULL)
+        return true;
+    struct error error;
+    if (event_decode(run->event, &error) != 0)
         return true;
     int answer = function->wants(function, &run->event->view);
     if (answer < 0)

@@ -33,10 +33,11 @@ void jobs_of_event(struct message *message, struct event *event, const struct fu
 bool job_beside(const struct dispatch *dispatch, struct message *message, struct event *event, bool is_malformed, struct job *ret_job)
 {
     const char *name = is_malformed ? event->said_name : event->view.name;
-    bool is_awaited = match_is_wanted(dispatch, name);
 
+    if (!match_is_wanted(dispatch, name) && !(is_malformed && routes_take_name(dispatch->settings.routes, name)))
+        return false;
     *ret_job = is_malformed ? (struct job){ .message = message, .event = event } : match_job(message, event);
-    return is_awaited || (is_malformed && routes_take_name(dispatch->settings.routes, name));
+    return true;
 }
 
 void jobs_add_copy(const struct job *job, struct job_list *jobs)

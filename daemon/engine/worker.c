@@ -91,15 +91,12 @@ void worker_retire(struct pool_thread *thread)
         tally_read_function(atomic_load(&worker->functions[i]), &dispatch->retired_functions[i]);
 }
 
-struct function_tally *worker_tally(struct worker *worker, const struct function *function)
+struct function_tally *worker_begin_tally(struct worker *worker, const struct function *function)
 {
-    _Atomic(struct function_tally *) *place = &worker->functions[function->index];
-    struct function_tally *tally = atomic_load_explicit(place, memory_order_relaxed);
+    struct function_tally *tally = xcalloc(1, sizeof(*tally));
 
     assert(function->index < worker->dispatch->settings.function_count);
-    if (tally == NULL) {
-        tally = xcalloc(1, sizeof(*tally));
-        atomic_store_explicit(place, tally, memory_order_release);
-    }
+    assert(atomic_load_explicit(&worker->functions[function->index], memory_order_relaxed) == NULL);
+    atomic_store_explicit(&worker->functions[function->index], tally, memory_order_release);
     return tally;
 }

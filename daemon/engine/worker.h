@@ -83,8 +83,16 @@ void worker_end(struct pool_thread *thread);
 /* Pool's lock held: what it has counted goes to dispatch->retired. */
 void worker_retire(struct pool_thread *thread);
 
-/* Its own thread: what it has counted of the function. Most functions are never seen by most workers. */
-struct function_tally *worker_tally(struct worker *worker, const struct function *function);
+/* Its own thread: the function's first, of which it has counted nothing. Most functions are never seen by most workers. */
+struct function_tally *worker_begin_tally(struct worker *worker, const struct function *function);
+
+/* Its own thread: what it has counted of the function. */
+static inline struct function_tally *worker_tally(struct worker *worker, const struct function *function)
+{
+    struct function_tally *tally = atomic_load_explicit(&worker->functions[function->index], memory_order_relaxed);
+
+    return tally != NULL ? tally : worker_begin_tally(worker, function);
+}
 
 /* After what may have waited. */
 static inline void worker_look_at_clock(struct worker *worker)

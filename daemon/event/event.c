@@ -144,7 +144,9 @@ void event_init(struct event *event, const char *topic, int32_t partition, int64
     atomic_init(&event->is_row_decoded, false);
     event->data.type = MSGPACK_OBJECT_NIL;
     event->user.type = MSGPACK_OBJECT_NIL;
-    lock_init(&event->decoding);
+    if (!event->has_lock)
+        lock_init(&event->decoding);
+    event->has_lock = true;
     event->inline_used = 0;
     if (header_count > 0 && event_header_find(event, "traceparent", &header))
         event_keep_traceparent(event, header);
@@ -158,24 +160,24 @@ void event_done(struct event *event)
         msgpack_zone_destroy(&event->zone);
     event_parts_destroy(event->parts);
     schema_release(event->schema);
-    memset(event, 0, offsetof(struct event, inline_text)); /* the text counts for nothing while none is used */
+    memset(event, 0, sizeof(*event));
 }
 
 char *event_write_decimal(char *at, int64_t number)
 {
     char digits[20];
-    size_t count = 0;
+    char *first = digits + sizeof(digits);
     uint64_t left = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
 
     do {
-        digits[count++] = (char)('0' + left % 10);
+        *--first = (char)('0' + left % 10);
         left /= 10;
     } while (left > 0);
     if (number < 0)
         *at++ = '-';
-    while (count > 0)
-        *at++ = digits[--count];
-    return at;
+    size_t count = (size_t)(digits + sizeof(digits) - first);
+    memcpy(at, first, count);
+    return at + count;
 }
 
 /* TOPIC-PARTITION-OFFSET, and -INDEX of a part. By hand, since most events have no id, and snprintf() takes as long as all

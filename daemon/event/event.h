@@ -56,38 +56,44 @@ struct event_parts;
 struct schema; /* schema/schema.h */
 
 /* Functions by event and functions by topic do not always see the same: what only a function by topic takes
- * as data, and a message that is no event at all, is a row to it. */
+ * as data, and a message that is no event at all, is a row to it.
+ * What every message writes stands together, at the beginning: events lie beside each other by the thousand, and go from the thread
+ * that reads them to another. */
 struct event {
     struct stepd_event view; /* id, name, data and user are never NULL, after event_find_name() */
-    struct stepd_event row;  /* what a function by topic sees, where has_row; likewise */
-    bool has_row;            /* known after event_find_name() */
     const struct event_header *headers;
     size_t header_count;
     int64_t timestamp_ms;      /* the message's; -1: none */
     struct event_parts *parts; /* a batch's, known after event_find_name(): it is no event itself. NULL: it is no batch */
-    uint32_t part;             /* 0: the message as a whole; else 1 + its index among the events of a CloudEvents batch */
-    struct bytes source;       /* a CloudEvent's, after event_find_name(); size 0: none */
-    enum event_format format;  /* known after event_find_name() */
     const char *said_name;     /* of one that is malformed: its name, or its topic's where none could be read; else NULL */
     const char *tracestate;    /* what goes with view.traceparent; NULL: none */
     struct schema *schema;     /* that the value names; a reference. NULL: it names none */
     struct bytes kept;         /* after event_find_name() what a schema read, for event_set_kept(); size 0: none did */
+    struct bytes source;       /* a CloudEvent's, after event_find_name(); size 0: none */
+    enum event_format format;  /* known after event_find_name() */
+    uint32_t part;             /* 0: the message as a whole; else 1 + its index among the events of a CloudEvents batch */
+    bool has_row;              /* known after event_find_name() */
 
     /* event.c's own */
+    bool has_zone;
+    bool has_lock;
+    atomic_bool is_row_decoded;
     _Atomic(enum event_state) state;
+    const char *failure; /* why it is malformed */
     struct event_part data_part;
     struct event_part user_part;
     struct event_part row_part;
-    const char *failure; /* why it is malformed */
     msgpack_object data;
     msgpack_object user;
-    msgpack_object row_data;
-    atomic_bool is_row_decoded;
-    struct lock decoding; /* guards zone, data, user and row_data until they are decoded */
-    msgpack_zone zone;
-    bool has_zone;
     size_t inline_used;
     char inline_text[EVENT_INLINE_SIZE];
+
+    struct stepd_event row; /* what a function by topic sees, where has_row; as view */
+
+    /* event.c's own */
+    msgpack_object row_data;
+    struct lock decoding; /* guards zone, data, user and row_data until they are decoded */
+    msgpack_zone zone;
 };
 
 /* `event` is zeroed, or was given to event_init() before: then what it held is released and its

@@ -264,23 +264,28 @@ static void say_what_was_not_asked(const struct stepd_ctx *ctx)
               count > 1 ? ", nor for others" : "");
 }
 
-static void complete(struct stepd_ctx *ctx, struct attempt_report *report)
+/* False: the attempt has another end, or the store is still to agree. */
+static bool store_completion(struct stepd_ctx *ctx, struct attempt_report *report)
 {
     struct transition change = { .kind = TRANSITION_FINISH, .attempt = ctx->run->attempt, .look = awaited_rest(ctx) };
 
-    if (ctx->run->epoch > 0 || ctx->settings->keeps_all) {
-        change.tail = tail_with(ctx, NULL, 0, (struct bytes){ ctx->output.data, ctx->output.size });
-        change.told = told_result(ctx);
-        if (may_settle(ctx, &change)) {
-            say_what_was_not_asked(ctx);
-            leave_to_store(ctx, &change, ATTEMPT_COMPLETED, NULL, report);
-            return;
-        }
-        if (!context_advance(ctx, &change)) {
-            end_by_store(ctx, report);
-            return;
-        }
+    change.tail = tail_with(ctx, NULL, 0, (struct bytes){ ctx->output.data, ctx->output.size });
+    change.told = told_result(ctx);
+    if (may_settle(ctx, &change)) {
+        say_what_was_not_asked(ctx);
+        leave_to_store(ctx, &change, ATTEMPT_COMPLETED, NULL, report);
+        return false;
     }
+    if (context_advance(ctx, &change))
+        return true;
+    end_by_store(ctx, report);
+    return false;
+}
+
+static void complete(struct stepd_ctx *ctx, struct attempt_report *report)
+{
+    if ((ctx->run->epoch > 0 || ctx->settings->keeps_all) && !store_completion(ctx, report))
+        return;
     say_what_was_not_asked(ctx);
     if (context_is_unwanted(ctx))
         end_cancelled(ctx, report);

@@ -37,9 +37,10 @@ void known_runs_sort(struct known_runs *runs)
 
 const struct known_run *known_runs_find(const struct known_runs *runs, enum known_as as, const struct run_id *id)
 {
+    if (runs->count == 0)
+        return NULL;
     const struct known_run wanted = { .id = *id, .as = as };
-
-    return runs->count > 0 ? bsearch(&wanted, runs->items, runs->count, sizeof(*runs->items), compare) : NULL;
+    return bsearch(&wanted, runs->items, runs->count, sizeof(*runs->items), compare);
 }
 
 void known_runs_done(struct known_runs *runs)

@@ -43,13 +43,13 @@ enum message_state {
 
 struct message {
     struct task task; /* first */
-    struct event event;
     struct assignment *assignment;
     struct batch *batch;
-    bool is_settled; /* the consumer's own: it has seen how this one ended */
-    _Atomic(enum message_state) state;
     _Atomic(uint64_t) runs; /* of it that have not ended, and RUN_IS_AWAY for each of them that is away; dispatch's own */
     atomic_uint ends;       /* their states, a bit each, where there are several */
+    _Atomic(enum message_state) state;
+    bool is_settled; /* the consumer's own: it has seen how this one ended */
+    struct event event;
 };
 
 #define RUN_IS_AWAY (UINT64_C(1) << 32)

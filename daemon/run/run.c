@@ -35,24 +35,31 @@ static void identity_grow(struct identity *identity, size_t size)
         memcpy(identity->bytes, identity->first_bytes, identity->size);
 }
 
-static void add(struct identity *identity, const void *bytes, size_t size)
+/* Where the next bytes go. */
+static inline unsigned char *identity_place(struct identity *identity, size_t size)
 {
     if (size > identity->room - identity->size)
         identity_grow(identity, size);
-    if (size > 0)
-        memcpy(identity->bytes + identity->size, bytes, size);
+    unsigned char *place = identity->bytes + identity->size;
     identity->size += size;
+    return place;
 }
 
-static void add_number(struct identity *identity, int64_t number)
+static inline void add(struct identity *identity, const void *bytes, size_t size)
+{
+    if (size > 0)
+        memcpy(identity_place(identity, size), bytes, size);
+}
+
+static inline void add_number(struct identity *identity, int64_t number)
 {
     uint64_t little_endian = htole64((uint64_t)number);
 
-    add(identity, &little_endian, sizeof(little_endian));
+    memcpy(identity_place(identity, sizeof(little_endian)), &little_endian, sizeof(little_endian));
 }
 
 /* A text with its length before it, so that ("ab", "c") and ("a", "bc") differ. */
-static void add_text(struct identity *identity, const void *text, size_t size)
+static inline void add_text(struct identity *identity, const void *text, size_t size)
 {
     add_number(identity, (int64_t)size);
     add(identity, text, size);
