@@ -31,6 +31,7 @@ LONGEST_S = 900   # of one measurement; past it the contender is left out
 POLL_S = 0.002
 WARM_UPS = 3
 SLOTS, SLOT_WORDS, SAMPLES_AT = 256, 8, 256 * 64
+EVENT_SIZE, KEYS = 200, 10007
 
 
 class CantBeHad(Exception):
@@ -223,6 +224,23 @@ class Redis:
         self.process.wait()
 
 
+class Relay:
+    """Stands before a server, as if it were so far away."""
+
+    def __init__(self, server, round_trip_ms):
+        words = [compile_c(HERE / "floor/relay.c"), server.port, round(round_trip_ms * 1000 / 2)]
+        self.process = subprocess.Popen([str(word) for word in words], stdout=subprocess.PIPE, text=True)
+        self.port = int(self.process.stdout.readline())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
 class Daemon:
     """One stepd with these functions of modules/, and the file in which they count. `limits`: of its functions, by id."""
 
@@ -377,17 +395,20 @@ class Bench:
         run(compile_c(HERE / "floor/topic.c", "-lrdkafka"), self.kafka, topic, partitions)
         return topic
 
-    def topic_of(self, count):
+    def topic_of(self, count, size=EVENT_SIZE, keys=KEYS, partitions=4):
         """A topic that holds `count` events already, and a Kafka that has been read before: its first seconds are slow."""
-        if count not in self.filled:
-            self.filled[count] = self.fresh_topic()
-            self.fill(self.filled[count], count, "bench/event")
+        kind = (count, size, keys, partitions)
+        if kind not in self.filled:
+            topic = self.fresh_topic(partitions)
+            self.fill(topic, count, "bench/event", size, keys)
             for _ in range(WARM_UPS):
-                run(compile_c(HERE / "floor/loop.c", "-lrdkafka"), self.kafka, self.filled[count], count, 0)
-        return self.filled[count]
+                run(compile_c(HERE / "floor/loop.c", "-lrdkafka"), self.kafka, topic, count, 0)
+            self.filled[kind] = topic
+        return self.filled[kind]
 
-    def fill(self, topic, count, name):
-        run(self.fill_program, self.kafka, topic, count, 0, name)
+    def fill(self, topic, count, name, size=EVENT_SIZE, keys=KEYS):
+        run(self.fill_program, self.kafka, topic, count, 0, name, size, keys)
 
     def produce_steadily(self, topic, count, rate_per_s, name="bench/timed"):
-        return subprocess.Popen([str(word) for word in (self.fill_program, self.kafka, topic, count, rate_per_s, name)])
+        words = (self.fill_program, self.kafka, topic, count, rate_per_s, name, EVENT_SIZE, KEYS)
+        return subprocess.Popen([str(word) for word in words])

@@ -12,7 +12,7 @@ from typing import Callable
 
 import contenders
 import programs
-from contenders import HERE, CantBeHad, Daemon, Redis, compile_c, measured
+from contenders import EVENT_SIZE, HERE, CantBeHad, Daemon, Redis, compile_c, measured
 from recorder import Recorder
 
 STEPS = 10
@@ -261,6 +261,7 @@ def cost_with(waiting):
 # ---- how cost grows --------------------------------------------------------------------------------------------
 
 BURST = 200000
+LARGE_SIZE = 900000
 
 
 def among(functions):
@@ -302,6 +303,88 @@ def after_a_burst(runs):
                 daemon.wait_for(runs)
                 time.sleep(10)
                 return {"grown_mb": daemon.resident_mb() - idle_mb}
+    return measure
+
+
+def spread_over(partitions):
+    """What the daemon takes of memory once it has read a topic of that many."""
+    def measure(bench):
+        count = some_events(bench.options)
+        topic = bench.topic_of(count, partitions=partitions)
+        with Redis(bench.fresh("redis")) as redis, Daemon(bench, bench.fresh("stepd"), redis, topic, ["noop"]) as daemon:
+            daemon.wait_for(count)
+            time.sleep(5)
+            return {"resident_mb": daemon.resident_mb()}
+    return measure
+
+
+def of_size(options, size):
+    """As many events as are as many bytes as those of the other questions, three times over where they are few."""
+    return options.events if size == EVENT_SIZE else max(50, 3 * options.events * EVENT_SIZE // size)
+
+
+def bytes_of(size, result):
+    """Of the rate of events, that of their bytes."""
+    return {"mb_per_second": result["per_second"] * size / 1e6, "cpu_s_per_gb": result["cpu_s_per_million"] * 1e3 / size}
+
+
+def sized(size):
+    def measure(bench):
+        count = of_size(bench.options, size)
+        with Redis(bench.fresh("redis")) as redis, \
+                Daemon(bench, bench.fresh("stepd"), redis, bench.topic_of(count, size=size), ["noop"]) as daemon:
+            seconds = daemon.wait_for(count)
+            return bytes_of(size, contenders.rate({"events": count, "seconds": seconds}, daemon.stop()))
+    return measure
+
+
+def sized_loop(size):
+    def measure(bench):
+        count = of_size(bench.options, size)
+        return bytes_of(size, measured(compile_c(HERE / "floor/loop.c", "-lrdkafka"), bench.kafka, bench.topic_of(count, size=size), count, 0))
+    return measure
+
+
+def share_of_trips(round_trip_ms, threads, per_second):
+    return {"steps_per_second": per_second, "share": per_second * round_trip_ms / 1000 / threads}
+
+
+def steps_that_far(options, round_trip_ms, threads):
+    return int(min(threads * 1000 / round_trip_ms * options.seconds, options.jobs * 5))
+
+
+def far(round_trip_ms, threads):
+    """Steps that each wait for one round trip to a Redis so far away: of what as many round trips at once allow."""
+    def measure(bench):
+        count = steps_that_far(bench.options, round_trip_ms, threads)
+        with Redis(bench.fresh("redis")) as redis, contenders.Relay(redis, round_trip_ms) as relay, \
+                Daemon(bench, bench.fresh("stepd"), relay, bench.topic_of(bench.options.jobs), ["steps"],
+                       worker={"threads": threads}) as daemon:
+            return share_of_trips(round_trip_ms, threads, count / daemon.wait_for(count))
+    return measure
+
+
+def far_loop(round_trip_ms, threads):
+    """What the relay and the machine give threads that do nothing else."""
+    def measure(bench):
+        with Redis(bench.fresh("redis")) as redis, contenders.Relay(redis, round_trip_ms) as relay:
+            result = measured(compile_c(HERE / "floor/trips.c", "-lhiredis", "-lpthread"), relay.port,
+                              steps_that_far(bench.options, round_trip_ms, threads), threads)
+            return share_of_trips(round_trip_ms, threads, result["per_second"])
+    return measure
+
+
+def keyed(keys):
+    """An event whose key's events stay in order."""
+    def measure(bench):
+        count = bench.options.events
+        topic = bench.topic_of(count, keys=keys)
+        with Redis(bench.fresh("redis")) as redis, Daemon(bench, bench.fresh("stepd"), redis, topic, ["by-key"]) as daemon:
+            while daemon.seen() == 0:
+                time.sleep(contenders.POLL_S)
+            begun_s, seen = daemon.cpu_s(), daemon.seen()
+            daemon.wait_for(count)
+            return {"event_us": (daemon.cpu_s() - begun_s) * 1e6 / (count - seen)}
     return measure
 
 
@@ -535,10 +618,18 @@ ALL = {
         "BullMQ": on_redis(contenders.bullmq, "retry", jobs), "asynq": on_redis(contenders.asynq, "retry", jobs),
         "dramatiq": on_redis(contenders.dramatiq, "retry", few_jobs)}),
     "grow": Question("what is larger, and costs no more by it", {
-        "event_us": "CPU µs an event", "step_us": "CPU µs a step, daemon and Redis", "grown_mb": "MB more, 10 s after a burst of runs was parked"}, {
+        "event_us": "CPU µs an event", "step_us": "CPU µs a step, daemon and Redis", "grown_mb": "MB more, 10 s after a burst of runs was parked",
+        "resident_mb": "daemon, MB", "mb_per_second": "MB of events a second", "cpu_s_per_gb": "CPU s a GB of events",
+        "steps_per_second": "steps a second", "share": "of what the round trips allow"}, {
         "stepd, 1 function": among(1), "stepd, 10,000 functions": among(10000),
         "stepd, runs of 100 steps": step_of("steps-100", 100), "stepd, runs of 1,000 steps": step_of("steps-1000", 1000),
-        f"stepd, {BURST:,} parked": after_a_burst(BURST), f"stepd, {5 * BURST:,} parked": after_a_burst(5 * BURST)}),
+        f"stepd, {BURST:,} parked": after_a_burst(BURST), f"stepd, {5 * BURST:,} parked": after_a_burst(5 * BURST),
+        "stepd, 1 partition": spread_over(1), "stepd, 1,000 partitions": spread_over(1000),
+        "stepd, events of 200 B": sized(EVENT_SIZE), "librdkafka loop, events of 200 B": sized_loop(EVENT_SIZE),
+        "stepd, events of 900 KB": sized(LARGE_SIZE), "librdkafka loop, events of 900 KB": sized_loop(LARGE_SIZE),
+        **{f"{name}, Redis {ms} ms away, {threads} threads": measure(ms, threads)
+           for ms in (1, 5) for threads in (8, 64, 256) for name, measure in (("stepd", far), ("hiredis loops", far_loop))},
+        **{f"stepd, {keys:,} keys in order": keyed(keys) for keys in (10, 10000, 1000000)}}),
     "latency": Question("produced to handler started, 1,000 a second", {"p50_ms": "p50 ms", "p99_ms": "p99 ms"}, {
         "stepd": latency_of_stepd, "librdkafka loop": latency_of_loop}),
     "checkpoint": Question("a step's result is kept, 100 runs a second", {"p50_ms": "p50 ms", "p99_ms": "p99 ms"}, {

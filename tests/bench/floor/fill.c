@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fill BOOTSTRAP TOPIC COUNT RATE NAME: COUNT events of 200 B with one of 10,007 keys, each saying when it
+ * fill BOOTSTRAP TOPIC COUNT RATE NAME SIZE KEYS: COUNT events of SIZE bytes with one of KEYS keys, each saying when it
  * was sent (CLOCK_REALTIME, ns); RATE a second, 0: as fast as it goes.
  */
 #include <librdkafka/rdkafka.h>
@@ -10,8 +10,13 @@
 #include <string.h>
 #include <time.h>
 
-#define EVENT_SIZE 200
-#define KEYS 10007
+#define LEAST_SIZE 200
+
+struct kind {
+    const char *name;
+    size_t size;
+    long keys;
+};
 
 static int64_t now_ns(void)
 {
@@ -37,37 +42,40 @@ static void set(rd_kafka_conf_t *conf, const char *key, const char *value)
     exit(1);
 }
 
-static void make_event(char *event, const char *name, long number)
+static void make_event(char *event, const struct kind *kind, long number)
 {
-    char head[EVENT_SIZE];
-    int size = snprintf(head, sizeof(head), "{\"name\":\"%s\",\"data\":{\"number\":%ld,\"sent\":%lld,\"text\":\"", name, number,
+    char head[LEAST_SIZE];
+    int size = snprintf(head, sizeof(head), "{\"name\":\"%s\",\"data\":{\"number\":%ld,\"sent\":%lld,\"text\":\"", kind->name, number,
                         (long long)now_ns());
 
-    memset(event, 'x', EVENT_SIZE);
+    memset(event, 'x', kind->size);
     memcpy(event, head, (size_t)size);
-    memcpy(event + EVENT_SIZE - 3, "\"}}", 3);
+    memcpy(event + kind->size - 3, "\"}}", 3);
 }
 
-static void produce(rd_kafka_t *kafka, rd_kafka_topic_t *topic, const char *name, long number)
+static void produce(rd_kafka_t *kafka, rd_kafka_topic_t *topic, char *event, const struct kind *kind, long number)
 {
-    char event[EVENT_SIZE];
     char key[16];
-    int key_size = snprintf(key, sizeof(key), "key-%ld", number % KEYS);
+    int key_size = snprintf(key, sizeof(key), "key-%ld", number % kind->keys);
 
-    make_event(event, name, number);
-    while (rd_kafka_produce(topic, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, event, sizeof(event), key, (size_t)key_size, NULL) != 0)
+    make_event(event, kind, number);
+    while (rd_kafka_produce(topic, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, event, kind->size, key, (size_t)key_size, NULL) != 0)
         (void)rd_kafka_poll(kafka, 10);
 }
 
 int main(int argc, char **argv)
 {
-    if (argc != 6)
+    if (argc != 8)
         return 2;
     long count = strtol(argv[3], NULL, 10);
     long rate = strtol(argv[4], NULL, 10);
+    const struct kind kind = { .name = argv[5], .size = strtoul(argv[6], NULL, 10), .keys = strtol(argv[7], NULL, 10) };
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     char reason[200];
 
+    if (kind.size < LEAST_SIZE || kind.keys < 1)
+        return 2;
+    char *event = malloc(kind.size);
     set(conf, "bootstrap.servers", argv[1]);
     set(conf, "linger.ms", rate > 0 ? "0" : "20");
     set(conf, "queue.buffering.max.messages", "500000");
@@ -79,12 +87,13 @@ int main(int argc, char **argv)
     for (long i = 0; i < count; i++) {
         if (rate > 0)
             sleep_until(begun_ns + i * 1000000000 / rate);
-        produce(kafka, topic, argv[5], i);
+        produce(kafka, topic, event, &kind, i);
         if (rate > 0 || i % 1000 == 0)
             (void)rd_kafka_poll(kafka, 0);
     }
     int status = rd_kafka_flush(kafka, 60000) == 0 ? 0 : 1;
     rd_kafka_topic_destroy(topic);
     rd_kafka_destroy(kafka);
+    free(event);
     return status;
 }
