@@ -242,9 +242,10 @@ class Relay:
 
 
 class Daemon:
-    """One stepd with these functions of modules/, and the file in which they count. `limits`: of its functions, by id."""
+    """One stepd with these functions of modules/, and the file in which they count. `limits`: of its functions, by id; `calls`: of
+    those that `use: http`."""
 
-    def __init__(self, bench, folder, redis, topic, functions, group=None, http=None, limits=None, **settings):
+    def __init__(self, bench, folder, redis, topic, functions, group=None, http=None, limits=None, calls=None, **settings):
         folder.mkdir(parents=True)
         self.folder, self.http = folder, f"127.0.0.1:{free_port()}" if http is None else http  # "": none
         modules = [name for name, its in FUNCTIONS.items() if name == "bench" or not set(its).isdisjoint(functions)]
@@ -253,7 +254,7 @@ class Daemon:
             "kafka": {"bootstrap.servers": bench.kafka, "group.id": group or f"stepd-{os.urandom(4).hex()}", "auto.offset.reset": "earliest"},
             "topics": [topic],
             "redis": {"url": f"redis://127.0.0.1:{redis.port}/0"},
-            "http": {"listen": self.http},
+            "http": {"listen": self.http, **(calls or {})},
             "log": {"level": "error", "format": "text"},
             "functions": {**{name: {"enabled": False} for name in unasked}, **(limits or {})},
             "options": {name: {"file": str(folder / "counts")} for name in modules},
@@ -395,20 +396,20 @@ class Bench:
         run(compile_c(HERE / "floor/topic.c", "-lrdkafka"), self.kafka, topic, partitions)
         return topic
 
-    def topic_of(self, count, size=EVENT_SIZE, keys=KEYS, partitions=4):
+    def topic_of(self, count, size=EVENT_SIZE, keys=KEYS, partitions=4, form="json", messages=None):
         """A topic that holds `count` events already, and a Kafka that has been read before: its first seconds are slow."""
-        kind = (count, size, keys, partitions)
+        kind = (count, size, keys, partitions, form)
         if kind not in self.filled:
             topic = self.fresh_topic(partitions)
-            self.fill(topic, count, "bench/event", size, keys)
+            self.fill(topic, count, "bench/event", size, keys, form)
             for _ in range(WARM_UPS):
-                run(compile_c(HERE / "floor/loop.c", "-lrdkafka"), self.kafka, topic, count, 0)
+                run(compile_c(HERE / "floor/loop.c", "-lrdkafka"), self.kafka, topic, messages or count, 0)
             self.filled[kind] = topic
         return self.filled[kind]
 
-    def fill(self, topic, count, name, size=EVENT_SIZE, keys=KEYS):
-        run(self.fill_program, self.kafka, topic, count, 0, name, size, keys)
+    def fill(self, topic, count, name, size=EVENT_SIZE, keys=KEYS, form="json"):
+        run(self.fill_program, self.kafka, topic, count, 0, name, size, keys, form)
 
     def produce_steadily(self, topic, count, rate_per_s, name="bench/timed"):
-        words = (self.fill_program, self.kafka, topic, count, rate_per_s, name, EVENT_SIZE, KEYS)
+        words = (self.fill_program, self.kafka, topic, count, rate_per_s, name, EVENT_SIZE, KEYS, "json")
         return subprocess.Popen([str(word) for word in words])

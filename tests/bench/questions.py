@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Callable
 
+import calls
 import contenders
+import formats
 import programs
 from contenders import EVENT_SIZE, HERE, CantBeHad, Daemon, Redis, compile_c, measured
 from recorder import Recorder
@@ -132,6 +134,10 @@ def some_events(options):
 
 def jobs(options):
     return options.jobs
+
+
+def all_jobs(options):
+    return options.jobs * 5
 
 
 def few_jobs(options):
@@ -668,6 +674,15 @@ ALL = {
         "BullMQ, chained jobs": on_redis(contenders.bullmq, "chain", few_jobs, STEPS)}),
     "program-latency": Question("produced to function started, 1,000 a second", {"p50_ms": "p50 ms", "p99_ms": "p99 ms"}, {
         "stepd": programs.latency(RATE, percentiles), "stepd, a C module": latency_of_stepd}),
+    "formats": Question("no-op events of one content, by their format", THROUGHPUT, {
+        "stepd": formats.noop("json", events), "stepd, Avro, schema known": formats.noop("avro", events),
+        "stepd, CloudEvents, one a message": formats.noop("cloudevent", events),
+        "stepd, CloudEvents, 100 a message": formats.noop("cloudevents", events)}),
+    "http": Question("calls of `use: http`, to nginx that answers at once, and to a server that answers after a second", {
+        **THROUGHPUT, "resident_mb": "daemon, MB", "under_way": "calls under way"}, {
+        "stepd": calls.instant(all_jobs), "libcurl multi loop": calls.instant_loop(all_jobs),
+        f"stepd, {calls.UNDER_WAY:,} calls of a second": calls.in_time,
+        f"stepd, {calls.UNDER_WAY:,} calls of a second, more waiting": calls.behind}),
     "fleet": Question("10 daemons, 32 partitions, one joins", {
         "pause_ms": "ms in which none worked", "least_share": "least share of an even one", "most_share": "most share of an even one"},
         {"stepd": fleet}),
