@@ -679,7 +679,7 @@ ALL = {
         "stepd, CloudEvents, one a message": formats.noop("cloudevent", events),
         "stepd, CloudEvents, 100 a message": formats.noop("cloudevents", events)}),
     "http": Question("calls of `use: http`, to nginx that answers at once, and to a server that answers after a second", {
-        **THROUGHPUT, "resident_mb": "daemon, MB", "under_way": "calls under way"}, {
+        **THROUGHPUT, "resident_mb": "daemon, MB", "under_way": "calls under way", "most_under_way": "calls under way, the most"}, {
         "stepd": calls.instant(all_jobs), "libcurl multi loop": calls.instant_loop(all_jobs),
         f"stepd, {calls.UNDER_WAY:,} calls of a second": calls.in_time,
         f"stepd, {calls.UNDER_WAY:,} calls of a second, more waiting": calls.behind}),
