@@ -22,7 +22,7 @@ PACKAGES_TO_TEST="$PACKAGES_FOR_UNITS clang $clang_runtime default-jdk-headless 
     mmdebstrap systemd-container util-linux dpkg-dev file clang-format
     mandoc zsh chromium nodejs npm nginx-light golang-go python3-pip python3-venv python3-yaml spin relacy-dev"
 PACKAGES_TO_EMULATE="mmdebstrap arch-test qemu-user-static"
-PACKAGES_TO_BENCH="golang-go npm"
+PACKAGES_TO_BENCH="golang-go npm nginx-light"
 
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
     bold=$(printf '\033[1m') dim=$(printf '\033[2m') red=$(printf '\033[31m') plain=$(printf '\033[0m')
