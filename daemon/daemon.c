@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/array.h"
 #include "base/clock.h"
@@ -15,6 +16,7 @@
 #include "intake/kafka/consumer.h"
 #include "kafka/conf.h"
 #include "modules/loader.h"
+#include "program/programs.h"
 #include "publish/producer.h"
 #include "service/notify.h"
 #include "store/redis/timers.h"
@@ -60,6 +62,26 @@ static void check_kafka(const struct setting *kafka, struct config_faults *fault
         check_clients(kafka, faults);
 }
 
+static void check_file(const struct setting *registry, const char *name, const char *path, struct config_faults *faults)
+{
+    if (path != NULL && access(path, R_OK) != 0)
+        config_faults_add(faults, &setting_find(registry, name)->value_place,
+                          "'%s' can't be read: %s: %s; put a PEM file there that this user may read, or leave '%s' out", name, path,
+                          strerror(errno), name);
+}
+
+/* No request to the registry would ever be made without them. */
+static void check_registry(const struct config *config, struct config_faults *faults)
+{
+    const struct setting *registry = setting_find(&config->root, "schema_registry");
+
+    if (!config->schema_registry.is_on)
+        return;
+    check_file(registry, "ca_file", config->schema_registry.ca_file, faults);
+    check_file(registry, "certificate", config->schema_registry.certificate, faults);
+    check_file(registry, "private_key", config->schema_registry.private_key, faults);
+}
+
 /* What only those who use it know to be wrong. */
 static void check_addresses(const struct config *config, struct config_faults *faults)
 {
@@ -73,6 +95,7 @@ static void check_addresses(const struct config *config, struct config_faults *f
         url_done(&parsed);
     else
         config_faults_add(faults, url != NULL ? &url->value_place : NULL, "%s", error.text);
+    check_registry(config, faults);
 }
 
 int daemon_load(struct daemon *daemon, const char *config_path)
@@ -88,6 +111,18 @@ int daemon_load(struct daemon *daemon, const char *config_path)
     config_faults_print(&faults, stderr);
     config_faults_done(&faults);
     return status;
+}
+
+/* A program may come later than its daemon: no reason to refuse the config. */
+void daemon_warn(const struct daemon *daemon)
+{
+    const struct config *config = daemon->config;
+    struct config_faults warnings = { 0 };
+
+    if (config != NULL)
+        programs_look(config, &warnings);
+    config_warnings_print(&warnings, stderr);
+    config_faults_done(&warnings);
 }
 
 int daemon_start(struct daemon *daemon)

@@ -11,6 +11,8 @@ enum {
 
 /* Reads config and modules; says all that is wrong with them. 0, or the exit status. */
 int daemon_load(struct daemon *daemon, const char *config_path);
+/* Says what the start would go on without: programs that can't be run now. */
+void daemon_warn(const struct daemon *daemon);
 /* Starts all parts. 0, or the exit status; the reason is said. */
 int daemon_start(struct daemon *daemon);
 /* Until a stop is asked for. */

@@ -71,7 +71,9 @@ int main(int argc, char **argv)
     signals_block();
     proxy_spare_loopback();
     status = daemon_load(&daemon, arguments.config_path);
-    if (status == 0 && !arguments.is_check) {
+    if (arguments.is_check) {
+        daemon_warn(&daemon);
+    } else if (status == 0) {
         status = daemon_start(&daemon);
         if (status == 0)
             daemon_serve(&daemon);

@@ -48,7 +48,7 @@ char *config_fault_text(const struct config_fault *fault)
     return xasprintf("%s:%d:%d: %s", place->file, place->line, place->column, fault->text);
 }
 
-void config_faults_print(const struct config_faults *faults, FILE *out)
+static void print(const struct config_faults *faults, const char *kind, FILE *out)
 {
     AUTO_FREE struct config_fault *sorted = xmemdup(faults->items, faults->count * sizeof(*sorted));
 
@@ -59,8 +59,18 @@ void config_faults_print(const struct config_faults *faults, FILE *out)
             (void)fprintf(out, "%s:", place->file);
         if (place->file != NULL && place->line > 0)
             (void)fprintf(out, "%d:%d:", place->line, place->column);
-        (void)fprintf(out, "%serror: %s\n", place->file != NULL ? " " : "", sorted[i].text);
+        (void)fprintf(out, "%s%s: %s\n", place->file != NULL ? " " : "", kind, sorted[i].text);
         if (place->file != NULL)
             source_print(place, out);
     }
+}
+
+void config_faults_print(const struct config_faults *faults, FILE *out)
+{
+    print(faults, "error", out);
+}
+
+void config_warnings_print(const struct config_faults *warnings, FILE *out)
+{
+    print(warnings, "warning", out);
 }

@@ -11,5 +11,7 @@
 char *config_fault_text(const struct config_fault *fault);
 /* As a compiler does: `file:line:column: error: …`, the line and a caret; in order of place. */
 void config_faults_print(const struct config_faults *faults, FILE *out);
+/* The same of what is no fault yet: `warning: …`. */
+void config_warnings_print(const struct config_faults *warnings, FILE *out);
 
 #endif

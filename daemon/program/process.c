@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -96,6 +97,28 @@ static struct environment environment_of(const struct config_program *settings)
     environment_add(&environment, "STEPD_PROGRAM", settings->name);
     environment_add(&environment, "STEPD_PROTOCOL", "1");
     return environment;
+}
+
+int process_find_directory(const struct config_program *settings)
+{
+    struct stat info;
+
+    if (settings->directory[0] == '\0')
+        return 0;
+    if (stat(settings->directory, &info) != 0)
+        return -errno;
+    if (!S_ISDIR(info.st_mode))
+        return -ENOTDIR;
+    return access(settings->directory, X_OK) == 0 ? 0 : -errno;
+}
+
+int process_find_command(const struct config_program *settings)
+{
+    struct environment environment = environment_of(settings);
+    int status = spawn_find(settings->command[0], environment.entries, settings->directory);
+
+    environment_done(&environment);
+    return status;
 }
 
 static void take_pipes(struct process *process, const struct spawned *spawned)

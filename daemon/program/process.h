@@ -65,6 +65,9 @@ struct process *process_of_event(uint64_t data, enum process_pipe *ret_pipe);
 /* Whether it is read from. */
 void process_pause(struct process *process, int epoll, bool is_paused);
 
+/* Whether one could be started now: its folder, its program. 0, or a negative errno. */
+int process_find_directory(const struct config_program *settings) MUST_CHECK;
+int process_find_command(const struct config_program *settings) MUST_CHECK;
 /* Starts it. `epoll` tells of its descriptors. 0, or negative errno with the reason. */
 int process_start(struct program *program, const struct config_program *settings, int place, int epoll, struct process **ret_process,
                   struct error *ret_error) MUST_CHECK;

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "program/attend.h"
+#include "program/process.h"
 
 #define ROUND_MS 1000
 #define HELLO_WAIT_MS 30000
@@ -36,6 +37,35 @@ struct programs {
     bool is_stopping;
     bool has_said; /* that it goes on without a hello */
 };
+
+/* ---- before the start ---------------------------------------------------------------------------- */
+
+static void look_at_program(const struct config_program *program, const struct setting *setting, struct config_faults *warnings)
+{
+    static const char meanwhile[] = "until then its events and runs wait, and all else goes on";
+    int status = process_find_directory(program);
+
+    if (status != 0) {
+        config_faults_add(warnings, &setting_find(setting, "directory")->value_place,
+                          "program '%s' can't be run in %s: %s; make the folder, or change 'directory': %s", program->name,
+                          program->directory, strerror(-status), meanwhile);
+        return;
+    }
+    status = process_find_command(program);
+    if (status != 0)
+        config_faults_add(warnings, &setting_find(setting, "command")->value_place,
+                          "program '%s': %s can't be run: %s; install it, or change 'command': %s", program->name, program->command[0],
+                          strerror(-status), meanwhile);
+}
+
+void programs_look(const struct config *config, struct config_faults *warnings)
+{
+    const struct setting *programs = setting_find(&config->root, "programs");
+
+    for (size_t i = 0; i < config->program_count; i++)
+        if (config->programs[i].command != NULL && config->programs[i].command[0] != NULL)
+            look_at_program(&config->programs[i], &programs->items[i], warnings);
+}
 
 /* ---- the shelf ----------------------------------------------------------------------------------- */
 

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "config/config.h"
+#include "config/setting.h"
 #include "program/declarations.h"
 #include "program/host.h"
 #include "run/function.h"
@@ -39,6 +40,9 @@ struct programs_settings {
     void *context;
     struct programs_shelf shelf;
 };
+
+/* What keeps programs from being run now, each with its place. */
+void programs_look(const struct config *config, struct config_faults *warnings);
 
 struct programs *programs_create(const struct programs_settings *settings);
 int programs_start(struct programs *programs, struct error *ret_error) MUST_CHECK;

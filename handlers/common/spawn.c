@@ -121,6 +121,22 @@ static int program_find(const char *name, char *const *environment, char *ret_pa
     return -ENOENT;
 }
 
+int spawn_find(const char *name, char *const *environment, const char *directory)
+{
+    char found[PATH_MAX];
+    char path[2 * PATH_MAX];
+    struct stat info;
+    int status = program_find(name, environment, found, sizeof(found));
+
+    if (status != 0)
+        return status;
+    bool is_within = found[0] != '/' && directory[0] != '\0'; /* it is looked for once we are there */
+    (void)snprintf(path, sizeof(path), "%s%s%s", is_within ? directory : "", is_within ? "/" : "", found);
+    if (stat(path, &info) != 0)
+        return -errno;
+    return is_program(path) ? 0 : -EACCES;
+}
+
 /* ---- in the child: between fork and exec nothing may be called that could wait for a lock -------- */
 
 static void signals_reset(void)

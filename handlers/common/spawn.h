@@ -22,5 +22,7 @@ struct spawned {
 /* `argv` and `environment` end with NULL. A program without a slash is looked for in the PATH of `environment`. An
  * empty directory: ours. 0, or a negative errno: it does not run. */
 int spawn(char *const *argv, char *const *environment, const char *directory, enum spawn_asker asker, struct spawned *ret_spawned);
+/* Whether spawn() would find that program, and might run it. 0, or a negative errno. */
+int spawn_find(const char *name, char *const *environment, const char *directory);
 
 #endif
