@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/clock.h"
 #include "config/setting.h"
@@ -22,7 +21,6 @@
 #define NAME_DEFAULT "redrive"
 #define BATCH 500                     /* messages that are on their way together, */
 #define BATCH_BYTES (8 * 1024 * 1024) /* unless they are large */
-#define OWN_HEADERS "stepd-"
 
 struct redrive {
     struct ctl *ctl;
@@ -85,18 +83,13 @@ static void origin_done(struct origin *origin)
     free(origin->function);
 }
 
-static bool is_own_header(const char *name)
-{
-    return strncasecmp(name, OWN_HEADERS, strlen(OWN_HEADERS)) == 0;
-}
-
 /* The event's own, and ours that says it is sent again. */
 static rd_kafka_headers_t *headers_to_send(const struct redrive *redrive, const struct event_header *headers, size_t count)
 {
     rd_kafka_headers_t *list = rd_kafka_headers_new(count + 1);
 
     for (size_t i = 0; i < count; i++)
-        if (!is_own_header(headers[i].name))
+        if (!event_header_is_own(headers[i].name))
             (void)rd_kafka_header_add(list, headers[i].name, -1, headers[i].value.data, (ssize_t)headers[i].value.size);
     (void)rd_kafka_header_add(list, EVENT_REDRIVE_HEADER, -1, redrive->name, -1);
     return list;
@@ -115,7 +108,7 @@ static bool holds(struct redrive *redrive, const rd_kafka_message_t *message, co
     if (redrive->where == NULL)
         return true;
     for (size_t i = 0; i < count; i++)
-        if (!is_own_header(headers[i].name))
+        if (!event_header_is_own(headers[i].name))
             own[own_count++] = headers[i];
     event_init(&event, origin->topic, (int32_t)origin->partition, origin->offset, rd_kafka_message_timestamp(message, NULL),
                (struct bytes){ message->key, message->key_len }, (struct bytes){ message->payload, message->len }, own, own_count);
@@ -330,7 +323,7 @@ static enum ctl_exit redrive_all(struct redrive *redrive)
     if (status == 0)
         status = redrive_topics(redrive);
     if (redrive->found > 0 && !redrive->ctl->is_dry_run)
-        deed_tell(redrive->ctl, "%zu dead letters redriven (%s)", redrive->found, redrive->name);
+        deed_tell(redrive->ctl, "%zu dead letter%s redriven (%s)", redrive->found, redrive->found == 1 ? "" : "s", redrive->name);
     enum ctl_exit answer = end(redrive, status);
     if (redrive->metadata != NULL)
         rd_kafka_metadata_destroy(redrive->metadata);

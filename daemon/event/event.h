@@ -126,6 +126,8 @@ const struct stepd_event *event_row(struct event *event);
 
 /* The value of the last header of that name, letter case ignored; false: none. */
 bool event_header_find(const struct event *event, const char *name, struct bytes *ret_value);
+/* One that the daemon writes, of an event or of a dead letter; letter case ignored. */
+bool event_header_is_own(const char *name);
 
 #define EVENT_INDEX_HEADER "stepd-batch-index" /* of a part's headers: where in the batch it stands */
 

@@ -21,7 +21,6 @@
 #define FAILED_EVENT "stepd/function.failed"
 #define CANCELLED_EVENT "stepd/function.cancelled"
 #define OWN_HEADERS 9
-#define OWN_HEADER_PREFIX "stepd-"
 
 /* ---- dead letters -------------------------------------------------------------------------------- */
 
@@ -52,6 +51,12 @@ static void add_number(struct header_list *list, const char *name, int64_t numbe
     add_text(list, name, text);
 }
 
+/* Where in a batch it stood, a letter tells as well. */
+static bool is_passed_on(const char *name)
+{
+    return !event_header_is_own(name) || strcasecmp(name, EVENT_INDEX_HEADER) == 0;
+}
+
 /* Ours first, so that their numbers have places; then what the message had, but for an earlier letter's. */
 static void fill_headers(struct header_list *list, const struct dead_letter *letter)
 {
@@ -67,7 +72,7 @@ static void fill_headers(struct header_list *list, const struct dead_letter *let
     add_number(list, "stepd-offset", event->view.offset);
     add_number(list, "stepd-failed-at", letter->failed_at_ms);
     for (size_t i = 0; i < event->header_count; i++) {
-        if (strncasecmp(event->headers[i].name, OWN_HEADER_PREFIX, strlen(OWN_HEADER_PREFIX)) != 0)
+        if (is_passed_on(event->headers[i].name))
             list->items[list->count++] = event->headers[i];
     }
 }

@@ -62,6 +62,19 @@ def test_dead_letters_go_to_their_topic_as_they_were(kafka, redis, serve, topic,
     assert all(m["headers"] == {"tenant": "a", "stepd-redrive": "after-fix"} for m in again), again
 
 
+def test_headers_that_a_producer_calls_like_ours_go_along_but_for_those_that_we_write(kafka, redis, serve, topic, folder):
+    service = serve()
+    kafka.produce(json.dumps({"name": "order/paid", "id": "id-0", "data": {"n": 0}}), topic,
+                  headers={"stepd-tenant": "a", "stepd-attempts": "99"})
+    [letter] = eventually(lambda: kafka.consume(f"{topic}.dead"), 30, what=service.log)
+    assert letter["headers"]["stepd-tenant"] == "a" and letter["headers"]["stepd-attempts"] == "1", letter["headers"]
+    (folder / "broken").unlink()
+
+    assert service.ctl("redrive") == {"redriven": 1}
+    [again] = eventually(lambda: [message for message in orders(kafka, topic) if "stepd-redrive" in message["headers"]])
+    assert again["headers"] == {"stepd-tenant": "a", "stepd-redrive": "redrive"}
+
+
 def test_what_was_sent_is_remembered_by_name_topic_function_and_expression(kafka, redis, serve, topic, folder):
     service = serve()
     fail(kafka, service, topic, folder, 6)

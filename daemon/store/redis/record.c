@@ -38,12 +38,23 @@ static void pack_text(msgpack_packer *packer, const char *text)
 #define NO_PARTITION INT32_MAX
 #define NO_OFFSET INT64_MAX
 
+static bool is_for_kept(const struct event_header *header)
+{
+    return strcmp(header->name, KEPT_HEADER) == 0;
+}
+
+/* But for a producer's of the name that is ours here. */
 static void pack_headers(msgpack_packer *packer, const struct event *event)
 {
     const size_t own = event->kept.size > 0;
+    size_t foreign = 0;
 
-    msgpack_pack_array(packer, (event->header_count + own) * 2);
+    for (size_t i = 0; i < event->header_count; i++)
+        foreign += is_for_kept(&event->headers[i]);
+    msgpack_pack_array(packer, (event->header_count - foreign + own) * 2);
     for (size_t i = 0; i < event->header_count; i++) {
+        if (is_for_kept(&event->headers[i]))
+            continue;
         pack_text(packer, event->headers[i].name);
         pack_bytes(packer, event->headers[i].value);
     }

@@ -76,6 +76,26 @@ Test(record, keeps_what_a_schema_read)
     msgpack_zone_destroy(&zone);
 }
 
+Test(record, takes_no_header_of_a_message_for_what_a_schema_read)
+{
+    struct sample sample;
+    struct record record;
+    struct error error = { 0 };
+    msgpack_zone zone;
+    char buffer[1024];
+    const struct event_header headers[] = { { "tenant", { "a", 1 } }, { "stepd-kept", { "M\x01", 2 } } };
+
+    sample_init_ordered(&sample, 9, "key");
+    sample.event.headers = headers;
+    sample.event.header_count = 2;
+    cr_assert(msgpack_zone_init(&zone, 512));
+    cr_assert_eq(record_decode(written(&sample, buffer), &zone, &record, &error), 0, "%s", error.text);
+    cr_assert_eq(record.kept.size, 0);
+    cr_assert_eq(record.header_count, 1);
+    cr_assert_str_eq(record.headers[0].name, "tenant");
+    msgpack_zone_destroy(&zone);
+}
+
 Test(record, survives_any_damage)
 {
     struct sample sample;
