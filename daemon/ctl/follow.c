@@ -74,7 +74,7 @@ static char *line_of(const struct run_view *view)
     AUTO_FREE char *when = text_date(record->changed_ms < view->now_ms ? record->changed_ms : view->now_ms);
     AUTO_FREE char *why = view->has_error ? xasprintf("  %s: %s", view->error.name, view->error.message) : xstrdup("");
     AUTO_FREE char *line = xasprintf("%s  %-9s  %.*s  %s  %s  attempt %d%s", when, view->status, FIND_SHORT_LENGTH, view->run->id,
-                                     record->function, view->event.view.name, record->attempt, why);
+                                     record->function, view->event.view.name, view->attempt, why);
 
     return text_clean((struct bytes){ line, strlen(line) }, text_width());
 }

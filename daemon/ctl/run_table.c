@@ -60,7 +60,7 @@ void run_table_add(struct table *table, const struct run_view *view)
     table_add(table, COLOUR_NONE, "%s", record->function);
     table_add(table, COLOUR_NONE, "%s", view->event.view.name);
     table_add(table, COLOUR_DIM, "%s", created);
-    table_add(table, COLOUR_NONE, "%d", record->attempt);
+    table_add(table, COLOUR_NONE, "%d", view->attempt);
     if (record->status == RUN_BEHIND)
         table_add(table, COLOUR_DIM, "behind another");
     else if (view->due_ms != 0)

@@ -140,7 +140,7 @@ void row_json(const struct row *row, struct json_out *out)
     json_out_text(out, "function", record->function);
     json_out_text(out, "status", row->view != NULL ? row->view->status : run_status_word(record->status));
     json_out_bool(out, "is_behind", record->status == RUN_BEHIND);
-    json_out_number(out, "attempt", record->attempt);
+    json_out_number(out, "attempt", row->view != NULL ? row->view->attempt : record->attempt);
     json_out_number(out, "created_ms", record->created_ms);
     put_time(out, "due_ms", row->view != NULL ? row->view->due_ms : 0);
     put_time(out, "ended_ms", is_ended ? record->changed_ms : 0);

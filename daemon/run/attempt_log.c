@@ -142,6 +142,20 @@ void attempt_log_at(struct bytes tail, size_t index, struct attempt_entry *ret_e
     (void)read_entry(log.entries[index], ret_entry, ret_failure);
 }
 
+/* on_failure counts from 0 again. Where nothing is less than what came before it, the function had one attempt. */
+int attempt_log_before_on_failure(struct bytes tail, int attempt)
+{
+    struct attempt_entry entry = { .attempt = attempt };
+    struct failure failure;
+
+    for (size_t i = attempt_log_count(tail); i-- > 0; attempt = entry.attempt) {
+        attempt_log_at(tail, i, &entry, &failure);
+        if (entry.attempt > attempt)
+            break;
+    }
+    return entry.attempt;
+}
+
 struct bytes attempt_log_output(struct bytes tail)
 {
     struct bytes output = log_of(tail).output;

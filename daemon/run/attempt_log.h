@@ -41,6 +41,8 @@ size_t attempt_log_count(struct bytes tail);
 /* The one at `index`, below attempt_log_count(). `ret_entry->failure` is NULL or points to `ret_failure`,
  * which tells the step and its executions where there was one. */
 void attempt_log_at(struct bytes tail, size_t index, struct attempt_entry *ret_entry, struct failure *ret_failure);
+/* Of a run whose on_failure is in that attempt, or has ended with it: the function's last one. */
+int attempt_log_before_on_failure(struct bytes tail, int attempt);
 /* The run's result, msgpack within `tail`; size 0: none. */
 struct bytes attempt_log_output(struct bytes tail);
 /* Within `tail`; size 0: none. */

@@ -71,6 +71,7 @@ void run_view_open(struct run_view *view, const struct loaded_run *run, int64_t 
         view->due_ms = record->changed_ms;
     record_init_event(record, &view->event);
     view->has_event = event_decode(&view->event, NULL) == 0;
+    view->attempt = record->phase == RUN_IN_ON_FAILURE ? attempt_log_before_on_failure(record->tail, record->attempt) : record->attempt;
     view->has_error = record->status != RUN_COMPLETED && attempt_log_last_failure(record->tail, &view->error);
     view->output = attempt_log_output(record->tail);
     for (size_t i = 0; i < run->checkpoint_count; i++)
@@ -393,7 +394,7 @@ void run_view_json(const struct run_view *view, struct json_out *out)
     json_out_text(out, "id", view->run->id);
     json_out_text(out, "function", record->function);
     json_out_text(out, "status", view->status);
-    json_out_number(out, "attempt", record->attempt);
+    json_out_number(out, "attempt", view->attempt);
     put_time(out, "due_ms", view->due_ms);
     json_out_number(out, "created_ms", record->created_ms);
     put_time(out, "ended_ms", run_status_is_end(record->status) ? record->changed_ms : 0);

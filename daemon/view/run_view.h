@@ -18,6 +18,7 @@ struct run_view {
     int64_t due_ms; /* of the next attempt; 0: none */
     struct event event;
     bool has_event; /* false: its bytes are no event */
+    int attempt;    /* the function's latest, also where its on_failure is at work */
     struct failure error;
     bool has_error;      /* the latest failure, unless it completed */
     struct bytes output; /* msgpack; size 0: none */

@@ -73,6 +73,28 @@ Test(attempts, come_back_as_they_were)
     cr_assert_eq(failure.executions, 4);
 }
 
+Test(attempts, of_on_failure_count_from_0_and_the_functions_last_is_found_before_them)
+{
+    cr_assert_eq(attempt_log_before_on_failure(now(), 0), 0, "of nothing");
+    for (int attempt = 0; attempt <= 2; attempt++)
+        add_failure(attempt, "no luck");
+    cr_assert_eq(attempt_log_before_on_failure(now(), 0), 2, "before on_failure's first is logged");
+    add_failure(0, "on_failure");
+    cr_assert_eq(attempt_log_before_on_failure(now(), 0), 2);
+    add_failure(1, "on_failure");
+    cr_assert_eq(attempt_log_before_on_failure(now(), 1), 2);
+    cr_assert_eq(attempt_log_before_on_failure(now(), 2), 2);
+}
+
+Test(attempts, of_on_failure_follow_a_function_that_had_one)
+{
+    add_failure(0, "no luck");
+    cr_assert_eq(attempt_log_before_on_failure(now(), 0), 0);
+    add_failure(0, "on_failure");
+    add_failure(1, "on_failure");
+    cr_assert_eq(attempt_log_before_on_failure(now(), 1), 0);
+}
+
 Test(attempts, keep_the_last_twenty)
 {
     struct attempt_entry entry;

@@ -112,6 +112,17 @@ def test_errors_for_good_and_on_failure(serve, notes):
     assert "NonRetriable charge" in notes()
 
 
+def test_the_attempt_of_a_run_whose_on_failure_ran_is_the_functions_last(serve, notes):
+    service = serve("""
+        @stepd.function(event="worse", retries=2, on_failure=lambda event, step: note("sorry"))
+        def worse(event, step):
+            raise ValueError("again")
+    """)
+    service.kafka.send("worse")
+    (run,) = ended(service, "worse", "failed")
+    assert (run["attempt"], service.show(run["id"])["attempt"], run["on_failure"]) == (2, 2, True)
+
+
 def test_a_process_that_dies_fails_what_it_held_and_is_started_again(serve, notes):
     service = serve("""
         @stepd.function(event="die", retries=0)
