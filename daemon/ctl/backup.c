@@ -73,7 +73,7 @@ static void say(const struct ctl *ctl, const char *done, size_t count)
     if (ctl->is_json)
         (void)printf("{\"%s\":%zu}\n", done, count);
     else
-        (void)printf("%zu keys %s.\n", count, done);
+        (void)printf("%zu key%s %s.\n", count, count == 1 ? "" : "s", done);
 }
 
 static enum ctl_exit save_all(struct ctl *ctl, FILE *file)
@@ -286,7 +286,7 @@ static enum ctl_exit run_restore(struct ctl *ctl)
     if (restoring.shards != store_shards(ctl->store) && !ctl->is_json)
         (void)printf("Its %d shard%s are %d now: each run is in the shard of its id.\n", restoring.shards, restoring.shards == 1 ? "" : "s",
                      store_shards(ctl->store));
-    deed_tell(ctl, "restore of %zu keys", restoring.count);
+    deed_tell(ctl, "restore of %zu key%s", restoring.count, restoring.count == 1 ? "" : "s");
     say(ctl, "restored", restoring.count);
     return CTL_OK;
 }

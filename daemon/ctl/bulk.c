@@ -158,8 +158,9 @@ static enum ctl_exit change_found(struct ctl *ctl, const struct bulk *bulk, cons
     enum ctl_exit status = finds->count > 0 ? change_all(&changing) : CTL_OK;
     if (status != CTL_OK)
         return status;
-    if (changing.changed + changing.asked > 0)
-        deed_tell(ctl, "%zu runs %s", (size_t)changing.changed + changing.asked, bulk->done);
+    const size_t done = (size_t)changing.changed + changing.asked;
+    if (done > 0)
+        deed_tell(ctl, "%zu run%s %s", done, done == 1 ? "" : "s", bulk->done);
     print_result(ctl, &changing);
     if (changing.status != 0)
         return ctl_store_failed(ctl, changing.status);

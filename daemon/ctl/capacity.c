@@ -239,11 +239,12 @@ static void print_table(const struct fillings *fillings, const struct look *befo
         print_filling(table, &fillings->items[i]);
     table_print(table, "");
     if (fillings->count > ROWS_MOST)
-        (void)printf("and %zu functions more, with fewer queued runs.\n", fillings->count - ROWS_MOST);
-    (void)printf("\n%" PRIu64 " runs wait (%+.1f a second), %" PRIu64 " failed ones and %" PRIu64
+        (void)printf("and %zu function%s more, with fewer queued runs.\n", fillings->count - ROWS_MOST,
+                     fillings->count == ROWS_MOST + 1 ? "" : "s");
+    (void)printf("\n%" PRIu64 " run%s (%+.1f a second), %" PRIu64 " failed ones and %" PRIu64
                  " others are kept; a run takes %s of Redis, all in all.\n",
-                 waiting(&now->stats), ((double)waiting(&now->stats) - (double)waiting(&before->stats)) / seconds, now->stats.dead,
-                 now->stats.history, each);
+                 waiting(&now->stats), waiting(&now->stats) == 1 ? " waits" : "s wait",
+                 ((double)waiting(&now->stats) - (double)waiting(&before->stats)) / seconds, now->stats.dead, now->stats.history, each);
 }
 
 static void json_filling(struct json_out *out, const struct filling *filling)

@@ -317,7 +317,8 @@ static enum ctl_exit play(struct replay *replay)
     if (status == 0)
         status = read_log(replay);
     if (replay->started > 0 && !replay->ctl->is_dry_run)
-        deed_tell(replay->ctl, "%zu events replayed for function %s (%s)", replay->started, replay->function->id, replay->name);
+        deed_tell(replay->ctl, "%zu event%s replayed for function %s (%s)", replay->started, replay->started == 1 ? "" : "s",
+                  replay->function->id, replay->name);
     enum ctl_exit answer = end(replay, status);
     kafka_close(&replay->reader);
     routes_destroy(replay->routes);

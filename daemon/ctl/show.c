@@ -189,7 +189,7 @@ static void print_steps(const struct run_view *view)
     const struct checkpoint *checkpoint;
 
     if (view->damaged_steps > 0)
-        (void)printf("\n%zu checkpoints are damaged.\n", view->damaged_steps);
+        (void)printf("\n%zu checkpoint%s damaged.\n", view->damaged_steps, view->damaged_steps == 1 ? " is" : "s are");
     if (checkpoints_count(view->steps) == 0)
         return;
     (void)puts("\nSteps");

@@ -211,7 +211,7 @@ void page_retry_all(void *context, const struct web_request *request, struct web
             put_retried(retried, before_ms, reply);
         else
             reply_error(reply, 503, "Redis: %s", strerror(-status));
-        AUTO_FREE char *what = xasprintf("%zu runs retried", retried);
+        AUTO_FREE char *what = xasprintf("%zu run%s retried", retried, retried == 1 ? "" : "s");
         if (retried > 0)
             log_deed(request, what);
     }

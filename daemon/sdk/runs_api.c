@@ -251,7 +251,7 @@ static void cancel_all(const struct inngest_settings *settings, const struct web
             answer_cancellation(reply, &wanted, map, count);
         else
             answer_status(reply, status);
-        AUTO_FREE char *what = xasprintf("%zu runs of %s cancelled", count, function);
+        AUTO_FREE char *what = xasprintf("%zu run%s of %s cancelled", count, count == 1 ? "" : "s", function);
         log_deed(request, what);
     }
     expression_destroy(expression);

@@ -40,7 +40,7 @@ static void reap_hear(struct rounds *rounds, const redisReply *reply)
     if (reaped > 0) {
         rounds->common->takeovers += (uint64_t)reaped;
         rounds_expect(rounds, 0);
-        log_info("took over %lld runs of a daemon that died", (long long)reaped);
+        log_info("took over %lld run%s of a daemon that died", (long long)reaped, reaped == 1 ? "" : "s");
     }
     rounds->next_reap_ms = has_more ? 0 : now_ms + REAP_EVERY_MS;
     rounds_spare_others(rounds, now_ms);
@@ -117,7 +117,8 @@ static void expect_found(struct rounds *rounds, const redisReply *reply)
 
     if (found == 0)
         return;
-    log_warn("%lld runs stood in no list by which a run goes on (a key of stepd's in Redis was lost): they go on", (long long)found);
+    log_warn("%lld run%s stood in no list by which a run goes on (a key of stepd's in Redis was lost): stepd goes on with them",
+             (long long)found, found == 1 ? "" : "s");
     rounds_expect(rounds, 0);
 }
 
