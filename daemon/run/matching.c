@@ -7,6 +7,12 @@
 #include "event/event_fields.h"
 #include "run/wait_event.h"
 
+/* What an event came to. */
+struct tally {
+    size_t ended;
+    size_t kept; /* for runs that expect it */
+};
+
 /* An event on its way through the waits of its name. */
 struct pass {
     struct matching *matching;
@@ -94,7 +100,7 @@ static void count(struct matching *matching, const struct event *event, const st
                  event->view.topic, (int)event->view.partition, (long long)event->view.offset);
 }
 
-static int match_by(struct pass *pass, const struct watched_side *watch, struct wait_match *match, size_t *ended)
+static int match_by(struct pass *pass, const struct watched_side *watch, struct wait_match *match, struct tally *tally)
 {
     struct matching *matching = pass->matching;
 
@@ -107,38 +113,52 @@ static int match_by(struct pass *pass, const struct watched_side *watch, struct 
         if (status != 0)
             return status;
         struct event *event = pass->later.event;
-        count(matching, event, &counts, ended);
+        count(matching, event, &counts, &tally->ended);
+        tally->kept += counts.kept;
     }
     return 0;
 }
 
-static int match_name(struct pass *pass, const struct watched_name *name, struct event *event, size_t *ended)
+static int match_all(struct pass *pass, const struct watched_name *name, struct wait_match *match, struct tally *tally)
 {
-    msgpack_sbuffer value, outcome;
+    msgpack_sbuffer value;
     int status = 0;
 
     msgpack_sbuffer_init(&value);
-    msgpack_sbuffer_init(&outcome);
-    wait_event_pack(&outcome, event_view(event));
     for (const struct watched_side *watch = watched_first(name); watch != NULL && status == 0; watch = watch_next(watch)) {
         if (!value_of(pass, watch, &value))
             continue;
-        struct wait_match match = {
-            .event = name->name,
-            .later = { watch->later, strlen(watch->later) },
-            .value = { value.data, value.size },
-            .topic = event->view.topic,
-            .partition = event->view.partition,
-            .offset = event->view.offset,
-            .timestamp_ms = event->timestamp_ms,
-            .outcome = { outcome.data, outcome.size },
-            .holds = holds,
-            .context = pass,
-        };
-        status = match_by(pass, watch, &match, ended);
+        match->later = (struct bytes){ watch->later, strlen(watch->later) };
+        match->value = (struct bytes){ value.data, value.size };
+        status = match_by(pass, watch, match, tally);
     }
-    msgpack_sbuffer_destroy(&outcome);
     msgpack_sbuffer_destroy(&value);
+    return status;
+}
+
+/* A run that it is kept for may have begun to wait for it after it was acknowledged, by a side that was looked at before: it is given it then. */
+static int match_name(struct pass *pass, const struct watched_name *name, struct event *event, size_t *ended)
+{
+    struct tally tally = { 0 };
+    msgpack_sbuffer outcome;
+
+    msgpack_sbuffer_init(&outcome);
+    wait_event_pack(&outcome, event_view(event));
+    struct wait_match match = {
+        .event = name->name,
+        .topic = event->view.topic,
+        .partition = event->view.partition,
+        .offset = event->view.offset,
+        .timestamp_ms = event->timestamp_ms,
+        .outcome = { outcome.data, outcome.size },
+        .holds = holds,
+        .context = pass,
+    };
+    int status = match_all(pass, name, &match, &tally);
+    if (status == 0 && tally.kept > 0)
+        status = match_all(pass, name, &match, &tally);
+    *ended = tally.ended;
+    msgpack_sbuffer_destroy(&outcome);
     return status;
 }
 

@@ -14,6 +14,7 @@
 #include "run/step_internal.h"
 #include "run/wait.h"
 #include "run/wait_event.h"
+#include "run/waited.h"
 
 #define CHECKPOINTS 2 /* of a wait: that it waits, and what came of it */
 
@@ -107,6 +108,37 @@ static bool ask_boundary(struct stepd_ctx *ctx, struct wait_ask *ask)
     return status == 0;
 }
 
+/* For people: what it waits for. */
+static void pack_wish(const struct stepd_wait *wait, msgpack_sbuffer *buffer)
+{
+    msgpack_packer packer;
+
+    msgpack_packer_init(&packer, buffer, msgpack_sbuffer_write);
+    msgpack_pack_map(&packer, wait->when != NULL ? 2 : 1);
+    msgpack_pack_str_with_body(&packer, "event", 5);
+    msgpack_pack_str_with_body(&packer, wait->event, strlen(wait->event));
+    if (wait->when == NULL)
+        return;
+    msgpack_pack_str_with_body(&packer, "when", 4);
+    msgpack_pack_str_with_body(&packer, wait->when, strlen(wait->when));
+}
+
+/* What it was given before counts for no wait that comes after; which those beside it may not be. */
+static void ask_past(struct stepd_ctx *ctx, const struct stepd_wait *wait, bool is_beside, struct wait_ask *ask)
+{
+    msgpack_sbuffer wish, given;
+
+    msgpack_sbuffer_init(&wish);
+    msgpack_sbuffer_init(&given);
+    if (is_beside)
+        pack_wish(wait, &wish);
+    waited_pack_given(ctx->run, (struct bytes){ wish.data, wish.size }, &given);
+    ask->given = kept(ctx, &given);
+    ask->slept_ms = waited_slept_ms(ctx->run, context_now_ms(ctx));
+    msgpack_sbuffer_destroy(&given);
+    msgpack_sbuffer_destroy(&wish);
+}
+
 /* ---- what has come already ------------------------------------------------------------------------ */
 
 /* A walk over the events that are kept for the run. */
@@ -162,21 +194,6 @@ static bool ask_kept(struct stepd_ctx *ctx, const struct stepd_wait *wait, struc
 
 /* ---- waiting -------------------------------------------------------------------------------------- */
 
-/* For people: what it waits for. */
-static void pack_wish(const struct stepd_wait *wait, msgpack_sbuffer *buffer)
-{
-    msgpack_packer packer;
-
-    msgpack_packer_init(&packer, buffer, msgpack_sbuffer_write);
-    msgpack_pack_map(&packer, wait->when != NULL ? 2 : 1);
-    msgpack_pack_str_with_body(&packer, "event", 5);
-    msgpack_pack_str_with_body(&packer, wait->event, strlen(wait->event));
-    if (wait->when == NULL)
-        return;
-    msgpack_pack_str_with_body(&packer, "when", 4);
-    msgpack_pack_str_with_body(&packer, wait->when, strlen(wait->when));
-}
-
 static struct checkpoint begin_of(struct stepd_ctx *ctx, const struct stepd_wait *wait, int64_t until_ms)
 {
     struct checkpoint checkpoint = step_checkpoint(ctx, CHECKPOINT_WAITING);
@@ -191,7 +208,7 @@ static struct checkpoint begin_of(struct stepd_ctx *ctx, const struct stepd_wait
 }
 
 /* NULL: there is a verdict. */
-static const struct wait_ask *make_ask(struct stepd_ctx *ctx, const struct stepd_wait *wait, int64_t until_ms)
+static const struct wait_ask *make_ask(struct stepd_ctx *ctx, const struct stepd_wait *wait, int64_t until_ms, bool is_beside)
 {
     struct wait_ask *ask = context_alloc(ctx, sizeof(*ask));
 
@@ -203,13 +220,14 @@ static const struct wait_ask *make_ask(struct stepd_ctx *ctx, const struct stepd
     };
     if (!ask_boundary(ctx, ask) || !ask_condition(ctx, wait, ask) || !ask_kept(ctx, wait, ask))
         return NULL;
+    ask_past(ctx, wait, is_beside, ask);
     ask->head = wait_outcome_head(ctx, ctx->step.id, ctx->step.started_ms);
     return ask;
 }
 
 static enum stepd_status park(struct stepd_ctx *ctx, const struct stepd_wait *wait, int64_t until_ms)
 {
-    const struct wait_ask *ask = make_ask(ctx, wait, until_ms);
+    const struct wait_ask *ask = make_ask(ctx, wait, until_ms, false);
     const struct checkpoint begin = begin_of(ctx, wait, until_ms);
 
     if (ask == NULL)
@@ -249,7 +267,7 @@ static enum stepd_status begin_beside(struct stepd_ctx *ctx, const struct stepd_
     ctx->step.executions = 1;
     const struct checkpoint begin = begin_of(ctx, wait, until_ms);
     do {
-        ctx->step.wait = make_ask(ctx, wait, until_ms);
+        ctx->step.wait = make_ask(ctx, wait, until_ms, true);
     } while (ctx->step.wait != NULL && !step_record(ctx, &begin, ctx->run->attempt) && !context_is_decided(ctx));
     ctx->step.wait = NULL;
     return STEPD_SUSPENDED;

@@ -22,11 +22,13 @@ struct wait_ask {
     struct bytes boundary; /* msgpack, topic -> [offset, …] by partition: no event below counts; size 0: all do */
     struct bytes head;     /* of the outcome's checkpoint: all that stands before the time at which it ended */
     bool is_of_row;        /* `event` in its condition is what a function by topic sees */
-    bool may_be_again;     /* it may have been recorded before, in what the store has lost since */
-    const char *takes;     /* the name of an event that is kept for the run, which it takes; NULL: none, it waits */
-    size_t kept;           /* so many of that name were, when it looked */
-    int64_t until_ms;      /* the store's time; WAIT_FOREVER_MS */
-    size_t most;           /* without an index, of this name */
+    struct bytes
+        given; /* waited_pack_given(): none of these counts, where it may have been recorded before, in what the store has lost since */
+    int64_t slept_ms;  /* waited_slept_ms(): nothing of what was lost before then */
+    const char *takes; /* the name of an event that is kept for the run, which it takes; NULL: none, it waits */
+    size_t kept;       /* so many of that name were, when it looked */
+    int64_t until_ms;  /* the store's time; WAIT_FOREVER_MS */
+    size_t most;       /* without an index, of this name */
 };
 
 /* A wait of a run that we hold, of which no outcome is known here. */
@@ -63,6 +65,7 @@ struct wait_match {
 
 struct wait_counts {
     size_t ended;   /* cancelled runs, and events that were kept for one, too */
+    size_t kept;    /* … of these the latter: a wait of such a run may take it at once */
     size_t dropped; /* that were kept for a run, and had to go for later ones */
     size_t late;    /* that it would have ended, had it been read before their time was over */
 };

@@ -5,7 +5,7 @@
  * is one step. There is no time: what ends by time ends at any.
  *
  * Searched for: an event that was acknowledged after its wait was recorded, and has not ended it at rest; a wait that was
- * ended by an event from before its call.
+ * ended by an event from before its call; two that were ended by one.
  *
  * WITHOUT_… takes one rule away; each is seen to be needed.
  */
@@ -17,6 +17,9 @@
 #endif
 #ifndef FAULTS
 #define FAULTS 2                 /* at most */
+#endif
+#ifndef WAITS
+#define WAITS 1                  /* of the run, one after the other for the same: at most 2 */
 #endif
 #define NOBODY 7
 
@@ -30,6 +33,8 @@ typedef Store {
     unsigned watches : 3;        /* the generation of the set of watches: how often one was added, or told again */
     unsigned lowered : 3;        /* … as of which `matched` was lowered last, for a wait that was told again */
     unsigned wait : 2;
+    bit is_second;               /* … it is the run's second one, */
+    unsigned given : 2;          /* … and this is 1 + the event that ended the first */
     unsigned boundary : 2;       /* of the wait: events below never end it */
     unsigned matched : 2;        /* below, all is known to be matched */
 }
@@ -77,12 +82,12 @@ Daemon daemon[DAEMONS];
 unsigned call : 3;
 unsigned call_boundary : 2;
 bit is_repeated;                 /* the run may have waited before, in what Redis has lost */
+bit calls_again;                 /* it calls for the second time */
 
 /* ---- what is searched for ------------------------------------------------------------------------------- */
 
-unsigned first_may : 2;          /* events below were acknowledged before the call; EVENTS + 1: it was not made yet */
-unsigned first_must : 2;         /* events from here on were acknowledged after it was recorded */
-bit has_ended;                   /* by an event */
+byte first_may[2];               /* events below were acknowledged before the call; EVENTS + 1: it was not made yet */
+byte first_must[2];              /* events from here on were acknowledged after it was recorded */
 unsigned faults : 2;
 
 #define NEVER (EVENTS + 1)
@@ -94,14 +99,19 @@ unsigned faults : 2;
 
 hidden byte i;
 
+#ifdef WITHOUT_GIVEN
+#define IS_NEW(e) true
+#else
+#define IS_NEW(e) (e + 1 != redis.given)
+#endif
 /* A message is matched, live or looking back. */
 inline match(d, e)
 {
     if
-    :: KNOWS(d) && redis.wait == WAIT_WAITING && e >= redis.boundary ->
-        assert(e >= first_may);
+    :: KNOWS(d) && redis.wait == WAIT_WAITING && e >= redis.boundary && IS_NEW(e) ->
+        assert(e >= first_may[redis.is_second] && e + 1 != redis.given);
         redis.wait = WAIT_ENDED;
-        has_ended = true
+        redis.given = (redis.is_second -> redis.given : e + 1)
     :: else
     fi
 }
@@ -111,6 +121,8 @@ inline copy_store(source, target)
     target.watches = source.watches;
     target.lowered = source.lowered;
     target.wait = source.wait;
+    target.is_second = source.is_second;
+    target.given = source.given;
     target.boundary = source.boundary;
     target.matched = source.matched
 }
@@ -143,7 +155,10 @@ proctype Waiter()
 {
 end:
     do
-    :: d_step { call == CALL_NOT_YET -> call = CALL_BEGUN; first_may = MIN(first_may, log_end) }
+    :: d_step { call == CALL_NOT_YET -> call = CALL_BEGUN; first_may[calls_again] = MIN(first_may[calls_again], log_end) }
+#if WAITS == 2
+    :: d_step { call == CALL_RECORDED && !calls_again && redis.wait == WAIT_ENDED -> call = CALL_NOT_YET; calls_again = true }
+#endif
     :: d_step {
         call == CALL_BEGUN ->
 #ifdef WITHOUT_BOUNDARY
@@ -173,7 +188,8 @@ end:
         call == RECORD_AT ->
         redis.wait = WAIT_WAITING;
         redis.boundary = call_boundary;
-        first_must = MIN(first_must, log_end);
+        redis.is_second = calls_again;
+        first_must[calls_again] = MIN(first_must[calls_again], log_end);
         if
         :: is_repeated -> /* readers look for it from its boundary on, now that it can be found */
             redis.watches++;
@@ -327,6 +343,18 @@ end:
 
 /* ---- Redis ---------------------------------------------------------------------------------------------- */
 
+#ifdef WITHOUT_EACH_REWIND
+#define IS_REPEATED !has_come_back
+#else
+#define IS_REPEATED true
+#endif
+/* It calls again; what it had waited for once it may be given again. */
+#define LOSE(number) \
+    call = CALL_NOT_YET; \
+    calls_again = number; \
+    is_repeated = IS_REPEATED; \
+    first_may[number] = MIN(first_may[number], rewound)
+
 /* What the run had recorded is lost: its event comes again (protocol.pml), and it calls again. */
 inline roll_back()
 {
@@ -337,20 +365,19 @@ inline roll_back()
     }
     i = 0;
     if
-    :: redis.wait == WAIT_NONE && call > CALL_NOT_YET ->
-        call = CALL_NOT_YET;
-#ifdef WITHOUT_EACH_REWIND
-        is_repeated = !has_come_back;
-#else
-        is_repeated = true;
-#endif
-        first_may = MIN(first_may, rewound) /* what it had waited for once it may be given again */
+    :: redis.wait == WAIT_NONE && (call > CALL_NOT_YET || calls_again) -> LOSE(0)
+    :: redis.wait == WAIT_WAITING && !redis.is_second && calls_again -> call = CALL_RECORDED; calls_again = false
+    :: redis.wait == WAIT_ENDED && !redis.is_second && calls_again && call > CALL_NOT_YET -> LOSE(1)
     :: else
     fi;
+#if WAITS == 2
+    is_repeated = true; /* it is older than what Redis has lost, and nobody knows whether it waited in it */
+    first_may[0] = MIN(first_may[0], rewound);
+    first_may[1] = MIN(first_may[1], rewound);
+#endif
 #ifdef WITHOUT_EACH_REWIND
     has_come_back = true;
 #endif
-    has_ended = (redis.wait == WAIT_ENDED)
 }
 
 proctype Redis()
@@ -370,8 +397,10 @@ init
     atomic {
         select(n : 0 .. FAULTS);
         faults = n;
-        first_may = NEVER;
-        first_must = NEVER;
+        first_may[0] = NEVER;
+        first_may[1] = NEVER;
+        first_must[0] = NEVER;
+        first_must[1] = NEVER;
         rewound = NEVER;
         copy_store(redis, disk);
         for (n : 0 .. DAEMONS - 1) {
@@ -387,6 +416,7 @@ init
     }
     atomic {
         timeout -> /* nothing can happen any more */
-        assert(has_ended || first_must >= log_end)
+        assert(redis.wait == WAIT_ENDED || redis.is_second || first_must[0] >= log_end);
+        assert(redis.wait == WAIT_ENDED && redis.is_second || first_must[1] >= log_end)
     }
 }

@@ -140,7 +140,7 @@ def test_two_waits_for_one_event_are_both_given_it_and_nothing_stays_of_those_th
     a, b = output(stepd, "two")
     assert a == b and a["data"] == {"n": 1}
     assert output(stepd, "loser") == {"nap": None}
-    assert not [key for key in redis.cli("KEYS", "*").split() if "}await:" in key or "}wait:" in key or "}mail" in key]
+    assert not [key for key in redis.cli("KEYS", "*").split() if "}:await:" in key or "}:wait:" in key or "}:mail" in key]
 
 
 def test_a_wait_is_given_what_came_before_it(daemon, serve, topic):
@@ -171,6 +171,30 @@ def test_a_wait_is_given_what_came_before_it(daemon, serve, topic):
     assert [step["id"] for step in stepd.show(run["id"])["steps"]] == ["s", "a", "b", "c"]
 
 
+def test_a_wait_beside_others_is_given_what_is_read_after_it_though_it_came_before(daemon, serve, topic, redis):
+    """It is kept for the run first, by an equality of its own, and then it is the wait's, whichever is looked at first."""
+    conditions = {"one": ("async.data.a == event.data.id", "async.data.b == event.data.id"),
+                  "two": ("async.data.b == event.data.id", "async.data.a == event.data.id")}
+    app = serve({name: every(wait("w", "go", condition=when), op("StepPlanned", "s")) for name, (_, when) in conditions.items()})
+    stepd = daemon([], topics=[topic], functions={name: {"expects": [{"event": "go", "when": when}]} for name, (when, _) in conditions.items()}, **SETTINGS)
+    register(stepd, app)
+    send(stepd, "one", id=1)
+    waiting(stepd, "one")
+    send(stepd, "two", id=2)
+    waiting(stepd, "two")
+    # As if all of this came before the calls.
+    redis.cli("EVAL", """for _, key in ipairs(redis.call('KEYS', '*}:await:*')) do
+        local a = cmsgpack.unpack(redis.call('GET', key))
+        for topic, offsets in pairs(a.boundary or {}) do for i in ipairs(offsets) do offsets[i] = 1000000 end end
+        redis.call('SET', key, cmsgpack.pack(a)) end""", "0")
+    send(stepd, "go", a=3, b=1)
+    send(stepd, "go", a=2, b=3)
+    send(stepd, "go", a=1, b=1)
+    send(stepd, "go", a=2, b=2)
+    assert output(stepd, "one")[0]["data"] == {"a": 1, "b": 1}
+    assert output(stepd, "two")[0]["data"] == {"a": 2, "b": 2}
+
+
 def test_a_function_whose_race_is_one_of_steps_is_told_of_the_first(daemon, serve, topic):
     gate = threading.Event()
 
@@ -189,3 +213,34 @@ def test_a_function_whose_race_is_one_of_steps_is_told_of_the_first(daemon, serv
     send(stepd, "race")
     assert output(stepd, "race") == "fast"
     gate.set()
+
+
+def test_what_a_run_was_given_ends_no_later_wait_of_it_though_redis_fell_back_meanwhile(daemon, serve, topic, redis):
+    """A run from before may have waited in what Redis has lost, and is given what came since; but nothing twice, and nothing that came
+    while it slept."""
+    def loops(call):
+        missing = [each for each in "abc" if known(call, each) == "open"]
+        return (206, [wait(missing[0], "go")]) if missing else (200, [known(call, each)["data"]["n"] for each in "abc"])
+
+    def sleeps(call):
+        if known(call, "nap") == "open":
+            return 206, [sleep("nap", "10s")]
+        return (206, [wait("w", "go")]) if known(call, "w") == "open" else (200, known(call, "w")["data"]["n"])
+    app = serve({"loops": loops, "sleeps": sleeps})
+    stepd = daemon([], topics=[topic], **SETTINGS)
+    register(stepd, app)
+    send(stepd, "loops")
+    waiting(stepd, "loops")
+    send(stepd, "sleeps")
+    eventually(lambda: stepd.runs(function="sleeps", status="sleeping"))
+    redis.cli("EVAL", "for _, key in ipairs(redis.call('KEYS', '*}:watching')) do redis.call('HSET', key, 'process', 'another') end", "0")
+    eventually(lambda: "rewound" in redis.cli("KEYS", "*}:rewound"))
+    for n in (1, 2, 3):
+        send(stepd, "go", n=n)
+        eventually(lambda: len(app.made("loops")) == n + 1, what=stepd.log)
+        time.sleep(1)
+    assert output(stepd, "loops") == [1, 2, 3]
+    waiting(stepd, "sleeps")
+    time.sleep(1)
+    send(stepd, "go", n=4)
+    assert output(stepd, "sleeps") == 4

@@ -148,3 +148,41 @@ def test_each_that_comes_after_its_wait_ends_it_and_no_other_does(kafka, redis, 
     assert counts["dead"] == 0, counts
     print(f"\n{COUNT} runs in {took:.0f} s, {fleet.kills} kills, {len(falls)} times Redis fell back: "
           f"{len(results)} ended each by its own event, {len(story.never)} wait on")
+
+
+def test_each_caller_is_given_its_answer_once_and_none_waits_on(kafka, redis, daemon, module, topic, folder):
+    """The same for runs that start each other, whose halves are in different shards. STEPD_INVOKES says how many."""
+    count, book, falls, sent = int(os.environ.get("STEPD_INVOKES", "300")), folder / "book", [], 0
+    KafkaTool(kafka.address).create(topic, 6)
+    redis.cli("config", "set", "auto-aof-rewrite-percentage", "0")
+    workers = [daemon([module("invoking")], topics=[topic], history="all", options={"invoking": {"file": str(book)}},
+                      retry={"jitter": 0, "schedule": ["200ms"]}, worker={"lease": "500ms"}, redis={"url": redis.url, "shards": 4},
+                      kafka={"bootstrap.servers": kafka.address, "group.id": topic, "auto.offset.reset": "earliest",
+                             "group.instance.id": f"invokes-{i}"})
+               for i in range(DAEMONS)]
+
+    def asked():
+        return len(set(re.findall(r"^asked (\w+)$", book.read_text(), re.M))) if book.exists() else 0
+    fleet = Fleet(workers)
+    try:
+        def have_all():
+            nonlocal sent
+            some = range(sent, min(count, sent + max(count // 10, 20)))
+            kafka.produce_lines([f"key-{n}\t" + json.dumps({"name": "invoke/ask", "data": {"function": "add", "data": {"n": n}}}) for n in some], topic)
+            sent = some.stop
+            if len(falls) < 2 and asked() > (len(falls) + 1) * count // 3:
+                falls.append(threading.Thread(target=fall_back, args=(redis,)))
+                falls[-1].start()
+            return sent == count and asked() >= count and len(falls) == 2
+        eventually(have_all, 60 + count / 10, what=lambda: f"{sent} sent, {asked()} asked, {len(falls)} falls")
+    finally:
+        for fall in falls:
+            fall.join()
+        fleet.leave_in_peace()
+    runs = eventually(lambda: len(found := workers[0].runs(function="ask", status="completed")) >= count and found, 120,
+                      what=lambda: f"{workers[0].ctl('stats')}\n{workers[0].log()[-2000:]}")
+    assert sorted(workers[0].show(run["id"])["output"] for run in runs) == list(range(1, count + 1))
+    assert len(workers[0].runs(function="add")) == count
+    stats = eventually(lambda: (stats := workers[0].ctl("stats"))["waiting"] == 0 and stats, 60, what=lambda: workers[0].ctl("stats"))
+    assert stats["dead"] == 0, stats
+    print(f"\n{count} invokes, {fleet.kills} kills, {len(falls)} times Redis fell back")

@@ -25,13 +25,23 @@ static void pack_number(msgpack_packer *packer, const char *name, int64_t number
     msgpack_pack_int64(packer, number);
 }
 
+/* `packed`: one; size 0: an empty one. */
+static void pack_map(msgpack_packer *packer, msgpack_sbuffer *buffer, const char *name, struct bytes packed)
+{
+    msgpack_pack_str_with_body(packer, name, strlen(name));
+    if (packed.size > 0)
+        msgpack_sbuffer_write(buffer, packed.data, packed.size);
+    else
+        msgpack_pack_map(packer, 0);
+}
+
 void waits_pack_ask(msgpack_sbuffer *buffer, const struct run *run, const struct wait_ask *ask, const char *place)
 {
     bool is_new = run->epoch == 0;
     msgpack_packer packer;
 
     msgpack_packer_init(&packer, buffer, msgpack_sbuffer_write);
-    msgpack_pack_map(&packer, 11U + is_new + (ask->takes != NULL));
+    msgpack_pack_map(&packer, 13U + is_new + (ask->takes != NULL));
     pack_number(&packer, "kept", (int64_t)ask->kept);
     if (ask->takes != NULL)
         pack_bytes(&packer, "takes", (struct bytes){ ask->takes, strlen(ask->takes) });
@@ -43,16 +53,14 @@ void waits_pack_ask(msgpack_sbuffer *buffer, const struct run *run, const struct
     pack_number(&packer, "ends", ask->until_ms);
     pack_number(&packer, "most", (int64_t)ask->most);
     pack_number(&packer, "stamp", run->event->timestamp_ms);
+    pack_number(&packer, "slept", ask->slept_ms);
+    pack_map(&packer, buffer, "given", ask->given);
+    pack_map(&packer, buffer, "boundary", ask->boundary);
     msgpack_pack_str_with_body(&packer, "row", 3);
     if (ask->is_of_row)
         msgpack_pack_true(&packer);
     else
         msgpack_pack_false(&packer);
-    msgpack_pack_str_with_body(&packer, "boundary", 8);
-    if (ask->boundary.size > 0)
-        msgpack_sbuffer_write(buffer, ask->boundary.data, ask->boundary.size);
-    else
-        msgpack_pack_map(&packer, 0);
     if (is_new)
         pack_bytes(&packer, "place", (struct bytes){ place, strlen(place) });
 }
@@ -124,6 +132,7 @@ static int ask(struct walk *walk, const char *only, redisReply **ret_reply)
     walk->counts->ended += (size_t)reply->element[0]->integer;
     walk->counts->late += (size_t)reply->element[2]->integer;
     walk->counts->dropped += (size_t)reply->element[6]->integer;
+    walk->counts->kept += (size_t)reply->element[7]->integer;
     if (reply->element[5]->integer != 0)
         store_made_due(walk->store, match->shard, reply->element[5]->integer);
     return 0;

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Stands between change.lua and take.lua or advance.lua where a run is parked to wait for an event, or goes on beside such a wait ('C'): what it waits for, and that
 -- somebody waits for such events, is written first, in the same script. `ask` is msgpack: event, later, value, when, row,
--- boundary, head, ends, most; stamp, of the run's own event; kept, how many events of that name were kept for it
+-- boundary, head, ends, most; stamp, of the run's own event; given, the events that it was given before, and slept, when its last long sleep ended (run/waited.h); kept, how many events of that name were kept for it
 -- when it looked; takes, the one of them that it takes; place, where the run is not the store's yet.
 local TOO_MANY, KEPT_MORE = 5, 6
 local is_beside = kind == 'C'
@@ -14,14 +14,15 @@ local function may_wait()
     return not newer and ask.place and not call('ZSCORE', P .. 'taken:' .. ask.place, id)
 end
 
--- The run may have waited in what Redis has lost: its boundary is where that was. When its own event was made, before which
--- none counts; nil: nothing of the kind.
+-- The run may have waited in what Redis has lost: its boundary is where that was, and what it was given since does not count. When its own
+-- event was made, before which none counts; nil: nothing of the kind.
 local function begin_again()
-    local was = look_again(ask.event, ask.later, created)
+    local was = look_again(ask.event, ask.later, math.max(created, ask.slept))
     if not was then return nil end
     for topic, offsets in pairs(ask.boundary) do
         for i, offset in ipairs(offsets) do
-            offsets[i] = math.min(offset, was[topic .. ':' .. string.format('%d', i - 1)] or offset)
+            local place = topic .. ':' .. string.format('%d', i - 1)
+            offsets[i] = math.min(offset, was[place] or offset)
         end
     end
     return ask.stamp
@@ -40,7 +41,7 @@ local function write_wait()
     note_watch(ask.event, ask.later)
     local since = begin_again()
     call('SET', P .. 'await:' .. member, cmsgpack.pack({ key = key, position = position, head = ask.head, when = ask.when, row = ask.row,
-        boundary = ask.boundary, ends = ask.ends, since = since }))
+        boundary = ask.boundary, ends = ask.ends, since = since, given = since and ask.given or nil }))
     keep_until(P .. 'await:' .. member, true, ask.ends)
     call('ZADD', index, 0, member)
     keep_until(index, is_new, ask.ends)

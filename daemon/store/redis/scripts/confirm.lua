@@ -3,6 +3,7 @@
 -- of its watches, then place, offset, … (-1: it only asks). A tale counts only where it knew all. Answers: Redis's process; now; the
 -- generation; the one as of which `matched` was lowered last; watches that are new to it, as name NUL later side; for each
 -- place what is known to be matched, -1: nothing; watches that were forgotten, of which some may be new again.
+local REWOUND_MS = 600000 -- so late may a run come again that waited in what Redis has lost
 local known, known_process = tonumber(ARGV[1]), ARGV[2]
 local state, matched = P .. 'watching', P .. 'matched'
 local process = call('INFO', 'server'):match('run_id:(%x+)') or ''
@@ -18,7 +19,7 @@ local function note_rewind()
         if not was or tonumber(all[i + 1]) < tonumber(was) then call('HSET', rewound, all[i], all[i + 1]) end
     end
     call('HSET', rewound, '', now_text)
-    call('PEXPIRE', rewound, 60000)
+    call('PEXPIRE', rewound, REWOUND_MS)
 end
 
 if s[3] ~= process then

@@ -2,7 +2,7 @@
 -- An event that was read ends the waits of one key, or that of the one run whose condition its reader has found to be true.
 -- And it cancels runs that wish so. A page of at most 100, from the one after `after` on. Answers: how many were ended; now; how many it would have ended
 -- in time; runs whose conditions are to be tried, each [id, condition, 1: its own event is a row, record]; where to go
--- on, '': it is the last page; when something is due, 0: nothing; how many that were kept had to go.
+-- on, '': it is the last page; when something is due, 0: nothing; how many that were kept had to go; for how many runs it is kept from now on.
 local PAGE, BYTES = 100, 1024 * 1024
 local topic, partition, offset, stamp, outcome, after, only = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8],
     ARGV[9], ARGV[10]
@@ -10,13 +10,14 @@ local history = ARGV[11]
 local key = key_of_wait(ARGV[1], ARGV[2], ARGV[3])
 local index = P .. 'wait:' .. key
 local KEPT_MOST, KEPT_BYTES = 100, 4 * 1024 * 1024
-local ended, late, tried, bytes, woken, last, dropped = 0, 0, {}, 0, 0, '', 0
+local ended, late, tried, bytes, woken, last, dropped, kept_for = 0, 0, {}, 0, 0, '', 0, 0
 
 -- It came after the call; or since the run's own event, for a run that Redis had lost.
 local function counts(a)
     local places = a.boundary and a.boundary[topic]
     local first = places and places[partition + 1]
-    return not (first and offset < first) and not (a.since and stamp < a.since)
+    if first and offset < first or a.since and stamp < a.since then return false end
+    return not (a.given and a.given[table.concat({ topic, ARGV[5], ARGV[6] }, ':')])
 end
 
 -- This event, among those that are kept for a run.
@@ -58,7 +59,7 @@ end
 local function keep(id, h)
     local kept = P .. 'kept:' .. id
     if call('HSETNX', kept, name, cmsgpack.pack({ stamp = stamp, offset = offset, event = ARGV[1], outcome = outcome })) == 0 then return end
-    ended = ended + 1
+    ended, kept_for = ended + 1, kept_for + 1
     drop_oldest(kept)
     local a = h.status == RUN_WAITING and await_of(id)
     if not a or a.key:sub(1, #ARGV[1] + 1) ~= ARGV[1] .. '\0' then return end
@@ -143,4 +144,4 @@ for i, id in ipairs(ids) do
         break
     end
 end
-return { ended, now, late, tried, last, woken, dropped }
+return { ended, now, late, tried, last, woken, dropped, kept_for }

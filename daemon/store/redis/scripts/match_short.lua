@@ -12,7 +12,7 @@ do
         local now_text = time[1] .. ('00000' .. time[2]):sub(-6, -4)
         local now, places = tonumber(now_text), a.boundary and a.boundary[ARGV[4]]
         local first = places and places[ARGV[5] + 1] or 0
-        if a.key == key and not a.kind and a.when == '' and a.ends > now and tonumber(ARGV[6]) >= first and tonumber(ARGV[7]) >= (a.since or 0) then
+        if a.key == key and not a.kind and a.when == '' and a.ends > now and tonumber(ARGV[6]) >= first and not a.since then
             local checkpoint = a.head .. cmsgpack.pack(now) .. ARGV[8]
             local position, _, _, _, _, state = struct.unpack('<I4i8i8I4I4I4', h, 13)
             call('ZADD', P .. 'steps:' .. id, string.format('%d', position), checkpoint)
@@ -23,7 +23,7 @@ do
                 struct.pack('<I4', state + #checkpoint) .. h:sub(45))
             call('ZREM', index, id)
             call('UNLINK', P .. 'await:' .. id)
-            return { 1, now, 0, {}, '', now, 0 }
+            return { 1, now, 0, {}, '', now, 0, 0 }
         end
     end
 end

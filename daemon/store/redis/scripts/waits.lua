@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Runs that wait for events, and such that events mean something to in any state: wishes (make_wishes). What a run waits for stands in
 -- `await:<id>`; or, where it waits for others beside it or goes on, in `await:<id>:<number>` (WAITS_FROM and the position). Msgpack: key, of its index, after P .. 'wait:'; position
--- of its checkpoint; head, of the outcome's; when, or ''; row; boundary, topic -> offsets by partition; ends; since, where
--- it may be given what came before the call. The index is a set of such names. docs/inside/waits.md says why each write is there.
+-- of its checkpoint; head, of the outcome's; when, or ''; row; boundary, topic -> offsets by partition; ends; since and given, where
+-- it may be given what came before the call: not before then, and none of these. The index is a set of such names. docs/inside/waits.md says why each write is there.
 local FOREVER, LATE_MS = 253402300799999, 60000 -- so long after its time what comes too late is noticed
 local WAITS_FROM = 1000 -- the numbers below are wishes'
 
