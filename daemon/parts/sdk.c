@@ -12,6 +12,7 @@
 #include "publish/producer.h"
 #include "store/runs.h"
 #include "store/shelf.h"
+#include "store/signals.h"
 #include "view/run_view.h"
 
 #define GONE_SHELF "inngest-gone"
@@ -100,6 +101,34 @@ static char *find_holder(void *context, const char *id)
     return programs_holder(daemon->programs, id);
 }
 
+static int begin_wait(void *context, const char *signal, const struct run_id *run, bool replaces, bool *ret_is_free)
+{
+    const struct daemon *daemon = context;
+
+    return signals_begin(daemon->store, signal, run, replaces, ret_is_free);
+}
+
+static int end_wait(void *context, const char *signal, const struct run_id *run)
+{
+    const struct daemon *daemon = context;
+
+    return signals_end(daemon->store, signal, run);
+}
+
+static int take_signal(void *context, const char *signal, const char *sender, struct run_id *ret_run)
+{
+    const struct daemon *daemon = context;
+
+    return store_is_up(daemon->store) ? signals_take(daemon->store, signal, sender, ret_run) : -EAGAIN;
+}
+
+static int give_back_signal(void *context, const char *signal, const char *sender, const struct run_id *run)
+{
+    const struct daemon *daemon = context;
+
+    return signals_give_back(daemon->store, signal, sender, run);
+}
+
 static struct backoff backoff_of(const struct config *config)
 {
     struct backoff backoff = backoff_default;
@@ -139,6 +168,7 @@ static int create(struct daemon *daemon, struct error *ret_error)
         .address = config->http_listen,
         .runs = { read_run, daemon },
         .runs_port = part_runs_port,
+        .signals = { begin_wait, end_wait, take_signal, give_back_signal, daemon },
         .knows_function = part_knows_function,
     };
 

@@ -5,11 +5,13 @@
 
 struct http_pool;
 struct open_calls;
+struct signals_port;
 
 struct calls_settings {
     struct http_pool *http_pool;
     struct open_calls *open_calls; /* those that steps may be reported to */
     const char *signing_key;       /* NULL: none, nothing is signed */
+    const struct signals_port *signals;
 };
 
 #endif

@@ -15,7 +15,6 @@
 #include "sdk/answer.h"
 #include "sdk/object.h"
 
-#define ULID_SIZE 27
 #define NAME_MAX_BYTES 1000
 
 /* Crockford's base 32: 48 bits of time, 80 at random. */
@@ -31,6 +30,11 @@ static void ulid_make(int64_t unix_ms, char ret_ulid[ULID_SIZE])
     for (int i = 0; i < 16; i++)
         ret_ulid[10 + i] = digits[random[i] & 31];
     ret_ulid[ULID_SIZE - 1] = '\0';
+}
+
+void events_make_id(char ret_ulid[ULID_SIZE])
+{
+    ulid_make(clock_wall_ms(), ret_ulid);
 }
 
 /* One event as it goes out, and its id. */
@@ -186,8 +190,8 @@ static void write_ids(const struct sending *sending, msgpack_sbuffer *ids)
     }
 }
 
-static unsigned send_all(const struct inngest_settings *settings, const struct web_request *request, const msgpack_object *body,
-                         msgpack_sbuffer *ids, const char **ret_why)
+unsigned events_send(const struct inngest_settings *settings, const struct web_request *request, const msgpack_object *body,
+                     msgpack_sbuffer *ids, const char **ret_why)
 {
     __attribute__((cleanup(sending_done))) struct sending sending = { .settings = settings };
 
@@ -224,7 +228,7 @@ void events_answer(void *context, const struct web_request *request, struct web_
     if (json_decode(request->body, &zone, &body, &error) != 0) {
         answer_error(reply, 400, error.text);
     } else {
-        unsigned status = send_all(settings, request, &body, &ids, &why);
+        unsigned status = events_send(settings, request, &body, &ids, &why);
         if (status != 0)
             answer_error(reply, status, why);
         else

@@ -22,6 +22,7 @@
 #include "sdk/open_calls.h"
 #include "sdk/registry.h"
 #include "sdk/runs_api.h"
+#include "sdk/signals.h"
 #include "sdk/signature.h"
 #include "sdk/state.h"
 
@@ -29,7 +30,7 @@
 #define ASK_APPS_EVERY_ROUNDS 5
 #define ASK_TIMEOUT_MS 5000
 #define REGISTRATION_MAX ((size_t)4 << 20)
-#define ROUTE_COUNT 10
+#define ROUTE_COUNT 11
 
 /* What is known of an app that the config names. */
 struct asked {
@@ -117,6 +118,7 @@ static void fill_routes(struct inngest *inngest)
         { "DELETE", RUNS_PATH "*", CANCELLATION_MAX, runs_api_cancel, &inngest->settings },
         { "GET", EVENT_RUNS_PATH "*", 0, runs_api_list, &inngest->settings },
         { "POST", CANCELLATIONS_PATH, CANCELLATION_MAX, runs_api_cancel_all, &inngest->settings },
+        { "POST", SIGNALS_PATH, inngest->settings.event_bytes * 2, signals_answer, &inngest->settings },
     };
 
     memcpy(inngest->routes, routes, sizeof(routes));
@@ -293,6 +295,7 @@ struct inngest *inngest_create(const struct inngest_settings *settings)
         .http_pool = settings->http_pool,
         .open_calls = inngest->open_calls,
         .signing_key = settings->signing_key,
+        .signals = &inngest->settings.signals,
     };
     inngest->registry = registry_create(settings, &inngest->calls);
     lock_init(&inngest->lock);

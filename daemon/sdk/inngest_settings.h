@@ -13,6 +13,7 @@
 #include "run/ports.h"
 #include "run/routes.h"
 #include "run/run.h"
+#include "sdk/signals_port.h"
 
 #define INNGEST_SHELF "inngest" /* of the registrations, by app */
 #define INNGEST_ABSENT_SHELF "inngest-absent"
@@ -82,6 +83,7 @@ struct inngest_settings {
     const char *address;     /* "host:port", of the daemon's HTTP */
     struct run_reader runs;
     struct runs_port runs_port;
+    struct signals_port signals;
     /* Whether there is a function of that id here; its context is runs_port's. */
     bool (*knows_function)(void *context, const char *id);
 };

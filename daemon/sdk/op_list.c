@@ -16,6 +16,7 @@ static const struct {
     { "StepRun", OP_RESULT },        { "Step", OP_RESULT },   { "StepError", OP_ERROR },      { "StepFailed", OP_FAILED },
     { "StepPlanned", OP_PLANNED },   { "Sleep", OP_SLEEP },   { "RunComplete", OP_COMPLETE }, { "WaitForEvent", OP_WAIT },
     { "InvokeFunction", OP_INVOKE }, { "Gateway", OP_FETCH }, { "AIGateway", OP_MODEL },      { "AiGateway", OP_MODEL },
+    { "WaitForSignal", OP_SIGNAL },
 };
 
 static const msgpack_object nil = { .type = MSGPACK_OBJECT_NIL };
@@ -80,6 +81,16 @@ static void wait_read(struct stepd_ctx *ctx, const msgpack_object *object, struc
     op->timeout = text_of(ctx, packed_find(opts, "timeout"), "");
 }
 
+/* Any other word on conflicts, and none, lets it fail, as on Inngest's server. */
+static void signal_read(struct stepd_ctx *ctx, const msgpack_object *object, struct op *op)
+{
+    const msgpack_object *opts = packed_find(object, "opts");
+
+    op->event = text_of(ctx, packed_find(opts, "signal"), text_of(ctx, packed_find(object, "name"), ""));
+    op->timeout = text_of(ctx, packed_find(opts, "timeout"), "");
+    op->replaces = object_is_text(packed_find(opts, "conflict"), "replace");
+}
+
 /* What another function is invoked with stands in its options. */
 static void invoke_read(struct stepd_ctx *ctx, const msgpack_object *object, struct op *op)
 {
@@ -110,6 +121,8 @@ static bool op_read(struct stepd_ctx *ctx, const msgpack_object *object, struct 
     op->races = object_is_text(packed_find(packed_find(object, "opts"), "parallelMode"), "race");
     if (op->kind == OP_WAIT)
         wait_read(ctx, object, op);
+    if (op->kind == OP_SIGNAL)
+        signal_read(ctx, object, op);
     op_error_read(ctx, 0, packed_find(object, "error"), &op->error);
     if (op->kind == OP_INVOKE)
         invoke_read(ctx, object, op);

@@ -12,7 +12,20 @@
 #include "run/run.h"
 #include "sdk/step_name.h"
 
-enum op_kind { OP_UNKNOWN, OP_RESULT, OP_ERROR, OP_FAILED, OP_PLANNED, OP_SLEEP, OP_WAIT, OP_INVOKE, OP_FETCH, OP_MODEL, OP_COMPLETE };
+enum op_kind {
+    OP_UNKNOWN,
+    OP_RESULT,
+    OP_ERROR,
+    OP_FAILED,
+    OP_PLANNED,
+    OP_SLEEP,
+    OP_WAIT,
+    OP_SIGNAL,
+    OP_INVOKE,
+    OP_FETCH,
+    OP_MODEL,
+    OP_COMPLETE
+};
 
 struct op_error {
     const char *name;
@@ -28,8 +41,9 @@ struct op {
     const msgpack_object *options; /* NULL: none */
     struct op_error error;
     const char *duration;    /* OP_SLEEP: a duration or a date; of others what the op is called */
-    const char *timeout;     /* OP_WAIT, OP_INVOKE: the same, "": none */
-    const char *event;       /* OP_WAIT: the name waited for */
+    const char *timeout;     /* OP_WAIT, OP_SIGNAL, OP_INVOKE: the same, "": none */
+    const char *event;       /* OP_WAIT, OP_SIGNAL: the name waited for */
+    bool replaces;           /* OP_SIGNAL: whoever waits for it, where else it fails */
     bool races;              /* OP_PLANNED: the function is to be told of it as soon as it has ended */
     const char *when;        /* OP_WAIT: the condition; NULL: each */
     const char *function_id; /* OP_INVOKE; data: of the event */

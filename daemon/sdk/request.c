@@ -15,6 +15,7 @@
 #include "run/checkpoints.h"
 #include "run/context.h"
 #include "run/schedule.h"
+#include "run/signal_wait.h"
 #include "sdk/app.h"
 #include "sdk/object.h"
 #include "sdk/step_name.h"
@@ -145,19 +146,12 @@ static const msgpack_object *member(const msgpack_object *map, const char *name)
     return found != NULL ? found : &none;
 }
 
-/* The event that a wait was given, as the SDKs have events; null: its time was over. */
-static void add_awaited(msgpack_sbuffer *body, struct bytes value)
+static void add_awaited_event(msgpack_sbuffer *body, const msgpack_object *event)
 {
     static const char *const members[] = { "data", "id", "name", "ts", "user" };
-    msgpack_object event = { .type = MSGPACK_OBJECT_NIL };
-    msgpack_zone zone;
 
-    if (!msgpack_zone_init(&zone, VALUE_ZONE_SIZE))
-        abort();
-    if (value.size > 0)
-        packed_build(value, &zone, &event);
-    for (size_t i = 0; event.type == MSGPACK_OBJECT_MAP && i < COUNT_OF(members); i++) {
-        const msgpack_object *found = member(&event, members[i]);
+    for (size_t i = 0; i < COUNT_OF(members); i++) {
+        const msgpack_object *found = member(event, members[i]);
         add(body, i == 0 ? "{" : ",");
         add_string(body, members[i]);
         add(body, ":");
@@ -166,7 +160,33 @@ static void add_awaited(msgpack_sbuffer *body, struct bytes value)
         else
             json_write(body, found);
     }
-    add(body, event.type == MSGPACK_OBJECT_MAP ? "}" : "null");
+    add(body, "}");
+}
+
+/* Its name and data are the event's data. */
+static void add_signal(msgpack_sbuffer *body, const msgpack_object *event)
+{
+    add(body, "{\"data\":");
+    json_write(body, member(event, "data"));
+    add(body, "}");
+}
+
+/* The event that a wait was given, as the SDKs have events and signals; null: its time was over. */
+static void add_awaited(msgpack_sbuffer *body, struct bytes value)
+{
+    msgpack_object event = { .type = MSGPACK_OBJECT_NIL };
+    msgpack_zone zone;
+
+    if (!msgpack_zone_init(&zone, VALUE_ZONE_SIZE))
+        abort();
+    if (value.size > 0)
+        packed_build(value, &zone, &event);
+    if (event.type != MSGPACK_OBJECT_MAP)
+        add(body, "null");
+    else if (object_is_text(member(&event, "name"), SIGNAL_EVENT))
+        add_signal(body, &event);
+    else
+        add_awaited_event(body, &event);
     msgpack_zone_destroy(&zone);
 }
 

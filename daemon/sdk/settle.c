@@ -2,13 +2,17 @@
 #include "sdk/settle.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 #include "codec/number.h"
 #include "run/beside.h"
 #include "run/context.h"
 #include "run/invoke.h"
+#include "run/signal_wait.h"
 #include "run/wait.h"
+#include "sdk/calls_settings.h"
 #include "sdk/sdk_time.h"
+#include "sdk/signals_port.h"
 
 enum stepd_status settle_raise(struct stepd_ctx *ctx, const struct op_error *error, const struct retry_advice *advice)
 {
@@ -138,18 +142,56 @@ static enum stepd_status waits(struct sdk_attempt *turn, enum stepd_status statu
     return status == STEPD_SUSPENDED && !context_is_decided(turn->ctx) ? STEPD_OK : status;
 }
 
-enum stepd_status settle_wait(struct sdk_attempt *turn, const struct op *op, bool is_alone)
+/* Durable from then on. */
+static enum stepd_status wait_for(struct sdk_attempt *turn, const struct op *op, struct stepd_wait wait, bool is_alone)
 {
-    struct stepd_wait wait = { .event = op->event, .when = op->when };
-
-    if (!read_timeout(turn, op, &wait.timeout_ms))
-        return refuse_timeout(turn->ctx, op);
     if (op->timeout[0] != '\0' && wait.timeout_ms < 1)
         wait.timeout_ms = 1;
     STEPD_TRY(sdk_attempt_note_failure(turn));
     if (is_alone)
         turn->attempt = turn->ctx->run->attempt = 0;
     return waits(turn, wait_beside(turn->ctx, op->name, &wait));
+}
+
+enum stepd_status settle_wait(struct sdk_attempt *turn, const struct op *op, bool is_alone)
+{
+    struct stepd_wait wait = { .event = op->event, .when = op->when };
+
+    if (!read_timeout(turn, op, &wait.timeout_ms))
+        return refuse_timeout(turn->ctx, op);
+    return wait_for(turn, op, wait, is_alone);
+}
+
+/* While no other run begins to wait for it. */
+static enum stepd_status wait_alone(struct sdk_attempt *turn, const struct op *op, const struct stepd_wait *wait, bool is_alone)
+{
+    const struct signals_port *port = turn->function->settings->signals;
+    const struct run_id *run = &turn->ctx->run->id;
+    enum stepd_status status;
+    bool is_free;
+
+    if (port->begin(port->context, op->event, run, op->replaces, &is_free) != 0)
+        return context_give_up(turn->ctx);
+    if (is_free)
+        status = wait_for(turn, op, *wait, is_alone);
+    else
+        status = stepd_non_retriable(turn->ctx, "Error", "Signal conflict; signal wait already exists for another run");
+    (void)port->end(port->context, op->event, run); /* else it ends by itself */
+    return status;
+}
+
+enum stepd_status settle_signal(struct sdk_attempt *turn, const struct op *op, bool is_alone)
+{
+    struct stepd_wait wait = { .event = SIGNAL_EVENT };
+
+    if (!signal_name_is_valid(op->event))
+        return stepd_non_retriable(turn->ctx, "InvalidSignal", "step '%s' waits for a signal whose name has not 1 to %d bytes", op->name,
+                                   SIGNAL_NAME_MAX);
+    if (!read_timeout(turn, op, &wait.timeout_ms))
+        return refuse_timeout(turn->ctx, op);
+    AUTO_FREE char *when = signal_wait_when(op->event);
+    wait.when = when;
+    return wait_alone(turn, op, &wait, is_alone);
 }
 
 /* ---- other functions ------------------------------------------------------------------------------ */

@@ -19,5 +19,7 @@ enum stepd_status settle_invoke(struct sdk_attempt *turn, const struct op *op, b
 enum stepd_status settle_sleep(struct sdk_attempt *turn, const struct op *op, bool is_alone);
 /* Likewise a wait for an event; once it is all that the run does, the function's errors are forgotten. */
 enum stepd_status settle_wait(struct sdk_attempt *turn, const struct op *op, bool is_alone);
+/* … or for a signal. The run fails where another waits for it, unless that one is replaced. */
+enum stepd_status settle_signal(struct sdk_attempt *turn, const struct op *op, bool is_alone);
 
 #endif

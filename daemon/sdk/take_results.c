@@ -35,6 +35,8 @@ static enum stepd_status take_op(struct sdk_attempt *turn, const struct op *op, 
         return settle_sleep(turn, op, is_alone);
     case OP_WAIT:
         return settle_wait(turn, op, is_alone);
+    case OP_SIGNAL:
+        return settle_signal(turn, op, is_alone);
     case OP_INVOKE:
         return settle_invoke(turn, op, is_alone);
     case OP_FETCH:

@@ -86,3 +86,23 @@ def test_what_a_program_waits_for_comes(golden, web, name):  # noqa: F811
         return
     assert output(stepd, "race") == {"n": 2} and output(stepd, "late") == "slept"
     assert output(stepd, "fetched") == {"status": 200, "body": {"got": '{"n":1}'}, "own": None}
+
+
+@pytest.mark.parametrize("name", ["ts3", "ts4"])
+def test_a_program_signals_another(golden, name):
+    """Python's SDK has no signals."""
+    stepd = golden(name)
+    send(stepd, "signalled", id="a", timeout="1h")
+    first, = waiting(stepd, "signalled")
+    send(stepd, "signals", id="a")
+    assert output(stepd, "signals") == {"sent": {"runId": first["id"]}, "nobody": None}
+    assert output(stepd, "signalled") == {"got": {"signal": "s/a", "data": {"n": 7}}}
+    send(stepd, "signalled", id="b", timeout="8s", conflict="fail")
+    older, = waiting(stepd, "signalled")
+    send(stepd, "signalled", id="b", timeout="1s", conflict="fail")
+    failed, = stepd.wait_for("golden-signalled", "failed", seconds=40)
+    assert "Signal conflict" in stepd.show(failed["id"])["error"]["message"]
+    send(stepd, "signalled", id="b", timeout="1s", conflict="replace")
+    runs = stepd.wait_for("golden-signalled", "completed", count=3, seconds=40)
+    assert [stepd.show(run["id"])["output"] for run in runs if run["id"] != first["id"]] == [{"got": None}] * 2
+    assert older["id"] in [run["id"] for run in runs]

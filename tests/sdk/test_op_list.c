@@ -81,10 +81,24 @@ Test(ops, come_in_the_order_in_which_the_app_lists_them)
 
 Test(ops, that_stepd_has_not_got_say_what_they_are)
 {
-    struct op op = read_one("[{\"op\":\"WaitForSignal\",\"id\":\"" A "\",\"displayName\":\"a\"}]");
+    struct op op = read_one("[{\"op\":\"DeferAdd\",\"id\":\"" A "\",\"displayName\":\"a\"}]");
 
     cr_assert_eq(op.kind, OP_UNKNOWN);
-    cr_assert_str_eq(op.duration, "WaitForSignal");
+    cr_assert_str_eq(op.duration, "DeferAdd");
+}
+
+Test(ops, tell_what_signal_a_step_waits_for_and_whether_it_replaces_who_does)
+{
+    struct op op =
+        read_one("[{\"op\":\"WaitForSignal\",\"id\":\"" A "\",\"name\":\"s/a\",\"opts\":{\"signal\":\"s/a\",\"timeout\":\"2s\"}}]");
+
+    cr_assert_eq(op.kind, OP_SIGNAL);
+    cr_assert_str_eq(op.event, "s/a");
+    cr_assert_str_eq(op.timeout, "2s");
+    cr_assert(!op.replaces);
+    op = read_one("[{\"op\":\"WaitForSignal\",\"id\":\"" A "\",\"name\":\"s/a\",\"opts\":{\"conflict\":\"replace\"}}]");
+    cr_assert_str_eq(op.event, "s/a");
+    cr_assert(op.replaces);
 }
 
 Test(ops, of_any_other_shape_are_none)

@@ -53,7 +53,7 @@ static const struct {
     { "reborn", NOWHERE },       { "shards", NOWHERE },        { "inngest", TO_FIRST },    { "functions", TO_FIRST },
     { "paused", TO_FIRST },      { "deeds", TO_FIRST },        { "redrives", TO_FIRST },   { "replays", TO_FIRST },
     { "programs", TO_FIRST },    { "fading", TO_ALL },         { "faded", TO_ALL },        { "walk", NOWHERE },
-    { "unseen", NOWHERE },       { "idle", NOWHERE },          { "forgotten", NOWHERE },
+    { "unseen", NOWHERE },       { "idle", NOWHERE },          { "forgotten", NOWHERE },   { "signal", NOWHERE },
 };
 
 static enum way way_of(struct bytes name)

@@ -27,6 +27,8 @@
  *   await:<id>:<number>       string  likewise, of one of several waits, or of a run's wish
  *   kept:<id>                 hash    events that came before the run waited for them (match.lua); empty: it was given it
  *   wait:<event> NUL <later side> NUL <value>  zset  runs that wait for that: an index, all at 0
+ *   signal:<event> NUL <later side> NUL <value>  string  the run that is about to wait for that signal, before it does; in the signal's shard; expires
+ *   signalled:<id>:<number>   string  who has sent the signal that the run waits for so; expires
  *   watches                   zset    event NUL later side, by the generation in which it was added
  *   watching                  hash    the generation; as of which `matched` was lowered; the process that Redis was
  *   matched                   hash    topic:partition -> below that offset all is matched against all that could be waited for

@@ -91,6 +91,7 @@ static const struct script SCRIPTS[SCRIPT_COUNT] = {
     { "kept", 1, { script_common, script_older, script_kept } },
     { "confirm", 1, { script_common, script_confirm } },
     { "orphans", 1, { script_common, script_orphans } },
+    { "signal", 1, { script_common, script_flow, script_waits, script_signal } },
 };
 
 int script_index(const char *name)

@@ -12,7 +12,7 @@
 #include "base/bytes.h"
 #include "run/run.h"
 
-#define SCRIPT_COUNT 38
+#define SCRIPT_COUNT 39
 #define SCRIPT_SHA_SIZE 40
 #define SCRIPT_MAX_ARGUMENTS 32
 #define SCRIPT_MAX_FORMATTED 322 /* of a group's call (group.h) */

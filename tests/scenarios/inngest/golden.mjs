@@ -47,6 +47,14 @@ const functions = [
     const answer = await step.fetch(event.data.url, { method: "POST", headers: { "x-own": "1" }, body: JSON.stringify({ n: 1 }) });
     return { status: answer.status, body: await answer.json(), own: answer.headers.get("x-from") };
   }),
+  make("signalled", async ({ step, event }) => {
+    const got = await step.waitForSignal("w", { signal: `s/${event.data.id}`, timeout: event.data.timeout, onConflict: event.data.conflict });
+    return { got };
+  }, { retries: 0 }),
+  make("signals", async ({ step, event }) => {
+    const sent = await step.sendSignal("s", { signal: `s/${event.data.id}`, data: { n: 7 } });
+    return { sent, nobody: (await inngest.sendSignal({ signal: "s/nobody", data: 1 })).runId ?? null };
+  }),
   make("stopped", async ({ step }) => { await step.waitForEvent("w", { event: "never", timeout: "1h" }); return "not stopped"; },
     { cancelOn: [{ event: "stop", if: "async.data.id == event.data.id" }] }),
   on({ cron: "TZ=Europe/Paris * * * * *" })("ticking", async ({ event, step }) => {

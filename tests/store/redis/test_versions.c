@@ -37,7 +37,7 @@ static const struct known SCRIPTS[] = {
     { "expire", 1, "84282519781cefb8" },     { "take_calling", 1, "b09c3d63542771ab" }, { "advance_calling", 1, "490e509dcc5bc183" },
     { "outbox", 1, "45f894c67ee0b698" },     { "deliver", 1, "3ee18131b4982019" },      { "admit_called", 1, "df066184f77050b3" },
     { "announce", 1, "09956984e6b9ff1b" },   { "kept", 1, "660b7b26c310b1c4" },         { "orphans", 1, "c4aa7cfed887e541" },
-    { "take_many", 1, "90925d3527b11dc6" },  { "advance_many", 1, "ad60f5ac2a8f13a1" },
+    { "signal", 1, "0ed93dfc372c9e11" },     { "take_many", 1, "90925d3527b11dc6" },    { "advance_many", 1, "ad60f5ac2a8f13a1" },
 };
 
 /* XXH3, in hex digits. */
