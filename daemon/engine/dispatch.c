@@ -376,6 +376,7 @@ struct dispatch *dispatch_create(const struct dispatch_settings *settings)
     dispatch->bundles = create_bundles(dispatch);
     dispatch->attempts.unwanted = &dispatch->unwanted;
     dispatch->settlements = settlements_create(dispatch, start_end_settled);
+    dispatch->matches_asked = matches_create(dispatch);
     away_list_init(&dispatch->away, settings->max_calls, take_back, dispatch);
     dispatch->pool = create_pool(dispatch);
     dispatch->strands = strands_create();
@@ -421,12 +422,14 @@ bool dispatch_destroy(struct dispatch *dispatch)
         return true;
     bundles_destroy(dispatch->bundles);
     dispatch->bundles = NULL;
-    if (!settlements_await(dispatch->settlements) || !pool_destroy(dispatch->pool) || !crew_destroy(dispatch->crew))
+    if (!settlements_await(dispatch->settlements) || !matches_await(dispatch->matches_asked) || !pool_destroy(dispatch->pool) ||
+        !crew_destroy(dispatch->crew))
         return false;
     for (size_t i = 0; i < dispatch->settings.function_count; i++)
         gate_done(&dispatch->gates[i]);
     away_list_done(&dispatch->away);
     settlements_destroy(dispatch->settlements);
+    matches_destroy(dispatch->matches_asked);
     free(dispatch->gates);
     free(dispatch->retired_functions);
     free(dispatch->matches);
@@ -441,7 +444,8 @@ bool dispatch_destroy(struct dispatch *dispatch)
 
 static bool is_idle(struct dispatch *dispatch)
 {
-    return atomic_load(&dispatch->away.count) == 0 && settlements_count(dispatch->settlements) == 0 && pool_is_idle(dispatch->pool);
+    return atomic_load(&dispatch->away.count) == 0 && settlements_count(dispatch->settlements) == 0 &&
+           matches_count(dispatch->matches_asked) == 0 && pool_is_idle(dispatch->pool);
 }
 
 static void cancel_all(struct dispatch *dispatch)

@@ -55,6 +55,7 @@ struct dispatch {
     size_t waiting_most; /* messages that wait at one gate; at all of them half of what may be in flight */
     struct away_list away;
     struct settlements *settlements;
+    struct matches *matches_asked;
     struct crew *crew;
     struct unwanted unwanted;
     struct breakers breakers;

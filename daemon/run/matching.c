@@ -2,6 +2,8 @@
 #include "run/matching.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "event/event_fields.h"
@@ -83,7 +85,7 @@ static bool value_of(struct pass *pass, const struct watched_side *watch, msgpac
     return status == 0;
 }
 
-static void count(struct matching *matching, const struct event *event, const struct wait_counts *counts, size_t *ended)
+static void note_counts(struct matching *matching, const struct event *event, const struct wait_counts *counts, size_t *ended)
 {
     *ended += counts->ended;
     if (counts->ended > 0)
@@ -113,7 +115,7 @@ static int match_by(struct pass *pass, const struct watched_side *watch, struct 
         if (status != 0)
             return status;
         struct event *event = pass->later.event;
-        count(matching, event, &counts, &tally->ended);
+        note_counts(matching, event, &counts, &tally->ended);
         tally->kept += counts.kept;
     }
     return 0;
@@ -177,4 +179,106 @@ int matching_match(struct matching *matching, struct event *event, size_t *ret_e
     expression_destroy(pass.expression);
     msgpack_sbuffer_destroy(&pass.text_room);
     return status;
+}
+
+/* ---- one whose answer nobody waits for -------------------------------------------------------------- */
+
+struct asked {
+    struct pending_match pending; /* first */
+    struct matching *matching;
+    struct event *event;
+    char *later;
+    msgpack_sbuffer value, outcome;
+    void (*done)(void *context, int status, bool is_whole, size_t ended);
+    void *context;
+};
+
+static void asked_free(struct asked *asked)
+{
+    msgpack_sbuffer_destroy(&asked->value);
+    msgpack_sbuffer_destroy(&asked->outcome);
+    free(asked->later);
+    free(asked);
+}
+
+static void answered(struct pending_match *pending)
+{
+    struct asked *asked = (struct asked *)pending;
+    size_t ended = 0;
+
+    if (pending->status == 0)
+        note_counts(asked->matching, asked->event, &pending->counts, &ended);
+    asked->done(asked->context, pending->status, pending->is_whole && pending->counts.kept == 0, ended);
+    asked_free(asked);
+}
+
+/* NULL: it is to be looked for in several ways, or shards, or none. */
+static const struct watched_side *find_only(const struct matching *matching, const struct watched_name *name, int *ret_shard)
+{
+    const struct watched_side *watch = watched_first(name);
+    int shards = 0;
+
+    if (watch == NULL || watch->side == NULL || watch_next(watch) != NULL)
+        return NULL;
+    for (int shard = 0; shard < watches_shards(matching->watches); shard++) {
+        if (!atomic_load_explicit(&watch->shards[shard], memory_order_acquire))
+            continue;
+        *ret_shard = shard;
+        shards++;
+    }
+    return shards == 1 ? watch : NULL;
+}
+
+/* NULL: it can't be asked so. */
+static struct asked *make_asked(struct matching *matching, const struct watched_name *name, struct event *event)
+{
+    struct pass pass = { .matching = matching, .now_ms = matching->store->ops->now_ms(matching->store) };
+    int shard = 0;
+    const struct watched_side *watch = find_only(matching, name, &shard);
+
+    if (watch == NULL)
+        return NULL;
+    struct asked *asked = xcalloc(1, sizeof(*asked));
+    asked->matching = matching;
+    asked->event = event;
+    asked->later = xstrdup(watch->later);
+    msgpack_sbuffer_init(&asked->value);
+    msgpack_sbuffer_init(&asked->outcome);
+    event_fields_init(&pass.later, event);
+    if (!value_of(&pass, watch, &asked->value)) {
+        asked_free(asked);
+        return NULL;
+    }
+    wait_event_pack(&asked->outcome, event_view(event));
+    asked->pending.done = answered;
+    asked->pending.match = (struct wait_match){
+        .shard = shard,
+        .event = event->view.name,
+        .later = { asked->later, strlen(asked->later) },
+        .value = { asked->value.data, asked->value.size },
+        .topic = event->view.topic,
+        .partition = event->view.partition,
+        .offset = event->view.offset,
+        .timestamp_ms = event->timestamp_ms,
+        .outcome = { asked->outcome.data, asked->outcome.size },
+    };
+    return asked;
+}
+
+bool matching_match_later(struct matching *matching, struct event *event,
+                          void (*done)(void *context, int status, bool is_whole, size_t ended), void *context)
+{
+    struct store *store = matching->store;
+    const struct watched_name *name = store->ops->match_later != NULL ? watches_enter(matching->watches, event->view.name) : NULL;
+
+    if (name == NULL)
+        return false;
+    struct asked *asked = make_asked(matching, name, event);
+    watches_leave(name);
+    if (asked == NULL)
+        return false;
+    asked->done = done;
+    asked->context = context;
+    store->ops->match_later(store, &asked->pending);
+    return true;
 }

@@ -7,6 +7,7 @@
 #define STEPD_RUN_MATCHING_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,5 +28,10 @@ struct matching {
 
 /* The event's name was found. 0, or as the store's calls; *ret_ended: how many waits it ended. */
 int matching_match(struct matching *matching, struct event *event, size_t *ret_ended) MUST_CHECK;
+
+/* The same without waiting. False: nothing was asked, and that is to be asked instead. `done`, by any thread: with status 0 and `is_whole` that is all, else the
+ * rest is to be asked by that; it must not call the store. The event lives until then. */
+bool matching_match_later(struct matching *matching, struct event *event,
+                          void (*done)(void *context, int status, bool is_whole, size_t ended), void *context);
 
 #endif

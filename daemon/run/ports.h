@@ -127,6 +127,15 @@ struct pending_change {
     void (*done)(struct pending_change *pending); /* any thread, once both are set; must not call the store */
 };
 
+/* An event that was read, and whose answer nobody waits for. */
+struct pending_match {
+    struct wait_match match; /* lives until done(), with what it points to */
+    int status;              /* as match() */
+    struct wait_counts counts;
+    bool is_whole;                               /* else match() is to be asked for the rest */
+    void (*done)(struct pending_match *pending); /* any thread, once all are set; must not call the store */
+};
+
 struct store_ops {
     int (*advance)(struct store *store, const struct run *run, const struct transition *transition, struct transition_reply *ret_reply);
     /* The same without waiting. False: it can't be had so, advance() is to be asked. NULL: nothing can. */
@@ -144,6 +153,8 @@ struct store_ops {
     int (*tell_breaker)(struct store *store, const struct run *run, const struct breaker_news *news);
     /* Ends all waits that the event ends, whose outcomes are due then. May be asked again: what it ended waits no more. */
     int (*match)(struct store *store, const struct wait_match *match, struct wait_counts *ret_counts);
+    /* The same without waiting; no condition is tried. NULL: it can't be had so. */
+    void (*match_later)(struct store *store, struct pending_match *pending);
     /* A run that was called and that we hold, before it begins: as admit(); what starts nothing is gone then, its caller told. */
     int (*admit_called)(struct store *store, const struct run *run, const struct flow_ask *ask, enum flow_answer *ret_answer);
     /* Whether a daemon has, or had within a day, a function of that name, and where its runs are put. */

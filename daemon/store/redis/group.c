@@ -8,19 +8,20 @@
 #include "base/array.h"
 #include "base/memory.h"
 
-#define ARGUMENTS_MOST (2 + GROUP_MOST * 5)
+#define ARGUMENTS_MOST (2 + GROUP_MOST * 8)
 static_assert(ARGUMENTS_MOST <= SCRIPT_MAX_FORMATTED, "they are formatted at once");
 
-/* Of a call's arguments, as asked_init() of port.c gives them, those that the group's script has of each run. */
+/* Of a call's arguments, as asked_init() of port.c and waits_match_later() give them, those that the group's script has of each run. */
 struct kind {
     const char *script;
-    size_t arguments[5], count;
+    size_t arguments[8], count;
     bool has_worker;
 };
 
 static const struct kind KINDS[] = {
     [GROUP_TAKES] = { .script = "take_many", .arguments = { 0, 1, 5, 7, 9 }, .count = 5 },
     [GROUP_ADVANCES] = { .script = "advance_many", .arguments = { 0, 1, 5 }, .count = 3, .has_worker = true },
+    [GROUP_MATCHES] = { .script = "match_many", .arguments = { 0, 1, 2, 3, 4, 5, 6, 7 }, .count = 8 },
 };
 
 struct group {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Changes of many runs that go out in the same breath as one call of a script: the last changes of attempts, which nobody waits for
- * (advance_later). The group is there on the wire alone: each request has its own answer, and whatever the script leaves alone, or
+ * Changes of many runs that go out in the same breath as one call of a script, and that nobody waits for: the last changes of attempts
+ * (advance_later), events that may end waits (match_later). The group is there on the wire alone: each request has its own answer, and whatever the script leaves alone, or
  * Redis refuses, or a lost link leaves open, is asked again by itself, as any request is. So a crash before or after a group leaves
  * what as many calls would, one after another.
  */

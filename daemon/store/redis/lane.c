@@ -452,7 +452,7 @@ static redisReply *reply_of_number(long long number)
     return reply;
 }
 
-/* Each has a letter of the answer. What has none, or was left alone, is asked by itself, and meets its own error if there is one. */
+/* Each has a letter of the answer, a digit. What has none, or was left alone ('-'), is asked by itself, and meets its own error if there is one. */
 static void take_group_reply(struct lane *lane, struct request *group, const redisReply *reply)
 {
     bool is_answered = reply->type == REDIS_REPLY_STRING && (size_t)reply->len == group_count(group);
@@ -468,12 +468,12 @@ static void take_group_reply(struct lane *lane, struct request *group, const red
         host(lane)->heard(host(lane)->context, group, reply);
     group_dissolve(group, &members);
     for (struct request *member; (member = request_list_take(&members)) != NULL; at++) {
-        if (!is_answered || reply->str[at] != '0') {
+        if (!is_answered || reply->str[at] < '0') {
             append(lane, member);
             continue;
         }
         pipeline_leave(&lane->pipeline, member);
-        request_end(member, 0, reply_of_number(STORE_OK));
+        request_end(member, 0, reply_of_number(reply->str[at] - '0'));
     }
     look_up(lane);
 }

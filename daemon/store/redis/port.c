@@ -490,6 +490,7 @@ const struct store_ops STORE_PORT_OPS = {
     .admit_called = port_admit_called,
     .find_function = port_find_function,
     .match = waits_match,
+    .match_later = waits_match_later,
     .list_kept = waits_list_kept,
     .condemn = condemn,
     .told = told,

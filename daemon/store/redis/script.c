@@ -88,6 +88,7 @@ static const struct script SCRIPTS[SCRIPT_COUNT] = {
       1,
       { script_match_short, script_common, script_order, script_added, script_flow, script_post, script_called, script_ending,
         script_worker, script_cancelling, script_mail, script_waits, script_older, script_match } },
+    { "match_many", 1, { script_many, script_match_many } },
     { "kept", 1, { script_common, script_older, script_kept } },
     { "confirm", 1, { script_common, script_confirm } },
     { "orphans", 1, { script_common, script_orphans } },

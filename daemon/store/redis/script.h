@@ -12,16 +12,17 @@
 #include "base/bytes.h"
 #include "run/run.h"
 
-#define SCRIPT_COUNT 39
+#define SCRIPT_COUNT 40
 #define SCRIPT_SHA_SIZE 40
 #define SCRIPT_MAX_ARGUMENTS 32
-#define SCRIPT_MAX_FORMATTED 322 /* of a group's call (group.h) */
+#define SCRIPT_MAX_FORMATTED 514 /* of a group's call (group.h) */
 
 /* With what calls a call may go out as one (group.h). */
 enum script_group {
     GROUP_NONE,
     GROUP_TAKES,
     GROUP_ADVANCES,
+    GROUP_MATCHES,
 };
 
 struct script_call {

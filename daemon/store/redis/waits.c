@@ -108,34 +108,43 @@ struct walk {
     char after[RUN_ID_LENGTH + 24]; /* the last one of the page before; "": the first page */
 };
 
+static void begin_call(struct redis_store *store, const struct wait_match *match, const char *after, const char *only,
+                       struct script_call *call)
+{
+    script_begin(call, "match", match->shard);
+    call->owner = (struct incarnation){ { 0 } };
+    script_add_text(call, match->event);
+    script_add(call, match->later);
+    script_add(call, match->value);
+    script_add_text(call, match->topic);
+    script_add_number(call, match->partition);
+    script_add_number(call, match->offset);
+    script_add_number(call, match->timestamp_ms);
+    script_add(call, match->outcome);
+    script_add_text(call, after);
+    script_add_text(call, only);
+    script_add_text(call, store_history_letter(store));
+}
+
+static void count(struct redis_store *store, int shard, const redisReply *reply, struct wait_counts *counts)
+{
+    counts->ended += (size_t)reply->element[0]->integer;
+    counts->late += (size_t)reply->element[2]->integer;
+    counts->dropped += (size_t)reply->element[6]->integer;
+    counts->kept += (size_t)reply->element[7]->integer;
+    if (reply->element[5]->integer != 0)
+        store_made_due(store, shard, reply->element[5]->integer);
+}
+
 static int ask(struct walk *walk, const char *only, redisReply **ret_reply)
 {
-    const struct wait_match *match = walk->match;
     struct script_call call;
 
-    script_begin(&call, "match", match->shard);
-    script_add_text(&call, match->event);
-    script_add(&call, match->later);
-    script_add(&call, match->value);
-    script_add_text(&call, match->topic);
-    script_add_number(&call, match->partition);
-    script_add_number(&call, match->offset);
-    script_add_number(&call, match->timestamp_ms);
-    script_add(&call, match->outcome);
-    script_add_text(&call, walk->after);
-    script_add_text(&call, only);
-    script_add_text(&call, store_history_letter(walk->store));
+    begin_call(walk->store, walk->match, walk->after, only, &call);
     int status = store_call(walk->store, &call, ret_reply);
-    if (status != 0)
-        return status;
-    const redisReply *reply = *ret_reply;
-    walk->counts->ended += (size_t)reply->element[0]->integer;
-    walk->counts->late += (size_t)reply->element[2]->integer;
-    walk->counts->dropped += (size_t)reply->element[6]->integer;
-    walk->counts->kept += (size_t)reply->element[7]->integer;
-    if (reply->element[5]->integer != 0)
-        store_made_due(walk->store, match->shard, reply->element[5]->integer);
-    return 0;
+    if (status == 0)
+        count(walk->store, walk->match->shard, *ret_reply, walk->counts);
+    return status;
 }
 
 /* Whether the condition of a run is true of the event; `tried` is what match.lua says of it. */
@@ -224,6 +233,59 @@ int waits_match(struct store *port, const struct wait_match *match, struct wait_
         (void)snprintf(walk.after, sizeof(walk.after), "%s", page->element[4]->str);
     } while (walk.after[0] != '\0');
     return 0;
+}
+
+/* ---- one whose answer nobody waits for ------------------------------------------------------------- */
+
+struct later {
+    struct request request; /* first */
+    struct redis_store *store;
+    struct pending_match *pending;
+    struct script_call call;
+};
+
+/* A group tells how many it has ended (match_many.lua), match.lua all. */
+static void hear_later(const struct later *later, const redisReply *reply)
+{
+    struct pending_match *pending = later->pending;
+    int shard = pending->match.shard;
+
+    if (reply->type == REDIS_REPLY_INTEGER) {
+        pending->counts.ended = (size_t)reply->integer;
+        pending->is_whole = true;
+        if (reply->integer > 0)
+            store_made_due(later->store, shard, store_shard_now_ms(later->store, shard));
+        return;
+    }
+    count(later->store, shard, reply, &pending->counts);
+    pending->is_whole = reply->element[3]->elements == 0 && reply->element[4]->len == 0;
+}
+
+static void later_done(struct request *request)
+{
+    struct later *later = (struct later *)request;
+    struct pending_match *pending = later->pending;
+
+    pending->status = request->status;
+    pending->counts = (struct wait_counts){ 0 };
+    pending->is_whole = false;
+    if (request->status == 0) {
+        hear_later(later, request->reply);
+        freeReplyObject(request->reply);
+    }
+    free(later);
+    pending->done(pending);
+}
+
+void waits_match_later(struct store *port, struct pending_match *pending)
+{
+    struct later *later = xmalloc(sizeof(*later));
+
+    later->store = (struct redis_store *)port;
+    later->pending = pending;
+    begin_call(later->store, &pending->match, "", "", &later->call);
+    later->call.group = GROUP_MATCHES;
+    store_call_later(later->store, &later->call, &later->request, later_done);
 }
 
 int waits_list_kept(struct store *port, const struct run *run, const char *event,

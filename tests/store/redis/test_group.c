@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -329,4 +330,125 @@ Test(group, what_waits_when_the_store_stops_ends_with_it)
         (void)sem_wait(&answered);
     cr_expect_eq(ended_badly(), RUNS);
     cr_assert_eq(kill(redis.server, SIGCONT), 0);
+}
+
+/* ---- events that end waits --------------------------------------------------------------------------- */
+
+#define EVENTS (RUNS + 50) /* the last of which nobody waits for */
+
+struct matching_event {
+    struct pending_match pending; /* first */
+    char value[24];
+};
+static struct matching_event events[EVENTS];
+
+static void on_match(struct pending_match *pending)
+{
+    (void)pending;
+    (void)sem_post(&answered);
+}
+
+/* Each run waits for the event of its number; `when`: if that is true of it, too. */
+static void wait_all(const char *when)
+{
+    struct store *port = store_port(redis.store);
+
+    for (int i = 0; i < RUNS; i++) {
+        char value[24];
+        struct wait_ask ask = {
+            .event = "go",
+            .later = { "async.data.id", 13 },
+            .value = { value, (size_t)snprintf(value, sizeof(value), "%d", i) },
+            .when = { when, strlen(when) },
+            .head = { "\x97HEAD", 5 },
+            .until_ms = WAIT_FOREVER_MS,
+            .most = 10,
+        };
+        const struct transition park = {
+            .kind = TRANSITION_PARK, .status = RUN_WAITING, .due_ms = WAIT_FOREVER_MS, .checkpoint = { "BEGIN", 5 }, .wait = &ask
+        };
+        struct transition_reply reply;
+        cr_assert_eq(port->ops->advance(port, &runs[i].sample.run, &park, &reply), 0);
+        cr_assert_eq(reply.answer, STORE_OK);
+    }
+}
+
+static size_t match_all(void)
+{
+    struct store *port = store_port(redis.store);
+    size_t ended = 0;
+
+    cr_assert_eq(kill(redis.server, SIGSTOP), 0);
+    for (int i = 0; i < EVENTS; i++) {
+        struct matching_event *event = &events[i];
+        event->pending = (struct pending_match){
+            .match = { .event = "go",
+                       .later = { "async.data.id", 13 },
+                       .value = { event->value, (size_t)snprintf(event->value, sizeof(event->value), "%d", i) },
+                       .topic = "events",
+                       .offset = 1000 + i,
+                       .timestamp_ms = 1700000000000,
+                       .outcome = { "\xa3"
+                                    "got",
+                                    4 } },
+            .done = on_match,
+        };
+        port->ops->match_later(port, &event->pending);
+    }
+    cr_assert_eq(kill(redis.server, SIGCONT), 0);
+    for (int i = 0; i < EVENTS; i++)
+        (void)sem_wait(&answered);
+    for (int i = 0; i < EVENTS; i++) {
+        cr_assert_eq(events[i].pending.status, 0);
+        ended += events[i].pending.counts.ended;
+    }
+    return ended;
+}
+
+static int whole_answers(void)
+{
+    int count = 0;
+
+    for (int i = 0; i < EVENTS; i++)
+        count += events[i].pending.is_whole;
+    return count;
+}
+
+Test(group, many_events_end_the_waits_of_many_runs_by_few_calls)
+{
+    make_runs();
+    wait_all("");
+    int before = scripts_called();
+    cr_expect_eq(match_all(), RUNS);
+    cr_expect_lt(scripts_called() - before, RUNS / 2);
+    cr_expect_eq(whole_answers(), EVENTS);
+    cr_expect_eq(events[RUNS - 1].pending.counts.ended, 1);
+    cr_expect_eq(events[RUNS].pending.counts.ended, 0);
+    cr_expect_eq(number("ZCARD", "delayed"), RUNS);
+    cr_expect_eq(number("ZCARD", "waiting"), 0);
+    cr_expect_str_eq(redis_says(redis.store, "EVAL return(#redis.call('KEYS',KEYS[1])) 1 t{0}:await*"), "0");
+    cr_expect_str_eq(redis_says(redis.store, "EVAL return(#redis.call('KEYS',KEYS[1])) 1 t{0}:wait:*"), "0");
+    const char *steps =
+        redis_says(redis.store, "EVAL return(#redis.call('ZRANGE',KEYS[1],1,1)[1]) 1 t{0}:steps:%s", runs[3].sample.run.id.text);
+    cr_expect_str_eq(steps, "18", "head, time, and the event");
+    cr_expect_eq(match_all(), 0, "nobody waits any more");
+}
+
+Test(group, an_event_that_more_than_one_waits_for_or_whose_condition_is_to_be_tried_is_asked_about_by_itself)
+{
+    make_runs();
+    wait_all("");
+    (void)redis_says(redis.store, "EVAL return(redis.call('ZADD','t{0}:wait:go\\0async.data.id\\0'..'5',0,'%s')) 0",
+                     runs[4].sample.run.id.text);
+    (void)redis_says(redis.store, "EVAL return(redis.call('UNLINK','t{0}:await:%s')) 0", runs[6].sample.run.id.text);
+    cr_expect_eq(match_all(), RUNS - 1);
+    cr_expect_eq(whole_answers(), EVENTS);
+    cr_expect_eq(number("ZCARD", "delayed"), RUNS - 1);
+
+    make_runs();
+    (void)redis_says(redis.store, "FLUSHALL");
+    wait_all("async.data.n == 1");
+    cr_expect_eq(match_all(), 0);
+    cr_expect_eq(whole_answers(), EVENTS - RUNS, "the conditions are the worker's to try");
+    cr_expect_eq(number("ZCARD", "waiting"), RUNS);
 }
