@@ -63,10 +63,7 @@ test_arch() {
     fi
     targets=
     only=.
-    if [ "${2:-}" = short ]; then
-        targets="pool_test_pool engine_test_start engine_test_finish run_test_message run_test_run intake_test_offsets event_test_event"
-        only='^(pool/pool|engine/(start|finish)|run/(message|run)|intake/offsets|event/event)$'
-    fi
+    [ "${2:-}" != short ] || targets=$short_targets only=$short_tests
     try_build "$1" && has_units "$1" && run_ctest "$1" -R "$only" -E "$not_under_emulation"
     if [ "${2:-}" != short ] && try_build ci; then
         export STEPD_OTHER_BUILD="build/$1" STEPD_OTHER_CC="$machine-linux-gnu-gcc"
@@ -82,13 +79,29 @@ try_in_root() {
         exec chroot "$1" env -i HOME=/root LANG=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin sh -s' sh "$1" <"$2"
 }
 
-# try_packages ARCH: made, installed where there is nothing but what they depend on, and an event worked by what was installed.
-try_packages() {
+# make_packages ARCH: in build/package-ARCH/packages.
+make_packages() {
     install_emulator "$1"
     make_root "$1" "$PWD/build/root-$1" && learn_emulator "$(machine_of "$1")" || fail "There is no root of $1."
     step "Building packages for $1"
     { cmake --preset "package-$1" && cmake --build --preset "package-$1" && cpack --preset "package-$1"; } >"build/package-$1.log" 2>&1 ||
         { tail -n 30 "build/package-$1.log" >&2; fail "They can't be built."; }
+}
+
+# try_image ARCH: of its packages, run as a container runs it, in the emulator.
+try_image() {
+    make_packages "$1"
+    targets="stepd stepctl"
+    try_build ci || return 1
+    (
+        export QEMU_LD_PREFIX="$PWD/build/root-$1" STEPD_IMAGE_ARCH="$1" STEPD_OTHER_CC="$(machine_of "$1")-linux-gnu-gcc"
+        run_pytest ci "The image of $1" tests/scenarios/test_container.py
+    )
+}
+
+# try_packages ARCH: made, installed where there is nothing but what they depend on, and an event worked by what was installed.
+try_packages() {
+    make_packages "$1"
     package=$(echo "build/package-$1/packages"/stepd_*.deb)
     [ "$(dpkg-deb -f "$package" Architecture)" = "$1" ] || fail "$package is for another architecture."
     root=$PWD/build/installed-$1

@@ -48,11 +48,12 @@ make_debian() {
         "$HOME/.npmrc" "$HOME/.config/pip" "$HOME/.config/go/env" "$HOME/.m2/settings.xml"
 }
 
-# clone_into ROOT: what is committed here, in /root/stepd of the root.
+# clone_into ROOT: what is committed here, in /root/stepd of the root. What was built there before stays.
 clone_into() {
     step "Cloning $(git log -1 --format='%h "%s"')"
-    rm -rf "$1/root/stepd"
-    git clone -q --no-local . "$1/root/stepd" || fail "What is committed here can't be cloned."
+    [ -e "$1/root/stepd/.git" ] || git clone -q --no-local --no-checkout . "$1/root/stepd" || fail "What is committed here can't be cloned."
+    git -C "$1/root/stepd" fetch -q "$PWD" HEAD && git -C "$1/root/stepd" checkout -q --force --detach FETCH_HEAD ||
+        fail "What is committed here can't be fetched."
 }
 
 # run_inside ROOT "SCRIPT [WORD...]": one of the scripts, with processes of its own, which end with it, and a root that is

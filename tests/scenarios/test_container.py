@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The container image, made without a registry or a builder, and run as a container would: as process 1, not root, on a root that can't be
-written, with volumes for the journal and the modules.
+written, with volumes for the journal and the modules. With STEPD_IMAGE_ARCH it is another processor's, in an emulator (`scripts/test --arch arm64
+image`), of the packages that were made for it; STEPD_OTHER_CC compiles modules.
 
 Where no such root can be made (not root, no mmdebstrap) all of it is skipped, as "no machine here: …"."""
 import gzip
@@ -14,9 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from conftest import MODULES
 from machine import build_packages
-from support import IS_SANITIZED, ROOT, SLOWER, Daemon, eventually
+from support import IS_SANITIZED, ROOT, SLOWER, Daemon, build_module, eventually
 
+ARCH = os.environ.get("STEPD_IMAGE_ARCH", "")
 pytestmark = pytest.mark.skipif(IS_SANITIZED, reason="packages are not sanitized: tried with another build")
 
 # What a container's runtime does: mounts, and a root that can't be written. What comes after them is process 1.
@@ -36,9 +39,11 @@ class Image:
         self.root, self.archive = folder / "root", folder / "stepd.tar"
         if os.geteuid() != 0 or shutil.which("mmdebstrap") is None:
             pytest.skip("no machine here: a root is made by root, with mmdebstrap")
-        build_packages()
-        done = subprocess.run([ROOT / "packaging/container/image", "--root", self.root, self.archive], capture_output=True, text=True, timeout=900 * SLOWER)
-        if "mmdebstrap" in done.stderr:
+        if not ARCH:
+            build_packages()
+        words = [ROOT / "packaging/container/image", "--root", self.root, *(["--arch", ARCH] if ARCH else []), self.archive]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=900 * SLOWER)
+        if "mmdebstrap" in done.stderr and not ARCH:
             pytest.skip(f"no machine here: {done.stderr.strip()[-300:]}")
         assert done.returncode == 0, done.stderr
         with tarfile.open(self.archive) as tar:
@@ -103,8 +108,17 @@ class Container(Daemon):
 
 
 @pytest.fixture
-def container(image, folder, kafka, redis, topic, module):
-    made = Container(folder / "container", image, kafka, redis, topic, module("crashing"))
+def crashing(module, tmp_path, monkeypatch):
+    """The module, for the image's processor."""
+    if not ARCH:
+        return module("crashing")
+    monkeypatch.setenv("CC", os.environ["STEPD_OTHER_CC"])
+    return build_module(MODULES / "crashing.c", tmp_path, f"--sysroot={os.environ['QEMU_LD_PREFIX']}")
+
+
+@pytest.fixture
+def container(image, folder, kafka, redis, topic, crashing):
+    made = Container(folder / "container", image, kafka, redis, topic, crashing)
     yield made
     if made.process is not None and made.process.poll() is None:
         made.kill()
