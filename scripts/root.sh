@@ -56,14 +56,15 @@ clone_into() {
         fail "What is committed here can't be fetched."
 }
 
-# run_inside ROOT "SCRIPT [WORD...]": one of the scripts, with processes of its own, which end with it, and a root that is
-# a mount, as programs expect that make name spaces. HOME is root's, as carried.
+# run_inside ROOT "SCRIPT [WORD...]": one of the scripts, with processes of its own, which end with it. The root is the name space's own,
+# as in a machine: within one that was only changed into, systemd boots no other, and nothing may have users of its own. HOME is root's, as carried.
 run_inside() {
     network_variables >"$1/root/environment"
     # shellcheck disable=SC2016
     unshare --mount --pid --fork --kill-child sh -c '
-        mount --bind "$1" "$1" && mount -t proc proc "$1/proc" && mount --rbind /sys "$1/sys" && mount --rbind /dev "$1/dev" || exit 1
-        exec chroot "$1" env -i HOME="$2" TERM=dumb LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-            sh -c "while IFS= read -r line; do export \"\$line\"; done </root/environment; cd /root/stepd && exec scripts/\$1" sh "$3"' \
+        mount --bind "$1" "$1" && cd "$1" && mkdir -p outside &&
+            mount -t proc proc proc && mount --rbind /sys sys && mount --rbind /dev dev && pivot_root . outside || exit 1
+        exec chroot . env -i HOME="$2" TERM=dumb LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+            sh -c "umount -l /outside && rmdir /outside && while IFS= read -r line; do export \"\$line\"; done </root/environment; cd /root/stepd && exec scripts/\$1" sh "$3"' \
         sh "$1" "$HOME" "$2"
 }
