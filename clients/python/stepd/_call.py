@@ -46,6 +46,7 @@ class Call:
         self.attempts: Dict[str, int] = line.get("attempts") or {}
         self.later = set(line.get("later", ()))
         self.is_cancelled = False
+        self.task: Any = None  # of an async function, once it runs
         self._uses: Dict[str, int] = {}
         self._works: List[Work] = []
         self._lock = threading.Lock()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Functions, and their settings, checked where they are written."""
+import asyncio
 import inspect
 import os
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
@@ -19,6 +20,7 @@ class Function:
 
     def __init__(self, id: str, code: Callable[..., Any], on_failure: Optional[Callable[..., Any]], settings: Dict[str, Any], place: str):
         self.id, self.code, self.on_failure, self.settings, self.place = id, code, on_failure, settings, place
+        self.is_async, self.is_on_failure_async = asyncio.iscoroutinefunction(code), asyncio.iscoroutinefunction(on_failure)
 
     def hello(self) -> Dict[str, Any]:
         told = {"id": self.id, **self.settings, "place": self.place}

@@ -82,10 +82,13 @@ def _other(value: Any) -> Any:
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_other).encode
+_decode = json.JSONDecoder(parse_constant=lambda word: None).decode
 
 
 def dump(value: Any) -> str:
     """One line of JSON. A lone surrogate is U+FFFD."""
+    if value is None:
+        return "null"
     text = _encode(value)
     try:
         text.encode()
@@ -96,7 +99,7 @@ def dump(value: Any) -> str:
 
 def load(text: Union[str, bytes]) -> Any:
     """NaN and infinities are None."""
-    return json.loads(text, parse_constant=lambda word: None)
+    return _decode(text if isinstance(text, str) else text.decode("utf-8", "surrogatepass"))
 
 
 def hold(value: Any) -> "tuple[str, Any]":

@@ -11,6 +11,7 @@ import select
 import signal
 import sys
 import threading
+import time
 from typing import Any, Deque, Dict, List, Optional
 
 from ._call import Call, current
@@ -21,6 +22,7 @@ from ._exec import dump, load
 from ._step import AsyncStep, Step
 
 _LEVELS = ((logging.ERROR, "error"), (logging.WARNING, "warn"), (logging.INFO, "info"), (logging.DEBUG, "debug"))
+_LATE_S = 0.002  # a line of an async function may wait so long for others, to be written with them
 _QUIET_S = 0.01  # an async function in which nothing moves for so long waits
 _CANCELLED = {"status": "cancelled"}
 
@@ -39,6 +41,14 @@ class _Writer:
 
     def write(self, line: str) -> None:
         self.lines.append(line)
+        self.flush()
+
+    def close(self) -> None:
+        """All is written, whoever writes just now."""
+        with self.lock:
+            self._write_all()
+
+    def flush(self) -> None:
         while self.lines and self.lock.acquire(blocking=False):
             try:
                 self._write_all()
@@ -110,7 +120,12 @@ class Server:
         self.waiters: Dict[Any, Any] = {}
         self.pool: Optional[_Pool] = None
         self.loop: Optional[asyncio.AbstractEventLoop] = None
+        self.begun: "List[Any]" = []  # what one read brought for the loop: calls of async functions,
+        self.answered: "List[Any]" = []  # and answers to them
+        self.is_flush_due = False  # on the loop
+        self.flush_until = 0.0
         self.is_draining = False
+        self.is_reading = False
         self.is_refused = False
 
     # ---- reports ----
@@ -124,18 +139,32 @@ class Server:
         return waiter.get()
 
     async def _report_async(self, call: Call, type: str, id: str, members: str) -> Dict[str, Any]:
-        loop = asyncio.get_running_loop()
-        future: "asyncio.Future[Dict[str, Any]]" = loop.create_future()
-
-        def put(answer: Dict[str, Any]) -> None:
-            loop.call_soon_threadsafe(lambda: None if future.done() else future.set_result(answer))
-        self.waiters[call.number, id] = put
-        self.writer.write(f'{{"type":"{type}","call":{call.number},"id":{dump(id)},{members}}}')
+        future: "asyncio.Future[Dict[str, Any]]" = asyncio.get_running_loop().create_future()
+        self.waiters[call.number, id] = future
+        self._write_soon(f'{{"type":"{type}","call":{call.number},"id":{dump(id)},{members}}}')
         return await future
 
+    def _write_soon(self, line: str) -> None:
+        """On the loop: with all that others have to say in this round of it."""
+        self.writer.lines.append(line)
+        if not self.is_flush_due:
+            self.is_flush_due = True
+            self.flush_until = time.monotonic() + _LATE_S
+            asyncio.get_running_loop().call_soon(self._flush)
+        elif time.monotonic() > self.flush_until:
+            self._flush()
+
+    def _flush(self) -> None:
+        self.is_flush_due = False
+        self.writer.flush()
+
     def _end(self, call: Call, type: str, members: str = "") -> None:
+        line = f'{{"type":"{type}","call":{call.number}{members}}}'
+        if call.task is None:
+            self.writer.write(line)
+        else:
+            self._write_soon(line)
         self.calls.pop(call.number, None)
-        self.writer.write(f'{{"type":"{type}","call":{call.number}{members}}}')
 
     def _fail(self, call: Call, error: BaseException) -> None:
         self._end(call, "error", f',"error":{dump(told(error))}')
@@ -171,12 +200,12 @@ class Server:
     async def _run_async(self, function: Function, call: Call, line: Dict[str, Any]) -> None:
         current.set(call)
         stuck = _Stuck(call)
+        stuck.task = call.task = asyncio.current_task()
         step = AsyncStep(call, self._report_async, stuck.wait_for_ever)
-        task = asyncio.ensure_future(self._code(function, call, line)(event_of(line), step))
-        stuck.task = task
-        call.task = task  # type: ignore[attr-defined]
         try:
-            value = await task
+            if call.is_cancelled:
+                raise Cancelled
+            value = await self._code(function, call, line)(event_of(line), step)
         except (Suspended, Cancelled):
             self._end(call, "suspend")
         except BaseException as error:
@@ -202,19 +231,33 @@ class Server:
         if function is None:
             self._end(call, "error", ',"error":{"name":"NoSuchFunction","message":"the program has no such function"}')
             return
-        code = self._code(function, call, line)
-        if asyncio.iscoroutinefunction(code):
-            loop = self._start_loop()
-            loop.call_soon_threadsafe(lambda: loop.create_task(self._run_async(function, call, line)))
+        if function.is_on_failure_async if line.get("phase") == "on_failure" else function.is_async:
+            self.begun.append((function, call, line))
             return
         if self.pool is None:
             self.pool = _Pool(self.threads or 64)
         self.pool.submit(self._run_sync, (function, call, line))
 
+    def _tell_loop(self) -> None:
+        if self.begun or self.answered:
+            self._start_loop().call_soon_threadsafe(self._take_on_loop, self.begun, self.answered)
+            self.begun, self.answered = [], []
+
+    def _take_on_loop(self, begun: "List[Any]", answered: "List[Any]") -> None:
+        for future, answer in answered:
+            if not future.done():
+                future.set_result(answer)
+        for function, call, line in begun:
+            asyncio.ensure_future(self._run_async(function, call, line))
+
+    def _give(self, waiter: Any, answer: Dict[str, Any]) -> None:
+        if isinstance(waiter, asyncio.Future):
+            self.answered.append((waiter, answer))
+        elif waiter is not None:
+            waiter(answer)
+
     def _answer(self, line: Dict[str, Any]) -> None:
-        put = self.waiters.pop((line.get("call"), line.get("id")), None)
-        if put is not None:
-            put(line)
+        self._give(self.waiters.pop((line.get("call"), line.get("id")), None), line)
 
     def _cancel(self, line: Dict[str, Any]) -> None:
         call = self.calls.get(line.get("call", 0))
@@ -222,12 +265,10 @@ class Server:
             return
         call.is_cancelled = True
         for key in [key for key in list(self.waiters) if key[0] == call.number]:
-            put = self.waiters.pop(key, None)
-            if put is not None:
-                put(_CANCELLED)
-        task = getattr(call, "task", None)
-        if task is not None and self.loop is not None:
-            self.loop.call_soon_threadsafe(task.cancel)
+            self._give(self.waiters.pop(key, None), _CANCELLED)
+        if call.task is not None and self.loop is not None:
+            self._tell_loop()
+            self.loop.call_soon_threadsafe(call.task.cancel)
 
     def _hear(self, text: bytes) -> None:
         line = load(text)
@@ -263,14 +304,18 @@ class Server:
             if select.select([self.ask_fd], [], [], 0.02)[0]:
                 break
         try:
-            return os.read(self.ask_fd, 262144)
+            self.is_reading = True
+            got = os.read(self.ask_fd, 262144)
+            self.is_reading = False
+            return got
         except _Stop:
-            self.is_draining = True
+            self.is_draining, self.is_reading = True, False
             return self._read()
 
     def _stop(self, number: int, frame: Any) -> None:
-        if not self.is_draining:
+        if self.is_reading and not self.is_draining:
             raise _Stop
+        self.is_draining = True
 
     def run(self) -> None:
         if threading.current_thread() is threading.main_thread():
@@ -286,8 +331,10 @@ class Server:
             for line in lines:
                 if line:
                     self._hear(line)
+            self._tell_loop()
         if self.is_draining:
-            self.writer.write('{"type":"bye"}')
+            self.writer.lines.append('{"type":"bye"}')
+            self.writer.close()
 
 
 class _Stuck:

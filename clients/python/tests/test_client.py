@@ -204,6 +204,32 @@ class TestAsync(unittest.TestCase):
         self.assertEqual(line["id"], "c")
         self.assertEqual(host.answer(line), {"type": "suspend", "call": 1})
 
+    def test_one_that_exits_fails_its_own_call_alone(self):
+        async def leaves(event, step):
+            if event.data:
+                sys.exit(3)
+            return "well"
+        host = Host(declare(leaves))
+        self.assertEqual(host.call(data=True)["error"]["name"], "SystemExit")
+        self.assertEqual(host.call(2)["output"], "well")
+
+    def test_all_that_one_read_brings_is_begun(self):
+        async def echo(event, step):
+            return event.data
+        host = Host(declare(echo))
+        calls = [{"type": "call", "call": number, "function": "echo", "run_id": "r" * 32, "event": {"name": "e", "data": number}}
+                 for number in range(1, 101)]
+        os.write(host.write_fd, "".join(json.dumps(call) + "\n" for call in calls).encode())
+        self.assertEqual(sorted(host.hear()["output"] for _ in calls), list(range(1, 101)))
+
+    def test_one_that_is_cancelled_before_it_began_does_not_begin(self):
+        async def works(event, step):
+            return 1
+        host = Host(declare(works))
+        call = {"type": "call", "call": 1, "function": "works", "run_id": "r" * 32, "event": {"name": "e"}}
+        os.write(host.write_fd, "".join(json.dumps(line) + "\n" for line in (call, {"type": "cancel", "call": 1})).encode())
+        self.assertEqual(host.hear(), {"type": "suspend", "call": 1})
+
     def test_cancel_reaches_it(self):
         seen = threading.Event()
 
