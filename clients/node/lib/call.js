@@ -19,6 +19,9 @@ const LINE_MAX = 16 * 1024 * 1024 - 4096; // the protocol's, with room for what 
 
 const BETWEEN_STEPS_MS = 200; // for what a branch awaits between two steps while all others wait for later
 
+const NOTHING_RECORDED = new Map();
+const NOTHING_LATER = new Set();
+
 const never = () => new Promise(() => {});
 const isTooLong = (text) => text.length > LINE_MAX / 3 && Buffer.byteLength(text) > LINE_MAX;
 
@@ -32,7 +35,7 @@ export class Call {
   #host; // write(line), report(call), ended(call)
   #failure = null; // of the run, in onFailure
   #names = new StepNames();
-  #recorded = new Map(); // name -> {result} or {error}, and its place in the order in which they were finished
+  #recorded = NOTHING_RECORDED; // name -> {result} or {error}, and its place in the order in which they were finished
   #later;
   #underWay = new Map(); // name -> a step that runs, or that waits for its answer
   #reports = []; // those of them that have something to tell, until the host takes it
@@ -40,7 +43,8 @@ export class Call {
   #dropped = 0; // branches that go no further
   #moves = 0; // how often something went on
   #isHandedOn = false; // the user's code was given something, and has come to no step since
-  #controller = new AbortController();
+  #controller = null; // made when somebody asks for its signal
+  #reason; // of its abort
   #isCancelled = false;
   #isOver = false;
 
@@ -48,8 +52,8 @@ export class Call {
     this.#declared = declared;
     this.#wire = wire;
     this.#host = host;
-    this.#later = new Set(wire.later ?? []);
-    (wire.steps ?? []).forEach((step, order) => this.#recorded.set(step.id, { ...step, order }));
+    this.#later = wire.later?.length > 0 ? new Set(wire.later) : NOTHING_LATER;
+    if (wire.steps?.length > 0) this.#recorded = new Map(wire.steps.map((step, order) => [step.id, { ...step, order }]));
   }
 
   get number() { return this.#wire.call; }
@@ -58,15 +62,35 @@ export class Call {
   get runId() { return this.#wire.run_id; }
   get functionId() { return this.#wire.function; }
   get failure() { return this.#failure; }
-  get signal() { return this.#controller.signal; }
+
+  get signal() {
+    if (this.#controller === null) {
+      this.#controller = new AbortController();
+      if (this.#reason !== undefined) this.#controller.abort(this.#reason);
+    }
+    return this.#controller.signal;
+  }
+
+  #abort(reason) {
+    this.#reason ??= reason;
+    this.#controller?.abort(reason);
+  }
 
   // ---- its beginning and its end -------------------------------------------------------------------
 
   start() {
-    within.run({ call: this }, () => this.#invoke()).then((output) => this.#succeed(output), (error) => this.#fail(error));
+    let output;
+    try {
+      output = within.run({ call: this }, () => this.#invoke());
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    if (typeof output?.then === 'function') Promise.resolve(output).then((value) => this.#succeed(value), (error) => this.#fail(error));
+    else this.#succeed(output);
   }
 
-  async #invoke() {
+  #invoke() {
     const { event, events, phase, failure } = this.#wire;
     if (phase === 'on_failure') this.#failure = stepError(failure.step_id, failure);
     const step = new Step(this);
@@ -103,7 +127,7 @@ export class Call {
     this.#reports = [];
     this.#host.write(this.#isCancelled ? this.#suspension() : line);
     this.#host.ended(this);
-    if (this.#underWay.size > 0) this.#controller.abort(new Cancelled('the call is over'));
+    if (this.#underWay.size > 0) this.#abort(new Cancelled('the call is over'));
   }
 
   #suspension() {
@@ -117,7 +141,7 @@ export class Call {
     for (const [name, step] of this.#underWay) {
       if (!step.isRunning) this.#dropStep(name);
     }
-    this.#controller.abort(new Cancelled(reason));
+    this.#abort(new Cancelled(reason));
     this.#lookAround();
   }
 
@@ -245,7 +269,8 @@ export class Call {
     try {
       if (this.#host.isFull) await this.#host.room();
       if (this.#isOver || this.#isCancelled) return this.#tell(step);
-      const tools = { attempt: this.#wire.attempts?.[name] ?? this.attempt, signal: this.signal };
+      const call = this;
+      const tools = { attempt: this.#wire.attempts?.[name] ?? this.attempt, get signal() { return call.signal; } };
       text = stringify(await within.run({ call: this, step: name }, code, tools));
     } catch (error) {
       if (!this.#isCancelled && !this.#isOver) this.log('warn', `step ${name}: ${traceOf(error)}`);

@@ -54,11 +54,8 @@ function nameOf(error) {
 
 // ---- JSON ------------------------------------------------------------------------------------------
 
-const TOKEN = /"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g; // a string's beginning, or a number
 const MARK = randomUUID(); // begins the texts that stand for numbers on the way, and no others
 const MARKED = new RegExp(`"${MARK}([^"]+)"`, 'g');
-
-const isLargeInteger = (token) => /^-?\d{16,}$/.test(token) && !Number.isSafeInteger(Number(token));
 
 // Where the string that begins at `at` is over.
 function endOfString(text, at) {
@@ -70,24 +67,42 @@ function endOfString(text, at) {
   return text.length;
 }
 
+// Outside of strings. A fraction's digits, and an exponent's, follow what no integer begins with.
 function markLargeIntegers(text) {
+  const digits = /-?\d{16,}/g;
   const parts = [];
   let from = 0;
-  for (let token = TOKEN.exec(text); token !== null; token = TOKEN.exec(text)) {
-    if (token[0] === '"') {
-      TOKEN.lastIndex = endOfString(text, token.index);
-    } else if (isLargeInteger(token[0])) {
-      parts.push(text.slice(from, token.index), `"${MARK}${token[0]}"`);
-      from = TOKEN.lastIndex;
+  let quote = text.indexOf('"'); // where the next string begins
+  for (let found = digits.exec(text); found !== null; found = digits.exec(text)) {
+    while (quote >= 0 && quote < found.index) {
+      const end = endOfString(text, quote);
+      if (end > found.index) digits.lastIndex = end;
+      quote = text.indexOf('"', end);
+    }
+    const end = found.index + found[0].length;
+    if (digits.lastIndex !== end || '.eE+-0123456789'.includes(text[found.index - 1]) || '.eE'.includes(text[end] ?? ' ') || Number.isSafeInteger(Number(found[0]))) continue;
+    parts.push(text.slice(from, found.index), `"${MARK}${found[0]}"`);
+    from = end;
+  }
+  return from === 0 ? text : parts.join('') + text.slice(from);
+}
+
+function unmark(value) {
+  if (typeof value === 'string') return value.startsWith(MARK) ? BigInt(value.slice(MARK.length)) : value;
+  if (typeof value === 'object' && value !== null) {
+    for (const key of Object.keys(value)) {
+      const held = value[key];
+      if (typeof held === 'string' ? held.startsWith(MARK) : typeof held === 'object') value[key] = unmark(held);
     }
   }
-  return parts.join('') + text.slice(from);
+  return value;
 }
 
 // Integers that a Number does not hold exactly are BigInts.
 function parse(text) {
   if (!/\d{16}/.test(text)) return JSON.parse(text);
-  return JSON.parse(markLargeIntegers(text), (key, value) => (typeof value === 'string' && value.startsWith(MARK) ? BigInt(value.slice(MARK.length)) : value));
+  const marked = markLargeIntegers(text);
+  return marked === text ? JSON.parse(text) : unmark(JSON.parse(marked));
 }
 
 function base64(bytes) {
@@ -108,8 +123,10 @@ function mark(key, value) {
 
 // JSON.stringify() escapes surrogates where they are alone: U+FFFD, as they would come back.
 function stringify(value) {
-  const text = JSON.stringify(value, mark) ?? 'null';
-  return text.replace(MARKED, '$1').replace(/\\(?:u(d[89a-f][0-9a-f]{2})|.)/g, (escape, lone) => (lone ? '\\ufffd' : escape));
+  if (value === undefined || value === null) return 'null';
+  const text = (typeof value === 'string' ? JSON.stringify(value) : JSON.stringify(value, mark)) ?? 'null';
+  const plain = text.includes(MARK) ? text.replace(MARKED, '$1') : text;
+  return !plain.includes('\\u') ? plain : plain.replace(/\\(?:u(d[89a-f][0-9a-f]{2})|.)/g, (escape, lone) => (lone ? '\\ufffd' : escape));
 }
 
 // ---- asking ----------------------------------------------------------------------------------------

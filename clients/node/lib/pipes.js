@@ -36,7 +36,8 @@ export class Pipes {
       this.#pieces.push(chunk);
       return;
     }
-    const whole = Buffer.concat([...this.#pieces, chunk.subarray(0, end)]).toString('utf8');
+    const last = chunk.subarray(0, end);
+    const whole = (this.#pieces.length === 0 ? last : Buffer.concat([...this.#pieces, last])).toString('utf8');
     this.#pieces = end + 1 < chunk.length ? [chunk.subarray(end + 1)] : [];
     for (const line of whole.split('\n')) {
       if (line !== '') onLine(parse(line));
