@@ -6,15 +6,16 @@ import time
 from array import array
 
 import contenders
-from contenders import HERE, LONGEST_S, ROOT, CantBeHad, Daemon, Redis
+from contenders import HERE, LONGEST_S, CantBeHad, Daemon, Redis
 
 COMMANDS = {
     "python": [sys.executable, str(HERE / "programs/bench.py")],
     "node": ["node", str(HERE / "programs/bench.mjs")],
 }
+# The clients are those of the build that is measured.
 ENVIRONMENT = {
-    "python": {"PYTHONPATH": str(ROOT / "clients/python")},
-    "node": {"STEPD_CLIENT": (ROOT / "clients/node/index.js").as_uri()},
+    "python": lambda tree: {"PYTHONPATH": str(tree / "clients/python")},
+    "node": lambda tree: {"STEPD_CLIENT": (tree / "clients/node/index.js").as_uri()},
 }
 
 
@@ -24,7 +25,7 @@ class Program(Daemon):
     def __init__(self, bench, folder, redis, topic, language, function, **settings):
         self.book = folder / "book"
         program = {"command": [*COMMANDS[language], function], "in_flight": 256,
-                   "env": {**ENVIRONMENT[language], "BOOK": str(self.book)}, "inherit_env": False}
+                   "env": {**ENVIRONMENT[language](bench.program.tree), "BOOK": str(self.book)}, "inherit_env": False}
         super().__init__(bench, folder, redis, topic, [], programs={"bench": program}, **settings)
 
     def read(self):
