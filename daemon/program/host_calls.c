@@ -76,6 +76,11 @@ static struct held_call *take_waiting(struct program *program)
     return held;
 }
 
+static struct held_call **calls_of(struct process *process, uint64_t number)
+{
+    return &process->calls[number % PROCESS_CALL_LISTS];
+}
+
 static void begin(struct process *process, struct held_call *held, int64_t now_ms)
 {
     assert(process->state == PROCESS_SERVING && held->process == NULL);
@@ -83,8 +88,9 @@ static void begin(struct process *process, struct held_call *held, int64_t now_m
     held->number = ++process->calls_made;
     held->process = process;
     held->since_ms = now_ms;
-    held->next = process->calls;
-    process->calls = held;
+    struct held_call **list = calls_of(process, held->number);
+    held->next = *list;
+    *list = held;
     process->call_count++;
     atomic_fetch_add(&process->program->call_count, 1);
     tell(process, "call", held->number, held->line, held->line_size);
@@ -107,7 +113,7 @@ void calls_begin(struct program *program, int64_t now_ms)
 static void end(struct held_call *held)
 {
     struct process *process = held->process;
-    struct held_call **link = &process->calls;
+    struct held_call **link = calls_of(process, held->number);
 
     assert(process->call_count > 0 && atomic_load(&process->program->call_count) > 0);
     while (*link != held)
@@ -122,10 +128,11 @@ static void end(struct held_call *held)
 void calls_fail(struct process *process, const char *text)
 {
     assert_thread(&process->program->host->thread);
-    while (process->calls != NULL) {
-        if (!process->calls->is_let_go && !process->calls->is_overdue)
-            held_call_tell(process->calls, SAID_DIED, text, strlen(text));
-        end(process->calls);
+    for (size_t i = 0; i < PROCESS_CALL_LISTS; i++) {
+        for (struct held_call *held; (held = process->calls[i]) != NULL; end(held)) {
+            if (!held->is_let_go && !held->is_overdue)
+                held_call_tell(held, SAID_DIED, text, strlen(text));
+        }
     }
 }
 
@@ -205,8 +212,9 @@ void calls_look(struct program *program, int64_t now_ms)
 {
     assert_thread(&program->host->thread);
     for (struct process *process = program->processes; process != NULL; process = process->next) {
-        for (struct held_call *held = process->calls; held != NULL; held = held->next)
-            look_at_call(held, now_ms);
+        for (size_t i = 0; i < PROCESS_CALL_LISTS; i++)
+            for (struct held_call *held = process->calls[i]; held != NULL; held = held->next)
+                look_at_call(held, now_ms);
     }
     look_at_waiting(program, now_ms);
 }
@@ -248,9 +256,9 @@ static void take_hello(struct process *process, const char *text, size_t size)
     hello_answer_done(&answer);
 }
 
-static struct held_call *find_call(const struct process *process, uint64_t number)
+static struct held_call *find_call(struct process *process, uint64_t number)
 {
-    struct held_call *held = process->calls;
+    struct held_call *held = *calls_of(process, number);
 
     while (held != NULL && held->number != number)
         held = held->next;

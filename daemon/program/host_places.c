@@ -192,9 +192,10 @@ static void look_at_end(struct process *process, int64_t now_ms)
 {
     bool has_hopes = false;
 
-    for (const struct held_call *held = process->calls; held != NULL && !has_hopes; held = held->next)
-        has_hopes = !held->is_overdue;
-    bool is_hopeless = process->calls != NULL && !has_hopes;
+    for (size_t i = 0; i < PROCESS_CALL_LISTS && process->call_count > 0; i++)
+        for (const struct held_call *held = process->calls[i]; held != NULL && !has_hopes; held = held->next)
+            has_hopes = !held->is_overdue;
+    bool is_hopeless = process->call_count > 0 && !has_hopes;
     if (process->state == PROCESS_STARTING && now_ms - process->started_ms > HELLO_MS)
         process_blame(process, "it has not said hello within %d s", HELLO_MS / 1000);
     if (process->fault != NULL && process->state != PROCESS_KILLED) {

@@ -17,6 +17,7 @@
 #include "program/held_call.h"
 
 #define PROCESS_LINE_MOST ((size_t)16 << 20)
+#define PROCESS_CALL_LISTS 256
 #define PROCESS_TOLD_MOST ((size_t)1 << 20) /* that it has not read: no more calls until it has */
 
 enum process_state {
@@ -48,7 +49,7 @@ struct process {
     struct last_words last_words;
     char *fault; /* why it is ended; NULL: nothing is wrong with it */
     uint64_t calls_made;
-    struct held_call *calls;
+    struct held_call *calls[PROCESS_CALL_LISTS]; /* by number: a program may hold hundreds, and tells of each several times */
     size_t call_count;
     int64_t started_ms; /* monotonic */
     int64_t end_by_ms;  /* then it gets SIGTERM, … */
