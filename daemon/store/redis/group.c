@@ -2,6 +2,7 @@
 #include "store/redis/group.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +31,8 @@ struct group {
     size_t count;
 };
 
+static_assert(offsetof(struct group, request) == 0, "group_dissolve() is given the request");
+
 static void end_group(struct request *request)
 {
     struct request_list members;
@@ -47,6 +50,7 @@ bool request_is_group(const struct request *request)
 
 size_t group_count(const struct request *group)
 {
+    assert(request_is_group(group));
     return ((const struct group *)group)->count;
 }
 

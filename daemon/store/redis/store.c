@@ -3,8 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <semaphore.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -15,7 +13,6 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
-#include "base/pulse.h"
 #include "store/redis/homes.h"
 #include "store/redis/keys.h"
 #include "store/redis/rights.h"
@@ -106,6 +103,11 @@ void store_destroy(struct redis_store *store)
     free(store);
 }
 
+struct homes *store_homes(struct redis_store *store)
+{
+    return store->homes;
+}
+
 struct store *store_port(struct redis_store *store)
 {
     return &store->port;
@@ -138,6 +140,13 @@ struct incarnation store_incarnation(struct redis_store *store)
     struct incarnation incarnation = store->incarnation;
     lock_give(&store->lock);
     return incarnation;
+}
+
+bool store_is_self(struct redis_store *store, const struct incarnation *name)
+{
+    struct incarnation self = store_incarnation(store);
+
+    return memcmp(&self, name, sizeof(self)) == 0;
 }
 
 static void renew(struct redis_store *store, bool is_rollback)
@@ -393,19 +402,12 @@ static void on_astray(void *context, struct lane *lane, int shard, const struct 
     homes_astray(store->homes, lane, shard, place);
 }
 
-static bool is_self(struct redis_store *store, const struct incarnation *name)
-{
-    struct incarnation self = store_incarnation(store);
-
-    return memcmp(&self, name, sizeof(self)) == 0;
-}
-
 /* What is sent in this worker's name is sent in its name of now. */
 static void follow_incarnation(struct redis_store *store, struct request *request)
 {
     if (request->script < 0 || request->call->owner_at < 0)
         return;
-    if (is_self(store, &request->call->owner))
+    if (store_is_self(store, &request->call->owner))
         return;
     struct incarnation self = store_incarnation(store);
     script_set_owner(request->call, &self);
@@ -423,7 +425,7 @@ static enum lane_admission on_admit(void *context, struct lane *lane, struct req
         return request->only_as != NULL ? LANE_ENDS : LANE_PUTS_OFF;
     if (store->shards[request->shard].lineage != lane_lineage(lane))
         settle(store, lane);
-    if (request->only_as != NULL && !is_self(store, request->only_as))
+    if (request->only_as != NULL && !store_is_self(store, request->only_as))
         return LANE_ENDS;
     follow_incarnation(store, request);
     return LANE_SENDS;
@@ -492,123 +494,4 @@ int store_open_link(struct redis_store *store, int shard, struct link *ret_link,
         return error_set(ret_error, EAGAIN, "nobody tells where Redis is");
     struct redis_place place = lane_place(lane);
     return link_open(ret_link, &store->url, &place, store->settings.timeout_ms, ret_error);
-}
-
-/* ---- calls ------------------------------------------------------------------------------------- */
-
-/* A request that its caller waits for. */
-struct awaited {
-    struct request request; /* first */
-    sem_t done;
-};
-
-static_assert(offsetof(struct awaited, request) == 0, "post() is given the request");
-
-static void post(struct request *request)
-{
-    (void)sem_post(&((struct awaited *)request)->done);
-}
-
-static int await(struct redis_store *store, struct awaited *awaited, redisReply **ret_reply)
-{
-    awaited->request.done = post;
-    (void)sem_init(&awaited->done, 0, 0);
-    homes_route(store->homes, &awaited->request);
-    pulse_rest_here(); /* the lane answers for it */
-    while (sem_wait(&awaited->done) != 0)
-        assert(errno == EINTR);
-    pulse_beat_here();
-    (void)sem_destroy(&awaited->done);
-    if (awaited->request.status == 0)
-        *ret_reply = awaited->request.reply;
-    return awaited->request.status;
-}
-
-int store_command(struct redis_store *store, int shard, size_t count, const struct bytes *words, redisReply **ret_reply)
-{
-    struct awaited awaited = { .request = { .script = -1, .shard = shard } };
-    AUTO_FREE const char **texts = xcalloc(count, sizeof(*texts));
-    AUTO_FREE size_t *sizes = xcalloc(count, sizeof(*sizes));
-
-    assert(count > 0 && shard >= 0 && shard < store->settings.shards);
-    for (size_t i = 0; i < count; i++) {
-        texts[i] = words[i].size != 0 ? words[i].data : "";
-        sizes[i] = words[i].size;
-    }
-    long long size = redisFormatCommandArgv(&awaited.request.command, (int)count, texts, sizes);
-    if (size < 0)
-        abort();
-    awaited.request.size = (size_t)size;
-    return await(store, &awaited, ret_reply);
-}
-
-int store_commandf(struct redis_store *store, int shard, redisReply **ret_reply, const char *format, ...)
-{
-    struct awaited awaited = { .request = { .script = -1, .shard = shard } };
-    va_list arguments;
-
-    va_start(arguments, format);
-    int size = redisvFormatCommand(&awaited.request.command, format, arguments);
-    va_end(arguments);
-    assert(size > 0);
-    awaited.request.size = (size_t)size;
-    return await(store, &awaited, ret_reply);
-}
-
-/* "RPUSHX key bytes" as it goes over the wire; the caller frees. */
-static char *format_push(const char *prefix, const char *key, struct bytes bytes, size_t *ret_size)
-{
-    size_t key_size = strlen(prefix) + strlen(key);
-    size_t most = key_size + bytes.size + 80;
-    char *command = xmalloc(most);
-    int length = snprintf(command, most, "*3\r\n$6\r\nRPUSHX\r\n$%zu\r\n%s%s\r\n$%zu\r\n", key_size, prefix, key, bytes.size);
-
-    memcpy(command + length, bytes.data, bytes.size);
-    memcpy(command + length + bytes.size, "\r\n", 2);
-    *ret_size = (size_t)length + bytes.size + 2;
-    return command;
-}
-
-int store_push(struct redis_store *store, int shard, const char *key, struct bytes bytes, const struct incarnation *only_as,
-               int64_t *ret_length)
-{
-    struct awaited awaited = { .request = { .script = -1, .shard = shard, .only_as = only_as } };
-    AUTO_REPLY reply = NULL;
-
-    if (!is_self(store, only_as))
-        return -EAGAIN;
-    awaited.request.command = format_push(store_prefix(store, shard), key, bytes, &awaited.request.size);
-    int status = await(store, &awaited, &reply);
-    if (status == 0)
-        *ret_length = reply->type == REDIS_REPLY_INTEGER ? reply->integer : 0;
-    return status;
-}
-
-void script_add_self(struct redis_store *store, struct script_call *call)
-{
-    struct incarnation self = store_incarnation(store);
-
-    script_add_self_as(call, &self);
-}
-
-static struct request request_of(struct redis_store *store, struct script_call *call)
-{
-    struct request request = { .script = call->script, .call = call, .shard = call->shard };
-
-    request.command = script_format(call, store_prefix(store, call->shard), &request.size, &request.sha_at);
-    return request;
-}
-
-int store_call(struct redis_store *store, struct script_call *call, redisReply **ret_reply)
-{
-    struct awaited awaited = { .request = request_of(store, call) };
-
-    return await(store, &awaited, ret_reply);
-}
-
-void store_call_later(struct redis_store *store, struct script_call *call, struct request *request, void (*done)(struct request *request))
-{
-    *request = request_of(store, call);
-    request->done = done;
-    homes_route(store->homes, request);
 }

@@ -24,6 +24,8 @@
 
 /* Any thread. Whether this shard answered the last time something was asked of it. */
 bool store_shard_is_up(struct redis_store *store, int shard);
+/* Whether it is this worker's incarnation of now. */
+bool store_is_self(struct redis_store *store, const struct incarnation *name);
 /* Our lease ran out: a new incarnation from here on; calls on_new_incarnation. */
 void store_renew(struct redis_store *store);
 /* The time of the shard's server: servers of a Cluster have clocks of their own. */
@@ -43,6 +45,11 @@ void store_on_due(struct redis_store *store, void (*on_due)(void *context, int s
 /* `on_post` likewise, after it wrote a letter to another shard (scripts/post.lua). */
 void store_on_post(struct redis_store *store, void (*on_post)(void *context, int shard), void *context);
 
+/* Where its shards live. */
+struct homes *store_homes(struct redis_store *store);
+
+/* ---- store_calls.c ------------------------------------------------------------------------------- */
+
 /* One command on the node of `shard`; waits. 0, -ESHUTDOWN, or -EIO when Redis refused it for good
  * (logged). The reply is never an error. */
 int store_command(struct redis_store *store, int shard, size_t count, const struct bytes *words, redisReply **ret_reply) MUST_CHECK;
@@ -61,6 +68,9 @@ int store_call(struct redis_store *store, struct script_call *call, redisReply *
 /* The same without waiting: `done` is called with status and reply, by a lane's thread, or before this
  * returns where the store has stopped. Both structs are the store's until then. */
 void store_call_later(struct redis_store *store, struct script_call *call, struct request *request, void (*done)(struct request *request));
+
+/* ---- store.c again ------------------------------------------------------------------------------- */
+
 /* A link of the caller's own to the server of `shard`, for what only that server can tell. 0, or as
  * link_open(). */
 int store_open_link(struct redis_store *store, int shard, struct link *ret_link, struct error *ret_error) MUST_CHECK;
