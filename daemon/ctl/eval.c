@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,6 +17,8 @@ struct given_event {
     msgpack_zone zone;
     bool has_zone;
 };
+
+static_assert(offsetof(struct given_event, event) == 0, "an expression is given its event");
 
 static const msgpack_object *find_member(const msgpack_object *object, const char *name)
 {

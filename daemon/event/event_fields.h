@@ -3,8 +3,10 @@
 #ifndef STEPD_EVENT_EVENT_FIELDS_H
 #define STEPD_EVENT_EVENT_FIELDS_H
 
+#include <assert.h>
 #include <stdbool.h>
 
+#include <stddef.h>
 #include <stepd/stepd.h>
 
 #include "codec/expression.h"
@@ -16,6 +18,8 @@ struct event_fields {
     struct event *event; /* NULL: the view is decoded */
     bool is_row;
 };
+
+static_assert(offsetof(struct event_fields, base) == 0, "an expression is given its base");
 
 /* `event` outlives the fields, and its name was found. As a function by event sees it. */
 void event_fields_init(struct event_fields *fields, struct event *event);

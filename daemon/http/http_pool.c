@@ -98,7 +98,7 @@ static void take_off(struct http_pool *http_pool, struct http_call *call)
 
 static void end_call(struct http_pool *http_pool, struct http_call *call, CURLcode code)
 {
-    call->ops->finish(call, call->curl, code);
+    call->ops->finish(call, call->curl, (int)code);
     take_off(http_pool, call);
     give_back(http_pool, call);
 }

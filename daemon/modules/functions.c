@@ -2,6 +2,7 @@
 #include "modules/functions.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +43,8 @@ struct made_function {
     struct flow_settings *flow;
     struct config_lists lists; /* that its flow points into */
 };
+
+static_assert(offsetof(struct made_function, function) == 0, "made_of() is given the function");
 
 static const struct config_function nothing_given = { .is_enabled = true };
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The daemon as it is now: once with its past, or each second. */
+#include <assert.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,6 +142,8 @@ struct live {
     size_t size;
     bool is_begun;
 };
+
+static_assert(offsetof(struct live, stream) == 0, "the server gives back the stream");
 
 static void live_next(struct live *live)
 {

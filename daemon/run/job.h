@@ -6,6 +6,7 @@
 #ifndef STEPD_RUN_JOB_H
 #define STEPD_RUN_JOB_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -30,6 +31,8 @@ struct job {
     bool is_expected;                /* the gate counts it among those that are going to be queued */
     struct away *away;               /* it has come back from an errand; NULL: it begins */
 };
+
+static_assert(offsetof(struct job, task) == 0, "job_run() is given the task");
 
 /* A message's: its run has ended, as far as the message goes. What it is of may be gone from here on. */
 static inline void job_end_messages(const struct job *job, enum message_state state)

@@ -7,8 +7,10 @@
 #ifndef STEPD_RUN_MESSAGE_H
 #define STEPD_RUN_MESSAGE_H
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "event/event.h"
@@ -51,6 +53,8 @@ struct message {
     bool is_settled; /* the consumer's own: it has seen how this one ended */
     struct event event;
 };
+
+static_assert(offsetof(struct message, task) == 0, "message_run() is given the task");
 
 #define RUN_IS_AWAY (UINT64_C(1) << 32)
 

@@ -74,7 +74,7 @@ static void add(struct stepd_test_event ***list, size_t *count, struct stepd_tes
 
 static int publish(struct publisher *port, const struct outgoing *message)
 {
-    struct outbox *outbox = (struct outbox *)port; /* its first member */
+    struct outbox *outbox = (struct outbox *)port;
 
     if (*outbox->is_out_of_reach)
         return -ESHUTDOWN;

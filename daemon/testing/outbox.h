@@ -3,6 +3,7 @@
 #ifndef STEPD_TESTING_OUTBOX_H
 #define STEPD_TESTING_OUTBOX_H
 
+#include <assert.h>
 #include <msgpack.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,7 +13,7 @@
 #include "run/ports.h"
 
 struct outbox {
-    struct publisher port;             /* its first member: what core calls */
+    struct publisher port;             /* first: what a run calls */
     const bool *is_out_of_reach;       /* the daemon that sends is dead */
     msgpack_zone *zone;                /* what the messages are made of */
     struct stepd_test_event **letters; /* dead letters */
@@ -20,6 +21,8 @@ struct outbox {
     struct stepd_test_event **events; /* all else */
     size_t event_count;
 };
+
+static_assert(offsetof(struct outbox, port) == 0, "publish() is given the port");
 
 /* `is_out_of_reach` is borrowed and looked at whenever something is sent. */
 void outbox_init(struct outbox *outbox, const bool *is_out_of_reach);

@@ -7,6 +7,7 @@
 #ifndef HANDLERS_EXEC_HOST_H
 #define HANDLERS_EXEC_HOST_H
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -54,6 +55,8 @@ struct hosted {
     bool has_had_turn; /* it came to a place while it was away, which its run does not know */
     struct hosted *next;
 };
+
+static_assert(offsetof(struct hosted, errand) == 0, "of() is given the errand");
 
 /* `most`: programs at once. Never NULL; its thread starts with the first program. */
 struct host *host_create(int most);

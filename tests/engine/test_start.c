@@ -265,7 +265,7 @@ static enum stepd_status hang_once_back(struct stepd_ctx *ctx)
 
 static void send_away(struct batch *batch)
 {
-    trip = (struct trip){ .errand = { &trip_ops } };
+    trip = (struct trip){ .errand = { .ops = &trip_ops } };
     second_trip = trip;
     cr_assert(run(route_task(&batch->messages[0])));
     cr_assert_not_null(trip.come_back);

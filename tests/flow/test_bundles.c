@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "run/flow_settings.h"
 
 #define KEY(text) ((struct bytes){ text, sizeof(text) - 1 })
@@ -13,10 +14,7 @@
 static struct flow_settings flow = { .given = { .batch = { .size = 3, .timeout_ms = 60000 } } };
 static struct function function = { .id = "f", .flow = &flow };
 static struct assignment first, second;
-static struct {
-    struct batch batch;
-    struct message messages[MESSAGES];
-} all;
+static struct batch *all;
 static struct gathered *begun[MESSAGES];
 static size_t begun_count;
 static struct bundles *bundles;
@@ -43,11 +41,12 @@ static void set_up(void)
 {
     first = (struct assignment){ .topic = (char *)(uintptr_t) "t" };
     second = (struct assignment){ .topic = (char *)(uintptr_t) "t", .partition = 1 };
-    all.batch.count = MESSAGES;
-    batch_begin(&all.batch);
+    all = xcalloc(1, sizeof(*all) + MESSAGES * sizeof(all->messages[0]));
+    all->count = MESSAGES;
+    batch_begin(all);
     for (unsigned i = 0; i < MESSAGES; i++) {
-        struct message *message = &all.messages[i];
-        message_init(message, i % 2 == 0 ? &first : &second, &all.batch);
+        struct message *message = &all->messages[i];
+        message_init(message, i % 2 == 0 ? &first : &second, all);
         event_init(&message->event, "t", (int)i % 2, i, 0, (struct bytes){ 0 }, (struct bytes){ "{}", 2 }, NULL, 0);
         message->runs = 1;
     }
@@ -61,13 +60,14 @@ static void tear_down(void)
     for (size_t i = 0; i < begun_count; i++)
         gathered_end(begun[i], MESSAGE_DONE);
     bundles_destroy(bundles);
+    free(all);
 }
 
 TestSuite(bundles, .init = set_up, .fini = tear_down);
 
 static enum bundles_answer add(unsigned at, struct bytes key)
 {
-    return bundles_add(bundles, &function, key, &all.messages[at], &all.messages[at].event);
+    return bundles_add(bundles, &function, key, &all->messages[at], &all->messages[at].event);
 }
 
 Test(bundles, begin_when_they_are_full_with_each_partition_s_events_in_order)
@@ -112,7 +112,7 @@ Test(bundles, drop_what_is_of_a_revoked_partition_and_keep_the_rest)
     (void)add(1, KEY("=a"));
     assignment_revoke(&second);
     bundles_drop_revoked(bundles);
-    cr_assert_eq(message_state(&all.messages[1]), MESSAGE_DROPPED);
+    cr_assert_eq(message_state(&all->messages[1]), MESSAGE_DROPPED);
     cr_assert_eq(add(3, KEY("=a")), BUNDLES_REFUSED);
     (void)add(2, KEY("=a"));
     cr_assert_eq(begun_count, 0);
@@ -124,7 +124,7 @@ Test(bundles, that_are_closed_drop_what_they_hold_and_take_nothing)
 {
     (void)add(0, KEY("=a"));
     bundles_close(bundles);
-    cr_assert_eq(message_state(&all.messages[0]), MESSAGE_DROPPED);
+    cr_assert_eq(message_state(&all->messages[0]), MESSAGE_DROPPED);
     cr_assert_eq(add(2, KEY("=a")), BUNDLES_REFUSED);
 }
 

@@ -107,6 +107,7 @@ static void *look(void *argument)
         watches_leave(name);
         cr_assert(watches_have(watches, "always"));
     }
+    cr_assert_geq(found, 0);
     return NULL;
 }
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/redis/library.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +39,8 @@ struct reload {
     struct request request; /* first */
     struct library *library;
 };
+
+static_assert(offsetof(struct reload, request) == 0, "end_reload() is given the request");
 
 static void end_reload(struct request *request)
 {

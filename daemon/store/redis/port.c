@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -367,6 +368,8 @@ struct later {
     struct pending_change *pending;
     struct asked asked;
 };
+
+static_assert(offsetof(struct later, request) == 0, "later_done() is given the request");
 
 /* What take_many.lua and advance_many.lua do: no order, no line and no other run has to do with it. */
 static enum script_group group_of(const struct run *run, const struct transition *change, const struct asked *asked)

@@ -45,7 +45,7 @@ struct redis_store {
     void *on_post_context;                     /* lock */
 };
 
-static_assert(offsetof(struct redis_store, port) == 0, "store_of() is given the port");
+static_assert(offsetof(struct redis_store, port) == 0, "port_store() is given the port");
 
 static struct lane_host host_of(struct redis_store *store);
 

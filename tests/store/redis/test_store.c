@@ -1300,7 +1300,7 @@ static void expect_four_checkpoints(const struct sample *sample)
 
     cr_assert_eq(loaded.checkpoint_count, 4);
     for (size_t i = 0; i < 4; i++)
-        cr_assert(loaded.checkpoints[i].size == 1 && memcmp(loaded.checkpoints[i].data, "abcd" + i, 1) == 0);
+        cr_assert(loaded.checkpoints[i].size == 1 && ((const char *)loaded.checkpoints[i].data)[0] == "abcd"[i]);
     loaded_run_done(&loaded);
 }
 
