@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/config.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <libgen.h>
@@ -79,6 +80,7 @@ static struct config *load_all(const char *path, enum yaml_missing missing, stru
 /* Takes the config. */
 static int answer(struct config *config, size_t faults_before, const struct config_faults *faults, struct config **ret_config)
 {
+    assert(faults->count >= faults_before);
     if (faults->count == faults_before) {
         *ret_config = config;
         return 0;
@@ -173,6 +175,7 @@ const char *const *config_function_keys(void)
 {
     static const char *names[CONFIG_KEYS_MAX + 1];
 
+    assert(CONFIG_FUNCTION.count <= CONFIG_KEYS_MAX);
     for (size_t i = 0; i < CONFIG_FUNCTION.count; i++)
         names[i] = CONFIG_FUNCTION.list[i].name;
     return names;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/config_flow.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -148,6 +149,7 @@ static const struct config_key flow_values[] = {
 
 static void *lists_keep(struct config_lists *lists, void *list)
 {
+    assert(list != NULL);
     lists->items = xrealloc(lists->items, (lists->count + 1) * sizeof(*lists->items));
     lists->items[lists->count++] = list;
     return list;
@@ -231,6 +233,7 @@ static void policies_merge(const struct stepd_error_policy *given, size_t given_
         const struct stepd_error_policy *replacing = policy_find(given, given_count, declared.items[i].error);
         all[count++] = replacing != NULL ? *replacing : declared.items[i];
     }
+    assert(count <= given_count + declared.count);
     function->on_error = (struct stepd_error_policies){ all, count };
 }
 
@@ -327,6 +330,7 @@ static void take_away(const char *name, struct stepd_function *function)
 static void map_read(const struct flow_map *map, const struct setting *setting, struct stepd_function *function,
                      struct config_faults *faults)
 {
+    assert(map->offset + map->size <= sizeof(*function));
     if (setting->count == 0)
         config_faults_add(faults, &setting->value_place, "'%s' is empty: give it '%s', or let it be null, which takes the module's away",
                           setting->name, map->keys.list[0].name);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/log.h"
 
 const struct config_key *config_keys_find(const struct config_keys *keys, const char *name)
@@ -70,6 +71,7 @@ static bool number_read(const struct config_key *key, const struct setting *sett
         [KEY_SIZE] = { parse_size, "a size such as 64KiB, 4MiB" },
     };
     int64_t number;
+    assert((size_t)key->type < COUNT_OF(kinds) && kinds[key->type].parse != NULL);
     const char *text = config_text(setting, kinds[key->type].expected, faults);
 
     if (text == NULL)
@@ -200,6 +202,7 @@ static bool value_read(const struct config_key *key, const struct setting *setti
 
 void config_key_read(const struct config_key *key, const struct setting *setting, void *target, struct config_faults *faults)
 {
+    assert(key->type != KEY_OTHER || key->given == NOT_TOLD);
     if (value_read(key, setting, target, faults) && key->given != NOT_TOLD)
         *(bool *)((char *)target + key->given) = true;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/config_sections.h"
 
+#include <assert.h>
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,7 @@ static void kafka_setting_check(const struct setting *setting, struct config_fau
 /* `text` NULL: a map. */
 static struct setting *map_add(struct setting *map, const char *name, const char *text)
 {
+    assert(setting_find(map, name) == NULL);
     map->items = xrealloc(map->items, (map->count + 1) * sizeof(*map->items));
     struct setting *item = &map->items[map->count++];
     *item = (struct setting){
@@ -251,6 +253,7 @@ static bool is_web_url(const char *url)
 
 static const char *registry_path(struct config *config, size_t place, const char *path)
 {
+    assert(place < COUNT_OF(config->schema_registry.owned) && config->schema_registry.owned[place] == NULL);
     if (path != NULL)
         config->schema_registry.owned[place] = path_absolute(config, path);
     return config->schema_registry.owned[place];
@@ -322,6 +325,7 @@ void config_function_read(const struct setting *setting, struct config_function 
         else if (item->kind != SETTING_NULL)
             config_key_read(key, item, function, faults);
     }
+    assert(function->options.count + function->flow.count <= setting->count);
     if (function->event != NULL && function->topic != NULL)
         config_faults_add(faults, &setting->place, "function '%s' has both 'event' and 'topic': it is started by one", setting->name);
     if (function->use != NULL && function->event == NULL && function->topic == NULL && !starts_by_flow(function))

@@ -80,7 +80,7 @@ struct config {
         int threads;
         int queue; /* messages in flight at most */
         int max_stuck;
-        const char *journal; /* the crash journal's file; relative to the config's folder; "": see daemon.c */
+        const char *journal; /* the crash journal's file; relative to the config's folder; "": crash/journal_place.h */
         int64_t drain_timeout_ms;
         int64_t shutdown_timeout_ms;
         int64_t lease_ms;

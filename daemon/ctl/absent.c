@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl/absent.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "sdk/inngest.h"
@@ -36,6 +37,7 @@ void absent_each(struct redis_store *store, const struct config *config, void (*
 {
     struct search search = { config, each, context };
 
+    assert(store != NULL);
     if (config->inngest.is_on && config->inngest.apps != NULL)
         (void)!shelf_load(store, INNGEST_ABSENT_SHELF, look, &search);
 }

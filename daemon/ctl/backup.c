@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* All of a store in a file, and back, into another Redis or under another prefix. */
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <msgpack.h>
@@ -43,6 +44,7 @@ static bool save_key(void *context, const struct copied_key *key)
 {
     struct saving *saving = context;
 
+    assert(key->shard >= 0 && key->shard < SHARDS_MOST);
     msgpack_pack_array(&saving->packer, 4);
     msgpack_pack_int(&saving->packer, key->shard);
     pack_bytes(&saving->packer, key->name);
@@ -57,6 +59,7 @@ static bool save_key(void *context, const struct copied_key *key)
 static enum ctl_exit check_stopped(struct ctl *ctl, const char *what)
 {
     int64_t alive = 0;
+    assert(ctl->store != NULL);
     int status = store_workers_alive(ctl->store, 0, &alive);
 
     if (status != 0)
@@ -148,7 +151,7 @@ static bool read_key(const msgpack_object *object, struct copied_key *ret_key)
     if (object->type != MSGPACK_OBJECT_ARRAY || object->via.array.size != 4)
         return false;
     const msgpack_object *fields = object->via.array.ptr;
-    if (fields[0].type != MSGPACK_OBJECT_POSITIVE_INTEGER || fields[1].type != MSGPACK_OBJECT_BIN ||
+    if (fields[0].type != MSGPACK_OBJECT_POSITIVE_INTEGER || fields[0].via.u64 >= SHARDS_MOST || fields[1].type != MSGPACK_OBJECT_BIN ||
         fields[2].type != MSGPACK_OBJECT_POSITIVE_INTEGER || fields[3].type != MSGPACK_OBJECT_BIN)
         return false;
     *ret_key = (struct copied_key){
@@ -174,6 +177,7 @@ static enum ctl_exit put_keys(struct restoring *restoring)
     msgpack_unpacked object;
     int refused = 0;
 
+    assert(restoring->shards > 0); /* begin() read it */
     msgpack_unpacked_init(&object);
     while (refused == 0 && next_object(restoring, &object) && read_key(&object.data, &key) && key.shard < restoring->shards) {
         refused = restoring->plan != NULL ? copy_plan_put(restoring->plan, &key) : copy_put(ctl->store, &key);
@@ -214,6 +218,7 @@ static int read_plan(struct restoring *restoring)
     struct copied_key key;
     int status = 0;
 
+    assert(restoring->plan == NULL);
     restoring->plan = copy_plan_create(restoring->ctl->store);
     msgpack_unpacked_init(&object);
     while (status == 0 && next_object(restoring, &object) && read_key(&object.data, &key))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl/bulk.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -21,6 +22,8 @@
 #define BATCH 32 /* runs that a thread changes at once: two batches keep Redis from others for some two milliseconds */
 #define REST_MOST_US 50000
 #define LOOK_US 50000 /* how often the bar moves */
+
+static_assert(BATCH <= RUNS_PEEK_MOST, "runs_change_many() takes no more");
 
 /* What the threads share. */
 struct changing {
@@ -49,6 +52,7 @@ static void change_shard(struct changing *changing, int shard, const struct foun
     struct run_id ids[BATCH];
     size_t mine = 0;
 
+    assert(count <= BATCH);
     for (size_t i = 0; i < count; i++)
         if (store_shard_of(changing->store, finds[i].id.text) == shard)
             ids[mine++] = finds[i].id;
@@ -101,6 +105,7 @@ static enum ctl_exit change_all(struct changing *changing)
     struct error error = { 0 };
     int started = 0;
 
+    assert(changing->finds->count > 0);
     changing->running = THREADS;
     for (; started < THREADS; started++)
         if (thread_start(&threads[started], "bulk", 0, change_runs, changing, &error) != 0)
@@ -188,6 +193,7 @@ enum ctl_exit bulk_run(struct ctl *ctl, const struct bulk *bulk, const struct se
     const struct find_filter filter = { .selection = selection, .limit = ALL_MOST, .lines = choice_lines(ctl), .is_whole = true };
     struct finds finds = { 0 };
 
+    assert(ctl->store != NULL);
     int found = find_runs(ctl->store, &filter, &finds);
     if (found != 0)
         return ctl_store_failed(ctl, found);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,6 +43,7 @@ static bool wait_for_end(struct ctl *ctl, const char *id)
 
 static void print_one(struct ctl *ctl, const char *id, enum runs_change change)
 {
+    assert(change != RUNS_IN_VAIN);
     if (change == RUNS_CHANGED && !wait_for_end(ctl, id) && !ctl->is_json)
         (void)printf("%s is cancelled: it counts as ended once a daemon has brought its stepd/function.cancelled out.\n", id);
     else if (ctl->is_json)

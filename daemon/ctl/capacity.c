@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What fills up, how fast, and when it will be full: two looks, some seconds apart. */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,6 +59,7 @@ static int look(struct redis_store *store, struct look *ret_look)
 
 static void look_done(struct look *look)
 {
+    assert(look->server_count == 0 || look->servers != NULL);
     free(look->servers);
     queued_list_done(&look->queued);
 }
@@ -86,6 +88,7 @@ static int64_t full_in_ms(uint64_t used, uint64_t most, double per_second)
 
 static void add(struct fillings *fillings, struct filling filling, uint64_t before, int64_t ms)
 {
+    assert(ms >= 0);
     filling.per_second = ms > 0 ? ((double)filling.used - (double)before) * 1000 / (double)ms : 0;
     filling.full_in_ms = full_in_ms(filling.used, filling.most, filling.per_second);
     fillings->items = xrealloc(fillings->items, (fillings->count + 1) * sizeof(*fillings->items));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl/catalog.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@ static const struct module of_apps = { .declared = &apps, .path = "" };
 
 static void add(struct catalog *catalog, const struct function *function)
 {
+    assert(function->id != NULL);
     catalog->items = xrealloc(catalog->items, (catalog->count + 1) * sizeof(*catalog->items));
     catalog->items[catalog->count++] = function;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl/choice.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/array.h"
@@ -76,6 +77,7 @@ enum ctl_exit choice_read(const struct ctl *ctl, const char *otherwise, struct c
     if (status == CTL_OK)
         status = choice_compile(ctl, &choice->where);
     selection->where = choice->where;
+    assert(status != CTL_OK || (choice->where != NULL) == (ctl->where != NULL));
     return status;
 }
 

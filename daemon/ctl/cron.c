@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/cron.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,7 @@ static void print_ticks(const struct ctl *ctl, const struct cron *cron, int64_t 
     struct json_out out;
     int64_t tick_ms = from_ms;
 
+    assert(count >= 1 && count <= COUNT_MOST);
     json_out_init(&out);
     if (ctl->is_json)
         json_out_open(&out, NULL, '[');

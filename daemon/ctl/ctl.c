@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl/ctl.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -29,6 +30,7 @@ enum ctl_exit ctl_fail(enum ctl_exit status, const char *format, ...)
 {
     va_list arguments;
 
+    assert(status != CTL_OK);
     (void)fflush(stdout);
     va_start(arguments, format);
     AUTO_FREE char *text = xvasprintf(format, arguments);
@@ -44,6 +46,7 @@ enum ctl_exit ctl_misused(const struct ctl *ctl, const char *format, ...)
     va_start(arguments, format);
     AUTO_FREE char *text = xvasprintf(format, arguments);
     va_end(arguments);
+    assert(text[0] != '\0');
     const char *name = ctl->command != NULL ? ctl->command->name : "";
     const char *then = text[strlen(text) - 1] == '?' ? " See" : "; see";
     return ctl_fail(CTL_USAGE, "%s%s stepctl %s%s--help", text, then, name, name[0] != '\0' ? " " : "");
@@ -64,6 +67,7 @@ static enum ctl_exit load_config(struct ctl *ctl, int (*load)(const char *, stru
     struct config_faults faults = { 0 };
     AUTO_FREE char *path = ctl->is_dev ? dev_config_path() : xstrdup(ctl->config_path != NULL ? ctl->config_path : DEFAULT_CONFIG);
 
+    assert(ctl->config == NULL); /* or it would be lost */
     (void)setenv("CREDENTIALS_DIRECTORY", CREDENTIALS, 0);
     if (access(path, R_OK) != 0) {
         if (ctl->is_dev && errno == ENOENT)
@@ -111,6 +115,7 @@ static void watchdog_start(struct ctl *ctl)
     struct watchdog *watchdog = xcalloc(1, sizeof(*watchdog));
     struct error error;
 
+    assert(ctl->store != NULL && ctl->watchdog == NULL);
     watchdog->store = ctl->store;
     if (thread_start(&watchdog->thread, "watchdog", 0, watch, watchdog, &error) != 0) {
         free(watchdog);
@@ -133,6 +138,7 @@ int ctl_try_store(struct ctl *ctl, struct error *ret_error)
 {
     const struct store_settings settings = store_settings_of(ctl->config);
 
+    assert(ctl->config != NULL && ctl->store == NULL);
     ctl->store = store_create(&settings);
     int status = store_start(ctl->store, ret_error);
     if (status != 0) {
@@ -161,6 +167,7 @@ enum ctl_exit ctl_open_store(struct ctl *ctl)
 
 enum ctl_exit ctl_store_failed(const struct ctl *ctl, int status)
 {
+    assert(status < 0 && ctl->config != NULL);
     if (status == -ESHUTDOWN)
         return ctl_fail(CTL_UNREACHABLE, "Redis stopped answering (redis.url of %s); nothing is known of what was asked last",
                         ctl->config->path);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl/deed.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <pwd.h>
 #include <stdarg.h>
@@ -27,6 +28,7 @@ void deed_tell(const struct ctl *ctl, const char *format, ...)
 {
     va_list arguments;
 
+    assert(ctl->store != NULL);
     va_start(arguments, format);
     AUTO_FREE char *what = xvasprintf(format, arguments);
     va_end(arguments);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is set up in a way that loses runs or time, said with its remedy. */
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <libgen.h>
@@ -9,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "crash/journal_place.h"
 #include "ctl/absent.h"
 #include "ctl/command.h"
@@ -30,6 +32,7 @@ void findings_add(struct findings *findings, enum verdict verdict, const char *a
 {
     va_list arguments;
 
+    assert(verdict == VERDICT_OK || remedy[0] != '\0');
     va_start(arguments, format);
     char *text = xvasprintf(format, arguments);
     va_end(arguments);
@@ -311,6 +314,7 @@ static void print_lines(const struct findings *findings)
 
     for (size_t i = 0; i < findings->count; i++) {
         const struct finding *finding = &findings->items[i];
+        assert((size_t)finding->verdict < COUNT_OF(WORDS));
         text_print(COLOURS[finding->verdict], WORDS[finding->verdict]);
         (void)printf("%*s%-7s ", (int)(9 - strlen(WORDS[finding->verdict])), "", finding->about);
         text_print(COLOUR_NONE, finding->text);

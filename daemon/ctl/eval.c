@@ -61,6 +61,7 @@ static enum ctl_exit read_given(const struct ctl *ctl, const char *option, const
 {
     struct error error = { 0 };
 
+    assert(!given->has_zone);
     given->event = (struct expression_event){ read_field, read_header };
     if (text == NULL)
         return CTL_OK;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl/find.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,6 +65,7 @@ enum ctl_exit find_run(struct ctl *ctl, const char *text, struct run_id *ret_id)
 
 enum ctl_exit find_failed(struct ctl *ctl, const char *id, int status, const struct error *error)
 {
+    assert(status < 0);
     if (status == -ENOENT)
         return ctl_fail(CTL_NOT_FOUND, "%s; `stepctl runs` lists those there are (finished ones as `history` says)", error->text);
     if (status == -EBADMSG)
@@ -165,6 +167,7 @@ static int look_at_page(struct search *search, int shard, const struct run_id *i
                                     .whole_most = selection_needs_whole(selection) ? WHOLE_MOST : 0 };
     int status = 0;
 
+    assert(count == 0 || ids != NULL);
     for (size_t at = 0; at < count && status == 0; at += RUNS_PEEK_MOST) {
         const size_t left = count - at;
         const int64_t began_ns = clock_monotonic_ns();
@@ -230,6 +233,7 @@ static int look_through(struct search *search, enum runs_list list, int shard, s
     struct runs_place place = { .at_ms = goes_up ? 0 : list == RUNS_NEWEST ? selection->until_ms : INT64_MAX };
     const size_t before = search->finds.count;
 
+    assert(most > 0);
     for (;;) {
         AUTO_FREE struct listed_run *runs = NULL;
         size_t count = 0;
@@ -262,6 +266,7 @@ static bool is_in(enum stand stand, const char *statuses)
         [FOR_ROOM] = "dbsq", [FOR_TURN] = "qds", [DEAD] = "f",    [HISTORY] = "cx",
     };
 
+    assert((size_t)stand < COUNT_OF(LETTERS));
     return statuses == NULL || strpbrk(statuses, LETTERS[stand]) != NULL;
 }
 
@@ -286,6 +291,7 @@ static void settle(struct search *search)
     for (size_t i = 0; i < finds->count && kept < search->filter->limit; i++)
         if (kept == 0 || strcmp(finds->all[kept - 1].id.text, finds->all[i].id.text) != 0)
             finds->all[kept++] = finds->all[i];
+    assert(kept <= search->filter->limit);
     finds->count = kept;
 }
 
@@ -361,6 +367,7 @@ int find_runs(struct redis_store *store, const struct find_filter *filter, struc
     struct search search = { .store = store, .filter = filter };
     bool is_enough = false;
 
+    assert(filter->selection != NULL && filter->limit > 0);
     int status = filter->is_whole || filter->lines != FIND_LINES_TOO ? 0 : look_among_newest(&search, &is_enough);
     if (status == 0 && !is_enough)
         status = look_everywhere(&search);

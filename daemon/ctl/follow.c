@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl/follow.h"
 
+#include <assert.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -136,6 +137,7 @@ enum ctl_exit follow_runs(struct ctl *ctl, const struct selection *selection)
     struct follow follow = { .ctl = ctl };
     int status;
 
+    assert(ctl->store != NULL);
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
     do {

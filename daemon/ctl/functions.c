@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -56,6 +57,7 @@ static void print_table(const struct catalog *functions)
         table_add(table, COLOUR_DIM, "%s", HEAD[i]);
     for (size_t i = 0; i < functions->count; i++) {
         const struct function *function = functions->items[i];
+        assert(function->event != NULL || function->topic != NULL || function->flow->given.cron.count > 0);
         AUTO_FREE char *more = notes(function);
         table_add(table, COLOUR_BOLD, "%s", function->id);
         if (function->event != NULL)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl/kafka.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 
@@ -16,6 +17,7 @@ static void on_delivery(rd_kafka_t *handle, const rd_kafka_message_t *message, v
     struct kafka_sending *sending = message->_private;
     struct kafka *kafka = opaque;
 
+    assert(sending->open > 0);
     (void)handle;
     kafka->last = (struct kafka_place){ message->partition, message->offset };
     sending->open--;
@@ -48,6 +50,7 @@ static int open_as(struct kafka *kafka, rd_kafka_type_t type, rd_kafka_conf_t *c
 {
     char text[160];
 
+    assert(kafka->handle == NULL);
     conf_force(conf, "client.id", "stepctl");
     rd_kafka_conf_set_error_cb(conf, on_error);
     rd_kafka_conf_set_log_cb(conf, on_log);
@@ -120,6 +123,7 @@ static bool wait_for(struct kafka *kafka, const struct kafka_sending *sending)
 int kafka_send(struct kafka *kafka, const char *topic, int32_t partition, struct bytes key, struct bytes value, rd_kafka_headers_t *headers,
                struct kafka_sending *sending, struct error *ret_error)
 {
+    assert(kafka->handle != NULL);
     rd_kafka_resp_err_t refused =
         rd_kafka_producev(kafka->handle, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition), RD_KAFKA_V_KEY(key.data, key.size),
                           RD_KAFKA_V_VALUE((void *)(uintptr_t)value.data, value.size), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
@@ -141,6 +145,7 @@ int kafka_settle(struct kafka *kafka, struct kafka_sending *sending, struct erro
         while (sending->open > 0)
             (void)rd_kafka_poll(kafka->handle, 100);
     }
+    assert(sending->open == 0); /* no report names it any more */
     const rd_kafka_resp_err_t refused = sending->refused;
     *sending = (struct kafka_sending){ 0 };
     if (refused == RD_KAFKA_RESP_ERR_NO_ERROR)

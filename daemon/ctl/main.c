@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stepctl: events sent, runs looked at, retried, cancelled; what is wrong where. */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -105,6 +106,7 @@ static enum ctl_exit set_option(struct ctl *ctl, const struct option *option, co
 {
     void *target = (char *)ctl + option->offset;
 
+    assert(option->offset < sizeof(*ctl));
     if (option->argument == NULL && value != NULL)
         return ctl_misused(ctl, "--%s takes no value", option->name);
     if (option->argument != NULL && value == NULL)
@@ -162,6 +164,7 @@ static enum ctl_exit take_word(struct ctl *ctl, const char *word)
     } else if (ctl->word_count > ctl->command->most_words) {
         return ctl_misused(ctl, "'%s' is one word too many for %s", word, ctl->command->name);
     }
+    assert(ctl->word_count <= CTL_WORDS_MAX);
     ctl->words[ctl->word_count++] = word;
     return CTL_OK;
 }

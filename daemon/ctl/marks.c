@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl/marks.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <msgpack.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 
 static void remove_mark(struct marks *marks, size_t index)
 {
+    assert(index < marks->count);
     marks->all[index] = marks->all[--marks->count];
 }
 
@@ -22,6 +24,7 @@ void marks_add(struct marks *marks, int32_t partition, int64_t first, int64_t en
 
     if (first >= end)
         return;
+    assert(partition >= 0 && first >= 0);
     for (size_t i = 0; i < marks->count;) {
         const struct mark *mark = &marks->all[i];
         if (mark->partition != partition || mark->first > added.end || mark->end < added.first) {
@@ -132,6 +135,7 @@ int marks_save(struct redis_store *store, const struct marks *marks)
 {
     msgpack_sbuffer buffer;
 
+    assert(marks->shelf != NULL && marks->name != NULL); /* as marks_load() has them */
     msgpack_sbuffer_init(&buffer);
     pack(marks, &buffer);
     int status = shelf_save(store, marks->shelf, marks->name, (struct bytes){ buffer.data, buffer.size });

@@ -100,6 +100,7 @@ enum ctl_exit new_folder_make(const struct new_folder *folder, const struct new_
 {
     enum ctl_exit status = CTL_OK;
 
+    assert(count > 0 && folder->path != NULL);
     if (mkdir(folder->path, 0777) != 0)
         return ctl_fail(CTL_FAILED, "cannot make the folder %s: %s", folder->path, strerror(errno));
     for (size_t i = 0; i < count && status == CTL_OK; i++)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A group's offsets, with what stepd wrote beside them, for another group. */
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -106,6 +107,7 @@ static void print_lines(const struct copy *copy)
 
 static enum ctl_exit copy_all(struct copy *copy)
 {
+    assert(copy->offsets == NULL && copy->kafka.handle != NULL);
     enum ctl_exit answer = read_source(copy);
 
     if (answer == CTL_OK)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A function is paused, or resumed, in all daemons. */
+#include <assert.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,6 +49,7 @@ static enum ctl_exit pause_function(struct ctl *ctl, const char *function)
     AUTO_FREE char *who = deed_who();
     struct bytes before;
 
+    assert(ctl->store != NULL);
     int status = shelf_find(ctl->store, PAUSED_SHELF, function, &before);
     const bool is_changed = before.data == NULL;
     free((void *)(uintptr_t)before.data);
@@ -64,6 +66,7 @@ static enum ctl_exit pause_function(struct ctl *ctl, const char *function)
 static enum ctl_exit resume_function(struct ctl *ctl, const char *function)
 {
     bool was_there = false;
+    assert(ctl->store != NULL);
     int status = shelf_remove(ctl->store, PAUSED_SHELF, function, &was_there);
 
     if (status != 0)

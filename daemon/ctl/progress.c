@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl/progress.h"
 
+#include <assert.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,6 +41,7 @@ void progress_show(const char *what, size_t done, size_t total)
         (void)fprintf(stderr, "\r\033[K%s %zu", what, done);
     } else {
         size_t filled = done >= total ? BAR_COLUMNS : done * BAR_COLUMNS / total;
+        assert(filled <= BAR_COLUMNS);
         memset(bar, '.', BAR_COLUMNS);
         memset(bar, '#', filled);
         bar[BAR_COLUMNS] = '\0';

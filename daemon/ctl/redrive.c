@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Dead letters go to their topics again. */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,6 +126,7 @@ static int32_t partition_to_send(const struct redrive *redrive, const struct ori
 {
     const struct rd_kafka_metadata *metadata = redrive->metadata;
 
+    assert(metadata != NULL && origin->topic != NULL);
     for (int i = 0; i < metadata->topic_cnt; i++)
         if (strcmp(metadata->topics[i].topic, origin->topic) == 0 && origin->partition >= 0 &&
             origin->partition < metadata->topics[i].partition_cnt)
@@ -135,6 +137,7 @@ static int32_t partition_to_send(const struct redrive *redrive, const struct ori
 static int send_again(struct redrive *redrive, const rd_kafka_message_t *message, const struct origin *origin,
                       const struct event_header *headers, size_t count)
 {
+    assert(!redrive->ctl->is_dry_run);
     rd_kafka_headers_t *list = headers_to_send(redrive, headers, count);
     int status =
         kafka_send(&redrive->writer, origin->topic, partition_to_send(redrive, origin), (struct bytes){ message->key, message->key_len },
@@ -150,6 +153,7 @@ static int send_again(struct redrive *redrive, const rd_kafka_message_t *message
 /* What was read is done once the brokers have what was sent of it; that is remembered. */
 static int settle(struct redrive *redrive)
 {
+    assert(redrive->span_count == 0 || redrive->begun != NULL);
     int status = kafka_settle(&redrive->writer, &redrive->sending, &redrive->error);
 
     redrive->in_batch = 0;
@@ -233,6 +237,7 @@ static int redrive_topic(struct redrive *redrive, const char *topic)
 {
     AUTO_FREE char *name = memory_name(redrive, topic);
 
+    assert(redrive->spans == NULL && redrive->begun == NULL); /* the topic before is done with */
     int status = topic_spans(&redrive->reader, topic, &redrive->spans, &redrive->span_count, &redrive->error);
     if (status != 0)
         return status == -ENOENT && redrive->ctl->topic == NULL ? 0 : status;

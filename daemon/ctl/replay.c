@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A function starts anew on events that are still in the log. */
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -111,6 +112,7 @@ static int record_run(struct replay *replay, struct event *event, const struct r
     };
     const struct transition change = { .kind = TRANSITION_PARK, .status = RUN_DELAYED, .tail = { "", 0 } };
 
+    assert(!replay->ctl->is_dry_run);
     if (function_is_lined(replay->function))
         return admit_run(replay, &run);
     int status = port->ops->advance(port, &run, &change, &reply);
@@ -205,6 +207,7 @@ static int read_log(struct replay *replay)
 {
     const char *topic = replay->ctl->topic;
 
+    assert(replay->spans == NULL && replay->from_ms <= replay->to_ms);
     int status = topic_spans(&replay->reader, topic, &replay->spans, &replay->span_count, &replay->error);
     if (status == 0)
         status = topic_spans_cut(&replay->reader, topic, replay->from_ms, replay->to_ms, replay->spans, replay->span_count, &replay->error);
@@ -307,6 +310,7 @@ static enum ctl_exit end(struct replay *replay, int status)
 
 static enum ctl_exit play(struct replay *replay)
 {
+    assert(replay->function != NULL && replay->ctl->store != NULL);
     enum ctl_exit loaded = load_marks(replay);
 
     if (loaded != CTL_OK)

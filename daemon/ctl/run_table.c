@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl/run_table.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@ int run_views_each(struct ctl *ctl, const struct find_filter *filter, const stru
 {
     bool goes_on = true;
 
+    assert(finds->count == 0 || finds->all != NULL);
     for (size_t i = 0; i < finds->count && goes_on; i++) {
         struct loaded_run run;
         struct run_view view;

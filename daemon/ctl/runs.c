@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@ static bool take_row(void *context, const struct run_view *view)
 {
     struct listing *listing = context;
 
+    assert(listing->count < listing->limit);
     run_table_add(listing->table, view);
     return ++listing->count < listing->limit;
 }
@@ -30,6 +32,7 @@ static bool take_json(void *context, const struct run_view *view)
 {
     struct listing *listing = context;
 
+    assert(listing->count < listing->limit);
     (void)fputs(listing->count++ == 0 ? "\n" : ",\n", stdout);
     run_view_json(view, &listing->out);
     json_out_flush(&listing->out);

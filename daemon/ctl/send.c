@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -49,6 +50,7 @@ static enum ctl_exit make_message(const struct ctl *ctl, struct json_out *out)
     const char *data = ctl->word_count == 3 ? ctl->words[2] : "{}";
     msgpack_sbuffer input;
 
+    assert(ctl->word_count >= 2); /* its name */
     msgpack_sbuffer_init(&input);
     enum ctl_exit status = CTL_OK;
     if (strcmp(data, "-") != 0)

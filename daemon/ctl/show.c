@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,13 +15,15 @@
 #include "view/wish.h"
 
 #define NO_EVENT "(not an event's bytes)"
+#define LABEL_COLUMNS 11
 #define DATA_SHOWN 2000 /* characters of an event's data, or of a result; --json shows all */
 
 static void line(const char *label, enum colour colour, const char *text)
 {
+    assert(strlen(label) <= LABEL_COLUMNS);
     (void)printf("  ");
     text_print(COLOUR_DIM, label);
-    (void)printf("%*s", (int)(11 - strlen(label)), "");
+    (void)printf("%*s", (int)(LABEL_COLUMNS - strlen(label)), "");
     text_print(colour, text);
     (void)putchar('\n');
 }

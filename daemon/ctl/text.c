@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl/text.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/log.h"
 #include "codec/utf8.h"
 
@@ -83,6 +85,7 @@ void text_print(enum colour colour, const char *text)
     static const char *const CODES[] = {
         [COLOUR_RED] = "31", [COLOUR_GREEN] = "32", [COLOUR_YELLOW] = "33", [COLOUR_BLUE] = "34", [COLOUR_DIM] = "2", [COLOUR_BOLD] = "1",
     };
+    assert((size_t)colour < COUNT_OF(CODES));
     AUTO_FREE char *clean = text_clean((struct bytes){ text, strlen(text) }, 0);
 
     if (colour == COLOUR_NONE || !has_colours())
@@ -127,6 +130,7 @@ char *text_clean(struct bytes text, size_t width)
         at += length;
         left -= length;
     }
+    assert(size <= text.size);
     clean[size] = '\0';
     return clean;
 }
@@ -182,6 +186,7 @@ char *text_date(int64_t at_ms)
 
 struct table *table_create(size_t columns)
 {
+    assert(columns > 0);
     struct table *table = xcalloc(1, sizeof(*table));
 
     table->columns = columns;
@@ -221,6 +226,7 @@ void table_print(struct table *table, const char *indent)
     size_t used = strlen(indent);
     size_t width = text_width();
 
+    assert(table->count % table->columns == 0); /* rows are whole */
     for (size_t i = 0; i < table->count; i++) {
         size_t columns = text_columns(table->cells[i].text);
         if (columns > widths[i % table->columns])

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What all daemons do, live: counts with their rates, and the newest runs. */
+#include <assert.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
@@ -110,6 +111,7 @@ static int look(struct top *top)
 
 static const struct look *latest_of(const struct top *top)
 {
+    assert(top->count > 0);
     return &top->looks[(top->count - 1) % WINDOW];
 }
 
@@ -117,6 +119,7 @@ static uint64_t value_of(const struct look *look, size_t count)
 {
     uint64_t value;
 
+    assert(count < COUNT_COUNT);
     memcpy(&value, (const char *)&look->stats.counts + COUNTS[count].offset, sizeof(value));
     return value;
 }

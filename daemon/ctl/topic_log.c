@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl/topic_log.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +78,7 @@ int topic_spans_cut(struct kafka *reader, const char *topic, int64_t from_ms, in
                     struct error *ret_error)
 {
     AUTO_FREE int64_t *offsets = xcalloc(count + 1, sizeof(*offsets));
+    assert(from_ms <= to_ms);
     int status = ask_offsets(reader, topic, from_ms, spans, count, offsets, ret_error);
 
     if (status != 0)
@@ -145,6 +147,7 @@ static bool take(rd_kafka_message_t *message, struct topic_span *span, bool (*ea
 int topic_read(struct kafka *reader, const char *topic, struct topic_span *spans, size_t count,
                bool (*each)(void *context, const rd_kafka_message_t *message), void *context, struct error *ret_error)
 {
+    assert(reader->handle != NULL && spans != NULL);
     int status = assign(reader, topic, spans, count, ret_error);
     int64_t heard_ms = clock_monotonic_ms();
     bool goes_on = true;

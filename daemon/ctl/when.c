@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl/when.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -40,6 +41,7 @@ static int64_t on_day(int64_t day_ms, int days, const struct time_of_day *time)
     const time_t seconds = (time_t)(day_ms / 1000);
     struct tm parts;
 
+    assert(is_real(time));
     (void)localtime_r(&seconds, &parts);
     parts.tm_mday += days;
     parts.tm_hour = time->hour;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The one reason why a run is not moving, from the lists that the scripts decide by. */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -31,6 +32,7 @@ static void give(struct reason *reason, const char *code, const char *format, ..
 {
     va_list arguments;
 
+    assert(reason->text == NULL && strlen(code) < sizeof(reason->code)); /* one reason, and its whole code */
     va_start(arguments, format);
     reason->text = xvasprintf(format, arguments);
     va_end(arguments);
@@ -232,6 +234,7 @@ static void add_crowd(struct ctl *ctl, const struct run_view *view, struct reaso
     int64_t most = is_paused ? ctl->config->pause_most : ctl->config->flow_most;
     struct queued_list queued;
 
+    assert(reason->text != NULL);
     if (!is_paused && reason->place == 0 && strcmp(reason->code, "concurrency") != 0)
         return;
     if (runs_queued(ctl->store, view->run->record.function, &queued) != 0)
@@ -288,6 +291,7 @@ static int find_reason(struct redis_store *store, const struct run_view *view, s
 
 static void print(const struct ctl *ctl, const struct run_view *view, const struct reason *reason)
 {
+    assert(reason->text != NULL);
     if (!ctl->is_json) {
         (void)printf("%s: ", view->run->id);
         text_print(COLOUR_NONE, reason->text);

@@ -50,7 +50,7 @@ struct dispatch_settings {
     const struct function *(*learn_function)(void *context, const char *id);
     void *context; /* of these */
     size_t function_count;
-    void (*fatal)(const char *why); /* a core thread can't go on: ends the process with a clear last line */
+    void (*fatal)(const char *why); /* a thread that the daemon can't do without can't go on: ends the process with a clear last line */
 };
 
 #endif

@@ -268,6 +268,7 @@ static void make_row(struct event *event)
 {
     static const msgpack_object nil = { .type = MSGPACK_OBJECT_NIL };
 
+    assert(!event->has_row);
     event->has_row = true;
     event->row = event->view;
     event->row.id = default_id(event);
@@ -311,6 +312,7 @@ static void keep_reason(struct event *event, const struct event_marks *marks, bo
 
 static void become_malformed(struct event *event, const struct event_marks *marks, const struct error *error)
 {
+    assert(event->said_name == NULL && event->failure == NULL);
     event->said_name = event->view.name;
     event->view.name = event->view.topic;
     event->view.id = "";
@@ -359,6 +361,7 @@ void event_find_name_in(struct event *event, struct member *members)
     struct error error;
     struct event_marks marks = { .cloud_prefix = NULL };
 
+    assert(event->part > 0 && event->format == EVENT_EMPTY); /* a part, that nobody has read yet */
     event->format = EVENT_CLOUD_STRUCTURED;
     int result = event_read_cloud_members(event, members, &error);
     if (result < 0)

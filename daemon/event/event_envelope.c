@@ -6,6 +6,7 @@
  * them, and nothing that no envelope has. To a function that takes a whole topic more is a row: all that has no
  * data, and all that has keys of its own.
  */
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -67,6 +68,7 @@ static bool is_number(const struct member *member)
 /* JSON's number as it is written there, msgpack's as JSON would write it. */
 static void read_number_id(struct event *event, const struct member *id, enum event_part_form form)
 {
+    assert(is_number(id) && (form == PART_JSON || form == PART_MSGPACK));
     if (form == PART_JSON) {
         event->view.id = event_keep_text(event, id->bytes);
         return;

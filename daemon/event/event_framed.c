@@ -23,6 +23,7 @@ void event_set_schema(struct event *event, struct schema *schema)
 
 void event_set_kept(struct event *event, struct bytes kept)
 {
+    assert(event->schema == NULL && event->state == EVENT_NEW);
     event->kept = kept;
 }
 
@@ -55,6 +56,7 @@ static void keep_read(struct event *event, struct bytes data)
 
 static void read_by_schema(struct event *event)
 {
+    assert(event->schema != NULL);
     const unsigned char skipped = (unsigned char)schema_key(event->schema)->frame_size;
 
     switch (schema_form(event->schema)) {
@@ -78,6 +80,7 @@ static int unpack(const struct event *event, struct event_part *ret_part, struct
     const struct bytes rest = { at + 1, event->kept.size - 1 };
     const struct bytes value = event_value(event);
 
+    assert(event->kept.size > 0);
     if (at[0] == KEPT_MSGPACK) {
         *ret_part = (struct event_part){ PART_MSGPACK, rest };
         return 0;

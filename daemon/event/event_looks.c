@@ -3,6 +3,7 @@
  * What a value that is no event looks like, for the reason of its dead letter: whoever reads that knows their
  * producers, not stepd's parsers. Looks are guesses, from most telling to least.
  */
+#include <assert.h>
 #include <endian.h>
 #include <inttypes.h>
 #include <stdint.h>
@@ -35,6 +36,7 @@ static uint32_t number_at(struct bytes value, size_t at)
 {
     uint32_t number;
 
+    assert(at + sizeof(number) <= value.size);
     memcpy(&number, (const char *)value.data + at, sizeof(number));
     return be32toh(number);
 }
@@ -223,6 +225,7 @@ void event_looks_like(const struct event *event, struct bytes content_type, char
 {
     const struct looks looks = { { event->view.raw, event->view.raw_len }, content_type, text, size };
 
+    assert(size > 0);
     text[0] = '\0';
     if (looks.value.size == 0 || is_by_header(&looks, event) || is_glue(&looks) || has_first_bytes(&looks) || is_framed(&looks))
         return;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "event/event_internal.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -27,6 +28,7 @@ static size_t make_headers(const struct event *message, struct event_header *hea
     }
     headers[count++] = (struct event_header){ "content-type", { type, sizeof(type) - 1 } };
     headers[count++] = (struct event_header){ EVENT_INDEX_HEADER, { NULL, 0 } };
+    assert(count <= message->header_count + OWN_HEADERS);
     return count;
 }
 
@@ -36,6 +38,7 @@ static void fill(struct event_parts *parts, size_t index, const struct event *me
     const struct stepd_event *view = &message->view;
     char *digits = parts->indexes[index];
 
+    assert(header_count >= OWN_HEADERS && index < parts->count);
     headers[header_count - 1].value = (struct bytes){ digits, (size_t)(event_write_decimal(digits, (int64_t)index) - digits) };
     event_init(&parts->events[index], view->topic, view->partition, view->offset, message->timestamp_ms,
                (struct bytes){ view->key, view->key_len }, value, headers, header_count);

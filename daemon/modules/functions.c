@@ -143,6 +143,7 @@ static bool declaration_check(const struct declaration *declaration, struct conf
         { !backoff_is_valid(&function->backoff), ".backoff must be up to 1000 delays, each between 0 and a year" },
         { (unsigned)function->ordering > STEPD_BY_KEY, ".ordering must be STEPD_UNORDERED or STEPD_BY_KEY" },
     };
+    assert(function->id != NULL && id_is_valid(function->id)); /* declare() looked */
     bool is_sound = options_check(&table, &declaration->place, faults);
 
     for (size_t i = 0; i < COUNT_OF(checks); i++) {
@@ -314,6 +315,7 @@ static struct entry_split entry_split(const struct declaration *declaration, con
             split.flow.items[split.flow.count++] = *item;
         }
     }
+    assert(split.options.count + split.flow.count == given->options.count + flow_count); /* none is lost */
     return split;
 }
 
@@ -378,6 +380,7 @@ static void add_flow(struct builder *builder, const struct declaration *declarat
     const struct flow_refusal refusal = { refuse_flow, &at };
     size_t faults = builder->faults->count;
 
+    assert(made->flow == NULL);
     config_flow_read(settings, &changed, &made->lists, builder->faults);
     set_triggers(&made->function, &changed);
     if (changed.batch.size > builder->config->worker.queue / 2)
@@ -419,6 +422,7 @@ static void function_make(struct builder *builder, const struct declaration *dec
         },
         .options = declared->options,
     };
+    assert(declaration->is_sound && functions->by_id == NULL); /* they are sorted once all are made */
     add_flow(builder, declaration, given, &split.flow, made);
     entry_done(&split);
     options_ask(owner, declaration->function.check, made->function.options, &place, builder->faults);
@@ -509,6 +513,7 @@ void functions_build(const struct config *config, struct module *const *modules,
         for (size_t at = 0; at < modules[i]->declared->function_count; at++)
             declare(&builder, modules[i], at);
     }
+    assert(builder.count <= count);
     for (size_t i = 0; i < builder.count; i++) {
         const struct declaration *declaration = &builder.declarations[i];
         const struct config_function *given = config_function_find(config, declaration->function.id);
@@ -552,6 +557,7 @@ static const struct function *first_find(const struct functions *functions, cons
 {
     const struct function wanted = { .id = id };
     const struct function *key = &wanted;
+    assert(functions->count == 0 || functions->by_id != NULL);
     const struct function **found = bsearch(&key, functions->by_id, functions->count, sizeof(*functions->by_id), id_compare);
 
     return found != NULL ? *found : NULL;
@@ -566,6 +572,7 @@ const struct function *functions_find(const struct functions *functions, const c
 
 static bool is_same_code(const struct function *one, const struct function *other)
 {
+    assert(strcmp(one->id, other->id) == 0);
     return one->module == other->module && one->run == other->run && one->on_failure == other->on_failure;
 }
 

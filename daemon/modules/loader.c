@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "modules/loader.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <stdbool.h>
@@ -308,6 +309,7 @@ int loader_renew(struct loaded *loaded, const struct config *config, struct conf
 
 int modules_init(struct loaded *loaded, struct error *ret_error)
 {
+    assert(loaded->initialised_count == 0);
     for (size_t i = 0; i < loaded->module_count; i++) {
         struct module *module = loaded->modules[i];
         int status = module->declared->init != NULL ? module->declared->init(module->options, &module->shared) : 0;
@@ -325,6 +327,7 @@ void modules_exit(struct loaded *loaded)
 {
     while (loaded->initialised_count > 0) {
         struct module *module = loaded->modules[--loaded->initialised_count];
+        assert(loaded->initialised_count < loaded->module_count);
         if (module->declared->exit != NULL)
             module->declared->exit(module->shared);
         module->shared = NULL;
@@ -335,6 +338,7 @@ void loaded_destroy(struct loaded *loaded)
 {
     if (loaded == NULL)
         return;
+    assert(loaded->initialised_count == 0); /* modules_exit() first */
     functions_done(&loaded->functions);
     for (size_t i = 0; i < loaded->renewal_count; i++)
         functions_done(&loaded->renewals[i]);

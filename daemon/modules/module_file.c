@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "modules/module_file.h"
 
+#include <assert.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <grp.h>
 #include <libgen.h>
 #include <limits.h>
 #include <pwd.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +26,8 @@ struct opened_module {
     struct module module;
     struct stepd_module declared; /* a copy, zero where the module is older than a field */
 };
+
+static_assert(offsetof(struct opened_module, module) == 0, "module_forget() frees the whole by it");
 
 /* ---- who may write it ------------------------------------------------------------------------- */
 
@@ -169,6 +173,7 @@ struct module *module_open(const char *path, struct config_faults *faults)
     if (!abi_fits(declared, &place, faults))
         return NULL;
     struct opened_module *opened = xcalloc(1, sizeof(*opened));
+    assert(declared->size <= sizeof(opened->declared)); /* abi_fits() looked */
     memcpy(&opened->declared, declared, declared->size);
     opened->module = (struct module){ .declared = &opened->declared, .path = place.file, .handle = handle };
     return &opened->module;
@@ -176,7 +181,7 @@ struct module *module_open(const char *path, struct config_faults *faults)
 
 void module_forget(struct module *module)
 {
-    free(module); /* the first member of an opened_module */
+    free(module);
 }
 
 struct stepd_function module_function(const struct module *module, size_t at)
@@ -184,6 +189,7 @@ struct stepd_function module_function(const struct module *module, size_t at)
     const struct stepd_module *declared = module->declared;
     struct stepd_function function = { .id = NULL };
 
+    assert(at < declared->function_count && declared->function_size <= sizeof(function));
     memcpy(&function, (const char *)declared->functions + at * declared->function_size, declared->function_size);
     return function;
 }

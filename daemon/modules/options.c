@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "modules/options.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <libgen.h>
 #include <stdlib.h>
@@ -150,6 +151,7 @@ static bool collection_write(const struct option_table *table, const struct step
     char **texts = xcalloc(given->count * 2 + 1, sizeof(*texts));
     size_t count = 0;
 
+    assert(given->kind == (is_map ? SETTING_MAP : SETTING_LIST));
     for (size_t i = 0; i < given->count; i++) {
         const struct setting *item = &given->items[i];
         if (item->kind != SETTING_SCALAR && item->kind != SETTING_MISSING) {
@@ -225,6 +227,7 @@ static bool has_overlap(const struct stepd_option *options, size_t at)
     size_t start = options[at].offset;
     size_t end = start + types[options[at].type].size;
 
+    assert((unsigned)options[at].type < TYPE_COUNT);
     for (size_t i = 0; i < at; i++) {
         if ((unsigned)options[i].type < TYPE_COUNT && options[i].offset < end && start < options[i].offset + types[options[i].type].size)
             return true;
@@ -322,6 +325,7 @@ static void fault_unknown(const struct option_table *table, const struct setting
 
 static void *field_of(const struct stepd_option *option, void *filled)
 {
+    assert(filled != NULL);
     return (char *)filled + option->offset;
 }
 
@@ -363,6 +367,7 @@ void options_free(const struct stepd_option *options, void *filled)
 {
     if (filled == NULL)
         return;
+    assert(options != NULL);
     for (size_t i = 0; options[i].name != NULL; i++) {
         void *field = field_of(&options[i], filled);
         if (options[i].type == STEPD_STRING || options[i].type == STEPD_PATH)

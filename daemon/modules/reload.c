@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "modules/reload.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -20,6 +21,7 @@ struct reload *reload_create(const struct config *config, struct loaded *loaded)
 {
     struct reload *reload = xcalloc(1, sizeof(*reload));
 
+    assert(loaded->config == config);
     reload->started_with = config;
     reload->current = config;
     reload->loaded = loaded;
@@ -38,6 +40,7 @@ void reload_destroy(struct reload *reload)
 
 static void take(struct reload *reload, struct config *config)
 {
+    assert(config != reload->current);
     reload->taken = xrealloc(reload->taken, (reload->taken_count + 1) * sizeof(*reload->taken));
     reload->taken[reload->taken_count++] = config;
     reload->current = config;
@@ -68,6 +71,7 @@ const struct config *reload_run(struct reload *reload)
     struct config_faults faults = { 0 };
     struct config *config = NULL;
 
+    assert(reload->current != NULL);
     notify_reloading();
     if (config_load(reload->started_with->path, &config, &faults) != 0) {
         log_refusal(&faults);

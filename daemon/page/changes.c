@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the page lets people do. */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +43,7 @@ static void change_run(struct page *page, const struct web_request *request, con
     struct error error = { 0 };
     struct json_out out;
 
+    assert(which < COUNT_OF(run_changes) && run_id_is_valid(id));
     int status = run_changes[which].change(page->store, id, &change, &error);
     if (status != 0) {
         reply_error(reply, status == -ENOENT ? 404 : status == -EBADMSG ? 422 : 503, "%s", error.text);
@@ -124,6 +126,7 @@ static bool choose(void *context, const struct row *row)
         return true;
     if (chosen->error != NULL && strcmp(error, chosen->error) != 0)
         return true;
+    assert(chosen->count < RETRIES_A_REQUEST);
     memcpy(chosen->ids[chosen->count++].text, row->id, sizeof(row->id));
     return chosen->count < RETRIES_A_REQUEST;
 }

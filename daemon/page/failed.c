@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The latest failures, by error and function. */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,6 +64,7 @@ static void put_groups(struct groups *groups, bool is_all, struct web_reply *rep
 {
     struct json_out out;
 
+    assert(groups->count <= GROUPS_MOST);
     if (groups->count > 0)
         qsort(groups->all, groups->count, sizeof(groups->all[0]), most_first);
     json_out_init(&out);

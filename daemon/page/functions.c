@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
 #include <math.h>
 
 #include "base/clock.h"
@@ -20,6 +21,7 @@ static double percentile_ms(const struct function_counts *counts, double part)
     const uint64_t *buckets = counts->durations.buckets;
     uint64_t sum = 0, below = 0;
 
+    assert(part > 0 && part < 1);
     for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
         sum += buckets[i];
     double rank = part * (double)sum;
@@ -78,6 +80,7 @@ static void put_function(void *context, const struct function *first)
     const struct function *function = function_newest(first);
     struct json_out *out = telling->out;
 
+    assert(function->index < telling->page->settings.function_room);
     json_out_open(out, NULL, '{');
     json_out_text(out, "id", function->id);
     json_out_text(out, "event", function->event);

@@ -138,6 +138,7 @@ static void put_in_order(struct source *source, struct runs_place place)
             source->used = i + 1;
     }
     source->next = place;
+    assert(source->used <= source->count);
 }
 
 /* *ret_is_whole: the list was short enough for that. */
@@ -217,6 +218,7 @@ static void add_sources(struct listing *listing)
     const struct kind *kind = listing->kind;
     int shards = store_shards(listing->store);
 
+    assert(listing->sources == NULL && kind->count <= LISTS_MOST);
     listing->sources = xcalloc((size_t)shards * LISTS_MOST, sizeof(*listing->sources));
     for (int shard = 0; shard < shards; shard++) {
         if (listing->stage == STAGE_NEWEST)
@@ -361,6 +363,7 @@ static void merge(struct listing *listing, struct json_out *out)
 
     json_out_open(out, "runs", '[');
     for (size_t i = 0; i < listing->filter->limit && (source = latest_of(listing)) != NULL; i++) {
+        assert(source->used < source->count);
         const struct found_row *row = &source->rows[source->used++];
         json_out_raw(out, NULL, (struct bytes){ row->json.buffer.data, row->json.buffer.size });
         source->next = row->after;
@@ -421,6 +424,7 @@ int listing_put(struct redis_store *store, const struct listing_filter *filter, 
 {
     struct listing listing = { .store = store, .filter = filter, .kind = kind_find(filter->status) };
 
+    assert(filter->limit > 0);
     if (listing.kind == NULL)
         return error_set(ret_error, EINVAL, "no such status: %.40s", filter->status);
     listing.stage =

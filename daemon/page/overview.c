@@ -149,6 +149,7 @@ static void live_next(struct live *live)
 {
     struct json_out out;
 
+    assert(live->text == NULL);
     json_out_init(&out);
     put_now(live->page, &out);
     put_delayed(live->page, &out);
@@ -169,6 +170,7 @@ static size_t live_read(struct web_stream *stream, char *out, size_t size)
         live->is_begun = true;
         live_next(live);
     }
+    assert(live->sent < live->size);
     size_t part = live->size - live->sent < size ? live->size - live->sent : size;
     memcpy(out, live->text + live->sent, part);
     live->sent += part;
@@ -183,6 +185,7 @@ static void live_close(struct web_stream *stream)
 {
     struct live *live = (struct live *)stream;
 
+    assert(live->page->streams > 0);
     (void)atomic_fetch_sub(&live->page->streams, 1);
     free(live->text);
     free(live);

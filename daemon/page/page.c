@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "page/page.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -257,6 +258,7 @@ void page_destroy(struct page *page)
 {
     if (page == NULL)
         return;
+    assert(page->readers == 0 && page->streams == 0); /* the server has stopped */
     store_destroy(page->store);
     past_destroy(page->past);
     condition_done(&page->stopped);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "page/past.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +67,7 @@ bool past_function(struct past *past, size_t index, int64_t *ret_at_ms, struct f
     lock_take(&past->lock);
     bool is_there = past->function_rows > 0;
     size_t row = past->function_rows < PAST_FUNCTION_POINTS ? 0 : past->function_rows % PAST_FUNCTION_POINTS;
+    assert(index < past->function_count && row < PAST_FUNCTION_POINTS);
     if (is_there) {
         *ret_at_ms = past->functions_at_ms[row];
         *ret_counts = past->functions[row * past->function_count + index];

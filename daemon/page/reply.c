@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <arpa/inet.h>
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +21,7 @@ const struct web_header page_headers[] = {
 
 void reply_json(struct web_reply *reply, struct json_out *out)
 {
+    assert(reply->body == NULL && reply->stream == NULL); /* one answer */
     reply->type = "application/json";
     reply->headers = page_headers;
     reply->body = xmemdup(out->buffer.data, out->buffer.size);
@@ -32,6 +34,7 @@ void reply_error(struct web_reply *reply, unsigned status, const char *format, .
     struct json_out out;
     va_list arguments;
 
+    assert(status >= 400);
     va_start(arguments, format);
     AUTO_FREE char *text = xvasprintf(format, arguments);
     va_end(arguments);
@@ -146,5 +149,6 @@ bool store_enter(struct page *page, struct web_reply *reply)
 
 void store_leave(struct page *page)
 {
+    assert(page->readers > 0);
     (void)atomic_fetch_sub(&page->readers, 1);
 }

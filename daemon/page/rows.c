@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "page/rows.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@ static bool look_at(void *context, size_t index, const struct loaded_run *run, b
     struct row row = { .after = looking->runs[index].after, .record = &run->record };
     struct run_view view;
 
+    assert(looking->goes_on && index >= looking->seen);
     looking->seen = index + 1;
     memcpy(row.id, run->id, sizeof(row.id));
     if (!is_whole)
@@ -91,6 +93,7 @@ static int walk_a_piece(struct looking *looking, size_t wanted)
     int status = list_next(looking->store, walk, wanted, &runs, &count);
     if (status != 0)
         return status;
+    assert(count <= wanted && wanted <= RUNS_PEEK_MOST);
     for (size_t i = 0; i < count; i++)
         ids[i] = runs[i].id;
     looking->runs = runs;

@@ -31,7 +31,7 @@
 #define END_MS 5000 /* for a producer that failed, to end */
 
 struct producer {
-    struct publisher publisher; /* first: core's view of it */
+    struct publisher publisher; /* first */
     const struct setting *settings;
     struct thread thread;    /* the polling thread */
     atomic_bool must_end;    /* the polling thread */
@@ -55,7 +55,7 @@ struct delivery {
     rd_kafka_resp_err_t error;
 };
 
-static_assert(offsetof(struct producer, publisher) == 0, "core's view of it");
+static_assert(offsetof(struct producer, publisher) == 0, "publish() is given the publisher");
 
 /* Runs on: the polling thread, and who destroys the handle. */
 static void on_delivery(rd_kafka_t *handle, const rd_kafka_message_t *message, void *opaque)

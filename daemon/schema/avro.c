@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "schema/avro.h"
 
+#include <assert.h>
 #include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -124,6 +125,7 @@ static void put_count(struct reader *reader, size_t place, uint32_t count)
 {
     const uint32_t big = htobe32(count);
 
+    assert(place + sizeof(big) <= reader->buffer->size); /* put_open() left the room */
     memcpy(reader->buffer->data + place, &big, sizeof(big));
 }
 
@@ -134,6 +136,7 @@ static void split(int64_t value, int64_t per_second, int64_t *ret_seconds, uint3
 {
     int64_t rest = value % per_second;
 
+    assert(per_second > 0 && 1000000000 % per_second == 0);
     *ret_seconds = value / per_second - (rest < 0);
     *ret_nanoseconds = (uint32_t)((rest < 0 ? rest + per_second : rest) * (1000000000 / per_second));
 }
@@ -214,6 +217,7 @@ static size_t write_digits(unsigned char *bytes, size_t size, size_t scale, char
             break;
         digits[count++] = (char)('0' + take_digit(bytes + first, size - first));
     }
+    assert(count > scale && count <= SCALED_MAX);
     return count;
 }
 
@@ -223,6 +227,7 @@ static int put_decimal(struct reader *reader, const struct avro_type *type, stru
     char digits[SCALED_MAX], text[SCALED_MAX + 2];
     char *at = text;
 
+    assert(type->logical == AVRO_DECIMAL);
     if (value.size > sizeof(bytes))
         return fail(reader, "a decimal of more than 512 bytes");
     memcpy(bytes, value.data, value.size);
@@ -244,6 +249,7 @@ static int put_uuid(struct reader *reader, struct bytes value)
 {
     char text[GUID_TEXT_SIZE];
 
+    assert(value.size == GUID_SIZE); /* else it is no logical type */
     guid_write(value.data, text);
     put_string(reader, text);
     return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "schema/avro_type.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
@@ -32,6 +33,7 @@ static int parse(struct parser *parser, const msgpack_object *from, const char *
 
 static const msgpack_object *find(const msgpack_object *map, const char *name)
 {
+    assert(map->type == MSGPACK_OBJECT_MAP);
     for (uint32_t i = 0; i < map->via.map.size; i++) {
         const msgpack_object_str *key = &map->via.map.ptr[i].key.via.str;
         if (key->size == strlen(name) && memcmp(key->ptr, name, key->size) == 0)
@@ -147,6 +149,7 @@ static void read_decimal(const msgpack_object *map, struct avro_type *type)
     int64_t precision = number_of(map, "precision", INT32_MAX);
     int64_t scale = find(map, "scale") == NULL ? 0 : number_of(map, "scale", SCALE_MAX);
 
+    assert(type->kind == AVRO_KIND_BYTES || type->kind == AVRO_KIND_FIXED);
     if (precision < 1 || scale < 0 || scale > precision)
         type->logical = AVRO_PLAIN;
     else
@@ -291,6 +294,7 @@ static int parse_named(struct parser *parser, const msgpack_object *map, enum av
     const char *name = text_of(parser, map, "name");
     const char *own_space = text_of(parser, map, "namespace");
 
+    assert(kind == AVRO_KIND_RECORD || kind == AVRO_KIND_ENUM || kind == AVRO_KIND_FIXED);
     if (name == NULL)
         return error_set(parser->error, EBADMSG, "its Avro has a record, an enum or a fixed without a name");
     const char *full = full_name(parser, own_space != NULL ? own_space : space, name);
@@ -371,6 +375,7 @@ int avro_type_parse(const struct bytes *texts, size_t count, msgpack_zone *zone,
 
     for (size_t i = 0; result == 0 && i < count; i++)
         result = parse_text(&parser, texts[i], &type);
+    assert(result != 0 || (type != NULL && parser.depth == 0));
     free(parser.named);
     if (result == 0)
         *ret_type = type;

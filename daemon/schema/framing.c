@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "schema/framing.h"
 
+#include <assert.h>
 #include <endian.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -28,6 +29,7 @@ static uint64_t read_64(const unsigned char *at)
 /* What stands in the header behind the id or the GUID. */
 static bool keep_indexes(struct bytes value, size_t from, struct schema_key *key)
 {
+    assert(from <= value.size);
     if (value.size - from > INDEXES_SIZE_MAX)
         return false;
     key->indexes_size = (uint8_t)(value.size - from);
@@ -90,6 +92,7 @@ void guid_write(const unsigned char bytes[static GUID_SIZE], char text[static GU
 
     for (int i = 0; i < GUID_SIZE; i++)
         used += (size_t)snprintf(text + used, GUID_TEXT_SIZE - used, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", bytes[i]);
+    assert(used == GUID_TEXT_SIZE - 1);
 }
 
 void schema_key_text(const struct schema_key *key, char text[static SCHEMA_TEXT_SIZE])

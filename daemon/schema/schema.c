@@ -41,6 +41,7 @@ struct schema *schema_create_json(const struct schema_key *key)
 
 struct schema *schema_create_unreadable(const struct schema_key *key, const char *reason)
 {
+    assert(reason[0] != '\0');
     struct schema *schema = schema_new(key, SCHEMA_UNREADABLE);
 
     schema->reason = xstrdup(reason);
@@ -61,6 +62,7 @@ struct schema *schema_create_avro(const struct schema_key *key, const struct byt
 
 struct schema *schema_create_read_by(const struct schema_key *key, const struct schema_reader *reader, void *state)
 {
+    assert(reader->read != NULL && reader->destroy != NULL);
     struct schema *schema = schema_new(key, SCHEMA_READ_BY);
 
     schema->reader = reader;

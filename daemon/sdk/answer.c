@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sdk/answer.h"
 
+#include <assert.h>
 #include <msgpack.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 
 void answer_text(struct web_reply *reply, char *text)
 {
+    assert(reply->body == NULL); /* one answer */
     reply->body = text;
     reply->size = strlen(text);
 }
@@ -17,6 +19,7 @@ void answer_error(struct web_reply *reply, unsigned status, const char *why)
 {
     msgpack_sbuffer quoted;
 
+    assert(status >= 400);
     msgpack_sbuffer_init(&quoted);
     json_write_string(&quoted, (struct bytes){ why, strlen(why) });
     reply->status = status;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sdk/app.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <msgpack.h>
 #include <stdlib.h>
@@ -83,6 +84,7 @@ static struct sdk_function *function_create(const char *slug)
 {
     struct sdk_function *function = xcalloc(1, sizeof(*function));
 
+    assert(id_is_valid(slug));
     function->id = xstrdup(slug);
     function->slug = xstrdup(slug);
     step_uuid_make(slug, function->uuid);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -67,6 +68,7 @@ static int add_event(const struct reading *reading, const msgpack_object *given,
     struct error error = { 0 };
     struct sdk_trigger *trigger = &function->triggers[function->trigger_count++];
 
+    assert(function->trigger_count <= TRIGGERS_MOST);
     trigger->event = object_find_text(given, "event");
     trigger->text = object_is_nothing(text) ? NULL : object_text(text);
     if (trigger->event == NULL || trigger->event[0] == '\0')
@@ -138,6 +140,7 @@ static int add_cron(const struct reading *reading, const msgpack_object *given, 
         if (strcmp(list->items[i], cron) == 0)
             return reading_refuse(reading, "has the cron \"%s\" twice", cron);
     }
+    assert(list->count < TRIGGERS_MOST);
     crons[list->count++] = cron;
     return check_cron(reading, cron);
 }

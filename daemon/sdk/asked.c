@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sdk/asked.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -338,6 +339,7 @@ static int read_limit(const struct part *part, struct stepd_limits *limits)
     status = read_expression(part, "key", &limit.key);
     if (status == 0 && limit.scope != NULL && limit.key == NULL)
         return reading_refuse(part->reading, "asks for a 'concurrency' of another scope than fn without a key");
+    assert(limits->count < LIMITS_MOST);
     if (status == 0 && limit.limit > 0)
         ((struct stepd_limit *)(uintptr_t)limits->items)[limits->count++] = limit;
     return status;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sdk/call_request.h"
 
+#include <assert.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -84,6 +85,7 @@ void call_request_send(struct stepd_ctx *ctx, const struct sdk_function *functio
     struct call *call = sdk_call->call;
     struct request told = *request;
 
+    assert(function->url != NULL && !function->is_gone);
     call->url = xasprintf("%s%s", function->url, step_id);
     call->timeout_ms = function->base.timeout_ms > 0 ? function->base.timeout_ms : CALL_TIMEOUT_MS;
     sdk_call->attempt = request->attempt;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sdk/checkpoint.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@ static bool read_path(const char *path, struct run_id *ret_id)
 {
     const char *id = path + strlen(CHECKPOINT_PATH);
 
+    assert(strncmp(path, CHECKPOINT_PATH, strlen(CHECKPOINT_PATH)) == 0); /* its route */
     if (strnlen(id, RUN_ID_LENGTH) < RUN_ID_LENGTH || strcmp(id + RUN_ID_LENGTH, "/async") != 0)
         return false;
     memcpy(ret_id->text, id, RUN_ID_LENGTH);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sdk/client.h"
 
+#include <assert.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <pthread.h>
@@ -109,6 +110,7 @@ int client_send(const struct client_request *request, struct client_reply *ret_r
     struct curl_slist *headers = header_list(request);
     long status = 0;
 
+    assert(request->timeout_ms > 0);
     set_up(client, request, headers);
     CURLcode code = curl_easy_perform(client->curl);
     (void)curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sdk/events.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <msgpack.h>
 #include <stdbool.h>
@@ -9,6 +10,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "codec/json.h"
 #include "codec/packed.h"
@@ -23,6 +25,7 @@ static void ulid_make(int64_t unix_ms, char ret_ulid[ULID_SIZE])
     static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
     unsigned char random[16];
 
+    assert(unix_ms >= 0);
     if (getrandom(random, sizeof(random), 0) != sizeof(random))
         abort();
     for (int i = 9; i >= 0; i--, unix_ms >>= 5)
@@ -167,6 +170,7 @@ static unsigned publish(const struct sending *sending, const char **ret_why)
     struct publisher *publisher = sending->settings->publisher;
     AUTO_FREE struct outgoing *messages = xcalloc(sending->count + 1, sizeof(*messages));
 
+    assert(sending->header_count <= COUNT_OF(sending->headers));
     for (size_t i = 0; i < sending->count; i++) {
         messages[i] = (struct outgoing){
             .topic = sending->settings->topic,

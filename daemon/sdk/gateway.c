@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sdk/gateway.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <curl/curl.h>
 #include <stdlib.h>
@@ -127,6 +128,7 @@ bool gateway_send(struct sdk_attempt *turn, struct branch *branch)
     if (gateway == NULL)
         return false;
     struct sdk_call *call = sdk_call_create(turn->errand, branch->name);
+    assert(branch->is_outside && !branch->is_called);
     call->is_outside = true;
     call->is_of_model = gateway->is_of_model;
     call->call->url = xstrdup(gateway->url);
@@ -278,6 +280,7 @@ enum stepd_status gateway_settle(struct sdk_attempt *turn, const struct sdk_call
 {
     struct op op = { .kind = OP_RESULT };
 
+    assert(call->is_outside);
     memcpy(op.name, call->name, sizeof(op.name));
     turn->advice = (struct retry_advice){ .is_retriable = true };
     if (call->is_of_model)

@@ -91,7 +91,7 @@ struct memory_death {
 };
 
 struct memory_store {
-    struct store port; /* its first member: what core calls */
+    struct store port; /* first: what runs call */
     int64_t now_ms;
     size_t state_bytes_max;  /* of a run's checkpoints */
     struct incarnation self; /* the daemon that asks */

@@ -26,7 +26,7 @@ int memory_waits_list_kept(struct store *port, const struct run *run, const char
 void memory_calls_apply(struct memory_store *store, const struct run *run, const struct transition *change);
 void memory_calls_hear_end(struct memory_store *store, const char *id, enum run_status status, struct bytes told);
 void memory_calls_done(struct memory_store *store);
-/* core's port, store_ops.match */
+/* Of run/ports.h: store_ops.match */
 int memory_waits_match(struct store *port, const struct wait_match *match, struct wait_counts *ret_counts);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The part of core's port by which runs call each other: scripts/post.lua says how that goes between shards. */
+/* The part of run/ports.h by which runs call each other: scripts/post.lua says how that goes between shards. */
 #ifndef STEPD_STORE_REDIS_PORT_CALLS_H
 #define STEPD_STORE_REDIS_PORT_CALLS_H
 

@@ -75,7 +75,7 @@ void store_call_later(struct redis_store *store, struct script_call *call, struc
  * link_open(). */
 int store_open_link(struct redis_store *store, int shard, struct link *ret_link, struct error *ret_error) MUST_CHECK;
 
-/* port.c: core's calls (run/ports.h) as scripts. `struct store` is the first member of the redis_store that they are called with. */
+/* port.c: the calls of run/ports.h as scripts. `struct store` is the first member of the redis_store that they are called with. */
 extern const struct store_ops STORE_PORT_OPS;
 /* Any thread: a run of `shard` is due then; calls what store_on_due() set. */
 void store_made_due(struct redis_store *store, int shard, int64_t due_ms);

@@ -11,7 +11,7 @@
 void waits_pack_ask(msgpack_sbuffer *buffer, const struct run *run, const struct wait_ask *ask, const char *place);
 /* One of the wishes that admit.lua makes. */
 void waits_pack_wish(msgpack_packer *packer, const struct run *run, const struct flow_wish *wish, struct bytes value);
-/* core's port, store_ops.match, match_later and list_kept */
+/* Of run/ports.h: store_ops.match, match_later and list_kept */
 int waits_match(struct store *port, const struct wait_match *match, struct wait_counts *ret_counts);
 void waits_match_later(struct store *port, struct pending_match *pending);
 int waits_list_kept(struct store *port, const struct run *run, const char *event,
