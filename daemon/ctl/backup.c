@@ -165,7 +165,7 @@ static bool read_key(const msgpack_object *object, struct copied_key *ret_key)
 
 static enum ctl_exit no_backup(const struct ctl *ctl)
 {
-    return ctl_fail(CTL_FAILED, "%s is no whole backup: what was restored of it is to be deleted", ctl->words[1]);
+    return ctl_fail(CTL_FAILED, "%s is no whole backup: delete the keys that were restored of it", ctl->words[1]);
 }
 
 /* The last object of a whole file says how many there were. */

@@ -120,7 +120,7 @@ static enum ctl_exit cancel_many(struct ctl *ctl)
 
     enum ctl_exit status = choice_read(ctl, CHOICE_UNENDED, &choice);
     if (status == CTL_OK && strpbrk(choice.selection.statuses, CHOICE_ENDED) != NULL)
-        status = ctl_misused(ctl, "what is %s has ended already", ctl->status);
+        status = ctl_misused(ctl, "runs that are %s have ended already", ctl->status);
     if (status == CTL_OK)
         status = ctl_open_store(ctl);
     if (status == CTL_OK)

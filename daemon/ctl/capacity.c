@@ -287,9 +287,7 @@ static void print_json(const struct fillings *fillings, const struct look *befor
     json_out_number(&out, "bytes_per_run", (int64_t)bytes_a_run(now));
     json_out_number(&out, "over_ms", ms);
     json_out_close(&out, '{');
-    json_out_flush(&out);
-    json_out_done(&out);
-    (void)putchar('\n');
+    json_out_print(&out);
 }
 
 /* ---- the command ----------------------------------------------------------------------------------- */

@@ -169,7 +169,7 @@ enum ctl_exit ctl_store_failed(const struct ctl *ctl, int status)
 {
     assert(status < 0 && ctl->config != NULL);
     if (status == -ESHUTDOWN)
-        return ctl_fail(CTL_UNREACHABLE, "Redis stopped answering (redis.url of %s); nothing is known of what was asked last",
+        return ctl_fail(CTL_UNREACHABLE, "Redis stopped answering (redis.url of %s); whether it did the last request is not known",
                         ctl->config->path);
     return ctl_fail(CTL_FAILED, "Redis refused: %s", strerror(-status));
 }

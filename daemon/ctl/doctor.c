@@ -28,16 +28,16 @@
 #include "view/json_out.h"
 #include "view/store_config.h"
 
-void findings_add(struct findings *findings, enum verdict verdict, const char *about, const char *remedy, const char *format, ...)
+void findings_add(struct findings *findings, enum severity severity, const char *about, const char *remedy, const char *format, ...)
 {
     va_list arguments;
 
-    assert(verdict == VERDICT_OK || remedy[0] != '\0');
+    assert(severity == SEVERITY_OK || remedy[0] != '\0');
     va_start(arguments, format);
     char *text = xvasprintf(format, arguments);
     va_end(arguments);
     findings->items = xrealloc(findings->items, (findings->count + 1) * sizeof(*findings->items));
-    findings->items[findings->count++] = (struct finding){ verdict, about, text, xstrdup(verdict == VERDICT_OK ? "" : remedy) };
+    findings->items[findings->count++] = (struct finding){ severity, about, text, xstrdup(severity == SEVERITY_OK ? "" : remedy) };
 }
 
 /* ---- the schema registry ------------------------------------------------------------------------ */
@@ -47,13 +47,13 @@ static void say_registry(struct findings *findings, const struct config *config,
     const char *user = config->schema_registry.user != NULL ? config->schema_registry.user : "(none)";
 
     if (status == 200)
-        findings_add(findings, VERDICT_OK, "schema_registry", "", "%s answers user %s", config->schema_registry.url, user);
+        findings_add(findings, SEVERITY_OK, "schema_registry", "", "%s answers user %s", config->schema_registry.url, user);
     else if (status == 401 || status == 403)
-        findings_add(findings, VERDICT_FAULT, "schema_registry",
+        findings_add(findings, SEVERITY_FAULT, "schema_registry",
                      "set schema_registry.user and .password to one that may read: what needs a schema waits until then",
                      "%s refuses user %s (%ld)", config->schema_registry.url, user, status);
     else
-        findings_add(findings, VERDICT_FAULT, "schema_registry",
+        findings_add(findings, SEVERITY_FAULT, "schema_registry",
                      "schema_registry.url is where /subjects and /schemas/ids/ are; Apicurio has them under /apis/ccompat/v7",
                      "%s answers %ld when it is asked for its subjects", config->schema_registry.url, status);
 }
@@ -70,7 +70,7 @@ static void check_registry(struct findings *findings, const struct config *confi
     if (registry_client_get(client, "/subjects", &reply, &error) == 0)
         say_registry(findings, config, reply.status);
     else
-        findings_add(findings, VERDICT_FAULT, "schema_registry",
+        findings_add(findings, SEVERITY_FAULT, "schema_registry",
                      "is it up, and is schema_registry.url right? Partitions whose schemas are not known wait until then",
                      "%s can't be reached: %s", config->schema_registry.url, error.text);
     registry_client_destroy(client);
@@ -81,21 +81,21 @@ static void check_registry(struct findings *findings, const struct config *confi
 static void check_persistence(struct findings *findings, const struct store_health *health)
 {
     if (health->has_append_only_file)
-        findings_add(findings, VERDICT_OK, "redis", "", "append-only file: on");
+        findings_add(findings, SEVERITY_OK, "redis", "", "append-only file: on");
     else
-        findings_add(findings, VERDICT_FAULT, "redis", "set `appendonly yes` (stepd's own redis.conf does)",
+        findings_add(findings, SEVERITY_FAULT, "redis", "set `appendonly yes` (stepd's own redis.conf does)",
                      "append-only file: off; a restart of Redis forgets every waiting run whose offset is committed");
     if (health->append_status[0] != '\0' && strcmp(health->append_status, "ok") != 0)
-        findings_add(findings, VERDICT_FAULT, "redis", "see Redis's log, and its disk", "the append-only file can't be written: %s",
+        findings_add(findings, SEVERITY_FAULT, "redis", "see Redis's log, and its disk", "the append-only file can't be written: %s",
                      health->append_status);
 }
 
 static void check_eviction(struct findings *findings, const struct store_health *health)
 {
     if (health->eviction[0] == '\0' || strcmp(health->eviction, "noeviction") == 0)
-        findings_add(findings, VERDICT_OK, "redis", "", "eviction: none");
+        findings_add(findings, SEVERITY_OK, "redis", "", "eviction: none");
     else
-        findings_add(findings, VERDICT_FAULT, "redis", "set `maxmemory-policy noeviction`",
+        findings_add(findings, SEVERITY_FAULT, "redis", "set `maxmemory-policy noeviction`",
                      "eviction: %s; when memory is short Redis throws runs away", health->eviction);
 }
 
@@ -104,10 +104,10 @@ static void check_listpack(struct findings *findings, const char *name, long val
     if (value < 0)
         return;
     if (value >= 512)
-        findings_add(findings, VERDICT_OK, "redis", "", "%s: %ld", name, value);
+        findings_add(findings, SEVERITY_OK, "redis", "", "%s: %ld", name, value);
     else {
         AUTO_FREE char *remedy = xasprintf("set `%s 512`", name);
-        findings_add(findings, VERDICT_WARNING, "redis", remedy, "%s: %ld; a run with steps takes several times the memory", name, value);
+        findings_add(findings, SEVERITY_WARNING, "redis", remedy, "%s: %ld; a run with steps takes several times the memory", name, value);
     }
 }
 
@@ -117,7 +117,7 @@ static void check_settings(struct findings *findings, struct redis_store *store)
 
     if (store_health(store, &health) != 0)
         return;
-    findings_add(findings, VERDICT_OK, "redis", "", "%s %s answers", health.product,
+    findings_add(findings, SEVERITY_OK, "redis", "", "%s %s answers", health.product,
                  health.version[0] != '\0' ? health.version : "(of unknown version)");
     check_persistence(findings, &health);
     check_eviction(findings, &health);
@@ -134,15 +134,15 @@ static void check_workers(struct findings *findings, struct redis_store *store)
         return;
     const uint64_t waiting = stats.delayed + stats.queued + stats.waiting;
     if (alive == 0)
-        findings_add(findings, VERDICT_WARNING, "runs", "start stepd", "no daemon is alive; %" PRIu64 " run%s", waiting,
+        findings_add(findings, SEVERITY_WARNING, "runs", "start stepd", "no daemon is alive; %" PRIu64 " run%s", waiting,
                      waiting == 1 ? " waits" : "s wait");
     else
-        findings_add(findings, VERDICT_OK, "runs", "", "%" PRId64 " daemon%s alive, %" PRIu64 " run%s", alive, alive == 1 ? " is" : "s are",
-                     waiting, waiting == 1 ? " waits" : "s wait");
+        findings_add(findings, SEVERITY_OK, "runs", "", "%" PRId64 " daemon%s alive, %" PRIu64 " run%s", alive,
+                     alive == 1 ? " is" : "s are", waiting, waiting == 1 ? " waits" : "s wait");
     int64_t late_ms = store_now_ms(store) - stats.next_due_ms;
     if (alive > 0 && stats.next_due_ms > 0 && late_ms > 10000) {
         AUTO_FREE char *late = text_duration(late_ms);
-        findings_add(findings, VERDICT_WARNING, "runs", "more workers (worker.threads) or more daemons",
+        findings_add(findings, SEVERITY_WARNING, "runs", "more workers (worker.threads) or more daemons",
                      "the run that has waited longest past its time has done so for %s", late);
     }
 }
@@ -154,23 +154,23 @@ static void check_orphans(struct findings *findings, struct redis_store *store)
     if (orphans_find(store, &orphans) != 0)
         return;
     if (orphans.count == 0)
-        findings_add(findings, VERDICT_OK, "runs", "", "%zu run%s looked at%s, none is in no list", orphans.looked_at,
+        findings_add(findings, SEVERITY_OK, "runs", "", "%zu run%s looked at%s, none is in no list", orphans.looked_at,
                      orphans.looked_at == 1 ? "" : "s", orphans.is_whole ? "" : " (of more)");
     else
-        findings_add(findings, VERDICT_WARNING, "runs", "the daemon's sweep makes them due; if they are there again in an hour, report it",
+        findings_add(findings, SEVERITY_WARNING, "runs", "the daemon's sweep makes them due; if they are there again in an hour, report it",
                      "%zu of %zu runs stand in no list, the first is %s", orphans.count, orphans.looked_at, orphans.first.text);
 }
 
 static void add_absent(void *context, const char *url, const char *reason)
 {
-    findings_add(context, VERDICT_WARNING, "apps", "a daemon asks it again every five seconds", "app %s does not register: %s", url,
+    findings_add(context, SEVERITY_WARNING, "apps", "a daemon asks it again every five seconds", "app %s does not register: %s", url,
                  reason);
 }
 
 static void add_silent_program(void *context, const char *name, struct bytes why)
 {
     if (why.size > 0)
-        findings_add(context, VERDICT_WARNING, "programs", "its events and due runs wait; the daemon starts it again",
+        findings_add(context, SEVERITY_WARNING, "programs", "its events and due runs wait; the daemon starts it again",
                      "program %s does not serve: %.*s", name, (int)why.size, (const char *)why.data);
 }
 
@@ -182,24 +182,24 @@ static void add_no_redis(struct findings *findings, const struct config *config,
 
     if (missing[0] != '\0') {
         AUTO_FREE char *remedy = xasprintf("ACL SETUSER with the user of redis.url, and: %s", missing);
-        findings_add(findings, VERDICT_FAULT, "redis", remedy, "its access rules keep from stepd's user what stepd needs");
+        findings_add(findings, SEVERITY_FAULT, "redis", remedy, "its access rules keep from stepd's user what stepd needs");
     } else {
         AUTO_FREE char *remedy = status == -EACCES ? xasprintf("it answers: change redis.url of %s, or what it allows", config->path)
                                                    : xasprintf("is Redis up at redis.url of %s?", config->path);
-        findings_add(findings, VERDICT_FAULT, "redis", remedy, "%s", why);
+        findings_add(findings, SEVERITY_FAULT, "redis", remedy, "%s", why);
     }
 }
 
 static void add_paused(void *context, const char *function, struct bytes who)
 {
     if (strcmp(function, PAUSED_ALL) == 0) {
-        findings_add(context, VERDICT_WARNING, "functions", "`stepctl resume --all` once they may go on",
+        findings_add(context, SEVERITY_WARNING, "functions", "`stepctl resume --all` once they may go on",
                      "all functions are paused, by %.*s: events stay in Kafka, runs wait", (int)who.size, (const char *)who.data);
         return;
     }
     AUTO_FREE char *remedy = xasprintf("`stepctl resume %s` once it may go on", function);
 
-    findings_add(context, VERDICT_WARNING, "functions", remedy, "function %s is paused, by %.*s: its runs wait", function, (int)who.size,
+    findings_add(context, SEVERITY_WARNING, "functions", remedy, "function %s is paused, by %.*s: its runs wait", function, (int)who.size,
                  (const char *)who.data);
 }
 
@@ -236,7 +236,7 @@ static void check_queues(struct findings *findings, const struct ctl *ctl)
             continue;
         AUTO_FREE char *remedy = paused.is_there ? xasprintf("`stepctl resume %s`, or a larger pause.most", of->function)
                                                  : xasprintf("a wider limit or more daemons for %s, or a larger flow.most", of->function);
-        findings_add(findings, VERDICT_WARNING, "functions", remedy,
+        findings_add(findings, SEVERITY_WARNING, "functions", remedy,
                      "function %s has %" PRIu64 " runs queued, and %s is %" PRId64
                      ": partitions that bring more stop, for all their functions",
                      of->function, of->count, paused.is_there ? "pause.most" : "flow.most", most);
@@ -273,9 +273,9 @@ static void check_journal(struct findings *findings, const struct config *config
     AUTO_FREE char *copy = xstrdup_or_null(path);
 
     if (path != NULL && access(dirname(copy), W_OK | X_OK) == 0)
-        findings_add(findings, VERDICT_OK, "journal", "", "the crash journal is %s", path);
+        findings_add(findings, SEVERITY_OK, "journal", "", "the crash journal is %s", path);
     else
-        findings_add(findings, VERDICT_WARNING, "journal",
+        findings_add(findings, SEVERITY_WARNING, "journal",
                      "name a file that the daemon can write as worker.journal, or give it a $STATE_DIRECTORY",
                      "the crash journal %s%scan't be written by this user; for a daemon that runs so, " JOURNAL_MISSING,
                      path != NULL ? path : "", path != NULL ? " " : "");
@@ -283,7 +283,7 @@ static void check_journal(struct findings *findings, const struct config *config
 
 /* ---- all of it ---------------------------------------------------------------------------------- */
 
-static const char *const WORDS[] = { [VERDICT_OK] = "ok", [VERDICT_WARNING] = "warning", [VERDICT_FAULT] = "fault" };
+static const char *const WORDS[] = { [SEVERITY_OK] = "ok", [SEVERITY_WARNING] = "warning", [SEVERITY_FAULT] = "fault" };
 
 static void print_json(const struct findings *findings, bool is_well)
 {
@@ -295,7 +295,7 @@ static void print_json(const struct findings *findings, bool is_well)
     json_out_open(&out, "checks", '[');
     for (size_t i = 0; i < findings->count; i++) {
         json_out_open(&out, NULL, '{');
-        json_out_text(&out, "verdict", WORDS[findings->items[i].verdict]);
+        json_out_text(&out, "verdict", WORDS[findings->items[i].severity]);
         json_out_text(&out, "about", findings->items[i].about);
         json_out_text(&out, "text", findings->items[i].text);
         json_out_text(&out, "remedy", findings->items[i].remedy[0] != '\0' ? findings->items[i].remedy : NULL);
@@ -303,20 +303,20 @@ static void print_json(const struct findings *findings, bool is_well)
     }
     json_out_close(&out, '[');
     json_out_close(&out, '{');
-    json_out_flush(&out);
-    json_out_done(&out);
-    (void)putchar('\n');
+    json_out_print(&out);
 }
 
 static void print_lines(const struct findings *findings)
 {
-    static const enum colour COLOURS[] = { [VERDICT_OK] = COLOUR_GREEN, [VERDICT_WARNING] = COLOUR_YELLOW, [VERDICT_FAULT] = COLOUR_RED };
+    static const enum colour COLOURS[] = {
+        [SEVERITY_OK] = COLOUR_GREEN, [SEVERITY_WARNING] = COLOUR_YELLOW, [SEVERITY_FAULT] = COLOUR_RED
+    };
 
     for (size_t i = 0; i < findings->count; i++) {
         const struct finding *finding = &findings->items[i];
-        assert((size_t)finding->verdict < COUNT_OF(WORDS));
-        text_print(COLOURS[finding->verdict], WORDS[finding->verdict]);
-        (void)printf("%*s%-7s ", (int)(9 - strlen(WORDS[finding->verdict])), "", finding->about);
+        assert((size_t)finding->severity < COUNT_OF(WORDS));
+        text_print(COLOURS[finding->severity], WORDS[finding->severity]);
+        (void)printf("%*s%-7s ", (int)(9 - strlen(WORDS[finding->severity])), "", finding->about);
         text_print(COLOUR_NONE, finding->text);
         (void)putchar('\n');
         if (finding->remedy[0] != '\0')
@@ -342,13 +342,13 @@ static enum ctl_exit run(struct ctl *ctl)
     if (status != CTL_OK)
         return status;
     proxy_spare_loopback();
-    findings_add(&findings, VERDICT_OK, "config", "", "%s can be read", ctl->config->path);
+    findings_add(&findings, SEVERITY_OK, "config", "", "%s can be read", ctl->config->path);
     doctor_check_kafka(&findings, ctl->config);
     check_registry(&findings, ctl->config);
     check_redis(&findings, ctl);
     check_journal(&findings, ctl->config);
     for (size_t i = 0; i < findings.count; i++)
-        is_well &= findings.items[i].verdict != VERDICT_FAULT;
+        is_well &= findings.items[i].severity != SEVERITY_FAULT;
     if (ctl->is_json)
         print_json(&findings, is_well);
     else
@@ -367,6 +367,6 @@ const struct command COMMAND_DOCTOR = {
             "that stand in no list, and for the place of the crash journal. Changes nothing. Exit status 0: no fault (there may be "
             "warnings).\n\n"
             "  stepctl doctor\n"
-            "  stepctl --json doctor | jq '.checks[] | select(.verdict != \"ok\")'",
+            "  stepctl --json doctor | jq '.checks[] | select(.severity != \"ok\")'",
     .run = run,
 };

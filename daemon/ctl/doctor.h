@@ -9,10 +9,10 @@
 #include "base/memory.h"
 #include "config/config.h"
 
-enum verdict { VERDICT_OK, VERDICT_WARNING, VERDICT_FAULT };
+enum severity { SEVERITY_OK, SEVERITY_WARNING, SEVERITY_FAULT };
 
 struct finding {
-    enum verdict verdict;
+    enum severity severity;
     const char *about;
     char *text;
     char *remedy; /* empty: none */
@@ -24,8 +24,8 @@ struct findings {
     bool is_unreachable;
 };
 
-/* `about` is borrowed; a remedy goes with what is not VERDICT_OK alone. */
-void findings_add(struct findings *findings, enum verdict verdict, const char *about, const char *remedy, const char *format, ...)
+/* `about` is borrowed; a remedy goes with what is not SEVERITY_OK alone. */
+void findings_add(struct findings *findings, enum severity severity, const char *about, const char *remedy, const char *format, ...)
     PRINTF_LIKE(5, 6);
 
 /* Brokers, topics, and what the group's protocol hangs on. */

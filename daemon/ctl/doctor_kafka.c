@@ -8,6 +8,7 @@
 #include "ctl/kafka.h"
 #include "kafka/library.h"
 #include "kafka/protocol.h"
+#include "run/emit.h"
 
 #define CONFIGS_MS 15000
 #define SESSION_LONG_MS 10000 /* runs go on within that otherwise */
@@ -20,31 +21,22 @@ static const struct rd_kafka_metadata_topic *find_topic(const struct rd_kafka_me
     return NULL;
 }
 
-static char *dead_letter_topic(const char *pattern, const char *topic)
-{
-    const char *at = strstr(pattern, "%t");
-
-    if (at == NULL)
-        return xstrdup(pattern);
-    return xasprintf("%.*s%s%s", (int)(at - pattern), pattern, topic, at + 2);
-}
-
 static void check_topic(struct findings *findings, const struct config *config, const struct rd_kafka_metadata *metadata, const char *name)
 {
     const struct rd_kafka_metadata_topic *topic = find_topic(metadata, name);
-    AUTO_FREE char *dead_name = dead_letter_topic(config->dead_letter_topic, name);
+    AUTO_FREE char *dead_name = emit_letter_topic(config->dead_letter_topic, name);
 
     if (topic == NULL)
-        findings_add(findings, VERDICT_WARNING, "kafka", "create it, or let the brokers (auto.create.topics.enable)",
+        findings_add(findings, SEVERITY_WARNING, "kafka", "create it, or let the brokers (auto.create.topics.enable)",
                      "topic %s is not there", name);
     else if (topic->err != RD_KAFKA_RESP_ERR_NO_ERROR)
-        findings_add(findings, VERDICT_FAULT, "kafka", "see the brokers' log and their ACLs", "topic %s: %s", name,
+        findings_add(findings, SEVERITY_FAULT, "kafka", "see the brokers' log and their ACLs", "topic %s: %s", name,
                      rd_kafka_err2str(topic->err));
     else
-        findings_add(findings, VERDICT_OK, "kafka", "", "topic %s has %d partition%s", name, topic->partition_cnt,
+        findings_add(findings, SEVERITY_OK, "kafka", "", "topic %s has %d partition%s", name, topic->partition_cnt,
                      topic->partition_cnt == 1 ? "" : "s");
     if (find_topic(metadata, dead_name) == NULL)
-        findings_add(findings, VERDICT_WARNING, "kafka", "create it, unless the brokers make topics by themselves",
+        findings_add(findings, SEVERITY_WARNING, "kafka", "create it, unless the brokers make topics by themselves",
                      "topic %s, for dead letters, is not there yet", dead_name);
 }
 
@@ -111,10 +103,11 @@ static void check_protocol(struct findings *findings, struct kafka *kafka, const
         return;
     const struct session session = ask_session(kafka, metadata->brokers[0].id);
     if (session.own_ms < 0)
-        findings_add(findings, VERDICT_WARNING, "kafka", "group.protocol: classic, or brokers of Kafka 4 whose settings this user may read",
+        findings_add(findings, SEVERITY_WARNING, "kafka",
+                     "group.protocol: classic, or brokers of Kafka 4 whose settings this user may read",
                      "group.protocol is consumer, and broker %d tells no group.consumer.session.timeout.ms", (int)metadata->brokers[0].id);
     else
-        findings_add(findings, session.own_ms > SESSION_LONG_MS ? VERDICT_WARNING : VERDICT_OK, "kafka", remedy,
+        findings_add(findings, session.own_ms > SESSION_LONG_MS ? SEVERITY_WARNING : SEVERITY_OK, "kafka", remedy,
                      "group.protocol is consumer: a killed daemon's events go on elsewhere after %" PRId64
                      " s (group.consumer.session.timeout.ms; not less than %" PRId64 " s, group.consumer.min.session.timeout.ms)",
                      session.own_ms / 1000, session.least_ms / 1000);
@@ -126,13 +119,13 @@ static void check_library(struct findings *findings, int version)
 {
     if (library_breaks_on_new_topics(version))
         findings_add(
-            findings, VERDICT_WARNING, "kafka",
+            findings, SEVERITY_WARNING, "kafka",
             "stop all daemons before you delete a topic and create it again, or install librdkafka 2.10 or newer",
-            "librdkafka %s does not outlive that a topic is deleted and created again: a daemon that reads it ends, and has to be started "
+            "librdkafka %s breaks on a topic that is deleted and created again: a daemon that reads it ends, and has to be started "
             "again (systemd does)",
             rd_kafka_version_str());
     else
-        findings_add(findings, VERDICT_OK, "kafka", "", "librdkafka %s", rd_kafka_version_str());
+        findings_add(findings, SEVERITY_OK, "kafka", "", "librdkafka %s", rd_kafka_version_str());
 }
 
 /* ---- all of it -------------------------------------------------------------------------------------- */
@@ -145,16 +138,16 @@ void doctor_check_kafka(struct findings *findings, const struct config *config)
 
     check_library(findings, rd_kafka_version());
     if (kafka_open(&kafka, config, &error) != 0) {
-        findings_add(findings, VERDICT_FAULT, "kafka", "mend that setting", "%s", error.text);
+        findings_add(findings, SEVERITY_FAULT, "kafka", "mend that setting", "%s", error.text);
         return;
     }
     if (kafka_look(&kafka, &metadata, &error) != 0) {
         const char *servers = config_kafka(config, "bootstrap.servers");
         AUTO_FREE char *remedy = xasprintf("is a broker up at %s (kafka.bootstrap.servers)?", servers != NULL ? servers : "(none)");
-        findings_add(findings, VERDICT_FAULT, "kafka", remedy, "%s", error.text);
+        findings_add(findings, SEVERITY_FAULT, "kafka", remedy, "%s", error.text);
         findings->is_unreachable = true;
     } else {
-        findings_add(findings, VERDICT_OK, "kafka", "", "%d broker%s", metadata->broker_cnt,
+        findings_add(findings, SEVERITY_OK, "kafka", "", "%d broker%s", metadata->broker_cnt,
                      metadata->broker_cnt == 1 ? " answers" : "s answer");
         for (size_t i = 0; config->topics[i] != NULL; i++)
             check_topic(findings, config, metadata, config->topics[i]);

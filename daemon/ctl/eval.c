@@ -94,9 +94,7 @@ static void print_value(const struct ctl *ctl, const char *type, struct bytes va
     json_out_text(&out, "type", type);
     json_out_raw(&out, "value", value);
     json_out_close(&out, '{');
-    json_out_flush(&out);
-    (void)putchar('\n');
-    json_out_done(&out);
+    json_out_print(&out);
 }
 
 static enum ctl_exit evaluate_given(const struct ctl *ctl, const struct expression *expression, const struct expression_scope *scope)

@@ -28,9 +28,7 @@ static void print_json(const struct catalog *functions)
         json_out_close(&out, '{');
     }
     json_out_close(&out, '[');
-    json_out_flush(&out);
-    json_out_done(&out);
-    (void)putchar('\n');
+    json_out_print(&out);
 }
 
 /* What is not as it is by default. */

@@ -30,7 +30,7 @@ enum ctl_exit new_folder_read(struct new_folder *folder, const struct ctl *ctl, 
     const char *path = ctl->words[1];
 
     if (path == NULL)
-        return ctl_misused(ctl, "what is it called?");
+        return ctl_misused(ctl, "which name?");
     const char *slash = strrchr(path, '/');
     const char *name = slash != NULL ? slash + 1 : path;
     if (!name_is_valid(name))
@@ -117,9 +117,7 @@ static void print_json(const struct new_folder *folder)
     json_out_text(&out, folder->what, folder->name);
     json_out_text(&out, "folder", folder->path);
     json_out_close(&out, '{');
-    json_out_flush(&out);
-    (void)putchar('\n');
-    json_out_done(&out);
+    json_out_print(&out);
 }
 
 void new_folder_tell(const struct new_folder *folder, const struct ctl *ctl, const char *hint)

@@ -90,9 +90,7 @@ static void print_json(const struct copy *copy)
     }
     json_out_close(&out, '[');
     json_out_close(&out, '{');
-    json_out_flush(&out);
-    json_out_done(&out);
-    (void)putchar('\n');
+    json_out_print(&out);
 }
 
 static void print_lines(const struct copy *copy)

@@ -39,9 +39,7 @@ static void print(const struct ctl *ctl, const char *function, bool is_paused, b
     json_out_text(&out, "function", function);
     json_out_bool(&out, "paused", is_paused);
     json_out_close(&out, '{');
-    json_out_flush(&out);
-    json_out_done(&out);
-    (void)putchar('\n');
+    json_out_print(&out);
 }
 
 static enum ctl_exit pause_function(struct ctl *ctl, const char *function)

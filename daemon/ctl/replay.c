@@ -279,9 +279,7 @@ static void print_result(const struct replay *replay)
         if (ctl->is_dry_run)
             json_out_number(&out, "started", 0);
         json_out_close(&out, '{');
-        json_out_flush(&out);
-        json_out_done(&out);
-        (void)putchar('\n');
+        json_out_print(&out);
     } else if (replay->started == 0) {
         (void)puts("none");
     } else if (ctl->is_dry_run) {

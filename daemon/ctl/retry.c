@@ -22,7 +22,7 @@ static enum ctl_exit retry_dry(const struct ctl *ctl, const char *id, const char
     const bool is_possible = strcmp(word, "failed") == 0 || strcmp(word, "cancelled") == 0;
 
     if (!is_possible)
-        return ctl_fail(CTL_FAILED, "run %s is %s: only what failed or was cancelled can be retried", id, word);
+        return ctl_fail(CTL_FAILED, "run %s is %s: only a failed or cancelled run can be retried", id, word);
     if (ctl->is_json)
         (void)puts("{\"dry_run\":true,\"found\":1,\"retried\":0}");
     else
@@ -50,7 +50,7 @@ static enum ctl_exit retry_one(struct ctl *ctl, const char *text)
     if (status != 0)
         return ctl_store_failed(ctl, status);
     if (change == RUNS_IN_VAIN)
-        return ctl_fail(CTL_FAILED, "run %s is %s: only what failed or was cancelled can be retried", id, word);
+        return ctl_fail(CTL_FAILED, "run %s is %s: only a failed or cancelled run can be retried", id, word);
     deed_tell(ctl, "1 run retried (%s)", id);
     print_one(ctl, id);
     return CTL_OK;
@@ -67,7 +67,7 @@ static enum ctl_exit retry_many(struct ctl *ctl)
 
     enum ctl_exit status = choice_read(ctl, "f", &choice);
     if (status == CTL_OK && strspn(choice.selection.statuses, CHOICE_UNDONE) != strlen(choice.selection.statuses))
-        status = ctl_misused(ctl, "only what failed or was cancelled can be retried, not what is %s", ctl->status);
+        status = ctl_misused(ctl, "only failed and cancelled runs can be retried, not those that are %s", ctl->status);
     if (status == CTL_OK && strcmp(choice.selection.statuses, CANCELLED) == 0)
         choice.selection.statuses = CANCELLED_OR_ENDING;
     if (status == CTL_OK)

@@ -257,9 +257,7 @@ static enum ctl_exit run(struct ctl *ctl)
         struct json_out out;
         json_out_init(&out);
         run_view_json(&view, &out);
-        json_out_flush(&out);
-        json_out_done(&out);
-        (void)putchar('\n');
+        json_out_print(&out);
     } else {
         print_head(&view);
         print_data(&view);

@@ -28,9 +28,7 @@ static void print_json(const struct row *rows, size_t count, int64_t next_due_ms
     else
         json_out_null(&out, "next_due_ms");
     json_out_close(&out, '{');
-    json_out_flush(&out);
-    json_out_done(&out);
-    (void)putchar('\n');
+    json_out_print(&out);
 }
 
 static void print_table(const struct row *rows, size_t count, int64_t next_due_ms, int64_t now_ms)

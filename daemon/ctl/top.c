@@ -158,9 +158,7 @@ static void print_json(const struct top *top)
     json_out_number(&out, "history", (int64_t)latest->stats.history);
     json_out_number(&out, "workers", latest->alive);
     json_out_close(&out, '{');
-    json_out_flush(&out);
-    json_out_done(&out);
-    (void)putchar('\n');
+    json_out_print(&out);
 }
 
 static void print_counts(const struct top *top)

@@ -314,9 +314,7 @@ static void print(const struct ctl *ctl, const struct run_view *view, const stru
             json_out_null(&out, "due_ms");
     }
     json_out_close(&out, '{');
-    json_out_flush(&out);
-    json_out_done(&out);
-    (void)putchar('\n');
+    json_out_print(&out);
 }
 
 static enum ctl_exit run(struct ctl *ctl)

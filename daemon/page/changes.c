@@ -23,7 +23,7 @@ static const struct {
     int (*change)(struct redis_store *store, const char *id, enum runs_change *ret_change, struct error *ret_error);
     const char *in_vain;
 } run_changes[] = {
-    { "/retry", "retried", runs_retry, "only what failed or was cancelled can be retried" },
+    { "/retry", "retried", runs_retry, "only a failed or cancelled run can be retried" },
     { "/cancel", "cancelled", runs_cancel, "it has ended already" },
 };
 

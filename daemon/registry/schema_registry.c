@@ -333,7 +333,7 @@ static void say_trouble(struct schema_registry *registry, const struct answer *a
     else
         (void)snprintf(text, sizeof(text), "the schema registry %s can't be asked (%s)", url, answer->words);
     if (!registry->is_away || strcmp(text, registry->trouble) != 0)
-        log_warn("%s: what needs it waits", text);
+        log_warn("%s: partitions whose next message needs a schema of it wait", text);
     registry->is_away = true;
     memcpy(registry->trouble, text, sizeof(text));
 }

@@ -26,9 +26,13 @@
 
 char *emit_letter_topic(const char *pattern, const char *topic)
 {
-    const char *at = strstr(pattern, "%t");
+    AUTO_FREE char *text = xstrdup("");
 
-    return at == NULL ? xstrdup(pattern) : xasprintf("%.*s%s%s", (int)(at - pattern), pattern, topic, at + 2);
+    for (const char *at; (at = strstr(pattern, "%t")) != NULL; pattern = at + 2) {
+        AUTO_FREE char *before = text;
+        text = xasprintf("%s%.*s%s", before, (int)(at - pattern), pattern, topic);
+    }
+    return xasprintf("%s%s", text, pattern);
 }
 
 struct header_list {

@@ -38,7 +38,7 @@ struct dead_letter {
     int attempts;
     int64_t failed_at_ms;
 };
-/* `pattern` with the topic for its %t. The caller frees. */
+/* `pattern` with the topic for each %t. The caller frees. */
 char *emit_letter_topic(const char *pattern, const char *topic);
 int emit_letter(struct publisher *publisher, const struct dead_letter *letter) MUST_CHECK;
 

@@ -176,7 +176,9 @@ static struct watched_side *watch_create(int shards, const char *later)
         watch->side = equality.later;
         return watch;
     }
-    log_error("runs wait for events by '%s', which this daemon can't read: it does not find them", later);
+    log_error("runs wait for events by '%s', which this daemon can't read: no event that it reads ends their waits; another version of "
+              "stepd made them",
+              later);
     watch_free(watch);
     return NULL;
 }

@@ -25,6 +25,13 @@ void json_out_flush(struct json_out *out)
     msgpack_sbuffer_clear(&out->buffer);
 }
 
+void json_out_print(struct json_out *out)
+{
+    json_out_flush(out);
+    (void)putchar('\n');
+    json_out_done(out);
+}
+
 static void put(struct json_out *out, const char *text, size_t size)
 {
     if (msgpack_sbuffer_write(&out->buffer, text, size) != 0)

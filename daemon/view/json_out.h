@@ -17,6 +17,8 @@ void json_out_init(struct json_out *out);
 void json_out_done(struct json_out *out);
 /* To standard output, as it stands, and empties it. */
 void json_out_flush(struct json_out *out);
+/* As a line on standard output; it is done then. */
+void json_out_print(struct json_out *out);
 
 /* `name` NULL: an element of an array, or the whole. bracket: '{' or '['. */
 void json_out_open(struct json_out *out, const char *name, char bracket);

@@ -56,7 +56,7 @@ Test(changes, a_failed_run_is_retried_once)
     cr_assert_eq(status, 200);
     cr_assert_str_eq(count_of("dead"), "0");
     cr_assert_str_eq(count_of("delayed"), "1");
-    cr_assert_str_eq(change(id, "/retry", &status), "{\"error\":\"only what failed or was cancelled can be retried\"}");
+    cr_assert_str_eq(change(id, "/retry", &status), "{\"error\":\"only a failed or cancelled run can be retried\"}");
     cr_assert_eq(status, 409);
 }
 

@@ -153,7 +153,7 @@ static bool ends_over(struct consumer *consumer, const char *name, struct topic_
         return false;
     if (!commits_take_back(consumer->commits, name, seen->partitions, TAKE_BACK_MS) && ++watch->looks_anew < TAKE_BACK_LOOKS)
         return true; /* tried again at the next look */
-    AUTO_FREE char *why = xasprintf("Kafka: topic '%s' was deleted and created again, which librdkafka %s does not outlive (2.10 does): %s",
+    AUTO_FREE char *why = xasprintf("Kafka: topic '%s' was deleted and created again, on which librdkafka %s breaks (2.10 does not): %s",
                                     name, rd_kafka_version_str(),
                                     watch->looks_anew < TAKE_BACK_LOOKS
                                         ? "started again, stepd reads the topic from its beginning"

@@ -110,7 +110,7 @@ static int subscribe(struct consumer *consumer, struct error *ret_error)
 static void say_what_library_breaks_on(void)
 {
     if (library_breaks_on_new_topics(rd_kafka_version()))
-        log_info("librdkafka %s does not outlive that a topic is deleted and created again: the daemon ends then; stop all "
+        log_info("librdkafka %s breaks on a topic that is deleted and created again: the daemon then ends; stop all "
                  "daemons before you do that, or install librdkafka 2.10 or newer",
                  rd_kafka_version_str());
 }

@@ -79,7 +79,7 @@ static void read_until_known(struct lookups *lookups, struct partition *partitio
 {
     assert_thread(&lookups->thread);
     while (read_taken(lookups, partition) != 0 && !atomic_load(&lookups->is_stopping)) {
-        log_warn("Redis does not say which runs of %s [%d] it has: asked again", partition->assignment.topic,
+        log_warn("Redis does not say which runs of %s [%d] it has: stepd asks again", partition->assignment.topic,
                  (int)partition->assignment.partition);
         lock_take(&lookups->lock);
         wait_ms(lookups, RETRY_MS);

@@ -32,7 +32,7 @@ static bool fetch_committed(struct consumer *consumer, rd_kafka_topic_partition_
             failed = list->elems[i].err;
         if (failed == RD_KAFKA_RESP_ERR_NO_ERROR)
             return true;
-        log_warn("the brokers do not tell the committed offsets, and are asked again: %s", rd_kafka_err2str(failed));
+        log_warn("the brokers do not tell the committed offsets (%s): stepd asks again", rd_kafka_err2str(failed));
         pulse_beat_here();
         (void)nanosleep(&(struct timespec){ .tv_nsec = 100000000 }, NULL);
     }
