@@ -15,6 +15,7 @@ struct arena_chunk {
 
 void arena_init(struct arena *arena, void *buffer, size_t size, size_t most)
 {
+    assert(size == 0 || buffer != NULL);
     *arena = (struct arena){ .at = buffer, .left = size, .most = most };
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/base64.h"
 
+#include <assert.h>
 #include <stdint.h>
 
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -66,6 +67,7 @@ void base64_decode(struct bytes text, unsigned char *out)
     uint32_t group = 0;
     int bits = 0;
 
+    assert(text.size % 4 == 0); /* base64_is_valid() looked */
     for (size_t i = 0; i < count; i++) {
         group = group << 6 | (uint32_t)digit_value(in[i]);
         bits += 6;

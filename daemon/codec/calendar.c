@@ -8,11 +8,6 @@
 #define ERA_DAYS 146097
 #define DAYS_TO_1970 719468
 
-static int64_t floor_div(int64_t number, int64_t by)
-{
-    return number / by - (number % by < 0);
-}
-
 int64_t calendar_days(struct date date)
 {
     int64_t year = date.month <= 2 ? date.year - 1 : date.year;
@@ -36,6 +31,7 @@ struct date calendar_date(int64_t days)
     int64_t day = day_of_year - (153 * month + 2) / 5 + 1;
     int64_t calendar_month = month < 10 ? month + 3 : month - 9;
 
+    assert(calendar_month >= 1 && calendar_month <= 12 && day >= 1 && day <= 31);
     return (struct date){ (int)(year_of_era + era * 400 + (calendar_month <= 2)), (int)calendar_month, (int)day };
 }
 
@@ -78,5 +74,6 @@ size_t calendar_write(int64_t seconds, char text[CALENDAR_TEXT_SIZE])
     int size = snprintf(text, CALENDAR_TEXT_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d", civil.date.year, civil.date.month, civil.date.day,
                         civil.hour, civil.minute, civil.second);
 
+    assert(size > 0);
     return size < CALENDAR_TEXT_SIZE ? (size_t)size : CALENDAR_TEXT_SIZE - 1;
 }

@@ -18,6 +18,12 @@ struct civil_time {
     int hour, minute, second;
 };
 
+/* Downwards, for times before 1970. */
+static inline int64_t floor_div(int64_t number, int64_t by)
+{
+    return number / by - (number % by < 0);
+}
+
 /* Since 1970-01-01. */
 int64_t calendar_days(struct date date);
 struct date calendar_date(int64_t days);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/cron.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,6 +154,7 @@ static int read_piece(struct cron *cron, const struct piece *piece, struct error
         return status;
     if (range.last < range.first)
         return error_set(ret_error, EINVAL, "%s: range '%.*s' runs backwards", FIELDS[piece->field].name, (int)piece->size, piece->text);
+    assert(range.step > 0 && range.first >= 0 && range.last < 64);
     for (int value = range.first; value <= range.last; value += range.step)
         cron->values[piece->field] |= UINT64_C(1) << (piece->field == WEEKDAY ? value % 7 : value);
     return 0;
@@ -318,16 +320,12 @@ static bool day_matches(const struct cron *cron, int64_t days)
 /* The first minute of a day, from `minute` on; -1: none is left. */
 static int next_minute(const struct cron *cron, int minute)
 {
+    assert(minute >= 0 && minute < 1440);
     for (int hour = minute / 60, at = minute % 60; hour < 24; hour++, at = 0)
         for (int i = at; has(cron, HOUR, hour) && i < 60; i++)
             if (has(cron, MINUTE, i))
                 return hour * 60 + i;
     return -1;
-}
-
-static int64_t floor_div(int64_t number, int64_t by)
-{
-    return number / by - (number % by < 0);
 }
 
 /* The first local time of the expression at or after `from`, before `until`. False: there is none. */
@@ -361,6 +359,7 @@ static int64_t shown_before(const struct cron *cron, int64_t begin)
 
     for (int64_t end = begin; end != INT64_MIN && end > begin - REPEAT_WITHIN_S;) {
         struct zone_span before = zone_span_at(cron->zone, end - 1);
+        assert(before.begin < end); /* or it would never end */
         if (end + before.offset > shown)
             shown = end + before.offset;
         end = before.begin;
@@ -381,6 +380,7 @@ static bool next_in_span(const struct cron *cron, const struct zone_span *span, 
 {
     int64_t local_from = from + span->offset, end = span->end < until ? span->end : until, local;
 
+    assert(from >= span->begin && from < span->end);
     if (!goes_by_real_time(cron) && span->begin != INT64_MIN) {
         int64_t shown = shown_before(cron, span->begin);
         if (from == span->begin && leaves_out(cron, span, shown)) {
@@ -403,6 +403,7 @@ bool cron_next(const struct cron *cron, int64_t unix_ms, int64_t *ret_unix_ms)
     while (from < until) {
         struct zone_span span = zone_span_at(cron->zone, from);
         if (next_in_span(cron, &span, from, until, &tick)) {
+            assert(tick >= from);
             *ret_unix_ms = tick * 1000;
             return true;
         }

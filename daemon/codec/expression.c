@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/expression.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@ int expression_compile(struct bytes text, struct expression **ret_expression, st
         expression_destroy(expression);
         return status;
     }
+    assert(expression->root != NULL);
     *ret_expression = expression;
     return 0;
 }

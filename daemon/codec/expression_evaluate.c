@@ -13,6 +13,7 @@ static struct value evaluate_path(struct evaluation *evaluation, const struct no
 
 void evaluation_init(struct evaluation *evaluation, const struct expression_scope *scope)
 {
+    assert(scope != NULL);
     evaluation->budget.steps_left = EXPRESSION_MOST_STEPS;
     evaluation->budget.over = NULL;
     arena_init(&evaluation->budget.arena, evaluation->first_memory, sizeof(evaluation->first_memory), EXPRESSION_MOST_BUILT);
@@ -210,6 +211,7 @@ static struct value evaluate_call(struct evaluation *evaluation, const struct no
             return arguments[call.count];
         call.count++;
     }
+    assert(call.count >= call.function->least && call.count <= call.function->most);
     return call.function->run(&call);
 }
 

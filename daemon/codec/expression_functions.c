@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/expression_functions.h"
 
+#include <assert.h>
 #include <locale.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -180,6 +181,7 @@ static uint32_t decode_character(const unsigned char *at, size_t length)
     static const unsigned char masks[] = { 0, 0x7f, 0x1f, 0x0f, 0x07 };
     uint32_t code = at[0] & masks[length];
 
+    assert(length >= 1 && length < sizeof(masks));
     for (size_t i = 1; i < length; i++)
         code = code << 6 | (at[i] & 0x3f);
     return code;

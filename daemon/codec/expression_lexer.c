@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/expression_lexer.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -251,6 +252,7 @@ static bool resolve(struct lexer *lexer, const struct quoted *quoted, struct tok
             return false;
         }
     }
+    assert((size_t)(out - text) <= size + 4);
     token->text = (struct bytes){ text, (size_t)(out - text) };
     return true;
 }
@@ -322,6 +324,7 @@ struct token lexer_next(struct lexer *lexer)
 {
     struct quoted quoted;
 
+    assert(lexer->at <= lexer->end);
     skip_blanks(lexer);
     const char *start = lexer->at;
     if (start == lexer->end)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/expression_value.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -169,6 +170,7 @@ void *budget_take(struct budget *budget, size_t size)
 
 size_t value_count(const struct value *list_or_map)
 {
+    assert(list_or_map->kind == VALUE_LIST || list_or_map->kind == VALUE_MAP);
     if (list_or_map->kind == VALUE_LIST)
         return list_or_map->is_packed ? list_or_map->packed->via.array.size : list_or_map->list.count;
     return list_or_map->is_packed ? list_or_map->packed->via.map.size : list_or_map->map.count;
@@ -176,6 +178,7 @@ size_t value_count(const struct value *list_or_map)
 
 struct value value_item(const struct value *list, size_t index)
 {
+    assert(list->kind == VALUE_LIST && index < value_count(list));
     return list->is_packed ? value_of_object(&list->packed->via.array.ptr[index]) : list->list.items[index];
 }
 
@@ -186,6 +189,7 @@ struct value value_key_at(const struct value *map, size_t index)
 
 struct value value_at(const struct value *map, size_t index)
 {
+    assert(map->kind == VALUE_MAP && index < value_count(map));
     return map->is_packed ? value_of_object(&map->packed->via.map.ptr[index].val) : map->map.pairs[index].value;
 }
 

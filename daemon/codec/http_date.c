@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "codec/calendar.h"
+
 #define YEAR_MS (INT64_C(365) * 86400 * 1000)
 #define LONGEST_WAIT_S (INT64_C(100) * 365 * 86400)
 
@@ -76,15 +78,9 @@ static bool read_clock(struct cursor *cursor, struct tm *time)
 
 static bool is_real(const struct tm *time)
 {
-    static const int days[] = { 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-    int year = time->tm_year + 1900;
-    bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    const struct date date = { time->tm_year + 1900, time->tm_mon + 1, time->tm_mday };
 
-    if (time->tm_mon < 0 || time->tm_mon > 11 || time->tm_mday < 1 || time->tm_mday > days[time->tm_mon])
-        return false;
-    if (time->tm_mon == 1 && time->tm_mday == 29 && !is_leap)
-        return false;
-    return time->tm_hour < 24 && time->tm_min < 60 && time->tm_sec <= 60; /* 60: a leap second */
+    return calendar_is_real(date) && time->tm_hour < 24 && time->tm_min < 60 && time->tm_sec <= 60; /* 60: a leap second */
 }
 
 static int64_t unix_ms_of(const struct tm *time)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/json.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -113,6 +114,7 @@ static size_t close_container(struct builder *builder, const msgpack_object **re
     size_t start = builder->starts[--builder->depth.depth];
     size_t count = builder->count - start;
 
+    assert(start <= builder->count);
     *ret_values = &builder->objects[start];
     builder->count = start;
     return count;
@@ -172,6 +174,7 @@ static int decode(struct bytes text, const char *original, msgpack_zone *zone, m
     builder.count = 0;
     builder.capacity = INLINE_OBJECTS;
     int result = yajl_run(text, &callbacks, &builder, &builder.depth, NULL, ret_error);
+    assert(result != 0 || builder.count == 1); /* every container is closed */
     if (result == 0)
         *ret_object = builder.objects[0];
     if (builder.objects != builder.first_objects)

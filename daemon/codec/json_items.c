@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/json_items.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -92,6 +93,7 @@ static int on_close(void *context)
 {
     struct scan *scan = context;
 
+    assert(scan->depth.depth > 0);
     scan->depth.depth--;
     return on_value(scan);
 }

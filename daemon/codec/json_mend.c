@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/json_mend.h"
 
+#include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -150,6 +151,7 @@ bool json_mend(struct bytes text, char *copy)
         else
             mend_other(&mending, start);
     }
+    assert(mending.to == copy + text.size); /* as long as it was */
     return mending.has_mended;
 }
 

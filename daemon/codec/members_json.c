@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/members.h"
 
+#include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,7 @@ static struct member *take_member(struct scan *scan, msgpack_object_type type)
 
     start += strspn(text + start, YAJL_BLANKS) + 1;
     start += strspn(text + start, YAJL_BLANKS);
+    assert(start <= end);
     member->bytes = (struct bytes){ text + start, end - start };
     member->is_present = true;
     member->has_escapes = false;

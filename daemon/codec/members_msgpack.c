@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/members.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@ static bool begins_text(unsigned char type)
 
 static unsigned char first_of(struct bytes data)
 {
+    assert(data.size > 0);
     return *(const unsigned char *)data.data;
 }
 

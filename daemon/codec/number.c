@@ -50,6 +50,7 @@ static void set_integer(bool is_negative, uint64_t magnitude, msgpack_object *re
 
 static void set_large(const char *digits, size_t size, msgpack_object *ret_number)
 {
+    assert(size >= SHORTEST_LARGE);
     ret_number->type = MSGPACK_OBJECT_STR;
     ret_number->via.str.ptr = digits;
     ret_number->via.str.size = (uint32_t)size;

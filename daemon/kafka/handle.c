@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kafka/handle.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -31,6 +32,7 @@ bool handle_destroy(rd_kafka_t *handle, int flags, int64_t timeout_ms)
     int64_t until_ms = clock_monotonic_ms() + timeout_ms;
     struct error error;
 
+    assert(handle != NULL && timeout_ms >= 0);
     ending->handle = handle;
     ending->flags = flags;
     if (thread_start(&ending->thread, "kafka-end", 0, end, ending, &error) != 0)

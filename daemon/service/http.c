@@ -155,6 +155,7 @@ static ssize_t stream_read(void *context, uint64_t position, char *out, size_t s
     struct web_stream *stream = context;
     size_t got = stream->read(stream, out, size);
 
+    assert(got <= size);
     (void)position;
     return got > 0 ? (ssize_t)got : MHD_CONTENT_READER_END_OF_STREAM;
 }
@@ -239,6 +240,7 @@ static void exchange_add(struct exchange *exchange, const char *data, size_t siz
 {
     if (exchange->route == NULL || exchange->is_too_large)
         return;
+    assert(exchange->size <= exchange->route->body_max);
     exchange->is_too_large = size > exchange->route->body_max || exchange->size > exchange->route->body_max - size;
     if (exchange->is_too_large)
         return;
@@ -348,6 +350,7 @@ PRINTF_LIKE(2, 0) static void daemon_log(void *context, const char *format, va_l
 
 int http_start(const struct http_settings *settings, struct http **ret_http, struct error *ret_error)
 {
+    assert(settings->listen[0] != '\0' && (settings->route_count == 0 || settings->routes != NULL));
     int sock = listen_open(settings->listen, ret_error);
 
     if (sock < 0)

@@ -58,6 +58,7 @@ static void look(struct watchdog *watchdog)
 
 static void wait_ms(struct watchdog *watchdog, int64_t duration_ms)
 {
+    assert_held(&watchdog->lock);
     int64_t until_ms = clock_monotonic_ms() + duration_ms;
 
     while (!watchdog->is_ending && condition_wait_until(&watchdog->ending, &watchdog->lock, until_ms))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "view/function_view.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -151,6 +152,7 @@ static void put_schedule(struct json_out *out, const struct function *function)
     if (flow == NULL || flow->schedule == NULL)
         return;
     put_texts(out, "cron", &flow->given.cron);
+    assert((size_t)flow->given.catch_up < COUNT_OF(CATCH_UP));
     json_out_text(out, "catch_up", CATCH_UP[flow->given.catch_up]);
     if (schedule_next(flow->schedule, clock_wall_ms(), &next))
         json_out_number(out, "next_tick_ms", next.at_ms);
@@ -161,6 +163,7 @@ void function_view_settings(struct json_out *out, const struct function *functio
     static const struct stepd_function nothing = { .id = NULL };
     const struct backoff *backoff = function->backoff.count != 0 ? &function->backoff : &backoff_default;
 
+    assert(backoff->count > 0);
     put_texts(out, "events", &function->events);
     put_schedule(out, function);
     json_out_number(out, "retries", function->retries);
@@ -219,6 +222,7 @@ static char *tick_words(const struct flow_settings *flow)
 /* "cancelled by order/cancelled and others"; NULL where there is none. */
 static char *event_words(const char *what, const char *first, size_t count)
 {
+    assert(count == 0 || first != NULL);
     return count > 0 ? xasprintf("%s %s%s", what, first, count > 1 ? " and others" : "") : NULL;
 }
 

@@ -27,6 +27,7 @@ void json_out_flush(struct json_out *out)
 
 void json_out_print(struct json_out *out)
 {
+    assert(out->buffer.size > 0);
     json_out_flush(out);
     (void)putchar('\n');
     json_out_done(out);
@@ -82,6 +83,7 @@ void json_out_number(struct json_out *out, const char *name, int64_t number)
 
     begin(out, name);
     int size = snprintf(text, sizeof(text), "%" PRId64, number);
+    assert(size > 0 && (size_t)size < sizeof(text));
     put(out, text, (size_t)size);
 }
 

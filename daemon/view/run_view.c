@@ -84,6 +84,7 @@ int run_view_see_line(struct run_view *view, struct redis_store *store)
     const struct record *record = &view->run->record;
     struct runs_standing standing;
 
+    assert(view->status != NULL); /* run_view_open() first */
     if (record->status != RUN_DELAYED || record->changed_ms > view->now_ms)
         return 0;
     int status = runs_standing(store, view->run, &standing);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "view/wish.h"
 
+#include <assert.h>
 #include <msgpack.h>
 #include <stdlib.h>
 
@@ -20,6 +21,7 @@ bool wish_read(const struct checkpoint *waiting, struct wish *ret_wish)
     msgpack_object map = { .type = MSGPACK_OBJECT_NIL };
     msgpack_zone zone;
 
+    assert(waiting->kind == CHECKPOINT_WAITING);
     if (!msgpack_zone_init(&zone, 512))
         abort();
     if (waiting->value.size > 0)
