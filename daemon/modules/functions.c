@@ -6,32 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/array.h"
 #include "base/log.h"
 #include "config/config_flow.h"
 #include "config/config_key.h"
-#include "modules/module_file.h"
+#include "modules/declarations.h"
 #include "modules/options.h"
-
-#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-#define ID_MAX 200
-#define TOPIC_MAX 249
-#define YEAR_MS INT64_C(31536000000)
-#define BACKOFF_COUNT_MAX 1000
-#define CONCURRENCY_MAX 1000000
-
-/* A function or template as its module declares it. */
-struct declaration {
-    struct stepd_function function;
-    const struct module *module;
-    struct place place; /* the module's file */
-    bool is_sound;
-};
 
 struct builder {
     const struct config *config;
-    struct declaration *declarations;
-    size_t count;
+    struct declarations declarations;
     struct functions *functions;
     struct config_faults *faults;
 };
@@ -47,148 +30,6 @@ struct made_function {
 static_assert(offsetof(struct made_function, function) == 0, "made_of() is given the function");
 
 static const struct config_function nothing_given = { .is_enabled = true };
-
-/* ---- what a module declares ------------------------------------------------------------------- */
-
-static bool id_is_valid(const char *id)
-{
-    size_t length = strlen(id);
-
-    return length > 0 && length <= ID_MAX && strspn(id, LETTERS "-_.:/") == length;
-}
-
-static bool topic_is_valid(const char *topic)
-{
-    size_t length = strlen(topic);
-
-    return length > 0 && length <= TOPIC_MAX && strspn(topic, LETTERS "._-") == length;
-}
-
-/* A star elsewhere than at the end would silently never match. */
-static bool event_is_valid(const char *event)
-{
-    size_t plain = strcspn(event, "*");
-
-    return event[0] != '\0' && (event[plain] == '\0' || event[plain + 1] == '\0');
-}
-
-static bool backoff_is_valid(const struct stepd_backoff *backoff)
-{
-    if (backoff->count == 0)
-        return true;
-    if (backoff->delays_ms == NULL || backoff->count > BACKOFF_COUNT_MAX)
-        return false;
-    for (size_t i = 0; i < backoff->count; i++) {
-        if (backoff->delays_ms[i] < 0 || backoff->delays_ms[i] > YEAR_MS)
-            return false;
-    }
-    return true;
-}
-
-static bool is_within(int64_t value, int64_t most)
-{
-    return value >= 0 && value <= most;
-}
-
-static bool has_trigger(const struct stepd_function *function)
-{
-    return function->event != NULL || function->topic != NULL || function->events.count > 0 || function->cron.count > 0;
-}
-
-/* A module that was built before there was flow control may have options that bear its names: they stay options. */
-static bool knows_flow(const struct module *module)
-{
-    return module->declared->abi_minor >= 1;
-}
-
-/* What its options may not be called. */
-static const char *const *taken_keys(const struct module *module)
-{
-    static const char *all[CONFIG_KEYS_MAX * 2];
-    const char *const *usual = config_function_keys();
-    size_t count = 0;
-
-    if (!knows_flow(module))
-        return usual;
-    for (; usual[count] != NULL; count++)
-        all[count] = usual[count];
-    for (size_t i = 0; CONFIG_FLOW_KEYS[i] != NULL; i++)
-        all[count++] = CONFIG_FLOW_KEYS[i];
-    assert(count < COUNT_OF(all));
-    return all;
-}
-
-/* All that is wrong with it but its id. */
-static bool declaration_check(const struct declaration *declaration, struct config_faults *faults)
-{
-    const struct stepd_function *function = &declaration->function;
-    AUTO_FREE char *owner = xasprintf("%s %s", function->template ? "template" : "function", function->id);
-    const struct option_table table = {
-        .owner = owner, .options = function->options, .size = function->options_size, .taken = taken_keys(declaration->module)
-    };
-    const struct {
-        bool is_wrong;
-        const char *text;
-    } checks[] = {
-        { function->run == NULL, "has no .run" },
-        { function->event != NULL && function->topic != NULL, "has both .event and .topic: it is started by one" },
-        { !has_trigger(function) && !function->template, "has neither .event nor .topic: what starts it?" },
-        { function->event != NULL && !event_is_valid(function->event), ".event must be a name, with a * at its end only" },
-        { function->topic != NULL && !topic_is_valid(function->topic), ".topic is no topic's name" },
-        { !is_within(function->retries, STEPD_MAX_RETRIES), ".retries must be between 0 and 1000" },
-        { !is_within(function->timeout_ms, YEAR_MS), ".timeout_ms must be between 0 and a year" },
-        { !is_within(function->jitter_ms, YEAR_MS), ".jitter_ms must be between 0 and a year" },
-        { !is_within(function->dedupe_ms, YEAR_MS), ".dedupe_ms must be between 0 and a year" },
-        { !is_within(function->concurrency, CONCURRENCY_MAX), ".concurrency must be between 0 and 1000000" },
-        { !backoff_is_valid(&function->backoff), ".backoff must be up to 1000 delays, each between 0 and a year" },
-        { (unsigned)function->ordering > STEPD_BY_KEY, ".ordering must be STEPD_UNORDERED or STEPD_BY_KEY" },
-    };
-    assert(function->id != NULL && id_is_valid(function->id)); /* declare() looked */
-    bool is_sound = options_check(&table, &declaration->place, faults);
-
-    for (size_t i = 0; i < COUNT_OF(checks); i++) {
-        if (!checks[i].is_wrong)
-            continue;
-        config_faults_add(faults, &declaration->place, "[%s] %s", owner, checks[i].text);
-        is_sound = false;
-    }
-    return is_sound;
-}
-
-static const struct declaration *declaration_find(const struct builder *builder, const char *id)
-{
-    for (size_t i = 0; i < builder->count; i++) {
-        if (strcmp(builder->declarations[i].function.id, id) == 0)
-            return &builder->declarations[i];
-    }
-    return NULL;
-}
-
-static void declare(struct builder *builder, const struct module *module, size_t at)
-{
-    struct declaration *declaration = &builder->declarations[builder->count];
-
-    *declaration = (struct declaration){
-        .function = module_function(module, at),
-        .module = module,
-        .place = { .file = place_file(module->path) },
-    };
-    const char *id = declaration->function.id;
-    if (id == NULL || !id_is_valid(id)) {
-        config_faults_add(builder->faults, &declaration->place,
-                          "[module %s] function %zu has the id '%s': it must be 1 to %d letters, digits and any of -_.:/",
-                          module->declared->name, at, id != NULL ? id : "", ID_MAX);
-        return;
-    }
-    const struct declaration *other = declaration_find(builder, id);
-    if (other != NULL) {
-        config_faults_add(builder->faults, &declaration->place, "[module %s] function '%s' is declared twice%s%s", module->declared->name,
-                          id, other->module != module ? ", also by " : "", other->module != module ? other->module->path : "");
-        return;
-    }
-    declaration->is_sound = declaration_check(declaration, builder->faults);
-    builder->count++;
-}
 
 /* ---- with the config's settings --------------------------------------------------------------- */
 
@@ -220,7 +61,7 @@ static void trigger_check(const struct builder *builder, const struct function *
 {
     const struct config *config = builder->config;
 
-    if (given->event != NULL && !event_is_valid(given->event)) {
+    if (given->event != NULL && !declaration_event_is_valid(given->event)) {
         const struct place place = given_place(config, given, "event");
         config_faults_add(builder->faults, &place, "[function %s] 'event' must be a name, with a * at its end only", function->id);
     }
@@ -308,7 +149,7 @@ static struct entry_split entry_split(const struct declaration *declaration, con
     split.flow.count = 0;
     for (size_t i = 0; i < flow_count; i++) {
         const struct setting *item = &given->flow.items[i];
-        if (!knows_flow(declaration->module) && is_own_option(&declaration->function, item->name)) {
+        if (!declaration_knows_flow(declaration) && is_own_option(&declaration->function, item->name)) {
             say_own_option(declaration->function.id, item->name);
             split.options.items[split.options.count++] = *item;
         } else {
@@ -400,7 +241,7 @@ static void function_make(struct builder *builder, const struct declaration *dec
                                         .options = declared->options,
                                         .size = declared->options_size,
                                         .config_path = config->path,
-                                        .taken = taken_keys(declaration->module) };
+                                        .taken = declaration_taken_keys(declaration) };
     const struct place place = given_place(config, given, "");
     struct functions *functions = builder->functions;
     struct made_function *made = xcalloc(1, sizeof(*made));
@@ -436,12 +277,13 @@ static void function_make(struct builder *builder, const struct declaration *dec
 /* Adds a fault that names the function or template that `name` is probably a slip of. */
 static void fault_unknown(const struct builder *builder, const struct place *place, const char *what, const char *name, bool is_template)
 {
-    AUTO_FREE const char **names = xcalloc(builder->count + 1, sizeof(*names));
+    AUTO_FREE const char **names = xcalloc(builder->declarations.count + 1, sizeof(*names));
     size_t count = 0;
 
-    for (size_t i = 0; i < builder->count; i++) {
-        if (builder->declarations[i].function.template == is_template)
-            names[count++] = builder->declarations[i].function.id;
+    for (size_t i = 0; i < builder->declarations.count; i++) {
+        const struct stepd_function *function = &builder->declarations.items[i].function;
+        if (function->template == is_template)
+            names[count++] = function->id;
     }
     const char *meant = config_suggest(name, names, count);
     if (meant != NULL)
@@ -454,12 +296,12 @@ static void fault_unknown(const struct builder *builder, const struct place *pla
 
 static void template_use(struct builder *builder, const struct config_function *given, bool is_complete)
 {
-    const struct declaration *declaration = declaration_find(builder, given->use);
+    const struct declaration *declaration = declarations_find(&builder->declarations, given->use);
     const struct place place = given_place(builder->config, given, "use");
 
-    if (declaration_find(builder, given->id) != NULL) {
+    if (declarations_find(&builder->declarations, given->id) != NULL) {
         config_faults_add(builder->faults, &given->place, "'%s' is a module's %s already: choose another id", given->id,
-                          declaration_find(builder, given->id)->function.template ? "template" : "function");
+                          declarations_find(&builder->declarations, given->id)->function.template ? "template" : "function");
         return;
     }
     if (declaration == NULL) {
@@ -477,7 +319,7 @@ static void template_use(struct builder *builder, const struct config_function *
 
 static void entry_check(const struct builder *builder, const struct config_function *given, bool is_complete)
 {
-    const struct declaration *declaration = declaration_find(builder, given->id);
+    const struct declaration *declaration = declarations_find(&builder->declarations, given->id);
 
     if (declaration == NULL && is_complete && builder->config->program_count == 0 &&
         !builder->config->inngest.is_on) /* else it may be a program's, or an app's */
@@ -504,18 +346,10 @@ void functions_build(const struct config *config, struct module *const *modules,
                      struct functions *functions, struct config_faults *faults)
 {
     struct builder builder = { .config = config, .functions = functions, .faults = faults };
-    size_t count = 0;
 
-    for (size_t i = 0; i < module_count; i++)
-        count += modules[i]->declared->function_count;
-    builder.declarations = xcalloc(count + 1, sizeof(*builder.declarations));
-    for (size_t i = 0; i < module_count; i++) {
-        for (size_t at = 0; at < modules[i]->declared->function_count; at++)
-            declare(&builder, modules[i], at);
-    }
-    assert(builder.count <= count);
-    for (size_t i = 0; i < builder.count; i++) {
-        const struct declaration *declaration = &builder.declarations[i];
+    declarations_read(modules, module_count, &builder.declarations, faults);
+    for (size_t i = 0; i < builder.declarations.count; i++) {
+        const struct declaration *declaration = &builder.declarations.items[i];
         const struct config_function *given = config_function_find(config, declaration->function.id);
         if (given == NULL || given->use != NULL)
             given = &nothing_given;
@@ -529,7 +363,7 @@ void functions_build(const struct config *config, struct module *const *modules,
         else
             entry_check(&builder, given, is_complete);
     }
-    free(builder.declarations);
+    declarations_done(&builder.declarations);
     functions_sort(functions);
 }
 

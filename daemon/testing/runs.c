@@ -28,7 +28,7 @@ static struct bytes keep(struct stepd_test *test, const void *data, size_t size)
     return (struct bytes){ copy, size };
 }
 
-static struct bytes keep_text(struct stepd_test *test, const char *text)
+struct bytes test_keep_text(struct stepd_test *test, const char *text)
 {
     return text != NULL ? keep(test, text, strlen(text)) : (struct bytes){ 0 };
 }
@@ -91,7 +91,7 @@ static const struct event_header *headers_of(struct stepd_test *test, const stru
         count++;
     struct event_header *headers = zone_take(test->zone, (count / 2 + 1) * sizeof(*headers));
     for (size_t i = 0; i + 1 < count; i += 2)
-        headers[i / 2] = (struct event_header){ keep_text(test, given->headers[i]).data, keep_text(test, given->headers[i + 1]) };
+        headers[i / 2] = (struct event_header){ test_keep_text(test, given->headers[i]).data, test_keep_text(test, given->headers[i + 1]) };
     *ret_count = count / 2;
     return headers;
 }
@@ -126,9 +126,9 @@ struct message_view {
 static struct message_view message_of(struct stepd_test *test, const struct stepd_test_event *given, const struct function *function)
 {
     struct message_view message = {
-        .topic = keep_text(test, topic_of(test, given, function)).data,
+        .topic = test_keep_text(test, topic_of(test, given, function)).data,
         .offset = test->next_offset++,
-        .key = keep_text(test, given->key),
+        .key = test_keep_text(test, given->key),
         .value = given->raw != NULL ? keep(test, given->raw, given->raw_len) : envelope_of(test, given, name_of(given, function)),
     };
 
@@ -466,94 +466,15 @@ bool run_is_behind(const struct stepd_test_run *run)
     return false;
 }
 
-/* ---- runs that others invoke --------------------------------------------------------------------- */
-
-static struct invoked_answer *answer_for(const struct stepd_test *test, const char *function_id)
+void run_invoke(struct stepd_test *test, struct memory_call *call)
 {
-    for (struct invoked_answer *answer = test->answers; answer != NULL; answer = answer->next) {
-        if (strcmp(answer->function.id, function_id) == 0)
-            return answer;
-    }
-    return NULL;
-}
+    const struct message_view message = {
+        .topic = test->config->topics[0],
+        .offset = -1,
+        .value = call->value,
+        .headers = call->headers,
+        .header_count = call->header_count,
+    };
 
-const struct function *test_find_function(void *context, const char *id)
-{
-    const struct stepd_test *test = context;
-    const struct invoked_answer *answer = answer_for(test, id);
-
-    for (size_t i = 0; answer == NULL && i < test->functions.count; i++) {
-        if (strcmp(test->observed[i].function.id, id) == 0)
-            return &test->observed[i].function;
-    }
-    return answer != NULL ? &answer->function : NULL;
-}
-
-static void give_answer(struct stepd_test *test, struct memory_call *call, const struct invoked_answer *answer)
-{
-    if (answer->error_name != NULL)
-        memory_calls_fail(&test->store, call, answer->error_name, answer->message);
-    else
-        memory_calls_answer(&test->store, call, CHECKPOINT_COMPLETED, (struct bytes){ answer->result.data, answer->result.size });
-}
-
-void test_begin_invoked(struct stepd_test *test)
-{
-    for (struct memory_call *call = test->store.calls; call != NULL; call = call->next) {
-        const struct invoked_answer *answer = answer_for(test, call->function_id);
-        if (call->is_begun)
-            continue;
-        call->is_begun = true;
-        if (answer != NULL) {
-            give_answer(test, call, answer);
-            continue;
-        }
-        const struct message_view message = {
-            .topic = test->config->topics[0],
-            .offset = -1,
-            .value = call->value,
-            .headers = call->headers,
-            .header_count = call->header_count,
-        };
-        (void)run_create_as(test, function_find(test, call->function_id), &message, OF_CALL, &call->callee);
-    }
-}
-
-static struct invoked_answer *answer_new(struct stepd_test *test, const char *function_id)
-{
-    struct invoked_answer *answer = xcalloc(1, sizeof(*answer));
-
-    answer->function.id = keep_text(test, function_id).data;
-    msgpack_sbuffer_init(&answer->result);
-    answer->next = test->answers;
-    test->answers = answer;
-    return answer;
-}
-
-void stepd_test_answer(struct stepd_test *test, const char *function_id, const char *result)
-{
-    struct invoked_answer *answer = answer_new(test, function_id);
-    AUTO_FREE char *json = text_to_json(result != NULL ? result : "null");
-    struct error error = { 0 };
-
-    if (json == NULL || json_to_msgpack((struct bytes){ json, strlen(json) }, &answer->result, &error) != 0)
-        test_die("the answer of %s is neither JSON nor its short form: %s", function_id, result);
-}
-
-void stepd_test_answer_error(struct stepd_test *test, const char *function_id, const char *name, const char *message)
-{
-    struct invoked_answer *answer = answer_new(test, function_id);
-
-    answer->error_name = keep_text(test, name).data;
-    answer->message = keep_text(test, message).data;
-}
-
-void answers_destroy(struct stepd_test *test)
-{
-    while (test->answers != NULL) {
-        struct invoked_answer *answer = test->answers;
-        test->answers = answer->next;
-        msgpack_sbuffer_destroy(&answer->result);
-        free(answer);
-    }
+    (void)run_create_as(test, function_find(test, call->function_id), &message, OF_CALL, &call->callee);
 }

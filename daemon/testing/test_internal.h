@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A module under test, from the inside: its functions with the settings applied, a store, an outbox and
- * one context. Runs are made by runs.c, let on by drive.c, read by views.c.
+ * one context. Runs are made by runs.c and invoked.c, let on by drive.c, read by views.c.
  */
 #ifndef STEPD_TESTING_TEST_INTERNAL_H
 #define STEPD_TESTING_TEST_INTERNAL_H
@@ -139,6 +139,9 @@ void test_prepare(struct stepd_test *test);
 /* A context as it is at an attempt's start; the one before, if any, is done with. */
 void test_renew_context(struct stepd_test *test);
 
+/* A copy that lives as long as the test. */
+struct bytes test_keep_text(struct stepd_test *test, const char *text);
+
 /* The function of that id, of the module or answered by the test; attempt_settings has it. */
 const struct function *test_find_function(void *test, const char *id);
 /* Runs that were invoked by the last attempt come to be, or are answered. */
@@ -146,6 +149,8 @@ void test_begin_invoked(struct stepd_test *test);
 void answers_destroy(struct stepd_test *test);
 /* Whether an earlier run of its key has not ended. */
 bool run_is_behind(const struct stepd_test_run *run);
+/* A run of one of the module's own functions, which another run called. */
+void run_invoke(struct stepd_test *test, struct memory_call *call);
 bool status_is_end(enum stepd_test_status status);
 void run_destroy(struct stepd_test_run *run);
 /* What was read of it lives no longer. */
