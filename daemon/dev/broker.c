@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dev/broker.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
@@ -66,6 +67,7 @@ int broker_start(uint16_t port, struct broker **ret_broker, struct error *ret_er
 
 uint16_t broker_port(const struct broker *broker)
 {
+    assert(broker->forwarder != NULL); /* it has started */
     return forwarder_port(broker->forwarder);
 }
 
@@ -73,6 +75,7 @@ int broker_create_topic(struct broker *broker, const char *topic, int partitions
 {
     rd_kafka_resp_err_t status = rd_kafka_mock_topic_create(broker->cluster, topic, partitions, 1);
 
+    assert(partitions > 0);
     if (status != RD_KAFKA_RESP_ERR_NO_ERROR && status != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
         return error_set(ret_error, EIO, "cannot make the topic %s: %s", topic, rd_kafka_err2str(status));
     return 0;

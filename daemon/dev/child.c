@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dev/child.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -82,6 +83,7 @@ bool child_stop(pid_t pid, int patience_ms)
 
 char *child_end_text(int wait_status)
 {
+    assert(WIFEXITED(wait_status) || WIFSIGNALED(wait_status)); /* it is over, not stopped */
     if (!WIFSIGNALED(wait_status))
         return xasprintf("exited with status %d", WEXITSTATUS(wait_status));
     const int number = WTERMSIG(wait_status);

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "parts/families.h"
 
+#include <assert.h>
+
 const struct metric_scale families_durations = { .unit = 1e-6, .first = 6, .last = 30 };
 
 double family_value(const void *counts, const struct family *family)
 {
+    assert(family->offset % sizeof(uint64_t) == 0);
     return (double)*(const uint64_t *)((const char *)counts + family->offset);
 }
 

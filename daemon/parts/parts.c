@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,7 @@ static void say_crowded(const struct daemon *daemon, char *ret_text, size_t size
     size_t count = consumer_partitions(consumer, views, room);
     char why[400];
 
+    assert(consumer != NULL); /* one counted its crowded partitions */
     for (size_t i = 0; i < count && i < room; i++) {
         if (!views[i].is_crowded)
             continue;

@@ -33,6 +33,7 @@ static struct attempt_note *note_begin(struct stepd_ctx *ctx, bool is_on_failure
     const struct attempt_note *before = note_last(run);
     struct attempt_note *note = xcalloc(1, sizeof(*note));
 
+    assert(run != NULL); /* the one whose attempt is being made */
     note->view.attempt = stepd_attempt(ctx);
     note->view.is_on_failure = is_on_failure;
     note->view.at_ms = run->test->store.now_ms;
@@ -226,6 +227,7 @@ static enum attempt_end make_attempt(struct stepd_test_run *run)
     hold(run, &held);
     test->current = run;
     run_watched(test, &held.run, &report);
+    assert(test->current == run && run->note_count >= note_count);
     if (run->note_count > note_count)
         note_end(run, &report);
     limits_hear(run, &report);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runs that others invoke: a run of the module's own function, or the answer that the test has for it. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +31,7 @@ const struct function *test_find_function(void *context, const char *id)
 
 static void give_answer(struct stepd_test *test, struct memory_call *call, const struct invoked_answer *answer)
 {
+    assert(call->is_begun);
     if (answer->error_name != NULL)
         memory_calls_fail(&test->store, call, answer->error_name, answer->message);
     else

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "testing/outbox.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,7 @@ static const char *const *keep_headers(struct outbox *outbox, const struct outgo
         headers[count++] = keep_text(outbox, message->headers[i].name);
         headers[count++] = value != NULL ? value : "";
     }
+    assert(count == 2 * message->header_count);
     headers[count] = NULL;
     return headers;
 }

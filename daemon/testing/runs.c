@@ -476,5 +476,6 @@ void run_invoke(struct stepd_test *test, struct memory_call *call)
         .header_count = call->header_count,
     };
 
+    assert(call->is_begun);
     (void)run_create_as(test, function_find(test, call->function_id), &message, OF_CALL, &call->callee);
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What happened, as a test reads it. */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/array.h"
 #include "codec/json.h"
 #include "codec/packed.h"
 #include "run/attempt_log.h"
@@ -78,6 +80,7 @@ const char *stepd_test_status_name(enum stepd_test_status status)
         [STEPD_TEST_QUEUED] = "queued",       [STEPD_TEST_SKIPPED] = "skipped",
     };
 
+    assert((size_t)status < COUNT_OF(NAMES) && NAMES[status] != NULL);
     return NAMES[status];
 }
 
@@ -202,6 +205,7 @@ static const struct steps_view *steps_of(const struct stepd_test_run *run)
         if (checkpoint_decode(record->checkpoints[i], run->views, &checkpoint, &error) == 0 && is_recorded(&checkpoint, now_ms))
             view->items[view->count++] = step_of(run, &checkpoint);
     }
+    assert(view->count <= record->checkpoint_count);
     return view;
 }
 
