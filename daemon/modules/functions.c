@@ -9,12 +9,12 @@
 #include "base/log.h"
 #include "config/config_flow.h"
 #include "config/config_key.h"
-#include "modules/declarations.h"
+#include "modules/module_declarations.h"
 #include "modules/options.h"
 
 struct builder {
     const struct config *config;
-    struct declarations declarations;
+    struct module_declarations declarations;
     struct functions *functions;
     struct config_faults *faults;
 };
@@ -296,12 +296,12 @@ static void fault_unknown(const struct builder *builder, const struct place *pla
 
 static void template_use(struct builder *builder, const struct config_function *given, bool is_complete)
 {
-    const struct declaration *declaration = declarations_find(&builder->declarations, given->use);
+    const struct declaration *declaration = module_declarations_find(&builder->declarations, given->use);
     const struct place place = given_place(builder->config, given, "use");
 
-    if (declarations_find(&builder->declarations, given->id) != NULL) {
+    if (module_declarations_find(&builder->declarations, given->id) != NULL) {
         config_faults_add(builder->faults, &given->place, "'%s' is a module's %s already: choose another id", given->id,
-                          declarations_find(&builder->declarations, given->id)->function.template ? "template" : "function");
+                          module_declarations_find(&builder->declarations, given->id)->function.template ? "template" : "function");
         return;
     }
     if (declaration == NULL) {
@@ -319,7 +319,7 @@ static void template_use(struct builder *builder, const struct config_function *
 
 static void entry_check(const struct builder *builder, const struct config_function *given, bool is_complete)
 {
-    const struct declaration *declaration = declarations_find(&builder->declarations, given->id);
+    const struct declaration *declaration = module_declarations_find(&builder->declarations, given->id);
 
     if (declaration == NULL && is_complete && builder->config->program_count == 0 &&
         !builder->config->inngest.is_on) /* else it may be a program's, or an app's */
@@ -347,7 +347,7 @@ void functions_build(const struct config *config, struct module *const *modules,
 {
     struct builder builder = { .config = config, .functions = functions, .faults = faults };
 
-    declarations_read(modules, module_count, &builder.declarations, faults);
+    module_declarations_read(modules, module_count, &builder.declarations, faults);
     for (size_t i = 0; i < builder.declarations.count; i++) {
         const struct declaration *declaration = &builder.declarations.items[i];
         const struct config_function *given = config_function_find(config, declaration->function.id);
@@ -363,7 +363,7 @@ void functions_build(const struct config *config, struct module *const *modules,
         else
             entry_check(&builder, given, is_complete);
     }
-    declarations_done(&builder.declarations);
+    module_declarations_done(&builder.declarations);
     functions_sort(functions);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "modules/declarations.h"
+#include "modules/module_declarations.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -121,7 +121,7 @@ static bool check(const struct declaration *declaration, struct config_faults *f
     return is_sound;
 }
 
-const struct declaration *declarations_find(const struct declarations *declarations, const char *id)
+const struct declaration *module_declarations_find(const struct module_declarations *declarations, const char *id)
 {
     for (size_t i = 0; i < declarations->count; i++) {
         if (strcmp(declarations->items[i].function.id, id) == 0)
@@ -130,7 +130,7 @@ const struct declaration *declarations_find(const struct declarations *declarati
     return NULL;
 }
 
-static void declare(struct declarations *declarations, const struct module *module, size_t at, struct config_faults *faults)
+static void declare(struct module_declarations *declarations, const struct module *module, size_t at, struct config_faults *faults)
 {
     struct declaration *declaration = &declarations->items[declarations->count];
 
@@ -146,7 +146,7 @@ static void declare(struct declarations *declarations, const struct module *modu
                           module->declared->name, at, id != NULL ? id : "", ID_MAX);
         return;
     }
-    const struct declaration *other = declarations_find(declarations, id);
+    const struct declaration *other = module_declarations_find(declarations, id);
     if (other != NULL) {
         config_faults_add(faults, &declaration->place, "[module %s] function '%s' is declared twice%s%s", module->declared->name, id,
                           other->module != module ? ", also by " : "", other->module != module ? other->module->path : "");
@@ -156,14 +156,14 @@ static void declare(struct declarations *declarations, const struct module *modu
     declarations->count++;
 }
 
-void declarations_read(struct module *const *modules, size_t module_count, struct declarations *ret_declarations,
-                       struct config_faults *faults)
+void module_declarations_read(struct module *const *modules, size_t module_count, struct module_declarations *ret_declarations,
+                              struct config_faults *faults)
 {
     size_t count = 0;
 
     for (size_t i = 0; i < module_count; i++)
         count += modules[i]->declared->function_count;
-    *ret_declarations = (struct declarations){ .items = xcalloc(count + 1, sizeof(struct declaration)) };
+    *ret_declarations = (struct module_declarations){ .items = xcalloc(count + 1, sizeof(struct declaration)) };
     for (size_t i = 0; i < module_count; i++) {
         for (size_t at = 0; at < modules[i]->declared->function_count; at++)
             declare(ret_declarations, modules[i], at, faults);
@@ -171,8 +171,8 @@ void declarations_read(struct module *const *modules, size_t module_count, struc
     assert(ret_declarations->count <= count);
 }
 
-void declarations_done(struct declarations *declarations)
+void module_declarations_done(struct module_declarations *declarations)
 {
     free(declarations->items);
-    *declarations = (struct declarations){ 0 };
+    *declarations = (struct module_declarations){ 0 };
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What modules declare, before the config has its say: each function and template once, with what is wrong with it. */
-#ifndef STEPD_MODULES_DECLARATIONS_H
-#define STEPD_MODULES_DECLARATIONS_H
+#ifndef STEPD_MODULES_MODULE_DECLARATIONS_H
+#define STEPD_MODULES_MODULE_DECLARATIONS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,16 +18,16 @@ struct declaration {
 };
 
 /* All of all modules; no two have the same id. */
-struct declarations {
+struct module_declarations {
     struct declaration *items;
     size_t count;
 };
 
 /* Adds faults for those that are left out, and for those that are not sound. */
-void declarations_read(struct module *const *modules, size_t module_count, struct declarations *ret_declarations,
-                       struct config_faults *faults);
-void declarations_done(struct declarations *declarations);
-const struct declaration *declarations_find(const struct declarations *declarations, const char *id);
+void module_declarations_read(struct module *const *modules, size_t module_count, struct module_declarations *ret_declarations,
+                              struct config_faults *faults);
+void module_declarations_done(struct module_declarations *declarations);
+const struct declaration *module_declarations_find(const struct module_declarations *declarations, const char *id);
 
 /* A module that was built before there was flow control may have options that bear its names: they stay options. */
 bool declaration_knows_flow(const struct declaration *declaration);
