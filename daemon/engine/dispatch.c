@@ -103,7 +103,7 @@ static bool order(struct dispatch *dispatch, struct message *message, uint64_t *
         message_end(message, MESSAGE_DROPPED);
         return true;
     }
-    jobs_of_event(message, &message->event, matches, count, &jobs);
+    jobs_of_message(message, matches, count, &jobs);
     struct job beside;
     bool has_beside = job_beside(dispatch, message, &message->event, is_malformed, &beside);
     if (has_beside)

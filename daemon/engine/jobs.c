@@ -17,14 +17,42 @@ static void add(struct message *message, struct event *event, const struct funct
     jobs_add(jobs, job);
 }
 
-void jobs_free(struct job_list *jobs)
+/* Consumer thread: the message's first, for which its batch has a place that is used again and again. */
+static void add_first(struct message *message, const struct function *function, struct job_list *jobs)
 {
-    for (struct job *job = jobs_take(jobs); job != NULL; job = jobs_take(jobs))
+    struct batch *batch = message->batch;
+    size_t index = (size_t)(message - batch->messages);
+
+    assert(index < batch->count);
+    if (batch->jobs == NULL)
+        batch->jobs = xcalloc(batch->room, sizeof(*batch->jobs));
+    struct job *job = &batch->jobs[index];
+    *job = (struct job){ .function = function, .message = message, .event = &message->event, .is_in_batch = true };
+    jobs_add(jobs, job);
+}
+
+void job_free(struct job *job)
+{
+    if (!job->is_in_batch)
         free(job);
 }
 
-void jobs_of_event(struct message *message, struct event *event, const struct function *const *functions, size_t count,
-                   struct job_list *jobs)
+void jobs_free(struct job_list *jobs)
+{
+    for (struct job *job = jobs_take(jobs); job != NULL; job = jobs_take(jobs))
+        job_free(job);
+}
+
+void jobs_of_message(struct message *message, const struct function *const *functions, size_t count, struct job_list *jobs)
+{
+    assert(count > 0);
+    add_first(message, functions[0], jobs);
+    for (size_t i = 1; i < count; i++)
+        add(message, &message->event, functions[i], jobs);
+}
+
+static void jobs_of_event(struct message *message, struct event *event, const struct function *const *functions, size_t count,
+                          struct job_list *jobs)
 {
     for (size_t i = 0; i < count; i++)
         add(message, event, functions[i], jobs);

@@ -9,11 +9,12 @@
 #include "run/job.h"
 #include "run/routes.h"
 
+/* Once what it says is no longer read. */
+void job_free(struct job *job);
 /* Nobody wants them. */
 void jobs_free(struct job_list *jobs);
-/* A job for each function. */
-void jobs_of_event(struct message *message, struct event *event, const struct function *const *functions, size_t count,
-                   struct job_list *jobs);
+/* Consumer thread: a job for each function, one at least, on the message's event. */
+void jobs_of_message(struct message *message, const struct function *const *functions, size_t count, struct job_list *jobs);
 /* What there is to do beside the runs of its functions: it is matched with the runs that wait for it; one that can't be read becomes
  * a dead letter if functions by event, or waits, would have had it. False: nothing. */
 bool job_beside(const struct dispatch *dispatch, struct message *message, struct event *event, bool is_malformed, struct job *ret_job);

@@ -13,6 +13,7 @@
 #include "engine/breaker.h"
 #include "engine/finish.h"
 #include "engine/gather.h"
+#include "engine/jobs.h"
 #include "engine/match.h"
 #include "engine/nobodys.h"
 #include "engine/outcome.h"
@@ -48,7 +49,8 @@ static struct task *job_run(struct task *task, struct pool_thread *thread)
 
     assert(thread->now_ns > 0);
     worker->job = *job;
-    free(job);
+    worker->job.is_in_batch = false;
+    job_free(job);
     take_run_back(worker);
     struct task *next = run_start(worker);
     start_look_again(worker, begun_ns);

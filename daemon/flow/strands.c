@@ -10,6 +10,7 @@
 
 #define SHARDS 64 /* powers of two; each with a lock of its own */
 #define CHAINS 256
+#define SPARE_KEY_SIZE 64 /* of a strand that is kept for the next key */
 
 struct strand {
     struct strand *next; /* in its chain */
@@ -24,6 +25,7 @@ struct strand {
 struct shard {
     struct lock lock;
     struct strand *chains[CHAINS]; /* lock */
+    struct strand *spare;          /* lock; of SPARE_KEY_SIZE, nobody's. NULL: none */
 };
 
 struct strands {
@@ -43,8 +45,10 @@ void strands_destroy(struct strands *strands)
 {
     if (strands == NULL)
         return;
-    for (size_t i = 0; i < SHARDS; i++)
+    for (size_t i = 0; i < SHARDS; i++) {
+        free(strands->shards[i].spare);
         lock_done(&strands->shards[i].lock);
+    }
     free(strands);
 }
 
@@ -77,10 +81,31 @@ static struct strand **find(struct shard *shard, uint64_t hash, const struct job
     return link;
 }
 
-static struct strand *create(uint64_t hash, const struct job *job)
+/* Most keys have one job at a time, so that each of their jobs makes a strand of its own. */
+static struct strand *take_place(struct shard *shard, size_t key_size)
+{
+    struct strand *spare = shard->spare;
+
+    assert_held(&shard->lock);
+    if (spare == NULL || key_size > SPARE_KEY_SIZE)
+        return xmalloc(sizeof(*spare) + (key_size > SPARE_KEY_SIZE ? key_size : SPARE_KEY_SIZE));
+    shard->spare = NULL;
+    return spare;
+}
+
+static void give_place(struct shard *shard, struct strand *strand)
+{
+    assert_held(&shard->lock);
+    if (shard->spare == NULL && strand->key_size <= SPARE_KEY_SIZE)
+        shard->spare = strand;
+    else
+        free(strand);
+}
+
+static struct strand *create(struct shard *shard, uint64_t hash, const struct job *job)
 {
     struct bytes key = key_of(job);
-    struct strand *strand = xmalloc(sizeof(*strand) + key.size);
+    struct strand *strand = take_place(shard, key.size);
 
     *strand = (struct strand){
         .hash = hash,
@@ -102,7 +127,7 @@ bool strands_enter(struct strands *strands, struct job *job)
     struct strand **link = find(shard, hash, job);
     bool is_first = *link == NULL;
     if (is_first)
-        *link = create(hash, job);
+        *link = create(shard, hash, job);
     else
         jobs_add(&(*link)->waiting, job);
     job->strand = *link;
@@ -122,7 +147,7 @@ struct job *strands_leave(struct strands *strands, struct strand *strand)
             link = &(*link)->next;
         }
         *link = strand->next;
-        free(strand);
+        give_place(shard, strand);
     }
     return next;
 }

@@ -29,6 +29,7 @@ struct job {
     bool is_gated;                   /* it counts for its function's concurrency */
     bool is_over;                    /* over it: it is to wait in the store */
     bool is_expected;                /* the gate counts it among those that are going to be queued */
+    bool is_in_batch;                /* it stands in the place that its message's batch has for it: never freed by itself */
     struct away *away;               /* it has come back from an errand; NULL: it begins */
 };
 

@@ -17,6 +17,8 @@
 #include "pool/task.h"
 #include "run/known_runs.h"
 
+struct job; /* run/job.h */
+
 #define LACKS_ALL (-1) /* all functions are paused */
 
 /* One partition from its assignment to its revocation; an entry of any in-flight table names its
@@ -66,6 +68,8 @@ struct batch {
     atomic_int away;      /* of those that are open: all their runs are away, in places of their own */
     atomic_bool is_mixed; /* some ended as taken or dropped */
     unsigned count;
+    unsigned room;    /* for messages */
+    struct job *jobs; /* dispatch's: a place for a job of each message; NULL: none was needed yet. Freed with the batch */
     struct message messages[];
 };
 

@@ -111,6 +111,7 @@ static struct batch *batch_of(const char *value)
     struct batch *batch = xcalloc(1, sizeof(*batch) + sizeof(struct message));
 
     batch->count = 1;
+    batch->room = 1;
     batch->open = 1;
     message_init(&batch->messages[0], &assignment, batch);
     event_init(&batch->messages[0].event, "topic", 0, 5, 1, (struct bytes){ 0 }, (struct bytes){ value, strlen(value) }, NULL, 0);
@@ -121,6 +122,7 @@ static void batch_free(struct batch *batch)
 {
     cr_assert_eq(batch->open, 0);
     event_done(&batch->messages[0].event);
+    free(batch->jobs);
     free(batch);
 }
 

@@ -182,6 +182,7 @@ static void fatal(const char *why)
 static void fill(struct batch *batch, struct assignment *assignment, int64_t first_offset, const char *value)
 {
     batch->count = BATCH;
+    batch->room = BATCH;
     batch->open = BATCH;
     for (unsigned i = 0; i < BATCH; i++) {
         struct message *message = &batch->messages[i];
@@ -203,6 +204,7 @@ static void wait_until_closed(struct batch_taker *taker, struct batch *batch)
     }
     for (unsigned i = 0; i < BATCH; i++)
         event_done(&batch->messages[i].event);
+    free(batch->jobs);
     free(batch);
 }
 

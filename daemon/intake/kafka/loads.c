@@ -27,7 +27,7 @@ static struct load *load_create(unsigned room, size_t bytes)
     struct load *load = xcalloc(1, size); /* events must be zeroed before their first use */
 
     assert(room > 0);
-    load->room = room;
+    load->batch.room = room;
     load->size = size;
     load->spans = (struct span *)((char *)load + head);
     return load;
@@ -35,8 +35,9 @@ static struct load *load_create(unsigned room, size_t bytes)
 
 static void load_destroy(struct load *load)
 {
-    for (unsigned i = 0; i < load->room; i++)
+    for (unsigned i = 0; i < load->batch.room; i++)
         event_done(&load->batch.messages[i].event);
+    free(load->batch.jobs);
     free(load);
 }
 
@@ -44,7 +45,7 @@ static void load_empty(struct load *load)
 {
     load->next = NULL;
     load->span_count = 0;
-    load->bytes = (char *)(load->spans + load->room);
+    load->bytes = (char *)(load->spans + load->batch.room);
     load->bytes_left = (size_t)((char *)load + load->size - load->bytes);
     load->batch.next = NULL;
     load->batch.count = 0;
@@ -83,7 +84,7 @@ static struct load *pool_take(struct load_pool *pool, unsigned room, size_t byte
 {
     struct load *load = pool->first;
 
-    assert(load == NULL || load->room == room);
+    assert(load == NULL || load->batch.room == room);
     if (load == NULL) {
         pool->least = 0;
         return load_create(room, bytes);
@@ -118,9 +119,9 @@ struct load *loads_take(struct loads *loads, size_t bytes, bool is_burst)
 
 void loads_give(struct loads *loads, struct load *load)
 {
-    if (load->room == LARGE_MESSAGES)
+    if (load->batch.room == LARGE_MESSAGES)
         pool_give(&loads->large, load);
-    else if (load->room == SMALL_MESSAGES)
+    else if (load->batch.room == SMALL_MESSAGES)
         pool_give(&loads->small, load);
     else
         load_destroy(load);
@@ -151,7 +152,7 @@ size_t load_bytes_of(const rd_kafka_message_t *message, rd_kafka_headers_t **ret
 
 bool load_has_room(const struct load *load, size_t bytes)
 {
-    return load->batch.count < load->room && bytes <= load->bytes_left;
+    return load->batch.count < load->batch.room && bytes <= load->bytes_left;
 }
 
 static void *place_in(struct load *load, size_t size)
@@ -199,7 +200,7 @@ static void span_add(struct load *load, struct partition *partition, int64_t off
 {
     struct span *span = &load->spans[load->span_count];
 
-    assert(load->span_count < load->room || span[-1].partition == partition);
+    assert(load->span_count < load->batch.room || span[-1].partition == partition);
     if (load->span_count > 0 && span[-1].partition == partition) {
         span[-1].last = offset;
         return;
@@ -215,7 +216,7 @@ void load_add(struct load *load, struct partition *partition, const rd_kafka_mes
     size_t header_count = headers != NULL ? rd_kafka_header_cnt(headers) : 0;
     rd_kafka_timestamp_type_t type;
 
-    assert(load->batch.count <= load->room);
+    assert(load->batch.count <= load->batch.room);
     assert(((uintptr_t)load->bytes & 7) == 0);
     const size_t count = header_count + (schema != NULL);
     const struct event_header *copies = count > 0 ? headers_in(load, headers, header_count, schema) : NULL;

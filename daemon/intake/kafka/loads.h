@@ -27,8 +27,7 @@ struct span {
 
 struct load {
     struct load *next;
-    unsigned room; /* messages */
-    size_t size;   /* of the allocation */
+    size_t size; /* of the allocation */
     size_t bytes_left;
     char *bytes; /* what is free of it */
     struct span *spans;
