@@ -285,10 +285,11 @@ class Daemon:
                 self.counts = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         return sum(memoryview(self.counts)[:SLOTS * 64].cast("Q")[::SLOT_WORDS].tolist())
 
-    def samples_ms(self):
+    def samples_ms(self, first=0):
+        """From that one on."""
         self.seen()
         count = int.from_bytes(self.counts[SAMPLES_AT:SAMPLES_AT + 8], "little")
-        values = memoryview(self.counts)[SAMPLES_AT + 64:SAMPLES_AT + 64 + 4 * count].cast("i").tolist()
+        values = memoryview(self.counts)[SAMPLES_AT + 64 + 4 * first:SAMPLES_AT + 64 + 4 * count].cast("i").tolist()
         return sorted(value / 1000 for value in values)
 
     def wait_for(self, count, seconds=LONGEST_S):

@@ -396,7 +396,8 @@ def keyed(keys):
 
 # ---- flow control ----------------------------------------------------------------------------------------------
 
-TURN_KEYS = "event.data.number % 10000"     # as modules/bench.c has them
+KEYS = 10000                                # as modules/bench.c has them
+TURN_KEYS = f"event.data.number % {KEYS}"
 FLOW = {**DURABLE, "redis_calls": "calls to Redis an event", "p50_ms": "a turn is late, p50 ms", "p99_ms": "a turn is late, p99 ms"}
 
 
@@ -438,6 +439,46 @@ def admitted(function, throttle, figures):
             seconds, done = daemon.wait_for(count), count - already
             return {**figures(daemon, done, seconds), "redis_us": (redis.cpu_s() - redis_s) * 1e6 / done,
                     "cpu_s_per_million": (daemon.cpu_s() - daemon_s) * 1e6 / done}
+    return measure
+
+
+# The turns of the keys are spread over a period, as they are once a queue is some periods old.
+SPREAD = """
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local keys, period = tonumber(ARGV[1]), tonumber(ARGV[2])
+for key = 0, keys - 1 do
+    local at = math.floor((key + 1) * period / keys)
+    redis.call('SET', KEYS[1] .. '\\0=' .. key, string.format('%.0f', now + at), 'PX', math.ceil(at / 1000) + 1)
+end
+"""
+
+
+def let_pass(daemon, seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        daemon.check()
+        time.sleep(0.1)
+
+
+def turns(function, period_s):
+    """A turn each `period_s` for each of 10,000 keys, in whose lines runs wait: how late they are."""
+    def measure(bench):
+        count = bench.options.waiting
+        with Redis(bench.fresh("redis")) as redis, \
+                Daemon(bench, bench.fresh("stepd"), redis, bench.topic_of(count), [function], worker={"threads": 64},
+                       limits={function: {"throttle": {"limit": 1, "period": f"{period_s}s", "key": TURN_KEYS}}}) as daemon:
+            daemon.ctl("pause", function)
+            wait_until(daemon, lambda: daemon.metric("stepd_runs_queued", function) + daemon.seen() >= count)
+            redis.ask("EVAL", SPREAD, "1", f"stepd{{0}}:turn:{function}", str(KEYS), str(period_s * 1000000))
+            before, redis_s, daemon_s = daemon.seen(), redis.cpu_s(), daemon.cpu_s()
+            daemon.ctl("resume", function)
+            let_pass(daemon, period_s)
+            first = len(daemon.samples_ms())    # of keys that had a turn before all were in line
+            let_pass(daemon, bench.options.seconds)
+            done = daemon.seen() - before
+            return {"per_second": done / (period_s + bench.options.seconds), "redis_us": (redis.cpu_s() - redis_s) * 1e6 / done,
+                    "cpu_s_per_million": (daemon.cpu_s() - daemon_s) * 1e6 / done, **percentiles(daemon.samples_ms(first))}
     return measure
 
 
@@ -652,6 +693,8 @@ ALL = {
         "stepd, batches of 100": stepd("gathered", events, limits={"gathered": {"batch": {"size": 100, "timeout": "1s"}}}),
         "stepd, over a rate limit": refused,
         "stepd, admission": admitted("noop", {"limit": 1000000, "period": "1s"}, admission),
+        "stepd, 1,000 turns a second": turns("turn-10s", 10),
+        "stepd, 5,000 turns a second": turns("turn-2s", 2),
         "stepd, a turn a second for each key": admitted("turn", {"limit": 1, "period": "1s"}, lateness_of_turns)}),
     "waits": Question("events, each counted by a no-op function, while --waiting runs wait by a key of theirs", WAITS, {
         "stepd": matched(["holds-on", "answered"], "bench/answer", 0),

@@ -12,7 +12,7 @@
 #define LATE_MS 1000
 #define RETRY_MS 200
 #define TURN_KEYS 10000
-#define TURN_US 1000000
+#define SECOND_US 1000000
 
 static enum stepd_status noop(struct stepd_ctx *ctx)
 {
@@ -117,8 +117,8 @@ static enum stepd_status late(struct stepd_ctx *ctx)
     return STEPD_OK;
 }
 
-/* A key has a turn each second: how much later than a second after the one before it is. */
-static enum stepd_status turn(struct stepd_ctx *ctx)
+/* How much later than `period_us` after its key's turn before it is. */
+static enum stepd_status take_turn(struct stepd_ctx *ctx, int64_t period_us)
 {
     static _Atomic(int64_t) begun_us[TURN_KEYS];
     int64_t now_us = now_ns(CLOCK_REALTIME) / 1000;
@@ -126,9 +126,24 @@ static enum stepd_status turn(struct stepd_ctx *ctx)
     int64_t before_us = atomic_exchange(&begun_us[key], now_us);
 
     if (before_us != 0)
-        sample(ctx, now_us - before_us - TURN_US);
+        sample(ctx, now_us - before_us - period_us);
     count(ctx);
     return STEPD_OK;
+}
+
+static enum stepd_status turn(struct stepd_ctx *ctx)
+{
+    return take_turn(ctx, SECOND_US);
+}
+
+static enum stepd_status turn_2s(struct stepd_ctx *ctx)
+{
+    return take_turn(ctx, 2 * SECOND_US);
+}
+
+static enum stepd_status turn_10s(struct stepd_ctx *ctx)
+{
+    return take_turn(ctx, 10 * SECOND_US);
 }
 
 STEPD_MODULE(.name = "bench", WITH_A_BOOK,
@@ -146,4 +161,6 @@ STEPD_MODULE(.name = "bench", WITH_A_BOOK,
                                           STEPD_FUNCTION(.id = "answered", .event = "bench/answer", .run = noop),
                                           STEPD_FUNCTION(.id = "unasked", .event = "bench/unasked", .run = noop),
                                           STEPD_FUNCTION(.id = "turn", .event = "bench/event", .run = turn),
+                                          STEPD_FUNCTION(.id = "turn-2s", .event = "bench/event", .run = turn_2s),
+                                          STEPD_FUNCTION(.id = "turn-10s", .event = "bench/event", .run = turn_10s),
                                           STEPD_FUNCTION(.id = "late", .event = "bench/timed", .run = late)));
