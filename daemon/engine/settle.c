@@ -54,13 +54,19 @@ static bool has_room(const struct settlements *settlements)
            atomic_load_explicit(&settlements->bytes, memory_order_relaxed) < BYTES_MOST;
 }
 
+/* A place may be given back by its end, or a turn is still to come: whoever ends it waits for the answer. */
+static bool is_limited(const struct run *run)
+{
+    return function_is_lined(run->function) && (run->epoch == 0 || run->is_limited);
+}
+
 bool settle_may(const struct worker *worker)
 {
     const struct job *job = &worker->job;
     const struct run *run = worker->run;
 
     return worker->ctx.store->ops->advance_later != NULL && job->strand == NULL && job->gathered == NULL && !run_is_ordered(run) &&
-           run->span == 0 && !function_is_lined(run->function) && !function_has_breaker(run->function) && !worker_is_draining(worker) &&
+           run->span == 0 && !is_limited(run) && !function_has_breaker(run->function) && !worker_is_draining(worker) &&
            has_room(worker->dispatch->settlements);
 }
 

@@ -128,6 +128,7 @@ struct run {
     int64_t now_ms;            /* the store's time when it was claimed; 0: never was */
     bool is_invoked;           /* it was called: who did wants to know how it ends */
     bool is_unasked;           /* so, and its function's flow control has not been asked */
+    bool is_limited;           /* what it takes of its function's flow control, the store keeps beside it */
     struct bytes tail;         /* of the record, as it was when claimed; see run/attempt_log.h */
     struct checkpoints *steps; /* NULL until there is one */
     struct failure *last;      /* the previous attempt's, or what the run failed of; NULL none */

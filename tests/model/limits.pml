@@ -5,8 +5,11 @@
  * one script does (turns.lua within claim.lua, advance.lua, reap.lua, heartbeat.lua) is one step. There is no time: what ends by time
  * ends at any, but that a lease outlasts what was sent over a link before it.
  *
- * Searched for: more attempts that execute than there are places, but by one whose lease has passed; a run that has two turns, where
- * Redis lost nothing; a rest in which a run is in line though a place is free, or has not ended.
+ * Searched for: more attempts that execute than there are places, but by one whose lease has passed; a run that has two turns, or
+ * executes without one, where Redis lost nothing; a rest in which a run is in line though a place is free, or has not ended.
+ *
+ * TURN_ALONE: the runs wait for their turn and for no place (throttle.lua). What was kept of one for that goes with its turn: it
+ * stands in no line again, and any worker that finds it due takes it.
  *
  * WITHOUT_… takes one rule away; each is seen to be needed.
  */
@@ -36,6 +39,9 @@ typedef Store {
     bit begun[RUNS];             /* it has had its turn */
     bit place[RUNS];             /* it stands in places:<name> */
     byte tries[RUNS];
+#ifdef TURN_ALONE
+    bit is_free[RUNS];           /* nothing limits it: `flow:<id>` is gone, and with it whether it has had its turn */
+#endif
     bit is_blocked;              /* the line found no place, and is tried once one is given back */
 }
 Store redis, disk;
@@ -64,7 +70,10 @@ inline copy_store(from, to)
         to.epoch[i] = from.epoch[i];
         to.begun[i] = from.begun[i];
         to.place[i] = from.place[i];
-        to.tries[i] = from.tries[i]
+        to.tries[i] = from.tries[i];
+#ifdef TURN_ALONE
+        to.is_free[i] = from.is_free[i]
+#endif
     }
     to.is_blocked = from.is_blocked;
     i = 0
@@ -79,7 +88,9 @@ inline assert_places()
         :: else
         fi
     }
+#ifndef TURN_ALONE
     assert(j <= PLACES);
+#endif
     i = 0;
     j = 0
 }
@@ -115,11 +126,29 @@ inline give_back(r)
 #define IS_CLOSED is_reborn
 #endif
 
+inline hold(w, r)
+{
+    redis.state[r] = RUN_OWNED;
+    redis.owner[r] = name[w];
+    redis.epoch[r]++;
+    holds[w] = r;
+    held_as[w] = name[w];
+    held_epoch[w] = redis.epoch[r];
+    has_passed[w] = 0;
+    assert(turns[r] > 0 || has_lost)
+}
+
+#ifdef TURN_ALONE
+#define IS_FULL false
+#else
+#define IS_FULL (j >= PLACES)
+#endif
+
 inline claim(w, r)
 {
     count_places();
     if
-    :: j >= PLACES -> redis.is_blocked = 1
+    :: IS_FULL -> redis.is_blocked = 1
     :: else ->
 #ifdef WITHOUT_BEGUN
         turns[r]++;
@@ -131,16 +160,15 @@ inline claim(w, r)
 #endif
         assert(turns[r] <= 1 || has_lost);
         redis.begun[r] = 1;
-        redis.state[r] = RUN_OWNED;
-        redis.owner[r] = name[w];
-        redis.epoch[r]++;
+#ifdef TURN_ALONE
+        redis.begun[r] = 0;
+        redis.is_free[r] = 1;
+#else
 #ifndef WITHOUT_PLACE
         redis.place[r] = 1;
 #endif
-        holds[w] = r;
-        held_as[w] = name[w];
-        held_epoch[w] = redis.epoch[r];
-        has_passed[w] = 0
+#endif
+        hold(w, r)
     fi;
     j = 0;
     assert_places()
@@ -169,6 +197,17 @@ inline settle(w, state_then)
     has_passed[w] = 0
 }
 
+#ifdef TURN_ALONE
+#define CAN_BE_TAKEN(r) (redis.state[r] == RUN_DELAYED && redis.is_free[r])
+#ifdef WITHOUT_LEAVING
+#define JOINS_ITS_LINE(r) (redis.state[r] == RUN_DELAYED)
+#else
+#define JOINS_ITS_LINE(r) (redis.state[r] == RUN_DELAYED && !redis.is_free[r])
+#endif
+#else
+#define JOINS_ITS_LINE(r) (redis.state[r] == RUN_DELAYED)
+#endif
+
 /* ---- workers --------------------------------------------------------------------------------------------- */
 
 proctype Worker(byte w)
@@ -187,6 +226,10 @@ end:
         claim(w, r);
         r = 0
     }
+#ifdef TURN_ALONE
+    :: atomic { knows[w] && holds[w] == NOBODY && CAN_BE_TAKEN(0) -> hold(w, 0) } /* claim.lua, out of `delayed` */
+    :: atomic { knows[w] && holds[w] == NOBODY && CAN_BE_TAKEN(1) -> hold(w, 1) }
+#endif
     :: atomic { knows[w] && holds[w] != NOBODY -> settle(w, RUN_ENDED) }
     :: atomic { knows[w] && holds[w] != NOBODY && redis.tries[holds[w]] < RETRIES -> settle(w, RUN_DELAYED) }
     od
@@ -239,8 +282,8 @@ proctype Time()
 {
 end:
     do
-    :: atomic { redis.state[0] == RUN_DELAYED -> join_line(0) }
-    :: atomic { redis.state[1] == RUN_DELAYED -> join_line(1) }
+    :: atomic { JOINS_ITS_LINE(0) -> join_line(0) }
+    :: atomic { JOINS_ITS_LINE(1) -> join_line(1) }
     :: atomic { MAY_BE_REAPED(0) -> take_away(0) }
     :: atomic { MAY_BE_REAPED(1) -> take_away(1) }
     :: atomic { IS_GONE(0) -> end_lease(0) }

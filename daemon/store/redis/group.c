@@ -12,7 +12,7 @@
 #define ARGUMENTS_MOST (2 + GROUP_MOST * 8)
 static_assert(ARGUMENTS_MOST <= SCRIPT_MAX_FORMATTED, "they are formatted at once");
 
-/* Of a call's arguments, as asked_init() of port.c and waits_match_later() give them, those that the group's script has of each run. */
+/* Of a call's arguments, as asked_init() and admit() of port.c and waits_match_later() give them, those that the group's script has of each run. */
 struct kind {
     const char *script;
     size_t arguments[8], count;
@@ -23,6 +23,7 @@ static const struct kind KINDS[] = {
     [GROUP_TAKES] = { .script = "take_many", .arguments = { 0, 1, 5, 7, 9 }, .count = 5 },
     [GROUP_ADVANCES] = { .script = "advance_many", .arguments = { 0, 1, 5 }, .count = 3, .has_worker = true },
     [GROUP_MATCHES] = { .script = "match_many", .arguments = { 0, 1, 2, 3, 4, 5, 6, 7 }, .count = 8 },
+    [GROUP_ADMITS] = { .script = "admit_many", .arguments = { 0, 12, 9, 4, 13, 14 }, .count = 6 },
 };
 
 struct group {
@@ -101,7 +102,7 @@ static void add_run(struct arguments *arguments, const struct kind *kind, const 
 {
     for (size_t i = 0; i < kind->count; i++) {
         size_t at = kind->arguments[i];
-        arguments->items[arguments->count++] = at < call->count ? call->arguments[at] : (struct bytes){ "", 0 };
+        arguments->items[arguments->count++] = at < call->count + call->grouped ? call->arguments[at] : (struct bytes){ "", 0 };
     }
 }
 

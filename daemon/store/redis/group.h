@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Changes of many runs that go out in the same breath as one call of a script, and that nobody waits for: the last changes of attempts
- * (advance_later), events that may end waits (match_later). The group is there on the wire alone: each request has its own answer, and whatever the script leaves alone, or
- * Redis refuses, or a lost link leaves open, is asked again by itself, as any request is. So a crash before or after a group leaves
- * what as many calls would, one after another.
+ * What is asked of many runs in the same breath goes out as one call of a script: the last changes of attempts (advance_later) and events
+ * that may end waits (match_later), for which nobody waits, and runs that are to wait in line (admit). The group is there on the wire
+ * alone: each request has its own answer, and whatever the script leaves alone, or Redis refuses, or a lost link leaves open, is asked
+ * again by itself, as any request is. So a crash before or after a group leaves what as many calls would, one after another.
  */
 #ifndef STEPD_STORE_REDIS_GROUP_H
 #define STEPD_STORE_REDIS_GROUP_H

@@ -78,6 +78,7 @@ static void fill_run(struct held *held, const char *id, int64_t now_ms)
     run->now_ms = now_ms;
     run->is_invoked = (record->flags & RECORD_INVOKED) != 0;
     run->is_unasked = (record->flags & RECORD_UNASKED) != 0;
+    run->is_limited = (record->flags & RECORD_FLOW) != 0;
     run->tail = record->tail;
     if (attempt_log_last_failure(record->tail, &held->last))
         run->last = &held->last;

@@ -10,6 +10,7 @@
 
 #include "store/redis/port_calls.h"
 #include "store/redis/port_change.h"
+#include "store/redis/port_entry.h"
 #include "store/redis/port_flow.h"
 #include "store/redis/record.h"
 #include "store/redis/store_internal.h"
@@ -166,16 +167,44 @@ static void add_bundle(struct script_call *call, const struct run *run, msgpack_
     script_add(call, (struct bytes){ packed->data, packed->size });
 }
 
+/* With others that are to wait in line, where that is all that is asked. */
+static void add_entry(struct script_call *call, struct redis_store *store, const struct run *run, const struct flow_ask *ask,
+                      size_t body_size, struct port_entry *entry)
+{
+    static const struct transition nothing = { .kind = TRANSITION_PARK };
+    const struct change_times times = change_times_of(store, run, &nothing);
+
+    if (!port_is_plain_entry(run, ask))
+        return;
+    port_pack_entry(entry, run, ask, &times, body_size);
+    call->group = GROUP_ADMITS;
+    script_add_grouped(call, (struct bytes){ entry->bytes, PORT_ENTRY_SIZE });
+    script_add_grouped(call, (struct bytes){ entry->name.data, entry->name.size });
+    script_add_grouped(call, (struct bytes){ entry->flow.data, entry->flow.size });
+}
+
+static enum flow_answer hear_admitted(struct redis_store *store, const struct run *run, int shard, const redisReply *reply)
+{
+    bool is_grouped = reply->type == REDIS_REPLY_INTEGER; /* by admit_many.lua: it is in line */
+    int64_t due_ms = is_grouped ? store_shard_now_ms(store, shard) : reply->element[2]->integer;
+
+    if (due_ms != 0)
+        store_made_due_in_line(store, shard, run->function, due_ms);
+    return is_grouped ? FLOW_IN_LINE : (enum flow_answer)reply->element[0]->integer;
+}
+
 static int admit(struct store *port, const struct run *run, const struct flow_ask *ask, enum flow_answer *ret_answer)
 {
     struct redis_store *store = port_store(port);
     struct run_id older_id = { "" };
     AUTO_FREE char *place = NULL;
     AUTO_REPLY reply = NULL;
+    struct port_entry entry;
     struct script_call call;
     msgpack_sbuffer body, packed, events;
     msgpack_packer packer;
 
+    port_entry_init(&entry);
     msgpack_sbuffer_init(&body);
     msgpack_sbuffer_init(&events);
     msgpack_sbuffer_init(&packed);
@@ -197,16 +226,15 @@ static int admit(struct store *port, const struct run *run, const struct flow_as
     script_add(&call, (struct bytes){ packed.data, packed.size });
     if (run->bundle != NULL)
         add_bundle(&call, run, &events);
+    add_entry(&call, store, run, ask, body.size, &entry);
     int status = store_call(store, &call, &reply);
     msgpack_sbuffer_destroy(&body);
     msgpack_sbuffer_destroy(&packed);
     msgpack_sbuffer_destroy(&events);
-    if (status != 0)
-        return status;
-    *ret_answer = (enum flow_answer)reply->element[0]->integer;
-    if (reply->element[2]->integer != 0)
-        store_made_due_in_line(store, call.shard, run->function, reply->element[2]->integer);
-    return 0;
+    port_entry_done(&entry);
+    if (status == 0)
+        *ret_answer = hear_admitted(store, run, call.shard, reply);
+    return status;
 }
 
 /* All of the record that `change` makes, in two arguments: its owner's name stands between them. */

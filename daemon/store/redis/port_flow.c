@@ -82,17 +82,23 @@ static void pack_place(msgpack_packer *packer, const struct run *run, const stru
 }
 
 /* The values that its turn hangs on. */
-static void pack_line(msgpack_packer *packer, const struct run *run, const struct flow_ask *ask)
+void port_add_line(msgpack_sbuffer *text, const struct run *run, const struct flow_ask *ask)
 {
     size_t count = run->function->flow->given.concurrency_limits.count;
+
+    port_add_part(text, flow_ask_key(ask, &ask->throttle));
+    for (size_t i = 0; i < count; i++)
+        port_add_part(text, flow_ask_key(ask, &ask->limits[i]));
+    if (function_has_breaker(run->function))
+        port_add_part(text, flow_ask_key(ask, &ask->breaker));
+}
+
+static void pack_line(msgpack_packer *packer, const struct run *run, const struct flow_ask *ask)
+{
     msgpack_sbuffer text;
 
     msgpack_sbuffer_init(&text);
-    port_add_part(&text, flow_ask_key(ask, &ask->throttle));
-    for (size_t i = 0; i < count; i++)
-        port_add_part(&text, flow_ask_key(ask, &ask->limits[i]));
-    if (function_has_breaker(run->function))
-        port_add_part(&text, flow_ask_key(ask, &ask->breaker));
+    port_add_line(&text, run, ask);
     pack_text(packer, "line", (struct bytes){ text.data, text.size });
     msgpack_sbuffer_destroy(&text);
 }
@@ -110,12 +116,13 @@ static void pack_wishes(msgpack_packer *packer, const struct run *run, const str
         waits_pack_wish(packer, run, &wishes->items[i], flow_ask_key(ask, &ask->wishes[i]));
 }
 
-static void pack_flow(msgpack_packer *packer, const struct run *run, const struct flow_ask *ask)
+/* `more` members are to follow. */
+static void begin_flow(msgpack_packer *packer, const struct run *run, const struct flow_ask *ask, unsigned more)
 {
     const struct flow_settings *flow = run->function->flow;
     size_t count = flow->given.concurrency_limits.count;
 
-    msgpack_pack_map(packer, 3U + flow_has_breaker(flow) + (flow->given.start_timeout_ms > 0) + (flow->given.finish_timeout_ms > 0) +
+    msgpack_pack_map(packer, more + 3U + flow_has_breaker(flow) + (flow->given.start_timeout_ms > 0) + (flow->given.finish_timeout_ms > 0) +
                                  (flow->wishes.count > 0) + flow->has_tried_cancels);
     pack_wishes(packer, run, ask);
     if (flow->has_tried_cancels) {
@@ -136,12 +143,31 @@ static void pack_flow(msgpack_packer *packer, const struct run *run, const struc
         pack_place(packer, run, ask, i);
 }
 
+static void pack_flow(msgpack_packer *packer, const struct run *run, const struct flow_ask *ask)
+{
+    begin_flow(packer, run, ask, 0);
+}
+
 void port_pack_flow(msgpack_sbuffer *flow, const struct run *run, const struct flow_ask *ask)
 {
     msgpack_packer packer;
 
     msgpack_packer_init(&packer, flow, msgpack_sbuffer_write);
     pack_flow(&packer, run, ask);
+}
+
+void port_pack_queued(msgpack_sbuffer *flow, const struct run *run, const struct flow_ask *ask, int64_t arrived_us)
+{
+    int64_t ahead_us = ask->priority_ms * 1000;
+    msgpack_packer packer;
+
+    msgpack_packer_init(&packer, flow, msgpack_sbuffer_write);
+    begin_flow(&packer, run, ask, 4);
+    pack_text(&packer, "fn", bytes_of(run->function->id));
+    pack_name(&packer, "begun");
+    msgpack_pack_false(&packer);
+    pack_number(&packer, "ahead", ahead_us);
+    pack_number(&packer, "score", arrived_us - ahead_us);
 }
 
 /* A map whose members are counted as they come. */

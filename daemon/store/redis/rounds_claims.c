@@ -9,9 +9,12 @@
 #include "store/redis/record.h"
 
 #define CLAIM_AT_ONCE 10  /* a claim of 100 holds Redis up for 1.7 ms, one of 10 for 0.18 */
+#define LINES_AT_ONCE 32  /* the same out of lines, where nothing else is due */
 #define CLAIM_POLL_MS 250 /* for what other daemons park earlier than what we know of */
 #define OVERDUE_POLL_MS 250
-#define CLAIM_STARVED_MS 3 /* due, but no worker free */
+#define CLAIM_STARVED_MS 3 /* due, but no worker free … */
+#define CLAIM_BUSY_MS 1    /* … where runs were claimed a moment ago: their workers may be free soon */
+#define JUST_NOW_MS 10
 
 /* ---- runs that can't be read --------------------------------------------------------------------- */
 
@@ -191,13 +194,17 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+static bool are_others_due(const struct rounds *rounds)
+{
+    return rounds->due_ms <= store_shard_now_ms(rounds_store(rounds), rounds->shard);
+}
+
 /* Where others are due, half of the room is theirs; of a single place every second one. */
 static size_t share_of_lines(const struct rounds *rounds)
 {
-    size_t room = least(rounds_free_workers(rounds), CLAIM_AT_ONCE);
-    bool is_due = rounds->due_ms <= store_shard_now_ms(rounds_store(rounds), rounds->shard);
+    size_t room = rounds_free_workers(rounds);
 
-    return is_due ? (room + (rounds->serial & 1)) / 2 : room;
+    return are_others_due(rounds) ? (least(room, CLAIM_AT_ONCE) + (rounds->serial & 1)) / 2 : least(room, LINES_AT_ONCE);
 }
 
 /* Whether runs in line are to be asked for now: then their places are reserved. */
@@ -206,6 +213,11 @@ static bool can_claim_in_line(struct rounds *rounds, int64_t now_ms)
     if (rounds->place_count == 0 && rounds->line_count > 0 && rounds->next_claim_ms <= now_ms)
         reserve_places(rounds, share_of_lines(rounds));
     return rounds->place_count > 0;
+}
+
+static int64_t starved_until_ms(const struct rounds *rounds, int64_t now_ms)
+{
+    return now_ms + (now_ms - rounds->claimed_ms < JUST_NOW_MS ? CLAIM_BUSY_MS : CLAIM_STARVED_MS);
 }
 
 static int64_t claim_when(struct rounds *rounds, int64_t now_ms)
@@ -219,11 +231,11 @@ static int64_t claim_when(struct rounds *rounds, int64_t now_ms)
     if (when_ms < rounds->next_claim_ms)
         when_ms = rounds->next_claim_ms;
     int64_t line_ms = next_line_ms(rounds, now_ms);
-    if (line_ms <= now_ms && when_ms > now_ms + CLAIM_STARVED_MS)
-        return now_ms + CLAIM_STARVED_MS; /* for a place */
+    if (line_ms <= now_ms && when_ms > starved_until_ms(rounds, now_ms))
+        return starved_until_ms(rounds, now_ms); /* for a place */
     if (line_ms > now_ms && line_ms < when_ms)
         when_ms = line_ms;
-    return when_ms <= now_ms && rounds_free_workers(rounds) == 0 ? now_ms + CLAIM_STARVED_MS : when_ms;
+    return when_ms <= now_ms && rounds_free_workers(rounds) == 0 ? starved_until_ms(rounds, now_ms) : when_ms;
 }
 
 /* As turns.lua reads them. */
@@ -259,9 +271,9 @@ static void pack_rules(const struct function *function, size_t lives, msgpack_sb
 
 static void claim_ask(struct rounds *rounds, struct script_call *call)
 {
-    size_t room = rounds_free_workers(rounds);
+    size_t most = rounds->place_count > 0 && !are_others_due(rounds) ? LINES_AT_ONCE : CLAIM_AT_ONCE;
 
-    rounds_promise(rounds, least(room, CLAIM_AT_ONCE));
+    rounds_promise(rounds, least(rounds_free_workers(rounds), most));
     rounds->due_ms = NEVER; /* rounds_expect() may know better meanwhile */
     script_add_self(rounds_store(rounds), call);
     script_add_number(call, (int64_t)++rounds->serial);
@@ -274,20 +286,25 @@ static void claim_ask(struct rounds *rounds, struct script_call *call)
     }
 }
 
-/* A line that gave less than was asked for is empty, until a heartbeat says otherwise, or is to be tried later. */
-static void settle_lines(struct rounds *rounds, const redisReply *again)
+/* A line that gave less than was asked for is empty, until a heartbeat says otherwise, or is to be tried later. Whether one is to be
+ * tried now. */
+static bool settle_lines(struct rounds *rounds, const redisReply *again, int64_t now_ms)
 {
+    bool is_due = false;
+
     for (size_t i = 0; i < rounds->place_count; i++) {
         const struct place *place = &rounds->places[i];
         struct line *line = line_find(rounds, place->function);
         int64_t again_ms = i < again->elements ? again->element[i]->integer : -1;
         if (line == NULL)
             continue;
+        is_due = is_due || (again_ms >= 0 && again_ms <= now_ms);
         if (again_ms >= 0)
             line->due_ms = again_ms;
         else if (place->count > 0)
             *line = rounds->lines[--rounds->line_count];
     }
+    return is_due;
 }
 
 static void hear_joined(struct rounds *rounds, const redisReply *joined)
@@ -345,10 +362,12 @@ static void claim_hear(struct rounds *rounds, const redisReply *reply)
     }
     for (size_t i = 0; i < runs->elements; i++)
         give(rounds, runs->element[i], now_ms);
-    settle_lines(rounds, reply->element[4]);
+    if (runs->elements > 0)
+        rounds->claimed_ms = clock_monotonic_ms();
+    bool is_more = settle_lines(rounds, reply->element[4], now_ms) || (next_ms >= 0 && next_ms <= now_ms);
     hear_joined(rounds, reply->element[5]);
     /* Our clock may be a little ahead of Redis's. */
-    rounds->next_claim_ms = next_ms >= 0 && next_ms <= now_ms ? 0 : clock_monotonic_ms() + 1;
+    rounds->next_claim_ms = is_more ? 0 : clock_monotonic_ms() + 1;
     rounds_expect(rounds, next_ms >= 0 && next_ms < now_ms + CLAIM_POLL_MS ? next_ms : now_ms + CLAIM_POLL_MS);
 }
 

@@ -89,6 +89,7 @@ struct rounds {
     int64_t not_before_ms; /* anything; monotonic, as the next four */
     int64_t next_beat_ms, next_reap_ms, next_forget_ms, next_claim_ms;
     int64_t next_overdue_ms;       /* monotonic */
+    int64_t claimed_ms;            /* monotonic: runs were, the last time */
     int64_t due_ms;                /* when to claim, the store's time */
     struct line lines[LINES_MOST]; /* functions with runs in line here, as of the last heartbeat */
     size_t line_count;

@@ -28,13 +28,14 @@ static const struct script SCRIPTS[SCRIPT_COUNT] = {
         script_change, script_advance } },
     { "take_many", 1, { script_many, script_take_many } },
     { "advance_many", 1, { script_many, script_advance_many } },
+    { "admit_many", 1, { script_many, script_admit_many } },
     { "queue_behind", 2, { script_common, script_order, script_queue_behind } },
     { "remember", 2, { script_common, script_remember } },
     { "admit",
       2,
       { script_common, script_order, script_added, script_flow, script_post, script_called, script_ending, script_worker, script_cancelling,
         script_rules, script_waits, script_admit } },
-    { "claim", 2, { script_common, script_flow, script_turns, script_claim } },
+    { "claim", 2, { script_common, script_flow, script_throttle, script_turns, script_claim } },
     { "condemn", 2, { script_common, script_added, script_flow, script_post, script_called, script_condemn } },
     { "heartbeat", 2, { script_common, script_heartbeat } },
     { "reap", 2, { script_common, script_added, script_flow, script_worker, script_reap } },
@@ -137,14 +138,22 @@ void script_begin(struct script_call *call, const char *script, int shard)
     call->script = script_index(script);
     call->shard = shard;
     call->group = GROUP_NONE;
-    call->count = 0;
+    call->count = call->grouped = 0;
     call->owner_at = -1;
 }
 
 void script_add(struct script_call *call, struct bytes argument)
 {
     assert(call->count < SCRIPT_MAX_ARGUMENTS);
+    assert(call->grouped == 0);
     call->arguments[call->count++] = argument;
+}
+
+void script_add_grouped(struct script_call *call, struct bytes argument)
+{
+    assert(call->group != GROUP_NONE);
+    assert(call->count + call->grouped < SCRIPT_MAX_ARGUMENTS);
+    call->arguments[call->count + call->grouped++] = argument;
 }
 
 void script_add_text(struct script_call *call, const char *text)

@@ -12,7 +12,7 @@
 #include "base/bytes.h"
 #include "run/run.h"
 
-#define SCRIPT_COUNT 40
+#define SCRIPT_COUNT 41
 #define SCRIPT_SHA_SIZE 40
 #define SCRIPT_MAX_ARGUMENTS 32
 #define SCRIPT_MAX_FORMATTED 514 /* of a group's call (group.h) */
@@ -23,6 +23,7 @@ enum script_group {
     GROUP_TAKES,
     GROUP_ADVANCES,
     GROUP_MATCHES,
+    GROUP_ADMITS,
 };
 
 struct script_call {
@@ -31,6 +32,7 @@ struct script_call {
     enum script_group group;
     struct bytes arguments[SCRIPT_MAX_ARGUMENTS];
     size_t count;
+    size_t grouped;                         /* behind those, of the group's script alone */
     char numbers[SCRIPT_MAX_ARGUMENTS][24]; /* what script_add_number() wrote */
     /* The arguments at owner_at and owner_at + 1 are this worker's incarnation, raw and as hex
      * digits; should it change while the call waits, what is sent changes too. -1: none are. */
@@ -46,6 +48,8 @@ void script_begin(struct script_call *call, const char *script, int shard);
 void script_add(struct script_call *call, struct bytes argument);
 void script_add_text(struct script_call *call, const char *text);
 void script_add_number(struct script_call *call, int64_t number);
+/* After all others: what only the script of the call's group is asked with. */
+void script_add_grouped(struct script_call *call, struct bytes argument);
 /* Two arguments: an incarnation, which stays as it is … */
 void script_add_owner(struct script_call *call, const struct incarnation *owner);
 /* … or this worker's, `self`, which follows. */

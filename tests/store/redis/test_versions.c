@@ -26,7 +26,7 @@ struct known {
  * one. Until then its digest follows the script, whose writes are weighed by docs/recipes.md each time. */
 static const struct known SCRIPTS[] = {
     { "take", 2, "df77d5b069a7ea9d" },         { "advance", 2, "84ef6832cc32e086" },      { "queue_behind", 2, "70aa2be79a7745bd" },
-    { "admit", 2, "f77cea161af4891b" },        { "remember", 2, "070e5169ecea7d57" },     { "claim", 2, "208ca872e3df7a75" },
+    { "admit", 2, "f77cea161af4891b" },        { "remember", 2, "070e5169ecea7d57" },     { "claim", 2, "d17f13fde54d8705" },
     { "condemn", 2, "e6286ed4d3ee326c" },      { "heartbeat", 2, "8cbc8682173e9d28" },    { "reap", 2, "5d26db6d0e9c9cf7" },
     { "leave", 2, "1e79d531aec71f8d" },        { "sweep", 2, "cf14c59777bd0afa" },        { "rejoin", 2, "b99f653514edd3b2" },
     { "trim_taken", 2, "57879030a5d7e197" },   { "forget", 2, "683a030f31d41fdd" },       { "cancel", 2, "7ff0012aee020f76" },
@@ -38,7 +38,7 @@ static const struct known SCRIPTS[] = {
     { "outbox", 1, "45f894c67ee0b698" },       { "deliver", 1, "3ee18131b4982019" },      { "admit_called", 1, "df066184f77050b3" },
     { "announce", 1, "09956984e6b9ff1b" },     { "kept", 1, "660b7b26c310b1c4" },         { "orphans", 1, "c4aa7cfed887e541" },
     { "match_many", 1, "fd85d057814538b1" },   { "signal", 1, "0ed93dfc372c9e11" },       { "take_many", 1, "90925d3527b11dc6" },
-    { "advance_many", 1, "ad60f5ac2a8f13a1" },
+    { "advance_many", 1, "ad60f5ac2a8f13a1" }, { "admit_many", 1, "ec278a5d170dd710" },
 };
 
 /* XXH3, in hex digits. */

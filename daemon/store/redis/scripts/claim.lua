@@ -59,15 +59,19 @@ local function checkpoints_of(id, h)
     return all
 end
 
--- The header, once it is ours, of a run that has neither limits nor checkpoints: most have none, and a table of its
--- fields is dear. nil: it is another.
+-- The header, once it is ours, of a run that has no checkpoints: most have none, and a table of its fields is dear.
 local now_packed = struct.pack('<i8', now)
+local function owned(raw, flags)
+    return '\1o' .. raw:sub(3, 3) .. flags .. raw:sub(5, 8) .. struct.pack('<I4', (struct.unpack('<I4', raw, 9)) + 1) .. raw:sub(13, 24) ..
+               now_packed .. raw:sub(33, 48) .. owner
+end
+
+-- Where it has no limits either; nil: it is another.
 local function taken_over(raw)
     local version, status, _, flags = raw:byte(1, 4)
     if #raw < HEADER_SIZE or version ~= VERSION or (status ~= 100 and status ~= 115) or flags >= FLOW then return nil end
     if raw:sub(13, 16) ~= '\0\0\0\0' then return nil end
-    return '\1o' .. raw:sub(3, 8) .. struct.pack('<I4', (struct.unpack('<I4', raw, 9)) + 1) .. raw:sub(13, 24) .. now_packed ..
-               raw:sub(33, 48) .. owner
+    return owned(raw, raw:sub(4, 4))
 end
 
 if call('EXISTS', P .. 'stats:' .. worker) == 0 then return { 1, now, -1, {} } end
@@ -92,11 +96,12 @@ if not ids then
 end
 if #ids == 0 then return { 0, now, next_due(), {}, again, {} } end
 
-local runs, claimed, listed, gone, bytes, joined = {}, {}, {}, {}, 0, {}
+local runs, claimed, due, listed, gone, bytes, joined = {}, {}, {}, {}, {}, 0, {}
 
 local function hold(id, header, raw, checkpoints, turn)
     call('SETRANGE', P .. 'run:' .. id, '0', header)
     claimed[#claimed + 1] = id
+    if turn == 0 then due[#due + 1] = id end
     if header:byte(1) == SEVERAL then
         call('SADD', P .. 'held:' .. worker, id)
     else
@@ -107,13 +112,13 @@ local function hold(id, header, raw, checkpoints, turn)
 end
 
 for _, id in ipairs(ids) do
-    local raw = read('GET', P .. 'run:' .. id)
-    local header = raw and not is_again and not from[id] and not has_turn[id] and taken_over(raw)
+    local raw = records[id] or read('GET', P .. 'run:' .. id)
+    local header = records[id] and owned(raw, '\0') or raw and not is_again and not from[id] and not has_turn[id] and taken_over(raw)
     local h = raw and not header and (headers[id] or parsed(raw))
     if header then
         bytes = bytes + #raw
-        if bytes > BYTES and #runs > 0 then break end
-        hold(id, header, raw, {}, 0)
+        if bytes > BYTES and #runs > 0 and not records[id] then break end
+        hold(id, header, raw, {}, has_turn[id] or 0)
     elseif is_again then
         if not (h and h.status == RUN_OWNED and h.owner == owner and h.version ~= ADDED) then h = nil end
     elseif h and (has_turn[id] or h.status == RUN_DELAYED or h.status == RUN_SLEEPING) and not (from[id] and h.changed > now) then
@@ -146,7 +151,7 @@ for _, id in ipairs(ids) do
 end
 if #listed > 0 then call('ZADD', P .. 'owned:' .. worker, unpack(listed)) end
 for i, list in ipairs(delayed) do
-    if #claimed > 0 and (i == 1 or #listed < 2 * #claimed) then call('ZREM', list, unpack(claimed)) end
+    if #due > 0 and (i == 1 or #listed < 2 * #claimed) then call('ZREM', list, unpack(due)) end
     if #gone > 0 then call('ZREM', list, unpack(gone)) end
 end
 if not is_again then call('SET', claim, serial .. ' ' .. table.concat(claimed, ' ')) end

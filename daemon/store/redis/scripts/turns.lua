@@ -7,8 +7,7 @@ local TRIES = 20 -- lines that are looked at in vain for one function, in one ca
 local LATE_MS = 100 -- a line whose first should have begun by now: expire.lua sees to it
 local PROBE_MS = 86400000 -- the run that a breaker lets begin alone is known as long
 
-local has_turn = {} -- by id: it is to be claimed now: 1, or 2: an open breaker lets it begin alone
-local headers = {}  -- of those, as they were read
+local headers = {} -- of those that have their turn (throttle.lua), as they were read
 
 -- Places of runs that do not execute any more: a fault of Redis, or an older daemon, may leave some.
 local function drop_stale(place)
@@ -152,10 +151,16 @@ end
 -- Answers when a line of the function is to be tried next, ms; -1: it has none.
 local function serve(fn, packed_rules, room, ids)
     local heads, rules = P .. 'heads:' .. fn, cmsgpack.unpack(packed_rules)
-    local due = call('ZRANGEBYSCORE', heads, '-inf', now, 'LIMIT', 0, math.max(room, 0) + TRIES)
-    for _, line in ipairs(room > 0 and due or {}) do
-        room = room - serve_line(fn, line, rules, room, ids)
+    local knows_turns_alone = #rules.limits == 0 and not rules.breaker and not rules.lives
+    local tries = knows_turns_alone and 0 or TRIES
+    local due = room > 0 and call('ZRANGEBYSCORE', heads, '-inf', now, 'LIMIT', 0, room + tries) or {}
+    if knows_turns_alone then
+        serve_throttled(fn, due, rules, room, ids, serve_line)
+        due = {}
+    end
+    for _, line in ipairs(due) do
         if room <= 0 then break end
+        room = room - serve_line(fn, line, rules, room, ids)
     end
     local first = call('ZRANGE', heads, 0, 0, 'WITHSCORES')
     return first[2] and tonumber(first[2]) or -1
