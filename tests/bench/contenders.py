@@ -22,6 +22,7 @@ MODULES = HERE / "modules"
 # The functions of each module. A stepd from before waits, or before batches, has not the modules of them.
 FUNCTIONS = {
     "bench": ["noop", "by-key", "burn", "nap", "steps", "steps-100", "steps-1000", "latency", "checkpoint", "waits", "late", "retries", "turn",
+              "turn-2s", "turn-10s",
               "answered", "unasked"],
     "bench-waits": ["holds", "holds-on"],
     "bench-batches": ["gathered"],
