@@ -330,6 +330,16 @@ end:
         match(d, daemon[d].look);
         daemon[d].look++ }
     :: d_step { daemon[d].is_connected && daemon[d].is_looking_back && daemon[d].look >= daemon[d].look_end -> end_look(d) }
+    /* It has come some way, and asks again before it goes on. */
+    :: d_step { daemon[d].is_connected && daemon[d].is_looking_back && daemon[d].confirmed < MIN(daemon[d].look, daemon[d].confirms) ->
+        daemon[d].confirmed = MIN(daemon[d].look, daemon[d].confirms);
+        if
+        :: redis.watches == daemon[d].watches -> redis.matched = (redis.matched < TOLD(d) -> TOLD(d) : redis.matched)
+        :: else ->
+            daemon[d].confirmed = (redis.lowered > daemon[d].watches -> MIN(daemon[d].confirmed, redis.matched) : daemon[d].confirmed);
+            daemon[d].watches = redis.watches;
+            BEGIN_LOOK(d, daemon[d].confirmed, daemon[d].next, daemon[d].next)
+        fi }
     :: d_step { !daemon[d].is_connected && daemon[d].has_partition -> begin_anew(d) }
     :: d_step { !daemon[d].is_connected && !daemon[d].has_partition -> daemon[d].is_connected = true }
     /* Commits need no Redis: they go on while it is away. */

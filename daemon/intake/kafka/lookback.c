@@ -16,11 +16,13 @@
 
 #define END_MS 3000
 #define EVERY_MS 250 /* how late a name may be heard of */
+#define SLICE_MS 500 /* so long at most it looks back before it tells how far it came */
 
 /* A partition that is ours. */
 struct tracked {
     struct position position; /* as of the last question */
     int64_t confirmed;        /* below, all was matched against all that could have been waited for; -1: not known yet */
+    int64_t goal;             /* what is looked back for ends here: the live reader knew all watches from here on */
 };
 
 struct lookback {
@@ -35,8 +37,9 @@ struct lookback {
     struct confirmation *known; /* by shard */
     struct tracked *tracked;
     size_t count;
-    bool has_news;     /* there is something that was not known, and is not looked back for yet */
-    bool must_go_back; /* … from `matched` on: Redis is another, or has lowered it */
+    bool has_news;      /* there is something that was not known, and is not looked back for yet */
+    bool must_go_back;  /* … from `matched` on: Redis is another, or has lowered it */
+    bool is_on_its_way; /* … and is looked back for in part, up to each one's goal */
     struct reread *reread;
 };
 
@@ -73,7 +76,7 @@ static void follow(struct lookback *lookback, const struct position *positions, 
         const struct tracked *before = find(lookback->tracked, lookback->count, positions[i].serial);
         if (positions[i].next < 0)
             continue; /* where it begins is not known yet */
-        now[kept++] = (struct tracked){ positions[i], before != NULL ? before->confirmed : -1 };
+        now[kept++] = (struct tracked){ positions[i], before != NULL ? before->confirmed : -1, before != NULL ? before->goal : 0 };
     }
     free(lookback->tracked);
     lookback->tracked = now;
@@ -113,7 +116,9 @@ static int ask_shard(struct lookback *lookback, int shard, struct answer *answer
     if (status != 0)
         return status;
     bool is_another = strcmp(known->process, before.process) != 0;
-    lookback->has_news |= is_another || known->generation != before.generation;
+    bool has_news = is_another || known->generation != before.generation;
+    lookback->has_news |= has_news;
+    lookback->is_on_its_way &= !has_news;
     lookback->must_go_back |= is_another || known->lowered > before.generation;
     for (size_t i = 0; i < lookback->count; i++) {
         if (shard == 0 || answer->places[i].matched < answer->matched[i])
@@ -153,29 +158,52 @@ static void settle(struct lookback *lookback, const struct answer *answer)
         if ((is_new || lookback->must_go_back) && matched >= 0 && matched < tracked->confirmed)
             tracked->confirmed = matched;
         lookback->has_news |= is_new;
+        lookback->is_on_its_way &= !is_new;
     }
     lookback->must_go_back = false;
 }
 
 /* ---- looking back --------------------------------------------------------------------------------- */
 
-/* From what is confirmed to where each is by now, which is after all watches were learnt. 0, or as reread_all(). */
+/* What was looked back for, and was read before the last question. */
+static void confirm_some(struct lookback *lookback)
+{
+    for (size_t i = 0; i < lookback->count; i++) {
+        struct tracked *tracked = &lookback->tracked[i];
+        int64_t next = reread_next(lookback->reread, tracked->position.serial);
+        if (next > tracked->position.next)
+            next = tracked->position.next;
+        if (next > tracked->confirmed)
+            tracked->confirmed = next;
+    }
+}
+
+/* From what is confirmed to where each is by now, which is after all watches were learnt; not all at once, so that who dies of it has
+ * confirmed some. 0, or as reread_all(). */
 static int look_back(struct lookback *lookback)
 {
     struct position *positions = NULL;
+    bool goes_on = lookback->is_on_its_way, is_whole;
     size_t count = 0;
 
+    lookback->is_on_its_way = false;
     if (watches_count(lookback->settings->matching->watches) == 0)
         return 0;
     if (!positions_ask(lookback->positions, &positions, &count))
         return -ESHUTDOWN;
+    reread_begin(lookback->reread);
     for (size_t i = 0; i < count; i++) {
-        const struct tracked *tracked = find(lookback->tracked, lookback->count, positions[i].serial);
-        if (tracked != NULL && tracked->confirmed < positions[i].next)
-            reread_add(lookback->reread, &positions[i], tracked->confirmed);
+        struct tracked *tracked = find(lookback->tracked, lookback->count, positions[i].serial);
+        if (tracked != NULL && !goes_on)
+            tracked->goal = positions[i].next;
+        if (tracked != NULL && tracked->confirmed < tracked->goal)
+            reread_add(lookback->reread, &positions[i], tracked->confirmed, tracked->goal);
     }
     free(positions);
-    return reread_all(lookback->reread);
+    int status = reread_all(lookback->reread, SLICE_MS, &is_whole);
+    lookback->is_on_its_way = status == 0 && !is_whole;
+    confirm_some(lookback);
+    return status;
 }
 
 static void confirm(struct lookback *lookback)
@@ -209,7 +237,7 @@ static bool round_of(struct lookback *lookback)
     settle(lookback, &answer);
     if (lookback->has_news)
         status = look_back(lookback);
-    if (status != 0)
+    if (status != 0 || lookback->is_on_its_way)
         return status != -ESHUTDOWN;
     lookback->has_news = false;
     confirm(lookback);
@@ -234,7 +262,7 @@ static void *lookback_main(void *argument)
 {
     struct lookback *lookback = argument;
 
-    while (round_of(lookback) && wait_for_next(lookback))
+    while (round_of(lookback) && (lookback->is_on_its_way || wait_for_next(lookback)))
         ;
     return NULL;
 }
