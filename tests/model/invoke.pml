@@ -4,14 +4,19 @@
  * their own, each of which may come back with what it had on disk; between them go letters (scripts/post.lua), which any daemon
  * fetches and delivers, as often as it likes, and whose delivery it may fail to tell. What one script does is one step here.
  * How a run is owned, claimed and reaped is protocol.pml's; here it is one that may be taken from its worker at any time.
+ * Any key of a call may be lost, LOSSES times in all; then there is the sweep, which walks over all keys, and sees what is not as it should be.
+ * A caller waits for this run alone, and calls again when it is woken; BESIDE: it waits beside other steps, and does not.
  *
- * Searched for: a run that is made twice though no shard fell back, an answer that becomes two checkpoints, or one that is
- * written while a worker holds the run; a rest in which the caller has not ended.
+ * Searched for: a run that is made twice though no shard fell back and nothing was lost, an answer that becomes two checkpoints, or one
+ * that is written while a worker holds the run; a rest in which the caller has not ended.
  *
  * WITHOUT_… takes one rule away; each is seen to be needed.
  */
 #ifndef FAULTS
 #define FAULTS 2
+#endif
+#ifndef LOSSES
+#define LOSSES 0
 #endif
 
 #define NONE 0
@@ -25,6 +30,7 @@
 
 #define CALL_OPEN 1
 #define CALL_ANSWERED 2
+#define CALL_IN_MAIL 3           /* answered, and the answer in the mail */
 
 #define LETTER 1
 
@@ -32,7 +38,9 @@ typedef CallerShard {
     byte caller;                 /* NONE: its message comes, or comes again */
     byte call;
     byte letter;                 /* S: to the callee's shard */
+    bit question;                /* Q: likewise */
     bit has_mail;
+    bit has_waited;              /* a checkpoint: that it called */
     byte answers;                /* checkpoints */
     bit is_sure;                 /* the call was answered longer ago than redis.durability_lag */
 }
@@ -58,13 +66,14 @@ CalleeShard there, there_disk;
 /* ---- what is searched for --------------------------------------------------------------------------------- */
 
 byte faults = FAULTS;
+byte losses = LOSSES;
 byte rollbacks;
 byte made;                       /* how often the run was made */
 bit has_ended;                   /* the caller, and that counted */
 
 #define COPY_HERE(from, to) \
-    to.caller = from.caller; to.call = from.call; to.letter = from.letter; to.has_mail = from.has_mail; to.answers = from.answers; \
-    to.is_sure = from.is_sure
+    to.caller = from.caller; to.call = from.call; to.letter = from.letter; to.question = from.question; to.has_mail = from.has_mail; \
+    to.has_waited = from.has_waited; to.answers = from.answers; to.is_sure = from.is_sure
 #define COPY_THERE(from, to) to.callee = from.callee; to.called = from.called; to.letter = from.letter; to.is_sure = from.is_sure
 
 /* ---- the caller's worker ---------------------------------------------------------------------------------- */
@@ -75,15 +84,27 @@ inline add_answer()
     assert(here.answers < 2)
 }
 
+#ifdef WITHOUT_ASKING_ANEW
+#define MUST_CALL (here.call == NONE)
+#else
+#define MUST_CALL (here.call == NONE || (here.call != CALL_OPEN && !here.has_mail))
+#endif
+#ifdef BESIDE
+#define CALLS_AGAIN false
+#else
+#define CALLS_AGAIN true
+#endif
+
 /* One script: the call, what is waited for, and the letter. */
 inline wait()
 {
     if
-    :: here.call == NONE -> here.call = CALL_OPEN; here.letter = LETTER
+    :: (!here.has_waited || CALLS_AGAIN) && MUST_CALL -> here.call = CALL_OPEN; here.letter = LETTER
     :: else
     fi;
+    here.has_waited = true;
     if
-    :: here.has_mail -> here.has_mail = false; add_answer(); here.caller = CALLER_DUE
+    :: here.has_mail -> here.has_mail = false; here.call = CALL_ANSWERED; add_answer(); here.caller = CALLER_DUE
     :: else -> here.caller = CALLER_WAITING
     fi
 }
@@ -116,9 +137,9 @@ end:
 #ifdef WITHOUT_KEPT_ANSWER
         there.called = NONE;
 #else
-        there.called = CALLED_ANSWERED;
+        there.called = (there.called == NONE -> NONE : CALLED_ANSWERED);
 #endif
-        there.letter = LETTER
+        there.letter = (there.called == CALLED_ANSWERED || LOSSES == 0 -> LETTER : there.letter)
     }
     od
 }
@@ -137,23 +158,52 @@ inline start()
     if
     :: there.called == NONE ->
         there.called = CALLED_OPEN;
-        there.callee = CALLEE_DUE;
         there.is_sure = false;
-        made++;
-        assert(made <= 1 + rollbacks)
+        if
+        :: there.callee == NONE ->
+            there.callee = CALLEE_DUE;
+            made++;
+            assert(made <= 1 + rollbacks + LOSSES - losses)
+        :: else
+        fi
     :: there.called == CALLED_ANSWERED && there.letter == NONE -> there.letter = LETTER; there.is_sure = false
     :: else
     fi;
     knew = KNEW(there)
 }
 
+/* Its caller waits still: what is not there any more will not answer, and that is answered. */
+inline look_for()
+{
+    here.question = false;
+    if
+    :: there.letter == LETTER
+    :: there.letter == NONE && there.called == CALLED_ANSWERED -> there.letter = LETTER
+    :: there.letter == NONE && there.called != CALLED_ANSWERED && there.callee == NONE -> there.called = CALLED_ANSWERED; there.letter = LETTER
+    :: there.letter == NONE && there.called == NONE && there.callee != NONE -> there.called = CALLED_OPEN
+    :: else
+    fi
+}
+
+#define IS_ALIVE (here.caller != NONE && here.caller != CALLER_ENDED)
+#define IS_OPEN (here.call == CALL_OPEN || (here.call == CALL_IN_MAIL && !here.has_mail))
 #ifdef WITHOUT_CALLS
-#define IS_WAITED_FOR (here.caller != NONE && here.caller != CALLER_ENDED)
+#define IS_WAITED_FOR IS_ALIVE
 #else
-#define IS_WAITED_FOR (here.call == CALL_OPEN && here.caller != NONE && here.caller != CALLER_ENDED)
+#define IS_WAITED_FOR (IS_OPEN && IS_ALIVE)
+#endif
+/* `calls` is lost: its caller's checkpoints say whether it waits. */
+#ifdef WITHOUT_CHECKPOINTS
+#define SAY_CHECKPOINTS false
+#else
+#define SAY_CHECKPOINTS (IS_ALIVE && here.has_waited && here.answers == 0)
 #endif
 inline answer()
 {
+    if
+    :: here.call == NONE && SAY_CHECKPOINTS -> here.call = CALL_OPEN
+    :: else
+    fi;
     if
     :: here.call == NONE -> knew = true
     :: here.call != NONE ->
@@ -162,21 +212,21 @@ inline answer()
             here.letter = NONE;
             if
 #ifndef WITHOUT_MAIL
-            :: here.caller == CALLER_OWNED -> here.has_mail = true
-            :: here.caller != CALLER_OWNED -> add_answer()
+            :: here.caller == CALLER_OWNED -> here.has_mail = true; here.call = CALL_IN_MAIL; here.is_sure = false
+            :: here.caller != CALLER_OWNED -> add_answer(); here.has_mail = false; here.call = CALL_ANSWERED; here.is_sure = false
 #else
-            :: add_answer()
+            :: add_answer(); here.call = CALL_ANSWERED; here.is_sure = false
 #endif
             fi;
             if
             :: here.caller == CALLER_WAITING -> here.caller = CALLER_DUE
             :: else
             fi
-        :: else
-        fi;
-        if
-        :: here.call == CALL_OPEN -> here.call = CALL_ANSWERED; here.is_sure = false
-        :: else
+        :: else ->
+            if
+            :: IS_OPEN -> here.call = CALL_ANSWERED; here.is_sure = false
+            :: else
+            fi
         fi;
         knew = KNEW(here)
     fi
@@ -212,6 +262,47 @@ end:
         fi;
         knew = false
     }
+    :: d_step { here.question -> look_for() }
+    od
+}
+
+/* ---- keys that are lost, and the sweep -------------------------------------------------------------------- */
+
+/* What it sees, at any time; of questions those alone that have something to say when they are asked. */
+proctype Sweep()
+{
+end:
+    do
+#ifndef WITHOUT_QUESTION
+    :: d_step {
+        IS_ALIVE && IS_OPEN && here.letter == NONE && !here.question && there.letter == NONE &&
+        (there.called != CALLED_OPEN || there.callee == NONE) -> here.question = true
+    }
+#endif
+#if !defined(WITHOUT_WAKING) && !defined(BESIDE)
+    :: d_step { here.caller == CALLER_WAITING && here.call == NONE -> here.caller = CALLER_DUE }
+#endif
+    :: d_step { there.called == CALLED_OPEN && there.callee == NONE -> there.called = CALLED_ANSWERED; there.letter = LETTER }
+    od
+}
+
+/* A list that says when a letter goes out is made again by the sweep: that it is lost only takes time. */
+proctype Losses()
+{
+end:
+    do
+    :: d_step { losses > 0 && (here.letter == LETTER || here.question) -> losses--; here.letter = NONE; here.question = false }
+    :: d_step { losses > 0 && there.letter == LETTER -> losses--; there.letter = NONE }
+    :: d_step { losses > 0 && here.call != NONE && here.caller != CALLER_ENDED -> losses--; here.call = NONE }
+    :: d_step { losses > 0 && here.has_mail -> losses--; here.has_mail = false }
+    :: d_step {
+        losses > 0 && here.has_waited && here.caller != CALLER_OWNED && here.caller != CALLER_ENDED ->
+        losses--;
+        here.has_waited = false;
+        here.answers = 0
+    }
+    :: d_step { losses > 0 && there.called != NONE -> losses--; there.called = NONE }
+    :: d_step { losses > 0 && there.callee != NONE -> losses--; there.callee = NONE }
     od
 }
 
@@ -222,7 +313,7 @@ proctype Disks()
 {
 end:
     do
-    :: d_step { here.call == CALL_ANSWERED && !here.is_sure -> here.is_sure = true; COPY_HERE(here, here_disk) }
+    :: d_step { here.call > CALL_OPEN && !here.is_sure -> here.is_sure = true; COPY_HERE(here, here_disk) }
     :: d_step { there.called != NONE && !there.is_sure -> there.is_sure = true; COPY_THERE(there, there_disk) }
     :: d_step { faults > 0 -> COPY_HERE(here, here_disk) }
     :: d_step { faults > 0 -> COPY_THERE(there, there_disk) }
@@ -247,6 +338,10 @@ init
         run Caller();
         run Callee();
         run Carrier();
+        if
+        :: LOSSES > 0 -> run Sweep(); run Losses()
+        :: else
+        fi;
         run Disks()
     }
     atomic {

@@ -36,8 +36,8 @@ def ask(kafka, topic):
     return send
 
 
-def outputs(service, count, status="completed", function="ask"):
-    runs = service.wait_for(function, status, count, seconds=60)
+def outputs(service, count, status="completed", function="ask", seconds=60):
+    runs = service.wait_for(function, status, count, seconds=seconds)
     return [service.show(run["id"])["output"] for run in runs]
 
 
@@ -227,3 +227,36 @@ def test_each_invoked_run_runs_once_and_each_caller_goes_on_once_whatever_is_kil
     again = sum(count - 1 for count in seen.values())
     assert again <= KILLS * worker["threads"], "what a kill did not hit ran again"
     eventually(lambda: services[0].ctl("stats")["waiting"] == 0)
+
+
+def test_a_caller_ends_whichever_key_of_its_call_is_lost(serve, ask, redis):
+    """It hears the result, or that it is lost."""
+    count, chance = 24, random.Random(11)
+    service = serve(redis={"url": redis.url, "shards": 4})
+
+    def lose(kind, run_id):
+        for shard in range(4):
+            redis.cli("unlink", f"stepd{{{shard}}}:{kind}:{run_id}")
+
+    for n in range(count):
+        ask("nap", {"ms": 20000}, key=str(n))
+        redis.cli("unlink", *(f"stepd{{{shard}}}:{key}" for shard in range(4) for key in ("letters", "outbox") if chance.random() < 0.5))
+    callers = [run["id"] for run in service.wait_for("ask", "waiting", count, seconds=60)]
+    called = {service.show(run["id"])["invoked_by"]["run"]: run["id"] for run in service.runs(function="nap", limit=count)}
+    for caller in callers:
+        if caller not in called:
+            continue  # its letter is lost already
+        match chance.choice(["calls", "called", "both", "run", "nothing"]):
+            case "both":
+                lose("calls", caller)
+                lose("called", called[caller])
+            case "calls":
+                lose("calls", caller)
+            case "nothing":
+                pass
+            case kind:
+                lose(kind, called[caller])
+    answers = outputs(service, count, seconds=150)
+    assert all(answer == 1 or answer[0] == "InvokeLost" for answer in answers), answers
+    assert answers.count(1) > 0
+    eventually(lambda: service.ctl("stats")["waiting"] == 0)

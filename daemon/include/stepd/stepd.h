@@ -505,7 +505,7 @@ STEPD_EXPORT enum stepd_status stepd_wait_for_event(struct stepd_ctx *ctx, const
 /* Starts the function, on whichever daemon or app has it, and waits for its result, or its error with its name and
  * message; holds no thread meanwhile. `data`: one msgpack object, NULL: nil. `timeout_ms` 0: none; once it is over the step
  * fails with InvokeTimeout, and the run goes on. NoSuchFunction, InvokeCancelled, InvokeSkipped (its settings start nothing),
- * InvokeTooDeep (100 inside each other); not retried itself. Since ABI 1.1. */
+ * InvokeTooDeep (100 inside each other), InvokeLost (Redis has lost keys of it); not retried itself. Since ABI 1.1. */
 STEPD_EXPORT enum stepd_status stepd_invoke(struct stepd_ctx *ctx, const char *id, const char *function_id, const msgpack_sbuffer *data,
                                             int64_t timeout_ms, const msgpack_object **ret_result);
 

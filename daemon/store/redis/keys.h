@@ -40,7 +40,7 @@
  *   faded                     hash    what `matched` was when they became so
  *   forgotten                 zset    those of which it saw none, by the generation in which readers are told; the latest 10,000
  *   newest                    zset    the 10,000 newest runs there are, or some more, by when they began: for lists
- *   calls:<id>                hash    runs that a run called: 0, or when that was answered; beside its record, an hour longer
+ *   calls:<id>                hash    runs that a run called: whether that is open, or when it was answered (scripts/mail.lua); ?: when it was last asked after; beside its record, an hour longer
  *   mail:<id>                 hash    what came for it while a worker held it: by the run that it called, or its wait's number; beside its record
  *   mailed:<worker>           set     runs of it that have such
  *   called:<id>               string  who called the run, and what it answered (scripts/called.lua)

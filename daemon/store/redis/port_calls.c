@@ -67,6 +67,17 @@ static void write_letter(const struct callee *callee, struct bytes caller, msgpa
     msgpack_sbuffer_destroy(&body);
 }
 
+/* What the answer is to be made of, as mail.lua has it. */
+static void write_around(const struct callee *callee, msgpack_sbuffer *around)
+{
+    msgpack_packer packer;
+
+    msgpack_packer_init(&packer, around, msgpack_sbuffer_write);
+    msgpack_pack_array(&packer, 2);
+    msgpack_pack_str_with_body(&packer, callee->head.data, callee->head.size);
+    msgpack_pack_str_with_body(&packer, callee->middle.data, callee->middle.size);
+}
+
 /* As calling.lua reads it. */
 static void pack_look(const struct wait_look *look, msgpack_sbuffer *packed)
 {
@@ -89,10 +100,16 @@ static void pack_look(const struct wait_look *look, msgpack_sbuffer *packed)
 /* The run that changes is its script's first argument. */
 void port_add_call(struct script_call *call, const struct transition *change, msgpack_sbuffer *letter, msgpack_sbuffer *look)
 {
-    if (change->callee != NULL)
+    size_t size = 0;
+
+    if (change->callee != NULL) {
         write_letter(change->callee, call->arguments[0], letter);
+        size = letter->size;
+        write_around(change->callee, letter);
+    }
     script_add_text(call, change->callee != NULL ? change->callee->run->id.text : "");
-    script_add(call, (struct bytes){ letter->data, letter->size });
+    script_add(call, (struct bytes){ letter->data, size });
+    script_add(call, (struct bytes){ size > 0 ? letter->data + size : "", letter->size - size });
     script_add_text(call, change->call_off != NULL ? change->call_off->text : "");
     script_add(call, change->told);
     if (change->look != NULL)

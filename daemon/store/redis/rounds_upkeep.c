@@ -8,6 +8,7 @@
 #define NOT_YET_MS 100
 #define FORGET_EVERY_MS 1000
 #define WATCH_IDLE_MS 3600000 /* that nobody waits by, until it is forgotten */
+#define ASK_EVERY_MS 30000    /* after a call that is open */
 
 /* ---- what dead workers left --------------------------------------------------------------------- */
 
@@ -142,6 +143,7 @@ static void sweep_ask_here(struct rounds *rounds, struct script_call *call)
     script_add_self(rounds_store(rounds), call);
     script_add_number(call, rounds_lease_ms(rounds));
     script_add_number(call, WATCH_IDLE_MS);
+    script_add_number(call, ASK_EVERY_MS);
 }
 
 static void sweep_hear_here(struct rounds *rounds, const redisReply *reply)

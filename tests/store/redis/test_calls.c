@@ -13,6 +13,7 @@
 #include "run/checkpoints.h"
 #include "run/invoke.h"
 #include "store/calls.h"
+#include "store/redis/sweep.h"
 #include "store/redis/timers.h"
 #include "store/runs.h"
 
@@ -182,18 +183,41 @@ struct calling {
     struct transition park;
 };
 
+/* As invoke_read() has it. */
+static void pack_value(msgpack_sbuffer *value, const struct run_id *id)
+{
+    msgpack_packer packer;
+
+    msgpack_packer_init(&packer, value, msgpack_sbuffer_write);
+    msgpack_pack_array(&packer, 3);
+    msgpack_pack_str_with_body(&packer, "invoke", 6);
+    msgpack_pack_str_with_body(&packer, id->text, RUN_ID_LENGTH);
+    msgpack_pack_str_with_body(&packer, "g", 1);
+}
+
 static void calling_init(struct calling *calling, int number)
 {
+    msgpack_sbuffer value;
+
     sample_init(&calling->sample, number);
     calling->id = run_id_of_invoke(&calling->sample.run.id, RUN_IN_FUNCTION, "ask", "g", PLACED_BY_ID);
     called_init(&calling->called, "g", &calling->id, "events", (struct bytes){ "\x07", 1 }, 1700000000000, &calling->callee);
     calling->called.run.first_epoch = 7;
-    const struct checkpoint waiting = { .id = "ask", .kind = CHECKPOINT_WAITING, .executions = 1, .until_ms = WAIT_FOREVER_MS };
+    msgpack_sbuffer_init(&value);
+    pack_value(&value, &calling->id);
+    const struct checkpoint waiting = {
+        .id = "ask",
+        .kind = CHECKPOINT_WAITING,
+        .executions = 1,
+        .until_ms = WAIT_FOREVER_MS,
+        .value = { value.data, value.size },
+    };
     msgpack_sbuffer_init(&calling->waiting);
     msgpack_sbuffer_init(&calling->head);
     msgpack_sbuffer_init(&calling->middle);
     checkpoint_pack(&calling->waiting, &waiting);
     checkpoint_pack_around(&calling->head, &calling->middle, &waiting);
+    msgpack_sbuffer_destroy(&value);
     calling->callee.head = (struct bytes){ calling->head.data, calling->head.size };
     calling->callee.middle = (struct bytes){ calling->middle.data, calling->middle.size };
     calling->park = (struct transition){
@@ -338,6 +362,188 @@ Test(calls, a_caller_hears_that_the_run_was_cancelled)
     assert_answered(caller, CHECKPOINT_FAILED);
     cr_assert_str_eq(checkpoints_at(caller->run.steps, 1)->failure->name, "InvokeCancelled");
 }
+
+/* ---- keys that are lost ------------------------------------------------------------------------- */
+
+/* Two walks over all keys: the first sees a call that is open, the second asks after it. */
+static void sweep_all(void)
+{
+    struct incarnation self = store_incarnation(redis.store);
+
+    for (int i = 0; i < 6; i++) {
+        struct sweep sweep;
+        sweep_init(&sweep);
+        do {
+            struct script_call call;
+            AUTO_REPLY reply = NULL;
+            script_begin(&call, "sweep", i % 3);
+            sweep_ask(&sweep, store_lineage(redis.store, i % 3), &call);
+            script_add_owner(&call, &self);
+            script_add_number(&call, 5000);
+            script_add_number(&call, 3600000);
+            script_add_number(&call, 0);
+            cr_assert_eq(store_call(redis.store, &call, &reply), 0);
+            sweep_hear(&sweep, reply);
+        } while (strcmp(sweep.cursor, "0") != 0);
+        sweep_done(&sweep);
+    }
+}
+
+static void lose(const char *kind, const struct run_id *id)
+{
+    (void)redis_says(redis.store, "DEL t{%d}:%s:%s", store_shard_of(redis.store, id->text), kind, id->text);
+}
+
+static void assert_lost(struct claimed *caller)
+{
+    assert_answered(caller, CHECKPOINT_FAILED);
+    cr_assert_str_eq(checkpoints_at(caller->run.steps, 1)->failure->name, "InvokeLost");
+}
+
+/* Until nothing is on its way any more. */
+static void wait_for_letters(void)
+{
+    for (int i = 0; i < 1000 && letters() > 0; i++)
+        (void)usleep(10000);
+    cr_assert_eq(letters(), 0);
+}
+
+Test(calls, a_caller_hears_the_result_though_who_called_was_lost)
+{
+    AUTO_DONE struct calling calling;
+    calling_init(&calling, 1);
+    cr_assert_eq(change_run(&calling.sample.run, calling.park), STORE_OK);
+    struct claimed *called = next_taken(0);
+    wait_for_letters();
+    lose("called", &calling.id);
+    sweep_all();
+    wait_for_letters();
+    finish_called(called);
+    assert_answered(next_taken(1), CHECKPOINT_COMPLETED);
+}
+
+Test(calls, a_caller_hears_the_result_though_its_calls_were_lost)
+{
+    AUTO_DONE struct calling calling;
+    calling_init(&calling, 1);
+    cr_assert_eq(change_run(&calling.sample.run, calling.park), STORE_OK);
+    struct claimed *called = next_taken(0);
+    wait_for_letters();
+    lose("calls", &calling.sample.run.id);
+    finish_called(called);
+    struct claimed *caller = next_taken(1);
+    assert_answered(caller, CHECKPOINT_COMPLETED);
+    /* Of a call that has been answered they say that it was. */
+    lose("calls", &calling.sample.run.id);
+    cr_assert_eq(calls_start(redis.store, &calling.callee), 0);
+    wait_for_letters();
+    cr_assert_eq(change_run(&caller->run, (struct transition){ .kind = TRANSITION_PARK, .status = RUN_DELAYED, .delay_ms = 1 }), STORE_OK);
+    assert_answered(next_taken(2), CHECKPOINT_COMPLETED);
+}
+
+Test(calls, a_caller_of_which_nobody_knows_what_it_waits_for_calls_anew)
+{
+    AUTO_DONE struct calling calling;
+    calling_init(&calling, 1);
+    cr_assert_eq(change_run(&calling.sample.run, calling.park), STORE_OK);
+    struct claimed *called = next_taken(0);
+    wait_for_letters();
+    lose("calls", &calling.sample.run.id);
+    lose("called", &calling.id);
+    sweep_all();
+    struct claimed *woken = next_taken(1);
+    cr_assert_eq(change_run(&woken->run, calling.park), STORE_OK);
+    wait_for_letters();
+    finish_called(called);
+    assert_answered(next_taken(2), CHECKPOINT_COMPLETED);
+    cr_assert_eq(taken_count, 3, "nothing begins a second time");
+}
+
+Test(calls, a_caller_hears_that_the_run_was_lost)
+{
+    AUTO_DONE struct calling calling;
+    calling_init(&calling, 1);
+    cr_assert_eq(change_run(&calling.sample.run, calling.park), STORE_OK);
+    (void)next_taken(0);
+    wait_for_letters();
+    lose("run", &calling.id);
+    sweep_all();
+    assert_lost(next_taken(1));
+}
+
+Test(calls, a_caller_hears_that_the_run_was_lost_with_who_called_it)
+{
+    AUTO_DONE struct calling calling;
+    calling_init(&calling, 1);
+    cr_assert_eq(change_run(&calling.sample.run, calling.park), STORE_OK);
+    (void)next_taken(0);
+    wait_for_letters();
+    lose("run", &calling.id);
+    lose("called", &calling.id);
+    sweep_all();
+    assert_lost(next_taken(1));
+}
+
+Test(calls, a_caller_whose_letter_is_lost_hears_of_it)
+{
+    AUTO_DONE struct calling calling;
+    calling_init(&calling, 1);
+    int shard = store_shard_of(redis.store, calling.sample.run.id.text);
+    timers_destroy(timers);
+    cr_assert_eq(change_run(&calling.sample.run, calling.park), STORE_OK);
+    (void)redis_says(redis.store, "DEL t{%d}:letters", shard);
+    start_timers();
+    sweep_all();
+    assert_lost(next_taken(0));
+}
+
+Test(calls, letters_go_out_though_the_list_of_those_that_are_to_is_lost)
+{
+    AUTO_DONE struct calling calling;
+    calling_init(&calling, 1);
+    int shard = store_shard_of(redis.store, calling.sample.run.id.text);
+    timers_destroy(timers);
+    cr_assert_eq(change_run(&calling.sample.run, calling.park), STORE_OK);
+    (void)redis_says(redis.store, "DEL t{%d}:outbox", shard);
+    start_timers();
+    sweep_all();
+    finish_called(next_taken(0));
+    assert_answered(next_taken(1), CHECKPOINT_COMPLETED);
+}
+
+Test(calls, a_caller_whose_mail_is_lost_is_answered_once_more)
+{
+    AUTO_DONE struct calling calling;
+    calling_init(&calling, 1);
+    struct transition record = calling.park;
+    record.kind = TRANSITION_CHECKPOINT;
+    cr_assert_eq(change_run(&calling.sample.run, record), STORE_OK);
+    finish_called(next_taken(0));
+    wait_for_letters();
+    lose("mail", &calling.sample.run.id);
+    struct transition wait = { .kind = TRANSITION_PARK, .status = RUN_WAITING, .due_ms = WAIT_FOREVER_MS };
+    cr_assert_eq(change_run(&calling.sample.run, wait), STORE_OK);
+    struct claimed *woken = next_taken(1); /* for its mail, which is empty */
+    cr_assert_eq(checkpoints_count(woken->run.steps), 1);
+    cr_assert_eq(change_run(&woken->run, wait), STORE_OK);
+    sweep_all();
+    assert_answered(next_taken(2), CHECKPOINT_COMPLETED);
+}
+
+Test(calls, a_caller_whose_checkpoints_are_lost_calls_anew_and_is_answered)
+{
+    AUTO_DONE struct calling calling;
+    calling_init(&calling, 1);
+    cr_assert_eq(change_run(&calling.sample.run, calling.park), STORE_OK);
+    finish_called(next_taken(0));
+    struct claimed *caller = next_taken(1);
+    wait_for_letters();
+    cr_assert_eq(change_run(&caller->run, calling.park), STORE_OK);
+    assert_answered(next_taken(2), CHECKPOINT_COMPLETED);
+    cr_assert_eq(taken_count, 3, "nothing begins a second time");
+}
+
+/* ---- from outside ------------------------------------------------------------------------------- */
 
 Test(calls, a_call_from_outside_keeps_its_answer)
 {

@@ -60,6 +60,7 @@ static int64_t walk_as(const struct incarnation *worker)
         script_add_owner(&call, worker);
         script_add_number(&call, 1);
         script_add_number(&call, patience_ms);
+        script_add_number(&call, 30000);
         cr_assert_eq(store_call(redis.store, &call, &reply), 0);
         found += reply->element[0]->integer;
         sweep_hear(&sweep, reply);

@@ -1,14 +1,15 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Stands before take.lua and advance.lua, and calling_end.lua behind, where a run calls others, was called, or waits beside other steps. The last
--- arguments: the run that is called by this change, and the letter to its shard; a call that nobody waits for any more; what
--- is told to the caller of this run, should it end by this; '', or msgpack: `waits` that its worker knows to be open (each
--- [position, until when, head of its outcome]), and `known`, its checkpoints. `calls:<id>` holds what it called: 0, or when that was
--- answered or given up. What came while a worker held the run is opened when it is parked to wait (mail.lua).
+-- arguments: the run that is called by this change, the letter to its shard, and what its answer is to be made of (mail.lua); a call that
+-- nobody waits for any more; what is told to the caller of this run, should it end by this; '', or msgpack: `waits` that its worker
+-- knows to be open (each [position, until when, head of its outcome]), and `known`, its checkpoints. `calls:<id>` holds what it called.
+-- What came while a worker held the run is opened when it is parked to wait (mail.lua).
 local ENDED_BY = { F = true, B = true }
 local look = table.remove(ARGV)
 look = look ~= '' and cmsgpack.unpack(look)
 local told = table.remove(ARGV)
 local dropped = table.remove(ARGV)
+local around = table.remove(ARGV)
 local letter = table.remove(ARGV)
 local callee = table.remove(ARGV)
 

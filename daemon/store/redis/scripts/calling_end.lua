@@ -29,7 +29,17 @@ local function answer_look(h)
     return call('ZRANGEBYSCORE', P .. 'steps:' .. id, look.known, '+inf')
 end
 
-if callee ~= '' and call('HSETNX', calls, callee, '0') == 1 then
+-- It asks for what was answered: its checkpoints are lost, or its mail. A change that is sent again does not: by then its answer is a
+-- checkpoint, and it is no longer parked to wait; or there is mail.
+local function has_lost_answer()
+    if call('HGET', calls, callee):sub(1, 1) == '0' or is_in_mail(id, callee) then return false end
+    if kind == 'C' then return true end
+    local h = load(id)
+    return h and h.status == RUN_WAITING
+end
+
+if callee ~= '' and (call('HSETNX', calls, callee, '0' .. around) == 1 or has_lost_answer()) then
+    call('HSET', calls, callee, '0' .. around)
     post('S' .. callee, letter)
 end
 if dropped ~= '' then

@@ -3,8 +3,8 @@
 -- where a record is lost, that is told (heartbeat.lua). Of a worker that is in no list itself the lease begins:
 -- if it is dead, it is reaped. Answers: how many were put back; now; the next cursor, 0 at the end; of runs
 -- that wait behind another: id, the record's first bytes, …
-local cursor, lease = ARGV[1], tonumber(ARGV[4])
-local HEAD, BYTES = 4096, 512 * 1024
+local cursor, lease, ask_every = ARGV[1], tonumber(ARGV[4]), tonumber(ARGV[6])
+local HEAD, BYTES, WAITS_MOST = 4096, 512 * 1024, 100
 local found, waiting, bytes = 0, {}, 0
 
 -- One worker does this at a time.
@@ -35,6 +35,16 @@ local function look_at_deadline(id, h)
     if f and f.deadline then put_back(P .. 'deadlines', f.deadline, id) end
 end
 
+-- A run that waits, and nothing says what for: it is woken once, and calls or waits anew.
+local function waits_for_nothing(id, h)
+    local calls = P .. 'calls:' .. id
+    if call('EXISTS', P .. 'await:' .. id) == 1 or call('EXISTS', calls) == 1 or h.checkpoints > WAITS_MOST then return false end
+    for i = 0, h.checkpoints - 1 do
+        if call('EXISTS', P .. 'await:' .. id .. ':' .. i + WAITS_FROM) == 1 then return false end
+    end
+    return call('HSET', calls, '?', now_text) == 1
+end
+
 local function look_at_run(id)
     local h = load(id)
     if h then look_at_deadline(id, h) end
@@ -54,7 +64,14 @@ local function look_at_run(id)
     elseif h.status == RUN_DELAYED or h.status == RUN_SLEEPING then
         if h.changed > now or not is_in_line(id) then put_back(delayed_of(h), h.changed, id) end
     elseif h.status == RUN_WAITING then
-        put_back(P .. 'waiting', h.changed, id)
+        if waits_for_nothing(id, h) then
+            h.status, h.changed = RUN_DELAYED, now
+            save(id, h)
+            call('ZREM', P .. 'waiting', id)
+            put_back(delayed_of(h), now, id)
+        else
+            put_back(P .. 'waiting', h.changed, id)
+        end
     elseif h.status == RUN_OWNED then
         local owner = hex(h.owner)
         if h.version ~= VERSION then
@@ -107,11 +124,45 @@ local function look_at_await(member)
     if a then forget_wait(member, a) end
 end
 
+-- Calls that are open for long are asked after, each `ask_every` ms, where the run is that was called (deliver.lua): that shard may have lost
+-- who called it, or the run, or its answer.
+local function look_at_calls(id)
+    local calls, h = P .. 'calls:' .. id, load(id)
+    local asked = h and not HAS_ENDED[h.status] and (call('HGET', calls, '?') or '0')
+    if not asked or now - tonumber(asked) < ask_every then return end
+    local all, is_open_for_long = call('HGETALL', calls), false
+    for i = 1, #all, 2 do
+        local callee, state = all[i], all[i + 1]
+        if #callee == 32 and is_open(id, callee, state) and call('HEXISTS', P .. 'letters', 'S' .. callee) == 0 then
+            local around = state:match('^m%d+(.*)$') or state:sub(2)
+            if asked ~= '0' and around ~= '' then post('Q' .. callee, callee .. id .. around) end
+            is_open_for_long = true
+        end
+    end
+    if is_open_for_long then call('HSET', calls, '?', now_text) end
+end
+
+-- The record of a run that was called is lost: its caller hears of it.
+local function look_at_called(id)
+    local raw = call('EXISTS', P .. 'run:' .. id) == 0 and read('GET', P .. 'called:' .. id)
+    local c = raw and cmsgpack.unpack(raw)
+    if c and not c.answer then keep_loss(id, c) end
+end
+
+-- Letters go out, whatever became of the list of those that are to.
+local function look_at_letters()
+    local some = call('HSCAN', P .. 'letters', '0', 'COUNT', 10)[2] -- those that have gone make room for the next
+    for i = 1, #some, 2 do call('ZADD', P .. 'outbox', 'NX', now, some[i]) end
+end
+
+look_at_letters()
 local page = call('SCAN', cursor, 'MATCH', P:gsub('[%[%]%*%?\\]', '\\%0') .. '*', 'COUNT', 100)
 for _, name in ipairs(page[2]) do
     local kind, id = name:match('^(%l+):(%x+)$', #P + 1)
     if kind == 'run' then look_at_run(id) end
     if kind == 'steps' then look_at_steps(id) end
+    if kind == 'calls' then look_at_calls(id) end
+    if kind == 'called' then look_at_called(id) end
     local added, epoch = name:match('^added:(%x+):(%d+)$', #P + 1)
     if added then look_at_added(added, tonumber(epoch)) end
     if name:match('^living:', #P + 1) then drop_ended(name) end
