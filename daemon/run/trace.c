@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/trace.h"
 
+#include <endian.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,9 +9,8 @@
 
 #include "base/clock.h"
 
-#define RUN_SEED 1     /* of the run's span, … */
-#define LOTTERY_SEED 2 /* … and of whether it is one of those that are kept */
-#define SAMPLED 1      /* a flag */
+#define RUN_SEED 1 /* of the run's span */
+#define SAMPLED 1  /* a flag */
 #define PARENT_LENGTH 55
 
 /* A digit's value and one more, of the only case that is allowed; 0: it is none. */
@@ -67,6 +67,29 @@ static bool read_parent(const char *text, struct trace_place *place)
     return true;
 }
 
+/* What eight digits say, at once: each has a byte of its own, the first one the highest. */
+static uint64_t read_digits(const char text[static 8])
+{
+    uint64_t digits;
+
+    memcpy(&digits, text, sizeof(digits));
+    digits = be64toh(digits);
+    digits = (digits & UINT64_C(0x0f0f0f0f0f0f0f0f)) + (digits >> 6 & UINT64_C(0x0101010101010101)) * 9;
+    digits = (digits | digits >> 4) & UINT64_C(0x00ff00ff00ff00ff);
+    digits = (digits | digits >> 8) & UINT64_C(0x0000ffff0000ffff);
+    return (digits | digits >> 16) & UINT64_C(0xffffffff);
+}
+
+/* The end of the id, which is a hash, as a number: its beginning says in which shard the run is. */
+static bool is_below(const struct run_id *id, uint64_t threshold)
+{
+    const uint64_t first = read_digits(&id->text[RUN_ID_LENGTH - 16]);
+
+    if (first != threshold >> 32)
+        return first < threshold >> 32;
+    return read_digits(&id->text[RUN_ID_LENGTH - 8]) < (threshold & UINT32_MAX);
+}
+
 bool trace_is_wanted(const struct run *run, uint64_t threshold)
 {
     const char *parent = run->event->view.traceparent;
@@ -74,7 +97,7 @@ bool trace_is_wanted(const struct run *run, uint64_t threshold)
 
     if (parent != NULL && read_parent(parent, &place))
         return place.is_sampled;
-    return XXH3_64bits_withSeed(run->id.text, RUN_ID_LENGTH, LOTTERY_SEED) < threshold;
+    return is_below(&run->id, threshold);
 }
 
 struct trace_place trace_place_of(const struct run *run)

@@ -24,7 +24,7 @@ struct trace_place {
     uint64_t run;    /* the run's own span */
 };
 
-/* Whether the run is traced: as its producer decided, else where a number made of its id, spread over all 64 bits, is below `threshold`. It is
+/* Whether the run is traced: as its producer decided, else where the end of its id, as a number of 64 bits, is below `threshold`. It is
  * asked of each attempt, and costs no more than that. */
 bool trace_is_wanted(const struct run *run, uint64_t threshold);
 

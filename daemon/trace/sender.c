@@ -19,6 +19,7 @@
 #define TRIES 5
 #define PAUSE_MS 500 /* before the second try; doubled before each that follows */
 #define SLICE_US 50000
+#define KEPT_MOST ((size_t)1 << 20) /* bytes of a buffer that the next request may have */
 
 struct sender {
     char *url;
@@ -28,7 +29,7 @@ struct sender {
     CURL *curl; /* the thread's, as all below */
     struct curl_slist *headers;
     char why[CURL_ERROR_SIZE];
-    msgpack_sbuffer body;
+    msgpack_sbuffer spans, body;
     bool has_trouble; /* it was said */
     int64_t last_ms;  /* monotonic, of the end; 0: not yet */
     _Atomic(uint64_t) sent;
@@ -114,17 +115,24 @@ static bool deliver(struct sender *sender)
 
 /* ---- the thread ------------------------------------------------------------------------------------ */
 
-static uint64_t write_request(struct sender *sender, const struct sealed_span *spans)
+static void write_request(struct sender *sender)
 {
     const struct span_sender who = { .version = sender->version, .instance = sender->instance, .host = sender->host };
-    uint64_t count = 0;
 
     msgpack_sbuffer_clear(&sender->body);
     const struct span_request request = span_request_begin(&sender->body, &who);
-    for (const struct sealed_span *span = spans; span != NULL; span = span->next, count++)
-        span_request_add(&request, (struct bytes){ span->bytes, span->size });
+    span_request_add(&request, (struct bytes){ sender->spans.data, sender->spans.size });
     span_request_end(&request);
-    return count;
+}
+
+/* What a burst needed is given back. */
+static void empty(msgpack_sbuffer *buffer)
+{
+    msgpack_sbuffer_clear(buffer);
+    if (buffer->alloc <= KEPT_MOST)
+        return;
+    msgpack_sbuffer_destroy(buffer);
+    msgpack_sbuffer_init(buffer);
 }
 
 static void *work(void *context)
@@ -134,14 +142,16 @@ static void *work(void *context)
 
     while (!is_last) {
         is_last = outbox_is_closed(sender->outbox);
-        struct sealed_span *spans = outbox_fetch(sender->outbox, MANY, WAIT_MS);
-        if (spans == NULL)
+        uint64_t count = outbox_fetch(sender->outbox, MANY, WAIT_MS, &sender->spans);
+        if (count == 0)
             continue;
-        uint64_t count = write_request(sender, spans);
+        write_request(sender);
         bool is_sent = deliver(sender);
         if (is_sent)
             atomic_fetch_add(&sender->sent, count);
-        outbox_settle(sender->outbox, spans, is_sent);
+        empty(&sender->spans);
+        empty(&sender->body);
+        outbox_settle(sender->outbox, is_sent);
     }
     return NULL;
 }
@@ -207,6 +217,7 @@ struct sender *sender_create(const char *url, const struct span_sender *who, str
     sender->instance = xstrdup(who->instance);
     sender->host = xstrdup(who->host);
     sender->outbox = outbox;
+    msgpack_sbuffer_init(&sender->spans);
     msgpack_sbuffer_init(&sender->body);
     sender->curl = curl_easy_init();
     sender->headers = curl_slist_append(NULL, "Content-Type: application/x-protobuf");
@@ -230,6 +241,7 @@ void sender_destroy(struct sender *sender)
     thread_join(&sender->thread);
     curl_easy_cleanup(sender->curl);
     curl_slist_free_all(sender->headers);
+    msgpack_sbuffer_destroy(&sender->spans);
     msgpack_sbuffer_destroy(&sender->body);
     free(sender->url);
     free(sender->version);

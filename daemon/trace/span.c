@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/span.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -40,11 +39,21 @@ enum { FLAG_SAMPLED = 0x1, FLAG_KNOWS_REMOTE = 0x100, FLAG_IS_REMOTE = 0x200 };
 
 /* ---- attributes ------------------------------------------------------------------------------------ */
 
-/* `value` NULL: there is none. */
-static void put_text(msgpack_sbuffer *buffer, unsigned field, const char *key, const char *value)
+/* A KeyValue begins, with an AnyValue of so many bytes, which the caller has room for and writes. */
+static char *begin_attribute(msgpack_sbuffer *buffer, unsigned field, const char *key, size_t any)
 {
-    if (value == NULL)
-        return;
+    const size_t key_size = strlen(key);
+    const size_t size = 1 + protobuf_varint_size(key_size) + key_size + 1 + protobuf_varint_size(any) + any;
+    char *at = protobuf_write_head(protobuf_room(buffer, PROTOBUF_HEAD_MOST + size), field, size);
+
+    at = protobuf_write_head(at, ATTRIBUTE_KEY, key_size);
+    memcpy(at, key, key_size);
+    return protobuf_write_head(at + key_size, ATTRIBUTE_VALUE, any);
+}
+
+/* What is no UTF-8 grows as it is mended. */
+static void put_mended(msgpack_sbuffer *buffer, unsigned field, const char *key, const char *value)
+{
     size_t attribute = protobuf_open(buffer, field);
     protobuf_text(buffer, ATTRIBUTE_KEY, key);
     size_t any = protobuf_open(buffer, ATTRIBUTE_VALUE);
@@ -53,15 +62,28 @@ static void put_text(msgpack_sbuffer *buffer, unsigned field, const char *key, c
     protobuf_close(buffer, attribute);
 }
 
+/* `value` NULL: there is none. */
+static void put_text(msgpack_sbuffer *buffer, unsigned field, const char *key, const char *value)
+{
+    if (value == NULL)
+        return;
+    const size_t size = strlen(value);
+    if (!utf8_is_valid(value, size)) {
+        put_mended(buffer, field, key, value);
+        return;
+    }
+    char *at = begin_attribute(buffer, field, key, 1 + protobuf_varint_size(size) + size);
+    at = protobuf_write_head(at, VALUE_STRING, size);
+    memcpy(at, value, size);
+    protobuf_wrote(buffer, at + size);
+}
+
 static void put_number(msgpack_sbuffer *buffer, unsigned field, const char *key, int64_t value)
 {
-    size_t attribute = protobuf_open(buffer, field);
+    char *at = begin_attribute(buffer, field, key, 1 + protobuf_varint_size((uint64_t)value));
 
-    protobuf_text(buffer, ATTRIBUTE_KEY, key);
-    size_t any = protobuf_open(buffer, ATTRIBUTE_VALUE);
-    protobuf_unsigned(buffer, VALUE_INT, (uint64_t)value);
-    protobuf_close(buffer, any);
-    protobuf_close(buffer, attribute);
+    *at++ = VALUE_INT << 3; /* a varint */
+    protobuf_wrote(buffer, protobuf_write_varint(at, (uint64_t)value));
 }
 
 static void put_run(msgpack_sbuffer *buffer, const struct span *span)
@@ -86,19 +108,39 @@ static void put_key(msgpack_sbuffer *buffer, const struct stepd_event *event)
     put_text(buffer, SPAN_ATTRIBUTES, "messaging.kafka.message.key", key);
 }
 
+/* They stand at the end of `room`. */
+static const char *digits_of(int32_t number, char room[static 16])
+{
+    char *at = room + 15;
+    uint32_t left = number < 0 ? 0 - (uint32_t)number : (uint32_t)number;
+
+    *at = '\0';
+    do {
+        *--at = (char)('0' + left % 10);
+        left /= 10;
+    } while (left > 0);
+    if (number < 0)
+        *--at = '-';
+    return at;
+}
+
+void span_write_common(msgpack_sbuffer *buffer, const char *group)
+{
+    put_text(buffer, SPAN_ATTRIBUTES, "messaging.system", "kafka");
+    put_text(buffer, SPAN_ATTRIBUTES, "messaging.operation.name", "process");
+    put_text(buffer, SPAN_ATTRIBUTES, "messaging.operation.type", "process");
+    put_text(buffer, SPAN_ATTRIBUTES, "messaging.consumer.group.name", group);
+}
+
 static void put_message(msgpack_sbuffer *buffer, const struct span *span)
 {
     const struct stepd_event *event = &span->run->event->view;
     char partition[16];
 
-    (void)snprintf(partition, sizeof(partition), "%" PRId32, event->partition);
-    put_text(buffer, SPAN_ATTRIBUTES, "messaging.system", "kafka");
-    put_text(buffer, SPAN_ATTRIBUTES, "messaging.operation.name", "process");
-    put_text(buffer, SPAN_ATTRIBUTES, "messaging.operation.type", "process");
+    protobuf_raw(buffer, span->common);
     put_text(buffer, SPAN_ATTRIBUTES, "messaging.destination.name", event->topic);
-    put_text(buffer, SPAN_ATTRIBUTES, "messaging.destination.partition.id", partition);
+    put_text(buffer, SPAN_ATTRIBUTES, "messaging.destination.partition.id", digits_of(event->partition, partition));
     put_number(buffer, SPAN_ATTRIBUTES, "messaging.kafka.offset", event->offset);
-    put_text(buffer, SPAN_ATTRIBUTES, "messaging.consumer.group.name", span->group);
     put_text(buffer, SPAN_ATTRIBUTES, "messaging.message.id", event->id);
     put_number(buffer, SPAN_ATTRIBUTES, "messaging.message.body.size", (int64_t)event->raw_len);
     put_key(buffer, event);
@@ -159,6 +201,7 @@ static uint32_t flags_of(const struct span *span)
 void span_write(msgpack_sbuffer *buffer, const struct span *span)
 {
     const char *state = span->run->event->tracestate;
+    size_t opened = protobuf_open(buffer, SCOPE_SPANS_SPANS);
 
     protobuf_bytes(buffer, SPAN_TRACE_ID, (struct bytes){ span->place->id, sizeof(span->place->id) });
     put_id(buffer, SPAN_ID, span->id);
@@ -176,6 +219,7 @@ void span_write(msgpack_sbuffer *buffer, const struct span *span)
     if (span->failure != NULL)
         put_failure(buffer, span);
     protobuf_fixed32(buffer, SPAN_FLAGS, flags_of(span));
+    protobuf_close(buffer, opened);
 }
 
 /* ---- a request ------------------------------------------------------------------------------------- */
@@ -198,9 +242,9 @@ struct span_request span_request_begin(msgpack_sbuffer *buffer, const struct spa
     return request;
 }
 
-void span_request_add(const struct span_request *request, struct bytes span)
+void span_request_add(const struct span_request *request, struct bytes spans)
 {
-    protobuf_bytes(request->buffer, SCOPE_SPANS_SPANS, span);
+    protobuf_raw(request->buffer, spans);
 }
 
 void span_request_end(const struct span_request *request)

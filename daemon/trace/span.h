@@ -29,11 +29,13 @@ struct span {
     const char *step;              /* NULL: none; the next, too */
     const char *outcome;           /* what it came to */
     const struct failure *failure; /* NULL: none */
-    const char *group;             /* of a span of kind CONSUMER, which tells of the message */
+    struct bytes common;           /* of a span of kind CONSUMER, which tells of the message: span_write_common() */
 };
 
-/* Appends a message Span, without its field's number. */
+/* Appends it as a request has it. */
 void span_write(msgpack_sbuffer *buffer, const struct span *span);
+/* What all spans that tell of a message say alike. */
+void span_write_common(msgpack_sbuffer *buffer, const char *group);
 
 /* Who sends. */
 struct span_sender {
@@ -42,13 +44,13 @@ struct span_sender {
     const char *host;
 };
 
-/* A request begins; spans are added one by one, and it is whole once it is ended. */
+/* A request begins; spans are added, one or many, as span_write() wrote them, and it is whole once it is ended. */
 struct span_request {
     msgpack_sbuffer *buffer;
     size_t resource_spans, scope_spans;
 };
 struct span_request span_request_begin(msgpack_sbuffer *buffer, const struct span_sender *sender);
-void span_request_add(const struct span_request *request, struct bytes span);
+void span_request_add(const struct span_request *request, struct bytes spans);
 void span_request_end(const struct span_request *request);
 
 #endif

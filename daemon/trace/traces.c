@@ -31,6 +31,7 @@ struct traces {
     _Atomic(uint64_t) latest; /* of the ids of attempts and steps */
     char host[HOST_SIZE];
     char *instance;
+    msgpack_sbuffer common; /* of spans that tell of a message */
     struct outbox outbox;
     struct exemplars exemplars;
     struct sender *sender;
@@ -53,60 +54,59 @@ static uint64_t new_id(struct traces *traces)
     return (id ^ id >> 31) | 1;
 }
 
-static int64_t wall_ns(int64_t monotonic_ns)
+/* What the wall clock is ahead of the monotonic one. */
+static int64_t wall_ahead_ns(void)
 {
-    return clock_wall_ns() - (clock_monotonic_ns() - monotonic_ns);
+    return clock_wall_ns() - clock_monotonic_ns();
 }
 
 static void put(struct traces *traces, const struct span *span)
 {
-    msgpack_sbuffer buffer;
+    msgpack_sbuffer *spans = outbox_begin(&traces->outbox);
 
-    msgpack_sbuffer_init(&buffer);
-    span_write(&buffer, span);
-    outbox_put(&traces->outbox, (struct bytes){ buffer.data, buffer.size });
-    msgpack_sbuffer_destroy(&buffer);
+    if (spans == NULL)
+        return;
+    span_write(spans, span);
+    outbox_end(&traces->outbox);
 }
 
 /* ---- waits ------------------------------------------------------------------------------------------ */
 
-/* What ended last of the run before, and why it waited since; false: it has only just begun. */
-static bool waited_since(const struct run *run, int64_t *ret_since_ms, const char **ret_of)
+/* What ended last of a run that the store had, and why it waited since. */
+static void waited_since(const struct run *run, int64_t *ret_since_ms, const char **ret_of)
 {
     size_t count = attempt_log_count(run->tail);
     struct attempt_entry entry;
     struct failure failure;
 
+    assert(run->now_ms != 0);
     *ret_of = "turn";
     *ret_since_ms = run->created_ms;
-    if (run->now_ms == 0)
-        return false;
     if (count == 0)
-        return true;
+        return;
     attempt_log_at(run->tail, count - 1, &entry, &failure);
     *ret_since_ms = entry.started_ms + entry.duration_ms;
     *ret_of = "retry";
     size_t steps = run->steps != NULL ? checkpoints_count(run->steps) : 0;
     if (entry.failure == NULL && steps > 0)
         *ret_of = checkpoints_at(run->steps, steps - 1)->id;
-    return true;
 }
 
-static void put_wait(struct traces *traces, const struct run *run, const struct trace_place *place)
+static void put_wait(struct traces *traces, const struct run *run)
 {
+    const struct trace_place place = trace_place_of(run);
     const int64_t now_ms = clock_wall_ms();
     const char *waited_for;
     int64_t since_ms;
 
     assert(run->span != 0);
-    if (!waited_since(run, &since_ms, &waited_for))
-        return;
+    waited_since(run, &since_ms, &waited_for);
     const struct span span = {
-        .place = place,
+        .place = &place,
         .run = run,
         .kind = SPAN_INTERNAL,
         .id = new_id(traces),
-        .parent = place->run,
+        .parent = place.run,
         .verb = "wait",
         .of = waited_for,
         .begun_ns = since_ms * NS_PER_MS,
@@ -125,9 +125,9 @@ static void begin(struct tracer *tracer, struct run *run)
     run->span = 0;
     if (!trace_is_wanted(run, traces->threshold))
         return;
-    const struct trace_place place = trace_place_of(run);
     run->span = new_id(traces);
-    put_wait(traces, run, &place);
+    if (run->now_ms != 0)
+        put_wait(traces, run);
 }
 
 static bool ends_run(enum attempt_end end)
@@ -189,7 +189,7 @@ static void put_run(struct traces *traces, const struct span *attempt)
     span.verb = "process";
     span.of = span.run->event->view.name;
     span.begun_ns = run_begun_ns(span.run, span.begun_ns);
-    span.group = traces->settings.group;
+    span.common = (struct bytes){ traces->common.data, traces->common.size };
     put(traces, &span);
 }
 
@@ -197,6 +197,7 @@ static void end(struct tracer *tracer, const struct run *run, const struct attem
 {
     struct traces *traces = of(tracer);
     const struct trace_place place = trace_place_of(run);
+    const int64_t ahead_ns = wall_ahead_ns();
     const struct span span = {
         .place = &place,
         .run = run,
@@ -205,8 +206,8 @@ static void end(struct tracer *tracer, const struct run *run, const struct attem
         .parent = place.run,
         .verb = "attempt",
         .of = run->function->id,
-        .begun_ns = wall_ns(run->begun_ns != 0 ? run->begun_ns : report->started_ns),
-        .ended_ns = wall_ns(report->ended_ns),
+        .begun_ns = ahead_ns + (run->begun_ns != 0 ? run->begun_ns : report->started_ns),
+        .ended_ns = ahead_ns + report->ended_ns,
         .attempt = report->failure != NULL ? report->failure->attempt : run->attempt,
         .outcome = attempt_end_word(report->end),
         .failure = report->failure,
@@ -224,6 +225,7 @@ static void step(struct tracer *tracer, const struct run *run, const struct step
 {
     struct traces *traces = of(tracer);
     const struct trace_place place = trace_place_of(run);
+    const int64_t ahead_ns = wall_ahead_ns();
     const struct span span = {
         .place = &place,
         .run = run,
@@ -232,8 +234,8 @@ static void step(struct tracer *tracer, const struct run *run, const struct step
         .parent = run->span,
         .verb = "step",
         .of = step->id,
-        .begun_ns = wall_ns(begun_ns),
-        .ended_ns = wall_ns(clock_monotonic_ns()),
+        .begun_ns = ahead_ns + begun_ns,
+        .ended_ns = ahead_ns + clock_monotonic_ns(),
         .attempt = step->is_beside ? step->attempt : run->attempt,
         .step = step->id,
         .failure = failure,
@@ -265,6 +267,8 @@ struct traces *traces_create(const struct traces_settings *settings)
         (void)snprintf(traces->host, sizeof(traces->host), "unknown");
     traces->instance = xasprintf("%s-%ld-%" PRId64, traces->host, (long)getpid(), clock_wall_ms());
     atomic_init(&traces->latest, (uint64_t)clock_monotonic_ns() ^ (uint64_t)getpid() << 40 ^ (uint64_t)clock_wall_ms() << 20);
+    msgpack_sbuffer_init(&traces->common);
+    span_write_common(&traces->common, settings->group);
     outbox_init(&traces->outbox, SPANS_MOST, BYTES_MOST);
     exemplars_init(&traces->exemplars, settings->function_count);
     const struct span_sender who = { .version = settings->version, .instance = traces->instance, .host = traces->host };
@@ -285,6 +289,7 @@ void traces_destroy(struct traces *traces)
     sender_destroy(traces->sender);
     outbox_done(&traces->outbox);
     exemplars_done(&traces->exemplars);
+    msgpack_sbuffer_destroy(&traces->common);
     free(traces->instance);
     free(traces);
 }

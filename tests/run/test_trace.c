@@ -75,6 +75,9 @@ Test(trace, a_run_is_traced_as_its_producer_decided_else_by_its_id)
     event.view.traceparent = "nonsense";
     cr_assert(trace_is_wanted(&run, UINT64_MAX));
     cr_assert(!trace_is_wanted(&run, 0));
+    event.view.traceparent = NULL;
+    cr_assert(trace_is_wanted(&run, UINT64_C(0x8899aabbccddeeff) + 1), "the end of its id is below that");
+    cr_assert(!trace_is_wanted(&run, UINT64_C(0x8899aabbccddeeff)));
 }
 
 Test(trace, who_is_called_has_the_attempt_as_parent)

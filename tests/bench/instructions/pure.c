@@ -12,7 +12,9 @@
 #include "run/backoff.h"
 #include "run/routes.h"
 #include "run/run.h"
+#include "run/trace.h"
 #include "schema/schema.h"
+#include "trace/span.h"
 
 #define TURNS 1000
 #define FUNCTIONS 100
@@ -54,7 +56,7 @@ static struct event event;
 static struct schema *schema;
 static char batch[BATCH * sizeof(CLOUD_EVENT) + 2];
 static struct function functions[FUNCTIONS];
-static char names[FUNCTIONS][32];
+static _Alignas(64) char names[FUNCTIONS][32]; /* what strlen() takes depends on where they stand */
 static const struct function *listed[FUNCTIONS];
 static struct routes *routes;
 static struct offsets *offsets;
@@ -228,6 +230,53 @@ static void read_bitmap(int turn)
     offsets_destroy(fresh);
 }
 
+static struct run run;
+static msgpack_sbuffer spans;
+
+static void prepare_trace(void)
+{
+    struct error error;
+
+    prepare_run();
+    if (event_find_name(&event, &error) != 0)
+        abort();
+    run = (struct run){ .function = &functions[0], .event = &event, .id = run_id_of(&functions[0], &event) };
+    msgpack_sbuffer_init(&spans);
+}
+
+/* All that tracing asks of a run that is not traced. */
+static void look_whether_traced(int turn)
+{
+    run.id.text[RUN_ID_LENGTH - 9] = "0123456789abcdef"[turn % 16];
+    kept = trace_is_wanted(&run, UINT64_MAX / 100);
+}
+
+/* One with an attempt that completed. */
+static void write_spans(int turn)
+{
+    const struct trace_place place = trace_place_of(&run);
+    struct span span = {
+        .place = &place,
+        .run = &run,
+        .kind = SPAN_INTERNAL,
+        .id = (uint64_t)turn + 1,
+        .parent = place.run,
+        .verb = "attempt",
+        .of = functions[0].id,
+        .begun_ns = INT64_C(1700000000000000000),
+        .ended_ns = INT64_C(1700000000000001000),
+        .outcome = "completed",
+    };
+
+    spans.size = 0;
+    span_write(&spans, &span);
+    span.kind = SPAN_CONSUMER;
+    span.verb = "process";
+    span.of = event.view.name;
+    span_write(&spans, &span);
+    kept = (int64_t)spans.size;
+}
+
 static const struct question {
     const char *name;
     void (*prepare)(void);
@@ -247,6 +296,8 @@ static const struct question {
     { "offsets-start-finish", prepare_offsets, track, TURNS },
     { "offsets-encode", prepare_bitmap, write_bitmap, TURNS / 50 },
     { "offsets-decode", prepare_bitmap, read_bitmap, TURNS / 50 },
+    { "trace-unwanted", prepare_trace, look_whether_traced, TURNS },
+    { "trace-spans", prepare_trace, write_spans, TURNS },
 };
 #define QUESTIONS (sizeof(questions) / sizeof(questions[0]))
 
