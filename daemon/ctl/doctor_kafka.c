@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What doctor says of Kafka. */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "config/setting.h"
@@ -21,6 +22,25 @@ static const struct rd_kafka_metadata_topic *find_topic(const struct rd_kafka_me
     return NULL;
 }
 
+/* Nobody can read these, nor write to them. */
+static void check_leaders(struct findings *findings, const struct rd_kafka_metadata_topic *topic)
+{
+    AUTO_FREE char *ids = xstrdup("");
+    int count = 0;
+
+    for (int i = 0; i < topic->partition_cnt; i++) {
+        if (topic->partitions[i].leader >= 0)
+            continue;
+        char *more = xasprintf("%s%s%d", ids, count > 0 ? ", " : "", (int)topic->partitions[i].id);
+        free(ids);
+        ids = more;
+        count++;
+    }
+    if (count > 0)
+        findings_add(findings, SEVERITY_FAULT, "kafka", "start the brokers that have them: `kafka-topics.sh --describe` names them",
+                     "topic %s: partition%s %s ha%s no leader", topic->topic, count == 1 ? "" : "s", ids, count == 1 ? "s" : "ve");
+}
+
 static void check_topic(struct findings *findings, const struct config *config, const struct rd_kafka_metadata *metadata, const char *name)
 {
     const struct rd_kafka_metadata_topic *topic = find_topic(metadata, name);
@@ -35,6 +55,8 @@ static void check_topic(struct findings *findings, const struct config *config, 
     else
         findings_add(findings, SEVERITY_OK, "kafka", "", "topic %s has %d partition%s", name, topic->partition_cnt,
                      topic->partition_cnt == 1 ? "" : "s");
+    if (topic != NULL)
+        check_leaders(findings, topic);
     if (find_topic(metadata, dead_name) == NULL)
         findings_add(findings, SEVERITY_WARNING, "kafka", "create it, unless the brokers make topics by themselves",
                      "topic %s, for dead letters, is not there yet", dead_name);
