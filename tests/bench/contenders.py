@@ -21,8 +21,8 @@ STEPD = Path(os.environ.get("STEPD_BUILD") or ROOT / "build/release").resolve() 
 MODULES = HERE / "modules"
 # The functions of each module. A stepd from before waits, or before batches, has not the modules of them.
 FUNCTIONS = {
-    "bench": ["noop", "by-key", "burn", "nap", "steps", "steps-100", "steps-1000", "latency", "checkpoint", "waits", "late", "retries", "turn",
-              "turn-2s", "turn-10s",
+    "bench": ["noop", "by-key", "burn", "nap", "steps", "steps-100", "steps-1000", "latency", "charge", "checkpoint", "waits", "late", "retries",
+              "turn", "turn-2s", "turn-10s",
               "answered", "unasked"],
     "bench-waits": ["holds", "holds-on"],
     "bench-batches": ["gathered"],
@@ -286,12 +286,21 @@ class Daemon:
                 self.counts = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         return sum(memoryview(self.counts)[:SLOTS * 64].cast("Q")[::SLOT_WORDS].tolist())
 
-    def samples_ms(self, first=0):
-        """From that one on."""
+    def sample_count(self):
         self.seen()
-        count = int.from_bytes(self.counts[SAMPLES_AT:SAMPLES_AT + 8], "little")
+        return int.from_bytes(self.counts[SAMPLES_AT:SAMPLES_AT + 8], "little")
+
+    def samples_ms(self, first=0):
+        """From that one on, in order of size."""
+        count = self.sample_count()
         values = memoryview(self.counts)[SAMPLES_AT + 64 + 4 * first:SAMPLES_AT + 64 + 4 * count].cast("i").tolist()
         return sorted(value / 1000 for value in values)
+
+    def set_broken(self, is_broken):
+        """What `charge` of modules/bench.c sees."""
+        with open(self.folder / "counts", "r+b") as file:
+            file.seek(SAMPLES_AT + 16)
+            file.write(int(is_broken).to_bytes(8, "little"))
 
     def wait_for(self, count, seconds=LONGEST_S):
         """Until that many were seen; the seconds from the first one on."""
@@ -334,7 +343,7 @@ class Daemon:
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name + "{") and f'function="{function}"' in line)
 
     def ctl(self, *words):
-        run(STEPD.parent / "stepctl", "--config", self.folder / "stepd.yaml", *words)
+        return run(STEPD.parent / "stepctl", "--json", "--config", self.folder / "stepd.yaml", *words)[0]
 
     def resident_mb(self):
         for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The questions, and who answers each: NAME -> a function that takes the bench and answers with figures."""
+import http.server
 import json
 import os
 import signal
 import subprocess
+import threading
 import time
 import urllib.request
 from dataclasses import dataclass
@@ -148,6 +150,38 @@ def few_runs(options):
     return max(100, few_jobs(options) // STEPS)
 
 
+class Collector:
+    """Takes traces, and forgets them."""
+
+    def __enter__(self):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{self.server.server_port}"
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def traced(function, count_of, sample):
+    def measure(bench):
+        with Collector() as url:
+            return stepd(function, count_of, tracing={"otlp": url, "sample": sample})(bench)
+    return measure
+
+
 # ---- time ------------------------------------------------------------------------------------------------------
 
 
@@ -215,6 +249,93 @@ def start_of_loop(bench):
     begun = time.monotonic()
     contenders.run(program, bench.kafka, topic, 1000, 0)
     return {"first_event_ms": (time.monotonic() - begun) * 1000}
+
+
+# ---- a bad evening ---------------------------------------------------------------------------------------------
+
+BUSY = 2000      # events a second, each of which starts both functions
+INCIDENT = {f"{figure}_{phase}": f"{figure}, {text}, ms" for phase, text in {
+    "fine": "before", "broken": "each run of the other fails", "paused": "it is paused", "resumed": "its line begins", "retried": "its failures are retried",
+    "after": "after all"}.items() for figure in ("p50", "p99", "max")} | {
+    "failed": "runs failed and retried", "retry_s": "s to retry them", "lost": "runs of the other that were lost"}
+
+
+def phases(daemon, result):
+    """A function that does some work and notes how late samples were meanwhile."""
+    def phase(name, work):
+        first = daemon.sample_count()
+        work()
+        samples = daemon.samples_ms(first)
+        result.update({f"p50_{name}": samples[len(samples) // 2], f"p99_{name}": samples[len(samples) * 99 // 100], f"max_{name}": samples[-1]})
+    return phase
+
+
+def incident(bench):
+    """docs/on-call.md, "A bad release": how late a function begins beside one that fails, of the same events."""
+    seconds = bench.options.seconds
+    count = BUSY * (6 * seconds + 30)
+    topic = bench.fresh_topic()
+    bench.create_topic(f"{topic}.dead", 4)
+    result = {}
+    with Redis(bench.fresh("redis")) as redis, Daemon(bench, bench.fresh("stepd"), redis, topic, ["latency", "charge"]) as daemon:
+        phase = phases(daemon, result)
+        daemon.wait_ready()
+        time.sleep(1)
+        producer = bench.produce_steadily(topic, count, BUSY)
+        try:
+            daemon.wait_for(2 * BUSY)
+            phase("fine", lambda: time.sleep(seconds))
+            daemon.set_broken(True)
+            phase("broken", lambda: time.sleep(2 * seconds))
+            phase("paused", lambda: (daemon.ctl("pause", "charge"), time.sleep(seconds)))
+            daemon.set_broken(False)
+            phase("resumed", lambda: (daemon.ctl("resume", "charge"),
+                                      wait_until(daemon, lambda: daemon.metric("stepd_runs_queued", "charge") == 0)))
+            begun = time.monotonic()
+            phase("retried", lambda: (result.update(failed=json.loads(daemon.ctl("retry", "--function", "charge"))["retried"]),
+                                      result.update(retry_s=time.monotonic() - begun),
+                                      wait_until(daemon, lambda: float(redis.ask("ZCARD", "stepd{0}:delayed")) == 0)))
+            phase("after", lambda: time.sleep(seconds))
+            producer.wait(contenders.LONGEST_S)
+            wait_until(daemon, lambda: daemon.seen() >= 2 * count)
+        finally:
+            producer.kill()
+            producer.wait()
+        time.sleep(1)
+        return {**result, "lost": 2 * count - daemon.seen()}
+
+
+BULK = {f"{figure}_{phase}": f"{figure}, {text}, ms" for phase, text in {
+    "fine": "before", "cancelled": "while they are cancelled", "retried": "while they are retried", "after": "after all"}.items()
+    for figure in ("p50", "p99", "max")} | {"cancel_s": "s to cancel them", "retry_s": "s to retry them"}
+
+
+def bulk(bench):
+    """`--waiting` runs cancelled and retried by a filter: how long the result of a step takes beside that, 100 runs a second."""
+    waiting, result = bench.options.waiting, {}
+    topic = bench.fresh_topic()
+
+    def change(figure, *words):
+        begun = time.monotonic()
+        changed = json.loads(daemon.ctl(*words))
+        assert list(changed.values()) == [waiting], changed
+        result[figure] = time.monotonic() - begun
+    with Redis(bench.fresh("redis")) as redis, \
+            Daemon(bench, bench.fresh("stepd"), redis, None, ["waits", "checkpoint"], topics=[topic, bench.topic_of(waiting)]) as daemon:
+        phase = phases(daemon, result)
+        wait_until(daemon, lambda: float(redis.ask("ZCARD", "stepd{0}:delayed")) >= waiting)
+        producer = bench.produce_steadily(topic, SELDOM * contenders.LONGEST_S, SELDOM)
+        try:
+            wait_until(daemon, lambda: daemon.sample_count() >= SELDOM)
+            phase("fine", lambda: time.sleep(bench.options.seconds))
+            phase("cancelled", lambda: change("cancel_s", "cancel", "--function", "waits"))
+            phase("retried", lambda: change("retry_s", "retry", "--function", "waits", "--status", "cancelled"))
+            wait_until(daemon, lambda: float(redis.ask("ZCOUNT", "stepd{0}:delayed", "-inf", str(int(time.time() * 1000)))) == 0)
+            phase("after", lambda: time.sleep(bench.options.seconds))
+        finally:
+            producer.kill()
+            producer.wait()
+    return result
 
 
 # ---- runs that wait --------------------------------------------------------------------------------------------
@@ -645,6 +766,8 @@ ALL = {
     "page": Question("the same, by what becomes of the page", THROUGHPUT, {
         "stepd": stepd("noop", events, http=""), "stepd, page on": stepd("noop", events),
         "stepd, page looked at": looked_at("noop", events)}),
+    "trace": Question("the same, by what is traced", THROUGHPUT, {
+        "stepd": stepd("noop", events), "stepd, traces of none": traced("noop", events, 0), "stepd, traces of 1 %": traced("noop", events, 0.01)}),
     "burn": Question("events whose handler burns 1 µs", THROUGHPUT, {"stepd": stepd("burn", events), "librdkafka loop": loop(events, 1000)}),
     "by-key": Question("no-op events in order by 10,007 keys", THROUGHPUT, {
         "stepd": stepd("by-key", events), "stepd, unordered": stepd("noop", events),
@@ -679,6 +802,9 @@ ALL = {
         **{f"stepd, {keys:,} keys in order": keyed(keys) for keys in (10, 10000, 1000000)}}),
     "latency": Question("produced to handler started, 1,000 a second", {"p50_ms": "p50 ms", "p99_ms": "p99 ms"}, {
         "stepd": latency_of_stepd, "librdkafka loop": latency_of_loop}),
+    "incident": Question(f"a function beside one of which each run fails, on the same {BUSY:,} events a second: produced to started", INCIDENT,
+                         {"stepd": incident}),
+    "bulk": Question("--waiting runs cancelled and retried by a filter: a step's result beside that, 100 runs a second", BULK, {"stepd": bulk}),
     "checkpoint": Question("a step's result is kept, 100 runs a second", {"p50_ms": "p50 ms", "p99_ms": "p99 ms"}, {
         "stepd": checkpoints_of_stepd, "hiredis loop, RPUSH": checkpoints_of_loop}),
     "lateness": Question("retries, 1,000 due a second while others wait", {

@@ -87,6 +87,17 @@ static enum stepd_status latency(struct stepd_ctx *ctx)
     return STEPD_OK;
 }
 
+/* Of a release that is bad for a while. */
+static enum stepd_status charge(struct stepd_ctx *ctx)
+{
+    const struct book *book = stepd_shared(ctx);
+
+    if (atomic_load_explicit(&book->is_broken, memory_order_relaxed) != 0)
+        return stepd_error(ctx, "BadRelease", "the new release can't read its settings");
+    count(ctx);
+    return STEPD_OK;
+}
+
 /* How long it is until the result of a step is kept. The run's first change is more than that: it is not counted. */
 static enum stepd_status checkpoint(struct stepd_ctx *ctx)
 {
@@ -156,6 +167,7 @@ STEPD_MODULE(.name = "bench", WITH_A_BOOK,
                                           STEPD_FUNCTION(.id = "steps-1000", .event = "bench/event", .run = steps_1000),
                                           STEPD_FUNCTION(.id = "retries", .event = "bench/event", .run = retries),
                                           STEPD_FUNCTION(.id = "latency", .event = "bench/timed", .run = latency),
+                                          STEPD_FUNCTION(.id = "charge", .event = "bench/timed", .retries = 0, .run = charge),
                                           STEPD_FUNCTION(.id = "checkpoint", .event = "bench/timed", .run = checkpoint),
                                           STEPD_FUNCTION(.id = "waits", .event = "bench/event", .run = waits),
                                           STEPD_FUNCTION(.id = "answered", .event = "bench/answer", .run = noop),

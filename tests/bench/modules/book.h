@@ -26,6 +26,7 @@ struct book {
     struct slot slots[SLOTS];
     _Alignas(64) _Atomic(uint64_t) samples;
     _Atomic(uint64_t) used_slots;
+    _Atomic(uint64_t) is_broken; /* the driver sets it */
     _Alignas(64) int32_t sample_us[SAMPLES];
 };
 
