@@ -67,21 +67,25 @@ function endOfString(text, at) {
   return text.length;
 }
 
-// Outside of strings. A fraction's digits, and an exponent's, follow what no integer begins with.
+// Behind what may stand before a value. It is in a string, where one has begun and is not over; a fraction or an exponent may follow.
+const LARGE = /(?:^|[:[,\s])(-?\d{16,})/g;
+
 function markLargeIntegers(text) {
-  const digits = /-?\d{16,}/g;
   const parts = [];
   let from = 0;
   let quote = text.indexOf('"'); // where the next string begins
-  for (let found = digits.exec(text); found !== null; found = digits.exec(text)) {
-    while (quote >= 0 && quote < found.index) {
-      const end = endOfString(text, quote);
-      if (end > found.index) digits.lastIndex = end;
-      quote = text.indexOf('"', end);
+  LARGE.lastIndex = 0;
+  for (let found = LARGE.exec(text); found !== null; found = LARGE.exec(text)) {
+    const [, digits] = found;
+    const end = LARGE.lastIndex;
+    const begin = end - digits.length;
+    while (quote >= 0 && quote < begin) {
+      const after = endOfString(text, quote);
+      if (after > begin) LARGE.lastIndex = after;
+      quote = text.indexOf('"', after);
     }
-    const end = found.index + found[0].length;
-    if (digits.lastIndex !== end || '.eE+-0123456789'.includes(text[found.index - 1]) || '.eE'.includes(text[end] ?? ' ') || Number.isSafeInteger(Number(found[0]))) continue;
-    parts.push(text.slice(from, found.index), `"${MARK}${found[0]}"`);
+    if (LARGE.lastIndex !== end || '.eE'.includes(text[end] ?? ' ') || Number.isSafeInteger(Number(digits))) continue;
+    parts.push(text.slice(from, begin), `"${MARK}${digits}"`);
     from = end;
   }
   return from === 0 ? text : parts.join('') + text.slice(from);
@@ -100,7 +104,6 @@ function unmark(value) {
 
 // Integers that a Number does not hold exactly are BigInts.
 function parse(text) {
-  if (!/\d{16}/.test(text)) return JSON.parse(text);
   const marked = markLargeIntegers(text);
   return marked === text ? JSON.parse(text) : unmark(JSON.parse(marked));
 }
