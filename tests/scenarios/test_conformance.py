@@ -48,8 +48,9 @@ class Scenario:
         return self.stage.service.runs(function=self.name)
 
     def send_later(self):
+        """A sleep may be over before it is seen; what waits by then, wants the same events."""
         if self.wanted["later"]:
-            self.stage.wait(lambda: any(run["status"] == self.wanted["later_when"] for run in self.runs()), self.say)
+            self.stage.wait(lambda: any(run["status"] in (self.wanted["later_when"], "waiting") for run in self.runs()), self.say)
             self.produce(self.wanted["later"])
 
     def act(self):
