@@ -31,7 +31,7 @@ def test_a_run_that_sleeps_is_told_of_before_it_counts_as_ended(serve, send, boo
 
 def test_a_run_in_an_attempt_is_told_of(serve, send, book, told):
     worker = serve({"retries": 100, "schedule": ["100ms"]})
-    send([{"n": 1, "fails": 100, "ms": 400}])
+    send([{"n": 1, "fails": 100, "ms": 5000}])  # longer than a busy machine takes to cancel it
     (run,) = worker.wait_for("work", "running")
     assert worker.ctl("cancel", run["id"])["cancelled"] is False
     worker.wait_for("work", "cancelled")
