@@ -278,6 +278,7 @@ Test(versions, a_due_run_of_a_later_version_is_left_to_those_who_know_it, .init 
 
     sample_init(&sample, 1);
     AUTO_REPLY beat = call("heartbeat", add_beat);
+    cr_assert_neq(beat->type, REDIS_REPLY_ERROR);
     advance(&sample, &PARK);
     make_newer(&sample);
     AUTO_REPLY claimed = call("claim", add_claim);
@@ -291,10 +292,12 @@ Test(versions, an_owned_run_of_a_later_version_is_not_said_to_be_lost, .init = s
 
     sample_init(&sample, 1);
     AUTO_REPLY beat = call("heartbeat", add_beat);
+    cr_assert_neq(beat->type, REDIS_REPLY_ERROR);
     advance(&sample, &FAILING);
     make_newer(&sample);
     (void)redis_says(redis.store, "ZADD t{0}:workers 1 %s", redis_says(redis.store, "ZRANGE t{0}:workers 0 0"));
     AUTO_REPLY reaped = call("reap", add_reap);
+    cr_assert_neq(reaped->type, REDIS_REPLY_ERROR);
     cr_assert_str_eq(redis_says(redis.store, "EXISTS t{0}:lost"), "0");
     cr_assert_str_eq(version_of(&sample), "4");
 }
