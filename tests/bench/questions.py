@@ -270,39 +270,41 @@ def phases(daemon, result):
     return phase
 
 
-def incident(bench):
+def incident(**settings):
     """docs/on-call.md, "A bad release": how late a function begins beside one that fails, of the same events."""
-    seconds = bench.options.seconds
-    count = BUSY * (6 * seconds + 30)
-    topic = bench.fresh_topic()
-    bench.create_topic(f"{topic}.dead", 4)
-    result = {}
-    with Redis(bench.fresh("redis")) as redis, Daemon(bench, bench.fresh("stepd"), redis, topic, ["latency", "charge"]) as daemon:
-        phase = phases(daemon, result)
-        daemon.wait_ready()
-        time.sleep(1)
-        producer = bench.produce_steadily(topic, count, BUSY)
-        try:
-            daemon.wait_for(2 * BUSY)
-            phase("fine", lambda: time.sleep(seconds))
-            daemon.set_broken(True)
-            phase("broken", lambda: time.sleep(2 * seconds))
-            phase("paused", lambda: (daemon.ctl("pause", "charge"), time.sleep(seconds)))
-            daemon.set_broken(False)
-            phase("resumed", lambda: (daemon.ctl("resume", "charge"),
-                                      wait_until(daemon, lambda: daemon.metric("stepd_runs_queued", "charge") == 0)))
-            begun = time.monotonic()
-            phase("retried", lambda: (result.update(failed=json.loads(daemon.ctl("retry", "--function", "charge"))["retried"]),
-                                      result.update(retry_s=time.monotonic() - begun),
-                                      wait_until(daemon, lambda: float(redis.ask("ZCARD", "stepd{0}:delayed")) == 0)))
-            phase("after", lambda: time.sleep(seconds))
-            producer.wait(contenders.LONGEST_S)
-            wait_until(daemon, lambda: daemon.seen() >= 2 * count)
-        finally:
-            producer.kill()
-            producer.wait()
-        time.sleep(1)
-        return {**result, "lost": 2 * count - daemon.seen()}
+    def measure(bench):
+        seconds = bench.options.seconds
+        count = BUSY * (6 * seconds + 30)
+        topic = bench.fresh_topic()
+        bench.create_topic(f"{topic}.dead", 4)
+        result = {}
+        with Redis(bench.fresh("redis")) as redis, Daemon(bench, bench.fresh("stepd"), redis, topic, ["latency", "charge"], **settings) as daemon:
+            phase = phases(daemon, result)
+            daemon.wait_ready()
+            time.sleep(1)
+            producer = bench.produce_steadily(topic, count, BUSY)
+            try:
+                daemon.wait_for(2 * BUSY)
+                phase("fine", lambda: time.sleep(seconds))
+                daemon.set_broken(True)
+                phase("broken", lambda: time.sleep(2 * seconds))
+                phase("paused", lambda: (daemon.ctl("pause", "charge"), time.sleep(seconds)))
+                daemon.set_broken(False)
+                phase("resumed", lambda: (daemon.ctl("resume", "charge"),
+                                          wait_until(daemon, lambda: daemon.metric("stepd_runs_queued", "charge") == 0)))
+                begun = time.monotonic()
+                phase("retried", lambda: (result.update(failed=json.loads(daemon.ctl("retry", "--function", "charge"))["retried"]),
+                                          result.update(retry_s=time.monotonic() - begun),
+                                          wait_until(daemon, lambda: float(redis.ask("ZCARD", "stepd{0}:delayed")) == 0)))
+                phase("after", lambda: time.sleep(seconds))
+                producer.wait(contenders.LONGEST_S)
+                wait_until(daemon, lambda: daemon.seen() >= 2 * count)
+            finally:
+                producer.kill()
+                producer.wait()
+            time.sleep(1)
+            return {**result, "lost": 2 * count - daemon.seen()}
+    return measure
 
 
 BULK = {f"{figure}_{phase}": f"{figure}, {text}, ms" for phase, text in {
@@ -803,7 +805,7 @@ ALL = {
     "latency": Question("produced to handler started, 1,000 a second", {"p50_ms": "p50 ms", "p99_ms": "p99 ms"}, {
         "stepd": latency_of_stepd, "librdkafka loop": latency_of_loop}),
     "incident": Question(f"a function beside one of which each run fails, on the same {BUSY:,} events a second: produced to started", INCIDENT,
-                         {"stepd": incident}),
+                         {"stepd": incident(), "stepd, 256 threads": incident(worker={"threads": 256})}),
     "bulk": Question("--waiting runs cancelled and retried by a filter: a step's result beside that, 100 runs a second", BULK, {"stepd": bulk}),
     "checkpoint": Question("a step's result is kept, 100 runs a second", {"p50_ms": "p50 ms", "p99_ms": "p99 ms"}, {
         "stepd": checkpoints_of_stepd, "hiredis loop, RPUSH": checkpoints_of_loop}),
