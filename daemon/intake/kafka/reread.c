@@ -54,8 +54,9 @@ struct reread {
     bool is_trouble_said;
     struct lock lock; /* guards what follows */
     struct condition answered;
-    struct asked *ended; /* those that the store has answered */
-    size_t asked;        /* how many it has not */
+    struct asked *ended; /* those that the store has answered, in their order */
+    struct asked **last;
+    size_t asked; /* how many it has not */
 };
 
 struct reread *reread_create(const struct consumer_settings *settings)
@@ -63,6 +64,7 @@ struct reread *reread_create(const struct consumer_settings *settings)
     struct reread *reread = xcalloc(1, sizeof(*reread));
 
     reread->settings = settings;
+    reread->last = &reread->ended;
     lock_init(&reread->lock);
     condition_init(&reread->answered);
     return reread;
@@ -181,8 +183,9 @@ static void hear(void *context, int status, bool is_whole, size_t ended)
     asked->status = status;
     asked->is_whole = is_whole;
     LOCK_GUARD(&reread->lock);
-    asked->next = reread->ended;
-    reread->ended = asked;
+    asked->next = NULL;
+    *reread->last = asked;
+    reread->last = &asked->next;
     reread->asked--;
     condition_wake_all(&reread->answered);
 }
@@ -226,6 +229,7 @@ static struct asked *take_answered(struct reread *reread, size_t most)
     pulse_beat_here();
     struct asked *ended = reread->ended;
     reread->ended = NULL;
+    reread->last = &reread->ended;
     return ended;
 }
 

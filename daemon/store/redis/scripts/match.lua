@@ -112,8 +112,9 @@ local function fulfil(member, id, h, a)
     woken, ended = math.max(woken, due), ended + 1
 end
 
+-- A run that waits for this alone was woken for what is kept for it, and takes the oldest of that by itself.
 local function look_at_wait(member, id, h, a)
-    if not counts(a) and not is_kept_for(id) then return end
+    if not counts(a) and (member == id or not is_kept_for(id)) then return end
     if a.ends <= now then
         if stamp <= a.ends then late = late + 1 end
         forget_wait(member, a)
