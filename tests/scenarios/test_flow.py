@@ -167,7 +167,7 @@ def test_while_a_run_of_its_key_lives_a_singleton_starts_nothing(serve, send, bo
 
 def test_priority_goes_first_in_line(serve, send, book):
     serve({"concurrency_limits": [{"limit": 1}], "priority": "event.data.vip ? 120 : 0"})
-    send([{"n": 0, "ms": 1500}])
+    send([{"n": 0, "ms": 6000}])
     eventually(lambda: book.begun() == [0])
     send([{"n": n, "ms": 20} for n in range(1, 6)])
     time.sleep(0.3)
@@ -178,7 +178,7 @@ def test_priority_goes_first_in_line(serve, send, book):
 
 def test_a_queued_run_says_what_it_waits_for(serve, send, book):
     worker = serve({"concurrency_limits": [{"limit": 1, "key": "event.data.account"}]})
-    send([{"n": 0, "account": "acme", "ms": 4000}])
+    send([{"n": 0, "account": "acme", "ms": 12000}])
     eventually(lambda: book.begun() == [0])
     send([{"n": 1, "account": "acme"}])
     queued = worker.wait_for("work", "queued")
