@@ -599,9 +599,11 @@ def turns(function, period_s):
             let_pass(daemon, period_s)
             first = len(daemon.samples_ms())    # of keys that had a turn before all were in line
             let_pass(daemon, bench.options.seconds)
-            done = daemon.seen() - before
+            done, late = daemon.seen() - before, daemon.samples_ms(first)
+            if not late:
+                raise CantBeHad(f"no key had a second turn within {period_s + bench.options.seconds} s")
             return {"per_second": done / (period_s + bench.options.seconds), "redis_us": (redis.cpu_s() - redis_s) * 1e6 / done,
-                    "cpu_s_per_million": (daemon.cpu_s() - daemon_s) * 1e6 / done, **percentiles(daemon.samples_ms(first))}
+                    "cpu_s_per_million": (daemon.cpu_s() - daemon_s) * 1e6 / done, **percentiles(late)}
     return measure
 
 
