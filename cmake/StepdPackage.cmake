@@ -42,7 +42,7 @@ else()
     set(CPACK_DEBIAN_RUNTIME_PACKAGE_SHLIBDEPS ON)
 endif()
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_RECOMMENDS "redis-server (>= 5:6.0) | valkey-server, systemd")
-set(CPACK_DEBIAN_RUNTIME_PACKAGE_SUGGESTS "stepd-dev, kcat, nodejs (>= 18)")
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_SUGGESTS "stepd-dev, kcat, nodejs (>= 18), tzdata-legacy")
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONTROL_EXTRA
     ${PROJECT_BINARY_DIR}/packaging/conffiles ${PROJECT_BINARY_DIR}/packaging/postinst
     ${PROJECT_BINARY_DIR}/packaging/prerm ${PROJECT_BINARY_DIR}/packaging/postrm)

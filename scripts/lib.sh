@@ -6,17 +6,17 @@ release_here() {
 }
 
 # What another release calls otherwise.
-msgpack=libmsgpack-dev
+msgpack=libmsgpack-dev old_zones=
 case $(release_here) in
-    forky | sid) clang_runtime=libclang-rt-dev msgpack=libmsgpack-c-dev ;;
-    trixie) clang_runtime=libclang-rt-19-dev ;;
+    forky | sid) clang_runtime=libclang-rt-dev msgpack=libmsgpack-c-dev old_zones=tzdata-legacy ;;
+    trixie) clang_runtime=libclang-rt-19-dev old_zones=tzdata-legacy ;; # of US/Central and others
     *) clang_runtime=libclang-rt-14-dev ;;
 esac
 
 PACKAGES_TO_BUILD="gcc g++ libc6-dev cmake ninja-build pkg-config librdkafka-dev libhiredis-dev $msgpack libfyaml-dev
     libjansson-dev libmicrohttpd-dev libsystemd-dev libxxhash-dev libyajl-dev libre2-dev libprotobuf-dev libprotoc-dev libroaring-dev libsqlite3-dev
     libcurl4-openssl-dev libssl-dev"
-PACKAGES_TO_RUN="redis-server redis-tools kcat curl python3 sqlite3 tzdata"
+PACKAGES_TO_RUN="redis-server redis-tools kcat curl python3 sqlite3 tzdata $old_zones"
 PACKAGES_FOR_UNITS="libcriterion-dev libavro-dev binutils git python3-pytest procps openssl"
 PACKAGES_TO_TEST="$PACKAGES_FOR_UNITS clang $clang_runtime default-jdk-headless maven systemd valgrind
     mmdebstrap systemd-container util-linux dpkg-dev file clang-format
