@@ -2,12 +2,27 @@
 #include "base/footprint.h"
 
 #include <malloc.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
+#include "base/lock.h"
+
 #define KEPT_BYTES (256 << 10)
-#define MAPPED_BYTES \
-    (4 << 20) /* blocks from this on are mapped by themselves: malloc does not find a size of its own once KEPT_BYTES is set */
+#define MAPPED_BYTES (32 << 20) /* blocks from this on are mapped by themselves: the most that malloc takes for that */
+#define PLACES 2
+#define PLACE_BYTES (24 << 20)
+#define PIN_BYTES 4096
+
+/* What stands behind a place that is reserved. Kept for good, as the arenas are. */
+struct pin {
+    struct pin *next;
+    char bytes[PIN_BYTES];
+};
+
+static struct lock pins_lock = LOCK_INITIALIZER;
+static struct pin *pins; /* pins_lock */
 
 void footprint_keep_small(void)
 {
@@ -15,6 +30,33 @@ void footprint_keep_small(void)
     (void)mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
     (void)mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES);
 #endif
+}
+
+static void pin_here(void)
+{
+    struct pin *pin = malloc(sizeof(*pin));
+
+    if (pin == NULL)
+        return;
+    LOCK_GUARD(&pins_lock);
+    pin->next = pins;
+    pins = pin;
+}
+
+void footprint_reserve_here(void)
+{
+    static _Thread_local bool has_reserved;
+    void *volatile places[PLACES];
+
+    if (has_reserved)
+        return;
+    has_reserved = true;
+    for (size_t i = 0; i < PLACES; i++) {
+        places[i] = malloc(PLACE_BYTES);
+        pin_here();
+    }
+    for (size_t i = 0; i < PLACES; i++)
+        free(places[i]);
 }
 
 size_t footprint_bytes(void)

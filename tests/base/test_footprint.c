@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <criterion/criterion.h>
 
@@ -67,4 +68,56 @@ Test(footprint, that_threads_have_freed_is_given_back_though_a_large_block_was_f
         (void)pthread_join(threads[i], NULL);
     cr_expect_geq(full, before + THREADS * BLOCKS * BLOCK_SIZE / 2); /* the system counts roughly */
     cr_expect_leq(left, before + 8 * MIB, "%zu MiB were left of %zu", (left - before) / MIB, (full - before) / MIB);
+}
+
+/* ---- places that stay ------------------------------------------------------------------------------ */
+
+#define LARGE_BLOCK (4 * MIB)
+#define TIMES 50
+
+static long faults(void)
+{
+    struct rusage usage;
+
+    cr_assert_eq(getrusage(RUSAGE_THREAD, &usage), 0);
+    return usage.ru_minflt;
+}
+
+static void use_large_blocks(void)
+{
+    for (int i = 0; i < TIMES; i++) {
+        char *block = memset(xmalloc(LARGE_BLOCK), i, LARGE_BLOCK);
+        *(volatile char *)block = 0;
+        free(block);
+    }
+}
+
+static void *compare_faults(void *unused)
+{
+    long before = faults();
+    use_large_blocks();
+    long without = faults() - before;
+
+    footprint_reserve_here();
+    before = faults();
+    use_large_blocks();
+    long with = faults() - before;
+    cr_expect_lt(with, without / 10, "%ld page faults with places that stay, %ld without", with, without);
+
+    size_t full = footprint_bytes();
+    memory_give_back();
+    cr_expect_leq(footprint_bytes(), full - LARGE_BLOCK / 2, "a place that stays is given back all the same");
+    return unused;
+}
+
+Test(footprint, blocks_in_places_that_stay_take_no_page_faults)
+{
+    pthread_t thread;
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    cr_skip_test("a sanitizer's malloc has no arenas");
+#endif
+    footprint_keep_small();
+    cr_assert_eq(pthread_create(&thread, NULL, compare_faults, NULL), 0);
+    (void)pthread_join(thread, NULL);
 }

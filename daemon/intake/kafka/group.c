@@ -2,11 +2,13 @@
 #include "intake/kafka/group.h"
 
 #include "base/clock.h"
+#include "base/footprint.h"
 
 #define NAME "stepd"
 #define JOIN_GROUP 11 /* numbers of Kafka's protocol */
 #define SYNC_GROUP 14
 #define CONSUMER_GROUP_HEARTBEAT 68
+#define LARGE_RESPONSE ((size_t)256 << 10)
 
 static rd_kafka_resp_err_t on_request(rd_kafka_t *handle, int socket, const char *broker, int32_t broker_id, int16_t api, int16_t version,
                                       int32_t correlation_id, size_t size, void *opaque)
@@ -27,7 +29,9 @@ static rd_kafka_resp_err_t on_response(rd_kafka_t *handle, int socket, const cha
 {
     struct group_watch *watch = opaque;
 
-    (void)handle, (void)socket, (void)broker, (void)broker_id, (void)version, (void)correlation_id, (void)size, (void)round_trip_us;
+    (void)handle, (void)socket, (void)broker, (void)broker_id, (void)version, (void)correlation_id, (void)round_trip_us;
+    if (size >= LARGE_RESPONSE)
+        footprint_reserve_here(); /* on the thread that reads from that broker */
     if (api == SYNC_GROUP)
         atomic_store(&watch->is_joining, false);
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR)

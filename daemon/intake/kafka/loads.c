@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/footprint.h"
 #include "base/memory.h"
 #include "intake/kafka/partition.h"
 #include "intake/kafka/record.h"
@@ -13,6 +14,7 @@
 #define LARGE_BYTES ((size_t)96 << 10)
 #define SMALL_MESSAGES 8
 #define SMALL_BYTES ((size_t)8 << 10)
+#define RESERVING_BYTES ((size_t)256 << 10)
 
 static size_t aligned(size_t size)
 {
@@ -24,9 +26,12 @@ static struct load *load_create(unsigned room, size_t bytes)
     size_t head = sizeof(struct load) + room * sizeof(struct message);
     size_t spans = room * sizeof(struct span);
     size_t size = head + spans + bytes;
-    struct load *load = xcalloc(1, size); /* events must be zeroed before their first use */
 
     assert(room > 0);
+    if (size >= RESERVING_BYTES)
+        footprint_reserve_here();
+    struct load *load = xcalloc(1, size); /* events must be zeroed before their first use */
+
     load->batch.room = room;
     load->size = size;
     load->spans = (struct span *)((char *)load + head);
