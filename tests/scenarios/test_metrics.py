@@ -74,9 +74,11 @@ def service(dev, module):
 
 
 def wait_for_end(service):
+    """Of the runs, and of what is a dead letter: two of them, and what is no event."""
     def read():
         page = Page(service)
-        return page if page.total("stepd_runs_completed_total") + page.total("stepd_runs_failed_total") == sum(EVENTS.values()) else None
+        ended = page.total("stepd_runs_completed_total") + page.total("stepd_runs_failed_total")
+        return page if ended == sum(EVENTS.values()) and page.total("stepd_dead_letters_total") == 3 else None
     return eventually(read, 60, what=lambda: f"{service.ctl('runs')}\n{service.log()[-2000:]}")
 
 
