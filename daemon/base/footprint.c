@@ -11,7 +11,7 @@
 
 #define KEPT_BYTES (256 << 10)
 #define MAPPED_BYTES (32 << 20) /* blocks from this on are mapped by themselves: the most that malloc takes for that */
-#define PLACES 6 /* together more than librdkafka holds of what was not taken yet (queued.max.messages.kbytes) */
+#define PLACES 6                /* together more than librdkafka holds of what was not taken yet (queued.max.messages.kbytes) */
 #define PLACE_BYTES (24 << 20)
 #define PIN_BYTES 4096
 
