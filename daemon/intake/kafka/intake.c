@@ -4,7 +4,7 @@
 
 #define DROPPED_MS 2000     /* until what was dropped is read again */
 #define ROUND_MESSAGES 4096 /* served before anything else is looked at */
-#define BURST_MESSAGES 32   /* as many wait: large loads */
+#define BURST_MESSAGES 256  /* as many wait: they fill a large load, whose memory is taken until the last of them has ended */
 #define SLEEP_MESSAGES 1000 /* with fewer no queue is full */
 
 /* ---- what has ended --------------------------------------------------------------------------- */
