@@ -102,7 +102,8 @@ static void *compare_faults(void *unused)
     before = faults();
     use_large_blocks();
     long with = faults() - before;
-    cr_expect_lt(with, without / 10, "%ld page faults with places that stay, %ld without", with, without);
+    if (without > TIMES * 100) /* else the system gives huge pages, of which a block takes a few */
+        cr_expect_lt(with, without / 10, "%ld page faults with places that stay, %ld without", with, without);
 
     size_t full = footprint_bytes();
     memory_give_back();
