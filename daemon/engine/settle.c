@@ -4,35 +4,24 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/clock.h"
-#include "base/lock.h"
+#include "engine/answers.h"
 #include "engine/worker.h"
 #include "run/checkpoints.h"
 
 #define ASKED_MOST 1024 /* at once, and bytes of them; past it a worker waits for the answer */
 #define BYTES_MOST ((size_t)4 << 20)
 #define TAIL_MOST ((size_t)64 << 10) /* a larger one is not copied */
-#define ANSWERS_MS 3000              /* of a store that has stopped */
-#define LOOK_US 1000
 
 struct settlements {
-    struct task task; /* first; ends what is answered; in a list of the pool's, or with a worker */
-    struct dispatch *dispatch;
+    struct answers answers; /* first; its task ends what is answered */
     settled_fn end;
-    struct lock lock;
-    struct settling *first; /* lock; answered */
-    struct settling **last; /* lock */
-    bool is_called;         /* lock; the task is on its way */
-    atomic_size_t asked;    /* that the store has not answered, */
-    atomic_size_t bytes;    /* of these, about */
-    atomic_size_t count;    /* that have not ended */
+    atomic_size_t bytes; /* of those that the store has not answered, about */
 };
 
 struct settling {
     struct pending_change pending; /* first */
-    struct settling *next;         /* of those that are answered */
+    struct answer answer;
     struct settlements *settlements;
     struct job job;
     struct run own_run; /* of a message; pending.run is it, or the claimed one's */
@@ -43,14 +32,14 @@ struct settling {
     char tail[];            /* that the change points to */
 };
 
-static_assert(offsetof(struct settlements, task) == 0, "settle_answered() is given the task");
+static_assert(offsetof(struct settlements, answers) == 0, "settle_answered() is given the task");
 static_assert(offsetof(struct settling, pending) == 0, "answered() is given the change");
 
 /* ---- a worker leaves ------------------------------------------------------------------------------ */
 
 static bool has_room(const struct settlements *settlements)
 {
-    return atomic_load_explicit(&settlements->asked, memory_order_relaxed) < ASKED_MOST &&
+    return answers_asked(&settlements->answers) < ASKED_MOST &&
            atomic_load_explicit(&settlements->bytes, memory_order_relaxed) < BYTES_MOST;
 }
 
@@ -76,19 +65,10 @@ static void answered(struct pending_change *pending)
     struct settlements *settlements = settling->settlements;
     size_t size = settling->size;
 
-    assert(atomic_load(&settlements->asked) > 0);
-    settling->next = NULL;
-    lock_take(&settlements->lock);
-    *settlements->last = settling;
-    settlements->last = &settling->next;
-    bool must_call = !settlements->is_called;
-    settlements->is_called = true;
-    lock_give(&settlements->lock);
-    if (must_call)
-        pool_add(settlements->dispatch->pool, &settlements->task, TASK_IS_BACK);
+    answers_add(&settlements->answers, &settling->answer);
     assert(atomic_load(&settlements->bytes) >= size);
     atomic_fetch_sub(&settlements->bytes, size);
-    atomic_fetch_sub(&settlements->asked, 1); /* the last thing that is done here */
+    answers_heard(&settlements->answers);
 }
 
 static struct settling *settling_create(struct worker *worker, const struct attempt_report *report)
@@ -124,14 +104,12 @@ static bool is_asked(struct worker *worker, struct settling *settling)
 {
     struct settlements *settlements = settling->settlements;
 
-    atomic_fetch_add(&settlements->count, 1);
-    atomic_fetch_add(&settlements->asked, 1);
+    answers_ask(&settlements->answers);
     atomic_fetch_add(&settlements->bytes, settling->size);
     if (worker->ctx.store->ops->advance_later(worker->ctx.store, &settling->pending))
         return true;
     atomic_fetch_sub(&settlements->bytes, settling->size);
-    atomic_fetch_sub(&settlements->asked, 1);
-    atomic_fetch_sub(&settlements->count, 1);
+    answers_take_back(&settlements->answers);
     return false;
 }
 
@@ -170,29 +148,22 @@ static void settle(struct worker *worker, struct settling *settling)
     else
         attempt_settle(&worker->ctx, worker->run, &settling->change, &settling->report);
     settling->settlements->end(worker, &settling->report);
-    assert(atomic_load(&settling->settlements->count) > 0);
-    atomic_fetch_sub(&settling->settlements->count, 1);
+    answers_end(&settling->settlements->answers);
     free(settling);
 }
 
-static struct settling *take_answered(struct settlements *settlements)
+static struct settling *settling_of(struct answer *answer)
 {
-    LOCK_GUARD(&settlements->lock);
-    struct settling *first = settlements->first;
-    settlements->first = NULL;
-    settlements->last = &settlements->first;
-    settlements->is_called = false;
-    return first;
+    return (struct settling *)((char *)answer - offsetof(struct settling, answer));
 }
 
 static struct task *settle_answered(struct task *task, struct pool_thread *thread)
 {
-    struct settling *settling = take_answered((struct settlements *)task);
+    struct settlements *settlements = (struct settlements *)task;
 
-    while (settling != NULL) {
-        struct settling *next = settling->next;
-        settle(worker_of(thread), settling);
-        settling = next;
+    for (struct answer *answer = answers_take(&settlements->answers), *next; answer != NULL; answer = next) {
+        next = answer->next;
+        settle(worker_of(thread), settling_of(answer));
     }
     worker_look_at_clock(worker_of(thread));
     return NULL;
@@ -205,46 +176,32 @@ struct settlements *settlements_create(struct dispatch *dispatch, settled_fn end
     struct settlements *settlements = xcalloc(1, sizeof(*settlements));
 
     settlements->end = end;
-    settlements->task.run = settle_answered;
-    settlements->dispatch = dispatch;
-    lock_init(&settlements->lock);
-    settlements->first = NULL;
-    settlements->last = &settlements->first;
-    settlements->is_called = false;
-    atomic_init(&settlements->asked, 0);
+    answers_init(&settlements->answers, dispatch, settle_answered);
     atomic_init(&settlements->bytes, 0);
-    atomic_init(&settlements->count, 0);
     return settlements;
 }
 
 size_t settlements_count(struct settlements *settlements)
 {
-    return atomic_load(&settlements->count);
+    return answers_count(&settlements->answers);
 }
 
 bool settlements_await(struct settlements *settlements)
 {
-    int64_t until_ms = clock_monotonic_ms() + ANSWERS_MS;
-
-    while (atomic_load(&settlements->asked) > 0) {
-        if (clock_monotonic_ms() >= until_ms)
-            return false;
-        (void)usleep(LOOK_US);
-    }
-    return true;
+    return answers_await(&settlements->answers);
 }
 
 void settlements_destroy(struct settlements *settlements)
 {
-    assert(atomic_load(&settlements->asked) == 0); /* settlements_await() said so */
-    for (struct settling *settling = settlements->first, *next; settling != NULL; settling = next) {
-        next = settling->next;
+    for (struct answer *answer = answers_take(&settlements->answers), *next; answer != NULL; answer = next) {
+        struct settling *settling = settling_of(answer);
+        next = answer->next;
         if (settling->job.claimed != NULL)
             settling->job.claimed->release(settling->job.claimed);
         else
             checkpoints_destroy(settling->own_run.steps);
         free(settling);
     }
-    lock_done(&settlements->lock);
+    answers_done(&settlements->answers);
     free(settlements);
 }

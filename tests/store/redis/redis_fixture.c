@@ -187,3 +187,18 @@ void sample_init_ordered(struct sample *sample, int64_t offset, const char *key)
     sample->event.view.key_len = strlen(key);
     sample->run.id = run_id_of(&sample->function, &sample->event);
 }
+
+void redis_fixture_beat(struct redis_fixture *fixture)
+{
+    struct script_call call;
+    AUTO_REPLY reply = NULL;
+
+    script_begin(&call, "heartbeat", 0);
+    script_add_self(fixture->store, &call);
+    script_add_text(&call, "1");
+    script_add_number(&call, 60000);
+    script_add_text(&call, "");
+    script_add_text(&call, "runs_started");
+    script_add_number(&call, 0);
+    cr_assert_eq(store_call(fixture->store, &call, &reply), 0);
+}

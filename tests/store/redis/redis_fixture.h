@@ -34,6 +34,9 @@ struct store_settings redis_fixture_settings(struct redis_fixture *fixture);
 struct redis_store *redis_fixture_open(struct redis_fixture *fixture);
 struct redis_store *redis_fixture_open_with(const struct store_settings *settings);
 
+/* One heartbeat of that store, of one run that was started: its lease begins. */
+void redis_fixture_beat(struct redis_fixture *fixture);
+
 /* A command as printf writes it, its reply as text: a string, a number, nothing for nil, elements
  * joined by blanks. Lives until the next. */
 const char *redis_says(struct redis_store *store, const char *format, ...) __attribute__((format(printf, 2, 3)));

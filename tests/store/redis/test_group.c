@@ -122,28 +122,13 @@ static void expect_record(const struct run *run, enum run_status status, int att
     loaded_run_done(&loaded);
 }
 
-static void beat(void)
-{
-    struct script_call call;
-    AUTO_REPLY reply = NULL;
-
-    script_begin(&call, "heartbeat", 0);
-    script_add_self(redis.store, &call);
-    script_add_text(&call, "1");
-    script_add_number(&call, 60000);
-    script_add_text(&call, "");
-    script_add_text(&call, "runs_started");
-    script_add_number(&call, 0);
-    cr_assert_eq(store_call(redis.store, &call, &reply), 0);
-}
-
 static void claim_all(void)
 {
     static int serial;
     struct script_call call;
     AUTO_REPLY reply = NULL;
 
-    beat();
+    redis_fixture_beat(&redis);
     for (int i = 0; i < RUNS; i++)
         (void)redis_says(redis.store, "ZADD t{0}:delayed 0 %s", runs[i].sample.run.id.text);
     script_begin(&call, "claim", 0);

@@ -20,26 +20,11 @@
 static struct redis_fixture redis;
 static int serial;
 
-static void beat(void)
-{
-    struct script_call call;
-    AUTO_REPLY reply = NULL;
-
-    script_begin(&call, "heartbeat", 0);
-    script_add_self(redis.store, &call);
-    script_add_text(&call, "1");
-    script_add_number(&call, 60000);
-    script_add_text(&call, "");
-    script_add_text(&call, "runs_started");
-    script_add_number(&call, 0);
-    cr_assert_eq(store_call(redis.store, &call, &reply), 0);
-}
-
 static void setup(void)
 {
     redis_fixture_start(&redis);
     (void)redis_fixture_open(&redis);
-    beat();
+    redis_fixture_beat(&redis);
 }
 
 static void teardown(void)
