@@ -245,8 +245,7 @@ static void hear(struct process *process)
     if (is_open)
         return;
     close_fd(&process->answer_fd);
-    if (process->state != PROCESS_DRAINING)
-        process_blame(process, "it closed descriptor 4");
+    process_note_closed(process, "it closed descriptor 4");
 }
 
 static void log_output(struct process *process, int *fd)
@@ -261,8 +260,7 @@ static void look_at_ask(struct process *process, uint32_t events)
     if ((events & EPOLLERR) == 0 || process->ask_fd < 0)
         return;
     close_fd(&process->ask_fd);
-    if (process->state != PROCESS_DRAINING)
-        process_blame(process, "it closed descriptor 3");
+    process_note_closed(process, "it closed descriptor 3");
 }
 
 /* True: it has ended. */
@@ -290,17 +288,12 @@ static bool serve(uint64_t data, uint32_t events)
     return false;
 }
 
-/* One that closes its pipes as it ends has only ended. */
 static void look_at_process(struct process *process)
 {
     if (!has_ended(process)) {
         if (atomic_load(&process->program->unread) <= UNREAD_MOST / 2)
             process_pause(process, process->program->host->epoll, false);
         return;
-    }
-    if (process->state != PROCESS_KILLED && process->fault != NULL && strncmp(process->fault, "it closed descriptor", 20) == 0) {
-        free(process->fault);
-        process->fault = NULL;
     }
     if (process->answer_fd >= 0) {
         (void)process_read(process, PROCESS_LINE_MOST);

@@ -55,7 +55,7 @@ static struct process *find_room(const struct program *program)
 
     for (int i = 0; i < program->place_count; i++) {
         struct process *process = program->places[i].process;
-        bool has_room = process != NULL && process->state == PROCESS_SERVING && process->ask_fd >= 0 &&
+        bool has_room = process != NULL && process->state == PROCESS_SERVING && process->closed == NULL &&
                         process->call_count < (size_t)program->settings->in_flight &&
                         process->told.end - process->told.begin < PROCESS_TOLD_MOST;
         if (has_room && (found == NULL || process->call_count < found->call_count))

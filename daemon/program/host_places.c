@@ -19,6 +19,7 @@
 #define STEADY_MS 60000       /* a process that lived so long is started again with the first delay */
 #define HELLO_MS 30000        /* to say hello */
 #define TERM_PATIENCE_MS 2000 /* between SIGTERM and SIGKILL */
+#define END_PATIENCE_MS 1000  /* to end, for one that has closed its pipes */
 
 static const char drain[] = "{\"type\":\"drain\"}";
 
@@ -187,6 +188,15 @@ void program_drain_process(struct process *process, int64_t now_ms)
     free_place(process); /* another may start at once */
 }
 
+/* Its end tells more than that it closed its pipes, where it ends. */
+static void look_at_closed(struct process *process, int64_t now_ms)
+{
+    bool is_to_go_on = process->state == PROCESS_STARTING || process->state == PROCESS_SERVING;
+
+    if (process->closed != NULL && is_to_go_on && now_ms - process->closed_ms >= END_PATIENCE_MS)
+        process_blame(process, "%s", process->closed);
+}
+
 /* One that is to end and does not. Where all that is left of its calls is overdue, nothing is waited for. */
 static void look_at_end(struct process *process, int64_t now_ms)
 {
@@ -198,6 +208,7 @@ static void look_at_end(struct process *process, int64_t now_ms)
     bool is_hopeless = process->call_count > 0 && !has_hopes;
     if (process->state == PROCESS_STARTING && now_ms - process->started_ms > HELLO_MS)
         process_blame(process, "it has not said hello within %d s", HELLO_MS / 1000);
+    look_at_closed(process, now_ms);
     if (process->fault != NULL && process->state != PROCESS_KILLED) {
         stop_serving(process, PROCESS_KILLED);
         process_signal(process, SIGKILL);

@@ -221,6 +221,13 @@ static void wait_to_write(struct process *process, int epoll, bool waits)
     (void)epoll_ctl(epoll, EPOLL_CTL_MOD, process->ask_fd, &event);
 }
 
+/* It does not listen: what it still says counts. */
+static void stop_telling(struct process *process)
+{
+    close_one(&process->ask_fd);
+    process_note_closed(process, "it closed descriptor 3");
+}
+
 void process_flush(struct process *process, int epoll)
 {
     process->is_dirty = false;
@@ -229,7 +236,7 @@ void process_flush(struct process *process, int epoll)
         if (written < 0 && errno == EINTR)
             continue;
         if (written < 0 && errno != EAGAIN)
-            close_one(&process->ask_fd); /* it does not listen: what it still says counts */
+            stop_telling(process);
         if (written < 0)
             break;
         stretch_drop(&process->told, (size_t)written);
@@ -279,6 +286,14 @@ const char *process_line(struct process *process, size_t *ret_size)
     if (said->begin == said->end)
         said->begin = said->end = 0;
     return begin;
+}
+
+void process_note_closed(struct process *process, const char *what)
+{
+    if (process->closed != NULL || process->state == PROCESS_DRAINING)
+        return;
+    process->closed = what;
+    process->closed_ms = clock_monotonic_ms();
 }
 
 void process_blame(struct process *process, const char *format, ...)

@@ -47,7 +47,9 @@ struct process {
     size_t searched;                            /* of `said`: there is no end of a line in it */
     struct stretch output, errors;              /* lines under construction of its standard output and error */
     struct last_words last_words;
-    char *fault; /* why it is ended; NULL: nothing is wrong with it */
+    char *fault;        /* why it is ended; NULL: nothing is wrong with it */
+    const char *closed; /* "it closed descriptor 4": what it should not; NULL: nothing. One that ends does so, too, so it has time to */
+    int64_t closed_ms;  /* monotonic; since when */
     uint64_t calls_made;
     struct held_call *calls[PROCESS_CALL_LISTS]; /* by number: a program may hold hundreds, and tells of each several times */
     size_t call_count;
@@ -83,6 +85,8 @@ void process_flush(struct process *process, int epoll);
 bool process_read(struct process *process, size_t most);
 /* The next whole line, until the next read; NULL: there is none. */
 const char *process_line(struct process *process, size_t *ret_size);
+/* It has closed descriptor 3 or 4; one that is to end may. */
+void process_note_closed(struct process *process, const char *what);
 /* Something is wrong with it: it is ended. The first reason counts. */
 void process_blame(struct process *process, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Its standard output or error: to the log. False: closed. */

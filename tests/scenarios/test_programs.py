@@ -147,6 +147,26 @@ def test_a_process_that_dies_fails_what_it_held_and_is_started_again(serve, note
     assert "stepd starts it again in 1 s" in service.log()
 
 
+def test_what_a_process_died_of_is_said_however_long_before_it_closed_its_pipes(serve):
+    service = serve("""
+        @stepd.function(event="die", retries=0)
+        def die(event, step):
+            os.close(4)
+            time.sleep(0.3)
+            os.kill(os.getpid(), 9)
+        @stepd.function(event="close", retries=0)
+        def close(event, step):
+            os.close(4)
+            time.sleep(60)
+    """)
+    service.kafka.send("die")
+    (run,) = ended(service, "die", "failed")
+    assert "killed by signal 9 (SIGKILL)" in run["error"]["message"]
+    service.kafka.send("close")
+    (run,) = ended(service, "close", "failed")
+    assert "it closed descriptor 4" in run["error"]["message"]
+
+
 def test_one_that_hangs_past_its_timeout_is_replaced(serve, notes):
     service = serve("""
         @stepd.function(event="hang", retries=0, timeout="500ms")
