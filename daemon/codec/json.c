@@ -235,12 +235,34 @@ static void put_escaped(msgpack_sbuffer *buffer, unsigned char c)
     put_text(buffer, escape);
 }
 
+#define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
+
+/* Whether the first eight bytes stand in JSON as they are: no control character, '"', '\\', DEL, and all ASCII. What is below zero
+ * takes from the byte above, which is of no matter then. */
+static bool begins_plain(const unsigned char *text, size_t size)
+{
+    uint64_t eight;
+
+    if (size < sizeof(eight))
+        return false;
+    memcpy(&eight, text, sizeof(eight));
+    const uint64_t quote = eight ^ EACH_BYTE('"'), backslash = eight ^ EACH_BYTE('\\'), del = eight ^ EACH_BYTE(0x7f);
+    const uint64_t below = (eight - EACH_BYTE(0x20)) | (quote - EACH_BYTE(1)) | (backslash - EACH_BYTE(1)) | (del - EACH_BYTE(1));
+    return ((below | eight) & EACH_BYTE(0x80)) == 0;
+}
+
 /* How many bytes from here on stand in JSON as they are. */
 static size_t plain_run(const unsigned char *text, size_t size)
 {
     size_t at = 0;
 
-    while (at < size && text[at] >= 0x20 && text[at] != '"' && text[at] != '\\' && text[at] != 0x7f) {
+    while (at < size) {
+        if (begins_plain(text + at, size - at)) {
+            at += sizeof(uint64_t);
+            continue;
+        }
+        if (text[at] < 0x20 || text[at] == '"' || text[at] == '\\' || text[at] == 0x7f)
+            break;
         size_t length = utf8_character(text + at, size - at);
         if (length == 0)
             break;

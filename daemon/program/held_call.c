@@ -47,29 +47,51 @@ static void *call_home(struct held_call *held)
     return home;
 }
 
-void held_call_tell(struct held_call *held, enum said_kind kind, const char *text, size_t size)
+static struct said *said_create(enum said_kind kind, const char *text, size_t size)
 {
     struct said *said = xmalloc(sizeof(*said) + size + 1);
-    void *home = NULL;
 
     *said = (struct said){ .kind = kind, .size = size };
     memcpy(said->text, text, size);
     said->text[size] = '\0';
+    return said;
+}
+
+/* False: nobody wants it. */
+static bool keep(struct held_call *held, struct said *said)
+{
+    assert_held(&held->lock);
+    if (held->is_over)
+        return false;
+    *held->end = said;
+    held->end = &said->next;
+    held->bytes += said->size;
+    atomic_fetch_add(held->unread, said->size);
+    return true;
+}
+
+static void tell(struct held_call *held, struct said *said, bool is_last)
+{
     lock_take(&held->lock);
-    bool is_wanted = !held->is_over;
-    if (is_wanted) {
-        *held->end = said;
-        held->end = &said->next;
-        held->bytes += size;
-        atomic_fetch_add(held->unread, size);
-        home = call_home(held);
-    }
+    held->has_ended |= is_last;
+    bool is_kept = keep(held, said);
+    void *home = is_kept ? call_home(held) : NULL;
     void (*come_back)(void *home) = held->come_back;
     lock_give(&held->lock);
-    if (!is_wanted)
+    if (!is_kept)
         free(said);
     if (home != NULL)
         come_back(home);
+}
+
+void held_call_tell(struct held_call *held, enum said_kind kind, const char *text, size_t size)
+{
+    tell(held, said_create(kind, text, size), false);
+}
+
+void held_call_tell_last(struct held_call *held, enum said_kind kind, const char *text, size_t size)
+{
+    tell(held, said_create(kind, text, size), true);
 }
 
 struct said *held_call_take(struct held_call *held)
@@ -136,8 +158,10 @@ static void destroy(struct errand *base)
         lock_take(&held->lock);
         held->is_over = true;
         held->home = NULL;
+        bool has_ended = held->has_ended;
         lock_give(&held->lock);
-        held->let_go(held, !errand->is_answered_later);
+        if (!has_ended)
+            held->let_go(held, !errand->is_answered_later);
         held_call_release(held);
     }
     stepd_reports_destroy(errand->reports);

@@ -49,6 +49,7 @@ struct held_call {
     struct said **end;             /* lock */
     size_t bytes;                  /* lock; of those */
     bool is_over;                  /* lock; there is no run any more */
+    bool has_ended;                /* lock; no process has it any more */
     bool is_cancelled;             /* lock */
     bool has_news;                 /* lock; since the holder last looked */
     void (*come_back)(void *home); /* lock */
@@ -76,12 +77,14 @@ struct program_errand {
 struct program_errand *program_errand_create(void);
 struct program_errand *program_errand_of(struct errand *errand);
 
-/* One holder. `unread` outlives it. Whoever holds the run calls `let_go` once nobody wants the outcome; with `is_told` the program
- * hears of that. */
+/* One holder. `unread` outlives it. Whoever holds the run calls `let_go` where nobody wants the outcome before the call has ended; with
+ * `is_told` the program hears of that. */
 struct held_call *held_call_create(struct program *program, atomic_size_t *unread, void (*let_go)(struct held_call *held, bool is_told));
 void held_call_release(struct held_call *held);
 /* Any thread: something has come. Wakes the run. */
 void held_call_tell(struct held_call *held, enum said_kind kind, const char *text, size_t size);
+/* The last that comes: the program has ended the call, or died. */
+void held_call_tell_last(struct held_call *held, enum said_kind kind, const char *text, size_t size);
 /* The run's holder: what has come first, its own to free; NULL: nothing more. */
 struct said *held_call_take(struct held_call *held);
 bool held_call_is_cancelled(struct held_call *held);

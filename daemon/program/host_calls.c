@@ -131,7 +131,7 @@ void calls_fail(struct process *process, const char *text)
     for (size_t i = 0; i < PROCESS_CALL_LISTS; i++) {
         for (struct held_call *held; (held = process->calls[i]) != NULL; end(held)) {
             if (!held->is_let_go && !held->is_overdue)
-                held_call_tell(held, SAID_DIED, text, strlen(text));
+                held_call_tell_last(held, SAID_DIED, text, strlen(text));
         }
     }
 }
@@ -319,10 +319,14 @@ static void hear_about_call(struct process *process, const struct spoken *spoken
         process_blame(process, "it told of a call that it does not have: %.*s", (int)(size < 100 ? size : 100), text);
         return;
     }
-    if (!held->is_let_go && !held->is_overdue)
-        held_call_tell(held, SAID_LINE, text, size);
-    if (spoken->kind != SPOKEN_ENDS)
+    bool is_wanted = !held->is_let_go && !held->is_overdue;
+    if (spoken->kind != SPOKEN_ENDS) {
+        if (is_wanted)
+            held_call_tell(held, SAID_LINE, text, size);
         return;
+    }
+    if (is_wanted)
+        held_call_tell_last(held, SAID_LINE, text, size);
     end(held);
     if (process->state == PROCESS_SERVING)
         calls_begin(process->program, clock_monotonic_ms());

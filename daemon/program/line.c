@@ -2,6 +2,7 @@
 #include "program/line.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,8 @@
 #include "sdk/object.h"
 
 #define ZONE_SIZE 4096
+#define CALL_ROOM 1024  /* a call's line, mostly; it goes from thread to thread, */
+#define ANSWER_ROOM 128 /* and malloc() keeps pieces of that size for the thread that frees them */
 
 /* ---- heard --------------------------------------------------------------------------------------- */
 
@@ -117,9 +120,11 @@ static void add_member(msgpack_sbuffer *line, const char *before, const char *te
 
 static void add_number(msgpack_sbuffer *line, const char *before, int64_t number)
 {
-    AUTO_FREE char *text = xasprintf("%s%" PRId64, before, number);
+    char digits[24];
 
-    add(line, text);
+    add(line, before);
+    (void)snprintf(digits, sizeof(digits), "%" PRId64, number);
+    add(line, digits);
 }
 
 static void add_packed(msgpack_sbuffer *line, struct bytes value)
@@ -133,6 +138,11 @@ static void add_packed(msgpack_sbuffer *line, struct bytes value)
         packed_build(value, &zone, &object);
     json_write(line, &object);
     msgpack_zone_destroy(&zone);
+}
+
+static void begin(msgpack_sbuffer *line, size_t room)
+{
+    *line = (msgpack_sbuffer){ .data = xmalloc(room), .alloc = room };
 }
 
 static char *finish(msgpack_sbuffer *line, size_t *ret_size)
@@ -277,7 +287,7 @@ char *line_call(struct stepd_ctx *ctx, const struct branches *branches, int64_t 
     const char *event = payload_event(ctx, stepd_event(ctx));
     msgpack_sbuffer line;
 
-    msgpack_sbuffer_init(&line);
+    begin(&line, CALL_ROOM);
     add_member(&line, "\"function\":", stepd_function_id(ctx));
     add_member(&line, ",\"run_id\":", stepd_run_id(ctx));
     add_number(&line, ",\"attempt\":", stepd_attempt(ctx));
@@ -301,7 +311,7 @@ char *line_call(struct stepd_ctx *ctx, const struct branches *branches, int64_t 
 
 static void begin_answer(msgpack_sbuffer *line, const char *id, const char *status)
 {
-    msgpack_sbuffer_init(line);
+    begin(line, ANSWER_ROOM);
     add_member(line, "\"id\":", id);
     add_member(line, ",\"status\":", status);
 }

@@ -299,6 +299,28 @@ Test(json, writes_what_json_has_no_word_for)
     }
 }
 
+Test(json, escapes_each_special_byte_wherever_it_stands)
+{
+    static const char *const specials[][2] = {
+        { "\"", "\\\"" },      { "\\", "\\\\" },           { "\x1f", "\\u001f" },      { "\n", "\\n" },
+        { "\x7f", "\\u007f" }, { "\xff", "\xef\xbf\xbd" }, { "\xc3\xa4", "\xc3\xa4" },
+    };
+    static const char plain[] = " !~}[]#0@AZaz^_` !~}[]#0@AZaz^_`";
+    char text[64], wanted[64];
+
+    for (size_t i = 0; i < sizeof(specials) / sizeof(specials[0]); i++) {
+        for (int at = 0; at < 24; at++) {
+            msgpack_sbuffer buffer;
+            (void)snprintf(text, sizeof(text), "%.*s%s%s", at, plain, specials[i][0], plain + at);
+            (void)snprintf(wanted, sizeof(wanted), "\"%.*s%s%s\"", at, plain, specials[i][1], plain + at);
+            msgpack_sbuffer_init(&buffer);
+            json_write_string(&buffer, (struct bytes){ text, strlen(text) });
+            cr_assert(buffer.size == strlen(wanted) && memcmp(buffer.data, wanted, buffer.size) == 0, "%s", wanted);
+            msgpack_sbuffer_destroy(&buffer);
+        }
+    }
+}
+
 Test(json, replaces_invalid_utf8_when_writing)
 {
     msgpack_sbuffer buffer;
