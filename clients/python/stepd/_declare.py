@@ -21,6 +21,7 @@ class Function:
     def __init__(self, id: str, code: Callable[..., Any], on_failure: Optional[Callable[..., Any]], settings: Dict[str, Any], place: str):
         self.id, self.code, self.on_failure, self.settings, self.place = id, code, on_failure, settings, place
         self.is_async, self.is_on_failure_async = asyncio.iscoroutinefunction(code), asyncio.iscoroutinefunction(on_failure)
+        self.is_all_async = self.is_async and (on_failure is None or self.is_on_failure_async)
 
     def hello(self) -> Dict[str, Any]:
         told = {"id": self.id, **self.settings, "place": self.place}

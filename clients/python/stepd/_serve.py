@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The program's side of the protocol: one thread reads, a pool runs sync functions, one loop the async ones."""
+"""The program's side of the protocol: a pool of threads runs sync functions, one loop the async ones. Where all are async, the loop
+reads what stepd says as well, on the main thread; else the main thread reads, for a function that blocks the loop is to hold up no other."""
 import asyncio
 import collections
 import contextvars
@@ -25,6 +26,7 @@ _LEVELS = ((logging.ERROR, "error"), (logging.WARNING, "warn"), (logging.INFO, "
 _LATE_S = 0.002  # a line of an async function may wait so long for others, to be written with them
 _QUIET_S = 0.01  # an async function in which nothing moves for so long waits
 _CANCELLED = {"status": "cancelled"}
+_READ_SIZE = 262144
 
 
 class _Stop(BaseException):
@@ -124,9 +126,11 @@ class Server:
         self.answered: "List[Any]" = []  # and answers to them
         self.is_flush_due = False  # on the loop
         self.flush_until = 0.0
+        self.rest = b""  # what was read of a line that is not whole yet
         self.is_draining = False
         self.is_reading = False
         self.is_refused = False
+        self.is_on_loop = all(function.is_all_async for function in functions)
 
     # ---- reports ----
 
@@ -165,6 +169,8 @@ class Server:
         else:
             self._write_soon(line)
         self.calls.pop(call.number, None)
+        if self.is_draining and self.is_on_loop:
+            self._leave_if_done()
 
     def _fail(self, call: Call, error: BaseException) -> None:
         self._end(call, "error", f',"error":{dump(told(error))}')
@@ -239,9 +245,14 @@ class Server:
         self.pool.submit(self._run_sync, (function, call, line))
 
     def _tell_loop(self) -> None:
-        if self.begun or self.answered:
-            self._start_loop().call_soon_threadsafe(self._take_on_loop, self.begun, self.answered)
-            self.begun, self.answered = [], []
+        if not self.begun and not self.answered:
+            return
+        begun, answered = self.begun, self.answered
+        self.begun, self.answered = [], []
+        if self.is_on_loop:
+            self._take_on_loop(begun, answered)
+        else:
+            self._start_loop().call_soon_threadsafe(self._take_on_loop, begun, answered)
 
     def _take_on_loop(self, begun: "List[Any]", answered: "List[Any]") -> None:
         for future, answer in answered:
@@ -289,7 +300,15 @@ class Server:
         elif type == "drain":
             self.is_draining = True
 
-    # ---- the reader ----
+    def _hear_all(self, got: bytes) -> None:
+        lines = (self.rest + got).split(b"\n")
+        self.rest = lines.pop()
+        for line in lines:
+            if line:
+                self._hear(line)
+        self._tell_loop()
+
+    # ---- the main thread reads ----
 
     def _hello(self) -> None:
         functions = [function.hello() for function in self.listed]
@@ -305,7 +324,7 @@ class Server:
                 break
         try:
             self.is_reading = True
-            got = os.read(self.ask_fd, 262144)
+            got = os.read(self.ask_fd, _READ_SIZE)
             self.is_reading = False
             return got
         except _Stop:
@@ -317,21 +336,47 @@ class Server:
             raise _Stop
         self.is_draining = True
 
-    def run(self) -> None:
+    def _read_all(self) -> None:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._stop)
-        self._hello()
-        rest = b""
         while True:
             got = self._read()
             if not got:
                 break
-            lines = (rest + got).split(b"\n")
-            rest = lines.pop()
-            for line in lines:
-                if line:
-                    self._hear(line)
-            self._tell_loop()
+            self._hear_all(got)
+
+    # ---- the loop reads ----
+
+    def _leave_if_done(self) -> None:
+        if self.is_draining and not self.calls and self.loop is not None:
+            self.loop.stop()
+
+    def _drain_on_loop(self) -> None:
+        self.is_draining = True
+        self._leave_if_done()
+
+    def _read_on_loop(self) -> None:
+        got = os.read(self.ask_fd, _READ_SIZE)
+        if got:
+            self._hear_all(got)
+            self._leave_if_done()
+        elif self.loop is not None:
+            self.loop.stop()
+
+    def _run_loop(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(self.loop)
+        self.loop.add_reader(self.ask_fd, self._read_on_loop)
+        if threading.current_thread() is threading.main_thread():
+            self.loop.add_signal_handler(signal.SIGTERM, self._drain_on_loop)
+        self.loop.run_forever()
+
+    def run(self) -> None:
+        self._hello()
+        if self.is_on_loop:
+            self._run_loop()
+        else:
+            self._read_all()
         if self.is_draining:
             self.writer.lines.append('{"type":"bye"}')
             self.writer.close()
