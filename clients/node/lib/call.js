@@ -21,6 +21,7 @@ const BETWEEN_STEPS_MS = 200; // for what a branch awaits between two steps whil
 
 const NOTHING_RECORDED = new Map();
 const NOTHING_LATER = new Set();
+const NOTHING_UNDER_WAY = new Map();
 
 const never = () => new Promise(() => {});
 const isTooLong = (text) => text.length > LINE_MAX / 3 && Buffer.byteLength(text) > LINE_MAX;
@@ -34,10 +35,10 @@ export class Call {
   #wire;
   #host; // write(line), report(call), ended(call)
   #failure = null; // of the run, in onFailure
-  #names = new StepNames();
+  #names = null; // made with the first step
   #recorded = NOTHING_RECORDED; // name -> {result} or {error}, and its place in the order in which they were finished
   #later;
-  #underWay = new Map(); // name -> a step that runs, or that waits for its answer
+  #underWay = NOTHING_UNDER_WAY; // name -> a step that runs, or that waits for its answer
   #reports = []; // those of them that have something to tell, until the host takes it
   #replays = []; // recorded steps that were asked for and not yet given
   #dropped = 0; // branches that go no further
@@ -119,10 +120,14 @@ export class Call {
     this.#end(`{"type":"error","call":${this.number},"error":${stringify(wire)}}`);
   }
 
-  #end(line) {
-    if (this.#isOver) return;
+  #sayWhatRuns() {
     const left = [...this.#underWay.keys()].filter((name) => !this.#isCancelled && this.#underWay.get(name).isRunning);
     if (left.length > 0) this.log('debug', `ends while ${left.join(', ')} runs: what comes of it is dropped`);
+  }
+
+  #end(line) {
+    if (this.#isOver) return;
+    if (this.#underWay.size > 0) this.#sayWhatRuns();
     this.#isOver = true;
     this.#reports = [];
     this.#host.write(this.#isCancelled ? this.#suspension() : line);
@@ -177,6 +182,7 @@ export class Call {
     if (this.#isOver || this.#isCancelled) return this.#isOver ? never() : this.#drop();
     this.#moves++;
     this.#isHandedOn = false;
+    this.#names ??= new StepNames();
     const name = this.#names.next(id);
     const recorded = this.#recorded.get(name);
     if (recorded !== undefined) return this.#replay(name, recorded);
@@ -208,6 +214,7 @@ export class Call {
   // Until leave(), beside all others that are under way meanwhile.
   #enter(name) {
     const step = { name, isBeside: this.#dropped > 0 || this.#later.size > 0 || this.#wire.attempts?.[name] !== undefined, isRunning: false };
+    if (this.#underWay === NOTHING_UNDER_WAY) this.#underWay = new Map();
     for (const other of this.#underWay.values()) step.isBeside = other.isBeside = true;
     this.#underWay.set(name, step);
     return step;

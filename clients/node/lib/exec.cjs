@@ -102,8 +102,26 @@ function unmark(value) {
   return value;
 }
 
+const DIGITS = 16; // an integer of fewer is exact
+
+const isDigit = (code) => code >= 48 && code <= 57;
+
+// Whether so many digits stand in a row somewhere: then one of them stands at a multiple of that.
+function hasManyDigits(text) {
+  for (let at = DIGITS - 1; at < text.length; at += DIGITS) {
+    if (!isDigit(text.charCodeAt(at))) continue;
+    let begin = at;
+    let end = at + 1;
+    while (isDigit(text.charCodeAt(begin - 1))) begin--;
+    while (isDigit(text.charCodeAt(end))) end++;
+    if (end - begin >= DIGITS) return true;
+  }
+  return false;
+}
+
 // Integers that a Number does not hold exactly are BigInts.
 function parse(text) {
+  if (!hasManyDigits(text)) return JSON.parse(text);
   const marked = markLargeIntegers(text);
   return marked === text ? JSON.parse(text) : unmark(JSON.parse(marked));
 }
