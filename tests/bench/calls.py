@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The question about `use: http`: calls to servers that answer at once, and to those that take their time."""
+import json
 import subprocess
 import time
 import urllib.request
@@ -9,6 +10,7 @@ from contenders import HERE, CantBeHad, Daemon, Redis, compile_c, measured
 
 AT_ONCE = 32          # calls under way to a server that answers at once, as stepd has them
 UNDER_WAY, ANSWER_MS = 5000, 1000
+READ_SIZE = 1024      # of stepd's calls (handlers/http)
 SETTLED_S = 3         # from then on as many calls begin as end
 
 
@@ -112,6 +114,14 @@ def instant_loop(count_of):
             program = compile_c(HERE / "floor/calls.c", "-lcurl")
             return measured(program, f"http://127.0.0.1:{nginx.port}/", count_of(bench.options), AT_ONCE)
     return measure
+
+
+def in_time_loop(bench):
+    """The memory of the same calls by libcurl alone."""
+    with Slow() as server:
+        program = compile_c(HERE / "floor/calls.c", "-lcurl")
+        text, _ = contenders.run(program, f"http://127.0.0.1:{server.port}/", SETTLED_S * UNDER_WAY, UNDER_WAY, READ_SIZE)
+        return {"resident_mb": json.loads(text)["resident_mb"]}
 
 
 def behind(bench):

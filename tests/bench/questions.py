@@ -855,6 +855,7 @@ ALL = {
         **THROUGHPUT, "resident_mb": "daemon, MB", "under_way": "calls under way", "most_under_way": "calls under way, the most"}, {
         "stepd": calls.instant(all_jobs), "libcurl multi loop": calls.instant_loop(all_jobs),
         f"stepd, {calls.UNDER_WAY:,} calls of a second": calls.in_time,
+        f"libcurl multi loop, {calls.UNDER_WAY:,} calls of a second": calls.in_time_loop,
         f"stepd, {calls.UNDER_WAY:,} calls of a second, more waiting": calls.behind}),
     "fleet": Question("10 daemons, 32 partitions, one joins", {
         "pause_ms": "ms in which none worked", "least_share": "least share of an even one", "most_share": "most share of an even one"},

@@ -174,6 +174,18 @@ static int try_produce(rd_kafka_t *kafka, const char *topic, long key, char *val
     return code == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
+/* Else the first events wait for the connection, and what is measured of them is that. */
+static void connect_to(rd_kafka_t *kafka, const char *name)
+{
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(kafka, name, NULL);
+    const struct rd_kafka_metadata *metadata;
+
+    if (topic == NULL || rd_kafka_metadata(kafka, 0, topic, &metadata, 10000) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        exit(1);
+    rd_kafka_metadata_destroy(metadata);
+    rd_kafka_topic_destroy(topic);
+}
+
 static void fill(rd_kafka_t *kafka, const char *topic, long count, long rate, const struct kind *kind)
 {
     char *value = malloc((size_t)kind->format->events * (kind->size + MORE_SIZE));
@@ -213,6 +225,8 @@ int main(int argc, char **argv)
     rd_kafka_t *kafka = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof(reason));
     if (kafka == NULL)
         return 1;
+    if (rate > 0)
+        connect_to(kafka, argv[2]);
     fill(kafka, argv[2], strtol(argv[3], NULL, 10), rate, &kind);
     int status = rd_kafka_flush(kafka, 60000) == 0 ? 0 : 1;
     rd_kafka_destroy(kafka);
