@@ -29,6 +29,12 @@ void answers_ask(struct answers *answers)
     atomic_fetch_add(&answers->asked, 1);
 }
 
+void answers_ask_again(struct answers *answers)
+{
+    assert(atomic_load(&answers->count) > 0);
+    atomic_fetch_add(&answers->asked, 1);
+}
+
 void answers_take_back(struct answers *answers)
 {
     answers_heard(answers);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the store was asked for by workers that do not wait for its answers. Each is counted until it is answered, and until it is done. What a
+ * What the store, or the brokers, were asked for by workers that do not wait for the answers. Each is counted until it is answered, and until it is done. What a
  * worker has to end is handed to it in a list: one task of the pool's takes all that has come by then.
  */
 #ifndef STEPD_ENGINE_ANSWERS_H
@@ -27,7 +27,7 @@ struct answers {
     struct answer *first; /* lock */
     struct answer **last; /* lock */
     bool is_called;       /* lock; the task is on its way */
-    atomic_size_t asked;  /* that the store has not answered */
+    atomic_size_t asked;  /* that are not answered */
     atomic_size_t count;  /* that are not done */
 };
 
@@ -39,9 +39,11 @@ void answers_done(struct answers *answers);
 /* A worker, before it asks the store; and where the store does not take it. */
 void answers_ask(struct answers *answers);
 void answers_take_back(struct answers *answers);
-/* A lane's thread: a worker is to end it. */
+/* A worker, where one that was answered, and is not done, needs one more answer: of the store, or of the brokers. */
+void answers_ask_again(struct answers *answers);
+/* A lane's thread, or the publisher's: a worker is to end it. */
 void answers_add(struct answers *answers, struct answer *answer);
-/* A lane's thread, the last thing that it does with an answer: `answers` may be gone from here on. */
+/* The same thread, the last thing that it does with an answer: `answers` may be gone from here on. */
 void answers_heard(struct answers *answers);
 /* Any thread: one is done. */
 void answers_end(struct answers *answers);

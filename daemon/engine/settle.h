@@ -3,6 +3,8 @@
  * Attempts whose code is over, and whose last change the store has been asked for. Nobody waits for its answer: the thread is
  * free, and so are the messages and runs behind it to be asked for in the same breath. Once answers are there a worker ends
  * those attempts, all that have come by then. Until then a job keeps its message or lease, and its place in the gate.
+ * A run that fails for good asks three times: that it has failed is durable before its dead letter and stepd/function.failed go out, and the
+ * brokers have those before the run is buried.
  */
 #ifndef STEPD_ENGINE_SETTLE_H
 #define STEPD_ENGINE_SETTLE_H

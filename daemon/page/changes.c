@@ -249,7 +249,7 @@ static void send_event(struct page *page, const msgpack_object *body, const char
         .key = text_member(body, "key"),
         .value = { envelope.buffer.data, envelope.buffer.size },
     };
-    int status = publisher->ops->publish(publisher, &message);
+    int status = publisher->ops->publish(publisher, &message, 1);
     json_out_done(&envelope);
     if (status != 0) {
         reply_error(reply, 503, "Kafka did not take it: %s", strerror(-status));

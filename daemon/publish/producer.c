@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Callers wait for the delivery report of their own message; one thread polls for all of them. An
+ * Callers wait for the delivery reports of their own messages, or are called; one thread polls for all of them. An
  * idempotent producer can fail for good (a broker that lost its memory of it): then the thread makes
  * another one, and what was under way is tried again there.
  */
@@ -47,30 +47,41 @@ struct producer {
     struct condition stop; /* is_stopping was set */
 };
 
+/* What the report on one message is for. */
+struct report {
+    void (*hear)(struct report *report, struct producer *producer, const char *topic, rd_kafka_resp_err_t error);
+};
+
 /* One message; the memory of the caller that waits for it. */
 struct delivery {
+    struct report report; /* first */
     struct lock lock;
     struct condition done;
     bool is_done;
     rd_kafka_resp_err_t error;
 };
 
+/* Messages that nobody waits for; gone with the report on the last one. */
+struct later {
+    struct report report; /* first */
+    struct pending_delivery *pending;
+    atomic_size_t left; /* reports that are to come; and one until all are handed over */
+    atomic_bool is_refused;
+    atomic_bool has_failed; /* so that it may be tried again */
+};
+
 static_assert(offsetof(struct producer, publisher) == 0, "publish() is given the publisher");
+static_assert(offsetof(struct delivery, report) == 0, "hear_delivery() is given the report");
+static_assert(offsetof(struct later, report) == 0, "hear_later() is given the report");
 
 /* Runs on: the polling thread, and who destroys the handle. */
 static void on_delivery(rd_kafka_t *handle, const rd_kafka_message_t *message, void *opaque)
 {
-    struct delivery *delivery = message->_private;
+    struct report *report = message->_private;
 
-    assert(delivery != NULL);
+    assert(report != NULL);
     (void)handle;
-    (void)opaque;
-    lock_take(&delivery->lock);
-    assert(!delivery->is_done); /* reported on once */
-    delivery->error = message->err;
-    delivery->is_done = true;
-    condition_wake_one(&delivery->done);
-    lock_give(&delivery->lock); /* it is gone from here on */
+    report->hear(report, opaque, rd_kafka_topic_name(message->rkt), message->err);
 }
 
 static void on_error(rd_kafka_t *handle, int code, const char *reason, void *opaque)
@@ -201,7 +212,7 @@ static rd_kafka_headers_t *headers_of(const struct outgoing *message)
     return headers;
 }
 
-static rd_kafka_resp_err_t hand_over(struct producer *producer, const struct outgoing *message, struct delivery *delivery)
+static rd_kafka_resp_err_t hand_over(struct producer *producer, const struct outgoing *message, struct report *report)
 {
     rd_kafka_headers_t *headers = headers_of(message);
     rd_kafka_resp_err_t refused = RD_KAFKA_RESP_ERR__STATE;
@@ -211,16 +222,30 @@ static rd_kafka_resp_err_t hand_over(struct producer *producer, const struct out
         refused =
             rd_kafka_producev(producer->handle, RD_KAFKA_V_TOPIC(message->topic), RD_KAFKA_V_KEY(message->key.data, message->key.size),
                               RD_KAFKA_V_VALUE((void *)(uintptr_t)message->value.data, message->value.size), RD_KAFKA_V_HEADERS(headers),
-                              RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_OPAQUE(delivery), RD_KAFKA_V_END);
+                              RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_OPAQUE(report), RD_KAFKA_V_END);
     pthread_rwlock_unlock(&producer->lock);
     if (refused != RD_KAFKA_RESP_ERR_NO_ERROR)
         rd_kafka_headers_destroy(headers);
     return refused;
 }
 
+static void hear_delivery(struct report *report, struct producer *producer, const char *topic, rd_kafka_resp_err_t error)
+{
+    struct delivery *delivery = (struct delivery *)report;
+
+    (void)producer;
+    (void)topic;
+    lock_take(&delivery->lock);
+    assert(!delivery->is_done); /* reported on once */
+    delivery->error = error;
+    delivery->is_done = true;
+    condition_wake_one(&delivery->done);
+    lock_give(&delivery->lock); /* it is gone from here on */
+}
+
 static void delivery_init(struct delivery *delivery)
 {
-    *delivery = (struct delivery){ 0 };
+    *delivery = (struct delivery){ .report.hear = hear_delivery };
     lock_init(&delivery->lock);
     condition_init(&delivery->done);
 }
@@ -282,10 +307,16 @@ static void say_down(struct producer *producer, const char *topic, rd_kafka_resp
         log_warn("a message for %s can't be delivered now, stepd keeps trying: %s", topic, rd_kafka_err2str(error));
 }
 
+static void say_refused(struct producer *producer, const char *topic, rd_kafka_resp_err_t error)
+{
+    log_error("the brokers refuse a message for %s: %s", topic, rd_kafka_err2str(error));
+    atomic_fetch_add_explicit(&producer->refused, 1, memory_order_relaxed);
+}
+
 /* One try of those that are not out yet, up to the first that the producer has no room for: all of it is on its way
- * before the first is waited for. `is_out` is set of what the brokers have. The first refusal, else any other error. */
+ * before the first is waited for. `is_out` is set of what the brokers have. The first refusal, else any other error; of which message. */
 static rd_kafka_resp_err_t deliver(struct producer *producer, const struct outgoing *messages, size_t count, struct delivery *deliveries,
-                                   bool *is_out)
+                                   bool *is_out, size_t *ret_at)
 {
     rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
     size_t handed = 0;
@@ -294,17 +325,19 @@ static rd_kafka_resp_err_t deliver(struct producer *producer, const struct outgo
         if (is_out[handed])
             continue;
         delivery_init(&deliveries[handed]);
-        error = hand_over(producer, &messages[handed], &deliveries[handed]);
+        error = hand_over(producer, &messages[handed], &deliveries[handed].report);
     }
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
-        handed--;
+        *ret_at = --handed;
     for (size_t i = 0; i < handed; i++) {
         if (is_out[i])
             continue;
         rd_kafka_resp_err_t own = delivery_wait(&deliveries[i]);
         is_out[i] = own == RD_KAFKA_RESP_ERR_NO_ERROR;
-        if (!is_out[i] && !is_refusal(error))
-            error = own;
+        if (is_out[i] || is_refusal(error))
+            continue;
+        error = own;
+        *ret_at = i;
     }
     return error;
 }
@@ -312,38 +345,28 @@ static rd_kafka_resp_err_t deliver(struct producer *producer, const struct outgo
 /* Tries until all are out. 0, -EIO once one is refused, or -ESHUTDOWN. */
 static int deliver_all(struct producer *producer, const struct outgoing *messages, size_t count, struct delivery *deliveries, bool *is_out)
 {
-    const char *topic = messages[0].topic;
-
     for (int64_t delay_ms = RETRY_MIN_MS; !atomic_load(&producer->is_stopping); delay_ms *= 2) {
-        rd_kafka_resp_err_t error = deliver(producer, messages, count, deliveries, is_out);
+        size_t at = 0;
+        rd_kafka_resp_err_t error = deliver(producer, messages, count, deliveries, is_out, &at);
         if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
-            say_up(producer, topic);
+            say_up(producer, messages[at].topic);
             return 0;
         }
         if (is_refusal(error)) {
-            log_error("the brokers refuse a message for %s: %s", topic, rd_kafka_err2str(error));
-            atomic_fetch_add_explicit(&producer->refused, 1, memory_order_relaxed);
+            say_refused(producer, messages[at].topic, error);
             return -EIO;
         }
         if (atomic_load(&producer->is_stopping))
             break;
         if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL)
-            say_down(producer, topic, error);
+            say_down(producer, messages[at].topic, error);
         if (!pause_ms(producer, delay_ms < RETRY_MAX_MS ? delay_ms : RETRY_MAX_MS))
             break;
     }
     return -ESHUTDOWN;
 }
 
-static int publish(struct publisher *publisher, const struct outgoing *message)
-{
-    struct delivery delivery;
-    bool is_out = false;
-
-    return deliver_all((struct producer *)publisher, message, 1, &delivery, &is_out);
-}
-
-static int publish_all(struct publisher *publisher, const struct outgoing *messages, size_t count)
+static int publish(struct publisher *publisher, const struct outgoing *messages, size_t count)
 {
     if (count == 0)
         return 0;
@@ -352,9 +375,61 @@ static int publish_all(struct publisher *publisher, const struct outgoing *messa
     return deliver_all((struct producer *)publisher, messages, count, deliveries, is_out);
 }
 
+/* ---- callers that are called ------------------------------------------------------------------ */
+
+static int later_status(const struct later *later, const struct producer *producer)
+{
+    if (atomic_load(&later->is_refused))
+        return -EIO;
+    if (!atomic_load(&later->has_failed))
+        return 0;
+    return atomic_load(&producer->is_stopping) ? -ESHUTDOWN : -EAGAIN;
+}
+
+static void drop_share(struct later *later, const struct producer *producer)
+{
+    assert(atomic_load(&later->left) > 0);
+    if (atomic_fetch_sub(&later->left, 1) != 1)
+        return;
+    struct pending_delivery *pending = later->pending;
+    pending->status = later_status(later, producer);
+    free(later);
+    pending->done(pending);
+}
+
+static void hear_later(struct report *report, struct producer *producer, const char *topic, rd_kafka_resp_err_t error)
+{
+    struct later *later = (struct later *)report;
+
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        say_up(producer, topic);
+    } else if (is_refusal(error)) {
+        say_refused(producer, topic, error);
+        atomic_store(&later->is_refused, true);
+    } else {
+        atomic_store(&later->has_failed, true);
+    }
+    drop_share(later, producer);
+}
+
+static void publish_later(struct publisher *publisher, const struct outgoing *messages, size_t count, struct pending_delivery *pending)
+{
+    struct producer *producer = (struct producer *)publisher;
+    struct later *later = xmalloc(sizeof(*later));
+
+    *later = (struct later){ .report.hear = hear_later, .pending = pending };
+    atomic_init(&later->left, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        rd_kafka_resp_err_t refused = hand_over(producer, &messages[i], &later->report);
+        if (refused != RD_KAFKA_RESP_ERR_NO_ERROR)
+            hear_later(&later->report, producer, messages[i].topic, refused);
+    }
+    drop_share(later, producer);
+}
+
 /* ---- its life --------------------------------------------------------------------------------- */
 
-static const struct publisher_ops producer_ops = { .publish = publish, .publish_all = publish_all };
+static const struct publisher_ops producer_ops = { .publish = publish, .publish_later = publish_later };
 
 int producer_create(const struct setting *kafka, struct producer **ret_producer, struct error *ret_error)
 {

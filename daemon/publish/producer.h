@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The producer of dead letters and emitted events: idempotent, acks from all. Core's publisher port
- * (run/ports.h). A call returns once the brokers have the message; what they can't take now is tried
- * on, said once, until they can or the producer stops (-ESHUTDOWN).
+ * (run/ports.h). A call returns once the brokers have the messages; what they can't take now is tried
+ * on, said once, until they can or the producer stops (-ESHUTDOWN). Who does not wait is told that it is so, and tries on by himself.
  */
 #ifndef STEPD_PUBLISH_PRODUCER_H
 #define STEPD_PUBLISH_PRODUCER_H

@@ -123,14 +123,21 @@ static struct bytes tail_of_branches(struct stepd_ctx *ctx)
 static bool may_settle(const struct stepd_ctx *ctx, const struct transition *change)
 {
     return ctx->may_settle && ctx->run->phase == RUN_IN_FUNCTION && !ctx->run->is_invoked && change->checkpoint.size == 0 &&
-           !change->clears_started && change->look == NULL && (change->kind == TRANSITION_FINISH || change->status == RUN_DELAYED) &&
+           !change->clears_started && change->look == NULL && (change->kind != TRANSITION_PARK || change->status == RUN_DELAYED) &&
            !context_is_unwanted(ctx);
+}
+
+/* … and what tells of the failure can go out without a thread, with no code to run after it. */
+static bool may_settle_failure(struct stepd_ctx *ctx, const struct transition *change)
+{
+    return may_settle(ctx, change) && ctx->run->function->on_failure == NULL && ctx->publisher->ops->publish_later != NULL &&
+           awaited_rest(ctx) == NULL;
 }
 
 static void leave_to_store(struct stepd_ctx *ctx, const struct transition *change, enum attempt_end end, const struct failure *failure,
                            struct attempt_report *report)
 {
-    assert(end == ATTEMPT_RETRY || end == ATTEMPT_COMPLETED);
+    assert(end == ATTEMPT_RETRY || end == ATTEMPT_COMPLETED || end == ATTEMPT_FAILED);
     ctx->settling = *change;
     report->settles_as = end;
     end_as(report, ATTEMPT_SETTLING, failure);
@@ -139,23 +146,11 @@ static void leave_to_store(struct stepd_ctx *ctx, const struct transition *chang
 void attempt_settled(struct run *run, const struct transition *change, const struct transition_reply *reply, struct attempt_report *report)
 {
     assert(report->end == ATTEMPT_SETTLING && reply->answer == STORE_OK);
+    assert(!attempt_is_failing(change));
     run_follow(run, change, reply);
     report->end = report->settles_as;
     report->is_stored = run->epoch > 0;
     report->ended_ns = clock_monotonic_ns();
-}
-
-void attempt_settle(struct stepd_ctx *ctx, struct run *run, const struct transition *change, struct attempt_report *report)
-{
-    assert(report->end == ATTEMPT_SETTLING);
-    context_begin(ctx, run, report->started_ns);
-    if (context_advance(ctx, change))
-        report->end = report->settles_as;
-    else
-        end_by_store(ctx, report);
-    report->is_stored = run->epoch > 0;
-    report->ended_ns = clock_monotonic_ns();
-    context_end(ctx);
 }
 
 /* ---- parked --------------------------------------------------------------------------------------- */
@@ -341,14 +336,15 @@ static void end_errand(struct stepd_ctx *ctx)
     ctx->run->errand = NULL;
 }
 
-/* The run is in phase FAILING: dead letter and stepd/function.failed go out, then on_failure runs. */
-static void bring_out(struct stepd_ctx *ctx, struct attempt_report *report)
+/* The run is in phase FAILING: dead letter and stepd/function.failed go out as `emit` has it, then on_failure runs. */
+static void bring_out(struct stepd_ctx *ctx, int (*emit)(struct stepd_ctx *ctx, const struct failure *failure, struct error *ret_error),
+                      struct attempt_report *report)
 {
     struct error error = { 0 };
     const struct transition change = { .kind = TRANSITION_PHASE, .phase = RUN_IN_ON_FAILURE, .attempt = 0 };
 
     assert(ctx->run->phase == RUN_FAILING);
-    if (emit_dead_letter(ctx, &ctx->last, &error) != 0 || emit_failed_event(ctx, &ctx->last, &error) != 0) {
+    if (emit(ctx, &ctx->last, &error) != 0) {
         wait_for_brokers(ctx, &error, report);
         return;
     }
@@ -374,10 +370,82 @@ static void fail(struct stepd_ctx *ctx, const struct failure *failure, struct at
     context_set_last(ctx, failure);
     context_reopen(ctx);
     change.tail = tail_with(ctx, &ctx->last, 0, (struct bytes){ 0 });
-    if (context_advance(ctx, &change))
-        bring_out(ctx, report);
+    if (may_settle_failure(ctx, &change))
+        leave_to_store(ctx, &change, ATTEMPT_FAILED, &ctx->last, report);
+    else if (context_advance(ctx, &change))
+        bring_out(ctx, emit_failure, report);
     else
         end_by_store(ctx, report);
+}
+
+/* ---- after what the store was asked for ------------------------------------------------------------ */
+
+/* `report` is of the context's last attempt, or has its failure elsewhere. */
+static void begin_anew(struct stepd_ctx *ctx, struct run *run, const struct attempt_report *report)
+{
+    const struct failure failure = report->failure != NULL ? *report->failure : (struct failure){ 0 };
+
+    context_begin(ctx, run, report->started_ns);
+    if (report->failure != NULL)
+        context_set_last(ctx, &failure);
+}
+
+static void end_anew(struct stepd_ctx *ctx, struct attempt_report *report)
+{
+    report->is_stored = ctx->run->epoch > 0;
+    report->ended_ns = clock_monotonic_ns();
+    context_end(ctx);
+}
+
+bool attempt_is_failing(const struct transition *change)
+{
+    return change->kind == TRANSITION_PHASE;
+}
+
+void attempt_settle(struct stepd_ctx *ctx, struct run *run, const struct transition *change, struct attempt_report *report)
+{
+    assert(report->end == ATTEMPT_SETTLING);
+    begin_anew(ctx, run, report);
+    if (!context_advance(ctx, change))
+        end_by_store(ctx, report);
+    else if (attempt_is_failing(change))
+        bring_out(ctx, emit_failure, report);
+    else
+        report->end = report->settles_as;
+    end_anew(ctx, report);
+}
+
+void attempt_send_failure(struct stepd_ctx *ctx, struct run *run, const struct attempt_report *report, struct pending_delivery *pending)
+{
+    size_t letters, count;
+
+    assert(run->phase == RUN_FAILING && report->failure != NULL);
+    begin_anew(ctx, run, report);
+    const struct outgoing *messages = emit_of_failure(ctx, &ctx->last, &letters, &count);
+    context_end(ctx);
+    ctx->publisher->ops->publish_later(ctx->publisher, messages, count, pending);
+}
+
+struct transition attempt_burial(const struct run *run)
+{
+    assert(run->phase == RUN_FAILING && !run->is_invoked);
+    return (struct transition){ .kind = TRANSITION_BURY, .phase = run->phase, .attempt = run->attempt };
+}
+
+void attempt_bring_out(struct stepd_ctx *ctx, struct run *run, int status, struct attempt_report *report)
+{
+    struct error error;
+
+    begin_anew(ctx, run, report);
+    if (status == 0) {
+        attempt_bury(ctx, &ctx->last, report);
+    } else if (status == -EIO) {
+        (void)emit_explain_failure(status, &error);
+        wait_for_brokers(ctx, &error, report);
+    } else {
+        bring_out(ctx, emit_failure, report);
+    }
+    end_anew(ctx, report);
 }
 
 /* ---- on_failure ----------------------------------------------------------------------------------- */
@@ -509,7 +577,8 @@ static void make(struct stepd_ctx *ctx, struct attempt_report *report)
             settle_function(ctx, status, report);
         break;
     case RUN_FAILING:
-        bring_out(ctx, report);
+        /* The brokers may have refused its letter before: then the event does not go out with each try. */
+        bring_out(ctx, emit_failure_in_order, report);
         break;
     case RUN_IN_ON_FAILURE:
         run_on_failure(ctx, report);

@@ -24,7 +24,7 @@ enum attempt_end {
     ATTEMPT_STOPPED,   /* the daemon stops; nothing is known of the last change */
     ATTEMPT_REFUSED,   /* the store refuses for good what the attempt came to; it has the run as it was before */
     ATTEMPT_AWAY,      /* not over: it waits for run->errand; `failure`: of a part of it, to be tried again */
-    ATTEMPT_SETTLING,  /* its code is over; ctx->settling, its last change, is to be asked of the store: attempt_settle() */
+    ATTEMPT_SETTLING, /* its code is over; ctx->settling, its last change but for a failure's, is to be asked of the store: attempt_settle() */
     ATTEMPT_ABANDONED, /* the watch took the attempt over: nothing of it is the caller's any more */
 };
 
@@ -49,10 +49,20 @@ struct attempt_report {
  * but ATTEMPT_AWAY, the errand is destroyed. */
 void attempt_make(struct stepd_ctx *ctx, struct run *run, int64_t started_ns, struct attempt_report *ret_report);
 
-/* The end of an attempt that was SETTLING: asks for its last change, and waits. */
+/* The end of an attempt that was SETTLING: asks for its last change, and waits; then for all that follows from it. */
 void attempt_settle(struct stepd_ctx *ctx, struct run *run, const struct transition *change, struct attempt_report *report);
 /* The same where the store has agreed already. */
 void attempt_settled(struct run *run, const struct transition *change, const struct transition_reply *reply, struct attempt_report *report);
+
+/* Whether `change`, of an attempt that is SETTLING, says that its run fails for good: once the store has agreed to it, what tells of the
+ * failure goes out (attempt_send_failure), and once that is out the run is buried (attempt_burial). */
+bool attempt_is_failing(const struct transition *change);
+/* The store has agreed. `pending` is done once the brokers have answered. */
+void attempt_send_failure(struct stepd_ctx *ctx, struct run *run, const struct attempt_report *report, struct pending_delivery *pending);
+/* All is out: the run's last change. */
+struct transition attempt_burial(const struct run *run);
+/* The end of an attempt whose failure was sent, with `status` as its pending_delivery has it, or -EAGAIN: it was not. Waits. */
+void attempt_bring_out(struct stepd_ctx *ctx, struct run *run, int status, struct attempt_report *report);
 
 /* A run that was cancelled while nobody executed it: its stepd/function.cancelled goes out, and it counts as ended. False: it
  * is not known to be out, which was said; the store gives the run to another later. */

@@ -81,32 +81,38 @@ static void fill_headers(struct header_list *list, const struct dead_letter *let
     }
 }
 
-/* As long as the brokers take for it. */
-static int publish(struct publisher *publisher, const struct outgoing *message)
+/* `topic` and `list` live as long as the message. */
+static struct outgoing letter_message(const struct dead_letter *letter, const char *topic, struct header_list *list)
+{
+    const struct event *event = letter->event;
+
+    assert(letter->event != NULL && letter->error_name != NULL);
+    fill_headers(list, letter);
+    return (struct outgoing){
+        .topic = topic,
+        .key = { event->view.key, event->view.key_len },
+        .value = { event->view.raw, event->view.raw_len },
+        .headers = list->items,
+        .header_count = list->count,
+    };
+}
+
+/* As long as the brokers take for them. */
+static int publish(struct publisher *publisher, const struct outgoing *messages, size_t count)
 {
     pulse_rest_here();
-    int status = publisher->ops->publish(publisher, message);
+    int status = publisher->ops->publish(publisher, messages, count);
     pulse_beat_here();
     return status;
 }
 
 int emit_letter(struct publisher *publisher, const struct dead_letter *letter)
 {
-    const struct event *event = letter->event;
-    AUTO_FREE char *topic = emit_letter_topic(letter->topic, event->view.topic);
-    struct header_list list = { .count = 0 };
+    AUTO_FREE char *topic = emit_letter_topic(letter->topic, letter->event->view.topic);
+    struct header_list list = { .items = xcalloc(letter->event->header_count + OWN_HEADERS, sizeof(*list.items)) };
+    const struct outgoing message = letter_message(letter, topic, &list);
+    int status = publish(publisher, &message, 1);
 
-    assert(letter->event != NULL && letter->error_name != NULL);
-    list.items = xcalloc(event->header_count + OWN_HEADERS, sizeof(*list.items));
-    fill_headers(&list, letter);
-    const struct outgoing message = {
-        .topic = topic,
-        .key = { event->view.key, event->view.key_len },
-        .value = { event->view.raw, event->view.raw_len },
-        .headers = list.items,
-        .header_count = list.count,
-    };
-    int status = publish(publisher, &message);
     free(list.items);
     return status;
 }
@@ -117,13 +123,12 @@ static int explain(int status, const char *what, struct error *ret_error)
     return status == 0 ? 0 : error_set(ret_error, -status, "the brokers refuse %s", what);
 }
 
-/* Of a run of several events each has one. */
-int emit_dead_letter(struct stepd_ctx *ctx, const struct failure *failure, struct error *ret_error)
+/* Its memory is the attempt's. */
+static struct outgoing letter_of_run(struct stepd_ctx *ctx, const struct event *event, const struct failure *failure)
 {
-    const struct bundle *bundle = ctx->run->bundle;
-    struct dead_letter letter = {
+    const struct dead_letter letter = {
         .topic = ctx->settings->dead_letter_topic,
-        .event = ctx->run->event,
+        .event = event,
         .function = ctx->run->function->id,
         .run_id = ctx->run->id.text,
         .error_name = failure->name,
@@ -131,13 +136,12 @@ int emit_dead_letter(struct stepd_ctx *ctx, const struct failure *failure, struc
         .attempts = failure->attempt + 1,
         .failed_at_ms = context_now_ms(ctx),
     };
+    AUTO_FREE char *topic = emit_letter_topic(letter.topic, event->view.topic);
+    struct header_list *list = context_alloc(ctx, sizeof(*list));
 
-    int status = emit_letter(ctx->publisher, &letter);
-    for (size_t i = 1; bundle != NULL && status == 0 && i < bundle->count; i++) {
-        letter.event = bundle->events[i];
-        status = emit_letter(ctx->publisher, &letter);
-    }
-    return explain(status, "the dead letter", ret_error);
+    list->items = context_alloc(ctx, (event->header_count + OWN_HEADERS) * sizeof(*list->items));
+    list->count = 0;
+    return letter_message(&letter, context_strdup(ctx, topic, strlen(topic)), list);
 }
 
 /* ---- events -------------------------------------------------------------------------------------- */
@@ -248,25 +252,42 @@ size_t emit_trace_headers(const struct stepd_ctx *ctx, char room[static TRACE_PA
     return count;
 }
 
-static int publish_event(struct stepd_ctx *ctx, const char *id, const char *name, struct bytes data)
-{
-    const struct event *event = ctx->run->event;
+/* An event of the run's own, and what its message points to. */
+struct event_message {
+    struct outgoing message;
     struct event_header headers[1 + EMIT_TRACE_HEADERS];
     char trace[TRACE_PARENT_SIZE];
     msgpack_sbuffer value;
+};
 
-    msgpack_sbuffer_init(&value);
-    const char *type = emit_envelope(id, name, context_now_ms(ctx), data, &value);
-    headers[0] = (struct event_header){ "content-type", { type, strlen(type) } };
-    const struct outgoing message = {
+static void event_message_init(struct event_message *made, struct stepd_ctx *ctx, const char *id, const char *name, struct bytes data)
+{
+    const struct event *event = ctx->run->event;
+
+    msgpack_sbuffer_init(&made->value);
+    const char *type = emit_envelope(id, name, context_now_ms(ctx), data, &made->value);
+    made->headers[0] = (struct event_header){ "content-type", { type, strlen(type) } };
+    made->message = (struct outgoing){
         .topic = event_topic(ctx),
         .key = { event->view.key, event->view.key_len },
-        .value = { value.data, value.size },
-        .headers = headers,
-        .header_count = 1 + emit_trace_headers(ctx, trace, &headers[1]),
+        .value = { made->value.data, made->value.size },
+        .headers = made->headers,
+        .header_count = 1 + emit_trace_headers(ctx, made->trace, &made->headers[1]),
     };
-    int status = publish(ctx->publisher, &message);
-    msgpack_sbuffer_destroy(&value);
+}
+
+static void event_message_done(struct event_message *made)
+{
+    msgpack_sbuffer_destroy(&made->value);
+}
+
+static int publish_event(struct stepd_ctx *ctx, const char *id, const char *name, struct bytes data)
+{
+    struct event_message made;
+
+    event_message_init(&made, ctx, id, name, data);
+    int status = publish(ctx->publisher, &made.message, 1);
+    event_message_done(&made);
     return status;
 }
 
@@ -332,34 +353,87 @@ static bool is_too_deep(const msgpack_sbuffer *data)
     return packed_measure((struct bytes){ data->data, data->size }, ENVELOPED_MAX_DEPTH, &size, NULL) != 0;
 }
 
-/* What stepd tells of a run's end, once: `word` is part of the event's id. */
-static int emit_end(struct stepd_ctx *ctx, const char *name, const char *word, const struct failure *failure, struct error *ret_error)
+/* Who takes events of that name too, and comes to the same end, would never come to one. */
+static bool tells_end(struct stepd_ctx *ctx, const char *name)
+{
+    return strcmp(stepd_event(ctx)->name, name) != 0;
+}
+
+/* What stepd tells of a run's end: `word` is part of the event's id. */
+static void end_message_init(struct event_message *made, struct stepd_ctx *ctx, const char *name, const char *word,
+                             const struct failure *failure)
 {
     const msgpack_object nil = { .type = MSGPACK_OBJECT_NIL };
-    const struct stepd_event *event = stepd_event(ctx);
+    AUTO_FREE char *id = xasprintf("%s-%s", ctx->run->id.text, word);
     msgpack_sbuffer data;
 
-    /* Who takes these too, and comes to the same end, would never come to one. */
-    if (strcmp(event->name, name) == 0)
-        return 0;
-    AUTO_FREE char *id = xasprintf("%s-%s", ctx->run->id.text, word);
     msgpack_sbuffer_init(&data);
-    pack_ended_data(&data, ctx->run, failure, event->data);
+    pack_ended_data(&data, ctx->run, failure, stepd_event(ctx)->data);
     if (is_too_deep(&data)) {
         msgpack_sbuffer_clear(&data);
         pack_ended_data(&data, ctx->run, failure, &nil);
     }
-    int status = publish_event(ctx, id, name, (struct bytes){ data.data, data.size });
+    event_message_init(made, ctx, id, name, (struct bytes){ data.data, data.size });
     msgpack_sbuffer_destroy(&data);
-    return explain(status, name, ret_error);
 }
 
-int emit_failed_event(struct stepd_ctx *ctx, const struct failure *failure, struct error *ret_error)
+/* Its memory is the attempt's. */
+static struct outgoing failed_event(struct stepd_ctx *ctx, const struct failure *failure)
 {
-    return emit_end(ctx, FAILED_EVENT, "failed", failure, ret_error);
+    struct event_message *made = context_alloc(ctx, sizeof(*made));
+
+    end_message_init(made, ctx, FAILED_EVENT, "failed", failure);
+    made->message.value.data = context_strdup(ctx, made->value.data, made->value.size);
+    event_message_done(made);
+    return made->message;
+}
+
+struct outgoing *emit_of_failure(struct stepd_ctx *ctx, const struct failure *failure, size_t *ret_letters, size_t *ret_count)
+{
+    const struct bundle *bundle = ctx->run->bundle;
+    size_t letters = bundle != NULL ? bundle->count : 1;
+    struct outgoing *messages = context_alloc(ctx, (letters + 1) * sizeof(*messages));
+
+    for (size_t i = 0; i < letters; i++)
+        messages[i] = letter_of_run(ctx, bundle != NULL ? bundle->events[i] : ctx->run->event, failure);
+    *ret_letters = *ret_count = letters;
+    if (tells_end(ctx, FAILED_EVENT))
+        messages[(*ret_count)++] = failed_event(ctx, failure);
+    return messages;
+}
+
+int emit_explain_failure(int status, struct error *ret_error)
+{
+    return explain(status, "the dead letter or " FAILED_EVENT, ret_error);
+}
+
+int emit_failure(struct stepd_ctx *ctx, const struct failure *failure, struct error *ret_error)
+{
+    size_t letters, count;
+    const struct outgoing *messages = emit_of_failure(ctx, failure, &letters, &count);
+
+    return emit_explain_failure(publish(ctx->publisher, messages, count), ret_error);
+}
+
+int emit_failure_in_order(struct stepd_ctx *ctx, const struct failure *failure, struct error *ret_error)
+{
+    size_t letters, count;
+    const struct outgoing *messages = emit_of_failure(ctx, failure, &letters, &count);
+    int status = explain(publish(ctx->publisher, messages, letters), "the dead letter", ret_error);
+
+    if (status != 0 || count == letters)
+        return status;
+    return explain(publish(ctx->publisher, &messages[letters], count - letters), FAILED_EVENT, ret_error);
 }
 
 int emit_cancelled_event(struct stepd_ctx *ctx, struct error *ret_error)
 {
-    return emit_end(ctx, CANCELLED_EVENT, "cancelled", NULL, ret_error);
+    struct event_message made;
+
+    if (!tells_end(ctx, CANCELLED_EVENT))
+        return 0;
+    end_message_init(&made, ctx, CANCELLED_EVENT, "cancelled", NULL);
+    int status = publish(ctx->publisher, &made.message, 1);
+    event_message_done(&made);
+    return explain(status, CANCELLED_EVENT, ret_error);
 }

@@ -12,9 +12,14 @@
 /* The event of step ctx->step, whose id is made of run and step, so that a repeat can be told. 0 once
  * the brokers have it; -EINVAL when it is none, -EIO, -ESHUTDOWN as publisher's. `data`: msgpack. */
 int emit_event(struct stepd_ctx *ctx, const char *name, struct bytes data, struct error *ret_error) MUST_CHECK;
-/* What is to be out before a failed run ends. As emit_event(). */
-int emit_dead_letter(struct stepd_ctx *ctx, const struct failure *failure, struct error *ret_error) MUST_CHECK;
-int emit_failed_event(struct stepd_ctx *ctx, const struct failure *failure, struct error *ret_error) MUST_CHECK;
+/* What is to be out before a failed run ends: a dead letter of each of its events, then stepd/function.failed. It lives as long as the
+ * attempt and `failure`. */
+struct outgoing *emit_of_failure(struct stepd_ctx *ctx, const struct failure *failure, size_t *ret_letters, size_t *ret_count);
+/* A publisher's answer to that, put in words. */
+int emit_explain_failure(int status, struct error *ret_error);
+/* All of it, at once; or the letters first, and the event once they are out. As emit_event(). */
+int emit_failure(struct stepd_ctx *ctx, const struct failure *failure, struct error *ret_error) MUST_CHECK;
+int emit_failure_in_order(struct stepd_ctx *ctx, const struct failure *failure, struct error *ret_error) MUST_CHECK;
 
 /* What is to be out before a cancelled run counts as ended. */
 int emit_cancelled_event(struct stepd_ctx *ctx, struct error *ret_error) MUST_CHECK;

@@ -184,13 +184,18 @@ struct publisher {
     const struct publisher_ops *ops;
 };
 
+/* Messages that nobody waits for. */
+struct pending_delivery {
+    int status; /* as publish(); -EAGAIN: not all of them could be delivered now, though some may be out */
+    void (*done)(struct pending_delivery *pending); /* any thread, once it is set, even before publish_later() returns; must not publish */
+};
+
 struct publisher_ops {
-    /* 0 once the brokers have acknowledged it; -EIO when they refuse it (too large, not allowed): it
-     * is not out, and asking again at once won't help. */
-    int (*publish)(struct publisher *publisher, const struct outgoing *message);
-    /* As publish(), of all together: they are on their way at once, and 0 says that the brokers have every one. Else
-     * some may be out. */
-    int (*publish_all)(struct publisher *publisher, const struct outgoing *messages, size_t count);
+    /* All are on their way at once. 0 once the brokers have acknowledged every one; -EIO when they refuse one (too large, not
+     * allowed): it is not out, others may be, and asking again at once won't help. */
+    int (*publish)(struct publisher *publisher, const struct outgoing *messages, size_t count);
+    /* The same, tried once and without waiting; nothing of the messages is used after it has returned. NULL: it can't be had so. */
+    void (*publish_later)(struct publisher *publisher, const struct outgoing *messages, size_t count, struct pending_delivery *pending);
 };
 
 #endif

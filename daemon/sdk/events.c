@@ -179,7 +179,7 @@ static unsigned publish(const struct sending *sending, const char **ret_why)
             .header_count = sending->header_count,
         };
     }
-    if (publisher->ops->publish_all(publisher, messages, sending->count) == 0)
+    if (publisher->ops->publish(publisher, messages, sending->count) == 0)
         return 0;
     *ret_why = "the brokers do not take the event";
     return 503;

@@ -74,12 +74,8 @@ static void add(struct stepd_test_event ***list, size_t *count, struct stepd_tes
     (*list)[(*count)++] = sent;
 }
 
-static int publish(struct publisher *port, const struct outgoing *message)
+static void keep_message(struct outbox *outbox, const struct outgoing *message)
 {
-    struct outbox *outbox = (struct outbox *)port;
-
-    if (*outbox->is_out_of_reach)
-        return -ESHUTDOWN;
     struct stepd_test_event *sent = zone_take(outbox->zone, sizeof(*sent));
     *sent = (struct stepd_test_event){
         .topic = keep_text(outbox, message->topic),
@@ -93,6 +89,16 @@ static int publish(struct publisher *port, const struct outgoing *message)
         add(&outbox->letters, &outbox->letter_count, sent);
     else
         add(&outbox->events, &outbox->event_count, sent);
+}
+
+static int publish(struct publisher *port, const struct outgoing *messages, size_t count)
+{
+    struct outbox *outbox = (struct outbox *)port;
+
+    if (*outbox->is_out_of_reach)
+        return -ESHUTDOWN;
+    for (size_t i = 0; i < count; i++)
+        keep_message(outbox, &messages[i]);
     return 0;
 }
 

@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,13 +14,14 @@
 #include "run/routes.h"
 
 #define RUNS 2
+#define CHANGES (2 * RUNS) /* a run that fails for good has two */
 #define LONGEST_MS 20000
 
 static const char VALUE[] = "{\"name\":\"app/x\"}";
 
 /* ---- a store that keeps what it is asked ---------------------------------------------------------- */
 
-static struct pending_change *_Atomic asked[RUNS];
+static struct pending_change *_Atomic asked[CHANGES];
 static atomic_int asked_count, waited_count, attempts, released;
 static enum store_answer answer_to_who_waits;
 static int status_for_who_waits;
@@ -38,7 +40,8 @@ static int advance(struct store *store, const struct run *run, const struct tran
     (void)store;
     waited = *change;
     cr_assert_leq(change->tail.size, sizeof(waited_tail));
-    memcpy(waited_tail, change->tail.data, change->tail.size);
+    if (change->tail.size > 0)
+        memcpy(waited_tail, change->tail.data, change->tail.size);
     waited_count++;
     *ret_reply = (struct transition_reply){ .answer = answer_to_who_waits, .epoch = run->epoch, .owner = run->owner };
     return status_for_who_waits;
@@ -55,6 +58,40 @@ static void answer(int number, int status, enum store_answer with)
 
 static const struct store_ops store_ops = { .advance = advance, .advance_later = advance_later, .now_ms = engine_fixture_now_ms };
 
+/* ---- a publisher that keeps what it is given ------------------------------------------------------- */
+
+static struct pending_delivery *_Atomic sent[RUNS];
+static char sent_topics[RUNS][2][32];
+static atomic_int sent_count, published; /* without a thread; by one who waits */
+
+static void publish_later(struct publisher *publisher, const struct outgoing *messages, size_t count, struct pending_delivery *pending)
+{
+    int number = sent_count;
+
+    (void)publisher;
+    cr_assert_eq(count, 2);
+    for (size_t i = 0; i < count; i++)
+        (void)snprintf(sent_topics[number][i], sizeof(sent_topics[number][i]), "%s", messages[i].topic);
+    sent[number] = pending;
+    sent_count++;
+}
+
+static int publish(struct publisher *publisher, const struct outgoing *messages, size_t count)
+{
+    (void)publisher;
+    (void)messages;
+    published += (int)count;
+    return 0;
+}
+
+static void deliver(int number, int status)
+{
+    sent[number]->status = status;
+    sent[number]->done(sent[number]);
+}
+
+static const struct publisher_ops publisher_ops = { .publish = publish, .publish_later = publish_later };
+
 /* ---- one worker, two runs ------------------------------------------------------------------------- */
 
 static enum stepd_status fail(struct stepd_ctx *ctx)
@@ -69,6 +106,7 @@ static struct claimed runs[RUNS];
 static struct dispatch *dispatch;
 static struct routes *routes;
 static struct store store = { &store_ops };
+static struct publisher publisher = { &publisher_ops };
 
 static void release(struct claimed *claimed)
 {
@@ -83,7 +121,7 @@ static void setup(void)
     struct error error;
 
     routes = routes_create(list, 1);
-    const struct dispatch_settings settings = engine_fixture_settings(&store, NULL, routes);
+    const struct dispatch_settings settings = engine_fixture_settings(&store, &publisher, routes);
     dispatch = dispatch_create(&settings);
     cr_assert_eq(dispatch_start(dispatch, &error), 0);
 }
@@ -94,17 +132,32 @@ static void teardown(void)
     routes_destroy(routes);
 }
 
-static void begin(int number)
+static void begin_attempt(int number, int attempt)
 {
     struct run_taker *taker = dispatch_run_taker(dispatch);
 
     event_init(&events[number], "topic", 0, number, 1, (struct bytes){ 0 }, (struct bytes){ VALUE, sizeof(VALUE) - 1 }, NULL, 0);
     runs[number] = (struct claimed){
-        .run = { .function = &function, .event = &events[number], .id = { "0123456789abcdef0123456789abcdef" }, .epoch = 7 },
+        .run = { .function = &function,
+                 .event = &events[number],
+                 .id = { "0123456789abcdef0123456789abcdef" },
+                 .attempt = attempt,
+                 .epoch = 7 },
         .function_id = "f",
         .release = release,
     };
     taker->ops->take_run(taker, &runs[number]);
+}
+
+static void begin(int number)
+{
+    begin_attempt(number, 0);
+}
+
+/* It fails for good. */
+static void begin_last(int number)
+{
+    begin_attempt(number, 2);
 }
 
 static void wait_for(atomic_int *count, int value)
@@ -158,4 +211,119 @@ Test(settle, a_daemon_that_stops_waits_for_answers)
     status_for_who_waits = -ESHUTDOWN;
     answer(0, -ESHUTDOWN, STORE_OK);
     wait_for(&released, 1);
+}
+
+/* ---- runs that fail for good ----------------------------------------------------------------------- */
+
+static uint64_t failed(void)
+{
+    struct function_counts counts;
+
+    cr_assert(dispatch_drain(dispatch, LONGEST_MS));
+    dispatch_function_counts(dispatch, 0, &counts);
+    return counts.failed;
+}
+
+Test(settle, no_worker_waits_for_a_failure_to_be_out)
+{
+    begin_last(0);
+    wait_for(&asked_count, 1);
+    cr_assert_eq(asked[0]->change->kind, TRANSITION_PHASE);
+    cr_assert_eq(asked[0]->change->phase, RUN_FAILING);
+    begin_last(1);
+    wait_for(&asked_count, 2);
+    cr_assert_eq(sent_count, 0, "nothing is told before the store has it");
+    answer(0, 0, STORE_OK);
+    wait_for(&sent_count, 1);
+    cr_assert_str_eq(sent_topics[0][0], "topic.dead");
+    cr_assert_str_eq(sent_topics[0][1], "topic");
+    cr_assert_eq(asked_count, 2, "it is not buried before all of it is out");
+    answer(1, 0, STORE_OK);
+    wait_for(&sent_count, 2);
+    deliver(1, 0);
+    wait_for(&asked_count, 3);
+    cr_assert_eq(asked[2]->change->kind, TRANSITION_BURY);
+    cr_assert_eq(asked[2]->change->phase, RUN_FAILING);
+    cr_assert_eq(asked[2]->change->attempt, 2);
+    cr_assert_eq(released, 0, "it is its worker's until it is buried");
+    answer(2, 0, STORE_OK);
+    wait_for(&released, 1);
+    deliver(0, 0);
+    wait_for(&asked_count, 4);
+    answer(3, 0, STORE_OK);
+    wait_for(&released, 2);
+    cr_assert_eq(waited_count, 0);
+    cr_assert_eq(published, 0);
+    cr_assert_eq(failed(), 2);
+}
+
+Test(settle, nothing_is_told_of_a_failure_that_the_store_does_not_take)
+{
+    answer_to_who_waits = STORE_MOVED;
+    begin_last(0);
+    wait_for(&asked_count, 1);
+    answer(0, 0, STORE_MOVED);
+    wait_for(&released, 1);
+    cr_assert_eq(waited_count, 1);
+    cr_assert_eq(waited.kind, TRANSITION_PHASE);
+    cr_assert_eq(sent_count + published, 0);
+    cr_assert_eq(failed(), 0);
+}
+
+Test(settle, a_failure_that_can_t_be_delivered_now_is_tried_on_by_one_who_waits)
+{
+    begin_last(0);
+    wait_for(&asked_count, 1);
+    answer(0, 0, STORE_OK);
+    wait_for(&sent_count, 1);
+    deliver(0, -EAGAIN);
+    wait_for(&released, 1);
+    cr_assert_eq(published, 2);
+    cr_assert_eq(waited_count, 1);
+    cr_assert_eq(waited.kind, TRANSITION_BURY);
+    cr_assert_eq(failed(), 1);
+}
+
+Test(settle, a_failure_that_the_brokers_refuse_is_tried_again_later)
+{
+    begin_last(0);
+    wait_for(&asked_count, 1);
+    answer(0, 0, STORE_OK);
+    wait_for(&sent_count, 1);
+    deliver(0, -EIO);
+    wait_for(&released, 1);
+    cr_assert_eq(published, 0);
+    cr_assert_eq(waited_count, 1);
+    cr_assert_eq(waited.kind, TRANSITION_PARK);
+    cr_assert_eq(waited.phase, RUN_FAILING);
+    cr_assert_gt(waited.delay_ms, 0);
+    cr_assert_eq(failed(), 0);
+}
+
+Test(settle, a_burial_that_the_store_does_not_agree_to_is_asked_again_by_one_who_waits)
+{
+    begin_last(0);
+    wait_for(&asked_count, 1);
+    answer(0, 0, STORE_OK);
+    wait_for(&sent_count, 1);
+    deliver(0, 0);
+    wait_for(&asked_count, 2);
+    answer(1, -EAGAIN, STORE_OK);
+    wait_for(&released, 1);
+    cr_assert_eq(published, 0);
+    cr_assert_eq(waited_count, 1);
+    cr_assert_eq(waited.kind, TRANSITION_BURY);
+    cr_assert_eq(failed(), 1);
+}
+
+Test(settle, a_daemon_that_stops_waits_for_a_failure_to_be_out)
+{
+    begin_last(0);
+    wait_for(&asked_count, 1);
+    answer(0, 0, STORE_OK);
+    wait_for(&sent_count, 1);
+    cr_assert_not(dispatch_drain(dispatch, 10));
+    deliver(0, 0);
+    wait_for(&released, 1);
+    cr_assert_eq(waited.kind, TRANSITION_BURY, "it is out: the run ends");
 }

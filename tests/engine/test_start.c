@@ -43,14 +43,7 @@ static int queue_behind(struct store *store, const struct run *run, enum order_a
 
 static const struct store_ops store_ops = { .advance = advance, .now_ms = engine_fixture_now_ms, .queue_behind = queue_behind };
 
-static int publish(struct publisher *publisher, const struct outgoing *message)
-{
-    (void)publisher;
-    (void)message;
-    return 0;
-}
-
-static int publish_all(struct publisher *publisher, const struct outgoing *messages, size_t count)
+static int publish(struct publisher *publisher, const struct outgoing *messages, size_t count)
 {
     (void)publisher;
     (void)messages;
@@ -58,7 +51,7 @@ static int publish_all(struct publisher *publisher, const struct outgoing *messa
     return 0;
 }
 
-static const struct publisher_ops publisher_ops = { .publish = publish, .publish_all = publish_all };
+static const struct publisher_ops publisher_ops = { .publish = publish };
 
 static enum stepd_status answer_ok(struct stepd_ctx *ctx)
 {

@@ -3,6 +3,7 @@
  * Dispatch under load, with a store and a publisher in memory: every message ends, ordered keys run one
  * at a time and in order, a gate lets no more through than its limit, a stuck handler is taken over.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +25,7 @@
 
 static _Atomic(int64_t) last_of_key[KEYS];
 static char keys[KEYS];
-static atomic_int in_key[KEYS], in_gate, attempts, parks, publishes, late;
+static atomic_int in_key[KEYS], in_gate, attempts, parks, publishes, failures, late;
 static atomic_int lined; /* runs over their concurrency that were handed to the store: they wait in its line */
 
 static void expect(bool holds, const char *what)
@@ -70,12 +71,15 @@ static struct pending_change *take_pending(void)
     return change;
 }
 
+static bool publish_some(void);
+
 static void *answer_all(void *unused)
 {
     for (unsigned count = 0; atomic_load(&is_answering);) {
         struct pending_change *change = take_pending();
+        bool has_published = publish_some();
         if (change == NULL) {
-            (void)usleep(100);
+            (void)usleep(has_published ? 0 : 100);
             continue;
         }
         change->reply = (struct transition_reply){ .answer = count++ % 7 == 0 ? STORE_MOVED : STORE_OK, .epoch = change->run->epoch + 1 };
@@ -110,12 +114,46 @@ static int64_t now_ms(struct store *store)
     return clock_wall_ms();
 }
 
-static int publish(struct publisher *publisher, const struct outgoing *message)
+static int publish(struct publisher *publisher, const struct outgoing *messages, size_t count)
 {
     (void)publisher;
-    (void)message;
-    publishes++;
+    (void)messages;
+    atomic_fetch_add(&publishes, (int)count);
     return 0;
+}
+
+/* Messages that nobody waits for, two of each run that fails; some can't be delivered. */
+static struct pending_delivery *sending[PENDING_MOST];
+static size_t sending_first, sending_last; /* under the lock */
+
+static void publish_later(struct publisher *publisher, const struct outgoing *messages, size_t count, struct pending_delivery *delivery)
+{
+    (void)publisher;
+    (void)messages;
+    expect(count == 2, "not a dead letter and an event");
+    (void)pthread_mutex_lock(&pending_lock);
+    bool has_room = sending_last - sending_first < PENDING_MOST;
+    if (has_room)
+        sending[sending_last++ % PENDING_MOST] = delivery;
+    (void)pthread_mutex_unlock(&pending_lock);
+    expect(has_room, "more are sent at once than may be");
+}
+
+/* One of them. */
+static bool publish_some(void)
+{
+    static unsigned count;
+
+    (void)pthread_mutex_lock(&pending_lock);
+    struct pending_delivery *delivery = sending_first < sending_last ? sending[sending_first++ % PENDING_MOST] : NULL;
+    (void)pthread_mutex_unlock(&pending_lock);
+    if (delivery == NULL)
+        return false;
+    delivery->status = count++ % 5 == 0 ? -EAGAIN : 0;
+    if (delivery->status == 0)
+        atomic_fetch_add(&publishes, 2);
+    delivery->done(delivery);
+    return true;
 }
 
 static const struct store_ops store_ops = {
@@ -125,12 +163,18 @@ static const struct store_ops store_ops = {
     .remember = remember,
     .now_ms = now_ms,
 };
-static const struct publisher_ops publisher_ops = { .publish = publish };
+static const struct publisher_ops publisher_ops = { .publish = publish, .publish_later = publish_later };
 
 static enum stepd_status quick(struct stepd_ctx *ctx)
 {
+    int64_t offset = stepd_event(ctx)->offset;
+
     attempts++;
-    return stepd_event(ctx)->offset % 3 == 0 ? stepd_error(ctx, "Later", "parked") : STEPD_OK;
+    if (offset % 5 == 1) {
+        failures++;
+        return stepd_non_retriable(ctx, "Broken", "for good");
+    }
+    return offset % 3 == 0 ? stepd_error(ctx, "Later", "parked") : STEPD_OK;
 }
 
 static enum stepd_status ordered(struct stepd_ctx *ctx)
@@ -271,6 +315,7 @@ int main(void)
     for (int i = 0; i < 4; i++)
         wait_until_closed(taker, open[i]);
     expect(attempts + lined == BATCHES / 4 * BATCH * 5, "an attempt is missing, or one too many");
+    expect(failures > 0 && publishes == 2 * failures, "a run that failed has no dead letter, or two");
 
     struct batch *last = new_batch(&assignment, (int64_t)BATCHES * BATCH, "{\"name\":\"stuck\"}");
     parks = 0;
