@@ -14,7 +14,9 @@
 #define PAGE 1000        /* ids a call */
 #define WHOLE_MOST 16384 /* bytes; a larger record is read in a call of its own, where it is needed */
 #define PAUSE_MOST_US 20000
-#define LOOK_MOST 5000 /* at runs of each list, beside those that are wanted: there may be millions */
+#define LOOK_MOST 5000 /* at runs of each list, beside those that are wanted: there may be millions, */
+#define LOOK_MS 80     /* and for so long, once as many were looked at as are wanted: Redis may have much to do, */
+#define NEWEST_MS 250  /* among the newest of all for so long */
 
 /* ---- by id -------------------------------------------------------------------------------------- */
 
@@ -93,6 +95,8 @@ struct search {
     struct finds finds;
     size_t capacity;
     size_t looks_left; /* at runs of the list that is looked through; SIZE_MAX: no bound */
+    size_t looks_done; /* there */
+    int64_t until_ms;  /* monotonic; INT64_MAX: no bound */
     int status;        /* of what was asked while a page was looked at */
 };
 
@@ -180,23 +184,37 @@ static int look_at_page(struct search *search, int shard, const struct run_id *i
     return status;
 }
 
-/* False: there was no bound, or it is not reached. */
+/* Whether a bound is reached. */
 static bool spend_looks(struct search *search, size_t count)
 {
+    search->looks_done += count;
+    if (search->looks_done >= search->filter->limit && clock_monotonic_ms() >= search->until_ms)
+        return true;
     if (search->looks_left == SIZE_MAX)
         return false;
     search->looks_left -= count < search->looks_left ? count : search->looks_left;
     return search->looks_left == 0;
 }
 
-/* The lists of what waits behind and is owned come in one piece. */
-static int look_through_whole(struct search *search, enum runs_list list, int shard)
+/* The lists of what is owned and waits behind come in one piece. */
+static int look_through_owned(struct search *search, int shard)
 {
     AUTO_FREE struct run_id *ids = NULL;
     size_t count = 0;
-    int status = runs_list(search->store, list, shard, 0, search->looks_left, &ids, &count);
+    int status = runs_list(search->store, RUNS_OWNED, shard, 0, search->looks_left, &ids, &count);
 
     search->finds.is_cut |= status == 0 && count == search->looks_left;
+    return status != 0 ? status : look_at_page(search, shard, ids, count);
+}
+
+static int look_through_behind(struct search *search, int shard)
+{
+    AUTO_FREE struct run_id *ids = NULL;
+    size_t count = 0;
+    bool is_whole = true;
+    int status = runs_list_behind(search->store, shard, 0, search->looks_left, &ids, &count, &is_whole);
+
+    search->finds.is_cut |= !is_whole;
     return status != 0 ? status : look_at_page(search, shard, ids, count);
 }
 
@@ -219,7 +237,7 @@ static bool look_at_line(void *context, const struct run_id *ids, size_t count)
 static int look_through_lines(struct search *search, enum runs_list list, int shard)
 {
     struct line_look look = { search, shard, 0 };
-    int status = runs_each_in_line(search->store, list, shard, look_at_line, &look);
+    int status = runs_each_in_line(search->store, list, shard, search->filter->selection->function, look_at_line, &look);
 
     return status != 0 ? status : look.status;
 }
@@ -301,11 +319,12 @@ static int look_through_one(struct search *search, enum stand stand, int shard)
     const size_t looks = limit < SIZE_MAX - LOOK_MOST ? limit + LOOK_MOST : SIZE_MAX;
 
     search->looks_left = search->filter->is_whole ? SIZE_MAX : looks;
+    search->looks_done = 0;
     switch (stand) {
     case OWNED:
-        return look_through_whole(search, RUNS_OWNED, shard);
+        return look_through_owned(search, shard);
     case BEHIND:
-        return look_through_whole(search, RUNS_BEHIND, shard);
+        return look_through_behind(search, shard);
     case FOR_ROOM:
         return look_through_lines(search, RUNS_DELAYED, shard);
     case FOR_TURN:
@@ -328,6 +347,8 @@ static int look_among_newest(struct search *search, bool *ret_is_enough)
     int status = 0;
 
     search->looks_left = SIZE_MAX;
+    search->looks_done = 0;
+    search->until_ms = clock_monotonic_ms() + NEWEST_MS;
     for (int shard = 0; shard < store_shards(search->store) && status == 0; shard++)
         status = look_through(search, RUNS_NEWEST, shard, search->filter->limit);
     *ret_is_enough = search->finds.count >= search->filter->limit;
@@ -356,6 +377,7 @@ static int look_everywhere(struct search *search)
     for (size_t i = 0; i < COUNT_OF(PLACES) && status == 0; i++) {
         if (!is_looked_at(search->filter, PLACES[i]))
             continue;
+        search->until_ms = search->filter->is_whole ? INT64_MAX : clock_monotonic_ms() + LOOK_MS;
         for (int shard = 0; shard < store_shards(search->store) && status == 0; shard++)
             status = look_through_one(search, PLACES[i], shard);
     }

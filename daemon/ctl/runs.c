@@ -52,6 +52,16 @@ static int print_json(struct ctl *ctl, const struct find_filter *filter, const s
     return status;
 }
 
+/* That there are none may be a slip in the function's name. */
+static void print_none(struct ctl *ctl)
+{
+    bool is_known = true;
+
+    (void)puts(choice_is_given(ctl) ? "No such runs." : "No runs (finished ones are kept as `history` says).");
+    if (ctl->function != NULL && runs_function_is_known(ctl->store, ctl->function, &is_known) == 0 && !is_known)
+        (void)printf("No daemon has had a function '%s' within a day; `stepctl functions` lists those of the config.\n", ctl->function);
+}
+
 static int print_table(struct ctl *ctl, const struct find_filter *filter, const struct finds *finds)
 {
     struct listing listing = { .table = run_table_begin(), .limit = ctl->limit };
@@ -64,7 +74,7 @@ static int print_table(struct ctl *ctl, const struct find_filter *filter, const 
     if (status != 0)
         return status;
     if (listing.count == 0)
-        (void)puts(choice_is_given(ctl) ? "No such runs." : "No runs (finished ones are kept as `history` says).");
+        print_none(ctl);
     else if (listing.count == ctl->limit)
         (void)printf("The newest %zu; --limit shows more, --until TIME those before.\n", listing.count);
     if (finds->is_cut)

@@ -161,7 +161,7 @@ static bool look_at_line(void *context, const struct run_id *ids, size_t count)
 
 static int look_at_lines(struct walk *walk, enum runs_list list)
 {
-    int status = runs_each_in_line(walk->store, list, walk->shard, look_at_line, walk);
+    int status = runs_each_in_line(walk->store, list, walk->shard, NULL, look_at_line, walk);
 
     return status != 0 ? status : walk->status;
 }

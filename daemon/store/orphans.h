@@ -12,7 +12,7 @@ struct orphans {
     size_t looked_at;
     size_t count;
     struct run_id first;
-    bool is_whole; /* false: there were more than ten thousand, and than could be looked at within half a second */
+    bool is_whole; /* false: there were more than two thousand, and than could be looked at within a quarter of a second */
 };
 
 /* Reads only. 0, -ESHUTDOWN or -EIO. */

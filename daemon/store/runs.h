@@ -49,10 +49,13 @@ static inline bool runs_list_goes_up(enum runs_list list)
 }
 
 /* Ids of at most `limit` runs of a shard's list, latest first (delayed: due next first), from
- * position `first` on. RUNS_OWNED and RUNS_BEHIND: over all workers and keys; of many keys RUNS_BEHIND looks at some
- * hundred thousand, unless `limit` is SIZE_MAX. */
+ * position `first` on. RUNS_OWNED and RUNS_BEHIND: over all workers and keys; RUNS_BEHIND as far as runs_list_behind() looks. */
 int runs_list(struct redis_store *store, enum runs_list list, int shard, size_t first, size_t limit, struct run_id **ret_ids,
               size_t *ret_count) MUST_CHECK;
+/* The same of RUNS_BEHIND, which a walk over all of Redis's keys finds: of many it looks at fifty thousand, and at more for a tenth of a
+ * second, unless `limit` is SIZE_MAX. *ret_is_whole: it has seen all. */
+int runs_list_behind(struct redis_store *store, int shard, size_t first, size_t limit, struct run_id **ret_ids, size_t *ret_count,
+                     bool *ret_is_whole) MUST_CHECK;
 
 /* What is wanted of a run for a list. */
 struct runs_peek {
@@ -111,8 +114,8 @@ int runs_list_on(struct redis_store *store, enum runs_list list, int shard, stru
                  struct listed_run **ret_runs, size_t *ret_count) MUST_CHECK;
 
 /* All runs of a shard that wait in lines, for room (RUNS_DELAYED) or for their turns (RUNS_QUEUED), some at once, in no order,
- * until `each` wants no more (false). */
-int runs_each_in_line(struct redis_store *store, enum runs_list list, int shard,
+ * until `each` wants no more (false). `only`: in that function's line; NULL: in all. */
+int runs_each_in_line(struct redis_store *store, enum runs_list list, int shard, const char *only,
                       bool (*each)(void *context, const struct run_id *ids, size_t count), void *context) MUST_CHECK;
 
 /* When the oldest run of RUNS_NEWEST began: what began earlier stands in the other lists alone. INT64_MAX: it is empty. */
@@ -144,6 +147,9 @@ struct runs_stats {
     int64_t next_due_ms; /* 0: none */
 };
 int runs_stats(struct redis_store *store, struct runs_stats *ret_stats) MUST_CHECK;
+
+/* Whether a daemon has, or had within a day, a function of that name: each writes down those that it has. */
+int runs_function_is_known(struct redis_store *store, const char *function, bool *ret_is_known) MUST_CHECK;
 
 /* Runs that wait in line for their turns, by function. */
 struct queued_runs {

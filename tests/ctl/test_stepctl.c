@@ -186,6 +186,33 @@ Test(stepctl, lists_what_was_asked_for)
     cr_assert_eq(stepctl("runs --status faild"), 2);
 }
 
+Test(stepctl, lists_what_waits_in_the_lines_of_a_function)
+{
+    static const struct {
+        const char *asked;
+        size_t count;
+    } CASES[] = { { "runs --status queued", 7 },
+                  { "runs --status queued --function other", 2 },
+                  { "runs --status queued --function nobody", 0 } };
+
+    for (int i = 0; i < 7; i++) {
+        struct sample sample;
+        sample_init(&sample, i);
+        if (i % 3 == 2)
+            sample.function.id = "other";
+        advance(&sample.run, &(struct transition){
+                                 .kind = TRANSITION_PARK, .status = RUN_DELAYED, .attempt = 1, .waits_in_line = true, .tail = { "", 0 } });
+    }
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        cr_assert_eq(stepctl("--json %s", CASES[i].asked), 0, "%s", said);
+        json_t *runs = parsed();
+        cr_assert_eq(json_array_size(runs), CASES[i].count, "%s: %zu", CASES[i].asked, json_array_size(runs));
+        json_decref(runs);
+    }
+    cr_assert_eq(stepctl("runs --function nobody"), 0);
+    cr_assert_not_null(strstr(said, "No daemon has had a function 'nobody' within a day"), "%s", said);
+}
+
 Test(stepctl, shows_a_run_by_the_beginning_of_its_id)
 {
     struct sample sample;

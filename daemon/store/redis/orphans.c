@@ -13,8 +13,8 @@
 #include "store/redis/store_internal.h"
 #include "store/runs.h"
 
-#define TIME_MS 500      /* then no more is looked at, */
-#define LOOK_LEAST 10000 /* but for so many runs */
+#define TIME_MS 250     /* then no more is looked at, */
+#define LOOK_LEAST 2000 /* but for so many runs */
 #define AT_ONCE 100
 
 /* Those of the runs that scripts/orphans.lua finds in no list; ret_reply: how many, now, ids. */

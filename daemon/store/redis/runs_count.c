@@ -10,20 +10,15 @@
 #include "store/redis/runs_internal.h"
 #include "store/redis/runs_lines.h"
 
-static int count_by(struct redis_store *store, int shard, const char *command, const char *name, uint64_t *sum)
+int runs_count_key(struct redis_store *store, int shard, const char *name, uint64_t *sum)
 {
     AUTO_REPLY reply = NULL;
     AUTO_FREE char *key = keys_format(store_prefix(store, shard), "%s", name);
-    int status = store_commandf(store, shard, &reply, command, key);
+    int status = store_commandf(store, shard, &reply, "ZCARD %s", key);
 
     if (status == 0)
         *sum += (uint64_t)reply->integer;
     return status;
-}
-
-int runs_count_key(struct redis_store *store, int shard, const char *name, uint64_t *sum)
-{
-    return count_by(store, shard, "ZCARD %s", name, sum);
 }
 
 static void add_counts(struct worker_counts *counts, const redisReply *hash)
@@ -85,38 +80,42 @@ static int read_counts(struct redis_store *store, int shard, const char *name, s
     return status;
 }
 
-static int count_held(struct redis_store *store, int shard, uint64_t *count)
-{
-    AUTO_REPLY holders = NULL;
-    AUTO_FREE char *key = keys_format(store_prefix(store, shard), "holders");
+/* There may be many workers: all are asked in one call. Of each that stands in `workers` what it has counted and how many runs it owns;
+ * behind them how many runs those hold that stand in `holders`. */
+static const char OF_WORKERS[] =
+    "local r, held = {}, 0\n"
+    "for i, worker in ipairs(redis.call('ZRANGE', KEYS[1] .. 'workers', 0, -1)) do\n"
+    "  r[i] = { redis.call('HGETALL', KEYS[1] .. 'stats:' .. worker), redis.call('ZCARD', KEYS[1] .. 'owned:' .. worker) }\n"
+    "end\n"
+    "for _, worker in ipairs(redis.call('ZRANGE', KEYS[1] .. 'holders', 0, -1)) do\n"
+    "  held = held + redis.call('SCARD', KEYS[1] .. 'held:' .. worker)\n"
+    "end\n"
+    "return { r, held }";
 
-    int status = store_commandf(store, shard, &holders, "ZRANGE %s 0 -1", key);
-    for (size_t i = 0; status == 0 && i < holders->elements; i++) {
-        AUTO_FREE char *held = xasprintf("held:%s", holders->element[i]->str);
-        status = count_by(store, shard, "SCARD %s", held, count);
+static int add_workers(struct redis_store *store, int shard, struct runs_stats *stats)
+{
+    AUTO_REPLY reply = NULL;
+    int status = store_commandf(store, shard, &reply, "EVAL %s 1 %s", OF_WORKERS, store_prefix(store, shard));
+
+    if (status != 0)
+        return status;
+    const redisReply *workers = reply->element[0];
+    for (size_t i = 0; i < workers->elements; i++) {
+        add_counts(&stats->counts, workers->element[i]->element[0]);
+        stats->owned += (uint64_t)workers->element[i]->element[1]->integer;
     }
-    return status;
+    stats->owned += (uint64_t)reply->element[1]->integer;
+    if (workers->elements > stats->workers)
+        stats->workers = workers->elements;
+    return 0;
 }
 
 static int add_shard(struct redis_store *store, int shard, struct runs_stats *stats)
 {
-    AUTO_REPLY workers = NULL;
-    AUTO_FREE char *workers_key = keys_format(store_prefix(store, shard), "workers");
+    int status = read_counts(store, shard, "stats", &stats->counts);
 
-    int status = store_commandf(store, shard, &workers, "ZRANGE %s 0 -1", workers_key);
     if (status == 0)
-        status = read_counts(store, shard, "stats", &stats->counts);
-    for (size_t i = 0; status == 0 && i < workers->elements; i++) {
-        AUTO_FREE char *owned = xasprintf("owned:%s", workers->element[i]->str);
-        AUTO_FREE char *counted = xasprintf("stats:%s", workers->element[i]->str);
-        status = read_counts(store, shard, counted, &stats->counts);
-        if (status == 0)
-            status = runs_count_key(store, shard, owned, &stats->owned);
-    }
-    if (status == 0)
-        status = count_held(store, shard, &stats->owned);
-    if (status == 0 && workers->elements > stats->workers)
-        stats->workers = workers->elements;
+        status = add_workers(store, shard, stats);
     if (status == 0)
         status = runs_count_key(store, shard, "delayed", &stats->delayed);
     if (status == 0)

@@ -211,7 +211,7 @@ static bool walk_line(void *context, const char *function, const redisReply *ids
     return walk->goes_on && walk->status == 0;
 }
 
-int runs_each_in_line(struct redis_store *store, enum runs_list list, int shard,
+int runs_each_in_line(struct redis_store *store, enum runs_list list, int shard, const char *only,
                       bool (*each)(void *context, const struct run_id *ids, size_t count), void *context)
 {
     const char *kind = list == RUNS_QUEUED ? LINES_TURN : LINES_ROOM;
@@ -219,7 +219,7 @@ int runs_each_in_line(struct redis_store *store, enum runs_list list, int shard,
     struct line_walk walk = { .store = store, .shard = shard, .kind = kind, .each = each, .context = context, .ids = ids, .goes_on = true };
     const struct lines_range range = { kind, "-inf", "+inf", TEXT_OF(FIRST_OF_A_LINE) };
 
-    int status = lines_each(store, shard, &range, walk_line, &walk);
+    int status = only != NULL ? walk_rest(&walk, only, "-inf", 0) : lines_each(store, shard, &range, walk_line, &walk);
     if (status == 0)
         status = walk.status;
     if (status == 0)

@@ -6,11 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "store/redis/keys.h"
 #include "store/redis/runs_internal.h"
 #include "store/redis/runs_lines.h"
 
-#define BEHIND_PAGES 500 /* of a thousand keys each */
+#define BEHIND_MS 100   /* then no more keys are looked at, */
+#define BEHIND_PAGES 50 /* but for so many thousand */
 
 const struct runs_sorted RUNS_SORTED[] = {
     [RUNS_DELAYED] = { "delayed", "ZRANGE", "ZRANGEBYSCORE" },     [RUNS_WAITING] = { "waiting", "ZRANGE", "ZRANGEBYSCORE" },
@@ -64,30 +66,37 @@ static int list_one(struct redis_store *store, int shard, const char *key, const
     return status;
 }
 
-/* Of all that stand in `workers`, the runs of one kind. */
-static int list_of_workers(struct redis_store *store, int shard, const char *workers_name, const char *kind, const char *command,
-                           struct ids *ids)
-{
-    AUTO_REPLY workers = NULL;
-    const char *prefix = store_prefix(store, shard);
-    AUTO_FREE char *key = keys_format(prefix, "%s", workers_name);
+/* There may be many workers: all are asked in one call. */
+static const char OWNED[] = "local r, most = {}, tonumber(ARGV[4])\n"
+                            "for _, worker in ipairs(redis.call('ZRANGE', KEYS[1] .. ARGV[1], 0, -1)) do\n"
+                            "  local key = KEYS[1] .. ARGV[2] .. ':' .. worker\n"
+                            "  local ids = ARGV[3] == 'set' and redis.call('SMEMBERS', key) or redis.call('ZRANGE', key, 0, -1)\n"
+                            "  for _, id in ipairs(ids) do\n"
+                            "    if #r >= most then return r end\n"
+                            "    r[#r + 1] = id\n"
+                            "  end\n"
+                            "end\n"
+                            "return r";
 
-    int status = store_commandf(store, shard, &workers, "ZRANGE %s 0 -1", key);
-    for (size_t i = 0; status == 0 && i < workers->elements && ids->count < ids->limit; i++) {
-        AUTO_FREE char *list = keys_format(prefix, "%s:%s", kind, workers->element[i]->str);
-        AUTO_REPLY reply = NULL;
-        status = store_commandf(store, shard, &reply, command, list);
-        if (status == 0)
-            add_ids(ids, reply);
-    }
+/* Of all that stand in `workers`, the runs of one kind, in keys of that type. */
+static int list_of_workers(struct redis_store *store, int shard, const char *workers, const char *kind, const char *type, struct ids *ids)
+{
+    const size_t most = ids->limit - ids->count < SIZE_MAX - ids->skip ? ids->limit - ids->count + ids->skip : SIZE_MAX;
+    AUTO_FREE char *most_text = xasprintf("%zu", most);
+    AUTO_REPLY reply = NULL;
+    int status =
+        store_commandf(store, shard, &reply, "EVAL %s 1 %s %s %s %s %s", OWNED, store_prefix(store, shard), workers, kind, type, most_text);
+
+    if (status == 0)
+        add_ids(ids, reply);
     return status;
 }
 
 static int list_owned(struct redis_store *store, int shard, struct ids *ids)
 {
-    int status = list_of_workers(store, shard, "workers", "owned", "ZRANGE %s 0 -1", ids);
+    int status = list_of_workers(store, shard, "workers", "owned", "sorted", ids);
 
-    return status != 0 ? status : list_of_workers(store, shard, "holders", "held", "SMEMBERS %s", ids);
+    return status != 0 ? status : list_of_workers(store, shard, "holders", "held", "set", ids);
 }
 
 /* Of a list that stands behind others: what is skipped of all may end in it. */
@@ -122,28 +131,54 @@ static int list_lines(struct redis_store *store, int shard, const char *kind, st
     return status;
 }
 
-/* Their keys are found by a walk over all keys: for people, who can wait a moment; who wants all (SIZE_MAX) waits for all of it. */
-static int list_behind(struct redis_store *store, int shard, struct ids *ids)
+static int add_behind(struct redis_store *store, int shard, const redisReply *keys, struct ids *ids)
 {
-    char cursor[24] = "0";
-    AUTO_FREE char *pattern = keys_format(store_prefix(store, shard), "behind:*");
-    size_t pages = 0;
+    int status = 0;
 
-    do {
+    for (size_t i = 0; status == 0 && i < keys->elements && ids->count < ids->limit; i++) {
+        AUTO_REPLY members = NULL;
+        status = store_commandf(store, shard, &members, "ZRANGE %b 0 -1", keys->element[i]->str, (size_t)keys->element[i]->len);
+        if (status == 0)
+            add_ids(ids, members);
+    }
+    return status;
+}
+
+/* Their keys are found by a walk over all keys: for people, who can wait a moment; who wants all (SIZE_MAX) waits for all of it. */
+static int list_behind(struct redis_store *store, int shard, struct ids *ids, bool *ret_is_whole)
+{
+    AUTO_FREE char *pattern = keys_format(store_prefix(store, shard), "behind:*");
+    const int64_t until_ms = clock_monotonic_ms() + BEHIND_MS;
+    char cursor[24] = "0";
+    bool is_end = false, goes_on = true;
+
+    for (size_t pages = 1; goes_on; pages++) {
         AUTO_REPLY reply = NULL;
         int status = store_commandf(store, shard, &reply, "SCAN %s MATCH %s COUNT 1000 TYPE zset", cursor, pattern);
+        if (status == 0)
+            status = add_behind(store, shard, reply->element[1], ids);
         if (status != 0)
             return status;
         (void)snprintf(cursor, sizeof(cursor), "%s", reply->element[0]->str);
-        const redisReply *keys = reply->element[1];
-        for (size_t i = 0; i < keys->elements && ids->count < ids->limit; i++) {
-            AUTO_REPLY members = NULL;
-            status = store_commandf(store, shard, &members, "ZRANGE %b 0 -1", keys->element[i]->str, (size_t)keys->element[i]->len);
-            if (status != 0)
-                return status;
-            add_ids(ids, members);
-        }
-    } while (strcmp(cursor, "0") != 0 && ids->count < ids->limit && (++pages < BEHIND_PAGES || ids->limit == SIZE_MAX));
+        is_end = strcmp(cursor, "0") == 0;
+        goes_on = !is_end && ids->count < ids->limit && (ids->limit == SIZE_MAX || pages < BEHIND_PAGES || clock_monotonic_ms() < until_ms);
+    }
+    *ret_is_whole = is_end && ids->count < ids->limit;
+    return 0;
+}
+
+int runs_list_behind(struct redis_store *store, int shard, size_t first, size_t limit, struct run_id **ret_ids, size_t *ret_count,
+                     bool *ret_is_whole)
+{
+    struct ids ids = { .skip = first, .limit = limit };
+    int status = list_behind(store, shard, &ids, ret_is_whole);
+
+    if (status != 0) {
+        free(ids.all);
+        return status;
+    }
+    *ret_ids = ids.all;
+    *ret_count = ids.count;
     return 0;
 }
 
@@ -151,6 +186,7 @@ int runs_list(struct redis_store *store, enum runs_list list, int shard, size_t 
               size_t *ret_count)
 {
     struct ids ids = { .skip = first, .limit = limit };
+    bool is_whole;
     int status = 0;
 
     if (limit == 0) {
@@ -158,7 +194,7 @@ int runs_list(struct redis_store *store, enum runs_list list, int shard, size_t 
     } else if (list == RUNS_OWNED) {
         status = list_owned(store, shard, &ids);
     } else if (list == RUNS_BEHIND) {
-        status = list_behind(store, shard, &ids);
+        status = list_behind(store, shard, &ids, &is_whole);
     } else if (list == RUNS_QUEUED) {
         status = list_lines(store, shard, LINES_TURN, &ids);
     } else if (list == RUNS_FOR_ROOM) {

@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "store/redis/keys.h"
+#include "store/redis/port_calls.h"
 #include "store/redis/runs_lines.h"
 #include "store/redis/store_internal.h"
 #include "store/runs.h"
@@ -103,6 +104,13 @@ int runs_queued(struct redis_store *store, const char *only, struct queued_list 
     else
         *ret_list = list;
     return status;
+}
+
+int runs_function_is_known(struct redis_store *store, const char *function, bool *ret_is_known)
+{
+    enum run_placement placement;
+
+    return port_find_function(store_port(store), function, ret_is_known, &placement);
 }
 
 void queued_list_done(struct queued_list *list)
