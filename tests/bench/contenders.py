@@ -21,7 +21,7 @@ STEPD = Path(os.environ.get("STEPD_BUILD") or ROOT / "build/release").resolve() 
 MODULES = HERE / "modules"
 # The functions of each module. A stepd from before waits, or before batches, has not the modules of them.
 FUNCTIONS = {
-    "bench": ["noop", "by-key", "burn", "nap", "steps", "steps-100", "steps-1000", "latency", "charge", "checkpoint", "waits", "late", "retries",
+    "bench": ["noop", "by-key", "burn", "nap", "steps", "steps-100", "steps-1000", "latency", "charge", "fails", "checkpoint", "waits", "late", "retries",
               "turn", "turn-2s", "turn-10s",
               "answered", "unasked"],
     "bench-waits": ["holds", "holds-on"],

@@ -307,6 +307,23 @@ def incident(**settings):
     return measure
 
 
+def failing(**settings):
+    """Until each run has failed for good: its dead letter and stepd/function.failed are out, and it is buried."""
+    def measure(bench):
+        count = bench.options.jobs
+        topic = bench.fresh_topic()
+        bench.create_topic(f"{topic}.dead", 4)
+        bench.fill(topic, count, "bench/event")
+        with Redis(bench.fresh("redis")) as redis, Daemon(bench, bench.fresh("stepd"), redis, topic, ["fails"], **settings) as daemon:
+            daemon.wait_for(1)
+            begun = time.monotonic()
+            wait_until(daemon, lambda: daemon.metric("stepd_runs_failed_total", "fails") >= count)
+            seconds = time.monotonic() - begun
+            redis_us = redis.cpu_s() * 1e6 / count
+            return {**contenders.rate({"events": count, "seconds": seconds}, daemon.stop()), "redis_us": redis_us}
+    return measure
+
+
 BULK = {f"{figure}_{phase}": f"{figure}, {text}, ms" for phase, text in {
     "fine": "before", "cancelled": "while they are cancelled", "retried": "while they are retried", "after": "after all"}.items()
     for figure in ("p50", "p99", "max")} | {"cancel_s": "s to cancel them", "retry_s": "s to retry them"}
@@ -808,6 +825,7 @@ ALL = {
         "stepd": latency_of_stepd, "librdkafka loop": latency_of_loop}),
     "incident": Question(f"a function beside one of which each run fails, on the same {BUSY:,} events a second: produced to started", INCIDENT,
                          {"stepd": incident(), "stepd, 256 threads": incident(worker={"threads": 256})}),
+    "failing": Question("runs that fail for good at once", DURABLE, {"stepd": failing(), "stepd, 64 threads": failing(worker={"threads": 64})}),
     "bulk": Question("--waiting runs cancelled and retried by a filter: a step's result beside that, 100 runs a second", BULK, {"stepd": bulk}),
     "checkpoint": Question("a step's result is kept, 100 runs a second", {"p50_ms": "p50 ms", "p99_ms": "p99 ms"}, {
         "stepd": checkpoints_of_stepd, "hiredis loop, RPUSH": checkpoints_of_loop}),

@@ -98,6 +98,12 @@ static enum stepd_status charge(struct stepd_ctx *ctx)
     return STEPD_OK;
 }
 
+static enum stepd_status fails(struct stepd_ctx *ctx)
+{
+    count(ctx);
+    return stepd_error(ctx, "Broken", "each run of it fails for good");
+}
+
 /* How long it is until the result of a step is kept. The run's first change is more than that: it is not counted. */
 static enum stepd_status checkpoint(struct stepd_ctx *ctx)
 {
@@ -168,6 +174,7 @@ STEPD_MODULE(.name = "bench", WITH_A_BOOK,
                                           STEPD_FUNCTION(.id = "retries", .event = "bench/event", .run = retries),
                                           STEPD_FUNCTION(.id = "latency", .event = "bench/timed", .run = latency),
                                           STEPD_FUNCTION(.id = "charge", .event = "bench/timed", .retries = 0, .run = charge),
+                                          STEPD_FUNCTION(.id = "fails", .event = "bench/event", .retries = 0, .run = fails),
                                           STEPD_FUNCTION(.id = "checkpoint", .event = "bench/timed", .run = checkpoint),
                                           STEPD_FUNCTION(.id = "waits", .event = "bench/event", .run = waits),
                                           STEPD_FUNCTION(.id = "answered", .event = "bench/answer", .run = noop),
