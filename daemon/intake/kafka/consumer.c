@@ -173,7 +173,7 @@ static void round_of(struct consumer *consumer)
     positions_tell(&consumer->positions, consumer->assigned.items, consumer->assigned.count);
     assigned_hear_lookups(consumer);
     assigned_hear_answer(consumer);
-    intake_sweep(consumer);
+    intake_sweep_at_times(consumer);
     if (consumer->open != NULL)
         consumer->settings.batches->ops->nudge(consumer->settings.batches);
     commits_poll(consumer->commits);

@@ -74,6 +74,8 @@ struct consumer {
     struct loads loads;
     struct load *open; /* oldest first: what the taker has */
     struct load **open_last;
+    size_t open_count;    /* of those, at the last sweep */
+    int64_t swept_ms;     /* monotonic; when that was */
     struct load *filling; /* NULL: none */
     size_t in_flight;     /* at the last sweep, and what was pushed since; without: */
     size_t away;          /* at the last sweep: messages whose runs are away in places of their own */
@@ -191,6 +193,8 @@ void intake_push(struct consumer *consumer);
 bool intake_is_held_back(const struct consumer *consumer);
 /* Takes back the loads that have ended, and counts what is in flight in the others. */
 void intake_sweep(struct consumer *consumer);
+/* The same, where it is worth to look through all that are open. */
+void intake_sweep_at_times(struct consumer *consumer);
 /* Before a commit: what has ended in loads that have not. */
 void intake_settle_open(struct consumer *consumer);
 

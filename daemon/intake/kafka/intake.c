@@ -5,6 +5,7 @@
 #define DROPPED_MS 2000     /* until what was dropped is read again */
 #define ROUND_MESSAGES 4096 /* served before anything else is looked at */
 #define BURST_MESSAGES 256  /* as many wait: they fill a large load, whose memory is taken until the last of them has ended */
+#define SWEPT_A_MS 1024     /* loads: more are not looked at so often that it takes much of the thread's time */
 #define SLEEP_MESSAGES 1000 /* with fewer no queue is full */
 
 /* ---- what has ended --------------------------------------------------------------------------- */
@@ -66,7 +67,7 @@ static void load_ended(struct consumer *consumer, struct load *load)
     for (unsigned i = 0; i < load->span_count; i++)
         load->spans[i].partition->holders--;
     consumer->memory -= load->size;
-    loads_give(&consumer->loads, load);
+    loads_give(load);
 }
 
 /* Full until a quarter has ended: messages come in large loads then, not one for each that ends. */
@@ -88,7 +89,7 @@ bool intake_is_held_back(const struct consumer *consumer)
 
 void intake_sweep(struct consumer *consumer)
 {
-    size_t in_flight = 0, away = 0;
+    size_t in_flight = 0, away = 0, count = 0;
     struct load **at = &consumer->open;
 
     assert_thread(&consumer->thread);
@@ -100,6 +101,7 @@ void intake_sweep(struct consumer *consumer)
             gone = gone < open ? gone : open;
             in_flight += open - gone;
             away += gone;
+            count++;
             at = &load->next;
             continue;
         }
@@ -109,7 +111,16 @@ void intake_sweep(struct consumer *consumer)
     consumer->open_last = at;
     consumer->in_flight = in_flight;
     consumer->away = away;
+    consumer->open_count = count;
+    consumer->swept_ms = consumer->now_ms;
     look_whether_full(consumer);
+}
+
+/* Thousands of loads may be open, of runs that take their time, while every message that comes makes a round. */
+void intake_sweep_at_times(struct consumer *consumer)
+{
+    if (consumer->is_full || consumer->now_ms - consumer->swept_ms >= (int64_t)(consumer->open_count / SWEPT_A_MS))
+        intake_sweep(consumer);
 }
 
 void intake_settle_open(struct consumer *consumer)
@@ -176,7 +187,7 @@ void intake_on_message(rd_kafka_message_t *message, void *opaque)
     if (consumer->filling != NULL && !load_has_room(consumer->filling, bytes))
         intake_push(consumer);
     if (consumer->filling == NULL)
-        consumer->filling = loads_take(&consumer->loads, bytes, consumer->is_burst);
+        consumer->filling = loads_take(&consumer->loads, bytes, consumer->is_burst, consumer->round);
     load_add(consumer->filling, partition, message, headers, schema);
     schema_release(schema);
     consumer->in_flight++;

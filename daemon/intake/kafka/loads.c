@@ -10,11 +10,17 @@
 #include "intake/kafka/partition.h"
 #include "intake/kafka/record.h"
 
-#define LARGE_MESSAGES 256
-#define LARGE_BYTES ((size_t)96 << 10)
-#define SMALL_MESSAGES 8
-#define SMALL_BYTES ((size_t)8 << 10)
 #define RESERVING_BYTES ((size_t)256 << 10)
+
+/* How many messages and bytes they have room for. A load stays whole until the last of its runs has ended, which may take its time: so
+ * loads of a trickle are little larger than what is in them, and each of a round is larger than the one before. */
+static const struct load_size {
+    unsigned room;
+    size_t bytes;
+} SIZES[LOAD_SIZES] = { { 1, 512 }, { 2, 1024 }, { 4, 2048 }, { 8, 8192 }, { 256, (size_t)96 << 10 } };
+
+#define LARGE (LOAD_SIZES - 1)
+#define LARGEST_OF_A_TRICKLE (LOAD_SIZES - 2)
 
 static size_t aligned(size_t size)
 {
@@ -69,8 +75,8 @@ static void pool_free(struct load_pool *pool, unsigned count)
 
 void loads_done(struct loads *loads)
 {
-    pool_free(&loads->large, loads->large.count);
-    pool_free(&loads->small, loads->small.count);
+    for (size_t i = 0; i < LOAD_SIZES; i++)
+        pool_free(&loads->pools[i], loads->pools[i].count);
 }
 
 static void pool_trim(struct load_pool *pool)
@@ -81,18 +87,20 @@ static void pool_trim(struct load_pool *pool)
 
 void loads_trim(struct loads *loads)
 {
-    pool_trim(&loads->large);
-    pool_trim(&loads->small);
+    for (size_t i = 0; i < LOAD_SIZES; i++)
+        pool_trim(&loads->pools[i]);
 }
 
-static struct load *pool_take(struct load_pool *pool, unsigned room, size_t bytes)
+static struct load *pool_take(struct load_pool *pool, const struct load_size *size)
 {
     struct load *load = pool->first;
 
-    assert(load == NULL || load->batch.room == room);
+    assert(load == NULL || (load->batch.room == size->room && load->pool == pool));
     if (load == NULL) {
         pool->least = 0;
-        return load_create(room, bytes);
+        load = load_create(size->room, size->bytes);
+        load->pool = pool;
+        return load;
     }
     pool->first = load->next;
     pool->count--;
@@ -108,26 +116,24 @@ static void pool_give(struct load_pool *pool, struct load *load)
     pool->count++;
 }
 
-struct load *loads_take(struct loads *loads, size_t bytes, bool is_burst)
+struct load *loads_take(struct loads *loads, size_t bytes, bool is_burst, size_t before)
 {
+    size_t i = is_burst ? LARGE : 0;
     struct load *load;
 
-    if (bytes > LARGE_BYTES)
-        load = load_create(1, bytes);
-    else if (is_burst || bytes > SMALL_BYTES)
-        load = pool_take(&loads->large, LARGE_MESSAGES, LARGE_BYTES);
-    else
-        load = pool_take(&loads->small, SMALL_MESSAGES, SMALL_BYTES);
+    while (i < LARGEST_OF_A_TRICKLE && SIZES[i].room <= before)
+        i++;
+    while (i < LOAD_SIZES && SIZES[i].bytes < bytes)
+        i++;
+    load = i < LOAD_SIZES ? pool_take(&loads->pools[i], &SIZES[i]) : load_create(1, bytes);
     load_empty(load);
     return load;
 }
 
-void loads_give(struct loads *loads, struct load *load)
+void loads_give(struct load *load)
 {
-    if (load->batch.room == LARGE_MESSAGES)
-        pool_give(&loads->large, load);
-    else if (load->batch.room == SMALL_MESSAGES)
-        pool_give(&loads->small, load);
+    if (load->pool != NULL)
+        pool_give(load->pool, load);
     else
         load_destroy(load);
 }

@@ -25,9 +25,12 @@ struct span {
     int64_t last;
 };
 
+struct load_pool;
+
 struct load {
     struct load *next;
-    size_t size; /* of the allocation */
+    struct load_pool *pool; /* that it goes back to; NULL: its size is its own */
+    size_t size;            /* of the allocation */
     size_t bytes_left;
     char *bytes; /* what is free of it */
     struct span *spans;
@@ -42,17 +45,19 @@ struct load_pool {
     unsigned least; /* there were never fewer since the last trim */
 };
 
+#define LOAD_SIZES 5
+
 /* Zeroed: empty. */
 struct loads {
-    struct load_pool large;
-    struct load_pool small;
+    struct load_pool pools[LOAD_SIZES];
 };
 
 void loads_done(struct loads *loads);
-/* An empty load with room for `bytes` at least, and for many messages if they come in a burst. */
-struct load *loads_take(struct loads *loads, size_t bytes, bool is_burst);
+/* An empty load with room for `bytes` at least, and for many messages if they come in a burst; else for as many as this round has brought
+ * `before`, and one. */
+struct load *loads_take(struct loads *loads, size_t bytes, bool is_burst, size_t before);
 /* Takes one back that the taker has ended with. */
-void loads_give(struct loads *loads, struct load *load);
+void loads_give(struct load *load);
 /* Now and then: frees those that nobody needed since the last time. */
 void loads_trim(struct loads *loads);
 
