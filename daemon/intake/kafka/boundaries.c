@@ -7,28 +7,28 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "intake/kafka/aside.h"
 #include "intake/kafka/ends.h"
+#include "kafka/handle.h"
 
 #define ASK_MS 5000
 #define PARTITIONS_MS 10000 /* so long a topic has the partitions that it had; a new one has no end that counts */
 #define PAUSE_MS 200
+#define END_MS 3000
 
-void boundaries_init(struct boundaries *boundaries, const char *const *topics)
+void boundaries_init(struct boundaries *boundaries, const struct setting *kafka, const char *const *topics)
 {
+    boundaries->kafka = kafka;
     boundaries->topics = topics;
     lock_init(&boundaries->lock);
     condition_init(&boundaries->answered);
     msgpack_sbuffer_init(&boundaries->answer);
 }
 
-void boundaries_set_handle(struct boundaries *boundaries, rd_kafka_t *handle)
-{
-    assert(boundaries->handle == NULL || handle == NULL || boundaries->handle == handle);
-    boundaries->handle = handle;
-}
-
 void boundaries_done(struct boundaries *boundaries)
 {
+    if (boundaries->handle != NULL)
+        (void)handle_destroy(boundaries->handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE, END_MS);
     if (boundaries->known != NULL)
         rd_kafka_topic_partition_list_destroy(boundaries->known);
     msgpack_sbuffer_destroy(&boundaries->answer);
@@ -44,6 +44,25 @@ void boundaries_stop(struct boundaries *boundaries)
 }
 
 /* ---- the question (whoever asks, alone) ----------------------------------------------------------- */
+
+static bool open_handle(struct boundaries *boundaries)
+{
+    struct error error = { 0 };
+
+    if (boundaries->handle != NULL || aside_open(boundaries->kafka, &boundaries->handle, &error) == 0)
+        return true;
+    log_error("runs can't begin to wait for events: %s", error.text);
+    return false;
+}
+
+/* Nobody reads by it: what librdkafka says there of brokers that are away, the live one hears as well. */
+static void drop_news(const struct boundaries *boundaries)
+{
+    rd_kafka_message_t *message;
+
+    while ((message = rd_kafka_consumer_poll(boundaries->handle, 0)) != NULL)
+        rd_kafka_message_destroy(message);
+}
 
 static void add_partitions(const struct boundaries *boundaries, const struct rd_kafka_metadata *metadata,
                            rd_kafka_topic_partition_list_t *list)
@@ -116,6 +135,9 @@ static bool are_all_known(const rd_kafka_topic_partition_list_t *list)
 /* False: some broker does not answer now. */
 static bool ask_brokers(struct boundaries *boundaries, msgpack_sbuffer *answer)
 {
+    if (!open_handle(boundaries))
+        return false;
+    drop_news(boundaries);
     if (!look_for_partitions(boundaries))
         return false;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_copy(boundaries->known);

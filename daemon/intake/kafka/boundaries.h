@@ -14,11 +14,13 @@
 
 #include "base/lock.h"
 #include "base/memory.h"
+#include "config/setting.h"
 
 struct boundaries {
-    rd_kafka_t *handle;
+    const struct setting *kafka;
     const char *const *topics;
-    struct lock lock; /* guards what follows */
+    rd_kafka_t *handle; /* of who asks for all: one beside the live one, from the first question on; NULL: none yet */
+    struct lock lock;   /* guards what follows */
     struct condition answered;
     uint64_t begun; /* questions */
     uint64_t ended;
@@ -29,8 +31,8 @@ struct boundaries {
     int64_t known_ms;
 };
 
-void boundaries_init(struct boundaries *boundaries, const char *const *topics);
-void boundaries_set_handle(struct boundaries *boundaries, rd_kafka_t *handle);
+void boundaries_init(struct boundaries *boundaries, const struct setting *kafka, const char *const *topics);
+/* Once nobody asks any more. */
 void boundaries_done(struct boundaries *boundaries);
 void boundaries_stop(struct boundaries *boundaries);
 /* Appends msgpack, topic -> [offset, …]. Waits until the brokers have answered. 0, or -ESHUTDOWN. */

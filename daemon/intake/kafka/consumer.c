@@ -288,7 +288,6 @@ static int open_handle(struct consumer *consumer, struct error *ret_error)
     (void)rd_kafka_poll_set_consumer(consumer->handle);
     consumer->messages = rd_kafka_queue_new(consumer->handle);
     consumer->commits = commits_create(consumer->handle, &consumer->settings);
-    boundaries_set_handle(&consumer->boundaries, consumer->handle);
     if (library_breaks_on_new_topics(rd_kafka_version()))
         failed = open_by_id(consumer, ret_error);
     consumer->lookups = lookups_create(consumer->handle, consumer->by_id != NULL ? consumer->by_id : consumer->handle, &consumer->settings);
@@ -315,7 +314,7 @@ int consumer_create(const struct consumer_settings *settings, struct consumer **
     consumer->topics = xcalloc(topics_count(settings->topics) + 1, sizeof(consumer->topics[0]));
     lock_init(&consumer->lock);
     positions_init(&consumer->positions);
-    boundaries_init(&consumer->boundaries, settings->topics);
+    boundaries_init(&consumer->boundaries, settings->kafka, settings->topics);
     if (settings->matching != NULL)
         consumer->lookback = lookback_create(&consumer->settings, &consumer->positions);
     int failed = open_handle(consumer, ret_error);

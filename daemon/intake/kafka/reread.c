@@ -13,10 +13,10 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/pulse.h"
+#include "intake/kafka/aside.h"
 #include "intake/kafka/consumer_settings.h"
 #include "intake/kafka/message_schema.h"
 #include "intake/kafka/positions.h"
-#include "kafka/conf.h"
 #include "kafka/handle.h"
 
 #define POLL_MS 100
@@ -252,27 +252,11 @@ static int settle(struct reread *reread, size_t most)
 static int open_handle(struct reread *reread)
 {
     struct error error = { 0 };
-    rd_kafka_conf_t *conf;
-    char why[150];
 
-    if (reread->handle != NULL)
+    if (reread->handle != NULL || aside_open(reread->settings->kafka, &reread->handle, &error) == 0)
         return 0;
-    if (conf_create(reread->settings->kafka, &conf, &error) != 0)
-        return -EINVAL;
-    conf_default(conf, reread->settings->kafka, "group.id", "stepd");
-    conf_default(conf, reread->settings->kafka, "fetch.wait.max.ms", "100");
-    conf_force(conf, "enable.auto.commit", "false");
-    conf_force(conf, "enable.auto.offset.store", "false");
-    conf_force(conf, "enable.partition.eof", "true");
-    conf_force(conf, "auto.offset.reset", "earliest");
-    reread->handle = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof(why));
-    if (reread->handle == NULL) {
-        rd_kafka_conf_destroy(conf);
-        log_error("events that were read before a run waited for them can't be read again: %s", why);
-        return -EINVAL;
-    }
-    (void)rd_kafka_poll_set_consumer(reread->handle);
-    return 0;
+    log_error("events that were read before a run waited for them can't be read again: %s", error.text);
+    return -EINVAL;
 }
 
 static size_t count_open(const struct reread *reread)
