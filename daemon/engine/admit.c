@@ -109,8 +109,11 @@ static bool may_start(struct worker *worker, const struct job *job, struct run *
     struct bytes key = { run->event->view.key, run->event->view.key_len };
 
     assert(job->message != NULL && run->epoch == 0);
+    *ret_state = MESSAGE_KNOWN;
+    if (is_taken(&job->message->assignment->known, run))
+        return false;
     *ret_state = MESSAGE_TAKEN;
-    if (is_taken(&job->message->assignment->known, run) || !may_pass(worker, &job->message->assignment->known, run, ret_state))
+    if (!may_pass(worker, &job->message->assignment->known, run, ret_state))
         return false;
     if (run_is_ordered(run) && key_set_has(parked, run->function->id, key)) {
         enum order_answer answer;
@@ -251,7 +254,7 @@ bool admit_to_batch(struct worker *worker, enum message_state *ret_state)
 
     if (!take_event(worker, ret_state))
         return false;
-    *ret_state = MESSAGE_TAKEN;
+    *ret_state = MESSAGE_KNOWN;
     return !is_taken(known, worker->run) && may_pass_dedupe(worker, known, worker->run, ret_state);
 }
 

@@ -41,6 +41,7 @@ enum message_state {
     MESSAGE_QUEUED, /* nobody has begun with it */
     MESSAGE_RUNNING,
     MESSAGE_DONE,    /* finished: nothing of it is left to do */
+    MESSAGE_KNOWN,   /* the store had at least one of its runs when the partition was assigned: committed redis.durability_lag after that */
     MESSAGE_TAKEN,   /* the store holds at least one of its runs: committed after redis.durability_lag */
     MESSAGE_DROPPED, /* not done; its partition was revoked, or the daemon stops: comes again */
 };
@@ -194,7 +195,17 @@ static inline bool message_take_run_off(struct message *message)
     }
 }
 
-/* Worker, once for each of the message's runs: the last of them ends it, as what most is left to do for. */
+/* Of runs that ended so, a bit each: as what most is left to do for. */
+static inline enum message_state message_state_of(unsigned ends)
+{
+    for (enum message_state state = MESSAGE_DROPPED; state > MESSAGE_DONE; state--) {
+        if (ends & 1U << state)
+            return state;
+    }
+    return MESSAGE_DONE;
+}
+
+/* Worker, once for each of the message's runs: the last of them ends it. */
 static inline void message_end_run(struct message *message, enum message_state state)
 {
     if (message->runs == 1 && message->ends == 0) {
@@ -205,7 +216,7 @@ static inline void message_end_run(struct message *message, enum message_state s
     if (!message_take_run_off(message))
         return;
     ends |= atomic_load(&message->ends);
-    message_end(message, ends & 1U << MESSAGE_DROPPED ? MESSAGE_DROPPED : ends & 1U << MESSAGE_TAKEN ? MESSAGE_TAKEN : MESSAGE_DONE);
+    message_end(message, message_state_of(ends));
 }
 
 /* Memory that messages in flight may take, where `queue` of them may be. */

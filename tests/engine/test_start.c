@@ -146,7 +146,7 @@ Test(start, a_run_that_the_store_has_already_moves_the_clock)
 
     known_runs_add(&assignment.known, KNOWN_TAKEN, taken.text, 5);
     known_runs_sort(&assignment.known);
-    expect_clock_after("{\"name\":\"app/x\"}", MESSAGE_TAKEN);
+    expect_clock_after("{\"name\":\"app/x\"}", MESSAGE_KNOWN);
     known_runs_done(&assignment.known);
     batch->open = 0;
     batch_free(batch);

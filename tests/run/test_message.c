@@ -51,6 +51,18 @@ Test(message, is_taken_when_one_of_its_runs_was_and_none_dropped)
     cr_assert_eq(message.state, MESSAGE_TAKEN);
 }
 
+Test(message, is_known_when_one_of_its_runs_was_and_the_others_are_done)
+{
+    begin(2);
+    message_end_run(&message, MESSAGE_KNOWN);
+    message_end_run(&message, MESSAGE_DONE);
+    cr_assert_eq(message.state, MESSAGE_KNOWN);
+    begin(2);
+    message_end_run(&message, MESSAGE_KNOWN);
+    message_end_run(&message, MESSAGE_TAKEN);
+    cr_assert_eq(message.state, MESSAGE_TAKEN);
+}
+
 /* Else what is done would count as dropped for ever, and its partition's commits stand still. */
 Test(message, knows_nothing_of_who_had_its_place_before)
 {

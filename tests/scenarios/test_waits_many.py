@@ -67,7 +67,7 @@ class Story:
 
     def __init__(self, kafka, topic, book):
         self.kafka, self.topic, self.book, self.dice = kafka, topic, book, random.Random(SEED)
-        self.made, self.seen, self.sent = 0, set(), set()
+        self.made, self.seen, self.sent, self.look_again = 0, set(), set(), 0.0
         numbers = range(COUNT)
         self.before = {n for n in numbers if self.dice.random() < 0.1}
         self.never = {n for n in numbers if self.dice.random() < 0.02}
@@ -89,6 +89,14 @@ class Story:
         self.made = some.stop
 
     def look(self, redis):
+        """Over all keys there are; a quarter of the time, since Redis does nothing else meanwhile."""
+        if time.monotonic() < self.look_again:
+            return
+        begun = time.monotonic()
+        self.look_at_all(redis)
+        self.look_again = time.monotonic() + 3 * (time.monotonic() - begun)
+
+    def look_at_all(self, redis):
         cursor = b"0"
         while True:
             done = subprocess.run(["redis-cli", "-p", str(redis.port), "--raw", "scan", cursor, "match", "*:wait:order/paid*", "count", "20000"],
@@ -118,22 +126,28 @@ class Story:
 
 
 def test_each_that_comes_after_its_wait_ends_it_and_no_other_does(kafka, redis, daemon, module, topic, folder):
-    KafkaTool(kafka.address).create(topic, 6)
+    tool = KafkaTool(kafka.address)
+    tool.create(topic, 6)
     redis.cli("config", "set", "auto-aof-rewrite-percentage", "0")
     workers = [daemon([module("waiting")], topics=[topic], history="all", retry={"jitter": 0, "schedule": ["200ms"]},
                       kafka={"bootstrap.servers": kafka.address, "group.id": topic, "auto.offset.reset": "earliest",
                              "group.instance.id": f"waits-{i}"})
                for i in range(DAEMONS)]
     story, falls = Story(kafka, topic, folder / "book"), []
-    begun = time.monotonic()
+    begun = told = time.monotonic()
     fleet = Fleet(workers)
     try:
         def has_all():
+            nonlocal told
             if story.made < COUNT:
                 story.begin_some()
             story.look(redis)
             story.end_some()
             ended = len(story.results())
+            if time.monotonic() - told > 15:
+                told = time.monotonic()
+                print(f"{told - begun:.0f} s: {story.made} made, {len(story.seen)} seen to wait, {len(story.sent)} sent, {ended} ended; "
+                      f"{fleet.kills} kills, {sum(offset or 0 for offset in tool.offsets(topic, topic).values())} events committed", flush=True)
             if is_next(falls) and ended > (len(falls) + 1) * COUNT // 3:
                 falls.append(threading.Thread(target=fall_back, args=(redis,)))
                 falls[-1].start()

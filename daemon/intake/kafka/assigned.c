@@ -140,6 +140,7 @@ void assigned_hear_lookups(struct consumer *consumer)
     consumer->loading = 0;
     for (size_t i = 0; i < consumer->assigned.count; i++)
         consumer->loading += !atomic_load(&consumer->assigned.items[i]->is_loaded);
+    consumer->loaded_ms = consumer->now_ms;
 }
 
 rd_kafka_topic_partition_list_t *partition_list_names(const struct partition_list *partitions)

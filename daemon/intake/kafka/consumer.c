@@ -25,7 +25,8 @@
 #define DESTROY_MS 3000
 #define IDLE_WAIT_MS 50    /* for a message, when nothing is in flight: how late a rebalance is seen */
 #define OPEN_WAIT_MS 5     /* … when something is: how late its end is seen */
-#define IDLE_COMMIT_MS 100 /* nothing came for that long: what is done is committed */
+#define IDLE_COMMIT_MS 100 /* nothing came for that long: what is done is committed; nor more often */
+#define YOUNG 10           /* commits come after a tenth of the consumer's age, as long as that is less than the interval */
 #define BACKOFF_MIN_US 50
 #define BACKOFF_MAX_US 2000
 
@@ -139,13 +140,22 @@ void consumer_publish_counts(struct consumer *consumer)
     consumer->published = *counts;
 }
 
+/* One that is killed again and again, a few seconds after it has begun, should still leave something behind. */
+static int64_t commit_every_ms(const struct consumer *consumer)
+{
+    int64_t every_ms = (consumer->now_ms - consumer->begun_ms) / YOUNG;
+
+    every_ms = every_ms < IDLE_COMMIT_MS ? IDLE_COMMIT_MS : every_ms;
+    return every_ms < consumer->settings.commit_interval_ms ? every_ms : consumer->settings.commit_interval_ms;
+}
+
 static void commit_if_due(struct consumer *consumer)
 {
     int64_t since_ms = consumer->now_ms - consumer->committed_ms;
     bool is_idle = consumer->open == NULL && consumer->now_ms - consumer->came_ms >= IDLE_COMMIT_MS && since_ms >= IDLE_COMMIT_MS;
 
     assert_thread(&consumer->thread);
-    if (since_ms < consumer->settings.commit_interval_ms && !is_idle)
+    if (since_ms < commit_every_ms(consumer) && !is_idle)
         return;
     if (commits_are_under_way(consumer->commits) || atomic_load(&consumer->group.is_joining) || atomic_load(&consumer->must_rewind))
         return;
@@ -219,6 +229,7 @@ static void *consumer_main(void *argument)
 {
     struct consumer *consumer = argument;
 
+    consumer->begun_ms = clock_monotonic_ms();
     while (!atomic_load(&consumer->must_stop))
         round_of(consumer);
     leave(consumer);
@@ -373,11 +384,13 @@ static void free_loads(struct consumer *consumer)
     if (consumer->open == NULL) {
         loads_done(&consumer->loads);
         takings_drop(&consumer->takings);
+        takings_drop(&consumer->knowns);
         assigned_hear_lookups(consumer);
         while (consumer->assigned.count > 0)
             assigned_let_go(consumer, consumer->assigned.items[0]);
     }
     takings_done(&consumer->takings);
+    takings_done(&consumer->knowns);
 }
 
 /* Before 2.3.0 librdkafka aborts as it ends a member that the group has let in and not given an assignment yet

@@ -87,6 +87,8 @@ struct consumer {
     struct partition_list assigned;
     struct partition *revoked; /* those that something still names */
     struct takings takings;
+    struct takings knowns; /* those that the store had when their partitions were assigned, which was before loaded_ms */
+    int64_t loaded_ms;
     size_t awaiting; /* assigned ones that wait for a schema */
     size_t crowded;  /* assigned ones that wait for room for queued runs */
     size_t loading;  /* assigned ones that `lookups` has not ended with */
@@ -100,7 +102,8 @@ struct consumer {
         int32_t id;
         struct partition *partition;
     } last;
-    int64_t now_ms; /* monotonic, of this round */
+    int64_t begun_ms; /* monotonic */
+    int64_t now_ms;   /* monotonic, of this round */
     int64_t committed_ms;
     int64_t came_ms; /* a message came */
     int64_t watched_ms;

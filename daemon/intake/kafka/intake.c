@@ -22,11 +22,13 @@ static int64_t store_kept_ms(const struct consumer *consumer)
 
 static void finish_takings(struct consumer *consumer)
 {
-    if (consumer->takings.count == 0)
+    if (consumer->takings.count == 0 && consumer->knowns.count == 0)
         return;
     int64_t kept_ms = store_kept_ms(consumer);
-    if (!atomic_load(&consumer->must_rewind)) /* looked at after: who asks for it does so before the store answers again */
-        takings_finish(&consumer->takings, kept_ms);
+    if (atomic_load(&consumer->must_rewind)) /* looked at after: who asks for it does so before the store answers again */
+        return;
+    takings_finish(&consumer->takings, kept_ms);
+    takings_finish(&consumer->knowns, kept_ms);
 }
 
 static void note_dropped(const struct consumer *consumer, struct partition *partition)
@@ -44,6 +46,8 @@ static void settle(struct consumer *consumer, struct message *message)
     message->is_settled = true;
     if (state == MESSAGE_DONE)
         offsets_finish(partition_of(message)->offsets, message->event.view.offset);
+    else if (state == MESSAGE_KNOWN)
+        takings_add(&consumer->knowns, partition_of(message), message->event.view.offset, consumer->loaded_ms);
     else if (state == MESSAGE_TAKEN)
         takings_add(&consumer->takings, partition_of(message), message->event.view.offset, consumer->now_ms);
     else

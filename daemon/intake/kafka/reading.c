@@ -263,6 +263,7 @@ static void rewind_all(struct consumer *consumer)
 
     intake_settle_open(consumer);
     takings_drop(&consumer->takings);
+    takings_drop(&consumer->knowns);
     for (size_t i = 0; i < consumer->assigned.count; i++) {
         partition_list_add(&old, consumer->assigned.items[i]);
         assignment_revoke(&consumer->assigned.items[i]->assignment);

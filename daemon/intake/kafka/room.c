@@ -70,7 +70,7 @@ static void look(struct consumer *consumer, struct partition *partition)
     if (!room_ask(consumer, partition, &lack) || is_worked_on(consumer, partition))
         return;
     intake_settle_open(consumer);
-    if (takings_have(&consumer->takings, partition))
+    if (takings_have(&consumer->takings, partition) || takings_have(&consumer->knowns, partition))
         return; /* what else their events started would be, too */
     struct log_fields fields = assigned_log_fields(partition, offsets_committable(partition->offsets));
     log_event(LOG_LEVEL_INFO, &fields, "there is room for more runs%s%s: this partition goes on", lack.function != NULL ? " of " : "",
