@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/awaited.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "run/checkpoints.h"
@@ -62,17 +63,81 @@ static struct wait_look look_of(struct stepd_ctx *ctx, bool wants_all)
     return look;
 }
 
-static void add(void *context, size_t position, struct bytes checkpoint)
+static size_t calls_count(const struct run *run)
 {
-    struct stepd_ctx *ctx = context;
-    struct error error;
+    struct invoke_view view;
+    size_t count = 0;
 
-    if (position == step_finished_count(ctx->run))
-        (void)checkpoints_load(ctx->run->steps, position, checkpoint, &error);
+    for (size_t i = 0; i < step_finished_count(run); i++) {
+        const struct checkpoint *checkpoint = checkpoints_at(run->steps, i);
+        count += checkpoint->kind == CHECKPOINT_WAITING && invoke_read(checkpoint->value, &view);
+    }
+    return count;
 }
 
-static bool look(struct stepd_ctx *ctx)
+static struct bytes keep(struct stepd_ctx *ctx, msgpack_sbuffer *buffer)
 {
+    struct bytes kept = { context_strdup(ctx, buffer->data, buffer->size), buffer->size };
+
+    msgpack_sbuffer_destroy(buffer);
+    return kept;
+}
+
+static struct call_made call_of(struct stepd_ctx *ctx, const struct checkpoint *waiting, struct bytes run_id)
+{
+    const struct checkpoint answer = { .id = waiting->id, .phase = waiting->phase, .executions = 1, .started_ms = waiting->started_ms };
+    struct call_made call = { .run_id = run_id };
+    msgpack_sbuffer head, middle;
+
+    if (!is_open(ctx->run, waiting))
+        return call;
+    msgpack_sbuffer_init(&head);
+    msgpack_sbuffer_init(&middle);
+    checkpoint_pack_around(&head, &middle, &answer);
+    call.head = keep(ctx, &head);
+    call.middle = keep(ctx, &middle);
+    return call;
+}
+
+/* For a store that has lost some. */
+static void add_calls(struct stepd_ctx *ctx, struct wait_look *look)
+{
+    struct call_made *calls = context_alloc(ctx, (look->called + 1) * sizeof(*calls));
+    struct invoke_view view;
+
+    for (size_t i = 0; i < step_finished_count(ctx->run); i++) {
+        const struct checkpoint *checkpoint = checkpoints_at(ctx->run->steps, i);
+        if (checkpoint->kind == CHECKPOINT_WAITING && invoke_read(checkpoint->value, &view))
+            calls[look->call_count++] = call_of(ctx, checkpoint, view.run_id);
+    }
+    assert(look->call_count == look->called);
+    look->calls = calls;
+}
+
+/* One question, and what is heard of it. */
+struct asking {
+    struct stepd_ctx *ctx;
+    bool lacks_calls;
+};
+
+static void add(void *context, size_t position, struct bytes checkpoint)
+{
+    const struct asking *asking = context;
+    const struct run *run = asking->ctx->run;
+    struct error error;
+
+    if (position == step_finished_count(run))
+        (void)checkpoints_load(run->steps, position, checkpoint, &error);
+}
+
+static void lack(void *context)
+{
+    ((struct asking *)context)->lacks_calls = true;
+}
+
+static bool ask(struct asking *asking, bool tells_calls)
+{
+    struct stepd_ctx *ctx = asking->ctx;
     struct wait_look look = look_of(ctx, false);
     const struct transition change = {
         .kind = TRANSITION_PHASE,
@@ -81,9 +146,21 @@ static bool look(struct stepd_ctx *ctx)
         .look = &look,
     };
 
+    look.called = calls_count(ctx->run);
+    if (tells_calls)
+        add_calls(ctx, &look);
     look.add = add;
-    look.context = ctx;
+    look.lack = lack;
+    look.context = asking;
     return context_advance(ctx, &change);
+}
+
+/* False: there is a verdict. */
+static bool look(struct stepd_ctx *ctx)
+{
+    struct asking asking = { .ctx = ctx };
+
+    return ask(&asking, false) && (!asking.lacks_calls || ask(&asking, true));
 }
 
 bool awaited_take(struct stepd_ctx *ctx, bool *ret_has_news)

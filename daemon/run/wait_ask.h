@@ -38,12 +38,22 @@ struct wait_open {
     struct bytes head; /* as wait_ask.head */
 };
 
+/* A run that such a run has called. */
+struct call_made {
+    struct bytes run_id;
+    struct bytes head, middle; /* of what its answer becomes: checkpoint_pack_around(); size 0: that has come, or nobody waits for it */
+};
+
 /* What is asked for the waits of such a run: what has come for it while it was held. */
 struct wait_look {
     const struct wait_open *waits; /* those whose time is over: they end with nothing; or all, of a run that ends */
     size_t count;
-    size_t known; /* of its checkpoints: what has come stands behind them */
+    size_t known;                  /* of its checkpoints: what has come stands behind them */
+    size_t called;                 /* so many runs it has called in all */
+    const struct call_made *calls; /* these, where the store has lost some; else there are none */
+    size_t call_count;
     void (*add)(void *context, size_t position, struct bytes checkpoint);
+    void (*lack)(void *context); /* the store knows fewer of its calls than `called` */
     void *context;
 };
 

@@ -5,7 +5,7 @@
  * fetches and delivers, as often as it likes, and whose delivery it may fail to tell. What one script does is one step here.
  * How a run is owned, claimed and reaped is protocol.pml's; here it is one that may be taken from its worker at any time.
  * Any key of a call may be lost, LOSSES times in all; then there is the sweep, which walks over all keys, and sees what is not as it should be.
- * A caller waits for this run alone, and calls again when it is woken; BESIDE: it waits beside other steps, and does not.
+ * A caller waits for this run alone, and calls again when it is woken; BESIDE: it waits beside other steps, and does not, but says what it waits for.
  *
  * Searched for: a run that is made twice though no shard fell back and nothing was lost, an answer that becomes two checkpoints, or one
  * that is written while a worker holds the run; a rest in which the caller has not ended.
@@ -43,6 +43,7 @@ typedef CallerShard {
     bit has_waited;              /* a checkpoint: that it called */
     byte answers;                /* checkpoints */
     bit is_sure;                 /* the call was answered longer ago than redis.durability_lag */
+    bit was_woken;               /* by the sweep, once; `calls` says so */
 }
 
 /* ---- the callee's shard ----------------------------------------------------------------------------------- */
@@ -73,7 +74,7 @@ bit has_ended;                   /* the caller, and that counted */
 
 #define COPY_HERE(from, to) \
     to.caller = from.caller; to.call = from.call; to.letter = from.letter; to.question = from.question; to.has_mail = from.has_mail; \
-    to.has_waited = from.has_waited; to.answers = from.answers; to.is_sure = from.is_sure
+    to.has_waited = from.has_waited; to.answers = from.answers; to.is_sure = from.is_sure; to.was_woken = from.was_woken
 #define COPY_THERE(from, to) to.callee = from.callee; to.called = from.called; to.letter = from.letter; to.is_sure = from.is_sure
 
 /* ---- the caller's worker ---------------------------------------------------------------------------------- */
@@ -94,12 +95,19 @@ inline add_answer()
 #else
 #define CALLS_AGAIN true
 #endif
+/* By its checkpoints it waits for the run, and `calls` does not know of it. */
+#ifdef WITHOUT_RESTORING
+#define RESTORES false
+#else
+#define RESTORES (!CALLS_AGAIN && here.has_waited && here.call == NONE && !here.has_mail)
+#endif
 
 /* One script: the call, what is waited for, and the letter. */
 inline wait()
 {
     if
     :: (!here.has_waited || CALLS_AGAIN) && MUST_CALL -> here.call = CALL_OPEN; here.letter = LETTER
+    :: RESTORES -> here.call = CALL_OPEN
     :: else
     fi;
     here.has_waited = true;
@@ -192,12 +200,8 @@ inline look_for()
 #else
 #define IS_WAITED_FOR (IS_OPEN && IS_ALIVE)
 #endif
-/* `calls` is lost: its caller's checkpoints say whether it waits. */
-#ifdef WITHOUT_CHECKPOINTS
-#define SAY_CHECKPOINTS false
-#else
+/* `calls` is lost: its caller's checkpoints say whether it waits. Without this it would hear after the next walk of the sweep. */
 #define SAY_CHECKPOINTS (IS_ALIVE && here.has_waited && here.answers == 0)
-#endif
 inline answer()
 {
     if
@@ -279,8 +283,8 @@ end:
         (there.called != CALLED_OPEN || there.callee == NONE) -> here.question = true
     }
 #endif
-#if !defined(WITHOUT_WAKING) && !defined(BESIDE)
-    :: d_step { here.caller == CALLER_WAITING && here.call == NONE -> here.caller = CALLER_DUE }
+#ifndef WITHOUT_WAKING
+    :: d_step { here.caller == CALLER_WAITING && here.call == NONE && !here.was_woken -> here.caller = CALLER_DUE; here.was_woken = true }
 #endif
     :: d_step { there.called == CALLED_OPEN && there.callee == NONE -> there.called = CALLED_ANSWERED; there.letter = LETTER }
     od
@@ -293,7 +297,7 @@ end:
     do
     :: d_step { losses > 0 && (here.letter == LETTER || here.question) -> losses--; here.letter = NONE; here.question = false }
     :: d_step { losses > 0 && there.letter == LETTER -> losses--; there.letter = NONE }
-    :: d_step { losses > 0 && here.call != NONE && here.caller != CALLER_ENDED -> losses--; here.call = NONE }
+    :: d_step { losses > 0 && here.call != NONE && here.caller != CALLER_ENDED -> losses--; here.call = NONE; here.was_woken = false }
     :: d_step { losses > 0 && here.has_mail -> losses--; here.has_mail = false }
     :: d_step {
         losses > 0 && here.has_waited && here.caller != CALLER_OWNED && here.caller != CALLER_ENDED ->

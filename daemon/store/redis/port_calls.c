@@ -68,14 +68,32 @@ static void write_letter(const struct callee *callee, struct bytes caller, msgpa
 }
 
 /* What the answer is to be made of, as mail.lua has it. */
-static void write_around(const struct callee *callee, msgpack_sbuffer *around)
+static void write_around(struct bytes head, struct bytes middle, msgpack_sbuffer *around)
 {
     msgpack_packer packer;
 
     msgpack_packer_init(&packer, around, msgpack_sbuffer_write);
     msgpack_pack_array(&packer, 2);
-    msgpack_pack_str_with_body(&packer, callee->head.data, callee->head.size);
-    msgpack_pack_str_with_body(&packer, callee->middle.data, callee->middle.size);
+    msgpack_pack_str_with_body(&packer, head.data, head.size);
+    msgpack_pack_str_with_body(&packer, middle.data, middle.size);
+}
+
+static void pack_calls(const struct wait_look *look, msgpack_packer *packer)
+{
+    msgpack_sbuffer around;
+
+    msgpack_sbuffer_init(&around);
+    msgpack_pack_array(packer, look->call_count);
+    for (size_t i = 0; i < look->call_count; i++) {
+        const struct call_made *made = &look->calls[i];
+        msgpack_sbuffer_clear(&around);
+        if (made->head.size > 0)
+            write_around(made->head, made->middle, &around);
+        msgpack_pack_array(packer, 2);
+        msgpack_pack_str_with_body(packer, made->run_id.data, made->run_id.size);
+        msgpack_pack_str_with_body(packer, around.size > 0 ? around.data : "", around.size);
+    }
+    msgpack_sbuffer_destroy(&around);
 }
 
 /* As calling.lua reads it. */
@@ -84,9 +102,13 @@ static void pack_look(const struct wait_look *look, msgpack_sbuffer *packed)
     msgpack_packer packer;
 
     msgpack_packer_init(&packer, packed, msgpack_sbuffer_write);
-    msgpack_pack_map(&packer, 2);
+    msgpack_pack_map(&packer, 4);
     msgpack_pack_str_with_body(&packer, "known", 5);
     msgpack_pack_uint64(&packer, look->known);
+    msgpack_pack_str_with_body(&packer, "called", 6);
+    msgpack_pack_uint64(&packer, look->called);
+    msgpack_pack_str_with_body(&packer, "calls", 5);
+    pack_calls(look, &packer);
     msgpack_pack_str_with_body(&packer, "waits", 5);
     msgpack_pack_array(&packer, look->count);
     for (size_t i = 0; i < look->count; i++) {
@@ -105,7 +127,7 @@ void port_add_call(struct script_call *call, const struct transition *change, ms
     if (change->callee != NULL) {
         write_letter(change->callee, call->arguments[0], letter);
         size = letter->size;
-        write_around(change->callee, letter);
+        write_around(change->callee->head, change->callee->middle, letter);
     }
     script_add_text(call, change->callee != NULL ? change->callee->run->id.text : "");
     script_add(call, (struct bytes){ letter->data, size });
@@ -125,6 +147,8 @@ void port_hear_look(const struct transition *change, const redisReply *reply)
     for (size_t i = 0; i < come->elements; i++)
         change->look->add(change->look->context, change->look->known + i,
                           (struct bytes){ come->element[i]->str, (size_t)come->element[i]->len });
+    if (reply->elements > 7 && reply->element[7]->integer != 0)
+        change->look->lack(change->look->context);
 }
 
 /* ---- before a run that was called begins ---------------------------------------------------------- */

@@ -543,6 +543,80 @@ Test(calls, a_caller_whose_checkpoints_are_lost_calls_anew_and_is_answered)
     cr_assert_eq(taken_count, 3, "nothing begins a second time");
 }
 
+static void note(void *context, size_t position, struct bytes checkpoint)
+{
+    struct error error;
+
+    cr_assert_eq(checkpoints_load(context, position, checkpoint, &error), 0);
+}
+
+static bool lacks_calls;
+
+static void lack(void *context)
+{
+    (void)context;
+    lacks_calls = true;
+}
+
+/* As run/awaited.c asks; with `made` it tells of the run that it has called. */
+static void look(struct claimed *caller, const struct call_made *made)
+{
+    const struct wait_look look = {
+        .known = checkpoints_count(caller->run.steps),
+        .called = 1,
+        .calls = made,
+        .call_count = made != NULL,
+        .add = note,
+        .lack = lack,
+        .context = caller->run.steps,
+    };
+
+    lacks_calls = false;
+    cr_assert_eq(change_run(&caller->run, (struct transition){ .kind = TRANSITION_PHASE, .look = &look }), STORE_OK);
+}
+
+Test(calls, a_caller_beside_other_steps_whose_calls_are_lost_says_what_it_waits_for)
+{
+    AUTO_DONE struct calling calling;
+    calling_init(&calling, 1);
+    struct transition record = calling.park;
+    record.kind = TRANSITION_CHECKPOINT;
+    const struct run_id *id = &calling.sample.run.id;
+    struct transition wait = { .kind = TRANSITION_PARK, .status = RUN_WAITING, .due_ms = WAIT_FOREVER_MS };
+    cr_assert_eq(change_run(&calling.sample.run, record), STORE_OK);
+    cr_assert_eq(change_run(&calling.sample.run, wait), STORE_OK);
+    (void)next_taken(0);
+    wait_for_letters();
+    /* It waits for an event, too. */
+    (void)redis_says(redis.store, "SET t{%d}:await:%s:1000 -", store_shard_of(redis.store, id->text), id->text);
+    lose("calls", id);
+    lose("called", &calling.id);
+    lose("run", &calling.id);
+    sweep_all();
+    struct claimed *woken = next_taken(1);
+    const struct call_made made = { { calling.id.text, RUN_ID_LENGTH }, calling.callee.head, calling.callee.middle };
+    look(woken, NULL);
+    cr_assert(lacks_calls);
+    look(woken, &made);
+    cr_assert_not(lacks_calls);
+    cr_assert_eq(change_run(&woken->run, wait), STORE_OK);
+    sweep_all();
+    assert_lost(next_taken(2));
+}
+
+Test(calls, a_run_that_waits_for_an_event_alone_is_not_woken)
+{
+    struct sample sample;
+    sample_init(&sample, 1);
+    const struct run_id *id = &sample.run.id;
+    struct transition wait = { .kind = TRANSITION_PARK, .status = RUN_WAITING, .due_ms = WAIT_FOREVER_MS, .checkpoint = { "a", 1 } };
+    cr_assert_eq(change_run(&sample.run, wait), STORE_OK);
+    (void)redis_says(redis.store, "SET t{%d}:await:%s:1000 -", store_shard_of(redis.store, id->text), id->text);
+    sweep_all();
+    (void)usleep(500000);
+    cr_assert_eq(taken_count, 0);
+}
+
 /* ---- from outside ------------------------------------------------------------------------------- */
 
 Test(calls, a_call_from_outside_keeps_its_answer)

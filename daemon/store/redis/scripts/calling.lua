@@ -2,7 +2,9 @@
 -- Stands before take.lua and advance.lua, and calling_end.lua behind, where a run calls others, was called, or waits beside other steps. The last
 -- arguments: the run that is called by this change, the letter to its shard, and what its answer is to be made of (mail.lua); a call that
 -- nobody waits for any more; what is told to the caller of this run, should it end by this; '', or msgpack: `waits` that its worker
--- knows to be open (each [position, until when, head of its outcome]), and `known`, its checkpoints. `calls:<id>` holds what it called.
+-- knows to be open (each [position, until when, head of its outcome]), `known`, its checkpoints, `called`, how many runs it has called, and `calls`,
+-- where the store has lost some of those: all (each [run, what its answer is to be made of, '' where it is not waited for]). `calls:<id>` holds
+-- what it called.
 -- What came while a worker held the run is opened when it is parked to wait (mail.lua).
 local ENDED_BY = { F = true, B = true }
 local look = table.remove(ARGV)

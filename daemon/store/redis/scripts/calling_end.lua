@@ -25,8 +25,14 @@ local function answer_look(h)
         if ends <= now then forget_wait_at(position) end
     end
     open_mail(id, h)
+    for _, made in ipairs(look.calls) do call('HSETNX', calls, made[1], made[2] == '' and now_text or '0' .. made[2]) end
     save(id, h)
     return call('ZRANGEBYSCORE', P .. 'steps:' .. id, look.known, '+inf')
+end
+
+-- Redis has lost `calls`, in which each run that it has called stands until it ends: its worker tells them.
+local function lacks_calls()
+    return call('HLEN', calls) - call('HEXISTS', calls, '?') < look.called and 1 or 0
 end
 
 -- It asks for what was answered: its checkpoints are lost, or its mail. A change that is sent again does not: by then its answer is a
@@ -59,6 +65,6 @@ if h and kind == 'P' and h.status == RUN_WAITING and has(h.flags, MAIL) then
     call('ZADD', delayed_of(h), now, id)
     reply[5] = now
 elseif h and look then
-    reply[6], reply[7] = 0, answer_look(h)
+    reply[6], reply[7], reply[8] = 0, answer_look(h), lacks_calls()
 end
 return reply

@@ -35,13 +35,29 @@ local function look_at_deadline(id, h)
     if f and f.deadline then put_back(P .. 'deadlines', f.deadline, id) end
 end
 
--- A run that waits, and nothing says what for: it is woken once, and calls or waits anew.
+-- One of several; of a run with too many steps to look at them all it is believed to have some.
+local function has_await(id, h)
+    for i = 0, math.min(h.checkpoints, WAITS_MOST) - 1 do
+        if call('EXISTS', P .. 'await:' .. id .. ':' .. i + WAITS_FROM) == 1 then return true end
+    end
+    return h.checkpoints > WAITS_MOST
+end
+
+-- As far as its checkpoints show: one has the value that invoke.c gives a call.
+local function has_called(id, h)
+    if h.state > BYTES then return false end
+    for _, checkpoint in ipairs(read('ZRANGE', P .. 'steps:' .. id, 0, -1) or {}) do
+        if checkpoint:find('\166invoke\217\32', 1, true) then return true end
+    end
+    return false
+end
+
+-- A run that waits, and nothing says what for, or `calls` is lost beside its other waits: it is woken once, and waits or calls anew, or says
+-- what it waits for (calling_end.lua).
 local function waits_for_nothing(id, h)
     local calls = P .. 'calls:' .. id
-    if call('EXISTS', P .. 'await:' .. id) == 1 or call('EXISTS', calls) == 1 or h.checkpoints > WAITS_MOST then return false end
-    for i = 0, h.checkpoints - 1 do
-        if call('EXISTS', P .. 'await:' .. id .. ':' .. i + WAITS_FROM) == 1 then return false end
-    end
+    if call('EXISTS', P .. 'await:' .. id) == 1 or call('EXISTS', calls) == 1 then return false end
+    if has_await(id, h) and not has_called(id, h) then return false end
     return call('HSET', calls, '?', now_text) == 1
 end
 
