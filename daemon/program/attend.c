@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "codec/number.h"
 #include "program/declarations.h"
@@ -18,6 +19,9 @@
 #include "run/invoke.h"
 #include "run/ops.h"
 #include "run/reports.h"
+#include "run/wait.h"
+
+#define TOGETHER 16 /* lines that are looked at */
 
 /* One stay of the run on a worker. */
 struct stay {
@@ -154,11 +158,29 @@ static enum stepd_status take_send(struct stay *stay, const struct reply *reply)
     return tell(stay, reply->id, stepd_report_send(stay->ctx, stay->errand->reports, reply->id, reply->name, reply->data), false);
 }
 
+/* Whether another wait for the same came together with it: what has come by now did. */
+static bool has_more(const struct stay *stay, const struct stepd_wait *wait)
+{
+    const struct said *said = NULL;
+    struct reply other;
+
+    for (int i = 0; i < TOGETHER && (said = held_call_peek(stay->errand->held, said)) != NULL; i++) {
+        if (said->kind != SAID_LINE || reply_read(stay->ctx, said->text, said->size, &other) != NULL || other.kind != REPLY_WAIT)
+            continue;
+        if (wait_is_same(wait, &(struct stepd_wait){ .event = other.name, .when = other.when }))
+            return true;
+    }
+    return false;
+}
+
 static enum stepd_status take_wait(struct stay *stay, const struct reply *reply)
 {
     const struct stepd_wait wait = { .event = reply->name, .when = reply->when, .timeout_ms = reply->ms };
+    bool is_beside = reply->is_beside;
+    enum report_answer answer =
+        stepd_report_wait(stay->ctx, stay->errand->reports, reply->id, is_beside, is_beside && has_more(stay, &wait), &wait);
 
-    return tell(stay, reply->id, stepd_report_wait(stay->ctx, stay->errand->reports, reply->id, reply->is_beside, &wait), true);
+    return tell(stay, reply->id, answer, true);
 }
 
 static enum stepd_status take_invoke(struct stay *stay, const struct reply *reply)
@@ -166,6 +188,41 @@ static enum stepd_status take_invoke(struct stay *stay, const struct reply *repl
     const struct invoke_ask ask = { .function_id = reply->name, .timeout_ms = reply->ms };
 
     return tell(stay, reply->id, reports_invoke(stay->ctx, stay->errand->reports, reply->id, reply->is_beside, ask, reply->data), true);
+}
+
+/* ---- what comes beside them ---------------------------------------------------------------------- */
+
+static void tell_come(void *context, const char *name, enum report_answer answer)
+{
+    struct stay *stay = context;
+
+    if (answer == REPORT_FAILED)
+        answer_failed(stay, name);
+    else
+        answer_result(stay, name);
+}
+
+/* Of what the run waits for while its program is at other steps something has come, or its time is over: the program, which was told that
+ * it comes later, is answered now. */
+static enum stepd_status hear(struct stay *stay)
+{
+    struct stepd_ctx *ctx = stay->ctx;
+    int64_t until_ms;
+    bool has_heard = held_call_has_heard(stay->errand->held);
+
+    if (!has_heard && !(awaited_is_open(ctx, &until_ms) && until_ms <= beside_now_ms(ctx)))
+        return STEPD_OK;
+    return reports_hear(ctx, stay->errand->reports, tell_come, stay) ? STEPD_OK : STEPD_SUSPENDED;
+}
+
+static enum stepd_status leave(struct stay *stay)
+{
+    struct stepd_ctx *ctx = stay->ctx;
+    int64_t until_ms;
+    bool is_timed = awaited_is_open(ctx, &until_ms) && until_ms != WAIT_FOREVER_MS;
+
+    atomic_store(&stay->errand->held->wakes_ms, is_timed ? clock_monotonic_ms() + until_ms - beside_now_ms(ctx) : 0);
+    return stepd_reports_leave(ctx, stay->errand->reports, &stay->errand->base);
 }
 
 /* ---- the end of a call --------------------------------------------------------------------------- */
@@ -285,5 +342,6 @@ enum stepd_status attend_run(struct stepd_ctx *ctx)
     STEPD_TRY(take_all(&stay));
     if (stay.is_done)
         return STEPD_OK;
-    return stepd_reports_leave(ctx, stay.errand->reports, &stay.errand->base);
+    STEPD_TRY(hear(&stay));
+    return leave(&stay);
 }

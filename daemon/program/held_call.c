@@ -111,10 +111,41 @@ struct said *held_call_take(struct held_call *held)
     return said;
 }
 
+const struct said *held_call_peek(struct held_call *held, const struct said *after)
+{
+    LOCK_GUARD(&held->lock);
+    return after != NULL ? after->next : held->first;
+}
+
 bool held_call_is_cancelled(struct held_call *held)
 {
     LOCK_GUARD(&held->lock);
     return held->is_cancelled;
+}
+
+/* It comes home, since what `flag` says is so now. */
+static void call_home_for(struct held_call *held, bool *flag)
+{
+    lock_take(&held->lock);
+    *flag = true;
+    void *home = call_home(held);
+    void (*come_back)(void *home) = held->come_back;
+    lock_give(&held->lock);
+    if (home != NULL)
+        come_back(home);
+}
+
+void held_call_hear(struct held_call *held)
+{
+    call_home_for(held, &held->has_heard);
+}
+
+bool held_call_has_heard(struct held_call *held)
+{
+    LOCK_GUARD(&held->lock);
+    bool has_heard = held->has_heard;
+    held->has_heard = false;
+    return has_heard;
 }
 
 /* ---- as the engine sees it ------------------------------------------------------------------------- */
@@ -126,7 +157,7 @@ static void leave(struct errand *base, void (*come_back)(void *home), void *home
     assert(come_back != NULL && home != NULL);
     lock_take(&held->lock);
     assert(held->home == NULL && !held->is_over);
-    bool stays = held->has_news || held->is_cancelled;
+    bool stays = held->has_news || held->has_heard || held->is_cancelled;
     if (!stays) {
         held->come_back = come_back;
         held->home = home;
@@ -140,13 +171,12 @@ static void cancel(struct errand *base)
 {
     struct held_call *held = program_errand_of(base)->held;
 
-    lock_take(&held->lock);
-    held->is_cancelled = true;
-    void *home = call_home(held);
-    void (*come_back)(void *home) = held->come_back;
-    lock_give(&held->lock);
-    if (home != NULL)
-        come_back(home);
+    call_home_for(held, &held->is_cancelled);
+}
+
+static void hear(struct errand *base)
+{
+    held_call_hear(program_errand_of(base)->held);
 }
 
 static void destroy(struct errand *base)
@@ -168,7 +198,7 @@ static void destroy(struct errand *base)
     free(errand);
 }
 
-static const struct errand_ops ops = { .leave = leave, .cancel = cancel, .destroy = destroy };
+static const struct errand_ops ops = { .leave = leave, .cancel = cancel, .hear = hear, .destroy = destroy };
 
 struct program_errand *program_errand_create(void)
 {

@@ -44,6 +44,8 @@ struct held_call {
     int attempt;
     int64_t timeout_ms;
 
+    _Atomic(int64_t) wakes_ms; /* monotonic: the first time of those waits is over then; 0: none has one */
+
     struct lock lock;
     struct said *first;            /* lock; that has come and was not taken */
     struct said **end;             /* lock */
@@ -52,6 +54,7 @@ struct held_call {
     bool has_ended;                /* lock; no process has it any more */
     bool is_cancelled;             /* lock */
     bool has_news;                 /* lock; since the holder last looked */
+    bool has_heard;                /* lock; something has come that the run waits for beside its steps, or its time is over */
     void (*come_back)(void *home); /* lock */
     void *home;                    /* lock; NULL: the run is at home */
 
@@ -87,6 +90,12 @@ void held_call_tell(struct held_call *held, enum said_kind kind, const char *tex
 void held_call_tell_last(struct held_call *held, enum said_kind kind, const char *text, size_t size);
 /* The run's holder: what has come first, its own to free; NULL: nothing more. */
 struct said *held_call_take(struct held_call *held);
+/* The same, and leaves it there; `after` NULL: the first, else the one behind that. Until it is taken. */
+const struct said *held_call_peek(struct held_call *held, const struct said *after);
 bool held_call_is_cancelled(struct held_call *held);
+/* Any thread: the run is to look at what it waits for beside its steps. Wakes it. */
+void held_call_hear(struct held_call *held);
+/* The run's holder, once for each time: whether it is to look. */
+bool held_call_has_heard(struct held_call *held);
 
 #endif

@@ -208,13 +208,25 @@ static void look_at_waiting(struct program *program, int64_t now_ms)
     declarations_hold_up(program->host->settings.declarations, program->name, is_held_up ? limit : 0);
 }
 
+/* The time is over of something that its run waits for beside its steps. */
+static void look_at_waits(struct held_call *held, int64_t now_ms)
+{
+    int64_t wakes_ms = atomic_load(&held->wakes_ms);
+
+    if (wakes_ms == 0 || now_ms < wakes_ms || held->is_let_go || !atomic_compare_exchange_strong(&held->wakes_ms, &wakes_ms, 0))
+        return;
+    held_call_hear(held);
+}
+
 void calls_look(struct program *program, int64_t now_ms)
 {
     assert_thread(&program->host->thread);
     for (struct process *process = program->processes; process != NULL; process = process->next) {
         for (size_t i = 0; i < PROCESS_CALL_LISTS; i++)
-            for (struct held_call *held = process->calls[i]; held != NULL; held = held->next)
+            for (struct held_call *held = process->calls[i]; held != NULL; held = held->next) {
+                look_at_waits(held, now_ms);
                 look_at_call(held, now_ms);
+            }
     }
     look_at_waiting(program, now_ms);
 }

@@ -20,6 +20,7 @@ struct reports {
     struct ops ops;
     struct step_ids ids;
     bool has_slept; /* a sleep was told of in this call, or is one that was not over when it began */
+    bool has_told;  /* in this call, of what had come: the program may not have seen that before it said anything else */
     enum stepd_status status;
 };
 
@@ -256,7 +257,7 @@ static bool is_waiting(const struct checkpoint *checkpoint)
     return checkpoint != NULL && checkpoint->kind == CHECKPOINT_WAITING;
 }
 
-enum report_answer stepd_report_wait(struct stepd_ctx *ctx, struct reports *reports, const char *name, bool is_beside,
+enum report_answer stepd_report_wait(struct stepd_ctx *ctx, struct reports *reports, const char *name, bool is_beside, bool has_more,
                                      const struct stepd_wait *wait)
 {
     const struct checkpoint *checkpoint = find(ctx, name);
@@ -267,7 +268,7 @@ enum report_answer stepd_report_wait(struct stepd_ctx *ctx, struct reports *repo
     bool parks = is_waiting(checkpoint) ? !is_beside && is_latest && ops_is_alone(ops_of(ctx, reports)) : is_alone(ctx, reports, is_beside);
     if (!note_failure(ctx, reports))
         return over(reports, STEPD_SUSPENDED);
-    enum stepd_status status = parks ? stepd_wait_for_event(ctx, name, wait, NULL) : wait_beside(ctx, name, wait);
+    enum stepd_status status = parks ? stepd_wait_for_event(ctx, name, wait, NULL) : wait_beside(ctx, name, wait, has_more);
     return status == STEPD_SUSPENDED && !context_is_decided(ctx) ? REPORT_LATER : answer(ctx, reports, status);
 }
 
@@ -301,6 +302,24 @@ bool stepd_reports_take(struct stepd_ctx *ctx)
     return awaited_take(ctx, &has_news);
 }
 
+bool reports_hear(struct stepd_ctx *ctx, struct reports *reports, void (*tell)(void *context, const char *name, enum report_answer answer),
+                  void *context)
+{
+    size_t known = step_finished_count(ctx->run);
+    bool has_news;
+
+    if (!note_failure(ctx, reports) || !awaited_take(ctx, &has_news))
+        return false;
+    for (size_t i = known; i < step_finished_count(ctx->run); i++) {
+        const struct checkpoint *end = checkpoints_at(ctx->run->steps, i);
+        if (end->phase != ctx->run->phase)
+            continue;
+        reports->has_told = true;
+        tell(context, end->id, answer_known(ctx, end));
+    }
+    return true;
+}
+
 /* ---- the end of a call ------------------------------------------------------------------------------- */
 
 void stepd_reports_keep(struct stepd_ctx *ctx, const struct reports *reports)
@@ -325,8 +344,10 @@ bool stepd_reports_suspend(struct stepd_ctx *ctx, struct reports *reports)
 {
     int64_t due_ms = next_due(ctx, reports), until_ms;
 
-    if (due_ms == 0 && !reports->has_slept && !awaited_is_open(ctx, &until_ms)) /* what has slept is awake by now */
+    if (due_ms == 0 && !reports->has_slept && !reports->has_told && !awaited_is_open(ctx, &until_ms)) /* what has slept is awake by now */
         return false;
+    if (reports->has_told)
+        due_ms = 1; /* its next call has what it may have missed */
     reports->status = ops_park(ops_of(ctx, reports), ctx->run->attempt, due_ms);
     return true;
 }

@@ -60,8 +60,9 @@ STEPD_EXPORT enum report_answer stepd_report_sleep(struct stepd_ctx *ctx, struct
 /* `data` NULL: nil. */
 STEPD_EXPORT enum report_answer stepd_report_send(struct stepd_ctx *ctx, struct reports *reports, const char *name, const char *event,
                                                   const msgpack_object *data);
+/* `has_more`: another wait for the same was asked for together with it, and is reported after it. */
 STEPD_EXPORT enum report_answer stepd_report_wait(struct stepd_ctx *ctx, struct reports *reports, const char *name, bool is_beside,
-                                                  const struct stepd_wait *wait);
+                                                  bool has_more, const struct stepd_wait *wait);
 STEPD_EXPORT enum report_answer stepd_report_invoke(struct stepd_ctx *ctx, struct reports *reports, const char *name, bool is_beside,
                                                     const char *function_id, const msgpack_object *data, int64_t timeout_ms);
 /* The function fails of what that step failed of. False: it has not. */
@@ -92,6 +93,9 @@ STEPD_EXPORT int64_t stepd_store_ms(struct stepd_ctx *ctx);
 /* stepd_report_invoke(), of all that may be asked of one. */
 enum report_answer reports_invoke(struct stepd_ctx *ctx, struct reports *reports, const char *name, bool is_beside, struct invoke_ask ask,
                                   const msgpack_object *data);
+/* While the program is at other steps: `tell` hears of each step that waited and has ended since, in this order. False: there is a verdict. */
+bool reports_hear(struct stepd_ctx *ctx, struct reports *reports, void (*tell)(void *context, const char *name, enum report_answer answer),
+                  void *context) MUST_CHECK;
 /* Those that are open. As long as `reports`. */
 const struct branches *reports_branches(const struct reports *reports);
 /* stepd_report_result(), as it is kept; size 0: nil. */

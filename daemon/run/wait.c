@@ -108,19 +108,23 @@ static bool ask_boundary(struct stepd_ctx *ctx, struct wait_ask *ask)
     return status == 0;
 }
 
-/* For people: what it waits for. */
-static void pack_wish(const struct stepd_wait *wait, msgpack_sbuffer *buffer)
+/* For people: what it waits for. And for waited.c, which knows this form. */
+static void pack_wish(const struct stepd_wait *wait, bool has_more, msgpack_sbuffer *buffer)
 {
     msgpack_packer packer;
 
     msgpack_packer_init(&packer, buffer, msgpack_sbuffer_write);
-    msgpack_pack_map(&packer, wait->when != NULL ? 2 : 1);
+    msgpack_pack_map(&packer, 1U + (wait->when != NULL) + has_more);
     msgpack_pack_str_with_body(&packer, "event", 5);
     msgpack_pack_str_with_body(&packer, wait->event, strlen(wait->event));
-    if (wait->when == NULL)
-        return;
-    msgpack_pack_str_with_body(&packer, "when", 4);
-    msgpack_pack_str_with_body(&packer, wait->when, strlen(wait->when));
+    if (wait->when != NULL) {
+        msgpack_pack_str_with_body(&packer, "when", 4);
+        msgpack_pack_str_with_body(&packer, wait->when, strlen(wait->when));
+    }
+    if (has_more) {
+        msgpack_pack_str_with_body(&packer, "more", 4);
+        msgpack_pack_true(&packer);
+    }
 }
 
 /* What it was given before counts for no wait that comes after; which those beside it may not be. */
@@ -131,7 +135,7 @@ static void ask_past(struct stepd_ctx *ctx, const struct stepd_wait *wait, bool 
     msgpack_sbuffer_init(&wish);
     msgpack_sbuffer_init(&given);
     if (is_beside)
-        pack_wish(wait, &wish);
+        pack_wish(wait, false, &wish);
     waited_pack_given(ctx->run, (struct bytes){ wish.data, wish.size }, &given);
     ask->given = kept(ctx, &given);
     ask->slept_ms = waited_slept_ms(ctx->run, context_now_ms(ctx));
@@ -194,13 +198,13 @@ static bool ask_kept(struct stepd_ctx *ctx, const struct stepd_wait *wait, struc
 
 /* ---- waiting -------------------------------------------------------------------------------------- */
 
-static struct checkpoint begin_of(struct stepd_ctx *ctx, const struct stepd_wait *wait, int64_t until_ms)
+static struct checkpoint begin_of(struct stepd_ctx *ctx, const struct stepd_wait *wait, bool has_more, int64_t until_ms)
 {
     struct checkpoint checkpoint = step_checkpoint(ctx, CHECKPOINT_WAITING);
     msgpack_sbuffer wish;
 
     msgpack_sbuffer_init(&wish);
-    pack_wish(wait, &wish);
+    pack_wish(wait, has_more, &wish);
     checkpoint.value = kept(ctx, &wish);
     checkpoint.until_ms = until_ms;
     msgpack_sbuffer_destroy(&wish);
@@ -228,7 +232,7 @@ static const struct wait_ask *make_ask(struct stepd_ctx *ctx, const struct stepd
 static enum stepd_status park(struct stepd_ctx *ctx, const struct stepd_wait *wait, int64_t until_ms)
 {
     const struct wait_ask *ask = make_ask(ctx, wait, until_ms, false);
-    const struct checkpoint begin = begin_of(ctx, wait, until_ms);
+    const struct checkpoint begin = begin_of(ctx, wait, false, until_ms);
 
     if (ask == NULL)
         return STEPD_SUSPENDED;
@@ -259,13 +263,13 @@ static enum stepd_status wait_anew(struct stepd_ctx *ctx, const struct stepd_wai
 }
 
 /* Recorded, and the run goes on; what is kept for it is looked at until nothing has come since. */
-static enum stepd_status begin_beside(struct stepd_ctx *ctx, const struct stepd_wait *wait)
+static enum stepd_status begin_beside(struct stepd_ctx *ctx, const struct stepd_wait *wait, bool has_more)
 {
     int64_t until_ms = end_of(ctx, wait);
 
     step_set_up(ctx, NULL);
     ctx->step.executions = 1;
-    const struct checkpoint begin = begin_of(ctx, wait, until_ms);
+    const struct checkpoint begin = begin_of(ctx, wait, has_more, until_ms);
     do {
         ctx->step.wait = make_ask(ctx, wait, until_ms, true);
     } while (ctx->step.wait != NULL && !step_record(ctx, &begin, ctx->run->attempt) && !context_is_decided(ctx));
@@ -346,24 +350,32 @@ enum stepd_status stepd_wait_for_event(struct stepd_ctx *ctx, const char *id, co
     return status;
 }
 
-static enum stepd_status wait_named_beside(struct stepd_ctx *ctx, const struct stepd_wait *wait)
+static enum stepd_status wait_named_beside(struct stepd_ctx *ctx, const struct stepd_wait *wait, bool has_more)
 {
     size_t position;
     const struct checkpoint *finished = step_find_finished(ctx, &position);
 
     if (finished == NULL)
-        return step_may_begin(ctx, CHECKPOINTS) ? begin_beside(ctx, wait) : STEPD_SUSPENDED;
+        return step_may_begin(ctx, CHECKPOINTS) ? begin_beside(ctx, wait, has_more) : STEPD_SUSPENDED;
     return finished->kind == CHECKPOINT_WAITING ? STEPD_SUSPENDED : step_answer(ctx, finished, position, NULL);
 }
 
-enum stepd_status wait_beside(struct stepd_ctx *ctx, const char *id, const struct stepd_wait *wait)
+bool wait_is_same(const struct stepd_wait *one, const struct stepd_wait *other)
+{
+    bool has_when = one->when != NULL;
+
+    return one->event != NULL && other->event != NULL && strcmp(one->event, other->event) == 0 && has_when == (other->when != NULL) &&
+           (!has_when || strcmp(one->when, other->when) == 0);
+}
+
+enum stepd_status wait_beside(struct stepd_ctx *ctx, const char *id, const struct stepd_wait *wait, bool has_more)
 {
     enum stepd_status status;
     int64_t left_ns = 0;
 
     if (!step_open_call(ctx, id, &left_ns, &status))
         return status;
-    status = is_named(ctx, id, wait) ? wait_named_beside(ctx, wait) : STEPD_FAILED;
+    status = is_named(ctx, id, wait) ? wait_named_beside(ctx, wait, has_more) : STEPD_FAILED;
     context_resume(ctx, left_ns);
     return status;
 }

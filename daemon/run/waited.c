@@ -11,6 +11,8 @@
 #define LATEST 32           /* waits that are looked at */
 #define LONG_SLEEP_MS 10000 /* no such sleep fits into what a store may lose */
 
+static const char more[] = "\xa4more\xc3"; /* as wait.c packs it */
+
 struct given {
     char *names[LATEST]; /* owned */
     size_t count;
@@ -41,21 +43,34 @@ static void add_outcome(struct given *given, struct bytes outcome)
     msgpack_zone_destroy(&zone);
 }
 
-static bool is_same(struct bytes wish, struct bytes other)
+/* `other` may say that there was more; what stands before the members is their number. */
+static bool is_same(struct bytes wish, struct bytes other, bool *ret_has_more)
 {
-    return wish.size == other.size && memcmp(wish.data, other.data, wish.size) == 0;
+    *ret_has_more = other.size == wish.size + sizeof(more) - 1;
+    if (other.size != wish.size && !*ret_has_more)
+        return false;
+    const char *mine = wish.data, *its = other.data;
+    if (mine[0] + *ret_has_more != its[0] || memcmp(mine + 1, its + 1, wish.size - 1) != 0)
+        return false;
+    return !*ret_has_more || memcmp(its + wish.size, more, sizeof(more) - 1) == 0;
 }
 
 static void collect(const struct run *run, struct bytes wish, struct given *given)
 {
+    bool are_together = wish.size > 0; /* the latest of them, and the one that is about to wait */
+    bool has_more = false;
     size_t waits = 0;
 
     for (size_t i = run->steps != NULL ? checkpoints_count(run->steps) : 0; i > 0 && waits < LATEST; i--) {
         const struct checkpoint *waiting = checkpoints_at(run->steps, i - 1);
         size_t position;
-        if (waiting->kind != CHECKPOINT_WAITING || waiting->phase != run->phase || (wish.size > 0 && !is_same(wish, waiting->value)))
+        if (waiting->kind != CHECKPOINT_WAITING || waiting->phase != run->phase ||
+            (wish.size > 0 && !is_same(wish, waiting->value, &has_more)))
             continue;
         waits++;
+        are_together = are_together && has_more;
+        if (are_together)
+            continue;
         const struct checkpoint *ended = checkpoints_find(run->steps, run->phase, waiting->id, &position);
         if (ended != NULL && ended->kind == CHECKPOINT_COMPLETED)
             add_outcome(given, ended->value);

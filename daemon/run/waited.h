@@ -11,8 +11,9 @@
 
 #include "run/run.h"
 
-/* Appends the events that its latest waits were given, as a msgpack map of "TOPIC:PARTITION:OFFSET". `wish`: of those alone that waited for the
- * same; size 0: of all, none of which can have been beside this one. */
+/* Appends the events that its latest waits were given, as a msgpack map of "TOPIC:PARTITION:OFFSET". `wish`, as wait.c packs it, without `more`: of
+ * those alone that waited for the same, and were not asked for together with the one that is about to; size 0: of all, none of which can have been
+ * beside this one. */
 void waited_pack_given(const struct run *run, struct bytes wish, msgpack_sbuffer *buffer);
 /* When its last long sleep ended, the store's time; 0: it had none. What it does since was in no second that was lost before. */
 int64_t waited_slept_ms(const struct run *run, int64_t now_ms);

@@ -46,6 +46,7 @@ struct op {
     bool replaces;           /* OP_SIGNAL: whoever waits for it, where else it fails */
     bool races;              /* OP_PLANNED: the function is to be told of it as soon as it has ended */
     const char *when;        /* OP_WAIT: the condition; NULL: each */
+    bool has_more;           /* OP_WAIT: the reply has another one for the same, which is recorded after this */
     const char *function_id; /* OP_INVOKE; data: of the event */
 };
 

@@ -150,7 +150,7 @@ static enum stepd_status wait_for(struct sdk_attempt *turn, const struct op *op,
     STEPD_TRY(sdk_attempt_note_failure(turn));
     if (is_alone)
         turn->attempt = turn->ctx->run->attempt = 0;
-    return waits(turn, wait_beside(turn->ctx, op->name, &wait));
+    return waits(turn, wait_beside(turn->ctx, op->name, &wait, op->has_more));
 }
 
 enum stepd_status settle_wait(struct sdk_attempt *turn, const struct op *op, bool is_alone)

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "codec/number.h"
+#include "run/wait.h"
 #include "sdk/call_request.h"
 #include "sdk/gateway.h"
 #include "sdk/object.h"
@@ -62,14 +63,28 @@ static bool is_known(const struct sdk_attempt *turn, const struct op *op)
     return op->kind != OP_COMPLETE && (is_planned || sdk_attempt_has_finished(turn, op->name));
 }
 
+static bool has_more(const struct sdk_attempt *turn, const struct op_list *ops, size_t index)
+{
+    const struct stepd_wait wait = { .event = ops->items[index].event, .when = ops->items[index].when };
+
+    for (size_t i = index + 1; i < ops->count && ops->items[index].kind == OP_WAIT; i++) {
+        const struct stepd_wait other = { .event = ops->items[i].event, .when = ops->items[i].when };
+        if (ops->items[i].kind == OP_WAIT && wait_is_same(&wait, &other) && !is_known(turn, &ops->items[i]))
+            return true;
+    }
+    return false;
+}
+
 static enum stepd_status take_ops(struct sdk_attempt *turn, const struct op_list *ops)
 {
     bool is_only = sdk_attempt_is_alone(turn) && ops->count == 1;
 
     for (size_t i = 0; i < ops->count && !turn->is_done; i++) {
         turn->errand->is_racing |= ops->items[i].races;
-        if (!is_known(turn, &ops->items[i]))
-            STEPD_TRY(take_op(turn, &ops->items[i], is_only));
+        if (is_known(turn, &ops->items[i]))
+            continue;
+        ops->items[i].has_more = has_more(turn, ops, i);
+        STEPD_TRY(take_op(turn, &ops->items[i], is_only));
     }
     return STEPD_OK;
 }

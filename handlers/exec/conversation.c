@@ -193,7 +193,8 @@ static void report_running(struct conversation *conversation, struct running *ru
 /* ---- what it may ask -------------------------------------------------------------------------- */
 
 /* *ret_name: its name, with room for STEP_ID_SIZE. */
-static enum report_answer ask(struct conversation *conversation, const struct request *request, bool is_beside, char *ret_name)
+static enum report_answer ask(struct conversation *conversation, const struct request *request, bool is_beside, bool has_more,
+                              char *ret_name)
 {
     struct stepd_ctx *ctx = conversation->ctx;
     struct reports *reports = conversation->reports;
@@ -213,7 +214,7 @@ static enum report_answer ask(struct conversation *conversation, const struct re
     case REQUEST_SEND:
         return stepd_report_send(ctx, reports, ret_name, request->name, request->value);
     case REQUEST_WAIT:
-        return stepd_report_wait(ctx, reports, ret_name, is_beside, &wait);
+        return stepd_report_wait(ctx, reports, ret_name, is_beside, has_more, &wait);
     case REQUEST_INVOKE:
         return stepd_report_invoke(ctx, reports, ret_name, is_beside, request->name, request->value, request->delay_ms);
     case REQUEST_RESULT:
@@ -234,7 +235,7 @@ static bool has_result(const struct request *request)
 static void ask_one(struct conversation *conversation, const struct request *request)
 {
     char name[STEP_ID_SIZE];
-    enum report_answer answer = ask(conversation, request, conversation->count > 0, name);
+    enum report_answer answer = ask(conversation, request, conversation->count > 0, false, name);
 
     if (answer == REPORT_RUN)
         conversation->running[conversation->count - 1].is_single = true;
@@ -252,6 +253,24 @@ static void tell_position(struct conversation *conversation, const char *name, e
     program_tell(conversation->program, position);
 }
 
+static bool is_same(const char *one, const char *other)
+{
+    return one == NULL || other == NULL ? one == other : strcmp(one, other) == 0;
+}
+
+/* Whether another of them waits for the same, and is asked after this one. */
+static bool has_more(struct conversation *conversation, const struct request *steps, size_t index, const struct request *wait)
+{
+    struct request other;
+
+    for (size_t i = index + 1; i < request_count(steps) && wait->kind == REQUEST_WAIT; i++) {
+        request_at(conversation->ctx, steps, i, &other);
+        if (other.kind == REQUEST_WAIT && is_same(wait->name, other.name) && is_same(wait->when, other.when))
+            return true;
+    }
+    return false;
+}
+
 /* Each has its answer in one line; what ends the call ends it for all. */
 static void ask_several(struct conversation *conversation, const struct request *steps)
 {
@@ -262,7 +281,7 @@ static void ask_several(struct conversation *conversation, const struct request 
     program_tell(conversation->program, "{\"steps\":[");
     for (size_t i = 0; i < request_count(steps); i++) {
         request_at(conversation->ctx, steps, i, &request);
-        enum report_answer answer = ask(conversation, &request, is_beside, name);
+        enum report_answer answer = ask(conversation, &request, is_beside, has_more(conversation, steps, i, &request), name);
         if (answer == REPORT_PARKED || answer == REPORT_OVER) {
             program_untell(conversation->program);
             answer_with(conversation, name, answer, false);
