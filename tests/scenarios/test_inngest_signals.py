@@ -48,6 +48,17 @@ def test_a_signal_ends_the_wait_of_the_run_that_is_named(daemon, serve, topic): 
     assert [{"data": {"signal": "s/a", "data": None}}] in [one.show(run["id"])["output"] for run in runs]
 
 
+def test_a_signal_ends_a_wait_of_a_module_too(daemon, module, topic, kafka):
+    stepd = daemon([module("waiting")], topics=[topic], **SETTINGS)
+    kafka.send("order/made", {"n": 1, "for": "stepd/signal", "when": 'async.data.signal == "go"'}, topic)
+    run, = stepd.wait_for("wait", "waiting")
+    assert signal(stepd, "gone")[0] == 404
+    status, answer = signal(stepd, "go", {"n": 5})
+    assert status == 200 and answer["data"] == {"run_id": run["id"]}
+    stepd.wait_for("wait", "completed")
+    assert stepd.show(run["id"])["output"]["name"] == "stepd/signal"
+
+
 def test_what_is_no_signal_and_who_may_not_send_one(daemon, serve, topic):  # noqa: F811
     stepd = daemon([], topics=[topic], **{**SETTINGS, "inngest": {"signing_key": KEY}})
     key = {"authorization": "Bearer signkey-test-" + hashlib.sha256(bytes.fromhex(KEY.rsplit("-", 1)[1])).hexdigest()}

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+import time
 
 import pytest
 
@@ -52,6 +53,17 @@ async def beside(event, step):
         step.run("one", lambda: 1), step.wait("paid", event="order/paid", when=same), step.wait("sent", event="order/sent", when=same),
         step.wait("gone", event="order/gone", timeout="300ms"), step.invoke("double", "double", {"n": 21}))
     return {"one": one, "paid": paid.data["n"], "sent": sent.data["n"], "gone": gone, "doubled": doubled, "after": await step.run("after", lambda: 2)}
+
+@stepd.function(id="long", event="long/made")
+async def long(event, step):
+    import asyncio
+    slow = asyncio.ensure_future(step.run("slow", lambda: asyncio.sleep(120)))
+    came = asyncio.ensure_future(step.invoke("double", "double", {"n": 21}) if event.data["invokes"] else
+                                 step.wait("paid", event="order/paid", when="async.data.id == event.data.id", timeout=event.data["timeout"]))
+    await asyncio.wait([slow, came], return_when=asyncio.FIRST_COMPLETED)
+    slow.cancel()
+    first = came.result()
+    return [first.data["n"] if hasattr(first, "data") else first, await step.run("after", lambda: 2)]
 
 @stepd.function(id="double", event="double/made")
 def double(event, step):
@@ -129,6 +141,12 @@ stepd.function({ id: 'beside', event: 'beside/made' }, async (event, step) => {
 });
 stepd.function({ id: 'race', event: 'race/made' }, async (event, step) =>
   (await Promise.race([step.wait('paid', { event: 'order/paid', when }), step.wait('sent', { event: 'order/sent', when })])).data.n);
+stepd.function({ id: 'long', event: 'long/made' }, async (event, step) => {
+  const { invokes, timeout } = event.data;
+  const first = await Promise.race([step.run('slow', () => new Promise((resolve) => setTimeout(resolve, 120_000))),
+    invokes ? step.invoke('double', 'double', { n: 21 }) : step.wait('paid', { event: 'order/paid', when, timeout })]);
+  return [first?.data?.n ?? first, await step.run('after', () => 2)];
+});
 stepd.function({ id: 'double', event: 'double/made' }, (event) => event.data.n * 2);
 await stepd.serve();
 """ % ROOT
@@ -152,8 +170,30 @@ def see_it_wait_beside(worker, send):
     assert worker.show(run["id"])["output"] == {"one": 1, "paid": 1, "sent": 2, "gone": None, "doubled": 42, "after": 2}
 
 
+def see_it_go_on_beside_a_long_step(worker, send):
+    """What it waits for comes, or its time is over, while a step takes two minutes."""
+    for n, (timeout, invokes, first) in enumerate([("1h", False, 90), ("1s", False, None), ("1h", True, 42)]):
+        begun = time.monotonic()
+        send("long/made", {"id": n, "timeout": timeout, "invokes": invokes})
+        if first == 90:
+            eventually(lambda: [step["id"] for run in worker.runs(function="long") for step in worker.show(run["id"])["steps"]] == ["paid"])
+            send("order/paid", {"id": n, "n": 90})
+        worker.wait_for("long", "completed", n + 1)
+        assert [first, 2] in [worker.show(run["id"])["output"] for run in worker.runs(function="long", status="completed")]
+        assert time.monotonic() - begun < 100
+
+
 def test_waits_beside_other_steps_in_python(stays, send):
     see_it_wait_beside(stays, send)
+
+
+def test_a_wait_beside_a_long_step_in_python(stays, send):
+    see_it_go_on_beside_a_long_step(stays, send)
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="no node here")
+def test_a_wait_beside_a_long_step_in_node(stays_in_node, send):
+    see_it_go_on_beside_a_long_step(stays_in_node, send)
 
 
 @pytest.mark.skipif(not shutil.which("node"), reason="no node here")

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // One attempt: runs a function from its start, gives it what is on record, and reports what is new.
 //
-// A branch of the function that goes no further in this call waits for a promise that never settles, so
-// that no `catch` and no `finally` sees it. The call is over once the function has returned or thrown, or
-// each of its branches waits so: then all of it is dropped, and the run is called again when it goes on.
+// A branch of the function that goes no further in this call waits for a promise that does not settle, so
+// that no `catch` and no `finally` sees it; but for a wait or an invoke that ends while other branches are under way.
+// The call is over once the function has returned or thrown, or each of its branches waits so: then all of
+// it is dropped, and the run is called again when it goes on.
 import exec from './exec.cjs';
 import { Cancelled, errorToWire, stepError } from './errors.js';
 import { Event } from './event.js';
@@ -42,6 +43,7 @@ export class Call {
   #reports = []; // those of them that have something to tell, until the host takes it
   #replays = []; // recorded steps that were asked for and not yet given
   #dropped = 0; // branches that go no further
+  #waiting = new Map(); // those of them that may be answered after all: name -> what to settle
   #moves = 0; // how often something went on
   #isHandedOn = false; // the user's code was given something, and has come to no step since
   #controller = null; // made when somebody asks for its signal
@@ -159,9 +161,19 @@ export class Call {
   }
 
   #dropStep(name) {
+    const step = this.#underWay.get(name);
     this.#underWay.delete(name);
+    if (step.resolve !== undefined) this.#waiting.set(name, step);
     this.#dropped++;
     this.#lookAround();
+  }
+
+  #postpone(name) {
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(name, { resolve, reject });
+      this.#dropped++;
+      this.#lookAround();
+    });
   }
 
   // Whether anything of the function can go on, once all that is due now has run.
@@ -186,7 +198,7 @@ export class Call {
     const name = this.#names.next(id);
     const recorded = this.#recorded.get(name);
     if (recorded !== undefined) return this.#replay(name, recorded);
-    return this.#later.has(name) ? this.#drop() : act(name);
+    return this.#later.has(name) ? this.#postpone(name) : act(name);
   }
 
   // Recorded steps are given one by one in the order in which they were finished, so that a race is won by the same again.
@@ -250,12 +262,13 @@ export class Call {
   }
 
   answer({ id, status, error, ...rest }) {
-    const step = this.#underWay.get(id);
-    if (this.#isOver || step === undefined || step.resolve === undefined) return;
+    const step = this.#underWay.get(id) ?? this.#waiting.get(id);
+    if (this.#isOver || this.#isCancelled || step === undefined || step.resolve === undefined) return;
     if (status === 'later') {
-      this.#dropStep(id);
+      if (this.#underWay.has(id)) this.#dropStep(id);
       return;
     }
+    if (this.#waiting.delete(id)) this.#dropped--;
     this.#underWay.delete(id);
     this.#isHandedOn = true;
     if (status === 'failed') step.reject(stepError(id, error, step.cause));

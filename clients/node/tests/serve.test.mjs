@@ -136,6 +136,20 @@ test('steps that are awaited together are beside each other, and each is retried
   assert.deepEqual((await host.hear({ type: 'output' })).output, [1, null, 1]);
 });
 
+for (const [name, members] of [['a wait', {}], ['a wait of an earlier call', { later: ['paid'] }]]) {
+  test(`${name} that ends while a step is under way goes on at once`, async (t) => {
+    const host = program(t, `return (await Promise.race([step.run('slow', () => new Promise(() => {})), step.wait('paid', { event: 'order/paid' })])).data;`);
+    await host.hear({ type: 'hello' });
+    host.call(1, members);
+    if (!members.later) {
+      await host.hear({ type: 'wait', id: 'paid' });
+      host.answer(1, 'paid', { status: 'later' });
+    }
+    host.answer(1, 'paid', { status: 'ok', result: { id: 'e2', name: 'order/paid', data: 7, ts: 1790000000000 } });
+    assert.equal((await host.hear({ type: 'output' })).output, 7);
+  });
+}
+
 test('a branch goes on while another waits for later, with what it awaits between its steps', async (t) => {
   const host = program(t, `
     return Promise.all([step.sleep('nap', '1h'), (async () => {

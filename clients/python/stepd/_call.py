@@ -45,6 +45,7 @@ class Call:
         self.finished: Dict[str, Any] = {step["id"]: step for step in line.get("steps", ())}
         self.attempts: Dict[str, int] = line.get("attempts") or {}
         self.later = set(line.get("later", ()))
+        self.come: Dict[str, Any] = {}  # answers that nobody has waited for yet
         self.is_cancelled = False
         self.task: Any = None  # of an async function, once it runs
         self._uses: Dict[str, int] = {}

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from typing import Any, Deque, Dict, List, Optional
+from typing import Any, Callable, Deque, Dict, List, Optional
 
 from ._call import Call, current
 from ._declare import Function, declared
@@ -135,6 +135,8 @@ class Server:
     # ---- reports ----
 
     def _report(self, call: Call, type: str, id: str, members: str) -> Dict[str, Any]:
+        if call.number not in self.calls:
+            return _CANCELLED  # its function has returned, and left this step behind
         waiter: "queue.SimpleQueue[Dict[str, Any]]" = queue.SimpleQueue()
         self.waiters[call.number, id] = waiter.put
         if call.is_cancelled:
@@ -142,9 +144,15 @@ class Server:
         self.writer.write(f'{{"type":"{type}","call":{call.number},"id":{dump(id)},{members}}}')
         return waiter.get()
 
-    async def _report_async(self, call: Call, type: str, id: str, members: str) -> Dict[str, Any]:
+    def _expect(self, call: Call, id: str) -> "asyncio.Future[Dict[str, Any]]":
         future: "asyncio.Future[Dict[str, Any]]" = asyncio.get_running_loop().create_future()
         self.waiters[call.number, id] = future
+        return future
+
+    async def _report_async(self, call: Call, type: str, id: str, members: str) -> Dict[str, Any]:
+        if call.number not in self.calls:
+            return _CANCELLED
+        future = self._expect(call, id)
         self._write_soon(f'{{"type":"{type}","call":{call.number},"id":{dump(id)},{members}}}')
         return await future
 
@@ -205,9 +213,9 @@ class Server:
 
     async def _run_async(self, function: Function, call: Call, line: Dict[str, Any]) -> None:
         current.set(call)
-        stuck = _Stuck(call)
+        stuck = _Stuck(call, self._expect)
         stuck.task = call.task = asyncio.current_task()
-        step = AsyncStep(call, self._report_async, stuck.wait_for_ever)
+        step = AsyncStep(call, self._report_async, stuck.answer_later)
         try:
             if call.is_cancelled:
                 raise Cancelled
@@ -221,6 +229,9 @@ class Server:
                 self._fail(call, error)
         else:
             self._finish(call, value)
+        finally:
+            for name in stuck.names:
+                self.waiters.pop((call.number, name), None)
 
     def _start_loop(self) -> asyncio.AbstractEventLoop:
         if self.loop is None:
@@ -268,7 +279,10 @@ class Server:
             waiter(answer)
 
     def _answer(self, line: Dict[str, Any]) -> None:
-        self._give(self.waiters.pop((line.get("call"), line.get("id")), None), line)
+        waiter, call = self.waiters.pop((line.get("call"), line.get("id")), None), self.calls.get(line.get("call", 0))
+        if waiter is None and call is not None:
+            call.come[line.get("id", "")] = line
+        self._give(waiter, line)
 
     def _cancel(self, line: Dict[str, Any]) -> None:
         call = self.calls.get(line.get("call", 0))
@@ -385,18 +399,26 @@ class Server:
 class _Stuck:
     """Finds out that nothing of an async function can go on, since each of its branches waits."""
 
-    def __init__(self, call: Call):
-        self.call, self.task, self.is_over = call, None, False  # type: ignore[var-annotated]
+    def __init__(self, call: Call, expect: "Callable[[Call, str], asyncio.Future[Dict[str, Any]]]"):
+        self.call, self.expect, self.task, self.is_over = call, expect, None, False  # type: ignore[var-annotated]
+        self.names: "set[str]" = set()  # branches that went no further,
+        self.count = 0  # … and do not yet
 
-    async def wait_for_ever(self) -> Any:
+    async def answer_later(self, name: str) -> Dict[str, Any]:
+        """Of a wait or an invoke that ends while other branches are under way; else the call ends first."""
         self._look()
-        await asyncio.get_running_loop().create_future()
+        self.names.add(name)
+        self.count += 1
+        answered = self.expect(self.call, name)
+        answer = self.call.come.pop(name, None) or await answered
+        self.count -= 1
+        return answer
 
     def _look(self) -> None:
         asyncio.get_running_loop().call_later(_QUIET_S, self._end)
 
     def _end(self) -> None:
-        if self.task is None or self.task.done():
+        if self.task is None or self.task.done() or self.count == 0:
             return
         if self.call.open_count > 0:
             self._look()

@@ -178,9 +178,9 @@ class _Parallel:
 class AsyncStep(_Base):
     """What an async function gets beside its event: each call is awaited."""
 
-    def __init__(self, call: Call, report: Reporter, wait_for_ever: Callable[[], Awaitable[Any]]):
+    def __init__(self, call: Call, report: Reporter, answer_later: Callable[[str], Awaitable[Dict[str, Any]]]):
         super().__init__(call, report)
-        self._wait_for_ever = wait_for_ever
+        self._answer_later = answer_later
 
     async def _tell(self, work: Work, type: str, members: str, otherwise: Any = None) -> Any:
         if not work.is_beside and not members.startswith('"result"'):
@@ -205,7 +205,7 @@ class AsyncStep(_Base):
         return await self._tell(work, "step", f'"result":{text}', value)
 
     async def _step(self, id: str, do: Callable[[str, Work], Awaitable[Any]]) -> Any:
-        """A branch that waits goes no further, while others do."""
+        """A branch that waits goes no further while others do, unless what it waits for comes meanwhile."""
         name = self._call.open(id)
         try:
             known = self._call.known(name)
@@ -217,7 +217,7 @@ class AsyncStep(_Base):
             finally:
                 self._call.end(work)
         except Suspended:
-            return await self._wait_for_ever()
+            return settle(name, await self._answer_later(name), None)
 
     async def _other(self, type: str, id: str, members: str) -> Any:
         return await self._step(id, lambda name, work: self._tell(work, type, members))

@@ -149,11 +149,11 @@ async def _call_async(host: _Host, call: Call, line: Dict[str, Any]) -> Any:
             waits = True
             task.cancel()
 
-    async def wait_for_ever() -> Any:
+    async def never_answer(name: str) -> Any:
         asyncio.get_running_loop().call_later(0.01, end)
         await asyncio.get_running_loop().create_future()
 
-    task = asyncio.ensure_future(host.code(event_of(line), AsyncStep(call, host.report_async, wait_for_ever)))
+    task = asyncio.ensure_future(host.code(event_of(line), AsyncStep(call, host.report_async, never_answer)))
     try:
         return await task
     except asyncio.CancelledError:

@@ -204,6 +204,29 @@ class TestAsync(unittest.TestCase):
         self.assertEqual(line["id"], "c")
         self.assertEqual(host.answer(line), {"type": "suspend", "call": 1})
 
+    def see_what_comes_while_a_step_is_under_way(self, later):
+        async def first(event, step):
+            slow = asyncio.ensure_future(step.run("slow", lambda: asyncio.sleep(30)))
+            paid = asyncio.ensure_future(step.wait("paid", event="order/paid"))
+            await asyncio.wait([slow, paid], return_when=asyncio.FIRST_COMPLETED)
+            slow.cancel()
+            return paid.result() and paid.result().data
+        host = Host(declare(first))
+        if later:
+            host.say(type="call", call=1, function="first", run_id="r" * 32, attempt=0, max_attempts=5, phase="function",
+                     event={"name": "e", "id": "1", "data": None, "ts": 1000}, steps=[], attempts={}, later=["paid"])
+        else:
+            host.call()
+            host.say(type="answer", call=1, id="paid", status="later")
+        host.say(type="answer", call=1, id="paid", status="ok", result={"name": "order/paid", "data": 7, "ts": 1000, "id": "2"})
+        self.assertEqual(host.hear(), {"type": "output", "call": 1, "output": 7})
+
+    def test_a_wait_that_ends_while_a_step_is_under_way_goes_on_at_once(self):
+        self.see_what_comes_while_a_step_is_under_way(later=False)
+
+    def test_a_wait_of_an_earlier_call_does_so_too(self):
+        self.see_what_comes_while_a_step_is_under_way(later=True)
+
     def test_one_that_exits_fails_its_own_call_alone(self):
         async def leaves(event, step):
             if event.data:
