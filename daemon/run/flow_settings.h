@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <stepd/stepd.h>
 
@@ -80,6 +81,20 @@ static inline bool flow_has_breaker(const struct flow_settings *flow)
 static inline bool flow_has_throttle(const struct flow_settings *flow)
 {
     return flow->given.throttle.limit > 0;
+}
+
+/* How far apart `limit` a period are, µs: rounded up, for in no period more are to begin. */
+static inline int64_t flow_interval_us(int64_t period_ms, int64_t limit)
+{
+    return (period_ms * 1000 + limit - 1) / limit;
+}
+
+/* How long before its time the last of so many at once may be, µs. */
+static inline int64_t flow_tolerance_us(int64_t interval_us, int64_t at_once)
+{
+    int64_t tolerance_us;
+
+    return __builtin_mul_overflow(interval_us, at_once - 1, &tolerance_us) ? INT64_MAX : tolerance_us;
 }
 
 #endif

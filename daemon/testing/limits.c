@@ -66,7 +66,8 @@ static bool is_over_rate(struct stepd_test_run *run, const struct flow_ask *ask)
 
     if (!ask->has_rate_limit)
         return false;
-    return mark_of(run, "rate", ask, &ask->rate_limit)->until_us - now_us > rate->period_ms * 1000 - rate->period_ms * 1000 / rate->limit;
+    int64_t tolerance_us = flow_tolerance_us(flow_interval_us(rate->period_ms, rate->limit), rate->limit);
+    return mark_of(run, "rate", ask, &ask->rate_limit)->until_us - now_us > tolerance_us;
 }
 
 /* The other run of the key that lives; NULL: there is none. */
@@ -83,7 +84,7 @@ static void remember(struct stepd_test_run *run, const struct flow_ask *ask)
 
     if (ask->has_rate_limit) {
         struct limit_mark *mark = mark_of(run, "rate", ask, &ask->rate_limit);
-        mark->until_us = greater(mark->until_us, run->test->store.now_ms * 1000) + rate->period_ms * 1000 / rate->limit;
+        mark->until_us = greater(mark->until_us, run->test->store.now_ms * 1000) + flow_interval_us(rate->period_ms, rate->limit);
     }
     if (ask->has_singleton)
         mark_of(run, "singleton", ask, &ask->singleton)->run = run;
@@ -137,9 +138,9 @@ static void take_turn(struct stepd_test_run *run, const struct flow_ask *ask)
 
     if (throttle->limit == 0)
         return;
-    int64_t interval_us = throttle->period_ms * 1000 / throttle->limit;
+    int64_t interval_us = flow_interval_us(throttle->period_ms, throttle->limit);
     struct limit_mark *mark = mark_of(run, "throttle", ask, &ask->throttle);
-    int64_t turn_us = greater(now_us, mark->until_us - interval_us * (throttle->limit + throttle->burst - 1));
+    int64_t turn_us = greater(now_us, mark->until_us - flow_tolerance_us(interval_us, throttle->limit + throttle->burst));
     mark->until_us = greater(mark->until_us, turn_us) + interval_us;
     run->not_before_ms = (turn_us + 999) / 1000;
     run->turns = mark;

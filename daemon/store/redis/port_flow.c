@@ -187,12 +187,12 @@ static void add_rules(struct members *members, const struct redis_store *store, 
 {
     const struct stepd_function *given = &run->function->flow->given;
     const struct stepd_rate_limit *rate = &given->rate_limit;
-    int64_t interval_us = ask->has_rate_limit ? rate->period_ms * 1000 / rate->limit : 0;
+    int64_t interval_us = ask->has_rate_limit ? flow_interval_us(rate->period_ms, rate->limit) : 0;
 
     if (ask->has_rate_limit) {
         pack_key(next_member(members), "rate", run, flow_ask_key(ask, &ask->rate_limit));
-        pack_number(next_member(members), "interval", interval_us > 0 ? interval_us : 1);
-        pack_number(next_member(members), "tolerance", rate->period_ms * 1000 - interval_us);
+        pack_number(next_member(members), "interval", interval_us);
+        pack_number(next_member(members), "tolerance", flow_tolerance_us(interval_us, rate->limit));
     }
     if (!ask->has_singleton)
         return;

@@ -244,7 +244,7 @@ static void pack_rules(const struct function *function, size_t lives, msgpack_sb
     static const struct stepd_function nothing = { .id = NULL };
     const struct stepd_function *given = function->flow != NULL ? &function->flow->given : &nothing;
     const struct stepd_throttle *throttle = &given->throttle;
-    int64_t interval_us = throttle->limit > 0 ? throttle->period_ms * 1000 / throttle->limit : 0;
+    int64_t interval_us = throttle->limit > 0 ? flow_interval_us(throttle->period_ms, throttle->limit) : 0;
     bool counts_lives = lives > 0 && function->flow != NULL && function->flow->has_tried_cancels;
     msgpack_packer packer;
 
@@ -259,9 +259,9 @@ static void pack_rules(const struct function *function, size_t lives, msgpack_sb
     given->breaker.failures > 0 ? msgpack_pack_true(&packer) : msgpack_pack_false(&packer);
     if (throttle->limit > 0) {
         msgpack_pack_str_with_body(&packer, "interval", 8);
-        msgpack_pack_int64(&packer, interval_us > 0 ? interval_us : 1);
+        msgpack_pack_int64(&packer, interval_us);
         msgpack_pack_str_with_body(&packer, "tolerance", 9);
-        msgpack_pack_int64(&packer, interval_us * (throttle->limit + throttle->burst - 1));
+        msgpack_pack_int64(&packer, flow_tolerance_us(interval_us, throttle->limit + throttle->burst));
     }
     msgpack_pack_str_with_body(&packer, "limits", 6);
     msgpack_pack_array(&packer, given->concurrency_limits.count);
