@@ -8,7 +8,8 @@
  * Searched for: more attempts that execute than there are places, but by one whose lease has passed; a run that has two turns, or
  * executes without one, where Redis lost nothing; a rest in which a run is in line though a place is free, or has not ended.
  *
- * TURN_ALONE: the runs wait for their turn and for no place (throttle.lua). What was kept of one for that goes with its turn: it
+ * TURN_ALONE: the runs wait for their turn and for no place (throttle.lua). A turn may be given a moment before it is there: its worker holds
+ * the run and waits with the attempt, which here, where there is no time, is a worker that has not gone on yet. What was kept of one for that goes with its turn: it
  * stands in no line again, and any worker that finds it due takes it.
  *
  * WITHOUT_… takes one rule away; each is seen to be needed.

@@ -10,7 +10,7 @@
 #include "base/memory.h"
 #include "run/claimed.h"
 
-/* `claimed` is one run of the reply, [id, header, record, [checkpoint, …]]. It has no function yet, but
+/* `claimed` is one run of the reply, [id, header, record, [checkpoint, …], turn, when that is]. It has no function yet, but
  * `function_id`. `now_ms`: the store's. 0, or -EBADMSG with the reason. Its `release` frees it. */
 int held_create(const redisReply *claimed, int64_t now_ms, struct claimed **ret_claimed, struct error *ret_error) MUST_CHECK;
 

@@ -357,7 +357,9 @@ static struct transition_reply hear(struct redis_store *store, const struct run 
     answer.notes = change_notes_after(run, change, change_list_length(run, change, reply));
     int64_t wake_ms = change_wake_ms(change, &answer, reply);
     if (wake_ms != 0)
-        store_made_due_in_line(store, shard, function_is_lined(run->function) || change->held_by != NULL ? run->function : NULL, wake_ms);
+        store_made_due(store, shard, wake_ms);
+    if (wake_ms != 0 && (function_is_lined(run->function) || change->held_by != NULL))
+        store_made_due_in_line(store, shard, run->function, wake_ms);
     return answer;
 }
 

@@ -45,6 +45,7 @@ void rounds_destroy(struct rounds *rounds)
     if (rounds == NULL)
         return;
     assert(rounds->errand == NULL);
+    rounds_hand_over(rounds, INT64_MAX);
     while (rounds->condemned != NULL)
         rounds_drop_condemned(rounds);
     while (rounds->trims != NULL)
@@ -140,7 +141,8 @@ static const struct errand *next_errand(struct rounds *rounds, int64_t now_ms, i
     return NULL;
 }
 
-int64_t rounds_go(struct rounds *rounds)
+/* When to come again, monotonic ms. */
+static int64_t ask_next(struct rounds *rounds)
 {
     int64_t now_ms = clock_monotonic_ms();
     int64_t next_ms = NEVER;
@@ -162,6 +164,15 @@ int64_t rounds_go(struct rounds *rounds)
     if (errand != NULL)
         begin(rounds, errand, now_ms);
     return next_ms;
+}
+
+int64_t rounds_go(struct rounds *rounds)
+{
+    rounds_hand_over(rounds, clock_monotonic_ns() / 1000);
+    int64_t next_ms = ask_next(rounds);
+    int64_t turn_us = coming_first_us(&rounds->coming);
+
+    return turn_us / 1000 < next_ms ? turn_us / 1000 + 1 : next_ms;
 }
 
 void rounds_hear(struct rounds *rounds)

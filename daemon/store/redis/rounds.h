@@ -48,7 +48,8 @@ struct rounds_common {
     void (*answered)(void *context, struct rounds *rounds);
     void *answered_context;
     struct counters counters;
-    size_t promised; /* free workers that claims under way may fill */
+    size_t promised; /* free workers that claims under way may fill, or that are kept for runs whose turn comes … */
+    size_t coming;   /* … which are so many */
     bool is_paused;  /* claims nothing more */
     bool is_leaving; /* says the last counters, gives back what is owned, and is over */
     _Atomic(uint64_t) takeovers;

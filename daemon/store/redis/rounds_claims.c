@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/redis/rounds_internal.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 
 #define CLAIM_AT_ONCE 10  /* a claim of 100 holds Redis up for 1.7 ms, one of 10 for 0.18 */
 #define LINES_AT_ONCE 32  /* the same out of lines, where nothing else is due */
+#define LEAD_MS 10        /* lines are asked for turns so long before these are there: throttle.lua gives those of twice as long */
 #define CLAIM_POLL_MS 250 /* for what other daemons park earlier than what we know of */
 #define OVERDUE_POLL_MS 250
 #define CLAIM_STARVED_MS 3 /* due, but no worker free … */
@@ -238,19 +240,41 @@ static int64_t claim_when(struct rounds *rounds, int64_t now_ms)
     return when_ms <= now_ms && rounds_free_workers(rounds) == 0 ? starved_until_ms(rounds, now_ms) : when_ms;
 }
 
+static bool waits_for_turns_alone(const struct function *function)
+{
+    const struct flow_settings *flow = function->flow;
+
+    return flow != NULL && flow->given.throttle.limit > 0 && flow->given.concurrency_limits.count == 0 && !flow_has_breaker(flow) &&
+           !flow->has_tried_cancels && function->concurrency == 0;
+}
+
+/* No more than half of the workers that are free are kept for turns that are still to come: each line's share of them. */
+static size_t early_turns(const struct rounds *rounds)
+{
+    size_t free_count = rounds_free_workers(rounds), kept = rounds->common->coming;
+
+    assert(rounds->place_count > 0);
+    return free_count > kept ? (free_count - kept) / 2 / rounds->place_count : 0;
+}
+
 /* As turns.lua reads them. */
-static void pack_rules(const struct function *function, size_t lives, msgpack_sbuffer *rules)
+static void pack_rules(const struct function *function, size_t lives, size_t early, msgpack_sbuffer *rules)
 {
     static const struct stepd_function nothing = { .id = NULL };
     const struct stepd_function *given = function->flow != NULL ? &function->flow->given : &nothing;
     const struct stepd_throttle *throttle = &given->throttle;
     int64_t interval_us = throttle->limit > 0 ? flow_interval_us(throttle->period_ms, throttle->limit) : 0;
     bool counts_lives = lives > 0 && function->flow != NULL && function->flow->has_tried_cancels;
+    bool may_be_early = early > 0 && waits_for_turns_alone(function);
     msgpack_packer packer;
 
     msgpack_sbuffer_clear(rules);
     msgpack_packer_init(&packer, rules, msgpack_sbuffer_write);
-    msgpack_pack_map(&packer, 2U + 2U * (throttle->limit > 0) + counts_lives);
+    msgpack_pack_map(&packer, 2U + 2U * (throttle->limit > 0) + counts_lives + may_be_early);
+    if (may_be_early) {
+        msgpack_pack_str_with_body(&packer, "early", 5);
+        msgpack_pack_uint64(&packer, early);
+    }
     if (counts_lives) {
         msgpack_pack_str_with_body(&packer, "lives", 5);
         msgpack_pack_uint64(&packer, lives);
@@ -273,6 +297,7 @@ static void claim_ask(struct rounds *rounds, struct script_call *call)
 {
     size_t most = rounds->place_count > 0 && !are_others_due(rounds) ? LINES_AT_ONCE : CLAIM_AT_ONCE;
 
+    rounds->early = rounds->place_count > 0 ? early_turns(rounds) : 0;
     rounds_promise(rounds, least(rounds_free_workers(rounds), most));
     rounds->due_ms = NEVER; /* rounds_expect() may know better meanwhile */
     script_add_self(rounds_store(rounds), call);
@@ -281,9 +306,19 @@ static void claim_ask(struct rounds *rounds, struct script_call *call)
     for (size_t i = 0; i < rounds->place_count; i++) {
         script_add_text(call, rounds->places[i].function->id);
         script_add_number(call, (int64_t)rounds->places[i].count);
-        pack_rules(rounds->places[i].function, store_settings(rounds_store(rounds))->waits, &rounds->rules[i]);
+        pack_rules(rounds->places[i].function, store_settings(rounds_store(rounds))->waits, rounds->early, &rounds->rules[i]);
         script_add(call, (struct bytes){ rounds->rules[i].data, rounds->rules[i].size });
     }
+}
+
+/* When to ask for a turn that is there at `at_ms`: before, and later again where it was not given; both the store's time. */
+static int64_t ask_at(const struct rounds *rounds, const struct function *function, int64_t at_ms, int64_t now_ms)
+{
+    int64_t wait_ms = at_ms - now_ms;
+
+    if (wait_ms <= 0 || rounds->early == 0 || !waits_for_turns_alone(function_newest(function)))
+        return at_ms;
+    return at_ms - (wait_ms / 2 < LEAD_MS ? wait_ms / 2 : LEAD_MS);
 }
 
 /* A line that gave less than was asked for is empty, until a heartbeat says otherwise, or is to be tried later. Whether one is to be
@@ -300,7 +335,7 @@ static bool settle_lines(struct rounds *rounds, const redisReply *again, int64_t
             continue;
         is_due = is_due || (again_ms >= 0 && again_ms <= now_ms);
         if (again_ms >= 0)
-            line->due_ms = again_ms;
+            line->due_ms = ask_at(rounds, line->function, again_ms, now_ms);
         else if (place->count > 0)
             *line = rounds->lines[--rounds->line_count];
     }
@@ -331,6 +366,29 @@ static bool take_place(struct rounds *rounds, const struct function *function)
     return false;
 }
 
+/* A worker is kept free for it. */
+static void keep_until_turn(struct rounds *rounds, struct claimed *claimed, int64_t turn_us)
+{
+    struct rounds_common *common = rounds->common;
+
+    common->coming++;
+    common->promised++;
+    coming_add(&rounds->coming, claimed, turn_us - store_shard_clock_us(common->store, rounds->shard));
+}
+
+void rounds_hand_over(struct rounds *rounds, int64_t now_us)
+{
+    struct rounds_common *common = rounds->common;
+    struct claimed *claimed;
+
+    while ((claimed = coming_take(&rounds->coming, now_us)) != NULL) {
+        assert(common->coming > 0 && common->promised >= common->coming);
+        common->coming--;
+        common->promised--;
+        common->runs->ops->take_run(common->runs, claimed);
+    }
+}
+
 static void give(struct rounds *rounds, const redisReply *run, int64_t now_ms)
 {
     struct rounds_common *common = rounds->common;
@@ -345,7 +403,11 @@ static void give(struct rounds *rounds, const redisReply *run, int64_t now_ms)
     histogram_add(&common->lateness, (double)(now_ms - due_ms) * 1000);
     claimed->run.function = common->find_function(common->context, claimed->function_id);
     claimed->has_place = take_place(rounds, claimed->run.function);
-    common->runs->ops->take_run(common->runs, claimed);
+    int64_t turn_us = run->element[5]->integer;
+    if (turn_us == 0)
+        common->runs->ops->take_run(common->runs, claimed);
+    else
+        keep_until_turn(rounds, claimed, turn_us);
 }
 
 static void claim_hear(struct rounds *rounds, const redisReply *reply)

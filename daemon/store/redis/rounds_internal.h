@@ -13,6 +13,7 @@
 
 #include "base/lock.h"
 
+#include "store/redis/coming.h"
 #include "store/redis/rounds.h"
 #include "store/redis/sweep.h"
 #include "store/redis/trims.h"
@@ -95,6 +96,8 @@ struct rounds {
     size_t line_count;
     size_t next_line; /* the first to be given places: each in its turn */
     uint64_t serial;  /* numbers this worker's claims here */
+    size_t early;     /* CLAIM: how many turns of each function may be given before they are there */
+    struct coming coming;
     struct condemned *condemned;
     int64_t deadline_ms;    /* when the first run's time to begin or end is over, the store's time; NEVER: none is known */
     int64_t next_expire_ms; /* monotonic: but the functions that have such runs are to be looked at then; NEVER: there are none */
@@ -117,6 +120,8 @@ static inline struct redis_store *rounds_store(const struct rounds *rounds)
 /* The function has runs in line: they are tried at due_ms, or before. */
 void rounds_see_line(struct rounds *rounds, const struct function *function, int64_t due_ms);
 bool rounds_knows_line(const struct rounds *rounds, const struct function *function);
+/* Runs whose turn is there by then, monotonic, begin. */
+void rounds_hand_over(struct rounds *rounds, int64_t now_us);
 /* What is left of the places that were reserved for the claim. */
 void rounds_give_places_back(struct rounds *rounds);
 int64_t rounds_lease_ms(const struct rounds *rounds);

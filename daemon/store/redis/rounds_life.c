@@ -213,9 +213,14 @@ const struct errand ERRAND_BEAT = { .script = "heartbeat", .when = beat_when, .a
 
 /* ---- the end ------------------------------------------------------------------------------------ */
 
+/* What is given back is due at once: not before its turn. */
 static int64_t leave_when(struct rounds *rounds, int64_t now_ms)
 {
-    return rounds->common->is_leaving && rounds->has_said_last && !rounds->has_left ? now_ms : NEVER;
+    int64_t turns_ms = rounds->coming.last_us / 1000 + 1;
+
+    if (!rounds->common->is_leaving || !rounds->has_said_last || rounds->has_left)
+        return NEVER;
+    return turns_ms > now_ms ? turns_ms : now_ms;
 }
 
 static void leave_ask(struct rounds *rounds, struct script_call *call)

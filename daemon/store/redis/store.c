@@ -20,7 +20,7 @@
 struct shard {
     char *prefix;
     _Atomic(uint64_t) lineage;        /* of the data behind it; 0: none was seen. Under renew_lock */
-    _Atomic(int64_t) clock_offset_ms; /* its server's time less our monotonic one */
+    _Atomic(int64_t) clock_offset_us; /* its server's time less our monotonic one; not more than that */
     atomic_bool is_clock_new;         /* another server's: believe what it says next */
     _Atomic(int64_t) seen_ms;         /* when the latest request that was answered went out; monotonic */
 };
@@ -72,7 +72,7 @@ struct redis_store *store_create(const struct store_settings *settings)
     store->shards = xcalloc((size_t)settings->shards, sizeof(*store->shards));
     for (int shard = 0; shard < settings->shards; shard++) {
         store->shards[shard].prefix = keys_shard_prefix(settings->prefix, shard);
-        store->shards[shard].clock_offset_ms = clock_wall_ms() - clock_monotonic_ms();
+        store->shards[shard].clock_offset_us = clock_wall_ns() / 1000 - clock_monotonic_ns() / 1000;
     }
     store->incarnation = new_incarnation();
     store->homes = homes_create(&(struct homes_settings){
@@ -166,10 +166,15 @@ void store_renew(struct redis_store *store)
     lock_give(&store->renew_lock);
 }
 
-int64_t store_shard_now_ms(struct redis_store *store, int shard)
+int64_t store_shard_clock_us(const struct redis_store *store, int shard)
 {
     assert(shard >= 0 && shard < store->settings.shards);
-    return clock_monotonic_ms() + store->shards[shard].clock_offset_ms;
+    return store->shards[shard].clock_offset_us;
+}
+
+int64_t store_shard_now_ms(struct redis_store *store, int shard)
+{
+    return (clock_monotonic_ns() / 1000 + store_shard_clock_us(store, shard)) / 1000;
 }
 
 int64_t store_now_ms(struct redis_store *store)
@@ -298,10 +303,10 @@ static int set_clock(struct redis_store *store, struct lane *lane, struct link *
 
     if (status != 0 || reply->type != REDIS_REPLY_ARRAY || reply->elements != 2)
         return status;
-    int64_t now_ms = atoll(reply->element[0]->str) * 1000 + atoll(reply->element[1]->str) / 1000;
+    int64_t now_us = atoll(reply->element[0]->str) * 1000000 + atoll(reply->element[1]->str);
     for (int shard = 0; shard < store->settings.shards; shard++) {
         if (is_home(store, shard, lane))
-            store->shards[shard].clock_offset_ms = now_ms - clock_monotonic_ms();
+            store->shards[shard].clock_offset_us = now_us - clock_monotonic_ns() / 1000;
     }
     return 0;
 }
@@ -439,10 +444,10 @@ static const char *on_prefix(void *context, int shard)
 static void set_clock_by(struct shard *shard, int64_t server_ms)
 {
     /* A reply that waited to be read makes Redis seem slow: believe the fast ones. */
-    int64_t sample = server_ms - clock_monotonic_ms();
-    int64_t offset = shard->clock_offset_ms;
+    int64_t sample = server_ms * 1000 - clock_monotonic_ns() / 1000;
+    int64_t offset = shard->clock_offset_us;
     bool is_new = atomic_exchange(&shard->is_clock_new, false);
-    shard->clock_offset_ms = is_new || sample >= offset ? sample : offset - (offset - sample + 31) / 32;
+    shard->clock_offset_us = is_new || sample >= offset ? sample : offset - (offset - sample + 31) / 32;
 }
 
 static void on_heard(void *context, const struct request *request, const redisReply *reply)

@@ -28,8 +28,10 @@ bool store_shard_is_up(struct redis_store *store, int shard);
 bool store_is_self(struct redis_store *store, const struct incarnation *name);
 /* Our lease ran out: a new incarnation from here on; calls on_new_incarnation. */
 void store_renew(struct redis_store *store);
-/* The time of the shard's server: servers of a Cluster have clocks of their own. */
+/* The time of the shard's server: servers of a Cluster have clocks of their own. It is not ahead of them. */
 int64_t store_shard_now_ms(struct redis_store *store, int shard);
+/* That time less our monotonic one. */
+int64_t store_shard_clock_us(const struct redis_store *store, int shard);
 /* What data stands behind a shard now; another value than before: cursors of SCAN mean nothing there. */
 uint64_t store_lineage(struct redis_store *store, int shard);
 /* "PREFIX{shard}:"; lives as long as the store. */

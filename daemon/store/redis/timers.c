@@ -56,7 +56,7 @@ static void on_due(void *context, int shard, const struct function *line_of, int
 
     assert(shard >= 0 && (size_t)shard < timers->count);
     lock_take(&timers->lock);
-    if (due_ms < news->due_ms)
+    if (line_of == NULL && due_ms < news->due_ms)
         news->due_ms = due_ms;
     if (at_ms < timers->due_ms)
         timers->due_ms = at_ms;

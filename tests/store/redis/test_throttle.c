@@ -67,8 +67,13 @@ static void stand_in_line(struct sample *sample, int64_t offset, const struct fl
     cr_assert_eq(admit(sample, flow, 0), FLOW_IN_LINE);
 }
 
-/* A turn each minute, and `more` at once. */
-static redisReply *claim_as(int number, int max, int more)
+struct rules {
+    int64_t interval_us;
+    int more;  /* at once */
+    int early; /* before their turn */
+};
+
+static redisReply *claim_by(int number, int max, struct rules given)
 {
     struct script_call call;
     redisReply *reply = NULL;
@@ -77,13 +82,15 @@ static redisReply *claim_as(int number, int max, int more)
 
     msgpack_sbuffer_init(&rules);
     msgpack_packer_init(&packer, &rules, msgpack_sbuffer_write);
-    msgpack_pack_map(&packer, 3);
+    msgpack_pack_map(&packer, 4);
     msgpack_pack_str_with_body(&packer, "interval", 8);
-    msgpack_pack_int64(&packer, MINUTE_US);
+    msgpack_pack_int64(&packer, given.interval_us);
     msgpack_pack_str_with_body(&packer, "tolerance", 9);
-    msgpack_pack_int64(&packer, (int64_t)more * MINUTE_US);
+    msgpack_pack_int64(&packer, given.more * given.interval_us);
     msgpack_pack_str_with_body(&packer, "limits", 6);
     msgpack_pack_array(&packer, 0);
+    msgpack_pack_str_with_body(&packer, "early", 5);
+    msgpack_pack_int(&packer, given.early);
     script_begin(&call, "claim", 0);
     script_add_self(redis.store, &call);
     script_add_number(&call, number);
@@ -94,6 +101,12 @@ static redisReply *claim_as(int number, int max, int more)
     cr_assert_eq(store_call(redis.store, &call, &reply), 0);
     msgpack_sbuffer_destroy(&rules);
     return reply;
+}
+
+/* A turn each minute, and `more` at once. */
+static redisReply *claim_as(int number, int max, int more)
+{
+    return claim_by(number, max, (struct rules){ .interval_us = MINUTE_US, .more = more });
 }
 
 static const redisReply *runs_of(const redisReply *claimed)
@@ -243,6 +256,87 @@ Test(throttle, turns_are_taken_in_order_of_priority_and_arrival_as_many_as_there
     follow(&samples[0].run, claimed, 1);
     follow(&samples[1].run, claimed, 2);
     cr_expect_geq(claimed->element[4]->element[0]->integer, claimed->element[1]->integer + 59000, "the next is a minute later");
+}
+
+/* ---- before its turn ------------------------------------------------------------------------------------ */
+
+#define AHEAD_US 20000 /* as throttle.lua has it */
+
+static int64_t turn_us(const redisReply *claimed, size_t at)
+{
+    cr_assert_lt(at, runs_of(claimed)->elements);
+    return runs_of(claimed)->element[at]->element[5]->integer;
+}
+
+static void stand_in_line_all(struct sample *samples, int count)
+{
+    for (int i = 0; i < count; i++)
+        stand_in_line(&samples[i], i + 1, &throttled);
+}
+
+Test(throttle, turns_that_are_soon_to_come_are_given_with_their_times)
+{
+    struct sample samples[6];
+
+    stand_in_line_all(samples, 6);
+    AUTO_REPLY claimed = claim_by(++serial, 10, (struct rules){ .interval_us = 8000, .early = 10 });
+    int64_t now_ms = claimed->element[1]->integer;
+    cr_assert_eq(runs_of(claimed)->elements, 3, "now, in 8 ms, in 16");
+    for (size_t i = 0; i < 3; i++)
+        follow(&samples[i].run, claimed, i);
+    cr_expect_eq(turn_us(claimed, 0), 0, "it is there");
+    cr_expect_eq(turn_us(claimed, 2) - turn_us(claimed, 1), 8000);
+    cr_expect(turn_us(claimed, 1) >= now_ms * 1000 + 8000 && turn_us(claimed, 1) <= now_ms * 1000 + 9000);
+    cr_expect_geq(claimed->element[4]->element[0]->integer, now_ms + 24, "the next one's");
+    cr_expect_eq(number("ZCARD", "queue:f"), 3);
+}
+
+Test(throttle, no_more_turns_are_given_early_than_are_asked_for_and_those_that_are_there_are)
+{
+    struct sample samples[6];
+
+    stand_in_line_all(samples, 6);
+    AUTO_REPLY claimed = claim_by(++serial, 10, (struct rules){ .interval_us = 4000, .more = 1, .early = 2 });
+    cr_assert_eq(runs_of(claimed)->elements, 4);
+    cr_expect_eq(turn_us(claimed, 1), 0);
+    cr_expect_gt(turn_us(claimed, 2), 0);
+    cr_expect_eq(turn_us(claimed, 3) - turn_us(claimed, 2), 4000);
+    AUTO_REPLY none = claim_by(++serial, 10, (struct rules){ .interval_us = 4000, .more = 1 });
+    cr_expect_leq(runs_of(none)->elements, 1, "the turns were taken");
+}
+
+Test(throttle, a_run_that_waits_for_more_than_its_turn_is_not_given_before_it)
+{
+    struct sample first, second;
+
+    stand_in_line(&first, 1, &limited);
+    stand_in_line(&second, 2, &limited);
+    claim_run(&first.run, 0);
+    (void)redis_says(redis.store, "EVAL return(redis.call('ZADD',KEYS[1],0,'-'..string.char(0)..'-')) 1 t{0}:heads:f");
+    int64_t at_us = clock_wall_ns() / 1000 + AHEAD_US - 1000;
+    (void)redis_says(redis.store, "EVAL return(redis.call('SET',KEYS[1]..string.char(0)..'-',ARGV[1])) 1 t{0}:turn:f %lld",
+                     (long long)at_us);
+    AUTO_REPLY claimed = claim_by(++serial, 10, (struct rules){ .interval_us = 15000, .early = 5 });
+    bool is_there = claimed->element[1]->integer * 1000 + 999 >= at_us; /* a slow machine */
+    cr_expect_leq(runs_of(claimed)->elements, is_there ? 1 : 0);
+    cr_expect_geq(number("ZCARD", "queue:f"), is_there ? 0 : 1);
+}
+
+Test(throttle, the_runs_of_a_claim_whose_reply_was_lost_begin_when_all_their_turns_are_there)
+{
+    struct sample samples[3];
+
+    stand_in_line_all(samples, 3);
+    AUTO_REPLY claimed = claim_by(7, 10, (struct rules){ .interval_us = 9000, .early = 5 });
+    cr_assert_eq(runs_of(claimed)->elements, 3);
+    int64_t last_us = turn_us(claimed, 2);
+    AUTO_REPLY again = claim_by(7, 10, (struct rules){ .interval_us = 9000, .early = 5 });
+    cr_assert_eq(runs_of(again)->elements, 3);
+    for (size_t i = 0; i < 3; i++) {
+        follow(&samples[i].run, again, i);
+        cr_expect_geq(turn_us(again, i), last_us);
+        cr_expect_leq(turn_us(again, i), again->element[1]->integer * 1000 + 1000 + AHEAD_US);
+    }
 }
 
 /* ---- it goes into its line ------------------------------------------------------------------------------ */

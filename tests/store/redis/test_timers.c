@@ -12,6 +12,8 @@
 
 #include "base/clock.h"
 #include "redis_fixture.h"
+#include "run/flow_ask.h"
+#include "run/flow_settings.h"
 #include "store/redis/keys.h"
 
 #define PUSHED_MAX 64
@@ -20,6 +22,7 @@ struct pushed {
     char id[RUN_ID_LENGTH + 1];
     struct run run;
     int64_t at_ms;
+    int64_t at_us; /* by the wall clock, which is Redis's, too */
     char function_id[32];
     int64_t offset;
     bool has_place;
@@ -48,6 +51,7 @@ static void take_run(struct run_taker *taker, struct claimed *claimed)
     memcpy(at->id, claimed->run.id.text, sizeof(at->id));
     at->run = claimed->run;
     at->at_ms = store_now_ms(redis.store);
+    at->at_us = clock_wall_ns() / 1000;
     at->offset = claimed->run.event->view.offset;
     (void)snprintf(at->function_id, sizeof(at->function_id), "%s", claimed->function_id);
     at->has_place = claimed->has_place;
@@ -287,6 +291,75 @@ Test(timers, lines_leave_room_for_what_is_due_by_the_clock)
     }
     cr_assert_geq(pushed_at_attempt(0), 3, "those in line");
     cr_assert_geq(pushed_at_attempt(1), 3, "those that are due");
+}
+
+/* ---- turns ----------------------------------------------------------------------------------------------- */
+
+#define TURNS 20
+#define TURN_US 7000
+
+static const struct flow_settings throttled = {
+    .given = { .throttle = { .limit = 1, .period_ms = TURN_US / 1000 } }, .asks = true, .is_lined = true, .shares_shard = true
+};
+
+static void stand_in_line(int64_t offset)
+{
+    struct store *port = store_port(redis.store);
+    enum flow_answer answer = FLOW_BEGINS;
+    struct sample sample;
+    struct flow_ask ask;
+
+    sample_init(&sample, offset);
+    sample.function.flow = &throttled;
+    sample.event.timestamp_ms = sample.run.created_ms = clock_wall_ms() - 1000 + offset;
+    flow_ask_init(&ask, &sample.function, sample.run.event, 0);
+    cr_assert_eq(port->ops->admit(port, &sample.run, &ask, &answer), 0);
+    cr_assert_eq(answer, FLOW_IN_LINE);
+    flow_ask_done(&ask);
+}
+
+/* When the first of their turns is. */
+static int64_t queue_until_a_second_from_now(void)
+{
+    int64_t first_us = clock_wall_ns() / 1000 + 1000000;
+
+    known.flow = &throttled;
+    places = free_workers = 2 * TURNS;
+    (void)redis_says(redis.store, "EVAL return(redis.call('SET',KEYS[1]..string.char(0)..'-',ARGV[1])) 1 t{0}:turn:f %lld",
+                     (long long)first_us);
+    for (int i = 0; i < TURNS; i++)
+        stand_in_line(i);
+    return first_us;
+}
+
+Test(timers, turns_are_asked_for_before_they_are_there_and_no_run_begins_before_its_turn)
+{
+    int64_t first_us = queue_until_a_second_from_now();
+
+    cr_assert(comes_to(&pushed_count, TURNS));
+    for (int i = 0; i < TURNS; i++) {
+        cr_expect_eq(pushed[i].offset, i);
+        cr_expect_geq(pushed[i].at_us, first_us + (int64_t)i * TURN_US, "%lld µs too soon",
+                      (long long)(first_us + (int64_t)i * TURN_US - pushed[i].at_us));
+        cr_expect(pushed[i].has_place);
+    }
+    cr_expect_eq(places, TURNS);
+    cr_expect_str_eq(redis_says(redis.store, "ZCARD t{0}:queue:f"), "0");
+}
+
+Test(timers, a_daemon_that_stops_gives_back_turns_that_are_still_to_come_no_sooner_than_they_are)
+{
+    int64_t first_us = queue_until_a_second_from_now();
+
+    cr_assert(comes_to(&pushed_count, 1));
+    timers_destroy(timers);
+    int begun = pushed_count;
+    cr_expect_geq(clock_wall_ns() / 1000, pushed[begun - 1].at_us);
+    cr_expect_geq(pushed[begun - 1].at_us, first_us + (int64_t)(begun - 1) * TURN_US);
+    int in_line = atoi(redis_says(redis.store, "ZCARD t{0}:queue:f"));
+    cr_expect_eq(begun + in_line, TURNS, "who had a turn was handed over at it");
+    cr_expect_eq(atoi(redis_says(redis.store, "ZCARD t{0}:delayed")), begun, "and is given back, since the taker ended none");
+    start_timers();
 }
 
 Test(timers, what_is_due_fires_soon_and_not_too_soon)

@@ -3,8 +3,9 @@
 -- claims: the same number again is the same claim, whose reply was lost. From ARGV[5] on: functions with runs
 -- that wait in their lines, how many of each the worker has room for, and the rules of its turns; these go first.
 -- Answers: 1 when this worker's lease ran out, else 0; now; when the next is due, -1 never; the runs, each
--- [id, header, record with the header of before, [checkpoint, …], has_turn of turns.lua, 0: none], or [id] where its record is lost; when those functions'
--- lines are to be tried next, -1 never; functions whose lines others have joined by this claim.
+-- [id, header, record with the header of before, [checkpoint, …], has_turn of turns.lua, 0: none; when its turn is, µs, 0: now],
+-- or [id] where its record is lost; when those functions' lines are to be tried next, -1 never; functions whose lines others have
+-- joined by this claim.
 local owner, worker, serial, max = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local delayed, claim = { P .. 'delayed', P .. 'delayed-3' }, P .. 'claim:' .. worker
 local BYTES = 8 * 1024 * 1024
@@ -108,7 +109,7 @@ local function hold(id, header, raw, checkpoints, turn)
         listed[#listed + 1] = now_text
         listed[#listed + 1] = id
     end
-    runs[#runs + 1] = { id, header, raw, checkpoints, turn }
+    runs[#runs + 1] = { id, header, raw, checkpoints, turn, turn_us[id] or is_again and now_us + AHEAD_US or 0 }
 end
 
 for _, id in ipairs(ids) do

@@ -3,10 +3,14 @@
 -- binds them. Once such a run has had its turn there is nothing left to limit: it is a run without the flag FLOW from then on, and its
 -- `flow:<id>` goes. So it takes no second turn, and its retries and its end cost what those of any run do. The lines that are
 -- due are served together, and what they have in common is one command for all.
+-- A turn may be given a moment before it is there: its worker begins the run when it is. So neither the way to Redis makes it late nor a
+-- moment in which Redis is busy, and one claim gives many.
 local MEMBERS = { fn = true, line = true, turn = true, places = true, lock = true, begun = true, ahead = true, score = true }
 local BYTES_MOST = 8 * 1024 * 1024 -- of records, in one call
+local AHEAD_US = 20000             -- how long before its time a turn is given
 
 local has_turn = {} -- by id: it is to be claimed now: 1, or 2: an open breaker lets it begin alone
+local turn_us = {}  -- by id: when its turn is, µs, of those whose turn is not there yet
 local records = {}  -- of those that nothing limits any more: as they were read
 
 -- `turn`: function NUL line, by which its throttle counts.
@@ -26,12 +30,14 @@ local function read_throttled(id, turn)
     return f and waits_for_its_turn_alone(f, turn) and raw or nil
 end
 
--- How many turns there are now, up to `room`, where they are used up until `tat`, µs.
-local function count_turns(tat, rules, room)
-    if not rules.interval then return room end
-    local used = math.max(tat - now_us, 0)
-    if used > rules.tolerance then return 0 end
-    return math.min(room, math.floor((rules.tolerance - used) / rules.interval) + 1)
+-- How many turns there are, up to `room`, where they are used up until `tat`, µs: those of now, and up to `early` that are soon to come.
+-- And when the first is.
+local function count_turns(tat, rules, room, early)
+    if not rules.interval then return room, now_us end
+    local first = math.max(tat, now_us) - rules.tolerance
+    local function until_then(at) return math.max(math.floor((at - first) / rules.interval) + 1, 0) end
+    local present = until_then(now_us)
+    return math.min(room, present + early, early > 0 and until_then(now_us + AHEAD_US) or present), first
 end
 
 -- Whether the first in line has had its turn before (enter_line).
@@ -69,18 +75,20 @@ local function begin_first(first, turn, tat, rules)
 end
 
 -- Of the lines the runs that may begin, up to `room`, are added to `ids`. A line in which the first waits for more than its turn
--- is served as `serve_line` does it.
+-- is served as `serve_line` does it. The lines are in order of time: where no more turns may be given early, the rest has none.
 local function serve_throttled(fn, lines, rules, room, ids, serve_line)
-    local begun, flows, later, empty, bytes = {}, {}, {}, {}, 0
+    local begun, flows, later, empty, bytes, early = {}, {}, {}, {}, 0, rules.early or 0
     for _, line in ipairs(lines) do
         if room <= 0 or bytes >= BYTES_MOST then break end
         local turn = fn .. '\0' .. line
         local tat = rules.interval and tonumber(call('GET', P .. 'turn:' .. turn) or 0) or 0
-        local count = count_turns(tat, rules, room)
+        local count, first_us = count_turns(tat, rules, room, early)
         local waiting = count > 0 and call('ZRANGE', P .. 'line:' .. turn, 0, count) or {} -- and one more
         local first, size = first_of(waiting, count, turn)
         if #first > 0 then tat = begin_first(first, turn, tat, rules) end
-        for _, id in ipairs(first) do
+        for i, id in ipairs(first) do
+            local at = first_us + (i - 1) * (rules.interval or 0)
+            if at > now_us then turn_us[id], early = at, early - 1 end
             has_turn[id] = 1
             ids[#ids + 1] = id
             begun[#begun + 1] = id
@@ -94,6 +102,7 @@ local function serve_throttled(fn, lines, rules, room, ids, serve_line)
         else
             later[#later + 1] = next_turn_at(tat, rules)
             later[#later + 1] = line
+            if rules.early and early <= 0 and count == 0 then break end
         end
     end
     if #begun > 0 then

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Who of a function's runs in line may begin. `rules` are the function's numbers of today, msgpack: interval and tolerance,
 -- µs, of its throttle (nil: none); limits, one for each of a run's places; breaker, whether it has one; lives, how many of its runs
--- may live, of those that count (nil: any number).
+-- may live, of those that count (nil: any number); early, how many turns may be given before they are there (throttle.lua).
 local TRIES = 20 -- lines that are looked at in vain for one function, in one call
 
 local LATE_MS = 100 -- a line whose first should have begun by now: expire.lua sees to it
@@ -153,7 +153,8 @@ local function serve(fn, packed_rules, room, ids)
     local heads, rules = P .. 'heads:' .. fn, cmsgpack.unpack(packed_rules)
     local knows_turns_alone = #rules.limits == 0 and not rules.breaker and not rules.lives
     local tries = knows_turns_alone and 0 or TRIES
-    local due = room > 0 and call('ZRANGEBYSCORE', heads, '-inf', now, 'LIMIT', 0, room + tries) or {}
+    local till = knows_turns_alone and (rules.early or 0) > 0 and now + AHEAD_US / 1000 or now
+    local due = room > 0 and call('ZRANGEBYSCORE', heads, '-inf', till, 'LIMIT', 0, room + tries) or {}
     if knows_turns_alone then
         serve_throttled(fn, due, rules, room, ids, serve_line)
         due = {}
