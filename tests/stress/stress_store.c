@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Store and timers against a redis-server whose links are killed and whose scripts are flushed all the time,
- * while this worker changes its name: every run that is parked comes back, and a stop ends all that waits.
+ * while this worker changes its name: every run that is parked comes back, and a stop ends all that waits. Beside them runs get checkpoints,
+ * over links that the lanes lend.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -21,6 +22,8 @@
 #define SHARDS 4
 #define PARKING 8
 #define RUNS_EACH 250
+#define PUSHING 3
+#define CHECKPOINTS 6
 #define RUNS (PARKING * RUNS_EACH)
 #define PATIENCE_MS 120000
 
@@ -47,7 +50,8 @@ static size_t room(struct run_taker *taker)
 static void take_run(struct run_taker *taker, struct claimed *claimed)
 {
     (void)taker;
-    if (!atomic_exchange(&came_back[claimed->run.event->view.offset], true))
+    int64_t offset = claimed->run.event->view.offset;
+    if (offset < RUNS && !atomic_exchange(&came_back[offset], true)) /* others are those of add_checkpoints() */
         back_count++;
     claimed->release(claimed);
 }
@@ -157,11 +161,46 @@ static void say(redisContext *redis, const char *command)
 
 /* ---- who asks, and who disturbs ------------------------------------------------------------------ */
 
-static int park(int64_t offset, int64_t delay_ms)
+static struct event event_at(int64_t offset)
 {
-    struct event event = {
+    return (struct event){
         .view = { .id = "e", .name = "app/x", .topic = "events", .offset = offset, .raw = "{\"name\":\"app/x\"}", .raw_len = 16 }
     };
+}
+
+/* Between two of them a lane mostly sleeps. */
+static void add_checkpoints(int64_t offset)
+{
+    struct event event = event_at(offset);
+    struct run run = { .function = &function, .event = &event, .id = run_id_of(&function, &event), .created_ms = 1, .first_epoch = 1 };
+    struct store *port = store_port(store);
+    struct transition_reply reply;
+
+    for (size_t i = 0; i < CHECKPOINTS; i++) {
+        const struct transition change = { .kind = TRANSITION_CHECKPOINT, .position = i, .checkpoint = { "result", 6 } };
+        if (port->ops->advance(port, &run, &change, &reply) != 0)
+            fail("a checkpoint could not be kept");
+        if (reply.answer != STORE_OK)
+            return; /* of a worker under another name */
+        run.epoch = reply.epoch;
+        run.owner = reply.owner;
+        run.notes = reply.notes;
+        (void)usleep(500);
+    }
+    if (port->ops->advance(port, &run, &(struct transition){ .kind = TRANSITION_FINISH }, &reply) != 0)
+        fail("a run could not end");
+}
+
+static void *add_many(void *argument)
+{
+    for (int64_t offset = 2 * RUNS + (intptr_t)argument; !is_over; offset += PUSHING)
+        add_checkpoints(offset);
+    return NULL;
+}
+
+static int park(int64_t offset, int64_t delay_ms)
+{
+    struct event event = event_at(offset);
     struct run run = { .function = &function, .event = &event, .created_ms = 1, .first_epoch = 1 };
     const struct transition change = { .kind = TRANSITION_PARK, .status = RUN_DELAYED, .delay_ms = delay_ms };
     struct store *port = store_port(store);
@@ -228,11 +267,13 @@ static void start(pthread_t *thread, void *(*body)(void *argument), intptr_t arg
 
 static void park_and_wait(void)
 {
-    pthread_t threads[PARKING], disturbing, renaming;
+    pthread_t threads[PARKING], pushing[PUSHING], disturbing, renaming;
     int64_t until_ms = clock_monotonic_ms() + PATIENCE_MS;
 
     start(&disturbing, disturb, 0);
     start(&renaming, rename_worker, 0);
+    for (int i = 0; i < PUSHING; i++)
+        start(&pushing[i], add_many, i);
     for (int i = 0; i < PARKING; i++)
         start(&threads[i], park_many, (intptr_t)i * RUNS_EACH);
     for (int i = 0; i < PARKING; i++)
@@ -240,6 +281,8 @@ static void park_and_wait(void)
     while (back_count < RUNS && clock_monotonic_ms() < until_ms)
         (void)usleep(10000);
     is_over = true;
+    for (int i = 0; i < PUSHING; i++)
+        (void)pthread_join(pushing[i], NULL);
     (void)pthread_join(disturbing, NULL);
     (void)pthread_join(renaming, NULL);
     if (back_count != RUNS)
@@ -264,6 +307,7 @@ int main(void)
     struct error error = { 0 };
     pid_t server = start_server();
 
+    (void)signal(SIGPIPE, SIG_IGN); /* as in the daemon */
     redisFree(connect_server());
     AUTO_FREE char *url = xasprintf("unix://%s", address);
     store = store_create(&(struct store_settings){ .url = url,

@@ -82,8 +82,7 @@ static bool is_like(const struct request *request, const struct request *other)
 
 bool gathering_add(struct gathering *gathering, struct request *request)
 {
-    if (request->call == NULL || request->call->group == GROUP_NONE)
-        return false;
+    assert(request->call != NULL && request->call->group != GROUP_NONE);
     if (gathering->count > 0 &&
         (gathering->count == GROUP_MOST || gathering->bytes + request->size > GROUP_BYTES || !is_like(gathering->members.first, request)))
         return false;

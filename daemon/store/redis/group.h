@@ -13,14 +13,14 @@
 #define GROUP_MOST 64
 #define GROUP_BYTES ((size_t)256 << 10) /* a run's event is among them */
 
-/* Those that gather, of one kind; a lane's. */
+/* Those that gather, of one kind and for one shard; a lane's. */
 struct gathering {
     struct request_list members;
     size_t count, bytes;
 };
 
 void gathering_init(struct gathering *gathering);
-/* False: it may not go out with others, or not with those that gather: the caller sends those first, and tries again. */
+/* A request of its kind, script_call.group. False: not with those that gather; the caller sends those first, and tries again. */
 bool gathering_add(struct gathering *gathering, struct request *request);
 /* All that gather as one request, which is the caller's to send; a lone one as itself. NULL: none do. */
 struct request *gathering_take(struct gathering *gathering, const char *shard_prefix);

@@ -119,6 +119,13 @@ void homes_route(struct homes *homes, struct request *request)
         request_end(request, -ESHUTDOWN, NULL);
 }
 
+bool homes_ask(struct homes *homes, struct request *request)
+{
+    struct lane *lane = homes_lane(homes, request->shard);
+
+    return lane != NULL && lane_ask(lane, request);
+}
+
 static void look_soon(struct homes *homes)
 {
     assert_held(&homes->lock);

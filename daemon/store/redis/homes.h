@@ -38,6 +38,8 @@ void homes_destroy(struct homes *homes);
 struct lane *homes_lane(const struct homes *homes, int shard);
 /* To the lane of its shard, or it waits until there is one. */
 void homes_route(struct homes *homes, struct request *request);
+/* Likewise by the caller's own thread: lane_ask(). */
+bool homes_ask(struct homes *homes, struct request *request);
 /* As lane_host's. */
 void homes_astray(struct homes *homes, const struct lane *lane, int shard, const struct redis_place *place);
 void homes_tried(struct homes *homes, const struct lane *lane, int status, const struct error *error);

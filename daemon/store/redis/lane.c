@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
@@ -16,6 +17,7 @@
 
 #define BACKOFF_MIN_MS 10 /* before connecting again */
 #define BACKOFF_MAX_MS 250
+#define LOAN_MS 250      /* that a borrower waits for his answer */
 #define UNADMITTED_MS 10 /* before the host is asked again */
 
 /* ---- any thread --------------------------------------------------------------------------------- */
@@ -29,7 +31,8 @@ struct lane *lane_create(const struct lane_settings *settings)
     lane->backoff_ms = BACKOFF_MIN_MS;
     inbox_init(&lane->inbox);
     pipeline_init(&lane->pipeline);
-    gathering_init(&lane->gathering);
+    for (size_t i = 0; i < COUNT_OF(lane->gatherings); i++)
+        gathering_init(&lane->gatherings[i]);
     return lane;
 }
 
@@ -110,14 +113,19 @@ void lane_look_up(struct lane *lane)
 
 /* ---- sending ------------------------------------------------------------------------------------- */
 
-void lane_append(struct lane *lane, struct request *request)
+static void append(struct lane *lane, struct request *request)
 {
     assert(lane->is_linked);
-    assert_thread(&lane->thread);
     library_sign(&lane->library, request);
     if (redisAppendFormattedCommand(lane->link.redis, request->command, request->size) != REDIS_OK)
         abort();
     pipeline_send(&lane->pipeline, request);
+}
+
+void lane_append(struct lane *lane, struct request *request)
+{
+    assert_thread(&lane->thread);
+    append(lane, request);
 }
 
 void lane_end_unknown(struct lane *lane, struct request *request)
@@ -317,16 +325,24 @@ static void try_to_link(struct lane *lane)
     rest_until(lane, until_ms);
 }
 
+/* Of the link. What is asked over one that is lent wakes the lane's thread only if the server closes it. */
+static short events_of(const struct lane *lane, bool has_output)
+{
+    if (pipeline_is_empty(&lane->pipeline))
+        return POLLRDHUP;
+    return has_output ? POLLIN | POLLOUT : POLLIN;
+}
+
 /* True: there is something to read. */
 static bool wait_for_something(struct lane *lane, bool has_output)
 {
     struct pollfd fds[2] = { { .fd = lane->inbox.wake_fd, .events = POLLIN },
-                             { .fd = lane->link.redis->fd, .events = (short)(POLLIN | (has_output ? POLLOUT : 0)) } };
-    int timeout_ms = pipeline_patience_ms(&lane->pipeline, lane->settings.timeout_ms);
+                             { .fd = lane->link.redis->fd, .events = events_of(lane, has_output) } };
+    int patience_ms = pipeline_patience_ms(&lane->pipeline, lane->settings.timeout_ms);
+    int sleep_ms = inbox_fall_asleep(&lane->inbox, &lane->pipeline, patience_ms);
 
-    bool is_idle = inbox_fall_asleep(&lane->inbox, &lane->pipeline);
     pulse_rest_here();
-    (void)poll(fds, 2, is_idle ? timeout_ms : 0);
+    (void)poll(fds, 2, sleep_ms);
     pulse_beat_here();
     inbox_wake_up(&lane->inbox, fds[0].revents);
     return (fds[1].revents & ~POLLOUT) != 0;
@@ -350,6 +366,49 @@ static void serve(struct lane *lane)
     else if (pipeline_is_silent(&lane->pipeline, lane->settings.timeout_ms))
         lane_lose_link(lane, "it does not answer");
 }
+
+/* ---- a thread that has borrowed the link ---------------------------------------------------------- */
+
+static bool send_alone(struct lane *lane, struct request *request)
+{
+    int is_flushed = 0;
+
+    request->sent_ns = clock_monotonic_ns();
+    pipeline_enter(&lane->pipeline, request);
+    append(lane, request);
+    return redisBufferWrite(lane->link.redis, &is_flushed) == REDIS_OK && is_flushed;
+}
+
+/* False: others want the lane, the answer takes its time, or the link has ended: the lane's thread sees to it. */
+static bool hear_alone(struct lane *lane)
+{
+    struct pollfd fds[2] = { { .fd = lane->inbox.wake_fd, .events = POLLIN }, { .fd = lane->link.redis->fd, .events = POLLIN } };
+    int64_t until_ms = clock_monotonic_ms() + LOAN_MS;
+
+    for (int64_t left_ms; (left_ms = until_ms - clock_monotonic_ms()) > 0;) {
+        (void)poll(fds, 2, (int)left_ms);
+        if (fds[1].revents != 0 && !lane_read_answer(lane))
+            return false;
+        if (pipeline_is_empty(&lane->pipeline))
+            return true;
+        if (fds[0].revents != 0)
+            return false;
+    }
+    return false;
+}
+
+bool lane_ask(struct lane *lane, struct request *request)
+{
+    assert(request->only_as != NULL); /* whatever is answered is its end */
+    if (!inbox_borrow(&lane->inbox))
+        return false;
+    bool is_sent = lane_host(lane)->admit(lane_host(lane)->context, lane, request) == LANE_SENDS;
+    bool is_over = !is_sent || (send_alone(lane, request) && hear_alone(lane));
+    inbox_give_back(&lane->inbox, is_over);
+    return is_sent;
+}
+
+/* ---- the life of the thread ------------------------------------------------------------------------ */
 
 static void *lane_main(void *argument)
 {

@@ -33,7 +33,7 @@ enum lane_admission {
     LANE_ENDS,  /* request.only_as: the worker has another name by now */
 };
 
-/* What a lane asks of its host, always on its own thread and under no lock. */
+/* What a lane asks of its host, on its own thread, or on one that has borrowed its link, and under no lock. */
 struct lane_host {
     /* Linked to a server, and nothing is sent yet. Not 0: this server won't do; the reason is said. */
     int (*linked)(void *context, struct lane *lane, struct link *link, struct error *ret_error);
@@ -68,6 +68,9 @@ void lane_lead_to(struct lane *lane, const struct redis_place *place);
 struct redis_place lane_place(struct lane *lane);
 /* Any thread. False: it stops, and the request is the caller's. */
 bool lane_push(struct lane *lane, struct request *request);
+/* Any thread: over the lane's link, if that is idle (inbox_borrow()), so that the request, which has an `only_as`, is mostly answered
+ * by the time that this returns. False: it is still the caller's. The process ignores SIGPIPE, as the daemon does. */
+bool lane_ask(struct lane *lane, struct request *request);
 /* Any thread: whether it is linked and nothing that was asked had to be put off. */
 bool lane_is_up(const struct lane *lane);
 /* Any thread: adds what it has counted. */

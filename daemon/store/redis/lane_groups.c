@@ -3,29 +3,35 @@
 
 #include <assert.h>
 
+#include "base/array.h"
 #include "base/memory.h"
 #include "store/redis/refusal.h"
 
+static void send_kind(struct lane *lane, struct gathering *gathering)
+{
+    const struct request *first = gathering->members.first;
+
+    if (first != NULL)
+        lane_append(lane, gathering_take(gathering, lane_host(lane)->prefix(lane_host(lane)->context, first->shard)));
+}
+
 void lane_send_gathered(struct lane *lane)
 {
-    const struct request *first = lane->gathering.members.first;
-    struct request *gathered =
-        first != NULL ? gathering_take(&lane->gathering, lane_host(lane)->prefix(lane_host(lane)->context, first->shard)) : NULL;
-
-    if (gathered != NULL)
-        lane_append(lane, gathered);
+    for (size_t i = 0; i < COUNT_OF(lane->gatherings); i++)
+        send_kind(lane, &lane->gatherings[i]);
 }
 
 void lane_gather(struct lane *lane, struct request *request)
 {
-    if (gathering_add(&lane->gathering, request))
-        return;
     if (request->call == NULL || request->call->group == GROUP_NONE) {
         lane_append(lane, request);
         return;
     }
-    lane_send_gathered(lane);
-    bool is_added = gathering_add(&lane->gathering, request);
+    struct gathering *gathering = &lane->gatherings[request->call->group];
+    if (gathering_add(gathering, request))
+        return;
+    send_kind(lane, gathering);
+    bool is_added = gathering_add(gathering, request);
     assert(is_added); /* nothing gathers that it could not go with */
     (void)is_added;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A lane's inside, the lane's thread's throughout: lane.c links, sends and waits; lane_replies.c reads what came; lane_groups.c
+ * A lane's inside, the lane's thread's throughout, or for the time of one answer his who has borrowed the link: lane.c links, sends and waits; lane_replies.c reads what came; lane_groups.c
  * lets changes of many runs go out as one call.
  */
 #ifndef STEPD_STORE_REDIS_LANE_INTERNAL_H
@@ -34,7 +34,7 @@ struct lane {
     int64_t backoff_ms;
     struct library library; /* of the server linked to */
     struct pipeline pipeline;
-    struct gathering gathering; /* between two sends alone */
+    struct gathering gatherings[GROUP_KINDS]; /* between two sends alone */
 };
 
 static inline const struct lane_host *lane_host(const struct lane *lane)
@@ -63,6 +63,8 @@ void lane_end_unknown(struct lane *lane, struct request *request);
 
 /* Reads what came, and ends the requests that it answers. The link may be lost after. */
 void lane_read_replies(struct lane *lane);
+/* Who has borrowed the link: likewise, to the one request that is under way. False: the link has ended, which lane_read_replies() finds, too. */
+bool lane_read_answer(struct lane *lane);
 
 /* ---- lane_groups.c ------------------------------------------------------------------------------- */
 

@@ -154,6 +154,18 @@ static bool read_bytes(struct lane *lane)
     }
 }
 
+bool lane_read_answer(struct lane *lane)
+{
+    redisReply *reply = NULL;
+
+    if (!read_bytes(lane) || redisGetReplyFromReader(lane->link.redis, (void **)&reply) != REDIS_OK)
+        return false;
+    struct request *request = reply != NULL ? pipeline_answered(&lane->pipeline, clock_monotonic_ns()) : NULL;
+    if (request != NULL)
+        take_reply(lane, request, reply);
+    return true;
+}
+
 void lane_read_replies(struct lane *lane)
 {
     redisReply *reply = NULL;

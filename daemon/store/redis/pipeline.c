@@ -128,6 +128,11 @@ void pipeline_take_all(struct pipeline *pipeline, struct request_list *ret_taken
     pipeline->sent_count = pipeline->sent_bytes = 0;
 }
 
+bool pipeline_is_empty(const struct pipeline *pipeline)
+{
+    return pipeline->sent.first == NULL && pipeline->put_off.first == NULL;
+}
+
 bool pipeline_is_troubled(const struct pipeline *pipeline)
 {
     return pipeline->troubled > 0;

@@ -56,6 +56,8 @@ void pipeline_take_put_off(struct pipeline *pipeline, struct request_list *ret_t
 /* All that is under way; likewise. */
 void pipeline_take_all(struct pipeline *pipeline, struct request_list *ret_taken);
 
+/* Nothing is under way. */
+bool pipeline_is_empty(const struct pipeline *pipeline);
 bool pipeline_is_troubled(const struct pipeline *pipeline);
 /* Whether a reply is due and no byte came for so long. */
 bool pipeline_is_silent(const struct pipeline *pipeline, int64_t timeout_ms);

@@ -16,6 +16,8 @@
 #include "store/redis/store_internal.h"
 #include "store/redis/waits.h"
 
+#define UNHURRIED_LEAST_MS 50 /* what is due sooner is parked at once */
+
 static void add_place(struct script_call *call, const char *topic, int32_t partition, char **ret_place)
 {
     *ret_place = xasprintf("%s:%d", topic, (int)partition);
@@ -414,6 +416,13 @@ static enum script_group group_of(const struct run *run, const struct transition
     return (is_park && run->notes.added == 0) || change->kind == TRANSITION_FINISH ? GROUP_ADVANCES : GROUP_NONE;
 }
 
+/* It may go out a moment later: no place under its function's concurrency hangs on it, and no time that is near. */
+static bool is_unhurried(const struct run *run, const struct transition *change, const struct asked *asked)
+{
+    return asked->call.group != GROUP_NONE && function_newest(run->function)->concurrency == 0 &&
+           (change->kind == TRANSITION_FINISH || asked->times.due_ms - asked->times.now_ms >= UNHURRIED_LEAST_MS);
+}
+
 static void later_done(struct request *request)
 {
     struct later *later = (struct later *)request;
@@ -440,6 +449,7 @@ static bool advance_later(struct store *port, struct pending_change *pending)
     later->pending = pending;
     asked_init(&later->asked, store, pending->run, pending->change);
     later->asked.call.group = group_of(pending->run, pending->change, &later->asked);
+    later->asked.call.is_unhurried = is_unhurried(pending->run, pending->change, &later->asked);
     store_call_later(store, &later->asked.call, &later->request, later_done);
     return true;
 }

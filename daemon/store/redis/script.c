@@ -141,6 +141,7 @@ void script_begin(struct script_call *call, const char *script, int shard)
     call->script = script_index(script);
     call->shard = shard;
     call->group = GROUP_NONE;
+    call->is_unhurried = false;
     call->count = call->grouped = 0;
     call->owner_at = -1;
 }

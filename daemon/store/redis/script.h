@@ -6,6 +6,7 @@
 #ifndef STEPD_STORE_REDIS_SCRIPT_H
 #define STEPD_STORE_REDIS_SCRIPT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,12 +25,14 @@ enum script_group {
     GROUP_ADVANCES,
     GROUP_MATCHES,
     GROUP_ADMITS,
+    GROUP_KINDS, /* how many there are */
 };
 
 struct script_call {
     int script;
     int shard;
     enum script_group group;
+    bool is_unhurried; /* nobody waits for its answer: it may go out a moment later, with others of its group (inbox.h) */
     struct bytes arguments[SCRIPT_MAX_ARGUMENTS];
     size_t count;
     size_t grouped;                         /* behind those, of the group's script alone */

@@ -26,12 +26,19 @@ static void post(struct request *request)
     (void)sem_post(&((struct awaited *)request)->done);
 }
 
+/* What it is answered is its end, whatever that is (request.h). */
+static bool may_ask_itself(const struct request *request)
+{
+    return request->only_as != NULL;
+}
+
 static int await(struct redis_store *store, struct awaited *awaited, redisReply **ret_reply)
 {
     awaited->request.done = post;
     (void)sem_init(&awaited->done, 0, 0);
-    homes_route(store_homes(store), &awaited->request);
     pulse_rest_here(); /* the lane answers for it */
+    if (!may_ask_itself(&awaited->request) || !homes_ask(store_homes(store), &awaited->request))
+        homes_route(store_homes(store), &awaited->request);
     while (sem_wait(&awaited->done) != 0)
         assert(errno == EINTR);
     pulse_beat_here();

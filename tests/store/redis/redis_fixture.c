@@ -39,6 +39,7 @@ static void launch(struct redis_fixture *fixture)
 void redis_fixture_start(struct redis_fixture *fixture)
 {
     *fixture = (struct redis_fixture){ .folder = "/tmp/stepd-redis-XXXXXX" };
+    (void)signal(SIGPIPE, SIG_IGN); /* as in the daemon */
     cr_assert_not_null(mkdtemp(fixture->folder));
     (void)snprintf(fixture->socket, sizeof(fixture->socket), "%s/redis.sock", fixture->folder);
     (void)snprintf(fixture->url, sizeof(fixture->url), "unix://%s", fixture->socket);

@@ -305,6 +305,33 @@ Test(store, a_run_that_was_taken_over_adds_its_checkpoints_by_one_command)
     loaded_run_done(&loaded);
 }
 
+/* Requests that a lane's thread has sent, or (of answers) that anybody has. */
+static uint64_t sum_of(const struct histogram_counts *counts)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+        sum += counts->buckets[i];
+    return sum;
+}
+
+Test(store, a_checkpoint_at_low_load_goes_over_the_lane_s_link_without_its_thread)
+{
+    struct store_counts before, after;
+    struct sample sample;
+
+    take_with_three(&sample);
+    (void)usleep(50000); /* until the lane sleeps */
+    store_counts(redis.store, &before);
+    cr_assert_eq(advance(&sample.run, checkpoint_at(3, BYTES("d"))), STORE_OK);
+    cr_assert_eq(advance(&sample.run, checkpoint_at(4, BYTES("e"))), STORE_OK);
+    store_counts(redis.store, &after);
+    cr_assert_eq(sum_of(&after.batches), sum_of(&before.batches));
+    cr_assert_eq(sum_of(&after.round_trips), sum_of(&before.round_trips) + 2);
+    cr_assert_eq(sample.run.notes.added, 5);
+    cr_assert_eq(advance(&sample.run, FINISH), STORE_OK);
+}
+
 Test(store, park_folds_what_its_owner_added)
 {
     struct sample sample;
