@@ -35,7 +35,7 @@ static const struct script SCRIPTS[SCRIPT_COUNT] = {
       2,
       { script_common, script_order, script_added, script_flow, script_post, script_called, script_ending, script_worker, script_cancelling,
         script_rules, script_waits, script_admit } },
-    { "claim", 2, { script_common, script_flow, script_throttle, script_turns, script_claim } },
+    { "claim", 2, { script_claim_short, script_common, script_flow, script_throttle, script_turns, script_claim } },
     { "condemn", 2, { script_common, script_added, script_flow, script_post, script_called, script_condemn } },
     { "heartbeat", 2, { script_common, script_heartbeat } },
     { "reap", 2, { script_common, script_added, script_flow, script_worker, script_reap } },
