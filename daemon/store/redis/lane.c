@@ -113,9 +113,20 @@ void lane_look_up(struct lane *lane)
 
 /* ---- sending ------------------------------------------------------------------------------------- */
 
+/* A script's command, once it goes out by itself: in a group it needs none. */
+static void make_command(struct lane *lane, struct request *request)
+{
+    const char *prefix = lane_host(lane)->prefix(lane_host(lane)->context, request->shard);
+
+    assert(request->call != NULL);
+    request->command = script_format(request->call, prefix, &request->size, &request->sha_at);
+}
+
 static void append(struct lane *lane, struct request *request)
 {
     assert(lane->is_linked);
+    if (request->command == NULL)
+        make_command(lane, request);
     library_sign(&lane->library, request);
     if (redisAppendFormattedCommand(lane->link.redis, request->command, request->size) != REDIS_OK)
         abort();

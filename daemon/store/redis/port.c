@@ -2,12 +2,11 @@
 /* The run's port on the store (run/ports.h), call by call. */
 #include <assert.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/digits.h"
 #include "store/redis/port_calls.h"
 #include "store/redis/port_change.h"
 #include "store/redis/port_entry.h"
@@ -20,7 +19,12 @@
 
 static void add_place(struct script_call *call, const char *topic, int32_t partition, char **ret_place)
 {
-    *ret_place = xasprintf("%s:%d", topic, (int)partition);
+    size_t length = strlen(topic);
+
+    *ret_place = xmalloc(length + DIGITS_MOST + 3);
+    memcpy(*ret_place, topic, length);
+    (*ret_place)[length] = ':';
+    *digits_put_signed(*ret_place + length + 1, partition) = '\0';
     script_add_text(call, *ret_place);
 }
 
@@ -44,17 +48,29 @@ static void add_body(struct script_call *call, const struct run *run, msgpack_sb
     script_add(call, (struct bytes){ body->data, body->size });
 }
 
+#define ADDED_SIZE (RUN_ID_LENGTH + DIGITS_MOST + 8)
+
+/* The name of the list that its owner adds to. */
+static void write_added(const struct run *run, char ret_key[ADDED_SIZE])
+{
+    char *at = (char *)memcpy(ret_key, "added:", 6) + 6;
+
+    at = (char *)memcpy(at, run->id.text, RUN_ID_LENGTH) + RUN_ID_LENGTH;
+    *at++ = ':';
+    *digits_put(at, run->epoch) = '\0';
+}
+
 /* False: a script is to be asked. */
 static bool push(struct redis_store *store, const struct run *run, const struct transition *change, struct transition_reply *ret_reply,
                  int *ret_status)
 {
     int shard = store_shard_of(store, run->id.text);
-    char key[RUN_ID_LENGTH + 20];
+    char key[ADDED_SIZE];
     int64_t length = 0;
 
     assert(run->epoch > 0);
     assert(change->checkpoint.size > 0);
-    (void)snprintf(key, sizeof(key), "added:%s:%" PRIu32, run->id.text, run->epoch);
+    write_added(run, key);
     *ret_status = store_push(store, shard, key, change->checkpoint, &run->owner, &length);
     if (*ret_status == 0 && length == (int64_t)run->notes.added + 1) {
         *ret_reply = (struct transition_reply){ .answer = STORE_OK,

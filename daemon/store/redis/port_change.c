@@ -3,10 +3,9 @@
 
 #include <assert.h>
 #include <endian.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "base/digits.h"
 #include "config/history_kept.h"
 #include "store/redis/port_calls.h"
 #include "store/redis/record.h"
@@ -45,6 +44,15 @@ static void put_64(char *at, int64_t number)
 {
     uint64_t value = htole64((uint64_t)number);
     memcpy(at, &value, sizeof(value));
+}
+
+/* Redis reads a negative number, too: as many places, the sign among them. */
+static char *put_wide(char *to, int64_t number, size_t width)
+{
+    if (number >= 0)
+        return digits_put_wide(to, (uint64_t)number, width);
+    *to = '-';
+    return digits_put_wide(to + 1, -(uint64_t)number, width - 1);
 }
 
 /* ---- checkpoints that their owner adds by himself: scripts/added.lua ---------------------------------- */
@@ -125,12 +133,13 @@ struct bytes change_pack(const struct redis_store *store, const struct run *run,
     put_64(ret_bytes + 48, run->event->view.offset);
     put_64(ret_bytes + 56, settings->lease_ms);
     ret_bytes[64] = *store_history_letter(store);
-    (void)snprintf(ret_bytes + CHANGE_NOW, CHANGE_TIMES + 1, "%013" PRId64 "%016" PRId64, times->now_ms, times->due_ms);
-    if (run->epoch == 0)
-        (void)snprintf(ret_bytes + CHANGE_NOW + CHANGE_TIMES, CHANGE_NEW + 1, "%016" PRId64 "%019lld%013" PRId64, run->created_ms,
-                       (long long)run->event->view.offset, times->now_ms + settings->lease_ms);
-    int digits = snprintf(ret_bytes + CHANGE_FIXED, CHANGE_SIZE_MOST - CHANGE_FIXED, "%" PRIu32, (uint32_t)change->position);
-    return (struct bytes){ ret_bytes, CHANGE_FIXED + (size_t)digits };
+    (void)put_wide(put_wide(ret_bytes + CHANGE_NOW, times->now_ms, 13), times->due_ms, 16);
+    if (run->epoch == 0) {
+        char *at = put_wide(ret_bytes + CHANGE_NOW + CHANGE_TIMES, run->created_ms, 16);
+        (void)put_wide(put_wide(at, run->event->view.offset, 19), times->now_ms + settings->lease_ms, 13);
+    }
+    const char *end = digits_put(ret_bytes + CHANGE_FIXED, (uint32_t)change->position);
+    return (struct bytes){ ret_bytes, (size_t)(end - ret_bytes) };
 }
 
 struct bytes change_pack_head(const struct run *run, const struct transition *change, const struct change_times *times, size_t body_size,

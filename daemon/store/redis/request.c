@@ -5,7 +5,7 @@
 
 void request_end(struct request *request, int status, redisReply *reply)
 {
-    assert(request->done != NULL && request->command != NULL);
+    assert(request->done != NULL);
     assert((status == 0) == (reply != NULL));
     redisFreeCommand(request->command);
     request->command = NULL;

@@ -15,9 +15,9 @@ struct request {
     int shard;
     int script;               /* whose digest goes to sha_at; -1: a plain command */
     struct script_call *call; /* script >= 0 */
-    char *command;            /* as it goes over the wire */
-    size_t size;
-    size_t sha_at; /* 0: nowhere */
+    char *command;            /* as it goes over the wire; NULL: it is made of `call` when it does */
+    size_t size;              /* of it, or about */
+    size_t sha_at;            /* 0: nowhere */
     /* Asked once at most, and only as long as this is the worker's name: whatever comes between ends it with -EAGAIN, and whether
      * it was done nobody knows. NULL: it may be asked twice, as any script may. */
     const struct incarnation *only_as;

@@ -2,7 +2,6 @@
 #include "store/redis/script.h"
 
 #include <assert.h>
-#include <hiredis/hiredis.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include "base/memory.h"
 #include "scripts.h"
 #include "store/redis/keys.h"
+#include "store/redis/wire.h"
 
 /* A script is loaded as its parts, one after another. */
 #define PARTS 14
@@ -193,26 +193,39 @@ void script_add_self_as(struct script_call *call, const struct incarnation *self
     script_add_owner(call, self);
 }
 
+#define HEAD_MOST (5 * WIRE_WORD_MOST + 7 + SCRIPT_SHA_SIZE + 1) /* before the arguments, but for the prefix */
+
+static size_t size_most(const struct bytes *arguments, size_t count, const char *shard_prefix)
+{
+    size_t most = HEAD_MOST + strlen(shard_prefix);
+
+    for (size_t i = 0; i < count; i++)
+        most += arguments[i].size + WIRE_WORD_MOST;
+    return most;
+}
+
 char *script_format_arguments(const struct bytes *arguments, size_t count, const char *shard_prefix, size_t *ret_size, size_t *ret_sha_at)
 {
     static const char NO_DIGEST[SCRIPT_SHA_SIZE + 1] = "0000000000000000000000000000000000000000";
-    const char *words[SCRIPT_MAX_FORMATTED + 4];
-    size_t sizes[SCRIPT_MAX_FORMATTED + 4];
-    const struct bytes fixed[4] = { { "EVALSHA", 7 }, { NO_DIGEST, SCRIPT_SHA_SIZE }, { "1", 1 }, { shard_prefix, strlen(shard_prefix) } };
-    char *command = NULL;
+    const size_t most = size_most(arguments, count, shard_prefix);
+    char *command = xmalloc(most);
 
     assert(count <= SCRIPT_MAX_FORMATTED);
-    for (size_t i = 0; i < count + 4; i++) {
-        const struct bytes *word = i < 4 ? &fixed[i] : &arguments[i - 4];
-        words[i] = word->size != 0 ? word->data : "";
-        sizes[i] = word->size;
-    }
-    long long size = redisFormatCommandArgv(&command, (int)count + 4, words, sizes);
-    if (size < 0)
-        abort();
-    *ret_size = (size_t)size;
-    *ret_sha_at = (size_t)snprintf(NULL, 0, "*%zu\r\n$7\r\nEVALSHA\r\n$40\r\n", count + 4);
+    char *at = wire_put(wire_put_count(command, count + 4), (struct bytes){ "EVALSHA", 7 });
+    *ret_sha_at = (size_t)(at - command) + strlen("$40\r\n");
+    at = wire_put(at, (struct bytes){ NO_DIGEST, SCRIPT_SHA_SIZE });
+    at = wire_put(at, (struct bytes){ "1", 1 });
+    at = wire_put(at, (struct bytes){ shard_prefix, strlen(shard_prefix) });
+    for (size_t i = 0; i < count; i++)
+        at = wire_put(at, arguments[i]);
+    *ret_size = (size_t)(at - command);
+    assert(*ret_size <= most);
     return command;
+}
+
+size_t script_size(const struct script_call *call, const char *shard_prefix)
+{
+    return size_most(call->arguments, call->count, shard_prefix);
 }
 
 char *script_format(const struct script_call *call, const char *shard_prefix, size_t *ret_size, size_t *ret_sha_at)

@@ -67,6 +67,8 @@ char *script_text(int script);
 /* The command that calls it, on "PREFIX{shard}:", as it goes over the wire; the caller frees. The script's
  * digest is to be written at *ret_sha_at. */
 char *script_format(const struct script_call *call, const char *shard_prefix, size_t *ret_size, size_t *ret_sha_at);
+/* As large, or a little more. */
+size_t script_size(const struct script_call *call, const char *shard_prefix);
 /* The same of arguments that no call has, at most SCRIPT_MAX_FORMATTED. */
 char *script_format_arguments(const struct bytes *arguments, size_t count, const char *shard_prefix, size_t *ret_size, size_t *ret_sha_at);
 

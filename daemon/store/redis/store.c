@@ -417,7 +417,7 @@ static void follow_incarnation(struct redis_store *store, struct request *reques
     struct incarnation self = store_incarnation(store);
     script_set_owner(request->call, &self);
     redisFreeCommand(request->command);
-    request->command = script_format(request->call, store_prefix(store, request->shard), &request->size, &request->sha_at);
+    request->command = NULL; /* it is made anew where it goes out */
 }
 
 static enum lane_admission on_admit(void *context, struct lane *lane, struct request *request)

@@ -6,12 +6,12 @@
 #include <semaphore.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/pulse.h"
 #include "store/redis/homes.h"
+#include "store/redis/wire.h"
 
 /* A request that its caller waits for. */
 struct awaited {
@@ -82,14 +82,12 @@ int store_commandf(struct redis_store *store, int shard, redisReply **ret_reply,
 /* "RPUSHX key bytes" as it goes over the wire; the caller frees. */
 static char *format_push(const char *prefix, const char *key, struct bytes bytes, size_t *ret_size)
 {
-    size_t key_size = strlen(prefix) + strlen(key);
-    size_t most = key_size + bytes.size + 80;
-    char *command = xmalloc(most);
-    int length = snprintf(command, most, "*3\r\n$6\r\nRPUSHX\r\n$%zu\r\n%s%s\r\n$%zu\r\n", key_size, prefix, key, bytes.size);
+    const struct bytes parts[2] = { { prefix, strlen(prefix) }, { key, strlen(key) } };
+    char *command = xmalloc(4 * WIRE_WORD_MOST + strlen("RPUSHX") + parts[0].size + parts[1].size + bytes.size);
 
-    memcpy(command + length, bytes.data, bytes.size);
-    memcpy(command + length + bytes.size, "\r\n", 2);
-    *ret_size = (size_t)length + bytes.size + 2;
+    char *at = wire_put(wire_put_count(command, 3), (struct bytes){ "RPUSHX", 6 });
+    at = wire_put(wire_put_joined(at, parts[0], parts[1]), bytes);
+    *ret_size = (size_t)(at - command);
     return command;
 }
 
@@ -119,7 +117,7 @@ static struct request request_of(struct redis_store *store, struct script_call *
 {
     struct request request = { .script = call->script, .call = call, .shard = call->shard };
 
-    request.command = script_format(call, store_prefix(store, call->shard), &request.size, &request.sha_at);
+    request.size = script_size(call, store_prefix(store, call->shard));
     return request;
 }
 
