@@ -61,6 +61,16 @@ def test_an_event_ends_the_waits_that_it_matches_and_no_other(serve, send):
     assert [(step["status"], step["waits_for"], step["output"]["name"]) for step in ended["steps"]] == [("completed", wish, "order/paid")]
 
 
+def test_a_wait_does_not_stand_behind_a_fetch(kafka, daemon, module, topic, send):
+    """A broker that lets the daemon's fetch wait for events answers nothing else on that connection meanwhile."""
+    KafkaTool(kafka.address).create(topic, 1)
+    worker = daemon([module("waiting")], topics=[topic], history="all", kafka={
+        "bootstrap.servers": kafka.address, "group.id": topic, "auto.offset.reset": "earliest", "fetch.wait.max.ms": 3000},
+        worker={"threads": 1})
+    send("order/made", *[{"n": n, "id": n} for n in range(20)])
+    worker.wait_for("wait", "waiting", 20, 25)
+
+
 def test_one_event_ends_all_waits_that_it_matches(serve, send):
     worker = serve()
     send("order/made", *[{"n": n, "id": 7} for n in range(250)])

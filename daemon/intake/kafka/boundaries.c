@@ -27,6 +27,11 @@ void boundaries_init(struct boundaries *boundaries, const struct setting *kafka,
 
 void boundaries_done(struct boundaries *boundaries)
 {
+    {
+        LOCK_GUARD(&boundaries->lock);
+        if (boundaries->is_asking)
+            return; /* the thread of an attempt that was left behind is still in there */
+    }
     if (boundaries->handle != NULL)
         (void)handle_destroy(boundaries->handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE, END_MS);
     if (boundaries->known != NULL)
