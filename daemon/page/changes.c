@@ -131,23 +131,22 @@ static bool choose(void *context, const struct row *row)
     return chosen->count < RETRIES_A_REQUEST;
 }
 
-static int retry_chosen(struct page *page, const struct chosen *chosen, size_t *ret_retried)
+/* Of all shards. */
+static int change_ids(struct page *page, enum runs_deed deed, const struct run_id *all, size_t all_count, struct runs_changed *changed)
 {
-    struct runs_changed changed = { 0 };
+    AUTO_FREE struct run_id *ids = xcalloc(all_count + 1, sizeof(*ids));
     int status = 0;
 
     for (int shard = 0; shard < store_shards(page->store) && status == 0; shard++) {
-        struct run_id ids[RETRIES_A_REQUEST];
         size_t count = 0;
-        for (size_t i = 0; i < chosen->count; i++)
-            if (store_shard_of(page->store, chosen->ids[i].text) == shard)
-                ids[count++] = chosen->ids[i];
+        for (size_t i = 0; i < all_count; i++)
+            if (store_shard_of(page->store, all[i].text) == shard)
+                ids[count++] = all[i];
         for (size_t at = 0; at < count && status == 0; at += RUNS_PEEK_MOST) {
             const size_t left = count - at;
-            status = runs_change_many(page->store, RUNS_RETRY, shard, ids + at, left < RUNS_PEEK_MOST ? left : RUNS_PEEK_MOST, &changed);
+            status = runs_change_many(page->store, deed, shard, ids + at, left < RUNS_PEEK_MOST ? left : RUNS_PEEK_MOST, changed);
         }
     }
-    *ret_retried = changed.changed;
     return status;
 }
 
@@ -169,12 +168,14 @@ static int retry_before(struct page *page, struct chosen *chosen, int64_t *befor
         if (!walk.is_end && walk.place.at_ms > reached_ms)
             reached_ms = walk.place.at_ms;
     }
-    int status = retry_chosen(page, chosen, ret_retried);
+    struct runs_changed changed = { 0 };
+    int status = change_ids(page, RUNS_RETRY, chosen->ids, chosen->count, &changed);
+    *ret_retried = changed.changed;
     if (chosen->count == RETRIES_A_REQUEST)
         reached_ms = *before_ms; /* they leave the list: what is behind them moves up */
     if (reached_ms == *before_ms && *ret_retried == 0)
         reached_ms--; /* or it would never end */
-    *before_ms = reached_ms;
+    *before_ms = reached_ms >= 0 ? reached_ms : INT64_MIN;
     return status;
 }
 
@@ -193,19 +194,33 @@ static void put_retried(size_t retried, int64_t before_ms, struct web_reply *rep
     reply_json(reply, &out);
 }
 
+/* Where an earlier request got to, else now; what is no time is answered. */
+static bool read_before(const struct page *page, const msgpack_object *body, int64_t *ret_before_ms, struct web_reply *reply)
+{
+    const msgpack_object *before = packed_find(body, "before_ms");
+
+    *ret_before_ms = store_now_ms(page->store);
+    if (before == NULL)
+        return true;
+    if (before->type == MSGPACK_OBJECT_POSITIVE_INTEGER && before->via.u64 <= INT64_MAX) {
+        *ret_before_ms = (int64_t)before->via.u64;
+        return true;
+    }
+    reply_error(reply, 400, "'before_ms' is to be the one that the last answer had");
+    return false;
+}
+
 void page_retry_all(void *context, const struct web_request *request, struct web_reply *reply)
 {
     struct page *page = context;
     msgpack_zone *zone = msgpack_zone_new(1024);
     msgpack_object body;
+    int64_t before_ms;
 
-    if (read_body(request, zone, &body, reply)) {
+    if (read_body(request, zone, &body, reply) && read_before(page, &body, &before_ms, reply)) {
         AUTO_FREE char *function = text_copy(text_member(&body, "function"));
         AUTO_FREE char *error = text_copy(text_member(&body, "error"));
         AUTO_FREE struct chosen *chosen = xcalloc(1, sizeof(*chosen));
-        const msgpack_object *before = packed_find(&body, "before_ms");
-        int64_t before_ms =
-            before != NULL && before->type == MSGPACK_OBJECT_POSITIVE_INTEGER ? (int64_t)before->via.u64 : store_now_ms(page->store);
         size_t retried = 0;
         chosen->function = function;
         chosen->error = error;
@@ -218,6 +233,83 @@ void page_retry_all(void *context, const struct web_request *request, struct web
         if (retried > 0)
             log_deed(request, what);
     }
+    msgpack_zone_free(zone);
+}
+
+/* Up to RETRIES_A_REQUEST ids; what is none of a run's is answered. */
+static bool read_ids(const msgpack_object *body, struct run_id *ids, size_t *ret_count, struct web_reply *reply)
+{
+    const msgpack_object *list = packed_find(body, "ids");
+
+    if (list == NULL || list->type != MSGPACK_OBJECT_ARRAY || list->via.array.size > RETRIES_A_REQUEST) {
+        reply_error(reply, 400, "'ids' is to be a list of at most %d runs' ids", RETRIES_A_REQUEST);
+        return false;
+    }
+    for (uint32_t i = 0; i < list->via.array.size; i++) {
+        const msgpack_object *id = &list->via.array.ptr[i];
+        AUTO_FREE char *text = id->type == MSGPACK_OBJECT_STR ? xstrndup(id->via.str.ptr, id->via.str.size) : xstrdup("");
+        if (!run_id_is_valid(text)) {
+            reply_error(reply, 400, "'ids' has '%.60s', which is no run's id", text);
+            return false;
+        }
+        memcpy(ids[i].text, text, sizeof(ids[i].text));
+    }
+    *ret_count = list->via.array.size;
+    return true;
+}
+
+static bool read_deed(const msgpack_object *body, enum runs_deed *ret_deed, struct web_reply *reply)
+{
+    AUTO_FREE char *word = text_copy(text_member(body, "do"));
+    bool is_retry = word != NULL && strcmp(word, "retry") == 0;
+
+    if (is_retry || (word != NULL && strcmp(word, "cancel") == 0)) {
+        *ret_deed = is_retry ? RUNS_RETRY : RUNS_CANCEL;
+        return true;
+    }
+    reply_error(reply, 400, "'do' is to be retry or cancel");
+    return false;
+}
+
+static void put_changed(const struct runs_changed *changed, struct web_reply *reply)
+{
+    struct json_out out;
+
+    json_out_init(&out);
+    json_out_open(&out, NULL, '{');
+    json_out_number(&out, "changed", (int64_t)changed->changed);
+    json_out_number(&out, "asked", (int64_t)changed->asked);
+    json_out_close(&out, '{');
+    reply_json(reply, &out);
+}
+
+static void change_many(struct page *page, const struct web_request *request, const msgpack_object *body, struct web_reply *reply)
+{
+    AUTO_FREE struct run_id *ids = xcalloc(RETRIES_A_REQUEST, sizeof(*ids));
+    struct runs_changed changed = { 0 };
+    enum runs_deed deed;
+    size_t count = 0;
+
+    if (!read_deed(body, &deed, reply) || !read_ids(body, ids, &count, reply))
+        return;
+    int status = change_ids(page, deed, ids, count, &changed);
+    const size_t done = changed.changed + changed.asked;
+    AUTO_FREE char *what = xasprintf("%zu run%s %s", done, done == 1 ? "" : "s", deed == RUNS_RETRY ? "retried" : "cancelled");
+    if (done > 0)
+        log_deed(request, what);
+    if (status == 0)
+        put_changed(&changed, reply);
+    else
+        reply_error(reply, 503, "Redis: %s", strerror(-status));
+}
+
+void page_change_many(void *context, const struct web_request *request, struct web_reply *reply)
+{
+    msgpack_zone *zone = msgpack_zone_new(1024);
+    msgpack_object body;
+
+    if (read_body(request, zone, &body, reply))
+        change_many(context, request, &body, reply);
     msgpack_zone_free(zone);
 }
 

@@ -14,6 +14,7 @@
 #define LOOK_MOST 5000  /* at runs of one list, for one page */
 #define WHOLE_MOST 1000 /* of a list that is put in order as a whole */
 #define LISTS_MOST 4
+#define SKIP_MOST INT32_MAX /* of one time, or of a list without times */
 
 /* ---- kinds --------------------------------------------------------------------------------------- */
 
@@ -291,7 +292,7 @@ static bool read_place(const char **at, struct runs_place *ret_place)
     if (!read_number(at, &ret_place->at_ms) || **at != '.')
         return false;
     ++*at;
-    if (!read_number(at, &skip) || skip < 0)
+    if (!read_number(at, &skip) || skip < 0 || skip > SKIP_MOST)
         return false;
     ret_place->skip = (size_t)skip;
     return true;

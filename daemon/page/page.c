@@ -14,6 +14,7 @@
 #include "page/page_internal.h"
 
 #define BODY_MOST (8 << 20)
+#define IDS_MOST 32768 /* of a request that changes many runs */
 #define PARTITIONS_MOST 1024
 
 /* ---- routes -------------------------------------------------------------------------------------- */
@@ -73,6 +74,11 @@ static void guarded_change_run(void *context, const struct web_request *request,
     change_store(context, request, reply, page_change_run);
 }
 
+static void guarded_change_many(void *context, const struct web_request *request, struct web_reply *reply)
+{
+    change_store(context, request, reply, page_change_many);
+}
+
 static void guarded_retry_all(void *context, const struct web_request *request, struct web_reply *reply)
 {
     change_store(context, request, reply, page_retry_all);
@@ -99,6 +105,7 @@ static const struct web_route routes[] = {
     { "GET", "/api/runs/*", 0, guarded_run, NULL },
     { "GET", "/api/failed", 0, guarded_failed, NULL },
     { "POST", "/api/runs/*", 4096, guarded_change_run, NULL },
+    { "POST", "/api/runs", IDS_MOST, guarded_change_many, NULL },
     { "POST", "/api/retry", 4096, guarded_retry_all, NULL },
     { "POST", "/api/functions/*", 4096, guarded_pause, NULL },
     { "POST", "/api/events", BODY_MOST, guarded_send, NULL },

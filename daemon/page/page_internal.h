@@ -49,6 +49,7 @@ void page_run(void *page, const struct web_request *request, struct web_reply *r
 void page_failed(void *page, const struct web_request *request, struct web_reply *reply);
 /* changes.c */
 void page_change_run(void *page, const struct web_request *request, struct web_reply *reply);
+void page_change_many(void *page, const struct web_request *request, struct web_reply *reply);
 void page_pause(void *page, const struct web_request *request, struct web_reply *reply);
 void page_retry_all(void *page, const struct web_request *request, struct web_reply *reply);
 void page_send(void *page, const struct web_request *request, struct web_reply *reply);

@@ -304,6 +304,19 @@ test("chosen runs of a list are retried and cancelled", async () => {
   assert.equal((await runsOf({ status: "cancelled", function: "remind" })).length, 1);
 });
 
+test("all runs that a filter leaves are cancelled, shown or not", async () => {
+  for (let cart = 0; cart < 3; cart++) await send("shop/cart.left", { cart });
+  await until("three delayed runs", async () => (await runsOf({ status: "delayed", function: "remind" })).length === 3);
+  await go("#/runs");
+  assert.equal(await page.getByRole("button", { name: "Cancel all such" }).count(), 0, "not without a filter");
+  await go("#/runs?status=delayed&function=remind");
+  await page.getByRole("button", { name: "Cancel all such" }).click();
+  assert.equal((await runsOf({ status: "delayed", function: "remind" })).length, 3, "not unless it is said again");
+  await page.getByRole("button", { name: "Cancel all such, shown here or not?" }).click();
+  await said("3 runs cancelled.");
+  assert.equal((await runsOf({ status: "delayed", function: "remind" })).length, 0);
+});
+
 test("lists are filtered by status, function, event, error and time", async () => {
   await go("#/runs");
   await page.getByRole("combobox", { name: "Status" }).selectOption("failed");

@@ -109,6 +109,66 @@ Test(changes, all_of_a_function_or_of_an_error_are_retried)
     cr_assert_eq(status, 400);
 }
 
+static char *list_of(const char *word, char (*ids)[RUN_ID_LENGTH + 1], size_t count)
+{
+    char *list = xstrdup("");
+
+    for (size_t i = 0; i < count; i++) {
+        AUTO_FREE char *before = list;
+        list = xasprintf("%s%s\"%s\"", before, i > 0 ? "," : "", ids[i]);
+    }
+    AUTO_FREE char *ids_text = list;
+    return xasprintf("{\"do\":\"%s\",\"ids\":[%s]}", word, ids_text);
+}
+
+Test(changes, many_chosen_are_changed_in_one_request)
+{
+    char ids[4][RUN_ID_LENGTH + 1] = { { 0 } };
+    unsigned status;
+
+    strcpy(ids[0], page_fixture_run(&fixture, 1, "f", T, 0, FATE_FAILED, "Broken"));
+    strcpy(ids[1], page_fixture_run(&fixture, 2, "f", T, 0, FATE_FAILED, "Broken"));
+    strcpy(ids[2], page_fixture_run(&fixture, 3, "f", T, T * 2, FATE_SLEEPING, NULL));
+    strcpy(ids[3], page_fixture_run(&fixture, 4, "f", T, 0, FATE_OWNED, NULL));
+    AUTO_FREE char *retry = list_of("retry", ids, 3);
+    cr_assert_str_eq(answer(page_change_many, retry, &status), "{\"changed\":2,\"asked\":0}");
+    cr_assert_eq(status, 200);
+    cr_assert_str_eq(count_of("dead"), "0");
+    AUTO_FREE char *cancel = list_of("cancel", ids, 4);
+    cr_assert_str_eq(answer(page_change_many, cancel, &status), "{\"changed\":3,\"asked\":1}");
+    cr_assert_str_eq(count_of("delayed"), "0");
+}
+
+Test(changes, what_is_no_list_of_runs_changes_none)
+{
+    static const char *const bodies[] = { "{}",
+                                          "{\"do\":\"retry\"}",
+                                          "{\"do\":\"explode\",\"ids\":[]}",
+                                          "{\"do\":\"retry\",\"ids\":\"all\"}",
+                                          "{\"do\":\"retry\",\"ids\":[7]}",
+                                          "{\"do\":\"cancel\",\"ids\":[\"0000000000000000000000000000000g\"]}" };
+    unsigned status;
+
+    for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+        (void)answer(page_change_many, bodies[i], &status);
+        cr_expect_eq(status, 400, "%s", bodies[i]);
+    }
+}
+
+Test(changes, a_place_that_no_answer_had_is_refused)
+{
+    static const char *const places[] = { "9223372036854775808", "-1", "\"now\"", "null" };
+    unsigned status;
+
+    make_failed(0, 1, "f", "Broken");
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        AUTO_FREE char *body = xasprintf("{\"before_ms\":%s}", places[i]);
+        cr_expect_str_eq(answer(page_retry_all, body, &status), "{\"error\":\"'before_ms' is to be the one that the last answer had\"}");
+        cr_expect_eq(status, 400);
+    }
+    cr_assert_str_eq(count_of("dead"), "1");
+}
+
 Test(changes, many_are_retried_in_several_requests)
 {
     unsigned status;

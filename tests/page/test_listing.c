@@ -261,8 +261,9 @@ Test(listing, refuses_what_is_no_number)
 
 Test(listing, refuses_what_is_no_cursor_and_no_status)
 {
-    static const char *const cursors[] = { "x",     "nx", "n1", "n1.", "n1.x", "n1.-1", "n1.1_", "n1.1_2.2", "n99999999999999999999.1",
-                                           "n1.1 ", "0" };
+    static const char *const cursors[] = {
+        "x", "nx", "n1", "n1.", "n1.x", "n1.-1", "n1.1_", "n1.1_2.2", "n99999999999999999999.1", "n1.1 ", "n1.9223372036854775807", "0"
+    };
     struct listing_filter filter = all();
     struct error error = { 0 };
     struct json_out out;

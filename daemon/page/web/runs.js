@@ -1,11 +1,17 @@
-// Lists of runs: filtered, newest first, a page at a time; what is chosen can be retried or cancelled.
-import { get } from "./api.js";
-import { element } from "./dom.js";
+// Lists of runs: filtered, newest first, a page at a time; what is chosen, or all that pass, can be retried or cancelled.
+import { get, post } from "./api.js";
+import { element, say } from "./dom.js";
 import { list } from "./list.js";
 
-const STATUSES = [["", "any"], ["running", "running"], ["delayed", "delayed"], ["sleeping", "sleeping"], ["waiting", "waiting"], ["behind", "in line for its key"],
+const STATUSES = [["", "any"], ["running", "running"], ["delayed", "delayed"], ["sleeping", "sleeping"], ["waiting", "waiting"], ["queued", "queued"], ["behind", "in line for its key"],
   ["failed", "failed"], ["completed", "completed"], ["cancelled", "cancelled"]];
 const AGES = [["", "any time"], ["900000", "15 minutes"], ["3600000", "an hour"], ["86400000", "a day"]];
+const AT_ONCE = 200;
+const ENDED = ["completed", "failed", "cancelled"];
+const DEEDS = {
+  retry: { name: "Retry all such", done: "retried", takes: (run) => run.status === "failed" || run.status === "cancelled" },
+  cancel: { name: "Cancel all such", done: "cancelled", takes: (run) => !ENDED.includes(run.status) },
+};
 const TRIES = 20; // pages in which nothing was found, before a person is asked
 
 const select = (name, label, options, value) => element("label", {}, label,
@@ -28,6 +34,44 @@ function filterForm(filter, functions, go) {
   });
   form.addEventListener("change", (event) => event.target instanceof HTMLSelectElement && form.requestSubmit());
   return form;
+}
+
+// All runs that pass, however many: what changes leaves its list, and moves others up, so that it is gone through until nothing new is found.
+// One that fails again meanwhile is not changed twice.
+async function changeAllSuch(asked, word) {
+  const deed = DEEDS[word];
+  const until = Date.now(); // what begins later is not meant
+  const seen = new Set();
+  let changed = 0;
+  for (let before = -1; before < seen.size;) {
+    before = seen.size;
+    for (let cursor = null, isFirst = true; isFirst || cursor !== null; isFirst = false) {
+      const page = await get("/api/runs", { ...asked, until, cursor, limit: AT_ONCE });
+      const ids = page.runs.filter((run) => deed.takes(run) && !seen.has(run.id)).map((run) => run.id);
+      ids.forEach((id) => seen.add(id));
+      cursor = page.cursor;
+      if (ids.length === 0) continue;
+      const answer = await post("/api/runs", { do: word, ids });
+      changed += answer.changed + answer.asked;
+      say(`${changed} ${deed.done} so far.`);
+    }
+  }
+  say(`${changed} ${changed === 1 ? "run" : "runs"} ${deed.done}.`);
+}
+
+// It asks once more before it does anything.
+function allButton(word, asked, refresh) {
+  const { name } = DEEDS[word];
+  let isSure = false;
+  const act = () => changeAllSuch(asked, word).catch((error) => say(error.message)).then(refresh);
+  const press = () => {
+    if (isSure) return act();
+    isSure = true;
+    button.textContent = `${name}, shown here or not?`;
+    return undefined;
+  };
+  const button = element("button", { onclick: press }, name);
+  return button;
 }
 
 export async function show(view, { signal, parameters, go, refresh }) {
@@ -53,6 +97,8 @@ export async function show(view, { signal, parameters, go, refresh }) {
   const [{ functions }, first] = await Promise.all([get("/api/functions"), next()]);
   if (signal.aborted) return;
   runs = list({ label: "Runs", order: first.order, words: ["retry", "cancel"], refresh });
+  const isFiltered = Object.values(filter).some((value) => value !== "");
+  const such = isFiltered ? ["retry", "cancel"].map((word) => allButton(word, { ...asked, since }, refresh)) : [];
   const more = element("button", { onclick: () => next().then(add) }, "More");
   const under = element("span", { class: "faint", role: "status" });
   const add = (page) => {
@@ -63,6 +109,6 @@ export async function show(view, { signal, parameters, go, refresh }) {
       : `${seen.size} shown${cursor === null ? ", all there are" : ""}.${is_older ? " The older ones follow in no strict order." : ""}`;
   };
   add(first);
-  view.append(element("h1", {}, "Runs"), filterForm(filter, functions, go), element("div", { class: "row" }, runs.buttons), runs.root,
+  view.append(element("h1", {}, "Runs"), filterForm(filter, functions, go), element("div", { class: "row" }, runs.buttons, such), runs.root,
     element("div", { class: "row foot" }, more, under));
 }
