@@ -340,7 +340,8 @@ def bulk(bench):
         assert list(changed.values()) == [waiting], changed
         result[figure] = time.monotonic() - begun
     with Redis(bench.fresh("redis")) as redis, \
-            Daemon(bench, bench.fresh("stepd"), redis, None, ["waits", "checkpoint"], topics=[topic, bench.topic_of(waiting)]) as daemon:
+            Daemon(bench, bench.fresh("stepd"), redis, None, ["waits", "checkpoint"], topics=[topic, bench.topic_of(waiting)],
+                   history_limit=2 * waiting) as daemon:
         phase = phases(daemon, result)
         wait_until(daemon, lambda: float(redis.ask("ZCARD", "stepd{0}:delayed")) >= waiting)
         producer = bench.produce_steadily(topic, SELDOM * contenders.LONGEST_S, SELDOM)
