@@ -3,12 +3,13 @@
 import http.server
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
 import time
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Callable
 
@@ -69,6 +70,29 @@ def looked_at(function, count_of):
                     looker.wait()
             return contenders.rate({"events": count, "seconds": seconds}, daemon.stop())
     return measure
+
+
+def instructions_of(bench, count):
+    """Of a whole daemon, from its start to its end, in user space."""
+    folder = bench.fresh("callgrind")
+    folder.mkdir()
+    here, wrapper, counted = bench.program, folder / "stepd", folder / "counted"
+    wrapper.write_text(f'#!/bin/sh\nexec valgrind --tool=callgrind --callgrind-out-file={counted} {here.stepd} "$@"\n')
+    wrapper.chmod(0o755)
+    bench.program = replace(here, stepd=wrapper)
+    try:
+        with Redis(bench.fresh("redis")) as redis, Daemon(bench, bench.fresh("stepd"), redis, bench.topic_of(count), ["noop"]) as daemon:
+            daemon.wait_for(count)
+            daemon.stop()
+    finally:
+        bench.program = here
+    return int(re.search(r"^(?:summary|totals): (\d+)", counted.read_text(), re.M)[1])
+
+
+def instructions(bench):
+    """What events cost beyond a daemon's start and end: the difference between many and few."""
+    many, few = some_events(bench.options), some_events(bench.options) // 5
+    return {"instructions": (instructions_of(bench, many) - instructions_of(bench, few)) / (many - few)}
 
 
 def loop(count_of, burn_ns=0, tuned=()):
@@ -788,6 +812,8 @@ ALL = {
         "kafkajs, batches": on_kafka(contenders.kafkajs, events), "confluent-kafka, batches": on_kafka(contenders.confluent_kafka, events),
         "BullMQ": on_redis(contenders.bullmq, "noop", jobs), "asynq": on_redis(contenders.asynq, "noop", jobs),
         "dramatiq": on_redis(contenders.dramatiq, "noop", few_jobs)}),
+    "instructions": Question("the same, counted under callgrind", {"instructions": "instructions an event, of all threads"}, {
+        "stepd": instructions}),
     "page": Question("the same, by what becomes of the page", THROUGHPUT, {
         "stepd": stepd("noop", events, http=""), "stepd, page on": stepd("noop", events),
         "stepd, page looked at": looked_at("noop", events)}),
