@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Stands before claim.lua and does by itself what is asked most: a first claim, out of no function's line, of runs that are due, have no
--- checkpoints and no limits, and are of one event each. Answers as claim.lua does; or it has written nothing, and claim.lua answers.
+-- limits, have all their checkpoints, and are of one event each. Answers as claim.lua does; or it has written nothing, and claim.lua answers.
 do
     local call, P, owner, worker, serial, BYTES = redis.call, KEYS[1], ARGV[1], ARGV[2], ARGV[3], 8 * 1024 * 1024
     local claim = P .. 'claim:' .. worker
@@ -14,10 +14,13 @@ do
             local raw = redis.pcall('GET', P .. 'run:' .. id)
             if type(raw) ~= 'string' or #raw < 64 then return nil end
             local version, status, _, flags = raw:byte(1, 4)
-            bytes = bytes + #raw
-            if version ~= 1 or (status ~= 100 and status ~= 115) or flags >= 4 or raw:sub(13, 16) ~= '\0\0\0\0' or bytes > BYTES then return nil end
+            local count = struct.unpack('<I4', raw, 13)
+            bytes = bytes + #raw + struct.unpack('<I4', raw, 41)
+            if version ~= 1 or (status ~= 100 and status ~= 115) or flags >= 4 or bytes > BYTES then return nil end
+            local checkpoints = count > 0 and redis.pcall('ZRANGE', P .. 'steps:' .. id, '0', '-1') or none
+            if #checkpoints ~= count then return nil end -- nor has an error any
             runs[i] = { id, '\1o' .. raw:sub(3, 8) .. struct.pack('<I4', (struct.unpack('<I4', raw, 9)) + 1) .. raw:sub(13, 24) ..
-                now_packed .. raw:sub(33, 48) .. owner, raw, none, 0, 0 }
+                now_packed .. raw:sub(33, 48) .. owner, raw, checkpoints, 0, 0 }
         end
         return runs
     end
