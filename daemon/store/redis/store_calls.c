@@ -132,5 +132,7 @@ void store_call_later(struct redis_store *store, struct script_call *call, struc
 {
     *request = request_of(store, call);
     request->done = done;
+    if (call->group == GROUP_NONE)
+        request->command = script_format(call, store_prefix(store, call->shard), &request->size, &request->sha_at);
     homes_route(store_homes(store), request);
 }

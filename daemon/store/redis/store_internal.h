@@ -68,7 +68,8 @@ void script_add_self(struct redis_store *store, struct script_call *call);
 /* As store_command(). */
 int store_call(struct redis_store *store, struct script_call *call, redisReply **ret_reply) MUST_CHECK;
 /* The same without waiting: `done` is called with status and reply, by a lane's thread, or before this
- * returns where the store has stopped. Both structs are the store's until then. */
+ * returns where the store has stopped. Both structs are the store's until then; so is what a call points to that may go out in a group, of
+ * any other it is copied. */
 void store_call_later(struct redis_store *store, struct script_call *call, struct request *request, void (*done)(struct request *request));
 
 /* ---- store.c again ------------------------------------------------------------------------------- */
