@@ -386,17 +386,32 @@ static void write_map(msgpack_sbuffer *buffer, const msgpack_object_map *map, in
     put(buffer, "}", 1);
 }
 
+static void put_digits(msgpack_sbuffer *buffer, uint64_t number)
+{
+    char text[20], *end = text + sizeof(text), *at = end;
+
+    do {
+        *--at = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    put(buffer, at, (size_t)(end - at));
+}
+
+void json_write_integer(msgpack_sbuffer *buffer, int64_t number)
+{
+    if (number < 0)
+        put(buffer, "-", 1);
+    put_digits(buffer, number < 0 ? 0 - (uint64_t)number : (uint64_t)number);
+}
+
 static void write_integer(msgpack_sbuffer *buffer, const msgpack_object *object)
 {
-    char text[24];
-
     if (number_is_minus_zero(object))
-        (void)snprintf(text, sizeof(text), "-0");
+        put_text(buffer, "-0");
     else if (object->type == MSGPACK_OBJECT_POSITIVE_INTEGER)
-        (void)snprintf(text, sizeof(text), "%llu", (unsigned long long)object->via.u64);
+        put_digits(buffer, object->via.u64);
     else
-        (void)snprintf(text, sizeof(text), "%lld", (long long)object->via.i64);
-    put_text(buffer, text);
+        json_write_integer(buffer, object->via.i64);
 }
 
 static void write_object(msgpack_sbuffer *buffer, const msgpack_object *object, int depth)

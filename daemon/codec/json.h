@@ -26,6 +26,7 @@ int json_to_msgpack(struct bytes text, msgpack_sbuffer *buffer, struct error *re
 void json_write(msgpack_sbuffer *buffer, const msgpack_object *object);
 /* Appends a quoted string; invalid UTF-8 becomes U+FFFD. */
 void json_write_string(msgpack_sbuffer *buffer, struct bytes text);
+void json_write_integer(msgpack_sbuffer *buffer, int64_t number);
 /* A string of its own; free() it. */
 char *json_text(const msgpack_object *object);
 

@@ -2,7 +2,6 @@
 #include "program/attend.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,7 +37,8 @@ static struct held_call *hold(struct stay *stay)
     struct stepd_ctx *ctx = stay->ctx;
     struct held_call *held = host_hold(stay->function->program);
 
-    (void)snprintf(held->function_id, sizeof(held->function_id), "%s", stepd_function_id(ctx));
+    const char *id = stepd_function_id(ctx);
+    memcpy(held->function_id, id, strnlen(id, sizeof(held->function_id) - 1));
     memcpy(held->run_id, ctx->run->id.text, sizeof(held->run_id));
     held->attempt = stepd_attempt(ctx);
     held->timeout_ms = ctx->run->function->timeout_ms;

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "program/line.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -120,11 +118,8 @@ static void add_member(msgpack_sbuffer *line, const char *before, const char *te
 
 static void add_number(msgpack_sbuffer *line, const char *before, int64_t number)
 {
-    char digits[24];
-
     add(line, before);
-    (void)snprintf(digits, sizeof(digits), "%" PRId64, number);
-    add(line, digits);
+    json_write_integer(line, number);
 }
 
 static void add_packed(msgpack_sbuffer *line, struct bytes value)

@@ -9,6 +9,8 @@
 #include "codec/number.h"
 #include "run/context.h"
 
+#define TEXT_ROOM 1024 /* for a text of JSON, mostly; msgpack's own first room is eight times that, which malloc() does not keep at hand */
+
 static const msgpack_object *member(const msgpack_object *object, const char *name, size_t size)
 {
     if (object->type == MSGPACK_OBJECT_MAP) {
@@ -103,9 +105,8 @@ const char *stepd_get_str(struct stepd_ctx *ctx, const msgpack_object *object, c
 
 const char *stepd_to_json(struct stepd_ctx *ctx, const msgpack_object *object)
 {
-    msgpack_sbuffer buffer;
+    msgpack_sbuffer buffer = { .data = xmalloc(TEXT_ROOM), .alloc = TEXT_ROOM };
 
-    msgpack_sbuffer_init(&buffer);
     json_write(&buffer, object);
     const char *text = context_strdup(ctx, buffer.data, buffer.size);
     msgpack_sbuffer_destroy(&buffer);

@@ -175,8 +175,11 @@ static msgpack_object header_value(const struct stepd_header *header, msgpack_ob
 static msgpack_object headers_of(const struct stepd_event *event, void **ret_memory)
 {
     msgpack_object map = { .type = MSGPACK_OBJECT_MAP };
-    msgpack_object_kv *pairs = calloc(2 * event->header_count + 1, sizeof(*pairs));
 
+    *ret_memory = NULL;
+    if (event->header_count == 0)
+        return map;
+    msgpack_object_kv *pairs = calloc(2 * event->header_count, sizeof(*pairs));
     if (pairs == NULL)
         abort();
     for (size_t i = 0; i < event->header_count; i++) {
