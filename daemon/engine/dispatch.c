@@ -263,9 +263,12 @@ static void see_breakers(struct run_taker *taker, int shard, const struct bytes 
     breakers_hear(&of_runs(taker)->breakers, shard, names, count, has_more);
 }
 
+/* Or may be, since that is not known yet. */
 static bool is_paused(struct run_taker *taker, const struct function *function)
 {
-    return dispatch_is_paused(of_runs(taker), function);
+    struct dispatch *dispatch = of_runs(taker);
+
+    return atomic_load(&dispatch->is_held) || atomic_load(&dispatch->is_stopped) || dispatch_is_paused(dispatch, function);
 }
 
 static void refused(struct run_taker *taker, const struct function *function, enum flow_answer why)

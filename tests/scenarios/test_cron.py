@@ -64,6 +64,21 @@ def test_ticks_that_were_missed(serve, redis, catch_up, which):
     assert int(redis.cli("hget", "stepd{0}:ticks", "clock")) == last_ms + 3 * MINUTE_MS
 
 
+@pytest.mark.parametrize("what", [["clock"], ["--all"]])
+def test_ticks_of_a_paused_function_are_missed(serve, redis, what):
+    while time.time() % 60 > 30:
+        time.sleep(1)
+    service = serve(clock=function())
+    service.ctl("pause", *what)
+    service.kill()
+    last_ms = missed_at(redis, "clock", 3)
+    service.start()
+    time.sleep(5)
+    assert not service.runs(function="clock")
+    service.ctl("resume", *what)
+    eventually(lambda: ticks(service, "clock") == [last_ms + 3 * MINUTE_MS], 15, what=lambda: ticks(service, "clock"))
+
+
 def test_a_new_function_has_missed_nothing(serve):
     while time.time() % 60 > 45:
         time.sleep(1)

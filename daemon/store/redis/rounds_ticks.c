@@ -28,6 +28,7 @@ struct scheduled {
     int64_t last_ms;
     bool has_next;
     struct tick next;
+    bool is_paused; /* then none is recorded: they are missed */
 };
 
 struct ticks {
@@ -101,6 +102,8 @@ static int64_t due_ms(const struct ticks *ticks, const struct scheduled *schedul
 {
     if (!scheduled->is_known)
         return 0;
+    if (scheduled->is_paused)
+        return INT64_MAX;
     return scheduled->has_next ? ask_at_ms(ticks, scheduled) : INT64_MAX;
 }
 
@@ -144,6 +147,7 @@ static struct scheduled known_of(const struct ticks *ticks, const char *id)
 static void look_at(void *context, const struct function *function)
 {
     struct look *look = context;
+    struct run_taker *runs = look->rounds->common->runs;
     const struct flow_settings *flow = function_newest(function)->flow;
 
     if (flow == NULL || flow->schedule == NULL || shard_of(look->rounds, function) != look->rounds->shard)
@@ -153,6 +157,7 @@ static void look_at(void *context, const struct function *function)
     if (item.is_known && item.flow != flow)
         item.has_next = schedule_next(flow->schedule, item.last_ms, &item.next);
     item.flow = flow;
+    item.is_paused = runs->ops->is_paused(runs, function);
     look->items = xrealloc(look->items, (look->count + 1) * sizeof(*look->items));
     look->items[look->count++] = item;
 }
