@@ -72,7 +72,7 @@ def looked_at(function, count_of):
     return measure
 
 
-def instructions_of(bench, count):
+def instructions_of(bench, count, **settings):
     """Of a whole daemon, from its start to its end, in user space."""
     folder = bench.fresh("callgrind")
     folder.mkdir()
@@ -81,7 +81,7 @@ def instructions_of(bench, count):
     wrapper.chmod(0o755)
     bench.program = replace(here, stepd=wrapper)
     try:
-        with Redis(bench.fresh("redis")) as redis, Daemon(bench, bench.fresh("stepd"), redis, bench.topic_of(count), ["noop"]) as daemon:
+        with Redis(bench.fresh("redis")) as redis, Daemon(bench, bench.fresh("stepd"), redis, bench.topic_of(count), ["noop"], **settings) as daemon:
             daemon.wait_for(count)
             daemon.stop()
     finally:
@@ -89,10 +89,17 @@ def instructions_of(bench, count):
     return int(re.search(r"^(?:summary|totals): (\d+)", counted.read_text(), re.M)[1])
 
 
-def instructions(bench):
+def instructions(bench, **settings):
     """What events cost beyond a daemon's start and end: the difference between many and few."""
     many, few = some_events(bench.options), some_events(bench.options) // 5
-    return {"instructions": (instructions_of(bench, many) - instructions_of(bench, few)) / (many - few)}
+    return {"instructions": (instructions_of(bench, many, **settings) - instructions_of(bench, few, **settings)) / (many - few)}
+
+
+def instructions_traced(sample):
+    def measure(bench):
+        with Collector() as url:
+            return instructions(bench, tracing={"otlp": url, "sample": sample})
+    return measure
 
 
 def loop(count_of, burn_ns=0, tuned=()):
@@ -813,7 +820,7 @@ ALL = {
         "BullMQ": on_redis(contenders.bullmq, "noop", jobs), "asynq": on_redis(contenders.asynq, "noop", jobs),
         "dramatiq": on_redis(contenders.dramatiq, "noop", few_jobs)}),
     "instructions": Question("the same, counted under callgrind", {"instructions": "instructions an event, of all threads"}, {
-        "stepd": instructions}),
+        "stepd": instructions, "stepd, traces of none": instructions_traced(0), "stepd, traces of 1 %": instructions_traced(0.01)}),
     "page": Question("the same, by what becomes of the page", THROUGHPUT, {
         "stepd": stepd("noop", events, http=""), "stepd, page on": stepd("noop", events),
         "stepd, page looked at": looked_at("noop", events)}),
