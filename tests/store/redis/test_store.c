@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -1313,6 +1314,33 @@ Test(store, a_silent_link_is_given_up_and_nothing_of_it_runs_later)
     cr_assert_eq(pthread_join(thread, &answer), 0);
     cr_assert_eq((intptr_t)answer, STORE_OK);
     cr_assert_eq(redis.rollbacks, 0, "the same process");
+}
+
+static sem_t is_heard;
+
+static void hear_later(struct request *request)
+{
+    cr_assert_eq(request->status, 0);
+    freeReplyObject(request->reply);
+    (void)sem_post(&is_heard);
+}
+
+Test(store, what_is_asked_for_and_not_waited_for_may_be_forgotten_at_once)
+{
+    static struct script_call call;
+    static struct request request;
+    char function[] = "charge";
+
+    (void)sem_init(&is_heard, 0, 0);
+    cr_assert_eq(kill(redis.server, SIGSTOP), 0);
+    script_begin(&call, "announce", 0);
+    script_add_text(&call, function);
+    script_add_text(&call, "0");
+    store_call_later(redis.store, &call, &request, hear_later);
+    memset(function, 'x', sizeof(function) - 1);
+    cr_assert_eq(kill(redis.server, SIGCONT), 0);
+    (void)sem_wait(&is_heard);
+    cr_assert_str_eq(redis_says(redis.store, "HKEYS t{0}:functions"), "charge");
 }
 
 static void *push_later(void *argument)
