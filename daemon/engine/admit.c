@@ -13,10 +13,8 @@
 
 /* The run of a function with a dedupe window is also known by the name that daemons whose records are of version 1
  * give it, which several events may share. */
-static bool is_taken(const struct known_runs *known, const struct run *run)
+static bool is_among(const struct known_runs *known, const struct run *run)
 {
-    if (known->count == 0)
-        return false;
     if (known_runs_find(known, KNOWN_TAKEN, &run->id) != NULL)
         return true;
     struct run_id placed = run_id_of_other_placement(run->function, run->event);
@@ -33,6 +31,11 @@ static bool is_taken(const struct known_runs *known, const struct run *run)
     struct run_id older = run_id_of_event_id(run->function, run->event);
     const struct known_run *named_so = known_runs_find(known, KNOWN_TAKEN, &older);
     return named_so != NULL && named_so->offset == run->event->view.offset;
+}
+
+static inline bool is_taken(const struct known_runs *known, const struct run *run)
+{
+    return known->count > 0 && is_among(known, run);
 }
 
 static void count_answer(struct function_tally *tally, enum flow_answer answer)
@@ -75,7 +78,7 @@ static bool may_pass_flow(struct worker *worker, const struct known_runs *known,
  * goes on, whatever has become of the window since; so does an event that a person sends again. */
 static bool may_pass_dedupe(struct worker *worker, const struct known_runs *known, const struct run *run, enum message_state *ret_state)
 {
-    if (run->function->dedupe_ms == 0 || event_is_again(run->event) || known_runs_find(known, KNOWN_ADMITTED, &run->id) != NULL)
+    if (event_is_again(run->event) || known_runs_find(known, KNOWN_ADMITTED, &run->id) != NULL)
         return true;
     struct store *store = worker->ctx.store;
     struct flow_troubles troubles = { 0 };
@@ -96,9 +99,15 @@ static bool may_pass_dedupe(struct worker *worker, const struct known_runs *know
     return answer == DEDUPE_FIRST;
 }
 
+static inline bool may_pass_window(struct worker *worker, const struct known_runs *known, const struct run *run,
+                                   enum message_state *ret_state)
+{
+    return run->function->dedupe_ms == 0 || may_pass_dedupe(worker, known, run, ret_state);
+}
+
 static bool may_pass(struct worker *worker, const struct known_runs *known, const struct run *run, enum message_state *ret_state)
 {
-    return function_asks(run->function) ? may_pass_flow(worker, known, run, ret_state) : may_pass_dedupe(worker, known, run, ret_state);
+    return function_asks(run->function) ? may_pass_flow(worker, known, run, ret_state) : may_pass_window(worker, known, run, ret_state);
 }
 
 /* Whether an attempt is to be made; else *ret_state is what the message is. */
@@ -128,7 +137,7 @@ static bool may_start(struct worker *worker, const struct job *job, struct run *
         key_set_remove(parked, run->function->id, key);
     }
     int status;
-    if (breaker_holds_message(worker, &status)) {
+    if (function_has_breaker(run->function) && breaker_holds_message(worker, &status)) {
         *ret_state = status == 0 ? finish_in_store(job, run) : MESSAGE_DROPPED;
         if (status == 0)
             tally_add(&worker_tally(worker, run->function)->started);
@@ -192,7 +201,8 @@ static bool take_event(struct worker *worker, enum message_state *ret_state)
         return false;
     begin_run(worker, job);
     *ret_state = MESSAGE_DONE;
-    if (!is_wanted(worker, worker->run))
+    bool has_condition = worker->run->function->flow != NULL || worker->run->function->wants != NULL;
+    if (has_condition && !is_wanted(worker, worker->run))
         return false;
     tally_add(&worker_tally(worker, worker->run->function)->consumed);
     return true;
@@ -255,7 +265,7 @@ bool admit_to_batch(struct worker *worker, enum message_state *ret_state)
     if (!take_event(worker, ret_state))
         return false;
     *ret_state = MESSAGE_KNOWN;
-    return !is_taken(known, worker->run) && may_pass_dedupe(worker, known, worker->run, ret_state);
+    return !is_taken(known, worker->run) && may_pass_window(worker, known, worker->run, ret_state);
 }
 
 bool admit_gathered(struct worker *worker, enum message_state *ret_state)
@@ -278,7 +288,7 @@ bool admit_gathered(struct worker *worker, enum message_state *ret_state)
     *ret_state = MESSAGE_TAKEN;
     if (function_asks(run->function) && !may_pass_flow(worker, &worker->job.message->assignment->known, run, ret_state))
         return false;
-    if (!breaker_holds_message(worker, &status))
+    if (!function_has_breaker(run->function) || !breaker_holds_message(worker, &status))
         return true;
     *ret_state = status == 0 ? MESSAGE_TAKEN : MESSAGE_DROPPED;
     if (status == 0)

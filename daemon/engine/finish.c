@@ -43,7 +43,8 @@ static void end_attempt(struct worker *worker, struct run *run, struct attempt_r
     assert(report->end != ATTEMPT_SETTLING && report->end != ATTEMPT_ABANDONED);
     if (report->end == ATTEMPT_REFUSED)
         settle_refusal(worker, run, report);
-    breaker_hear(worker, run, report);
+    if (function_has_breaker(run->function))
+        breaker_hear(worker, run, report);
     worker->thread.now_ns = report->ended_ns;
     tally_end(worker_tally(worker, run->function), report);
     outcome_log(run, report, worker->dispatch->attempts.keeps_all);

@@ -8,14 +8,6 @@
 #include "engine/troubles.h"
 #include "run/flow_ask.h"
 
-bool gather_takes(const struct job *job)
-{
-    if (job->function == NULL || job->message == NULL || job->gathered != NULL || job->away != NULL)
-        return false;
-    const struct flow_settings *flow = function_newest(job->function)->flow;
-    return flow != NULL && flow_has_batch(flow);
-}
-
 static void count_early(struct worker *worker, const struct function *function)
 {
     tally_add(&worker_tally(worker, function)->batches_early);

@@ -8,7 +8,11 @@
 #include "engine/worker.h"
 
 /* Whether the job is an event that is to be part of a batch. */
-bool gather_takes(const struct job *job);
+static inline bool gather_takes(const struct job *job)
+{
+    return job->function != NULL && function_has_batch(function_newest(job->function)) && job->message != NULL && job->gathered == NULL &&
+           job->away == NULL;
+}
 /* Of worker->job. */
 void gather_event(struct worker *worker);
 

@@ -65,22 +65,17 @@ bool room_has_for_jobs(struct dispatch *dispatch, struct message *message, const
     return true;
 }
 
-/* All that comes of a function that is paused, or whose runs wait for their turns, goes into the store. */
-void room_enter(struct dispatch *dispatch, struct job *job)
+void room_expect(struct dispatch *dispatch, struct job *job)
 {
     assert(!job->is_expected);
-    if (job->function == NULL)
-        return;
-    struct gate *gate = gate_of(dispatch, job->function);
-    job->is_expected = gate_is_closed(gate) || function_is_lined(function_newest(job->function));
-    if (job->is_expected)
-        gate_expect(gate);
+    job->is_expected = true;
+    gate_expect(gate_of(dispatch, job->function));
 }
 
-void room_leave(struct dispatch *dispatch, struct job *job, bool is_over)
+void room_arrive(struct dispatch *dispatch, struct job *job, bool is_over)
 {
-    if (job->is_expected)
-        gate_arrive(gate_of(dispatch, job->function), is_over);
+    assert(job->is_expected);
+    gate_arrive(gate_of(dispatch, job->function), is_over);
     job->is_expected = false;
 }
 

@@ -94,7 +94,8 @@ static bool route(struct worker *worker, struct message *message)
         message_end(message, nobodys_end(worker, message, event));
         return false;
     }
-    if (!room_has(dispatch, message, worker->matches, count, worker->thread.now_ns)) {
+    bool has_room = count == 1 && room_is_empty(dispatch, message, worker->matches[0]);
+    if (!has_room && !room_has(dispatch, message, worker->matches, count, worker->thread.now_ns)) {
         message_end(message, MESSAGE_DROPPED);
         return false;
     }

@@ -30,11 +30,6 @@ void gate_open(struct gate *gate)
     atomic_store(&gate->is_closed, false);
 }
 
-bool gate_is_closed(const struct gate *gate)
-{
-    return atomic_load_explicit(&gate->is_closed, memory_order_relaxed);
-}
-
 static bool has_line(const struct gate *gate, int64_t now_ns)
 {
     assert_held(&gate->lock);

@@ -58,10 +58,19 @@ struct job *gate_left(struct gate *gate, size_t most);
 void gate_close(struct gate *gate);
 /* Opens it again; then gate_next(). */
 void gate_open(struct gate *gate);
-bool gate_is_closed(const struct gate *gate);
+static inline bool gate_is_closed(const struct gate *gate)
+{
+    return atomic_load_explicit(&gate->is_closed, memory_order_relaxed);
+}
 /* Any thread. How many runs of the function are queued, or on their way there; as well as it is known here: what other
  * daemons queue is heard of a moment later. */
 uint64_t gate_queued(struct gate *gate, int64_t now_ns);
+/* Any thread. None is, as far as is known here. */
+static inline bool gate_is_empty(const struct gate *gate)
+{
+    return (atomic_load_explicit(&gate->queued, memory_order_relaxed) | atomic_load_explicit(&gate->arrived, memory_order_relaxed) |
+            atomic_load_explicit(&gate->coming, memory_order_relaxed)) == 0;
+}
 /* Any thread. A message's job that is going to be queued; and that it is, or is no job any more. */
 void gate_expect(struct gate *gate);
 void gate_arrive(struct gate *gate, bool is_over);
