@@ -10,11 +10,13 @@
 #include "engine/worker.h"
 #include "run/checkpoints.h"
 
-#define BURDEN_MOST 1024 /* at once, and bytes of them; past it a worker waits for the answer */
+#define ASKED_MOST 1024   /* at once, and bytes of them; past it a worker waits for the answer */
+#define FAILING_MOST 4096 /* each waits three times, once for the brokers */
 #define BYTES_MOST ((size_t)4 << 20)
 #define TAIL_MOST ((size_t)64 << 10) /* a larger one is not copied */
 
 struct burden {
+    size_t most;
     atomic_size_t count;
     atomic_size_t bytes; /* about */
 };
@@ -57,7 +59,7 @@ static_assert(offsetof(struct settling, pending) == 0, "answered() is given the 
 
 static bool has_room(const struct burden *burden)
 {
-    return atomic_load_explicit(&burden->count, memory_order_relaxed) < BURDEN_MOST &&
+    return atomic_load_explicit(&burden->count, memory_order_relaxed) < burden->most &&
            atomic_load_explicit(&burden->bytes, memory_order_relaxed) < BYTES_MOST;
 }
 
@@ -320,6 +322,8 @@ struct settlements *settlements_create(struct dispatch *dispatch, settled_fn end
     struct settlements *settlements = xcalloc(1, sizeof(*settlements));
 
     settlements->end = end;
+    settlements->asked.most = ASKED_MOST;
+    settlements->failing.most = FAILING_MOST;
     answers_init(&settlements->answers, dispatch, settle_answered);
     return settlements;
 }
