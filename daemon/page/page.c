@@ -56,6 +56,11 @@ static void guarded_run(void *context, const struct web_request *request, struct
     read_store(context, request, reply, page_run);
 }
 
+static void guarded_lines(void *context, const struct web_request *request, struct web_reply *reply)
+{
+    read_store(context, request, reply, page_lines);
+}
+
 static void guarded_failed(void *context, const struct web_request *request, struct web_reply *reply)
 {
     read_store(context, request, reply, page_failed);
@@ -101,6 +106,7 @@ static const struct web_route routes[] = {
     { "GET", "/api/overview", 0, guarded_overview, NULL },
     { "GET", "/api/live", 0, guarded_live, NULL },
     { "GET", "/api/functions", 0, guarded_functions, NULL },
+    { "GET", "/api/lines", 0, guarded_lines, NULL },
     { "GET", "/api/runs", 0, guarded_runs, NULL },
     { "GET", "/api/runs/*", 0, guarded_run, NULL },
     { "GET", "/api/failed", 0, guarded_failed, NULL },

@@ -42,6 +42,8 @@ void page_overview(void *page, const struct web_request *request, struct web_rep
 void page_live(void *page, const struct web_request *request, struct web_reply *reply);
 /* functions.c */
 void page_functions(void *page, const struct web_request *request, struct web_reply *reply);
+/* lines.c */
+void page_lines(void *page, const struct web_request *request, struct web_reply *reply);
 /* runs.c */
 void page_runs(void *page, const struct web_request *request, struct web_reply *reply);
 void page_run(void *page, const struct web_request *request, struct web_reply *reply);

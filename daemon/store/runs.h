@@ -118,6 +118,23 @@ int runs_list_on(struct redis_store *store, enum runs_list list, int shard, stru
 int runs_each_in_line(struct redis_store *store, enum runs_list list, int shard, const char *only,
                       bool (*each)(void *context, const struct run_id *ids, size_t count), void *context) MUST_CHECK;
 
+/* Runs of a function that stand in one line: for turns and places that hang on the same keys, or for room under its `concurrency`. */
+struct waiting_line {
+    char *function;
+    char *keys; /* those that its limits count by, ", " between them; "": none does */
+    uint64_t count;
+    struct run_id first; /* the next of them */
+};
+struct waiting_lines {
+    struct waiting_line *items;
+    size_t count;
+    uint64_t more; /* that are not among them */
+};
+/* A shard's lines: of the 20 functions with the most runs in line 20 each, those that are tried next first. The caller gives it to
+ * waiting_lines_done(). */
+int runs_lines(struct redis_store *store, int shard, struct waiting_lines *ret_lines) MUST_CHECK;
+void waiting_lines_done(struct waiting_lines *lines);
+
 /* When the oldest run of RUNS_NEWEST began: what began earlier stands in the other lists alone. INT64_MAX: it is empty. */
 int runs_newest_since(struct redis_store *store, int shard, int64_t *ret_since_ms) MUST_CHECK;
 

@@ -418,6 +418,20 @@ function makings() {
   return `${hash.digest("hex")}\n`;
 }
 
+test("runs that wait in line are told by function and key", async () => {
+  const change = (word) => post(`/api/functions/record-click/${word}`, "{}");
+  assert.equal((await change("pause")).status, 200);
+  await until("the pause to be known", async () => (await api("/api/functions")).functions.find(({ id }) => id === "record-click").paused);
+  for (let n = 0; n < 3; n++) await send("app/button.clicked", { user: "queued", n });
+  await go("#/functions");
+  const cells = page.getByRole("region", { name: "Lines" }).getByRole("row", { name: /record-click/ }).getByRole("cell");
+  await until("all three in line", async () => (await cells.nth(2).textContent()) === "3");
+  assert.equal(await cells.nth(1).textContent(), "all");
+  assert.match(await cells.nth(3).textContent(), /^[\d.]+ (ms|s|m)/);
+  assert.equal((await change("resume")).status, 200);
+  await until("the line to end", async () => (await page.getByRole("region", { name: "Lines" }).count()) === 0);
+});
+
 test("the pictures in docs are of this page", async () => {
   await send("user/digest.due", { user: "ada", text: "find-address" });
   await send("shop/cart.left", { cart: 8 });

@@ -1,7 +1,7 @@
-// The functions there are: what starts them, their settings, and how they did lately.
+// The functions there are: what starts them, their settings, how they did lately, and the lines in which their runs wait.
 import { get, post } from "./api.js";
-import { element, say, table } from "./dom.js";
-import { duration } from "./time.js";
+import { element, line, runLink, say, table } from "./dom.js";
+import { duration, now } from "./time.js";
 
 const NUMBER = new Intl.NumberFormat(undefined, { maximumFractionDigits: 2 });
 const HEADS = ["Function", "Started by", ...["A second", "Failures", "p50", "p99"].map((text) => ({ text, class: "amount" })), { text: "Settings", class: "faint" }, { text: "Module", class: "faint" }, "Pause"];
@@ -40,13 +40,35 @@ function row(one) {
   ];
 }
 
+const LINE_HEADS = ["Function", "Key", { text: "Queued", class: "amount" }, { text: "The first waits for", class: "amount" }, "The first"];
+
+function lineRow(one) {
+  return [
+    element("a", { class: "name line", title: one.function, href: `#/runs?function=${encodeURIComponent(one.function)}&status=queued` }, one.function),
+    one.keys === "" ? element("span", { class: "faint" }, "all") : line(one.keys, "code"),
+    NUMBER.format(one.queued),
+    one.since_ms === null ? "–" : duration(Math.max(0, now() - one.since_ms)),
+    runLink(one.first),
+  ];
+}
+
+function lineTable({ lines, more }) {
+  if (lines.length === 0) return [];
+  return [element("h2", {}, "Lines ", element("span", { class: "faint" }, "runs that wait for a turn or a place, in all daemons")), table(LINE_HEADS, lines.map(lineRow), "Lines"),
+    more > 0 && element("p", { class: "faint" }, `and ${NUMBER.format(more)} more`)];
+}
+
+// Redis may be away: the functions are told all the same.
+const readLines = () => get("/api/lines").then(lineTable, (failure) => [element("p", {}, `What waits in line can't be read now: ${failure.message}`)]);
+
 export async function show(view, { signal }) {
   const place = element("div");
   const refresh = async () => {
-    const { functions } = await get("/api/functions");
+    const [{ functions }, lines] = await Promise.all([get("/api/functions"), readLines()]);
     if (signal.aborted) return;
     const shown = functions.length === 0 ? element("p", {}, "No functions: name modules under modules: in the config.") : table(HEADS, functions.map(row), "Functions");
-    if (place.textContent !== shown.textContent) place.replaceChildren(shown);
+    const all = element("div", {}, shown, lines);
+    if (place.textContent !== all.textContent) place.replaceChildren(all);
   };
   await refresh();
   if (signal.aborted) return;

@@ -19,12 +19,30 @@
 #define TEXT_OF_IT(number) #number
 
 static const char SIZES[] = "local r = {}\n"
-                            "for i = 2, #ARGV do r[i - 1] = redis.call('ZCARD', KEYS[1] .. ARGV[1] .. ':' .. ARGV[i]) end\n"
+                            "for i = 2, #ARGV do\n"
+                            "  r[i - 1] = 0\n"
+                            "  for kind in ARGV[1]:gmatch('%a+') do\n"
+                            "    r[i - 1] = r[i - 1] + redis.call('ZCARD', KEYS[1] .. kind .. ':' .. ARGV[i])\n"
+                            "  end\n"
+                            "end\n"
                             "return r";
 static const char RANGES[] =
     "local r = {}\n"
     "for i = 5, #ARGV do\n"
     "  r[i - 4] = redis.call('ZRANGEBYSCORE', KEYS[1] .. ARGV[1] .. ':' .. ARGV[i], ARGV[2], ARGV[3], 'WITHSCORES', 'LIMIT', 0, ARGV[4])\n"
+    "end\n"
+    "return r";
+
+static const char HEADS[] =
+    "local r, P = {}, KEYS[1]\n"
+    "local function line(key, name) return { name, redis.call('ZCARD', key), redis.call('ZRANGE', key, 0, 0)[1] or '' } end\n"
+    "for i = 2, #ARGV do\n"
+    "  local name = P .. 'line:' .. ARGV[i]\n"
+    "  local lines = { line(name, '') }\n"
+    "  for j, keys in ipairs(redis.call('ZRANGE', P .. 'heads:' .. ARGV[i], 0, ARGV[1] - 1)) do\n"
+    "    lines[j + 1] = line(name .. '\\0' .. keys, keys)\n"
+    "  end\n"
+    "  r[i - 1] = { redis.call('ZCARD', P .. 'heads:' .. ARGV[i]), lines }\n"
     "end\n"
     "return r";
 
@@ -225,4 +243,103 @@ int runs_each_in_line(struct redis_store *store, enum runs_list list, int shard,
     if (status == 0)
         (void)show_ids(&walk);
     return status;
+}
+
+/* ---- each line --------------------------------------------------------------------------------------- */
+
+#define FUNCTIONS_MOST 20
+#define LINES_MOST "20" /* of each */
+
+static int most_first(const void *one, const void *other)
+{
+    const struct line_size *a = one;
+    const struct line_size *b = other;
+
+    return a->count != b->count ? (a->count < b->count ? 1 : -1) : strcmp(a->function, b->function);
+}
+
+/* "=KEY" and "-", NUL between them, as people read them: of what has no key nothing is said. */
+static char *keys_for_people(const redisReply *name)
+{
+    char *keys = xcalloc(2 * (size_t)name->len + 1, 1);
+    size_t size = 0;
+
+    for (const char *part = name->str, *end = part + name->len; part < end; part += strnlen(part, (size_t)(end - part)) + 1) {
+        size_t length = strnlen(part, (size_t)(end - part));
+        if (length == 0 || part[0] != '=')
+            continue;
+        if (size > 0) {
+            memcpy(keys + size, ", ", 2);
+            size += 2;
+        }
+        memcpy(keys + size, part + 1, length - 1);
+        size += length - 1;
+    }
+    return keys;
+}
+
+static void add_line(struct waiting_lines *lines, const char *function, const redisReply *line)
+{
+    if (line->element[1]->integer == 0 || line->element[2]->len != RUN_ID_LENGTH)
+        return;
+    struct waiting_line *added = &lines->items[lines->count++];
+    *added = (struct waiting_line){ .function = xstrdup(function), .keys = keys_for_people(line->element[0]) };
+    added->count = (uint64_t)line->element[1]->integer;
+    memcpy(added->first.text, line->element[2]->str, RUN_ID_LENGTH + 1);
+}
+
+static void add_lines(struct waiting_lines *lines, const char *function, const redisReply *heads)
+{
+    const redisReply *all = heads->element[1];
+    uint64_t named = all->elements - 1; /* the first is for room */
+
+    lines->items = xrealloc(lines->items, (lines->count + all->elements) * sizeof(*lines->items));
+    for (size_t i = 0; i < all->elements; i++)
+        add_line(lines, function, all->element[i]);
+    if ((uint64_t)heads->element[0]->integer > named)
+        lines->more += (uint64_t)heads->element[0]->integer - named;
+}
+
+static int ask_heads(struct redis_store *store, int shard, const struct line_size *functions, size_t count, redisReply **ret_reply)
+{
+    struct bytes words[5 + FUNCTIONS_MOST] = { text("EVAL"), text(HEADS), text("1"), text(store_prefix(store, shard)), text(LINES_MOST) };
+
+    for (size_t i = 0; i < count; i++)
+        words[5 + i] = text(functions[i].function);
+    return store_command(store, shard, 5 + count, words, ret_reply);
+}
+
+int runs_lines(struct redis_store *store, int shard, struct waiting_lines *ret_lines)
+{
+    struct waiting_lines lines = { 0 };
+    struct line_sizes sizes;
+    AUTO_REPLY reply = NULL;
+    size_t count = 0;
+    int status = lines_sizes(store, shard, LINES_BOTH, &sizes);
+
+    if (status != 0)
+        return status;
+    qsort(sizes.items, sizes.count, sizeof(*sizes.items), most_first);
+    while (count < sizes.count && count < FUNCTIONS_MOST && sizes.items[count].count > 0)
+        count++;
+    for (size_t i = count; i < sizes.count; i++)
+        lines.more += sizes.items[i].count > 0;
+    if (count > 0)
+        status = ask_heads(store, shard, sizes.items, count, &reply);
+    for (size_t i = 0; status == 0 && i < count; i++)
+        add_lines(&lines, sizes.items[i].function, reply->element[i]);
+    line_sizes_done(&sizes);
+    if (status == 0)
+        *ret_lines = lines;
+    return status;
+}
+
+void waiting_lines_done(struct waiting_lines *lines)
+{
+    for (size_t i = 0; i < lines->count; i++) {
+        free(lines->items[i].function);
+        free(lines->items[i].keys);
+    }
+    free(lines->items);
+    *lines = (struct waiting_lines){ 0 };
 }

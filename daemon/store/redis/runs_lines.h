@@ -16,6 +16,7 @@
 
 #define LINES_ROOM "line"
 #define LINES_TURN "queue"
+#define LINES_BOTH LINES_ROOM " " LINES_TURN /* of lines_sizes() alone */
 
 struct line_size {
     char *function;
