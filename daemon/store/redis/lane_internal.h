@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A lane's inside, the lane's thread's throughout, or for the time of one answer his who has borrowed the link: lane.c links, sends and waits; lane_replies.c reads what came; lane_groups.c
- * lets changes of many runs go out as one call.
+ * A lane's inside, which is the lane's thread's throughout, or, for the time of one answer, that of the thread which has borrowed the
+ * link: lane.c links, sends and waits; lane_replies.c reads what came; lane_groups.c lets changes of many runs go out as one call.
  */
 #ifndef STEPD_STORE_REDIS_LANE_INTERNAL_H
 #define STEPD_STORE_REDIS_LANE_INTERNAL_H
