@@ -198,11 +198,11 @@ static inline bool message_take_run_off(struct message *message)
 /* Of runs that ended so, a bit each: as what most is left to do for. */
 static inline enum message_state message_state_of(unsigned ends)
 {
-    for (enum message_state state = MESSAGE_DROPPED; state > MESSAGE_DONE; state--) {
-        if (ends & 1U << state)
-            return state;
-    }
-    return MESSAGE_DONE;
+    if (ends & 1U << MESSAGE_DROPPED)
+        return MESSAGE_DROPPED;
+    if (ends & 1U << MESSAGE_TAKEN)
+        return MESSAGE_TAKEN;
+    return ends & 1U << MESSAGE_KNOWN ? MESSAGE_KNOWN : MESSAGE_DONE;
 }
 
 /* Worker, once for each of the message's runs: the last of them ends it. */

@@ -34,7 +34,7 @@ static const struct known SCRIPTS[] = {
     { "breaker", 1, "e2d60b252670c23d" },      { "overdue", 1, "c6e5d7c731e65fb1" },      { "untold", 1, "b2d5ba301e6c2696" },
     { "told", 1, "55b2c4b546ea9f4f" },         { "ripen", 1, "7a7bf21bfcbab6dc" },        { "take_wait", 1, "dd42160ba6cf8c3d" },
     { "wait", 1, "3252b581a5af3deb" },         { "match", 1, "c9d03978cc008b15" },        { "confirm", 1, "009404d496f47472" },
-    { "expire", 1, "88966cedc74c71e9" },       { "take_calling", 1, "01f7a302c7f15a06" }, { "advance_calling", 1, "fbdff441fd17a148" },
+    { "expire", 1, "88966cedc74c71e9" },       { "take_calling", 1, "f8e335979f79a21f" }, { "advance_calling", 1, "46b18a84c521fea2" },
     { "outbox", 1, "20621cecb4a52dbe" },       { "deliver", 1, "fd763349301b2681" },      { "admit_called", 1, "38b68d5d10e5d900" },
     { "announce", 1, "09956984e6b9ff1b" },     { "kept", 1, "660b7b26c310b1c4" },         { "orphans", 1, "c4aa7cfed887e541" },
     { "match_many", 1, "fd85d057814538b1" },   { "signal", 1, "0ed93dfc372c9e11" },       { "take_many", 1, "90925d3527b11dc6" },

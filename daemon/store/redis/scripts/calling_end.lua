@@ -32,7 +32,7 @@ end
 
 -- Redis has lost `calls`, in which each run that it has called stands until it ends: its worker tells them.
 local function lacks_calls()
-    return call('HLEN', calls) - call('HEXISTS', calls, '?') < look.called and 1 or 0
+    return #call('HVALS', calls) - call('HEXISTS', calls, '?') < look.called and 1 or 0
 end
 
 -- It asks for what was answered: its checkpoints are lost, or its mail. A change that is sent again does not: by then its answer is a
