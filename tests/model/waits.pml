@@ -39,7 +39,9 @@ typedef Store {
     unsigned matched : 2;        /* below, all is known to be matched */
 }
 Store redis, disk;
-unsigned rewound : 2;            /* `matched`, as Redis came back with it, the lowest there was */
+unsigned came_back : 2;          /* `matched`, as Redis came back with it, the lowest there was */
+unsigned rewound : 2;            /* … as Redis knows it: once the first has noted that it has come back */
+bit is_noted;
 #ifdef WITHOUT_EACH_REWIND
 bit has_come_back;               /* what it forgets from then on does not count */
 #endif
@@ -141,6 +143,13 @@ inline pass_lag()
     i = 0
 }
 
+/* Whoever finds that Redis has come back writes it down, before all else that it asks. */
+inline note_rewind()
+{
+    rewound = (is_noted -> rewound : MIN(rewound, redis.matched));
+    is_noted = true
+}
+
 /* ---- the producer and the run --------------------------------------------------------------------------- */
 
 proctype Producer()
@@ -161,6 +170,9 @@ end:
 #endif
     :: d_step {
         call == CALL_BEGUN ->
+#ifndef WITHOUT_NOTE_AT_LINK
+        note_rewind(); /* its daemon has linked anew */
+#endif
 #ifdef WITHOUT_BOUNDARY
         call_boundary = 0;
 #else
@@ -232,6 +244,7 @@ inline forget_question(d)
 /* One script: what it has confirmed so far is told, unless there is something that it does not know. */
 inline answer(d)
 {
+    note_rewind();
     daemon[d].asking = ASKING_ANSWERED;
     daemon[d].heard = redis.watches;
     daemon[d].told = (redis.lowered > daemon[d].watches -> redis.matched : NEVER);
@@ -333,6 +346,7 @@ end:
     /* It has come some way, and asks again before it goes on. */
     :: d_step { daemon[d].is_connected && daemon[d].is_looking_back && daemon[d].confirmed < MIN(daemon[d].look, daemon[d].confirms) ->
         daemon[d].confirmed = MIN(daemon[d].look, daemon[d].confirms);
+        note_rewind();
         if
         :: redis.watches == daemon[d].watches -> redis.matched = (redis.matched < TOLD(d) -> TOLD(d) : redis.matched)
         :: else ->
@@ -363,13 +377,14 @@ end:
     call = CALL_NOT_YET; \
     calls_again = number; \
     is_repeated = IS_REPEATED; \
-    first_may[number] = MIN(first_may[number], rewound)
+    first_may[number] = MIN(first_may[number], came_back)
 
 /* What the run had recorded is lost: its event comes again (protocol.pml), and it calls again. */
 inline roll_back()
 {
     copy_store(disk, redis);
-    rewound = MIN(rewound, redis.matched);
+    came_back = MIN(came_back, redis.matched);
+    is_noted = false;
     for (i : 0 .. DAEMONS - 1) {
         daemon[i].is_connected = false
     }
@@ -382,8 +397,8 @@ inline roll_back()
     fi;
 #if WAITS == 2
     is_repeated = true; /* it is older than what Redis has lost, and nobody knows whether it waited in it */
-    first_may[0] = MIN(first_may[0], rewound);
-    first_may[1] = MIN(first_may[1], rewound);
+    first_may[0] = MIN(first_may[0], came_back);
+    first_may[1] = MIN(first_may[1], came_back);
 #endif
 #ifdef WITHOUT_EACH_REWIND
     has_come_back = true;
@@ -411,7 +426,9 @@ init
         first_may[1] = NEVER;
         first_must[0] = NEVER;
         first_must[1] = NEVER;
+        came_back = NEVER;
         rewound = NEVER;
+        is_noted = true;
         copy_store(redis, disk);
         for (n : 0 .. DAEMONS - 1) {
             daemon[n].is_connected = true;

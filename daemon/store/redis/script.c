@@ -94,7 +94,8 @@ static const struct script SCRIPTS[SCRIPT_COUNT] = {
         script_worker, script_cancelling, script_mail, script_waits, script_older, script_match } },
     { "match_many", 1, { script_many, script_match_many } },
     { "kept", 1, { script_common, script_older, script_kept } },
-    { "confirm", 1, { script_common, script_confirm } },
+    { "confirm", 1, { script_common, script_rewind, script_confirm } },
+    { "linked", 1, { script_common, script_rewind, script_linked } },
     { "orphans", 1, { script_common, script_orphans } },
     { "signal", 1, { script_common, script_flow, script_waits, script_signal } },
 };

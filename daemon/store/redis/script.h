@@ -13,7 +13,7 @@
 #include "base/bytes.h"
 #include "run/run.h"
 
-#define SCRIPT_COUNT 41
+#define SCRIPT_COUNT 42
 #define SCRIPT_SHA_SIZE 40
 #define SCRIPT_MAX_ARGUMENTS 32
 #define SCRIPT_MAX_FORMATTED 514 /* of a group's call (group.h) */

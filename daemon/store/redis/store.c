@@ -311,6 +311,20 @@ static int set_clock(struct redis_store *store, struct lane *lane, struct link *
     return 0;
 }
 
+/* Before this daemon's first request over the link: a run that it lets wait must know of what Redis has lost (scripts/rewind.lua). */
+static int note_process(struct redis_store *store, struct lane *lane, struct link *link, struct error *ret_error)
+{
+    AUTO_FREE char *text = script_text(script_index("linked"));
+    int status = 0;
+
+    for (int shard = 0; shard < store->settings.shards && status == 0; shard++) {
+        AUTO_REPLY reply = NULL;
+        if (is_home(store, shard, lane))
+            status = link_ask(link, &reply, ret_error, "EVAL %s 1 %s", text, store_prefix(store, shard));
+    }
+    return status;
+}
+
 static int check_role(const struct redis_store *store, const struct link *link, struct error *ret_error)
 {
     if (store->url.kind == URL_SERVER && link->is_cluster_node)
@@ -370,6 +384,8 @@ static int on_linked(void *context, struct lane *lane, struct link *link, struct
         status = check_shards(store, link, ret_error);
     if (status == 0)
         status = set_clock(store, lane, link, ret_error);
+    if (status == 0 && !link->is_replica)
+        status = note_process(store, lane, link, ret_error);
     if (status != 0)
         return status;
     if (is_home(store, 0, lane))

@@ -112,3 +112,19 @@ Test(waits, a_second_rewind_soon_after_the_first_counts_for_what_was_made_in_bet
     cr_assert_gt(made_until_ms(), first_ms);
     cr_assert_eq(number("rewound", "t:0"), 7, "the lowest counts");
 }
+
+Test(waits, who_links_notes_that_redis_has_come_back_before_it_lets_a_run_wait)
+{
+    struct store_settings settings = redis_fixture_settings(&redis);
+
+    make_watch("a", 1);
+    (void)ask(-1);
+    (void)ask(7);
+    (void)redis_says(redis.store, "HSET t{0}:watching process another");
+    cr_assert_eq(made_until_ms(), 0);
+    struct redis_store *other = redis_fixture_open_with(&settings);
+    (void)redis_says(other, "PING");
+    cr_assert_gt(made_until_ms(), 0);
+    cr_assert_eq(number("rewound", "t:0"), 7);
+    store_destroy(other);
+}
