@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the store, or the brokers, were asked for by workers that do not wait for the answers. Each is counted until it is answered, and until it is done. What a
- * worker has to end is handed to it in a list: one task of the pool's takes all that has come by then.
+ * What the store, or the brokers, were asked for by workers that do not wait for the answers. Each is counted until it is answered, and
+ * until it is done. What a worker has to end is handed to it in a list: one task of the pool's takes all that has come by then.
  */
 #ifndef STEPD_ENGINE_ANSWERS_H
 #define STEPD_ENGINE_ANSWERS_H

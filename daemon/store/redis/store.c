@@ -315,12 +315,18 @@ static int set_clock(struct redis_store *store, struct lane *lane, struct link *
 static int note_process(struct redis_store *store, struct lane *lane, struct link *link, struct error *ret_error)
 {
     AUTO_FREE char *text = script_text(script_index("linked"));
-    int status = 0;
+    int asked = 0, status = 0;
 
-    for (int shard = 0; shard < store->settings.shards && status == 0; shard++) {
+    for (int shard = 0; shard < store->settings.shards; shard++) {
+        if (!is_home(store, shard, lane))
+            continue;
+        if (redisAppendCommand(link->redis, "EVAL %s 1 %s", text, store_prefix(store, shard)) != REDIS_OK)
+            abort();
+        asked++;
+    }
+    for (; asked > 0 && status == 0; asked--) {
         AUTO_REPLY reply = NULL;
-        if (is_home(store, shard, lane))
-            status = link_ask(link, &reply, ret_error, "EVAL %s 1 %s", text, store_prefix(store, shard));
+        status = link_hear(link, &reply, ret_error);
     }
     return status;
 }
